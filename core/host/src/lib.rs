@@ -1,0 +1,1 @@
+//! The plugin host: loads, runs, limits and swaps WebAssembly policy.

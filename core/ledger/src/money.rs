@@ -1,0 +1,128 @@
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+use std::str::FromStr;
+use thiserror::Error;
+
+/// Money in 10^-10 of the currency unit. Never floating point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Money(pub i128);
+
+impl Money {
+    /// Decimal places kept.
+    pub const DECIMALS: u32 = 10;
+    /// One currency unit.
+    pub const ONE: Money = Money(10_000_000_000);
+    /// Nothing.
+    pub const ZERO: Money = Money(0);
+}
+
+/// Why a text is not an amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not an amount: expected digits with at most 10 decimals, such as `0.0049` or `-12.5`")]
+pub struct MoneyError(pub String);
+
+impl FromStr for Money {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || MoneyError(text.to_owned());
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if digits.starts_with('.') && fraction.is_empty()
+            || whole.is_empty() && fraction.is_empty()
+            || whole.len() > 18
+            || fraction.len() > Self::DECIMALS as usize
+            || !plain(whole)
+            || !plain(fraction)
+        {
+            return Err(wrong());
+        }
+        let mut value: i128 = 0;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            value = value * 10 + i128::from(byte - b'0');
+        }
+        value *= 10_i128.pow(Self::DECIMALS - fraction.len() as u32);
+        Ok(Money(if negative { -value } else { value }))
+    }
+}
+
+impl fmt::Display for Money {
+    /// Shortest exact form: `0.0050633`, `12`, `-3.5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let value = self.0.unsigned_abs();
+        let unit = Money::ONE.0.unsigned_abs();
+        let (whole, fraction) = (value / unit, value % unit);
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let fraction = format!("{fraction:010}");
+        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+impl Add for Money {
+    type Output = Money;
+    fn add(self, other: Money) -> Money {
+        Money(self.0 + other.0)
+    }
+}
+
+impl Sub for Money {
+    type Output = Money;
+    fn sub(self, other: Money) -> Money {
+        Money(self.0 - other.0)
+    }
+}
+
+impl Neg for Money {
+    type Output = Money;
+    fn neg(self) -> Money {
+        Money(-self.0)
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Money) {
+        self.0 += other.0;
+    }
+}
+
+impl SubAssign for Money {
+    fn sub_assign(&mut self, other: Money) {
+        self.0 -= other.0;
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Money>>(amounts: I) -> Money {
+        amounts.fold(Money::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips_exactly() {
+        for text in ["0", "0.0050633", "12", "-3.5", "0.0000000001", "-0.0000000001"] {
+            assert_eq!(text.parse::<Money>().unwrap().to_string(), text);
+        }
+        assert_eq!("1.50".parse::<Money>().unwrap(), Money(15_000_000_000));
+        assert_eq!(".5".parse::<Money>().unwrap(), Money(5_000_000_000));
+    }
+
+    #[test]
+    fn what_is_not_an_amount_is_refused() {
+        for text in ["", ".", "-", "1,5", "0.00000000001", "1e3", "+1", "1.2.3", " 1"] {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+    }
+}

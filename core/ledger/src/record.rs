@@ -1,0 +1,269 @@
+//! The record model: one [`CallRecord`] for each ingress INVITE, one [`AttemptRecord`]
+//! for each vendor INVITE, the decision trail, and the [`Posting`]s that become durable
+//! together with them (CDR-01, CDR-02, CDR-06).
+
+use crate::Money;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Time-sortable 128-bit call id (CDR-05).
+pub type CallId = u128;
+
+/// Everything about one call that is written: what the store takes and gives back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallDocument {
+    /// The call record.
+    pub call: CallRecord,
+    /// Attempt records in the order of the attempts.
+    pub attempts: Vec<AttemptRecord>,
+    /// The decision trail in the order of the questions.
+    pub trail: Vec<TrailEntry>,
+    /// Postings booked with the record; empty in an interim copy.
+    pub postings: Vec<Posting>,
+}
+
+/// Whether a document is the last word on its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordState {
+    /// Written at answer and every 60 s: evidence for a crash, never shown as a record.
+    Interim,
+    /// Written at the end, once.
+    Final,
+}
+
+/// Who ended a call or an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The caller's side.
+    Caller,
+    /// The vendor's side.
+    Callee,
+    /// This switch.
+    Switch,
+}
+
+/// One record for each ingress INVITE that came from a known source (CDR-01).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Our id.
+    pub id: CallId,
+    /// Interim or final.
+    pub state: RecordState,
+    /// Node name.
+    pub node: Arc<str>,
+    /// Listener the INVITE came in on.
+    pub listener: Arc<str>,
+    /// Source `address:port` of the INVITE.
+    pub source: String,
+    /// Call-ID of the caller's leg.
+    pub sip_call_id: String,
+    /// User-Agent of the caller, empty if absent.
+    pub user_agent: String,
+    /// Customer trunk: id and name.
+    pub trunk: u32,
+    /// Its name.
+    pub trunk_name: Arc<str>,
+    /// Paying account: id.
+    pub account: u32,
+    /// Its name.
+    pub account_name: Arc<str>,
+    /// As received, after clean-up.
+    pub caller_in: String,
+    /// As received, after clean-up.
+    pub callee_in: String,
+    /// After the ingress rewrite.
+    pub caller_route: String,
+    /// After the ingress rewrite: rated and routed.
+    pub callee_route: String,
+    /// Ingress tech prefix that was stripped.
+    pub tech_prefix_in: String,
+    /// The caller asked for privacy.
+    pub private: bool,
+    /// Words that screening put on the call.
+    pub marks: Vec<String>,
+    /// Plugin generation that decided the whole call.
+    pub generation: u64,
+    /// UTC milliseconds of the INVITE.
+    pub invite_ms: u64,
+    /// First 18x sent to the caller.
+    pub ringing_ms: Option<u64>,
+    /// First SDP sent to the caller.
+    pub media_ms: Option<u64>,
+    /// Our 200 to the caller.
+    pub answer_ms: Option<u64>,
+    /// End; none in an interim copy.
+    pub end_ms: Option<u64>,
+    /// Last evidence of life, UTC milliseconds (BILL-13); for recovery after a crash.
+    pub evidence_ms: u64,
+    /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
+    pub pdd_ms: Option<u32>,
+    /// Monotonic milliseconds from answer to end.
+    pub duration_ms: u64,
+    /// Milliseconds that are billed; differs from `duration_ms` for dead calls (BILL-13).
+    pub billable_ms: u64,
+    /// End reason of SIG-93.
+    pub end_reason: String,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// Code received from the last vendor, 0 if none (CDR-04).
+    pub code_received: u16,
+    /// Code chosen by SIG-86.
+    pub code_chosen: u16,
+    /// Code returned to the caller; 200 when answered.
+    pub code_returned: u16,
+    /// Q.850 cause received, 0 if none.
+    pub cause: u8,
+    /// One line of detail, such as the rejecting plugin's words.
+    pub detail: String,
+    /// Sell side of the charge; none if not rated.
+    pub sell: Option<ChargeRecord>,
+    /// Vendor cost over all attempts.
+    pub cost: Money,
+    /// Sell charge minus cost (BILL-29).
+    pub profit: Money,
+    /// Balance after the posting; filled in by the store's caller.
+    pub balance_after: Option<Money>,
+    /// Rating failed at the end: to be rated again.
+    pub rerate: bool,
+    /// Media counters of the caller's leg.
+    pub media: MediaRecord,
+    /// Own processing from INVITE in to first INVITE out, microseconds.
+    pub processing_us: Option<u32>,
+}
+
+/// A charge and where its price came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChargeRecord {
+    /// Rate deck name.
+    pub deck: Arc<str>,
+    /// Matching prefix, `*` for the default row.
+    pub prefix: Arc<str>,
+    /// Destination name of the row.
+    pub destination: Arc<str>,
+    /// Price a minute of the initial block.
+    pub price: Money,
+    /// ISO 4217 currency of the deck.
+    pub currency: Arc<str>,
+    /// Seconds billed.
+    pub billed_s: u32,
+    /// The charge.
+    pub amount: Money,
+}
+
+/// One record for each INVITE sent to a vendor, and for each choice skipped at its turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// 1, 2, 3 ... in the order of the choices.
+    pub number: u16,
+    /// Vendor trunk: id.
+    pub trunk: u32,
+    /// Its name.
+    pub trunk_name: Arc<str>,
+    /// Vendor account: id.
+    pub vendor_account: u32,
+    /// Target `address:port`.
+    pub target: String,
+    /// No INVITE was sent.
+    pub skipped: bool,
+    /// Call-ID of this leg.
+    pub sip_call_id: String,
+    /// Numbers sent.
+    pub caller_out: String,
+    /// Number sent in the Request-URI.
+    pub callee_out: String,
+    /// Number in PAI/PPI/RPID; empty if none.
+    pub identity_out: String,
+    /// Plugin generation that decided this attempt: the call's own.
+    pub generation: u64,
+    /// UTC milliseconds of our INVITE.
+    pub sent_ms: u64,
+    /// First 18x.
+    pub ringing_ms: Option<u64>,
+    /// 200 received.
+    pub answer_ms: Option<u64>,
+    /// End.
+    pub end_ms: Option<u64>,
+    /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
+    pub pdd_ms: Option<u32>,
+    /// Monotonic milliseconds from answer to end.
+    pub duration_ms: u64,
+    /// Milliseconds billed by the vendor.
+    pub billable_ms: u64,
+    /// End reason of SIG-93.
+    pub end_reason: String,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// Final code received, 0 if none.
+    pub code: u16,
+    /// Q.850 cause received, 0 if none.
+    pub cause: u8,
+    /// Buy side of the charge; none if not answered or not rated.
+    pub buy: Option<ChargeRecord>,
+    /// Media counters of the vendor's leg.
+    pub media: MediaRecord,
+}
+
+/// Relay counters of one leg.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRecord {
+    /// RTP packets received from the leg.
+    pub rtp_in: u64,
+    /// RTP packets sent to the leg.
+    pub rtp_out: u64,
+    /// RTP payload and header bytes received.
+    pub bytes_in: u64,
+    /// Packets dropped: wrong source, not RTP.
+    pub dropped: u64,
+    /// RTCP packets received.
+    pub rtcp_in: u64,
+    /// Codec name of the first negotiated payload, empty if none.
+    pub codec: String,
+    /// Address the leg's media was latched to.
+    pub remote: String,
+}
+
+/// One line of the decision trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrailEntry {
+    /// Milliseconds after the INVITE.
+    pub at_ms: u32,
+    /// Attempt concerned, 0 before the first.
+    pub attempt: u16,
+    /// Hook name.
+    pub hook: Arc<str>,
+    /// `name version (digest)`, or `core` when a fallback answered.
+    pub plugin: Arc<str>,
+    /// The answer in short, such as `allow` or `vendor-b, vendor-a`.
+    pub answer: String,
+    /// Why no plugin answered, empty if one did.
+    pub fault: String,
+    /// Microseconds the answer took.
+    pub micros: u32,
+}
+
+/// Money moved by a call or by an operator: append-only (BILL-48).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    /// Account concerned.
+    pub account: u32,
+    /// Signed: charges are negative.
+    pub amount: Money,
+    /// Why.
+    pub kind: PostingKind,
+}
+
+/// Kinds of posting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostingKind {
+    /// Sell charge of a call.
+    CallCharge,
+    /// Buy cost of an attempt, booked to the vendor account.
+    VendorCost,
+    /// Balance brought in by configuration.
+    Opening,
+    /// Payment in.
+    Payment,
+}

@@ -1,0 +1,1 @@
+//! RTP without policy: relay sessions, latching, RTCP, port pool.

@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// One of the six decision points of a call; each is an interface of the WIT package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// May this call go on?
+    Screening,
+    /// Which numbers are used?
+    Numbering,
+    /// What does it cost?
+    Rating,
+    /// Which vendor trunks, and what after a failure?
+    Routing,
+    /// Which caller identity does a vendor see?
+    Identity,
+    /// Told, not asked.
+    Events,
+}
+
+impl Hook {
+    /// Every hook, in the order a call meets them.
+    pub const ALL: [Hook; 6] = [
+        Hook::Screening,
+        Hook::Numbering,
+        Hook::Rating,
+        Hook::Routing,
+        Hook::Identity,
+        Hook::Events,
+    ];
+
+    /// The interface's name in WIT, metrics and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Screening => "screening",
+            Hook::Numbering => "numbering",
+            Hook::Rating => "rating",
+            Hook::Routing => "routing",
+            Hook::Identity => "identity",
+            Hook::Events => "events",
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which build of which plugin answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginStamp {
+    /// Plugin name, such as `routing`.
+    pub name: Arc<str>,
+    /// The version that it declares.
+    pub version: Arc<str>,
+    /// First 8 hex digits of the SHA-256 of its bytes: tells builds of one version apart.
+    pub digest: Arc<str>,
+}
+
+impl fmt::Display for PluginStamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.name, self.version, self.digest)
+    }
+}

@@ -1,0 +1,130 @@
+use crate::CallFacts;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What to do with an identity header (SIG-72 to SIG-74, SIG-77).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderMode {
+    /// Leave it out.
+    #[default]
+    None,
+    /// As received.
+    Pass,
+    /// Built from `identity_out`.
+    Caller,
+    /// The trunk's fixed value.
+    Fixed,
+}
+
+/// Privacy towards the vendor (SIG-75).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyMode {
+    /// Never.
+    None,
+    /// As received.
+    #[default]
+    Pass,
+    /// Always `Privacy: id`.
+    Id,
+}
+
+/// Display name towards the vendor (SIG-71).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisplayMode {
+    /// As received.
+    #[default]
+    Pass,
+    /// None.
+    Remove,
+    /// `caller_out`.
+    Number,
+    /// The trunk's fixed display.
+    Fixed,
+}
+
+/// Identity settings of a vendor trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkIdentity {
+    /// SIG-72, default caller.
+    pub asserted: HeaderMode,
+    /// SIG-73, default none.
+    pub preferred: HeaderMode,
+    /// SIG-74, default none.
+    pub remote_party: HeaderMode,
+    /// SIG-77, default none.
+    pub diversion: HeaderMode,
+    /// SIG-75, default pass.
+    pub privacy: PrivacyMode,
+    /// SIG-71, default pass.
+    pub display: DisplayMode,
+    /// For modes `fixed`: a name-addr or URI.
+    pub fixed_identity: Arc<str>,
+    /// For display mode `fixed`.
+    pub fixed_display: Arc<str>,
+}
+
+impl Default for TrunkIdentity {
+    fn default() -> Self {
+        TrunkIdentity {
+            asserted: HeaderMode::Caller,
+            preferred: HeaderMode::None,
+            remote_party: HeaderMode::None,
+            diversion: HeaderMode::None,
+            privacy: PrivacyMode::Pass,
+            display: DisplayMode::Pass,
+            fixed_identity: Arc::from(""),
+            fixed_display: Arc::from(""),
+        }
+    }
+}
+
+/// Asked for each attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityQuestion {
+    /// The call.
+    pub call: CallFacts,
+    /// The vendor trunk.
+    pub trunk: u32,
+    /// Number for From; empty: none.
+    pub caller_out: String,
+    /// Number for PAI, PPI, RPID; empty: left out.
+    pub identity_out: String,
+    /// Display name as received; empty: none.
+    pub display: String,
+    /// Host part for From and identity headers.
+    pub host: String,
+    /// P-Asserted-Identity lines as received.
+    pub asserted: Vec<String>,
+    /// P-Preferred-Identity lines as received.
+    pub preferred: Vec<String>,
+    /// Remote-Party-ID lines as received.
+    pub remote_party: Vec<String>,
+    /// Privacy as received, empty if absent.
+    pub privacy: String,
+    /// Diversion lines as received.
+    pub diversion: Vec<String>,
+    /// Privacy was requested and is supported (SIG-76).
+    pub private: bool,
+    /// SIG-78 of the customer trunk.
+    pub source_trusted: bool,
+    /// SIG-78 of the vendor trunk.
+    pub target_trusted: bool,
+    /// The vendor trunk's modes.
+    pub modes: TrunkIdentity,
+}
+
+/// Answer to [`IdentityQuestion`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityAnswer {
+    /// Display name of From; empty: none.
+    pub display: String,
+    /// User of From.
+    pub user: String,
+    /// Host of From.
+    pub host: String,
+    /// Headers added to the INVITE, in order: name, value.
+    pub headers: Vec<(String, String)>,
+}

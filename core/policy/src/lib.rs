@@ -1,0 +1,34 @@
+//! The questions a call asks and the answers it accepts: the contract between the
+//! call machine and whoever decides for it.
+//!
+//! The machine emits a [`Question`] and later takes a [`Reply`]. It does not know that
+//! replies come from WebAssembly plugins; the plugin host does not know what a call is.
+//! The shapes follow `wit/v0.1/policy.wit` one to one; units are stated there and here.
+#![forbid(unsafe_code)]
+
+mod hook;
+mod identity;
+mod numbering;
+mod pin;
+mod question;
+mod rating;
+mod routing;
+mod screening;
+
+pub use hook::{Hook, PluginStamp};
+pub use identity::{
+    DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode, TrunkIdentity,
+};
+pub use numbering::{NumberAnswer, NumberQuestion, Stage};
+pub use pin::{Lookup, Pin, PrefixHit};
+pub use question::{Answer, CallFacts, EventKind, EventNotice, Fault, Question, Rejection, Reply};
+pub use rating::{Charge, DeckRow, RateQuestion, Rounding, RoundingMode, Side};
+pub use routing::{
+    Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,
+    StopAfterMedia,
+};
+pub use screening::{ScreenQuestion, Verdict};
+
+/// Money in 10^-10 of the currency unit, as it crosses the plugin boundary: about
+/// ±922 million units. Balances are wider (`ledger::Money`).
+pub type PolicyMoney = i64;

@@ -1,0 +1,46 @@
+use crate::CallFacts;
+
+/// Where in the life of a call numbers change (NUM-01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Customer trunk: `*_in` to `*_route`.
+    Ingress,
+    /// Vendor trunk, once for each attempt: `*_route` to `*_out`.
+    Egress,
+}
+
+/// Asked once at ingress and once for each attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberQuestion {
+    /// The call.
+    pub call: CallFacts,
+    /// Ingress or egress.
+    pub stage: Stage,
+    /// Customer trunk at ingress, vendor trunk at egress.
+    pub trunk: u32,
+    /// Caller; empty: none.
+    pub caller: String,
+    /// Callee.
+    pub callee: String,
+    /// Handle of the caller's rule set; 0 is none.
+    pub caller_rules: u64,
+    /// Handle of the callee's rule set; 0 is none.
+    pub callee_rules: u64,
+    /// Handle of the identity rule set (NUM-22); 0 is none. Egress only.
+    pub identity_rules: u64,
+    /// Literal before the callee after its rewrite (NUM-10). Egress only.
+    pub tech_prefix: String,
+    /// Reject when rules exist and none matches the callee (NUM-19).
+    pub reject_unmatched: bool,
+}
+
+/// Answer to [`NumberQuestion`]; empty strings are allowed for caller and identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberAnswer {
+    /// New caller.
+    pub caller: String,
+    /// New callee.
+    pub callee: String,
+    /// Number for PAI, PPI and RPID.
+    pub identity: String,
+}

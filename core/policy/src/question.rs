@@ -1,0 +1,164 @@
+use crate::{
+    Advance, AdvanceQuestion, Charge, Hook, IdentityAnswer, IdentityQuestion, NumberAnswer,
+    NumberQuestion, PluginStamp, RateQuestion, RouteQuestion, ScreenQuestion, Verdict,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A call, as every hook sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFacts {
+    /// Time-sortable 128-bit call id (CDR-05).
+    pub id: u128,
+    /// When the INVITE arrived, UTC milliseconds.
+    pub received_ms: u64,
+    /// Numeric id of the customer trunk.
+    pub trunk: u32,
+    /// Numeric id of the account that pays.
+    pub account: u32,
+}
+
+/// A refusal with the response code that the caller gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// 400 to 699.
+    pub code: u16,
+    /// End reason of SIG-93, such as `caller_barred`.
+    pub reason: String,
+    /// One line for the operator; never sent on the wire.
+    pub detail: String,
+}
+
+/// What a call asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// May this call go on?
+    Screen(ScreenQuestion),
+    /// Which numbers are used?
+    Number(NumberQuestion),
+    /// What does it cost?
+    Rate(RateQuestion),
+    /// Which vendor trunks, in which order?
+    Route(RouteQuestion),
+    /// What after a failed attempt?
+    Advance(AdvanceQuestion),
+    /// Which caller identity does the vendor see?
+    Identity(IdentityQuestion),
+    /// Told, not asked: answered with [`Answer::Noted`].
+    Event(EventNotice),
+}
+
+impl Question {
+    /// The hook that answers it.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        match self {
+            Question::Screen(_) => Hook::Screening,
+            Question::Number(_) => Hook::Numbering,
+            Question::Rate(_) => Hook::Rating,
+            Question::Route(_) | Question::Advance(_) => Hook::Routing,
+            Question::Identity(_) => Hook::Identity,
+            Question::Event(_) => Hook::Events,
+        }
+    }
+}
+
+/// What a call accepts as an answer; the variant matches that of the question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To [`Question::Screen`].
+    Screen(Verdict),
+    /// To [`Question::Number`].
+    Number(Result<NumberAnswer, Rejection>),
+    /// To [`Question::Rate`].
+    Rate(Charge),
+    /// To [`Question::Route`]: trunk ids, first to last.
+    Route(Result<Vec<u32>, Rejection>),
+    /// To [`Question::Advance`].
+    Advance(Advance),
+    /// To [`Question::Identity`].
+    Identity(Result<IdentityAnswer, Rejection>),
+    /// To [`Question::Event`].
+    Noted,
+}
+
+/// Why no plugin answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum Fault {
+    /// No plugin is loaded for the hook.
+    #[error("no plugin is loaded for this hook")]
+    Absent,
+    /// It ran past its deadline.
+    #[error("deadline of {0} ms passed")]
+    Deadline(u32),
+    /// It trapped: unreachable, stack overflow, out-of-bounds access.
+    #[error("trapped: {0}")]
+    Trap(String),
+    /// It asked for more memory than it may have.
+    #[error("memory limit reached: {0}")]
+    Memory(String),
+    /// It answered something that the call cannot use.
+    #[error("answer is not usable: {0}")]
+    Nonsense(String),
+    /// It answered with an error of its own.
+    #[error("plugin says: {0}")]
+    Refused(String),
+}
+
+/// An answer with its provenance, for the decision trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer, or why there is none: then the hook's fallback applies.
+    pub outcome: Result<Answer, Fault>,
+    /// Who answered; none if the hook has no plugin.
+    pub plugin: Option<Arc<PluginStamp>>,
+    /// Time the host spent, nanoseconds.
+    pub nanos: u64,
+    /// The first choice failed and the previous version answered (rating, routing).
+    pub by_previous: bool,
+}
+
+/// A state change of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventNotice {
+    /// The call.
+    pub call: CallFacts,
+    /// What happened.
+    pub kind: EventKind,
+    /// When, UTC milliseconds.
+    pub at_ms: u64,
+    /// Vendor trunk concerned; 0 if none.
+    pub trunk: u32,
+    /// Response code concerned; 0 if none.
+    pub code: u16,
+    /// Answered milliseconds; 0 before answer.
+    pub duration_ms: u64,
+    /// Caller after the ingress rewrite.
+    pub caller: String,
+    /// Callee after the ingress rewrite.
+    pub callee: String,
+}
+
+/// Kinds of [`EventNotice`] (CDR-15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The call was admitted to the checks.
+    Incoming,
+    /// Choices were made.
+    Routed,
+    /// An INVITE was sent to a vendor.
+    Attempt,
+    /// The vendor is alerting.
+    Ringing,
+    /// Answered.
+    Answered,
+    /// Put on hold by either side.
+    Held,
+    /// Taken back from hold.
+    Resumed,
+    /// An attempt failed.
+    Failed,
+    /// The call ended.
+    Ended,
+}

@@ -1,0 +1,1 @@
+//! Durable facts, money and records: SQLite through sqlx, migrations, the journal.

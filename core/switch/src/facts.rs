@@ -1,0 +1,338 @@
+//! What the call machine knows about trunks, accounts and prices: one immutable
+//! snapshot. A call keeps the snapshot it began with (promise 4 of the design).
+
+use ledger::{PrefixTable, Purse, RateDeck};
+use policy::{FailoverSwitches, Rounding, TrunkIdentity};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Duration;
+
+/// One snapshot of everything an operator configured.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Node name, written to records.
+    pub node: Arc<str>,
+    /// Listeners by index; `sip::Flow::listener` is an index into it.
+    pub listeners: Vec<Listener>,
+    /// Customer trunks by id.
+    pub customers: HashMap<u32, Arc<CustomerTrunk>>,
+    /// Vendor trunks by id.
+    pub vendors: HashMap<u32, Arc<VendorTrunk>>,
+    /// Accounts, paying and paid, by id.
+    pub accounts: HashMap<u32, Arc<Account>>,
+    /// Callee prefix to the vendor trunks that list it. Every length matters, so look
+    /// up with `PrefixTable::matches`.
+    pub routes: PrefixTable<Vec<RouteEntry>>,
+    /// Node-wide call settings.
+    pub settings: CallSettings,
+}
+
+/// An address that the switch listens on.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Bound address.
+    pub local: SocketAddr,
+    /// `host:port` for Via and Contact (SIG-64).
+    pub advertised: Arc<str>,
+    /// Host for From, PAI and the digest realm (SIG-51, SIG-70).
+    pub domain: Arc<str>,
+}
+
+/// Settings that hold for every call of the node.
+#[derive(Clone, Debug)]
+pub struct CallSettings {
+    /// SIG-35: longest call, default 12 h; zero is no limit.
+    pub max_duration: Duration,
+    /// Whole set-up including ringing (ROUTE-54), default 180 s.
+    pub setup_limit: Duration,
+    /// Between interim records of an answered call (CDR-06), default 60 s.
+    pub interim: Duration,
+    /// Concurrent calls of the node; 0 is unlimited.
+    pub channels: u32,
+    /// The secret behind digest nonces; the same on all nodes (SIG-54).
+    pub nonce_secret: [u8; 32],
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        CallSettings {
+            max_duration: Duration::from_secs(43_200),
+            setup_limit: Duration::from_secs(180),
+            interim: Duration::from_secs(60),
+            channels: 0,
+            nonce_secret: [0; 32],
+        }
+    }
+}
+
+/// Addresses of a peer: one host or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// First address.
+    pub address: IpAddr,
+    /// Bits that count: 0-32 or 0-128.
+    pub prefix: u8,
+    /// Only this port (ROUTE-10); none is any.
+    pub port: Option<u16>,
+}
+
+impl Network {
+    /// Whether `source` lies in it. IPv4-mapped IPv6 sources count as IPv4.
+    #[must_use]
+    pub fn contains(&self, source: SocketAddr) -> bool {
+        if self.port.is_some_and(|port| port != source.port()) {
+            return false;
+        }
+        match (self.address, source.ip().to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(host)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+                u32::from(network) & mask == u32::from(host) & mask
+            }
+            (IpAddr::V6(network), IpAddr::V6(host)) => {
+                let bits = 128 - u32::from(self.prefix.min(128));
+                let mask = u128::MAX.checked_shl(bits).unwrap_or(0);
+                u128::from(network) & mask == u128::from(host) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How a customer trunk proves who it is (ROUTE-09 to ROUTE-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// By source address (and port, where the network names one).
+    Address,
+    /// By digest from any address.
+    Digest,
+    /// Both.
+    AddressAndDigest,
+}
+
+/// Digest credentials: hashes of `user:realm:password`, never the password.
+#[derive(Clone)]
+pub struct DigestUser {
+    /// User name.
+    pub user: Arc<str>,
+    /// Realm the hashes were made for.
+    pub realm: Arc<str>,
+    /// MD5, lower-case hexadecimal.
+    pub ha1_md5: Arc<str>,
+    /// SHA-256, lower-case hexadecimal.
+    pub ha1_sha256: Arc<str>,
+}
+
+impl std::fmt::Debug for DigestUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DigestUser").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Which code the caller gets when every attempt failed (SIG-86).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailureReply {
+    /// The most telling of all attempts.
+    #[default]
+    Best,
+    /// That of the last attempt.
+    Last,
+    /// Always this one.
+    Fixed(u16),
+}
+
+/// A source of calls (ROUTE-01).
+#[derive(Debug)]
+pub struct CustomerTrunk {
+    /// Numeric id.
+    pub id: u32,
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Paying account.
+    pub account: u32,
+    /// No calls are taken.
+    pub locked: bool,
+    /// How it is identified.
+    pub authentication: Authentication,
+    /// Where it may come from.
+    pub networks: Vec<Network>,
+    /// For the digest modes.
+    pub digest: Option<DigestUser>,
+    /// Ingress tech prefix that tells trunks on one address apart (ROUTE-13); empty: none.
+    pub tech_prefix: Arc<str>,
+    /// Take the tech prefix off (NUM-07).
+    pub strip_tech_prefix: bool,
+    /// Handles of rule sets (NUM-04, NUM-05); 0 is none.
+    pub caller_rules: u64,
+    /// See `caller_rules`.
+    pub callee_rules: u64,
+    /// NUM-19.
+    pub reject_unmatched: bool,
+    /// SIG-76, default on.
+    pub support_privacy: bool,
+    /// SIG-78, default off.
+    pub trusted: bool,
+    /// Channels, 0 is unlimited.
+    pub channels: u32,
+    /// Longest call; zero is no limit of its own.
+    pub max_duration: Duration,
+    /// ROUTE-53: attempts in total, 0 is unlimited, default 5.
+    pub max_attempts: u32,
+    /// ROUTE-54: no new attempt later than this after the INVITE, default 30 s.
+    pub setup_budget: Duration,
+    /// SIG-86.
+    pub failure_reply: FailureReply,
+    /// Media passes through us.
+    pub relay: bool,
+    /// Media address index for this side.
+    pub media_address: u16,
+    /// MEDIA-11: only the SDP address is accepted.
+    pub strict_media: bool,
+    /// Counters shared by all shards and by successive snapshots.
+    pub usage: Arc<TrunkUsage>,
+}
+
+/// A destination of calls (ROUTE-02).
+#[derive(Debug)]
+pub struct VendorTrunk {
+    /// Numeric id; the last sort key (K11).
+    pub id: u32,
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Account that we pay.
+    pub account: u32,
+    /// Not used.
+    pub locked: bool,
+    /// Targets in order of preference (SIG-65).
+    pub targets: Vec<SocketAddr>,
+    /// Listener index to send from (SIG-63).
+    pub listener: u16,
+    /// Lower first.
+    pub priority: u32,
+    /// For weighted balance.
+    pub weight: u32,
+    /// ROUTE-45.
+    pub last_resort: bool,
+    /// Channels, 0 is unlimited.
+    pub channels: u32,
+    /// Longest call; zero is no limit of its own.
+    pub max_duration: Duration,
+    /// State timers of an attempt.
+    pub timers: AttemptTimers,
+    /// Resend schedule (SIG-21).
+    pub schedule: Arc<sip::ResendSchedule>,
+    /// Handles of rule sets (NUM-08, NUM-09, NUM-22); 0 is none.
+    pub caller_rules: u64,
+    /// See `caller_rules`.
+    pub callee_rules: u64,
+    /// See `caller_rules`.
+    pub identity_rules: u64,
+    /// NUM-19.
+    pub reject_unmatched: bool,
+    /// NUM-10.
+    pub tech_prefix: Arc<str>,
+    /// SIG-71 to SIG-77.
+    pub identity: TrunkIdentity,
+    /// Host for From and identity headers (SIG-70).
+    pub from_host: Arc<str>,
+    /// SIG-78, default on.
+    pub trusted: bool,
+    /// ROUTE-50.
+    pub failover: FailoverSwitches,
+    /// Media passes through us.
+    pub relay: bool,
+    /// Media address index for this side.
+    pub media_address: u16,
+    /// MEDIA-11.
+    pub strict_media: bool,
+    /// Credentials for the vendor's challenge (SIG-53).
+    pub credentials: Option<Credentials>,
+    /// Counters shared by all shards and by successive snapshots.
+    pub usage: Arc<TrunkUsage>,
+}
+
+/// User and password towards a vendor. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Credentials {
+    /// User name.
+    pub user: Arc<str>,
+    /// Password in clear: a client needs it for any realm.
+    pub password: Arc<str>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// One timer for each state of an attempt (SIG-15 to SIG-19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptTimers {
+    /// SIG-15: nothing received, default 10 s.
+    pub response: Duration,
+    /// SIG-16: 100 received, default 20 s.
+    pub trying: Duration,
+    /// SIG-17: 183 without SDP, default 20 s.
+    pub progress: Duration,
+    /// SIG-18: 18x with SDP, default 120 s.
+    pub progress_sdp: Duration,
+    /// SIG-19: 180 without SDP, default 120 s.
+    pub ringing: Duration,
+}
+
+impl Default for AttemptTimers {
+    fn default() -> Self {
+        AttemptTimers {
+            response: Duration::from_secs(10),
+            trying: Duration::from_secs(20),
+            progress: Duration::from_secs(20),
+            progress_sdp: Duration::from_secs(120),
+            ringing: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Live counters of a trunk, exact over all shards (SEC-12).
+#[derive(Debug, Default)]
+pub struct TrunkUsage {
+    /// Calls up or being set up.
+    pub active: AtomicU32,
+    /// Day number (UTC) that `today` counts.
+    pub day: AtomicU64,
+    /// Attempts sent on that day.
+    pub today: AtomicU64,
+}
+
+/// Who pays us, or whom we pay.
+#[derive(Debug)]
+pub struct Account {
+    /// Numeric id.
+    pub id: u32,
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Takes no calls.
+    pub locked: bool,
+    /// Expiry, UTC ms; none never expires.
+    pub expires_ms: Option<u64>,
+    /// Prices: sell side for a customer account, buy side for a vendor account.
+    pub deck: Option<Arc<RateDeck>>,
+    /// BILL-11, BILL-17, BILL-18.
+    pub rounding: Rounding,
+    /// Balance and credit, shared by all shards and by successive snapshots.
+    pub purse: Arc<Purse>,
+}
+
+/// One vendor trunk under one callee prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// Vendor trunk id.
+    pub trunk: u32,
+    /// Lower first, default 100.
+    pub priority: u32,
+    /// ROUTE-18, default yes.
+    pub extend: bool,
+}

@@ -1,0 +1,1 @@
+//! What a Strowger plugin depends on.
