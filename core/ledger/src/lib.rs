@@ -2,10 +2,16 @@
 //! the model of call and attempt records. No I/O, no clock.
 #![forbid(unsafe_code)]
 
+mod deck;
 mod money;
+mod prefix;
+mod purse;
 mod record;
 
+pub use deck::{DurationRounding, PriceRounding, PriceRow, RateDeck, RateLookup, RateRow};
 pub use money::{Money, MoneyError};
+pub use prefix::PrefixTable;
+pub use purse::Purse;
 pub use record::{
     AttemptRecord, CallDocument, CallId, CallRecord, ChargeRecord, EndedBy, MediaRecord, Posting,
     PostingKind, RecordState, TrailEntry,

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Money in 10^-10 of the currency unit. Never floating point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Money(pub i128);
 
@@ -20,7 +22,9 @@ impl Money {
 
 /// Why a text is not an amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is not an amount: expected digits with at most 10 decimals, such as `0.0049` or `-12.5`")]
+#[error(
+    "`{0}` is not an amount: expected digits with at most 10 decimals, such as `0.0049` or `-12.5`"
+)]
 pub struct MoneyError(pub String);
 
 impl FromStr for Money {
@@ -64,6 +68,21 @@ impl fmt::Display for Money {
         }
         let fraction = format!("{fraction:010}");
         write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+impl TryFrom<Money> for i64 {
+    type Error = std::num::TryFromIntError;
+
+    /// The form of amounts at the plugin boundary: about ±922 million units.
+    fn try_from(money: Money) -> Result<i64, Self::Error> {
+        money.0.try_into()
+    }
+}
+
+impl From<i64> for Money {
+    fn from(amount: i64) -> Money {
+        Money(amount.into())
     }
 }
 

@@ -2,7 +2,7 @@
 //! for each vendor INVITE, the decision trail, and the [`Posting`]s that become durable
 //! together with them (CDR-01, CDR-02, CDR-06).
 
-use crate::Money;
+use crate::{Money, PriceRounding, PriceRow};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -150,6 +150,11 @@ pub struct ChargeRecord {
     pub billed_s: u32,
     /// The charge.
     pub amount: Money,
+    /// The deck row's prices: with `rounding`, all that it takes to rate the call again
+    /// after a crash, when the snapshot of the call is gone (BILL-13).
+    pub row: PriceRow,
+    /// The payer's rounding.
+    pub rounding: PriceRounding,
 }
 
 /// One record for each INVITE sent to a vendor, and for each choice skipped at its turn.
