@@ -1,1 +1,23 @@
 //! SIP without I/O: wire scanner, headers, transactions, dialogs, digest, SDP.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod error;
+mod header_name;
+mod message;
+mod method;
+mod name_addr;
+mod params;
+mod scan;
+mod uri;
+mod via;
+
+pub use builder::MessageBuilder;
+pub use error::ParseError;
+pub use message::Message;
+pub use method::Method;
+pub use name_addr::NameAddrRef;
+pub use rsip;
+pub use scan::{MAX_DATAGRAM, MAX_HEADERS};
+pub use uri::{UriError, UriRef, decode};
+pub use via::{MAGIC_COOKIE, ViaRef};

@@ -1,0 +1,142 @@
+//! Writing messages.
+
+use crate::header_name::Known;
+use crate::message::Message;
+use crate::method::Method;
+use crate::params::Parts;
+use crate::via::ViaRef;
+use std::fmt::{self, Display, Write};
+
+/// Writes one message, header by header, in the order of the calls.
+///
+/// Line breaks inside what is handed in become spaces: nothing
+/// that a peer sent can add a header line of its own.
+#[derive(Clone, Debug)]
+pub struct MessageBuilder {
+    head: String,
+    /// Where the To value copied from a request ends, until it has its tag.
+    to_end: Option<usize>,
+    body: Vec<u8>,
+}
+
+impl MessageBuilder {
+    /// Begins a request.
+    pub fn request(method: &Method, uri: &str) -> MessageBuilder {
+        let mut builder = MessageBuilder::empty();
+        builder.line(format_args!("{method} {uri} SIP/2.0"));
+        builder
+    }
+
+    /// Begins the response to `request`: copies Via (with `received` and `rport`, if the
+    /// source is known), From, To, Call-ID and CSeq, for a 100 also Timestamp
+    /// (RFC 3261 8.2.6), and Record-Route where the response can create a dialog (12.1.1).
+    pub fn response_to(request: &Message, status: u16, reason: &str) -> MessageBuilder {
+        let mut builder = MessageBuilder::empty();
+        builder.line(format_args!("SIP/2.0 {status} {reason}"));
+        let creates_dialog = (101..300).contains(&status)
+            && matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer)
+            && request.to_tag().is_none();
+        let mut top = true;
+        for (known, value) in request.known_lines() {
+            match known {
+                Known::Via if top => {
+                    top = false;
+                    builder.top_via(request, value);
+                }
+                Known::To => {
+                    builder.line(format_args!("To: {value}"));
+                    let untagged = request.to_tag().is_none() && builder.to_end.is_none();
+                    builder.to_end = untagged.then_some(builder.head.len() - 2);
+                }
+                Known::Via | Known::From | Known::CallId | Known::CSeq => {
+                    builder.line(format_args!("{}: {value}", known.name()));
+                }
+                Known::Timestamp if status == 100 => {
+                    builder.line(format_args!("Timestamp: {value}"));
+                }
+                Known::RecordRoute if creates_dialog => {
+                    builder.line(format_args!("Record-Route: {value}"));
+                }
+                _ => {}
+            }
+        }
+        builder
+    }
+
+    fn top_via(&mut self, request: &Message, line: &str) {
+        let mut values = Parts::new(line, b',');
+        let top = values.next().unwrap_or_default();
+        let stamped =
+            request.source().and_then(|source| Some(ViaRef::parse(top).ok()?.stamped(top, source)));
+        self.line(format_args!("Via: {}", stamped.as_deref().unwrap_or(top)));
+        for value in values {
+            self.line(format_args!("Via: {value}"));
+        }
+    }
+
+    /// Begins a response of raw header lines, for requests that cannot be parsed.
+    pub(crate) fn raw_response(status: u16, reason: &str) -> MessageBuilder {
+        let mut builder = MessageBuilder::empty();
+        builder.line(format_args!("SIP/2.0 {status} {reason}"));
+        builder
+    }
+
+    fn empty() -> MessageBuilder {
+        MessageBuilder { head: String::with_capacity(768), to_end: None, body: Vec::new() }
+    }
+
+    /// Adds a header line. Content-Length is added by [`MessageBuilder::finish`].
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Display) -> MessageBuilder {
+        self.line(format_args!("{name}: {value}"));
+        self
+    }
+
+    /// Gives the copied To its tag. Without effect on a request, and where To has one.
+    #[must_use]
+    pub fn to_tag(mut self, tag: &str) -> MessageBuilder {
+        if let Some(at) = self.to_end.take() {
+            self.head.insert_str(at, &format!(";tag={tag}"));
+        }
+        self
+    }
+
+    /// Adds Content-Type and the body.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: &[u8]) -> MessageBuilder {
+        self.line(format_args!("Content-Type: {content_type}"));
+        self.body = body.to_vec();
+        self
+    }
+
+    /// The finished message, with Content-Length.
+    pub fn finish(mut self) -> Vec<u8> {
+        let length = self.body.len();
+        self.line(format_args!("Content-Length: {length}"));
+        self.head.push_str("\r\n");
+        let mut bytes = self.head.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing into a String cannot fail.
+        let _ = OneLine(&mut self.head).write_fmt(line);
+        self.head.push_str("\r\n");
+    }
+}
+
+/// Turns what would end the line into spaces.
+struct OneLine<'a>(&'a mut String);
+
+impl Write for OneLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let ends_line = |byte: u8| matches!(byte, b'\r' | b'\n');
+        if text.bytes().any(ends_line) {
+            self.0.extend(text.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
+        } else {
+            self.0.push_str(text);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,345 @@
+//! A message: its bytes, the index of its lines, and what the switch reads from it.
+
+use crate::error::ParseError;
+use crate::header_name::{Known, Shape};
+use crate::method::Method;
+use crate::name_addr::NameAddrRef;
+use crate::params::{Parts, trim};
+use crate::scan::{self, Line, Scan, Span};
+use crate::via::ViaRef;
+use std::net::SocketAddr;
+
+/// A SIP message that owns its bytes. Header lines are indexed in one pass; values are
+/// decoded when they are asked for.
+#[derive(Clone, Debug)]
+pub struct Message {
+    bytes: Vec<u8>,
+    start: StartLine,
+    method: Method,
+    cseq: u32,
+    lines: Vec<Line>,
+    body: Span,
+    call_id: Span,
+    from: NameAddrSpans,
+    to: NameAddrSpans,
+    source: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug)]
+enum StartLine {
+    Request { uri: Span, version: Span },
+    Response { status: u16, reason: Span },
+}
+
+/// Where From or To has its parts; an empty tag is no tag.
+#[derive(Clone, Copy, Debug, Default)]
+struct NameAddrSpans {
+    display: Span,
+    uri: Span,
+    params: Span,
+    tag: Span,
+}
+
+impl Message {
+    /// Indexes one datagram.
+    ///
+    /// Bytes after the body that Content-Length announces are dropped; without
+    /// Content-Length the body is the rest of the datagram (RFC 3261 18.3).
+    ///
+    /// # Errors
+    /// What makes the message unusable: framing, start line, a missing or unreadable Via,
+    /// From, To, Call-ID or CSeq, a Content-Length that promises too much. Finer checks of
+    /// a request are those of [`Message::validate_request`].
+    pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
+        let mut bytes = scan::trim_start(datagram)?.to_vec();
+        let Scan { start_line, lines, body } = scan::scan(&mut bytes)?;
+        let (start, request_method) = parse_start_line(&bytes, start_line)?;
+        let find = |known: Known| {
+            let line = lines.iter().find(|line| line.known == known);
+            line.map(|line| line.value).ok_or(ParseError::Missing { header: known.name() })
+        };
+        let via = find(Known::Via)?.text(&bytes);
+        let top = Parts::new(via, b',').next().unwrap_or_default();
+        ViaRef::parse(top).map_err(|problem| bad(Known::Via, problem))?;
+        let from = name_addr_spans(&bytes, find(Known::From)?, Known::From)?;
+        let to = name_addr_spans(&bytes, find(Known::To)?, Known::To)?;
+        let call_id = find(Known::CallId)?;
+        if call_id.range().is_empty() {
+            return Err(bad(Known::CallId, "is empty"));
+        }
+        let (cseq, cseq_method) = parse_cseq(find(Known::CSeq)?.text(&bytes))?;
+        let method = match request_method {
+            Some(method) if method != cseq_method => {
+                return Err(ParseError::MethodMismatch {
+                    request: method.to_string(),
+                    cseq: cseq_method.to_string(),
+                });
+            }
+            _ => cseq_method,
+        };
+        let mut body = body..bytes.len();
+        if let Ok(announced) = find(Known::ContentLength) {
+            let announced = parse_content_length(announced.text(&bytes))?;
+            if announced > body.len() {
+                return Err(ParseError::BodyTooShort { announced, present: body.len() });
+            }
+            body.end = body.start + announced;
+        }
+        bytes.truncate(body.end);
+        let body = Span::new(body);
+        Ok(Message { bytes, start, method, cseq, lines, body, call_id, from, to, source: None })
+    }
+
+    /// The message as indexed: without leading line breaks and trailing bytes, unfolded.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Request or response.
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, StartLine::Request { .. })
+    }
+
+    /// Method of the request line; of a response, that of CSeq.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Request-URI as written; empty for a response.
+    pub fn uri(&self) -> &str {
+        match self.start {
+            StartLine::Request { uri, .. } => uri.text(&self.bytes),
+            StartLine::Response { .. } => "",
+        }
+    }
+
+    /// SIP version of a request line, `SIP/2.0` for a response.
+    pub(crate) fn version(&self) -> &str {
+        match self.start {
+            StartLine::Request { version, .. } => version.text(&self.bytes),
+            StartLine::Response { .. } => "SIP/2.0",
+        }
+    }
+
+    /// Status code 100-699; 0 for a request.
+    pub fn status(&self) -> u16 {
+        match self.start {
+            StartLine::Request { .. } => 0,
+            StartLine::Response { status, .. } => status,
+        }
+    }
+
+    /// Reason phrase; may be empty, and is for a request.
+    pub fn reason_phrase(&self) -> &str {
+        match self.start {
+            StartLine::Request { .. } => "",
+            StartLine::Response { reason, .. } => reason.text(&self.bytes),
+        }
+    }
+
+    /// Value of the first line called `name` (long form, any case), unfolded and trimmed.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.lines_named(name).next()
+    }
+
+    /// Every value of `name` in order: the values of comma lists one by one for the
+    /// headers that are lists (Via, Contact, Route, Allow, Require...), else one per line.
+    pub fn headers<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let separator = match Known::of(name.as_bytes()).shape() {
+            Shape::List => b',',
+            // No header value contains a line feed: the line is one part.
+            Shape::Single | Shape::Lines => b'\n',
+        };
+        self.lines_named(name)
+            .flat_map(move |value| Parts::new(value, separator))
+            .filter(|value| !value.is_empty())
+    }
+
+    fn lines_named<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let known = Known::of(name.as_bytes());
+        let matches = move |line: &Line| {
+            line.known == known
+                && (known != Known::Other
+                    || self.bytes[line.name.range()].eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.lines.iter().filter(move |line| matches(line)).map(|line| line.value.text(&self.bytes))
+    }
+
+    /// Every header line in order: name as sent, value unfolded.
+    pub fn header_lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|line| (line.name.text(&self.bytes), line.value.text(&self.bytes)))
+    }
+
+    /// Lines in order with their classified names.
+    pub(crate) fn known_lines(&self) -> impl Iterator<Item = (Known, &str)> {
+        self.lines.iter().map(|line| (line.known, line.value.text(&self.bytes)))
+    }
+
+    /// The body; empty if there is none.
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[self.body.range()]
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> &str {
+        self.call_id.text(&self.bytes)
+    }
+
+    /// Number and method of CSeq.
+    pub fn cseq(&self) -> (u32, &Method) {
+        (self.cseq, &self.method)
+    }
+
+    /// The first Via value.
+    pub fn top_via(&self) -> ViaRef<'_> {
+        let value = self.headers("Via").next().unwrap_or_default();
+        ViaRef::parse(value).unwrap_or_default()
+    }
+
+    /// From.
+    pub fn from(&self) -> NameAddrRef<'_> {
+        self.name_addr(self.from)
+    }
+
+    /// To.
+    pub fn to(&self) -> NameAddrRef<'_> {
+        self.name_addr(self.to)
+    }
+
+    fn name_addr(&self, spans: NameAddrSpans) -> NameAddrRef<'_> {
+        NameAddrRef {
+            display: spans.display.text(&self.bytes),
+            uri: spans.uri.text(&self.bytes),
+            params: spans.params.text(&self.bytes),
+        }
+    }
+
+    /// Tag of From; absent only in requests of RFC 2543 elements.
+    pub fn from_tag(&self) -> Option<&str> {
+        Some(self.from.tag.text(&self.bytes)).filter(|tag| !tag.is_empty())
+    }
+
+    /// Tag of To; absent in requests outside a dialog.
+    pub fn to_tag(&self) -> Option<&str> {
+        Some(self.to.tag.text(&self.bytes)).filter(|tag| !tag.is_empty())
+    }
+
+    /// The first Contact value that can be read.
+    pub fn contact(&self) -> Option<NameAddrRef<'_>> {
+        self.headers("Contact").find_map(|value| NameAddrRef::parse(value).ok())
+    }
+
+    /// Max-Forwards, if present and a number.
+    pub fn max_forwards(&self) -> Option<u32> {
+        self.header("Max-Forwards")?.parse().ok()
+    }
+
+    /// Remembers where the datagram came from; [`crate::MessageBuilder::response_to`] then
+    /// writes `received` and `rport` into the top Via (RFC 3261 18.2.1, RFC 3581).
+    pub fn set_source(&mut self, source: SocketAddr) {
+        self.source = Some(source);
+    }
+
+    /// The source, once [`Message::set_source`] was called.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.source
+    }
+
+    /// Where the response to this request goes (RFC 3261 18.2.2, RFC 3581 4). `None` only
+    /// if the source is unknown and the top Via names a host instead of an address.
+    pub fn response_address(&self) -> Option<SocketAddr> {
+        let via = self.top_via();
+        match self.source {
+            Some(source) if via.wants_rport() => Some(source),
+            Some(source) => Some(SocketAddr::new(source.ip(), via.port().unwrap_or(5060))),
+            None => via.response_address(),
+        }
+    }
+}
+
+fn bad(header: Known, problem: impl Into<String>) -> ParseError {
+    ParseError::Header { header: header.name(), problem: problem.into() }
+}
+
+fn parse_start_line(bytes: &[u8], line: Span) -> Result<(StartLine, Option<Method>), ParseError> {
+    let refuse = |problem| Err(ParseError::StartLine { problem });
+    let text = line.text(bytes);
+    let is_status_line = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
+    if is_status_line {
+        let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
+        if !version.eq_ignore_ascii_case("SIP/2.0") {
+            return refuse("SIP version of the response is not 2.0");
+        }
+        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+        return match code.parse() {
+            Ok(status @ 100..=699) if digits => {
+                Ok((StartLine::Response { status, reason: line.of_part(text, reason) }, None))
+            }
+            _ => refuse("status code is not in 100-699"),
+        };
+    }
+    let (Some((method, _)), Some((_, version))) = (text.split_once(' '), text.rsplit_once(' '))
+    else {
+        return refuse("not `method URI SIP/2.0`");
+    };
+    let Some(method) = Method::parse(method.as_bytes()) else {
+        return refuse("malformed method");
+    };
+    if version.is_empty() {
+        return refuse("space after the SIP version");
+    }
+    let version_ok = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
+        && version.len() > 4
+        && version.bytes().skip(4).all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !version_ok {
+        return refuse("no SIP version at its end");
+    }
+    let between = method.as_str().len() + 1..text.len() - version.len() - 1;
+    let uri = match text.get(between) {
+        Some(uri) if !uri.is_empty() => uri,
+        _ => return refuse("no Request-URI"),
+    };
+    if uri.starts_with([' ', '\t']) || uri.ends_with([' ', '\t']) {
+        return refuse("more than one space around the Request-URI");
+    }
+    if uri.contains([' ', '\t']) {
+        return refuse("white space inside the Request-URI");
+    }
+    if uri.starts_with('<') {
+        return refuse("Request-URI in angle brackets");
+    }
+    let (uri, version) = (line.of_part(text, uri), line.of_part(text, version));
+    Ok((StartLine::Request { uri, version }, Some(method)))
+}
+
+fn name_addr_spans(bytes: &[u8], value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
+    let text = value.text(bytes);
+    let parsed = NameAddrRef::parse(text).map_err(|problem| bad(header, problem))?;
+    let part =
+        |part: &str| if part.is_empty() { Span::default() } else { value.of_part(text, part) };
+    Ok(NameAddrSpans {
+        display: part(parsed.display),
+        uri: part(parsed.uri),
+        params: part(parsed.params),
+        tag: part(parsed.tag().unwrap_or_default()),
+    })
+}
+
+fn parse_cseq(value: &str) -> Result<(u32, Method), ParseError> {
+    let malformed = || bad(Known::CSeq, "is not `number method`");
+    let (number, method) = value.split_once([' ', '\t']).ok_or_else(malformed)?;
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let number = number.parse().map_err(|_| bad(Known::CSeq, "number is not below 2^31"))?;
+    let method = Method::parse(trim(method).as_bytes()).ok_or_else(malformed)?;
+    Ok((number, method))
+}
+
+fn parse_content_length(value: &str) -> Result<usize, ParseError> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(bad(Known::ContentLength, "is not a number"));
+    }
+    value.parse().map_err(|_| bad(Known::ContentLength, "is out of range"))
+}

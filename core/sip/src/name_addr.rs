@@ -1,0 +1,115 @@
+//! `"Display" <uri>;params`: the value of From, To, Contact, Route and their kin.
+
+use crate::params::{self, trim};
+use crate::uri::{UriError, UriRef};
+use std::borrow::Cow;
+
+/// A name-addr or addr-spec with header parameters (RFC 3261 20.10, 25.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NameAddrRef<'a> {
+    pub(crate) display: &'a str,
+    pub(crate) uri: &'a str,
+    pub(crate) params: &'a str,
+}
+
+impl<'a> NameAddrRef<'a> {
+    /// Takes one value apart; a comma list must be split first.
+    ///
+    /// # Errors
+    /// What is wrong: an unclosed quote or bracket, a comma in an unquoted display name,
+    /// space inside the URI, a comma or `?` in a URI without brackets.
+    pub fn parse(value: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
+        let value = trim(value);
+        if value.starts_with('"') {
+            let length = params::quoted_length(value).ok_or("quoted string is not closed")?;
+            let (display, rest) = value.split_at(length);
+            let rest = trim(rest);
+            if !rest.starts_with('<') {
+                return Err("no `<` after the display name");
+            }
+            return NameAddrRef::bracketed(display, rest);
+        }
+        match value.find('<') {
+            // A parameter before the bracket: the bracket belongs to a quoted parameter value.
+            Some(at) if !value[..at].contains('=') => {
+                let display = trim(&value[..at]);
+                if display.contains(',') {
+                    return Err("comma in a display name without quotes");
+                }
+                if display.contains('"') {
+                    return Err("misplaced quote in the display name");
+                }
+                NameAddrRef::bracketed(display, &value[at..])
+            }
+            _ => NameAddrRef::bare(value),
+        }
+    }
+
+    fn bracketed(display: &'a str, rest: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
+        let end = rest.find('>').ok_or("no `>` after the URI")?;
+        let (uri, params) = (&rest[1..end], trim(&rest[end + 1..]));
+        NameAddrRef::check_uri(uri)?;
+        match params.strip_prefix(';') {
+            Some(params) => Ok(NameAddrRef { display, uri, params }),
+            None if params.is_empty() => Ok(NameAddrRef { display, uri, params }),
+            None => Err("text after `>` that is no parameter"),
+        }
+    }
+
+    /// Without brackets all parameters belong to the header (RFC 3261 20).
+    fn bare(value: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
+        let (uri, params) = value.split_once(';').unwrap_or((value, ""));
+        let uri = trim(uri);
+        NameAddrRef::check_uri(uri)?;
+        if uri.contains([',', '?']) {
+            return Err("URI with `,` or `?` needs angle brackets");
+        }
+        Ok(NameAddrRef { display: "", uri, params })
+    }
+
+    fn check_uri(uri: &str) -> Result<(), &'static str> {
+        if uri.is_empty() {
+            return Err("empty URI");
+        }
+        if uri.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'<' | b'"')) {
+            return Err("white space, quote or bracket inside the URI");
+        }
+        Ok(())
+    }
+
+    /// Display name without quotes and escapes; empty if there is none.
+    pub fn display(&self) -> Cow<'a, str> {
+        match self.display.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(inside) => params::unescape(inside),
+            None => Cow::Borrowed(self.display),
+        }
+    }
+
+    /// The URI as written, without brackets; `*` in a Contact of a de-registration.
+    pub fn uri(&self) -> &'a str {
+        self.uri
+    }
+
+    /// The URI taken apart.
+    ///
+    /// # Errors
+    /// See [`UriRef::parse`].
+    pub fn parse_uri(&self) -> Result<UriRef<'a>, UriError> {
+        UriRef::parse(self.uri)
+    }
+
+    /// Header parameters as written, without the first `;`.
+    pub fn params(&self) -> &'a str {
+        self.params
+    }
+
+    /// Value of a header parameter without quotes, `""` if it has none.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        params::param(self.params, name)
+    }
+
+    /// The `tag` parameter.
+    pub fn tag(&self) -> Option<&'a str> {
+        self.param("tag").filter(|tag| !tag.is_empty())
+    }
+}

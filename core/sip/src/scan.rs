@@ -1,0 +1,195 @@
+//! The one-pass scanner: from a datagram to the positions of its header lines.
+//!
+//! Nothing is decoded here. Folded lines are joined by overwriting the line break with
+//! spaces, so positions and lengths stay those of the datagram.
+
+use crate::error::ParseError;
+use crate::header_name::Known;
+use std::ops::Range;
+
+/// Longest datagram taken (SIG-13), bytes.
+pub const MAX_DATAGRAM: usize = 16 * 1024;
+/// Most header lines taken in one message.
+pub const MAX_HEADERS: usize = 256;
+
+/// A piece of the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    /// `range` must lie within [`MAX_DATAGRAM`]; what does not is cut.
+    pub(crate) fn new(range: Range<usize>) -> Span {
+        let cut = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        Span { start: cut(range.start), end: cut(range.end) }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        usize::from(self.start)..usize::from(self.end)
+    }
+
+    /// The text; empty if the span is not UTF-8, which the scanner has excluded.
+    pub(crate) fn text(self, bytes: &[u8]) -> &str {
+        let slice = bytes.get(self.range()).unwrap_or_default();
+        std::str::from_utf8(slice).unwrap_or_default()
+    }
+
+    /// Where `part`, a slice of this span's text, lies in the message.
+    pub(crate) fn of_part(self, whole: &str, part: &str) -> Span {
+        let offset = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+        let start = usize::from(self.start) + offset.min(whole.len());
+        Span::new(start..start + part.len())
+    }
+}
+
+/// One header line, unfolded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) known: Known,
+    pub(crate) name: Span,
+    pub(crate) value: Span,
+}
+
+/// What the scan found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) start_line: Span,
+    pub(crate) lines: Vec<Line>,
+    /// Where the body begins.
+    pub(crate) body: usize,
+}
+
+/// The datagram without leading line breaks (RFC 3261 7.5).
+///
+/// # Errors
+/// `Empty`, `KeepAlive` (only CR, LF, NUL or spaces: RFC 5626 3.5.1 and its imitations), `TooLarge`.
+pub(crate) fn trim_start(datagram: &[u8]) -> Result<&[u8], ParseError> {
+    if datagram.is_empty() {
+        return Err(ParseError::Empty);
+    }
+    if datagram.len() > MAX_DATAGRAM {
+        return Err(ParseError::TooLarge { length: datagram.len() });
+    }
+    let blank = |byte: &u8| matches!(byte, b'\r' | b'\n' | b' ' | 0);
+    if datagram.iter().all(blank) {
+        return Err(ParseError::KeepAlive);
+    }
+    let breaks = datagram.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    Ok(&datagram[breaks..])
+}
+
+/// Indexes `bytes`; unfolds header lines and replaces bytes of the head that are not
+/// UTF-8 by `?` in place.
+pub(crate) fn scan(bytes: &mut [u8]) -> Result<Scan, ParseError> {
+    let mut lines = Vec::with_capacity(24);
+    let (start_end, mut at) = line_end(bytes, 0).ok_or(ParseError::Truncated)?;
+    let start_line = Span::new(0..start_end);
+    if matches!(bytes.get(at), Some(b' ' | b'\t')) {
+        return Err(ParseError::StartLine { problem: "start line is folded" });
+    }
+    while at < bytes.len() {
+        let (mut end, mut next) = line_end(bytes, at).ok_or(ParseError::Truncated)?;
+        if end == at {
+            at = next;
+            break;
+        }
+        while matches!(bytes.get(next), Some(b' ' | b'\t')) {
+            let (fold_end, fold_next) = line_end(bytes, next).ok_or(ParseError::Truncated)?;
+            bytes[end..next].fill(b' ');
+            (end, next) = (fold_end, fold_next);
+        }
+        if lines.len() == MAX_HEADERS {
+            return Err(ParseError::TooManyHeaders { offset: at });
+        }
+        lines.push(header_line(bytes, at, end)?);
+        at = next;
+    }
+    clean_text(&mut bytes[..at])?;
+    Ok(Scan { start_line, lines, body: at })
+}
+
+/// End of the line that begins at `from`, and where the next one begins.
+fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+    let feed = from + bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
+    let end = if feed > from && bytes[feed - 1] == b'\r' { feed - 1 } else { feed };
+    Some((end, feed + 1))
+}
+
+fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseError> {
+    let line = &bytes[start..end];
+    let name_length = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
+    let mut colon = name_length;
+    while matches!(line.get(colon), Some(b' ' | b'\t')) {
+        colon += 1;
+    }
+    if name_length == 0 || line.get(colon) != Some(&b':') {
+        let problem = if name_length == 0 { "has no name" } else { "has no colon after its name" };
+        return Err(ParseError::HeaderLine { offset: start, problem });
+    }
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let value = &line[colon + 1..];
+    let lead = value.iter().take_while(|byte| blank(byte)).count();
+    let tail = value[lead..].iter().rev().take_while(|byte| blank(byte)).count();
+    Ok(Line {
+        known: Known::of(&line[..name_length]),
+        name: Span::new(start..start + name_length),
+        value: Span::new(start + colon + 1 + lead..end - tail),
+    })
+}
+
+/// Refuses control bytes outside quoted pairs, replaces what is not UTF-8.
+fn clean_text(head: &mut [u8]) -> Result<(), ParseError> {
+    let control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n');
+    let bare_return = |byte: u8, next: u8| byte == b'\r' && next != b'\n';
+    // Without early exit, so that the compiler can use wide registers. The last byte is a line feed.
+    let (mut stray, mut any_wide) = (false, false);
+    for (&byte, &next) in head.iter().zip(head.iter().skip(1)) {
+        stray |= control(byte) | bare_return(byte, next);
+        any_wide |= byte >= 0x80;
+    }
+    if stray {
+        let offset = (0..head.len().saturating_sub(1)).find(|&at| {
+            let quoted_pair = at > 0 && head[at - 1] == b'\\';
+            (control(head[at]) && !quoted_pair) || bare_return(head[at], head[at + 1])
+        });
+        if let Some(offset) = offset {
+            return Err(ParseError::ControlByte { offset, byte: head[offset] });
+        }
+    }
+    if any_wide {
+        let mut from = 0;
+        while let Err(error) = std::str::from_utf8(&head[from..]) {
+            let bad = from + error.valid_up_to();
+            let length = error.error_len().unwrap_or(head.len() - bad);
+            head[bad..bad + length].fill(b'?');
+            from = bad + length;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `byte` may stand in a token (RFC 3261 25.1).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// Whether `text` is a token (RFC 3261 25.1).
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}

@@ -1,0 +1,160 @@
+//! Via: where a request came through, and where its response goes.
+
+use crate::params::{self, Parts, trim};
+use crate::uri::{host_ip, split_host_port};
+use std::net::{IpAddr, SocketAddr};
+
+/// Start of every branch made by RFC 3261 elements (8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// One Via value (RFC 3261 20.42).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViaRef<'a> {
+    version: &'a str,
+    transport: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+    sent_by: &'a str,
+    params: &'a str,
+}
+
+impl<'a> ViaRef<'a> {
+    /// Takes one Via value apart; space around `/`, `;` and `=` is allowed.
+    ///
+    /// # Errors
+    /// What is wrong: not `SIP/version/transport host[:port]`.
+    pub fn parse(value: &'a str) -> Result<ViaRef<'a>, &'static str> {
+        let (head, params) = match params::top_level(value, b';') {
+            Some(at) => (trim(&value[..at]), &value[at + 1..]),
+            None => (trim(value), ""),
+        };
+        let mut parts = head.splitn(3, '/').map(trim);
+        let (Some(protocol), Some(version), Some(rest)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err("not of the form SIP/2.0/transport");
+        };
+        if !protocol.eq_ignore_ascii_case("SIP") {
+            return Err("protocol is not SIP");
+        }
+        let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or("no sent-by host")?;
+        let sent_by = trim(sent_by);
+        if transport.is_empty() {
+            return Err("no transport");
+        }
+        let (host, port) = split_sent_by(sent_by)?;
+        Ok(ViaRef { version, transport, host, port, sent_by, params })
+    }
+
+    /// `2.0` in all of today's messages.
+    pub fn version(&self) -> &'a str {
+        self.version
+    }
+
+    /// `UDP`, `TCP`, `TLS`, `SCTP`... as written.
+    pub fn transport(&self) -> &'a str {
+        self.transport
+    }
+
+    /// Host of sent-by, IPv6 with its brackets.
+    pub fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// Port of sent-by, if given.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// `host[:port]` as written; part of the transaction key (RFC 3261 17.2.3).
+    pub fn sent_by(&self) -> &'a str {
+        self.sent_by
+    }
+
+    /// The branch, if there is one.
+    pub fn branch(&self) -> Option<&'a str> {
+        self.param("branch").filter(|branch| !branch.is_empty())
+    }
+
+    /// Whether the branch is unique to the transaction: it begins with the magic cookie
+    /// and has something after it. If not, RFC 2543 matching applies.
+    pub fn has_unique_branch(&self) -> bool {
+        self.branch().is_some_and(|branch| {
+            branch.len() > MAGIC_COOKIE.len()
+                && branch.as_bytes()[..MAGIC_COOKIE.len()]
+                    .eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes())
+        })
+    }
+
+    /// The `received` address, if it is one.
+    pub fn received(&self) -> Option<IpAddr> {
+        self.param("received").and_then(host_ip)
+    }
+
+    /// Value of `rport` (RFC 3581); `None` if absent or without value.
+    pub fn rport(&self) -> Option<u16> {
+        self.param("rport").and_then(|port| port.parse().ok())
+    }
+
+    /// Whether the sender asked for the response on the port it sent from (RFC 3581).
+    pub fn wants_rport(&self) -> bool {
+        self.param("rport").is_some()
+    }
+
+    /// All parameters as written, without the first `;`.
+    pub fn params(&self) -> &'a str {
+        self.params
+    }
+
+    /// Value of a parameter without quotes, `""` if it has none.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        params::param(self.params, name)
+    }
+
+    /// Where a response with this Via goes (RFC 3261 18.2.2, RFC 3581 4): `received` or
+    /// the sent-by address, `rport` or the sent-by port or 5060. `maddr` is not followed:
+    /// it would let a stranger aim our responses. `None` if sent-by is a name.
+    pub fn response_address(&self) -> Option<SocketAddr> {
+        let ip = self.received().or_else(|| host_ip(self.host))?;
+        Some(SocketAddr::new(ip, self.rport().or(self.port).unwrap_or(5060)))
+    }
+
+    /// This value with the source of the datagram written into it: `received` where it
+    /// differs from sent-by or `rport` was asked for, and the port where it was.
+    pub(crate) fn stamped(&self, value: &str, source: SocketAddr) -> String {
+        let wants_rport = self.wants_rport();
+        if !wants_rport && host_ip(self.host) == Some(source.ip()) && self.received().is_none() {
+            return value.to_owned();
+        }
+        let mut stamped = format!("SIP/{}/{} {}", self.version, self.transport, self.sent_by);
+        for part in Parts::new(self.params, b';').filter(|part| !part.is_empty()) {
+            let name = trim(part.split('=').next().unwrap_or(part));
+            if !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport") {
+                stamped.push(';');
+                stamped.push_str(part);
+            }
+        }
+        stamped.push_str(&format!(";received={}", source.ip()));
+        if wants_rport {
+            stamped.push_str(&format!(";rport={}", source.port()));
+        }
+        stamped
+    }
+}
+
+/// sent-by may have spaces around its colon: `host : 5060`.
+fn split_sent_by(sent_by: &str) -> Result<(&str, Option<u16>), &'static str> {
+    let host_end = if sent_by.starts_with('[') {
+        sent_by.find(']').map_or(sent_by.len(), |at| at + 1)
+    } else {
+        sent_by.find([' ', '\t', ':']).unwrap_or(sent_by.len())
+    };
+    let (host, rest) = sent_by.split_at(host_end);
+    let (host, _) = split_host_port(host)?;
+    let port = match trim(rest).strip_prefix(':').map(trim) {
+        Some(digits) => Some(digits.parse().map_err(|_| "has a malformed port")?),
+        None if trim(rest).is_empty() => None,
+        None => return Err("text after the sent-by host"),
+    };
+    Ok((host, port))
+}
