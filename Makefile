@@ -1,0 +1,51 @@
+# Strowger. `make help` lists what there is. Every target does its own set-up.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CONFIG ?= config/strowger.toml
+# Every plugin is one crate below plugins/; its artifact is NAME.wasm in target/plugins.
+PLUGIN_CRATES := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/Cargo.toml))))
+
+.PHONY: help run build plugins test bench lint fmt demo setup-build setup-test setup-bench
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+run: build ## Build everything and start the switch with config/strowger.toml (CONFIG=... for another)
+	exec $(TARGET)/release/strowger run --config $(CONFIG)
+
+build: setup-build plugins ## Build the release program and the plugins
+	cargo build --release -p strowger
+
+plugins: setup-build ## Compile the default plugins to target/plugins/*.wasm
+	@scripts/plugins.sh $(TARGET) $(PLUGIN_CRATES)
+
+test: setup-test plugins ## Run every test, whole-system tests with sipp included
+	@scripts/test.sh $(TARGET)
+
+bench: setup-bench build ## Measure; the table goes to target/bench.jsonl too
+	@scripts/bench.sh $(TARGET)
+
+lint: setup-build ## Formatting, clippy and (where installed) cargo-deny
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
+	else echo "cargo-deny is not installed (cargo install cargo-deny): licences and advisories not checked"; fi
+
+fmt: ## Format the code
+	cargo fmt --all
+
+demo: build ## A caller, two vendors and a plugin swap against the real switch, explained as it runs
+	$(TARGET)/release/strowger demo
+
+setup-build:
+	@scripts/setup.sh build
+
+setup-test:
+	@scripts/setup.sh test
+
+setup-bench:
+	@scripts/setup.sh bench

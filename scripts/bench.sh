@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every benchmark in turn: `bench.sh TARGET_DIR`. Each prints its table and appends
+# one JSON line per figure to TARGET_DIR/bench.jsonl.
+set -euo pipefail
+
+target=${1:?target directory}
+: >"$target/bench.jsonl"
+STROWGER_BENCH_FILE=$(realpath "$target/bench.jsonl")
+export STROWGER_BENCH_FILE
+# Built first, so that no compiler runs beside a measurement.
+cargo bench --workspace --no-run
+cargo bench --workspace --benches
+echo
+echo "figures: $target/bench.jsonl"

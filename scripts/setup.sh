@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What the given purpose needs beside Rust: `setup.sh build|test|bench`.
+# Installs it where it may, else says what is missing. Quick when everything is there.
+set -euo pipefail
+
+purpose=${1:?build, test or bench}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# Debian packages, by the program that shows that they are there.
+declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=util-linux)
+case $purpose in
+    build) programs=(cc) ;;
+    test) programs=(cc sipp) ;;
+    bench) programs=(cc taskset kamailio) ;;
+    *) say "unknown purpose $purpose"; exit 2 ;;
+esac
+
+PATH=$PATH:/usr/sbin
+missing=()
+for program in "${programs[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${package[$program]}")
+done
+
+if ((${#missing[@]})); then
+    if [[ $(id -u) == 0 ]]; then root=(); else root=(sudo -n); fi
+    if command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }; then
+        say "installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        "${root[@]}" apt-get update -qq </dev/null >/dev/null || say "apt-get update failed; trying what is known"
+        "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null ||
+            say "could not install ${missing[*]}"
+    else
+        say "please install: apt-get install ${missing[*]}"
+    fi
+    for program in "${programs[@]}"; do
+        command -v "$program" >/dev/null && continue
+        # The benchmark's peer is wanted, not needed.
+        if [[ $program == kamailio ]]; then
+            say "without kamailio the peer's column stays empty"
+            continue
+        fi
+        say "$program is missing (package ${package[$program]})"
+        exit 1
+    done
+fi
+
+if ! command -v cargo >/dev/null; then
+    say "cargo is missing: install Rust 1.95 or later with rustup"
+    exit 1
+fi
+
+wasm=wasm32-unknown-unknown
+if [[ ! -d $(rustc --print sysroot)/lib/rustlib/$wasm ]]; then
+    if command -v rustup >/dev/null; then
+        say "adding the Rust target $wasm for the plugins"
+        rustup target add "$wasm"
+    else
+        say "the Rust target $wasm is missing: install rust-std for $wasm"
+        exit 1
+    fi
+fi

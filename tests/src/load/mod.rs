@@ -1,0 +1,267 @@
+//! A load generator: caller and vendor in one thread, several thousand calls a second
+//! on one core. It never resends, so whatever it counts as repeated was resent by the
+//! switch, and whatever the switch lost is a failed call.
+
+mod caller;
+mod vendor;
+mod wire;
+
+use caller::Caller;
+use serde_json::json;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+use vendor::Vendor;
+
+/// What to generate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Address of the switch.
+    pub target: SocketAddr,
+    /// The caller's own address.
+    pub caller: SocketAddr,
+    /// The vendor's own address.
+    pub vendor: SocketAddr,
+    /// Calls begun a second.
+    pub rate: f64,
+    /// Calls in all.
+    pub calls: usize,
+    /// From answer to BYE.
+    pub hold: Duration,
+    /// Longest wait for the end of what is still open when the last call was begun and held.
+    pub drain: Duration,
+    /// Keeps the Call-IDs of successive runs apart.
+    pub run: u64,
+    /// Hang up only when a line comes in on standard input.
+    pub hold_until_told: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls answered.
+    pub answered: u64,
+    /// Calls that ended with their BYE answered.
+    pub completed: u64,
+    /// Calls refused.
+    pub refused: u64,
+    /// Code of the last refusal; 0 if none.
+    pub last_refusal: u16,
+    /// Calls without an end.
+    pub lost: u64,
+    /// Messages that came again, both sides.
+    pub retransmissions: u64,
+    /// Seconds from the first INVITE to the last.
+    pub sending_s: f64,
+    /// INVITE delay added by the switch, microseconds: median.
+    pub added_p50_us: u32,
+    /// The same, 99th percentile.
+    pub added_p99_us: u32,
+    /// From INVITE to 200 at the caller, microseconds: 99th percentile.
+    pub answer_p99_us: u32,
+}
+
+impl Report {
+    /// One JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({
+            "calls": self.calls, "answered": self.answered, "completed": self.completed,
+            "refused": self.refused, "last_refusal": self.last_refusal, "lost": self.lost,
+            "retransmissions": self.retransmissions, "sending_s": self.sending_s,
+            "added_p50_us": self.added_p50_us, "added_p99_us": self.added_p99_us,
+            "answer_p99_us": self.answer_p99_us,
+        })
+    }
+}
+
+/// Messages taken from one socket before the other is looked at.
+const BATCH: usize = 64;
+
+/// Runs the plan to its end.
+///
+/// # Errors
+/// When a socket cannot be bound or used.
+pub fn run(plan: &Plan) -> std::io::Result<Report> {
+    let caller_socket = UdpSocket::bind(plan.caller)?;
+    let vendor_socket = UdpSocket::bind(plan.vendor)?;
+    caller_socket.set_nonblocking(true)?;
+    vendor_socket.set_nonblocking(true)?;
+    let told = plan.hold_until_told.then(wait_for_line);
+
+    let mut caller = Caller::new(plan.caller, plan.target, plan.run, plan.calls);
+    let mut vendor = Vendor::new(plan.vendor, plan.calls);
+    let mut up: VecDeque<(Instant, usize)> = VecDeque::new();
+    let mut begun = 0usize;
+    let mut out = String::with_capacity(2048);
+    let mut answers = Vec::with_capacity(2);
+    let mut buffer = vec![0u8; 65_536];
+    let start = Instant::now();
+    let mut last_invite = start;
+    let mut quiet_since = start;
+    let mut announced = false;
+
+    loop {
+        let now = Instant::now();
+        let mut idle = true;
+
+        let due = ((now - start).as_secs_f64() * plan.rate) as usize + 1;
+        while begun < plan.calls.min(due) {
+            out.clear();
+            last_invite = Instant::now();
+            caller.invite(last_invite, begun, &mut out);
+            send(&caller_socket, out.as_bytes(), plan.target)?;
+            begun += 1;
+            idle = false;
+        }
+
+        for _ in 0..BATCH {
+            let Some((length, source)) = receive(&vendor_socket, &mut buffer)? else { break };
+            idle = false;
+            let Ok(message) = std::str::from_utf8(&buffer[..length]) else { continue };
+            vendor.receive(Instant::now(), message, |call| caller.invited(call), &mut answers);
+            for answer in answers.drain(..) {
+                send(&vendor_socket, answer.as_bytes(), source)?;
+            }
+        }
+
+        for _ in 0..BATCH {
+            let Some((length, _)) = receive(&caller_socket, &mut buffer)? else { break };
+            idle = false;
+            let Ok(message) = std::str::from_utf8(&buffer[..length]) else { continue };
+            out.clear();
+            let now = Instant::now();
+            if let Some(call) = caller.receive(now, message, &mut out) {
+                up.push_back((now + plan.hold, call));
+            }
+            if !out.is_empty() {
+                send(&caller_socket, out.as_bytes(), plan.target)?;
+            }
+        }
+
+        let released = told.as_ref().is_none_or(|told| told.load(std::sync::atomic::Ordering::Relaxed));
+        // Paced, so that ten thousand held calls do not end in one burst.
+        for _ in 0..BATCH {
+            match up.front() {
+                Some((at, call)) if released && *at <= now => {
+                    out.clear();
+                    caller.hang_up(*call, &mut out);
+                    send(&caller_socket, out.as_bytes(), plan.target)?;
+                    up.pop_front();
+                    idle = false;
+                }
+                _ => break,
+            }
+        }
+
+        if !announced && caller.answered + caller.failed == plan.calls as u64 && told.is_some() {
+            announced = true;
+            println!("up {}", caller.answered);
+            std::io::stdout().flush()?;
+        }
+        if begun == plan.calls && caller.done + caller.failed == plan.calls as u64 {
+            // One more look for messages that come again after the end.
+            if idle && now - quiet_since > Duration::from_millis(600) {
+                break;
+            }
+        } else if begun == plan.calls
+            && up.is_empty()
+            && now - last_invite > plan.hold + plan.drain
+            && now - quiet_since > plan.drain
+        {
+            break;
+        }
+        if idle {
+            std::thread::yield_now();
+        } else {
+            quiet_since = now;
+        }
+    }
+
+    let mut answer_us: Vec<u32> =
+        caller.set_up.iter().map(|t| u32::try_from(t.as_micros()).unwrap_or(u32::MAX)).collect();
+    Ok(Report {
+        calls: begun as u64,
+        answered: caller.answered,
+        completed: caller.done,
+        refused: caller.failed,
+        last_refusal: caller.last_failure,
+        lost: caller.give_up(),
+        retransmissions: caller.repeats + vendor.repeats,
+        sending_s: (last_invite - start).as_secs_f64(),
+        added_p50_us: percentile(&mut vendor.added_us, 50),
+        added_p99_us: percentile(&mut vendor.added_us, 99),
+        answer_p99_us: percentile(&mut answer_us, 99),
+    })
+}
+
+/// Set by a thread that waits for one line (or the end) of standard input.
+fn wait_for_line() -> std::sync::Arc<std::sync::atomic::AtomicBool> {
+    let told = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let setter = told.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        setter.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    told
+}
+
+/// A full socket buffer is waited for: the generator loses nothing by itself.
+fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) -> std::io::Result<()> {
+    loop {
+        match socket.send_to(bytes, to) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            // A peer that is gone shows as lost calls.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<Option<(usize, SocketAddr)>> {
+    match socket.recv_from(buffer) {
+        Ok(received) => Ok(Some(received)),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn percentile(values: &mut [u32], percent: usize) -> u32 {
+    if values.is_empty() {
+        return 0;
+    }
+    values.sort_unstable();
+    values[(values.len() * percent / 100).min(values.len() - 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caller_and_vendor_understand_each_other_without_a_switch_between() {
+        let vendor: SocketAddr = "127.7.0.2:5060".parse().unwrap();
+        let report = run(&Plan {
+            target: vendor,
+            caller: "127.7.0.1:5060".parse().unwrap(),
+            vendor,
+            rate: 2000.0,
+            calls: 500,
+            hold: Duration::from_millis(20),
+            drain: Duration::from_secs(2),
+            run: 1,
+            hold_until_told: false,
+        })
+        .unwrap();
+        assert_eq!((report.answered, report.completed, report.lost), (500, 500, 0));
+        assert_eq!(report.retransmissions, 0);
+    }
+}

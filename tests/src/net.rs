@@ -1,0 +1,84 @@
+//! Loopback addresses of one test: every test has a network of its own inside 127.0.0.0/8,
+//! so standard ports are always free and tests run side by side.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A /24 of loopback.
+#[derive(Clone, Copy, Debug)]
+pub struct Net {
+    prefix: [u8; 3],
+}
+
+impl Net {
+    /// A network that no other test of this or another process uses.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Net {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        // Test programs run one after another; their process ids differ.
+        let process = u8::try_from(std::process::id() % 200).unwrap_or(0) + 20;
+        Net { prefix: [127, process, NEXT.fetch_add(1, Ordering::Relaxed)] }
+    }
+
+    /// One of its hosts.
+    #[must_use]
+    pub fn host(self, last: u8) -> IpAddr {
+        let [a, b, c] = self.prefix;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, last))
+    }
+
+    /// The switch's signalling address.
+    #[must_use]
+    pub fn switch(self) -> SocketAddr {
+        SocketAddr::new(self.host(1), 5060)
+    }
+
+    /// The switch's media address.
+    #[must_use]
+    pub fn media(self) -> IpAddr {
+        self.host(2)
+    }
+
+    /// The admin interface.
+    #[must_use]
+    pub fn admin(self) -> SocketAddr {
+        SocketAddr::new(self.host(1), 8080)
+    }
+
+    /// The customer whose address the switch knows.
+    #[must_use]
+    pub fn caller(self) -> IpAddr {
+        self.host(10)
+    }
+
+    /// A customer that has to authenticate.
+    #[must_use]
+    pub fn roaming_caller(self) -> IpAddr {
+        self.host(11)
+    }
+
+    /// The customer that has no money left.
+    #[must_use]
+    pub fn poor_caller(self) -> IpAddr {
+        self.host(12)
+    }
+
+    /// First choice among the vendors.
+    #[must_use]
+    pub fn vendor_a(self) -> IpAddr {
+        self.host(21)
+    }
+
+    /// Second choice.
+    #[must_use]
+    pub fn vendor_b(self) -> IpAddr {
+        self.host(22)
+    }
+
+    /// Nobody that the switch knows.
+    #[must_use]
+    pub fn stranger(self) -> IpAddr {
+        self.host(99)
+    }
+}

@@ -1,0 +1,273 @@
+//! The house plan, held by tests: who may lean on whom, what the pure rooms may not
+//! touch, and that every capability ID cited anywhere resolves.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// For each room of the core, the rooms that it may lean on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("strowger-sip", &[]),
+    ("strowger-media", &[]),
+    ("strowger-ledger", &[]),
+    ("strowger-policy", &[]),
+    ("strowger-switch", &["strowger-sip", "strowger-media", "strowger-ledger", "strowger-policy"]),
+    ("strowger-host", &["strowger-policy"]),
+    ("strowger-store", &["strowger-ledger"]),
+    (
+        "strowger",
+        &[
+            "strowger-switch",
+            "strowger-host",
+            "strowger-store",
+            "strowger-sip",
+            "strowger-media",
+            "strowger-ledger",
+            "strowger-policy",
+        ],
+    ),
+];
+
+/// Rooms that are driven with `(now, input)` and never act by themselves (promise 2).
+const SANS_IO: &[&str] = &["sip", "media", "ledger", "policy", "switch"];
+
+/// What such a room may not even mention.
+const FORBIDDEN_IN_SANS_IO: &[&str] = &[
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "Instant::now",
+    "SystemTime",
+    "thread::",
+    "tokio",
+    "std::fs",
+    "OsRng",
+    "rand::rng()",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+#[derive(Debug)]
+struct Package {
+    /// Folder, relative to the workspace.
+    folder: String,
+    /// Workspace packages that it depends on, in any way.
+    leans_on: BTreeSet<String>,
+}
+
+fn packages() -> BTreeMap<String, Package> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    let root = root();
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .map(|package| {
+            let manifest = PathBuf::from(package["manifest_path"].as_str().expect("manifest_path"));
+            let folder = manifest.parent().and_then(|f| f.strip_prefix(&root).ok()).expect("inside");
+            let leans_on = package["dependencies"]
+                .as_array()
+                .expect("dependencies")
+                .iter()
+                .filter(|dependency| !dependency["path"].is_null())
+                .map(|dependency| dependency["name"].as_str().expect("name").to_owned())
+                .collect();
+            let name = package["name"].as_str().expect("name").to_owned();
+            (name, Package { folder: folder.display().to_string(), leans_on })
+        })
+        .collect()
+}
+
+#[test]
+fn arrows_between_the_rooms_of_the_core_go_down_only() {
+    let packages = packages();
+    for (name, package) in packages.iter().filter(|(_, p)| p.folder.starts_with("core/")) {
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(room, _)| room == name)
+            .unwrap_or_else(|| panic!("{name} is a room that the plan does not know"));
+        for other in &package.leans_on {
+            assert!(allowed.contains(&other.as_str()), "{name} may not lean on {other}");
+        }
+    }
+    for (room, _) in ARROWS {
+        assert!(packages.contains_key(*room), "the plan has a room {room}, the workspace has not");
+    }
+}
+
+#[test]
+fn plugins_and_their_sdk_see_nothing_of_the_core() {
+    for (name, package) in packages() {
+        let allowed: &[&str] = match package.folder.split('/').next() {
+            Some("plugin-sdk") => {
+                // The SDK's own macro crate, where there is one.
+                &["strowger-plugin-macros", "strowger-plugin-sdk-macros"]
+            }
+            Some("plugins" | "examples") => &["strowger-plugin-sdk"],
+            Some("tests") if package.folder != "tests" => &["strowger-plugin-sdk"],
+            _ => continue,
+        };
+        for other in &package.leans_on {
+            assert!(allowed.contains(&other.as_str()), "{name} may not lean on {other}");
+        }
+    }
+}
+
+#[test]
+fn the_default_bundle_has_a_plugin_for_every_decision() {
+    let packages = packages();
+    for plugin in ["routing", "numbering", "rating", "identity", "screening"] {
+        let folder = format!("plugins/{plugin}");
+        assert!(packages.values().any(|package| package.folder == folder), "{folder} is missing");
+    }
+}
+
+#[test]
+fn the_pure_rooms_touch_no_socket_clock_task_or_random_source() {
+    for room in SANS_IO {
+        for file in files(&root().join("core").join(room).join("src"), &["rs"]) {
+            if is_test_code(&file) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).expect("source is readable");
+            // A test module ends its file by house rule, so what follows it is not production.
+            let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
+            for (number, line) in production.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or(line);
+                for word in FORBIDDEN_IN_SANS_IO {
+                    assert!(
+                        !code.contains(word),
+                        "{}:{}: a room without I/O mentions {word}",
+                        file.display(),
+                        number + 1
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_of_ours_forbids_unsafe_code() {
+    for (name, package) in packages() {
+        if package.folder.starts_with("plugins/") || package.folder.starts_with("tests/") {
+            continue; // The component bindings need it; the workspace lint still names each place.
+        }
+        let folder = root().join(&package.folder).join("src");
+        let heads: Vec<PathBuf> =
+            ["lib.rs", "main.rs"].iter().map(|f| folder.join(f)).filter(|f| f.exists()).collect();
+        assert!(!heads.is_empty(), "{name} has neither lib.rs nor main.rs");
+        let said = heads.iter().any(|head| {
+            let text = std::fs::read_to_string(head).expect("source is readable");
+            text.contains("#![forbid(unsafe_code)]") || text.contains("#![deny(unsafe_code)]")
+        });
+        assert!(said, "{name} does not say #![forbid(unsafe_code)]");
+    }
+}
+
+/// docs/capabilities.md: one row per ID, `| SIG-08 | what works | path::test_name |`.
+fn listed_capabilities() -> BTreeMap<String, Option<String>> {
+    let text = std::fs::read_to_string(root().join("docs/capabilities.md"))
+        .expect("docs/capabilities.md exists");
+    let mut listed = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let ids = capability_ids(cells[0]);
+        if ids.is_empty() {
+            continue;
+        }
+        let test = cells.get(2).map(|cell| cell.trim_matches('`').to_owned());
+        for id in ids {
+            assert!(listed.insert(id.clone(), test.clone()).is_none(), "{id} is listed twice");
+        }
+    }
+    listed
+}
+
+#[test]
+fn every_cited_capability_is_listed() {
+    let listed = listed_capabilities();
+    let mut missing = BTreeMap::new();
+    for folder in ["core", "plugins", "plugin-sdk", "wit", "tests", "docs", "config", "examples"] {
+        for file in files(&root().join(folder), &["rs", "md", "wit", "toml", "xml", "sql", "csv"]) {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            for id in capability_ids(&text) {
+                if !listed.contains_key(&id) {
+                    let place = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+                    missing.entry(id).or_insert(place);
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "cited, but not in docs/capabilities.md: {missing:#?}");
+}
+
+#[test]
+fn every_test_that_shows_a_capability_exists() {
+    for (id, test) in listed_capabilities() {
+        let Some(test) = test.filter(|test| test.contains("::")) else { continue };
+        let (path, name) = test.rsplit_once("::").expect("just looked");
+        let text = std::fs::read_to_string(root().join(path))
+            .unwrap_or_else(|error| panic!("{id}: {path}: {error}"));
+        assert!(text.contains(&format!("fn {name}(")), "{id}: {path} has no test {name}");
+    }
+}
+
+/// IDs such as SIG-08 in a text, each once.
+fn capability_ids(text: &str) -> BTreeSet<String> {
+    const AREAS: &[&str] =
+        &["SIG", "ROUTE", "NUM", "MEDIA", "BILL", "CDR", "SEC", "OPS", "IVR"];
+    let mut found = BTreeSet::new();
+    for area in AREAS {
+        for (at, _) in text.match_indices(&format!("{area}-")) {
+            let before = text[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+                continue;
+            }
+            let digits: String =
+                text[at + area.len() + 1..].chars().take_while(char::is_ascii_digit).collect();
+            if !digits.is_empty() {
+                found.insert(format!("{area}-{digits}"));
+            }
+        }
+    }
+    found
+}
+
+fn is_test_code(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str().to_str().is_some_and(|p| p == "tests"))
+        || file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| {
+            stem == "tests" || stem.ends_with("_tests") || stem.starts_with("test_")
+        })
+}
+
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return found };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if path.file_name().is_none_or(|name| name != "target") {
+                found.extend(files(&path, extensions));
+            }
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn ids_are_found_in_running_text_and_not_inside_other_words() {
+    let found = capability_ids("SIG-08, (ROUTE-51) and `CDR-06`; not BASIC-1, MY-SIG-3, SIG-x");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["CDR-06", "ROUTE-51", "SIG-08"]);
+}

@@ -1,0 +1,28 @@
+//! The peers without a switch between them: what fails here is a fault of a script.
+
+use std::time::Duration;
+use strowger_tests::net::Net;
+use strowger_tests::sipp::Script;
+
+#[test]
+fn each_caller_script_fits_its_vendor_script() {
+    let pairs = [
+        ("caller_calls", "vendor_answers"),
+        ("caller_calls", "vendor_answers_early_media"),
+        ("caller_waits_for_bye", "vendor_hangs_up"),
+        ("caller_expects_refusal", "vendor_refuses"),
+        ("caller_cancels", "vendor_rings"),
+        ("caller_holds", "vendor_is_held"),
+        ("caller_is_held", "vendor_holds"),
+    ];
+    for (caller, vendor) in pairs {
+        let net = Net::new();
+        let folder = std::env::temp_dir().join(format!("strowger-peers-{}-{caller}-{vendor}", std::process::id()));
+        let target = std::net::SocketAddr::new(net.vendor_a(), 5060);
+        let mut answers = Script::new(vendor, net.vendor_a()).start(&folder);
+        let mut calls = Script::new(caller, net.caller()).to(target).start(&folder);
+        calls.succeeds(Duration::from_secs(20));
+        answers.succeeds(Duration::from_secs(20));
+        assert_eq!(calls.counts(), (1, 0), "{caller} to {vendor}");
+    }
+}
