@@ -1,0 +1,426 @@
+//! Calls with real packets over loopback. Every test has a loopback address of its own.
+
+use super::*;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A media plane on one address with these ports.
+struct House {
+    plane: MediaPlane,
+    address: IpAddr,
+}
+
+/// A phone or gateway with RTP on an even port and RTCP on the next.
+struct Party {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+/// 127.x.p.p, x naming the test and p.p the process: tests of one machine never meet.
+fn loopback(test: u8) -> IpAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    IpAddr::from([127, test, high, low])
+}
+
+fn settings(address: IpAddr, ports: RangeInclusive<u16>) -> MediaSettings {
+    let name = "test".to_owned();
+    MediaSettings {
+        addresses: vec![MediaAddress { name, bind: address, advertised: address, ports }],
+        threads: 1,
+        dscp: 46,
+        seed: [7; 32],
+    }
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "still waiting for: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn rtp(sequence: u16, payload: usize) -> Vec<u8> {
+    let [high, low] = sequence.to_be_bytes();
+    let mut packet = vec![0x80, 8, high, low, 0, 0, high, low, 1, 2, 3, 4];
+    packet.extend((0..payload).map(|byte| (byte as u8) ^ low));
+    packet
+}
+
+impl House {
+    fn on(test: u8, ports: RangeInclusive<u16>) -> House {
+        let address = loopback(test);
+        House { plane: MediaPlane::start(settings(address, ports)).expect("plane"), address }
+    }
+
+    fn party(&self) -> Party {
+        Party::at(self.address)
+    }
+
+    fn in_use_and_resting(&self) -> (usize, usize) {
+        let stats = self.plane.stats();
+        (stats.ports_in_use, stats.ports_resting)
+    }
+}
+
+impl Party {
+    fn at(address: IpAddr) -> Party {
+        let bind = |port| {
+            let socket = UdpSocket::bind((address, port))?;
+            socket.set_read_timeout(Some(PATIENCE)).map(|()| socket)
+        };
+        loop {
+            let rtp = bind(0).expect("a free port");
+            let port = rtp.local_addr().expect("address").port();
+            if let Some(next) = port.checked_add(1)
+                && let Ok(rtcp) = bind(next)
+            {
+                return Party { rtp, rtcp };
+            }
+        }
+    }
+
+    fn sdp(&self) -> switch::RemoteMedia {
+        switch::RemoteMedia {
+            rtp: self.rtp.local_addr().expect("address"),
+            rtcp: self.rtcp.local_addr().expect("address"),
+            payload_types: vec![8, 101],
+            strict: false,
+        }
+    }
+
+    fn says(&self, to: SocketAddr, packet: &[u8]) {
+        assert_eq!(self.rtp.send_to(packet, to).expect("sent"), packet.len());
+    }
+
+    fn hears(&self) -> Vec<u8> {
+        hears(&self.rtp).0
+    }
+}
+
+fn hears(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 4_096];
+    let (len, source) = socket.recv_from(&mut buffer).expect("a packet in time");
+    (buffer[..len].to_vec(), source)
+}
+
+/// A call between two parties: its control, its addresses in both SDPs, the parties.
+fn call(house: &House) -> (PlaneControl, [SocketAddr; 2], [Party; 2]) {
+    let mut control = house.plane.control();
+    let ports = control.open(CallKey(1), 0, 0).expect("ports");
+    let parties = [house.party(), house.party()];
+    control.update(CallKey(1), MediaSide::Caller, parties[0].sdp());
+    control.update(CallKey(1), MediaSide::Vendor, parties[1].sdp());
+    (control, ports, parties)
+}
+
+/// MEDIA-12: every packet arrives, unchanged, in order, from the advertised address.
+#[test]
+fn two_parties_hear_each_other_byte_for_byte() {
+    let house = House::on(11, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    assert!(to_caller.port() % 2 == 0 && to_vendor.port() % 2 == 0 && to_caller != to_vendor);
+    for sequence in 0..500 {
+        let packet = rtp(sequence, usize::from(sequence) * 4);
+        caller.says(to_caller, &packet);
+        assert_eq!(hears(&vendor.rtp), (packet.clone(), to_vendor));
+        vendor.says(to_vendor, &packet);
+        assert_eq!(hears(&caller.rtp), (packet, to_caller));
+    }
+    let counters = control.close(CallKey(1)).expect("open");
+    for (counted, party) in counters.iter().zip([&caller, &vendor]) {
+        assert_eq!((counted.rtp_in, counted.rtp_out, counted.dropped), (500, 500, 0));
+        assert_eq!(counted.latched, party.rtp.local_addr().ok());
+        assert!(counted.bytes_in > 500 * 12 && counted.last_packet_ms > 1_700_000_000_000);
+    }
+    assert_eq!(control.close(CallKey(1)), None);
+    assert_eq!(control.counters(CallKey(1)), None);
+}
+
+/// More packets than one socket's share of a turn: nothing is left behind.
+#[test]
+fn a_burst_arrives_whole() {
+    let house = House::on(12, 22_000..=22_099);
+    let (_control, [to_caller, _], [caller, vendor]) = call(&house);
+    for sequence in 0..100 {
+        caller.says(to_caller, &rtp(sequence, 20));
+    }
+    for sequence in 0..100 {
+        assert_eq!(vendor.hears(), rtp(sequence, 20));
+    }
+}
+
+/// MEDIA-08: RTCP on the next port.
+#[test]
+fn rtcp_crosses_between_the_odd_ports() {
+    let house = House::on(13, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    let next = |rtp: SocketAddr| SocketAddr::new(rtp.ip(), rtp.port() + 1);
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    caller.rtcp.send_to(&report, next(to_caller)).expect("sent");
+    assert_eq!(hears(&vendor.rtcp), (report.to_vec(), next(to_vendor)));
+    vendor.rtcp.send_to(&report, next(to_vendor)).expect("sent");
+    assert_eq!(hears(&caller.rtcp), (report.to_vec(), next(to_caller)));
+    let counters = control.counters(CallKey(1)).expect("open");
+    assert_eq!(counters.map(|side| (side.rtcp_in, side.rtp_in)), [(1, 0), (1, 0)]);
+}
+
+/// MEDIA-11: other sources dropped and counted.
+#[test]
+fn an_intruder_is_dropped_and_counted() {
+    let house = House::on(14, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    caller.says(to_caller, &rtp(1, 160));
+    assert_eq!(vendor.hears(), rtp(1, 160));
+    let intruder = house.party();
+    for sequence in 0..10 {
+        intruder.says(to_caller, &rtp(sequence, 80));
+    }
+    until("ten drops", || control.counters(CallKey(1)).expect("open")[0].dropped == 10);
+    caller.says(to_caller, &rtp(2, 160));
+    assert_eq!(vendor.hears(), rtp(2, 160), "nothing of the intruder before it");
+    vendor.says(to_vendor, &rtp(3, 160));
+    assert_eq!(caller.hears(), rtp(3, 160), "and the vendor still speaks to the caller");
+    until("published totals", || house.plane.stats().packets_in == 13);
+    let stats = house.plane.stats();
+    assert_eq!((stats.packets_out, stats.dropped), (3, 10));
+}
+
+/// MEDIA-11: SDP that names an address from which nothing comes.
+#[test]
+fn a_caller_behind_a_nat_is_found() {
+    let house = House::on(15, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    let behind = switch::RemoteMedia { rtp: house.party().sdp().rtp, ..caller.sdp() };
+    control.update(CallKey(1), MediaSide::Caller, behind);
+    for sequence in 0..3 {
+        caller.says(to_caller, &rtp(sequence, 160));
+        assert_eq!(vendor.hears(), rtp(sequence, 160), "relayed while it is learned");
+    }
+    vendor.says(to_vendor, &rtp(9, 160));
+    assert_eq!(caller.hears(), rtp(9, 160));
+    let counters = control.counters(CallKey(1)).expect("open");
+    assert_eq!(counters[0].latched, caller.rtp.local_addr().ok());
+}
+
+#[test]
+fn a_packet_longer_than_the_buffer_is_dropped_not_cut() {
+    let house = House::on(16, 22_000..=22_099);
+    let (mut control, [to_caller, _], [caller, vendor]) = call(&house);
+    caller.says(to_caller, &rtp(1, 2_048));
+    caller.says(to_caller, &rtp(2, 2_048 - 12));
+    assert_eq!(vendor.hears(), rtp(2, 2_048 - 12));
+    assert_eq!(control.counters(CallKey(1)).expect("open")[0].dropped, 1);
+}
+
+/// A party that answers with the relay's own address cannot make it talk to itself.
+#[test]
+fn sdp_that_names_the_relay_itself_gets_nothing() {
+    let house = House::on(17, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    let own = switch::RemoteMedia { rtp: to_vendor, ..vendor.sdp() };
+    control.update(CallKey(1), MediaSide::Vendor, own);
+    caller.says(to_caller, &rtp(1, 160));
+    until("the drop", || control.counters(CallKey(1)).expect("open")[0].dropped == 1);
+    assert_eq!(control.counters(CallKey(1)).expect("open")[1].rtp_in, 0);
+}
+
+/// MEDIA-08: a freed port rests; MEDIA-09: without a free pair there is no relay.
+#[test]
+fn freed_ports_rest_before_the_next_call_gets_them() {
+    let house = House::on(18, 22_000..=22_003);
+    let mut control = house.plane.control();
+    assert!(control.open(CallKey(1), 0, 0).is_some());
+    assert_eq!(control.open(CallKey(2), 0, 0), None, "both pairs are taken");
+    assert_eq!(house.in_use_and_resting(), (2, 0));
+    control.close(CallKey(1));
+    assert_eq!(house.in_use_and_resting(), (0, 2));
+    assert_eq!(control.open(CallKey(3), 0, 0), None, "both pairs rest");
+    assert_eq!(house.plane.stats().sessions, 0);
+}
+
+/// One pair left: the side that got it gives it back.
+#[test]
+fn half_a_relay_leaves_nothing_behind() {
+    let house = House::on(19, 22_000..=22_001);
+    let mut control = house.plane.control();
+    assert_eq!(control.open(CallKey(1), 0, 0), None);
+    assert_eq!(house.in_use_and_resting(), (0, 1));
+}
+
+#[test]
+fn closing_frees_the_sockets() {
+    let house = House::on(20, 22_000..=22_099);
+    let (mut control, ports, _parties) = call(&house);
+    assert!(ports.iter().all(|port| UdpSocket::bind(port).is_err()), "held during the call");
+    control.close(CallKey(1));
+    until("free ports", || ports.iter().all(|port| UdpSocket::bind(port).is_ok()));
+}
+
+#[test]
+fn a_shard_that_leaves_closes_its_calls() {
+    let house = House::on(21, 22_000..=22_099);
+    let (control, ports, _parties) = call(&house);
+    drop(control);
+    until("free ports", || ports.iter().all(|port| UdpSocket::bind(port).is_ok()));
+    assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (0, (0, 2)));
+}
+
+/// MEDIA-08: a port that another program holds is passed over.
+#[test]
+fn busy_ports_are_passed_over() {
+    let house = House::on(22, 22_000..=22_007);
+    let held: Vec<_> = [22_000, 22_003]
+        .map(|port| UdpSocket::bind((house.address, port)).expect("free"))
+        .into_iter()
+        .collect();
+    let mut control = house.plane.control();
+    let mut ports = control.open(CallKey(1), 0, 0).expect("two pairs are free").map(|a| a.port());
+    ports.sort_unstable();
+    assert_eq!(ports, [22_004, 22_006]);
+    drop(held);
+}
+
+/// Keys are unique per shard only.
+#[test]
+fn two_shards_may_use_the_same_key() {
+    let house = House::on(23, 22_000..=22_099);
+    let (mut one, mut other) = (house.plane.control(), house.plane.control());
+    let first = one.open(CallKey(1), 0, 0).expect("ports");
+    let second = other.open(CallKey(1), 0, 0).expect("ports");
+    assert!(first.iter().all(|address| !second.contains(address)));
+    one.close(CallKey(1));
+    assert!(other.counters(CallKey(1)).is_some());
+    let again = other.open(CallKey(1), 0, 0).expect("ports");
+    assert_ne!(again, second, "a reopened key gets fresh ports");
+    assert_eq!(house.in_use_and_resting(), (2, 4));
+}
+
+/// MEDIA-10: sockets bound to the trunk's media address, its advertised address in SDP.
+#[test]
+fn each_side_uses_the_media_address_of_its_trunk() {
+    let (inside, outside) = (loopback(24), loopback(25));
+    let public = IpAddr::from([203, 0, 113, 5]);
+    let mut settings = settings(inside, 22_000..=22_099);
+    settings.addresses.push(MediaAddress {
+        name: "outside".into(),
+        bind: outside,
+        advertised: public,
+        ports: 22_000..=22_099,
+    });
+    let plane = MediaPlane::start(settings).expect("plane");
+    let mut control = plane.control();
+    let [caller, vendor] = control.open(CallKey(1), 0, 1).expect("ports");
+    assert_eq!((caller.ip(), vendor.ip()), (inside, public));
+    assert!(UdpSocket::bind((outside, vendor.port())).is_err(), "bound behind the NAT");
+    let [caller, _] = control.open(CallKey(2), 9, 1).expect("ports");
+    assert_eq!(caller.ip(), inside, "an unknown address is the first one");
+    let in_use: Vec<_> = plane.stats().addresses.into_iter().map(|a| (a.name, a.in_use)).collect();
+    assert_eq!(in_use, [("test".to_owned(), 2), ("outside".to_owned(), 2)]);
+}
+
+#[test]
+fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
+    let address = loopback(26);
+    let plane =
+        MediaPlane::start(MediaSettings { threads: 2, ..settings(address, 22_000..=22_999) })
+            .expect("plane");
+    let shards: Vec<_> = (0..2)
+        .map(|_| {
+            let mut control = plane.control();
+            std::thread::spawn(move || {
+                let calls: Vec<_> = (0..50)
+                    .map(|key| {
+                        let ports = control.open(CallKey(key), 0, 0).expect("ports");
+                        let parties = [Party::at(address), Party::at(address)];
+                        for (side, party) in
+                            [MediaSide::Caller, MediaSide::Vendor].into_iter().zip(&parties)
+                        {
+                            control.update(CallKey(key), side, party.sdp());
+                        }
+                        (ports, parties)
+                    })
+                    .collect();
+                for sequence in 0..20 {
+                    for ([to_caller, to_vendor], [caller, vendor]) in &calls {
+                        caller.says(*to_caller, &rtp(sequence, 160));
+                        vendor.says(*to_vendor, &rtp(sequence + 1_000, 160));
+                    }
+                    for (_, [caller, vendor]) in &calls {
+                        assert_eq!(vendor.hears(), rtp(sequence, 160));
+                        assert_eq!(caller.hears(), rtp(sequence + 1_000, 160));
+                    }
+                }
+                control
+            })
+        })
+        .collect();
+    let mut controls: Vec<_> = shards.into_iter().map(|s| s.join().expect("shard")).collect();
+    assert_eq!(plane.stats().sessions, 100);
+    for control in &mut controls {
+        for key in 0..50 {
+            for side in control.close(CallKey(key)).expect("open") {
+                assert_eq!((side.rtp_in, side.rtp_out, side.dropped), (20, 20, 0));
+            }
+        }
+    }
+    until("published totals", || plane.stats().packets_out == 4_000);
+    let stats = plane.stats();
+    assert_eq!((stats.sessions, stats.dropped), (0, 0));
+    assert_eq!((stats.ports_in_use, stats.ports_resting), (0, 200));
+}
+
+/// MEDIA-10: one relay carries both IP versions, here IPv4 towards IPv6.
+#[test]
+fn ipv4_meets_ipv6() {
+    let (four, six) = (loopback(27), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]));
+    if UdpSocket::bind((six, 0)).is_err() {
+        return;
+    }
+    let mut settings = settings(four, 22_000..=22_099);
+    settings.addresses.push(MediaAddress {
+        name: "six".into(),
+        bind: six,
+        advertised: six,
+        ports: 22_000..=22_999,
+    });
+    let plane = MediaPlane::start(settings).expect("plane");
+    let mut control = plane.control();
+    let [to_caller, to_vendor] = control.open(CallKey(1), 0, 1).expect("ports");
+    let [caller, vendor] = [Party::at(four), Party::at(six)];
+    control.update(CallKey(1), MediaSide::Caller, caller.sdp());
+    control.update(CallKey(1), MediaSide::Vendor, vendor.sdp());
+    caller.says(to_caller, &rtp(1, 160));
+    assert_eq!(hears(&vendor.rtp), (rtp(1, 160), to_vendor));
+    vendor.says(to_vendor, &rtp(2, 160));
+    assert_eq!(hears(&caller.rtp), (rtp(2, 160), to_caller));
+}
+
+#[test]
+fn impossible_settings_are_refused_with_the_reason() {
+    let address = loopback(28);
+    let good = || settings(address, 22_000..=22_099);
+    let mut overlapping = good();
+    overlapping.addresses.push(MediaAddress {
+        name: "twin".into(),
+        ports: 22_099..=22_200,
+        ..good().addresses.remove(0)
+    });
+    let mut mixed = good();
+    mixed.addresses[0].advertised = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]);
+    let cases = [
+        (MediaSettings { addresses: vec![], ..good() }, "at least one"),
+        (MediaSettings { threads: 0, ..good() }, "0 relay threads"),
+        (MediaSettings { dscp: 184, ..good() }, "DSCP 184"),
+        (settings(address, 22_001..=22_002), "`test`: port range 22001-22002"),
+        (overlapping, "`test` and `twin` share ports"),
+        (mixed, "not the same IP version"),
+    ];
+    for (settings, expected) in cases {
+        let error = MediaPlane::start(settings).expect_err("refused");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
