@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod dialog;
 mod error;
 mod header_name;
 mod message;
@@ -9,15 +10,22 @@ mod method;
 mod name_addr;
 mod params;
 mod scan;
+mod schedule;
+mod token;
+mod transaction;
 mod uri;
 mod via;
 
 pub use builder::MessageBuilder;
+pub use dialog::Dialog;
 pub use error::ParseError;
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::NameAddrRef;
 pub use rsip;
 pub use scan::{MAX_DATAGRAM, MAX_HEADERS};
+pub use schedule::{ResendSchedule, ScheduleError};
+pub use token::{Branch, Tag};
+pub use transaction::{Flow, Strays, TransactionEvent, TransactionId, Transactions, Transmit};
 pub use uri::{UriError, UriRef, decode};
 pub use via::{MAGIC_COOKIE, ViaRef};

@@ -1,0 +1,78 @@
+//! What goes in and out of the transaction layer.
+
+use crate::Message;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Between which of our listeners and which peer a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// Index of the listener.
+    pub listener: u16,
+    /// The peer.
+    pub remote: SocketAddr,
+}
+
+/// A datagram to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// From where and to whom.
+    pub flow: Flow,
+    /// The whole message, shared with the transaction that may send it again.
+    pub bytes: Arc<[u8]>,
+}
+
+/// A transaction of one [`crate::Transactions`]; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransactionId(pub(super) u64);
+
+/// What the transaction user has to know.
+#[derive(Debug)]
+pub enum TransactionEvent {
+    /// A new request to be answered with [`crate::Transactions::respond`]; never a
+    /// repeated one, an ACK or a CANCEL.
+    Request {
+        /// Its server transaction.
+        id: TransactionId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// A CANCEL for an INVITE that has no final response yet. The CANCEL itself is
+    /// answered already; the INVITE wants a 487 (RFC 3261 9.2).
+    Cancelled {
+        /// Server transaction of the INVITE.
+        invite: TransactionId,
+        /// The CANCEL.
+        message: Message,
+    },
+    /// The ACK for our 2xx, once.
+    Acknowledged {
+        /// Server transaction of the INVITE.
+        invite: TransactionId,
+        /// The ACK.
+        message: Message,
+    },
+    /// A provisional response, the first final response, or a 2xx with a To tag not seen
+    /// before (SIG-07). A 2xx to INVITE wants [`crate::Transactions::ack`].
+    Response {
+        /// Client transaction.
+        id: TransactionId,
+        /// Where it came from.
+        flow: Flow,
+        /// The response.
+        message: Message,
+    },
+    /// Client: no final response within W (for an INVITE: no response at all within W, or
+    /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W.
+    TimedOut {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// The peer cannot be reached (SIG-24); the transaction is over.
+    TransportFailed {
+        /// The transaction.
+        id: TransactionId,
+    },
+}

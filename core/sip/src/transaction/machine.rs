@@ -1,0 +1,159 @@
+//! One transaction as the layer sees it, whatever its kind.
+
+use super::Flow;
+use super::invite_client::InviteClient;
+use super::invite_server::InviteServer;
+use super::key::Key;
+use super::non_invite_client::NonInviteClient;
+use super::non_invite_server::NonInviteServer;
+use super::step::{Report, Step};
+use crate::Message;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A transaction with what is the same for all kinds.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    /// Key of the ACK for our 2xx.
+    pub(super) ack_key: Option<Key>,
+    /// Where it sends.
+    pub(super) flow: Flow,
+    /// TCP, TLS or WebSocket: no resends (SIG-23).
+    pub(super) reliable: bool,
+    /// Something was sent since the last transport error.
+    pub(super) sent: bool,
+    /// Transport errors since the last message from the peer.
+    pub(super) errors: u8,
+    pub(super) machine: Machine,
+}
+
+/// The machine of a transaction.
+#[derive(Debug)]
+pub(super) enum Machine {
+    InviteClient(InviteClient),
+    NonInviteClient(NonInviteClient),
+    /// A CANCEL of this layer, whose outcome is not reported.
+    CancelClient(NonInviteClient),
+    InviteServer(InviteServer),
+    NonInviteServer(NonInviteServer),
+}
+
+impl Entry {
+    /// Transport errors in a row that end a transaction over UDP (SIG-24).
+    const MOST_ERRORS: u8 = 2;
+
+    /// A new transaction that has sent nothing.
+    pub(super) fn new(key: Key, flow: Flow, reliable: bool, machine: Machine) -> Entry {
+        Entry { key, ack_key: None, flow, reliable, sent: false, errors: 0, machine }
+    }
+
+    /// A response arrived.
+    pub(super) fn response(&mut self, now: Instant, response: &Message) -> Step {
+        self.errors = 0;
+        match &mut self.machine {
+            Machine::InviteClient(machine) => machine.response(now, response, self.reliable),
+            Machine::NonInviteClient(machine) => {
+                machine.response(now, response.status(), self.reliable)
+            }
+            Machine::CancelClient(machine) => {
+                machine.response(now, response.status(), self.reliable).in_silence()
+            }
+            Machine::InviteServer(_) | Machine::NonInviteServer(_) => Step::nothing(),
+        }
+    }
+
+    /// The request arrived again.
+    pub(super) fn repeated(&mut self) -> Step {
+        match &mut self.machine {
+            Machine::InviteServer(machine) => machine.repeated(),
+            Machine::NonInviteServer(machine) => machine.repeated(),
+            Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::CancelClient(_) => {
+                Step::nothing()
+            }
+        }
+    }
+
+    /// The transaction user answers.
+    pub(super) fn respond(&mut self, now: Instant, status: u16, response: Arc<[u8]>) -> Step {
+        match &mut self.machine {
+            Machine::InviteServer(machine) => machine.respond(now, status, response, self.reliable),
+            Machine::NonInviteServer(machine) => {
+                machine.respond(now, status, response, self.reliable)
+            }
+            Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::CancelClient(_) => {
+                Step::nothing()
+            }
+        }
+    }
+
+    /// The transaction user gives a request up.
+    pub(super) fn abandon(&mut self, now: Instant) -> Step {
+        match &mut self.machine {
+            Machine::InviteClient(machine) => {
+                machine.abandon(now);
+                Step::nothing()
+            }
+            Machine::NonInviteClient(_) => Step::end(),
+            Machine::CancelClient(_) | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {
+                Step::nothing()
+            }
+        }
+    }
+
+    /// What it sent could not be delivered.
+    pub(super) fn transport_error(&mut self) -> Step {
+        if !std::mem::take(&mut self.sent) {
+            return Step::nothing();
+        }
+        self.errors = self.errors.saturating_add(1);
+        if self.errors < Self::MOST_ERRORS && !self.reliable {
+            return Step::nothing();
+        }
+        let failed = Step::report(Report::TransportFailed).and_end();
+        match &self.machine {
+            Machine::InviteClient(machine) if machine.is_abandoned() => failed.in_silence(),
+            Machine::CancelClient(_) => failed.in_silence(),
+            Machine::InviteClient(_)
+            | Machine::NonInviteClient(_)
+            | Machine::InviteServer(_)
+            | Machine::NonInviteServer(_) => failed,
+        }
+    }
+
+    /// The deadline passed.
+    pub(super) fn timeout(&mut self, now: Instant) -> Step {
+        match &mut self.machine {
+            Machine::InviteClient(machine) => machine.timeout(now),
+            Machine::NonInviteClient(machine) => machine.timeout(now),
+            Machine::CancelClient(machine) => machine.timeout(now).in_silence(),
+            Machine::InviteServer(machine) => machine.timeout(now),
+            Machine::NonInviteServer(machine) => machine.timeout(now),
+        }
+    }
+
+    /// When [`Entry::timeout`] is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.machine {
+            Machine::InviteClient(machine) => machine.deadline(),
+            Machine::NonInviteClient(machine) | Machine::CancelClient(machine) => {
+                machine.deadline()
+            }
+            Machine::InviteServer(machine) => machine.deadline(),
+            Machine::NonInviteServer(machine) => machine.deadline(),
+        }
+    }
+
+    /// Whether it waits for an answer to something it sent, so that an unreachable peer
+    /// ends it.
+    pub(super) fn is_sending(&self) -> bool {
+        match &self.machine {
+            Machine::InviteClient(machine) => machine.is_sending(),
+            Machine::NonInviteClient(machine) | Machine::CancelClient(machine) => {
+                machine.is_sending()
+            }
+            Machine::InviteServer(machine) => machine.is_sending(),
+            Machine::NonInviteServer(_) => false,
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The transaction layer: RFC 3261 section 17 with the Accepted states of RFC 6026.
+//!
+//! Mutate, then drain: after any input take [`Transactions::poll_transmit`] and
+//! [`Transactions::poll_event`] until they are empty, then sleep until
+//! [`Transactions::poll_timeout`].
+
+mod compose;
+mod event;
+mod flows;
+mod invite_client;
+mod invite_server;
+mod key;
+mod machine;
+mod non_invite_client;
+mod non_invite_server;
+mod receive;
+mod slots;
+mod step;
+mod timers;
+
+pub use event::{Flow, TransactionEvent, TransactionId, Transmit};
+
+use crate::schedule::Resends;
+use crate::{Message, Method, ResendSchedule};
+use flows::Flows;
+use invite_client::InviteClient;
+use key::{Key, KeyMap, Keys};
+use machine::{Entry, Machine};
+use non_invite_client::NonInviteClient;
+use slots::Slots;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+use step::{CancelRequest, Outgoing, Report, Step};
+use timers::Timers;
+
+/// All client and server transactions of a shard, their timers inside.
+#[derive(Debug)]
+pub struct Transactions {
+    slots: Slots<Entry>,
+    /// Keys of the transactions, and of the ACK that an Accepted server INVITE waits for.
+    index: KeyMap<u32>,
+    keys: Keys,
+    timers: Timers,
+    flows: Flows,
+    /// For the final responses of server INVITEs without a schedule of their own.
+    standard: Arc<ResendSchedule>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<TransactionEvent>,
+    retransmissions: u64,
+    strays: Strays,
+}
+
+/// Messages that belonged to no transaction and were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Responses.
+    pub responses: u64,
+    /// ACKs.
+    pub acks: u64,
+}
+
+impl Default for Transactions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transactions {
+    /// An empty layer; the secret behind its keys comes from the operating system.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_keys(Keys::random())
+    }
+
+    /// An empty layer that behaves the same in every run, for simulations. The secret must
+    /// be unknown to peers: it keeps them from making keys collide.
+    #[must_use]
+    pub fn with_secret(secret: [u8; 16]) -> Self {
+        Self::with_keys(Keys::from_secret(&secret))
+    }
+
+    fn with_keys(keys: Keys) -> Self {
+        Transactions {
+            slots: Slots::default(),
+            index: KeyMap::default(),
+            keys,
+            timers: Timers::default(),
+            flows: Flows::default(),
+            standard: Arc::new(ResendSchedule::standard()),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            retransmissions: 0,
+            strays: Strays::default(),
+        }
+    }
+
+    /// A message arrived on `flow`. Responses to a request go where RFC 3261 18.2.2 and
+    /// RFC 3581 say: to the source address, on the source port if `rport` was asked for
+    /// and on the port of the top Via if not.
+    pub fn receive(&mut self, now: Instant, flow: Flow, message: Message) {
+        match (message.is_request(), message.method()) {
+            (false, _) => self.receive_response(now, flow, message),
+            (true, Method::Ack) => self.receive_ack(now, flow, message),
+            (true, _) => self.receive_request(now, flow, message),
+        }
+    }
+
+    /// Sends a request that has its Via already, with a branch of its own. The resends
+    /// stop at any response (INVITE) or at the final one (others); see SIG-21 and SIG-23.
+    ///
+    /// Bytes that are no such request end at once with
+    /// [`TransactionEvent::TransportFailed`], as nothing could answer them.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        bytes: Vec<u8>,
+        schedule: &Arc<ResendSchedule>,
+    ) -> TransactionId {
+        let kind = |request: &Message, bytes, resends| match request.method() {
+            Method::Invite => Machine::InviteClient(InviteClient::new(bytes, resends)),
+            _ => Machine::NonInviteClient(NonInviteClient::new(bytes, resends)),
+        };
+        self.open_client(now, flow, bytes, schedule, kind).unwrap_or_else(|| {
+            let id = self.slots.dead_id();
+            self.events.push_back(TransactionEvent::TransportFailed { id });
+            id
+        })
+    }
+
+    /// Cancels an INVITE, with a Reason header if `reason` is given (RFC 3326), such as
+    /// `Q.850;cause=16`. Before the first provisional response the wish is kept until
+    /// there is one (RFC 3261 9.1); after a final response it is dropped. The INVITE times
+    /// out if no final response follows within 32 s.
+    pub fn cancel(&mut self, now: Instant, invite: TransactionId, reason: Option<&str>) {
+        let Some(slot) = self.slots.slot(invite) else { return };
+        if let Some(Entry { machine: Machine::InviteClient(machine), .. }) =
+            self.slots.get_mut(slot)
+        {
+            let step = machine.cancel(now, reason);
+            self.carry_out(now, slot, step, None);
+        }
+    }
+
+    /// Sends the ACK for a 2xx, now and for each repetition of the 2xx with the same To
+    /// tag. If the transaction is over already, the ACK is sent once.
+    pub fn ack(&mut self, now: Instant, invite: TransactionId, flow: Flow, bytes: Vec<u8>) {
+        let parsed = Message::parse(&bytes).ok();
+        let to_tag = parsed.as_ref().and_then(Message::to_tag).unwrap_or_default();
+        let ack = Transmit { flow, bytes: bytes.into() };
+        let Some(slot) = self.slots.slot(invite) else {
+            self.transmits.push_back(ack);
+            return;
+        };
+        if let Some(Entry { machine: Machine::InviteClient(machine), .. }) =
+            self.slots.get_mut(slot)
+        {
+            let step = machine.ack(to_tag, ack);
+            self.carry_out(now, slot, step, None);
+        }
+    }
+
+    /// Answers a request, provisionally or finally, with the bytes of a whole response of
+    /// status `status`. After a final response nothing more is sent.
+    ///
+    /// A final response to an INVITE is repeated until its ACK; a 2xx that gets none within
+    /// W makes [`TransactionEvent::TimedOut`].
+    pub fn respond(&mut self, now: Instant, server: TransactionId, status: u16, bytes: Vec<u8>) {
+        let Some(slot) = self.slots.slot(server) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let bytes: Arc<[u8]> = bytes.into();
+        let step = entry.respond(now, status, Arc::clone(&bytes));
+        let waits_for_ack =
+            matches!(&entry.machine, Machine::InviteServer(machine) if machine.is_accepted());
+        if step.send.is_some()
+            && waits_for_ack
+            && let Ok(response) = Message::parse(&bytes)
+        {
+            let key = self.keys.acknowledgement(&response);
+            entry.ack_key = Some(key);
+            self.index.insert(key, slot);
+        }
+        self.carry_out(now, slot, step, None);
+    }
+
+    /// The schedule for the final response of a server INVITE that is still to come
+    /// (SIG-21 is set per trunk); the standard one if never told.
+    pub fn set_schedule(&mut self, server: TransactionId, schedule: &Arc<ResendSchedule>) {
+        let Some(slot) = self.slots.slot(server) else { return };
+        if let Some(Entry { machine: Machine::InviteServer(machine), .. }) =
+            self.slots.get_mut(slot)
+        {
+            machine.set_schedule(Arc::clone(schedule));
+        }
+    }
+
+    /// Gives a client transaction up: no more resends and no more events. An INVITE stays
+    /// until its window is over (32 s if it had a provisional response) to send a wanted
+    /// CANCEL, to acknowledge a late failure and to report a late 2xx.
+    pub fn abandon(&mut self, now: Instant, client: TransactionId) {
+        let Some(slot) = self.slots.slot(client) else { return };
+        if let Some(entry) = self.slots.get_mut(slot) {
+            let step = entry.abandon(now);
+            self.carry_out(now, slot, step, None);
+        }
+    }
+
+    /// A datagram to `flow` could not be delivered (ICMP unreachable), or its connection
+    /// broke. Each transaction that sent something on the flow since the last error counts
+    /// it; the second one in a row, or the first on a connection, ends it (SIG-24).
+    pub fn transport_error(&mut self, now: Instant, flow: Flow) {
+        for slot in self.flows.members(flow) {
+            if let Some(entry) = self.slots.get_mut(slot) {
+                let step = entry.transport_error();
+                self.carry_out(now, slot, step, None);
+            }
+        }
+    }
+
+    /// Time passed: call it at [`Transactions::poll_timeout`], or any time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(slot) = self.timers.pop_due(now) {
+            if let Some(entry) = self.slots.get_mut(slot) {
+                let step = entry.timeout(now);
+                self.carry_out(now, slot, step, None);
+            }
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing that the transaction user has to know.
+    pub fn poll_event(&mut self) -> Option<TransactionEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Transactions::handle_timeout`] is due; O(1).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Live transactions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether no transaction is alive.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Messages sent again, since start.
+    #[must_use]
+    pub fn retransmissions(&self) -> u64 {
+        self.retransmissions
+    }
+
+    /// Messages without a transaction, since start.
+    #[must_use]
+    pub fn strays(&self) -> Strays {
+        self.strays
+    }
+
+    /// Starts a client transaction and sends its request. None if the bytes are no request
+    /// with a branch.
+    fn open_client(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        bytes: Vec<u8>,
+        schedule: &Arc<ResendSchedule>,
+        machine: impl FnOnce(&Message, Arc<[u8]>, Resends) -> Machine,
+    ) -> Option<TransactionId> {
+        let request = Message::parse(&bytes).ok().filter(Message::is_request)?;
+        let key = self.keys.client(request.top_via().branch()?, request.method());
+        let reliable = receive::is_reliable(&request);
+        let bytes: Arc<[u8]> = bytes.into();
+        let resends = Resends::new(Arc::clone(schedule), now, reliable);
+        let machine = machine(&request, Arc::clone(&bytes), resends);
+        let slot = self.open(Entry::new(key, flow, reliable, machine));
+        self.carry_out(now, slot, Step::send(bytes), None);
+        Some(self.slots.id(slot))
+    }
+
+    fn open(&mut self, entry: Entry) -> u32 {
+        let key = entry.key;
+        let slot = self.slots.insert(entry);
+        self.index.insert(key, slot);
+        slot
+    }
+
+    /// Does what a machine wants; `incoming` is the message that it wants it for.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        step: Step,
+        incoming: Option<(Flow, Message)>,
+    ) {
+        let id = self.slots.id(slot);
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let flow = entry.flow;
+        if let Some(outgoing) = step.send {
+            entry.sent = true;
+            self.retransmissions += u64::from(step.again);
+            self.transmits.push_back(match outgoing {
+                Outgoing::Peer(bytes) => Transmit { flow, bytes },
+                Outgoing::Elsewhere(transmit) => transmit,
+            });
+        }
+        if let Some(report) = step.report {
+            self.events.extend(event_of(id, report, incoming));
+        }
+        if step.done {
+            self.close(slot);
+        } else {
+            let (deadline, sending) = (entry.deadline(), entry.is_sending());
+            self.timers.set(slot, deadline);
+            if sending {
+                self.flows.join(flow, slot);
+            } else {
+                self.flows.leave(flow, slot);
+            }
+        }
+        if let Some(CancelRequest { bytes, schedule }) = step.cancel {
+            self.open_client(now, flow, bytes, &schedule, |_, bytes, resends| {
+                Machine::CancelClient(NonInviteClient::new(bytes, resends))
+            });
+        }
+    }
+
+    /// Forgets a transaction.
+    fn close(&mut self, slot: u32) {
+        let Some(entry) = self.slots.remove(slot) else { return };
+        for key in [Some(entry.key), entry.ack_key].into_iter().flatten() {
+            // A peer that reuses a branch may have given the key to a newer transaction.
+            if self.index.get(&key) == Some(&slot) {
+                self.index.remove(&key);
+            }
+        }
+        self.timers.set(slot, None);
+        self.flows.leave(entry.flow, slot);
+    }
+
+    fn find(&self, key: Key) -> Option<u32> {
+        self.index.get(&key).copied()
+    }
+}
+
+/// The event for a report; none if it lacks the message that it is about.
+fn event_of(
+    id: TransactionId,
+    report: Report,
+    incoming: Option<(Flow, Message)>,
+) -> Option<TransactionEvent> {
+    Some(match (report, incoming) {
+        (Report::Response, Some((flow, message))) => {
+            TransactionEvent::Response { id, flow, message }
+        }
+        (Report::Acknowledged, Some((_, message))) => {
+            TransactionEvent::Acknowledged { invite: id, message }
+        }
+        (Report::Cancelled, Some((_, message))) => {
+            TransactionEvent::Cancelled { invite: id, message }
+        }
+        (Report::TimedOut, _) => TransactionEvent::TimedOut { id },
+        (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id },
+        (Report::Response | Report::Acknowledged | Report::Cancelled, None) => return None,
+    })
+}

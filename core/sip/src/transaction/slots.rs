@@ -1,0 +1,96 @@
+//! Where the transactions live: a vector with reused places and ids that are not reused.
+
+use super::TransactionId;
+
+/// Values by place and by [`TransactionId`], which is a place and its generation.
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    places: Vec<Place<T>>,
+    free: Vec<u32>,
+    /// Ids given out without a place.
+    placeless: u32,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Slots { places: Vec::new(), free: Vec::new(), placeless: 0 }
+    }
+}
+
+impl<T> Slots<T> {
+    /// Values held.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Adds a value; returns its place.
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.places[slot as usize].value = Some(value);
+            return slot;
+        }
+        self.places.push(Place { generation: 0, value: Some(value) });
+        (self.places.len() - 1) as u32
+    }
+
+    /// Takes the value out of a place; its id is dead from now on.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+        let place = self.places.get_mut(slot as usize)?;
+        let value = place.value.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot);
+        Some(value)
+    }
+
+    /// The value in a place, to be changed.
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.places.get_mut(slot as usize)?.value.as_mut()
+    }
+
+    /// The id of what is in a place.
+    pub(super) fn id(&self, slot: u32) -> TransactionId {
+        let generation = self.places.get(slot as usize).map_or(0, |place| place.generation);
+        TransactionId(u64::from(generation) << 32 | u64::from(slot))
+    }
+
+    /// The place of a live id.
+    pub(super) fn slot(&self, id: TransactionId) -> Option<u32> {
+        let (slot, generation) = (id.0 as u32, (id.0 >> 32) as u32);
+        let place = self.places.get(slot as usize)?;
+        (place.value.is_some() && place.generation == generation).then_some(slot)
+    }
+
+    /// An id of nothing, for what was over before it began.
+    pub(super) fn dead_id(&mut self) -> TransactionId {
+        self.placeless = self.placeless.wrapping_add(1);
+        TransactionId(u64::from(self.placeless) << 32 | u64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_reused_and_ids_are_not() {
+        let mut slots = Slots::default();
+        let first = slots.insert("first");
+        let id = slots.id(first);
+        assert_eq!(slots.slot(id), Some(first));
+        assert_eq!(slots.remove(first), Some("first"));
+        assert_eq!(slots.remove(first), None);
+        let second = slots.insert("second");
+        assert_eq!((second, slots.len()), (first, 1));
+        assert_eq!(slots.slot(id), None, "the old id does not find the new value");
+        assert_eq!(slots.get_mut(second), Some(&mut "second"));
+        assert_ne!(slots.dead_id(), slots.dead_id());
+        let dead = slots.dead_id();
+        assert_eq!(slots.slot(dead), None);
+    }
+}
