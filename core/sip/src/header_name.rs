@@ -126,7 +126,8 @@ impl Known {
         let (Some(&first), Some(&last)) = (name.first(), name.last()) else { return Known::Other };
         if name.len() == 1 {
             let letter = first.to_ascii_lowercase();
-            return match COMPACT.iter().position(|&compact| compact == letter) {
+            let listed = |&compact: &u8| compact == letter && letter.is_ascii_alphabetic();
+            return match COMPACT.iter().position(listed) {
                 Some(index) => VARIANTS[index],
                 None => Known::Other,
             };

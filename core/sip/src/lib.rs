@@ -3,6 +3,7 @@
 
 mod builder;
 mod dialog;
+pub mod digest;
 mod error;
 mod header_name;
 mod message;
@@ -11,6 +12,7 @@ mod name_addr;
 mod params;
 mod scan;
 mod schedule;
+pub mod sdp;
 mod token;
 mod transaction;
 mod uri;
@@ -25,6 +27,7 @@ pub use name_addr::NameAddrRef;
 pub use rsip;
 pub use scan::{MAX_DATAGRAM, MAX_HEADERS};
 pub use schedule::{ResendSchedule, ScheduleError};
+pub use sdp::SessionDescription;
 pub use token::{Branch, Tag};
 pub use transaction::{Flow, Strays, TransactionEvent, TransactionId, Transactions, Transmit};
 pub use uri::{UriError, UriRef, decode};

@@ -1,0 +1,196 @@
+//! Writing our addresses into a peer's description.
+
+use super::{SdpLine, SessionDescription, Stream, family, text};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+/// Whose description it is when we send it on (SIG-04).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Session id of our leg: constant for the life of the dialog.
+    pub session_id: u64,
+    /// Raised by one for each changed description that we send (RFC 3264 8).
+    pub version: u64,
+    /// Our media address.
+    pub address: IpAddr,
+}
+
+/// What becomes of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamPlan {
+    /// The other side shall send to the relay.
+    Relay {
+        /// Where the relay receives RTP.
+        rtp: SocketAddr,
+        /// Where it receives RTCP. `a=rtcp` is written unless this is RTP's port + 1 and
+        /// the description had none.
+        rtcp: SocketAddr,
+    },
+    /// Port 0.
+    Refuse,
+}
+
+impl StreamPlan {
+    /// RTCP on the next port, or on the same if the port is 65535.
+    pub fn relay(rtp: SocketAddr) -> StreamPlan {
+        let rtcp = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
+        StreamPlan::Relay { rtp, rtcp }
+    }
+}
+
+impl SessionDescription {
+    /// The description with our addresses. `plans` goes by the order of the streams;
+    /// streams beyond its end are refused.
+    ///
+    /// Rewritten: `o=`, `s=` (to `-`), `c=` unless it says hold (`0.0.0.0`), the port of
+    /// `m=`, `a=rtcp`. Dropped: ICE attributes, which would lead around the relay. All
+    /// other lines stay byte for byte.
+    pub fn rewrite(&self, origin: &Origin, plans: &[StreamPlan]) -> Vec<u8> {
+        let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
+        let mut out = Vec::with_capacity(self.bytes.len() + 64);
+        let mut start = 0;
+        for line in &self.lines[..first_media] {
+            let value = text(&self.bytes, line);
+            match line.letter {
+                b'o' => {
+                    let Origin { session_id, version, address } = origin;
+                    let family = family(*address);
+                    let value = format!("- {session_id} {version} IN {family} {address}");
+                    self.replace(&mut out, line, 'o', &value);
+                }
+                b's' => self.replace(&mut out, line, 's', "-"),
+                b'c' => self.connection(&mut out, line, start, origin.address),
+                b'a' if is_ice(value) => {}
+                _ => out.extend_from_slice(&self.bytes[start..line.end]),
+            }
+            start = line.end;
+        }
+        for (index, stream) in self.streams.iter().enumerate() {
+            let end = self.media_lines.get(index + 1).copied().unwrap_or(self.lines.len());
+            let plan = plans.get(index).copied().unwrap_or(StreamPlan::Refuse);
+            self.rewrite_stream(&mut out, self.media_lines[index]..end, stream, plan, origin);
+        }
+        out
+    }
+
+    /// The description with its first audio stream led to `rtp` (RTCP on the next port)
+    /// and all other streams refused.
+    pub fn rewrite_first_audio(&self, origin: &Origin, rtp: SocketAddr) -> Vec<u8> {
+        let audio = self.first_audio().map(|(index, _)| index);
+        let plan =
+            |index| if Some(index) == audio { StreamPlan::relay(rtp) } else { StreamPlan::Refuse };
+        let plans: Vec<StreamPlan> = (0..self.streams.len()).map(plan).collect();
+        self.rewrite(origin, &plans)
+    }
+
+    fn rewrite_stream(
+        &self,
+        out: &mut Vec<u8>,
+        lines: Range<usize>,
+        stream: &Stream,
+        plan: StreamPlan,
+        origin: &Origin,
+    ) {
+        // A stream that is already refused stays refused.
+        let relay = match plan {
+            StreamPlan::Relay { rtp, rtcp } if stream.port != 0 => Some((rtp, rtcp)),
+            _ => None,
+        };
+        let address = relay.map_or(origin.address, |(rtp, _)| rtp.ip());
+        let held = stream.connection.is_some_and(|address| address.is_unspecified());
+        let mut needs_connection = relay.is_some()
+            && !stream.own_connection
+            && !held
+            && (address != origin.address || stream.connection.is_none() && !self.has_connection());
+        let mut needs_rtcp = relay
+            .filter(|_| stream.rtcp_port.is_none() && !stream.rtcp_mux)
+            .filter(|(rtp, rtcp)| {
+                rtp.ip() != rtcp.ip() || rtp.port().checked_add(1) != Some(rtcp.port())
+            });
+        let mut start = self.lines[lines.start].value.start - 2;
+        for line in &self.lines[lines] {
+            let value = text(&self.bytes, line);
+            // The order of lines is m, i, c, b, k, a (RFC 8866 5).
+            if needs_connection && !matches!(line.letter, b'm' | b'i') {
+                needs_connection = false;
+                self.add(out, &format!("c=IN {} {address}", family(address)));
+            }
+            match line.letter {
+                b'm' => {
+                    let port = relay.map_or(0, |(rtp, _)| rtp.port());
+                    self.replace(out, line, 'm', &with_port(value, port));
+                }
+                b'c' => self.connection(out, line, start, address),
+                b'a' if is_ice(value) => {}
+                b'a' if value.starts_with("rtcp:") => {
+                    if let Some((_, rtcp)) = relay {
+                        self.replace(out, line, 'a', &rtcp_attribute(rtcp));
+                    }
+                }
+                _ => out.extend_from_slice(&self.bytes[start..line.end]),
+            }
+            start = line.end;
+        }
+        if needs_connection {
+            self.add(out, &format!("c=IN {} {address}", family(address)));
+        }
+        if let Some((_, rtcp)) = needs_rtcp.take() {
+            self.add(out, &format!("a={}", rtcp_attribute(rtcp)));
+        }
+    }
+
+    fn has_connection(&self) -> bool {
+        let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
+        self.lines[..first_media].iter().any(|line| line.letter == b'c')
+    }
+
+    /// A `c=` line with our address; one that says hold is kept, or it would end the hold.
+    fn connection(&self, out: &mut Vec<u8>, line: &SdpLine, start: usize, address: IpAddr) {
+        let value = text(&self.bytes, line);
+        let held = value.split_ascii_whitespace().nth(2).is_some_and(|host| {
+            host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+        });
+        if held {
+            out.extend_from_slice(&self.bytes[start..line.end]);
+        } else {
+            self.replace(out, line, 'c', &format!("IN {} {address}", family(address)));
+        }
+    }
+
+    /// Writes `letter=value` with the line break of `line`.
+    fn replace(&self, out: &mut Vec<u8>, line: &SdpLine, letter: char, value: &str) {
+        self.add_open(out, &format!("{letter}={value}"));
+        out.extend_from_slice(&self.bytes[line.value.end..line.end]);
+    }
+
+    fn add(&self, out: &mut Vec<u8>, line: &str) {
+        self.add_open(out, line);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Begins a line, after closing one that came without its line break.
+    fn add_open(&self, out: &mut Vec<u8>, line: &str) {
+        if out.last().is_some_and(|&last| last != b'\n') {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(line.as_bytes());
+    }
+}
+
+fn rtcp_attribute(rtcp: SocketAddr) -> String {
+    format!("rtcp:{} IN {} {}", rtcp.port(), family(rtcp.ip()), rtcp.ip())
+}
+
+/// `audio 49170/2 RTP/AVP 0` with another port; the rest as written.
+fn with_port(value: &str, port: u16) -> String {
+    let old = value.split_ascii_whitespace().nth(1).unwrap_or_default();
+    let start = (old.as_ptr() as usize).saturating_sub(value.as_ptr() as usize);
+    let (before, rest) = value.split_at_checked(start).unwrap_or((value, ""));
+    format!("{before}{port}{}", rest.get(old.len()..).unwrap_or_default())
+}
+
+fn is_ice(attribute: &str) -> bool {
+    let name = attribute.split(':').next().unwrap_or(attribute).trim_end();
+    name.starts_with("ice-")
+        || matches!(name, "candidate" | "remote-candidates" | "end-of-candidates")
+}

@@ -1,0 +1,195 @@
+//! Challenges, answers, replays (SIG-50..54, RFC 7616, RFC 8760).
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use strowger_sip::digest::{
+    Answer, Authority, Challenge, ChallengeError, Check, Credentials, Ha1s, NONCE_LIFE_MS,
+    ReplayGuard, Verdict,
+};
+use strowger_sip::{Message, Method};
+
+const NOW: u64 = 1_795_000_000_000;
+const REALM: &str = "sip.example.net";
+
+fn response(status: u16, headers: &[(&str, &str)]) -> Message {
+    let mut text = format!(
+        "SIP/2.0 {status} Unauthorized\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n\
+         From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>;tag=2\r\n\
+         Call-ID: c\r\nCSeq: 1 INVITE\r\n"
+    );
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    Message::parse((text + "\r\n").as_bytes()).unwrap()
+}
+
+/// A listener, a trunk that knows a password, and what happens between them.
+struct Scene {
+    authority: Authority,
+    guard: ReplayGuard,
+    ha1s: Ha1s,
+    rng: StdRng,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        Scene {
+            authority: Authority::new([7; 32]),
+            guard: ReplayGuard::new(8),
+            ha1s: Ha1s::of_password("alice", REALM, "secret"),
+            rng: StdRng::seed_from_u64(1),
+        }
+    }
+
+    fn challenged(&mut self, at: u64) -> Challenge {
+        let [sha256, md5] = self.authority.challenges(REALM, at, false, &mut self.rng);
+        let headers = [("WWW-Authenticate", sha256.as_str()), ("WWW-Authenticate", md5.as_str())];
+        Challenge::choose(&response(401, &headers)).unwrap()
+    }
+
+    fn answers(&mut self, challenge: &Challenge, password: &str, count: u32) -> String {
+        let answer = Answer {
+            username: "alice",
+            password,
+            method: "INVITE",
+            uri: "sip:1000@sip.example.net",
+            count,
+        };
+        challenge.answer(&answer, &mut self.rng)
+    }
+
+    fn verdict(&mut self, authorization: &str, at: u64) -> Verdict {
+        let credentials = Credentials::parse(authorization).unwrap();
+        let check = Check {
+            method: Method::Invite.as_str(),
+            realm: REALM,
+            username: "alice",
+            ha1s: &self.ha1s,
+        };
+        self.authority.verify(&credentials, &check, &mut self.guard, at)
+    }
+}
+
+#[test]
+fn sig_54_a_right_password_passes_with_the_better_hash() {
+    let mut scene = Scene::new();
+    let challenge = scene.challenged(NOW);
+    let authorization = scene.answers(&challenge, "secret", 1);
+    assert!(authorization.contains("algorithm=SHA-256"), "{authorization}");
+    assert_eq!(challenge.header_name(), "Authorization");
+    assert_eq!(scene.verdict(&authorization, NOW + 20), Verdict::Ok);
+}
+
+#[test]
+fn sig_54_a_peer_with_md5_only_passes_too() {
+    let mut scene = Scene::new();
+    let [_, md5] = scene.authority.challenges(REALM, NOW, false, &mut scene.rng);
+    let challenge = Challenge::choose(&response(407, &[("Proxy-Authenticate", &md5)])).unwrap();
+    assert_eq!(challenge.header_name(), "Proxy-Authorization");
+    let authorization = scene.answers(&challenge, "secret", 1);
+    assert!(authorization.contains("algorithm=MD5"), "{authorization}");
+    assert_eq!(scene.verdict(&authorization, NOW), Verdict::Ok);
+    scene.ha1s.md5 = None;
+    let authorization = scene.answers(&challenge, "secret", 2);
+    assert_eq!(scene.verdict(&authorization, NOW), Verdict::Wrong, "only a SHA-256 hash is stored");
+}
+
+#[test]
+fn a_wrong_password_user_realm_or_method_is_refused() {
+    let mut scene = Scene::new();
+    let challenge = scene.challenged(NOW);
+    let wrong = scene.answers(&challenge, "guess", 1);
+    assert_eq!(scene.verdict(&wrong, NOW), Verdict::Wrong);
+    let right = scene.answers(&challenge, "secret", 1);
+    assert_eq!(scene.verdict(&right.replace("\"alice\"", "\"bob\""), NOW), Verdict::Wrong);
+    assert_eq!(scene.verdict(&right.replace(REALM, "other"), NOW), Verdict::Wrong);
+    assert_eq!(scene.verdict(&right.replace("SHA-256", "SHA-512-256"), NOW), Verdict::Wrong);
+    assert_eq!(scene.verdict(&right, NOW), Verdict::Ok, "none of these used up the count");
+}
+
+#[test]
+fn sig_54_a_nonce_lives_300_s_and_on_every_node_with_the_secret() {
+    let mut scene = Scene::new();
+    let challenge = scene.challenged(NOW);
+    let authorization = scene.answers(&challenge, "secret", 1);
+    scene.authority = Authority::new([7; 32]);
+    assert_eq!(scene.verdict(&authorization, NOW + NONCE_LIFE_MS), Verdict::Ok);
+    let later = scene.answers(&challenge, "secret", 2);
+    assert_eq!(scene.verdict(&later, NOW + NONCE_LIFE_MS + 1), Verdict::Stale);
+    scene.authority = Authority::new([8; 32]);
+    assert_eq!(scene.verdict(&later, NOW), Verdict::Wrong, "the nonce of a stranger");
+}
+
+#[test]
+fn sig_54_a_nonce_count_is_good_once_in_any_order() {
+    let mut scene = Scene::new();
+    let challenge = scene.challenged(NOW);
+    let answers: Vec<String> = (1..=3).map(|n| scene.answers(&challenge, "secret", n)).collect();
+    assert_eq!(scene.verdict(&answers[0], NOW), Verdict::Ok);
+    assert_eq!(scene.verdict(&answers[2], NOW), Verdict::Ok);
+    assert_eq!(scene.verdict(&answers[1], NOW), Verdict::Ok, "overtaken, not replayed");
+    for answer in &answers {
+        assert_eq!(scene.verdict(answer, NOW), Verdict::Replayed);
+    }
+    let far = scene.answers(&challenge, "secret", 500);
+    assert_eq!(scene.verdict(&far, NOW), Verdict::Ok);
+    let behind = scene.answers(&challenge, "secret", 400);
+    assert_eq!(scene.verdict(&behind, NOW), Verdict::Replayed, "behind the window");
+}
+
+#[test]
+fn the_replay_guard_stays_bounded_and_forgets_nothing_to_an_attacker() {
+    let mut scene = Scene::new();
+    let first = scene.challenged(NOW);
+    let first_answer = scene.answers(&first, "secret", 1);
+    assert_eq!(scene.verdict(&first_answer, NOW), Verdict::Ok);
+    for later in 1..=20 {
+        let challenge = scene.challenged(NOW + later);
+        let authorization = scene.answers(&challenge, "secret", 1);
+        assert_eq!(scene.verdict(&authorization, NOW + later), Verdict::Ok);
+        assert!(scene.guard.len() <= 8);
+    }
+    assert_eq!(scene.verdict(&first_answer, NOW + 30), Verdict::Stale, "pushed out, not reopened");
+}
+
+#[test]
+fn a_peer_without_qop_can_use_a_nonce_once() {
+    let mut scene = Scene::new();
+    let [_, md5] = scene.authority.challenges(REALM, NOW, false, &mut scene.rng);
+    let old_style = md5.replace(", qop=\"auth\"", "").replace(", algorithm=MD5", "");
+    let challenge = Challenge::choose(&response(401, &[("WWW-Authenticate", &old_style)])).unwrap();
+    let authorization = scene.answers(&challenge, "secret", 1);
+    assert!(!authorization.contains("qop") && !authorization.contains("algorithm"));
+    assert_eq!(scene.verdict(&authorization, NOW), Verdict::Ok);
+    assert_eq!(scene.verdict(&authorization, NOW), Verdict::Replayed);
+}
+
+#[test]
+fn sig_53_a_vendors_challenges_may_share_a_line_and_carry_what_we_do_not_speak() {
+    let line = "Digest realm=\"v\", nonce=\"a,b\", qop=\"auth-int,auth\", algorithm=MD5, opaque=\"x\", \
+                Negotiate abc=, Digest realm=\"v\",nonce=\"n2\", qop=\"auth\", algorithm=SHA-256, stale=TRUE";
+    let challenge = Challenge::choose(&response(401, &[("WWW-Authenticate", line)])).unwrap();
+    assert_eq!((challenge.nonce.as_str(), challenge.stale), ("n2", true));
+
+    let md5 = line.split(", Negotiate").next().unwrap();
+    let challenge = Challenge::choose(&response(401, &[("WWW-Authenticate", md5)])).unwrap();
+    assert_eq!(challenge.nonce, "a,b");
+    let mut rng = StdRng::seed_from_u64(2);
+    let answer = Answer { username: "u", password: "p", method: "BYE", uri: "sip:v", count: 0x1f };
+    let value = challenge.answer(&answer, &mut rng);
+    assert!(value.contains("opaque=\"x\"") && value.contains("nc=0000001f"), "{value}");
+    assert!(value.contains("qop=auth,"), "{value}");
+
+    let unknown = [("WWW-Authenticate", "Digest realm=\"v\", nonce=\"n\", algorithm=AKAv1-MD5")];
+    let error = Challenge::choose(&response(401, &unknown)).unwrap_err();
+    assert!(matches!(&error, ChallengeError::Unsupported { offered } if offered.contains("AKA")));
+    let error = Challenge::choose(&response(401, &[])).unwrap_err();
+    assert_eq!(error, ChallengeError::Missing { status: 401 });
+}
+
+#[test]
+fn rfc_4475_3_3_12_an_unknown_scheme_is_no_digest() {
+    assert_eq!(Credentials::parse("NoOneKnowsThisScheme opaque-data=here"), None);
+    assert_eq!(Credentials::parse("Digest username=\"a\""), None);
+    assert_eq!(Credentials::parse(""), None);
+}

@@ -1,0 +1,212 @@
+//! Session descriptions through the relay (SIG-04, MEDIA-11, RFC 8866, RFC 3264).
+
+use std::net::{IpAddr, SocketAddr};
+use strowger_sip::sdp::{self, Direction, MediaKind, Origin, SdpError, StreamPlan};
+use strowger_sip::{Message, SessionDescription};
+
+const OFFER: &str = "v=0\r\n\
+    o=alice 2890844526 2890844527 IN IP4 10.1.2.3\r\n\
+    s=Call from 10.1.2.3\r\n\
+    c=IN IP4 10.1.2.3\r\n\
+    t=0 0\r\n\
+    a=X-odd:  two  spaces \r\n\
+    m=audio 49170 RTP/AVP 8 0 101 96\r\n\
+    a=rtpmap:101 telephone-event/8000\r\n\
+    a=fmtp:101 0-15\r\n\
+    a=rtpmap:96 opus/48000/2\r\n\
+    a=candidate:1 1 UDP 2130706431 10.1.2.3 49170 typ host\r\n\
+    a=ice-ufrag:abcd\r\n\
+    a=ptime:20\r\n\
+    m=video 51372 RTP/AVP 31\r\n\
+    c=IN IP4 10.1.2.4\r\n\
+    a=sendonly\r\n";
+
+fn origin() -> Origin {
+    Origin { session_id: 77, version: 3, address: address("192.0.2.9") }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn parsed(text: &str) -> SessionDescription {
+    SessionDescription::parse(text.as_bytes()).unwrap()
+}
+
+fn relayed(text: &str, rtp: &str) -> String {
+    let bytes = parsed(text).rewrite_first_audio(&origin(), socket(rtp));
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_streams_tell_where_the_peer_receives_and_what() {
+    let offer = parsed(OFFER);
+    assert_eq!(offer.origin_version(), Some((2890844526, 2890844527)));
+    let (index, audio) = offer.first_audio().unwrap();
+    assert_eq!((index, &audio.kind), (0, &MediaKind::Audio));
+    assert_eq!(audio.rtp_address(), Some(socket("10.1.2.3:49170")));
+    assert_eq!(audio.rtcp_address(), Some(socket("10.1.2.3:49171")));
+    assert_eq!((audio.direction, audio.ptime_ms), (Direction::SendRecv, Some(20)));
+    let types: Vec<(u8, &str, u32, u8)> = audio
+        .payload_types
+        .iter()
+        .map(|t| (t.number, t.name.as_str(), t.clock_hz, t.channels))
+        .collect();
+    let expected = [
+        (8, "PCMA", 8000, 1),
+        (0, "PCMU", 8000, 1),
+        (101, "telephone-event", 8000, 1),
+        (96, "opus", 48000, 2),
+    ];
+    assert_eq!(types, expected);
+    assert_eq!(audio.payload_types[2].fmtp.as_deref(), Some("0-15"));
+    let video = &offer.streams()[1];
+    assert_eq!(video.rtp_address(), Some(socket("10.1.2.4:51372")));
+    assert!(video.is_held() && !audio.is_held());
+}
+
+#[test]
+fn sig_04_the_rewritten_offer_shows_our_addresses_only() {
+    let text = relayed(OFFER, "192.0.2.9:20000");
+    let expected = "v=0\r\n\
+        o=- 77 3 IN IP4 192.0.2.9\r\n\
+        s=-\r\n\
+        c=IN IP4 192.0.2.9\r\n\
+        t=0 0\r\n\
+        a=X-odd:  two  spaces \r\n\
+        m=audio 20000 RTP/AVP 8 0 101 96\r\n\
+        a=rtpmap:101 telephone-event/8000\r\n\
+        a=fmtp:101 0-15\r\n\
+        a=rtpmap:96 opus/48000/2\r\n\
+        a=ptime:20\r\n\
+        m=video 0 RTP/AVP 31\r\n\
+        c=IN IP4 192.0.2.9\r\n\
+        a=sendonly\r\n";
+    assert_eq!(text, expected);
+    assert!(!text.contains("10.1.2"));
+}
+
+#[test]
+fn rfc_3605_an_rtcp_attribute_is_read_and_written() {
+    let offer = "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 2001:db8::1\nt=0 0\n\
+        m=audio 4000 RTP/AVP 0\na=rtcp:53020 IN IP6 2001:db8::2\na=x\n";
+    let description = parsed(offer);
+    let (_, audio) = description.first_audio().unwrap();
+    assert_eq!(audio.rtp_address(), Some(socket("[2001:db8::1]:4000")));
+    assert_eq!(audio.rtcp_address(), Some(socket("[2001:db8::2]:53020")));
+    let plan =
+        StreamPlan::Relay { rtp: socket("192.0.2.9:20000"), rtcp: socket("192.0.2.9:20005") };
+    let text = String::from_utf8(description.rewrite(&origin(), &[plan])).unwrap();
+    let expected = "v=0\no=- 77 3 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n\
+        m=audio 20000 RTP/AVP 0\na=rtcp:20005 IN IP4 192.0.2.9\na=x\n";
+    assert_eq!(text, expected, "IPv6 to IPv4, line ends as they came");
+
+    let plain = offer.replace("a=rtcp:53020 IN IP6 2001:db8::2\n", "");
+    let text = String::from_utf8(parsed(&plain).rewrite(&origin(), &[plan])).unwrap();
+    assert!(text.ends_with("a=x\na=rtcp:20005 IN IP4 192.0.2.9\r\n"), "{text}");
+    let text = relayed(&plain, "192.0.2.9:20000");
+    assert!(!text.contains("a=rtcp"), "{text}");
+}
+
+#[test]
+fn rfc_5761_muxed_rtcp_shares_the_port() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n";
+    let description = parsed(offer);
+    let (_, audio) = description.first_audio().unwrap();
+    assert_eq!(audio.rtcp_address(), audio.rtp_address());
+}
+
+#[test]
+fn hold_in_all_its_forms_is_seen_and_passes_through() {
+    let session = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n";
+    let media = "m=audio 4000 RTP/AVP 0\r\n";
+    for attribute in ["sendonly", "inactive"] {
+        let description = parsed(&format!("{session}{media}a={attribute}\r\n"));
+        assert!(description.streams()[0].is_held());
+        let description = parsed(&format!("{session}a={attribute}\r\n{media}"));
+        assert!(description.streams()[0].is_held(), "the session's direction counts");
+        let description = parsed(&format!("{session}a={attribute}\r\n{media}a=sendrecv\r\n"));
+        assert!(!description.streams()[0].is_held(), "the stream's goes before it");
+    }
+    let old_style = format!("{session}{media}c=IN IP4 0.0.0.0\r\n");
+    assert!(parsed(&old_style).streams()[0].is_held());
+    let text = relayed(&old_style, "192.0.2.9:20000");
+    assert!(text.contains("m=audio 20000 ") && text.ends_with("c=IN IP4 0.0.0.0\r\n"), "{text}");
+    assert_eq!(Direction::SendOnly.reversed(), Direction::RecvOnly);
+}
+
+#[test]
+fn a_stream_on_another_relay_address_gets_its_own_connection_line() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 0\r\ni=voice\r\na=ptime:20\r\nm=audio 4002 RTP/AVP 0\r\n";
+    let plans = [
+        StreamPlan::relay(socket("[2001:db8::9]:20000")),
+        StreamPlan::relay(socket("[2001:db8::9]:20002")),
+    ];
+    let text = String::from_utf8(parsed(offer).rewrite(&origin(), &plans)).unwrap();
+    let expected = "c=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+        m=audio 20000 RTP/AVP 0\r\ni=voice\r\nc=IN IP6 2001:db8::9\r\na=ptime:20\r\n\
+        m=audio 20002 RTP/AVP 0\r\nc=IN IP6 2001:db8::9\r\n";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn odd_descriptions_are_understood_as_far_as_they_go() {
+    let no_break = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000/2 RTP/AVP 0";
+    assert_eq!(parsed(no_break).streams()[0].rtp_address(), None, "no c= at all");
+    let text = relayed(no_break, "192.0.2.9:20000");
+    assert!(text.ends_with("m=audio 20000 RTP/AVP 0\r\nc=IN IP4 192.0.2.9\r\n"), "{text}");
+
+    let named = "v=0\no=- x y IN IP4 h\ns=é\nc=IN IP4 host.example.com\n\nt=0 0\nm=audio  4000  RTP/AVP  0 8\nm=image 5000 udptl t38\n";
+    let description = parsed(named);
+    assert_eq!(description.origin_version(), None);
+    assert_eq!(description.streams()[0].connection, None);
+    assert_eq!(description.streams()[1].kind, MediaKind::Image);
+    let text = relayed(named, "192.0.2.9:20000");
+    assert!(text.contains("m=audio  20000  RTP/AVP  0 8\nm=image 0 udptl t38\n"), "{text}");
+
+    let declined = OFFER.replace("m=audio 49170", "m=audio 0");
+    assert!(parsed(&declined).first_audio().is_none());
+    assert!(relayed(&declined, "192.0.2.9:20000").contains("m=audio 0 "));
+}
+
+#[test]
+fn what_is_no_description_is_refused_with_the_line() {
+    let error = |text: &str| SessionDescription::parse(text.as_bytes()).unwrap_err();
+    assert_eq!(error(""), SdpError::Version);
+    assert_eq!(error("v=1\r\n"), SdpError::Version);
+    assert_eq!(error("v=0\r\ns=-\r\n"), SdpError::Origin);
+    let shown = error("v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 70000 RTP/AVP 0\r\n").to_string();
+    let expected =
+        "session description, line 3: `m=audio 70000 RTP/AVP 0` has a port outside 0-65535";
+    assert_eq!(shown, expected);
+    assert!(error("v=0\r\nnonsense\r\n").to_string().contains("line 2: `nonsense`"));
+}
+
+#[test]
+fn the_description_is_found_in_a_multipart_body() {
+    let body = format!(
+        "preamble\r\n--b1\r\nContent-Type: application/isup;version=itu\r\n\r\n\x01\x02\r\n\
+         --b1\r\nContent-Type: Application/SDP\r\nContent-Disposition: session\r\n\r\n{OFFER}\r\n--b1--\r\n"
+    );
+    let message = |content_type: &str, body: &str| {
+        let text = format!(
+            "INVITE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n\
+             From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: c\r\n\
+             CSeq: 1 INVITE\r\nc: {content_type}\r\nl: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Message::parse(text.as_bytes()).unwrap()
+    };
+    let multipart = message("multipart/mixed; boundary=\"b1\"", &body);
+    assert_eq!(sdp::body_of(&multipart), Some(OFFER.as_bytes()));
+    let plain = message("Application/SDP; charset=utf-8", OFFER);
+    assert_eq!(sdp::body_of(&plain), Some(OFFER.as_bytes()));
+    assert_eq!(sdp::body_of(&message("text/plain", "hello")), None);
+    assert_eq!(sdp::body_of(&message("multipart/mixed;boundary=b2", &body)), None);
+}
