@@ -1,1 +1,6 @@
 //! Durable facts, money and records: SQLite through sqlx, migrations, the journal.
+#![forbid(unsafe_code)]
+
+pub mod business;
+
+pub use business::{Business, ConfigError, ConfigErrors};

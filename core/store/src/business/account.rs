@@ -1,0 +1,122 @@
+use super::words;
+use ledger::{DurationRounding, Money, PriceRounding};
+use serde::{Deserialize, Serialize};
+
+/// Who pays us, or whom we pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Unique name.
+    pub name: String,
+    /// Numeric id, assigned once and kept for ever; left out: the next free one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    /// Which side of the money it is on.
+    #[serde(default)]
+    pub kind: AccountKind,
+    /// ISO 4217 code of balance and deck (BILL-74).
+    pub currency: Currency,
+    /// Booked once, when the account is made; later changes are not booked.
+    #[serde(default, with = "words::amount")]
+    pub opening_balance: Money,
+    /// Credit, at least 0; none is `"unlimited"` (BILL-43).
+    #[serde(default = "no_credit", with = "words::credit")]
+    pub credit_limit: Option<Money>,
+    /// Takes no calls.
+    #[serde(default)]
+    pub locked: bool,
+    /// Takes no calls from this instant on, UTC ms (BILL-45).
+    #[serde(default, with = "words::optional_instant", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    /// Name of the deck: sell prices of a customer, buy prices of a vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deck: Option<String>,
+    /// Duration and money rounding.
+    #[serde(default)]
+    pub rounding: Rounding,
+}
+
+fn no_credit() -> Option<Money> {
+    Some(Money::ZERO)
+}
+
+/// Kinds of account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Pays us.
+    #[default]
+    Customer,
+    /// Is paid by us.
+    Vendor,
+}
+
+/// Three capital letters (ISO 4217).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(String);
+
+impl Currency {
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Ok(Currency(text));
+        }
+        Err(format!("`{text}` is not a currency: expected three capital letters, such as \"EUR\""))
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> String {
+        currency.0
+    }
+}
+
+/// Duration and money rounding (BILL-11, BILL-17, BILL-18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounding {
+    /// Unit of duration rounding, 1 to 60,000 ms.
+    #[serde(default = "one_second")]
+    pub unit_ms: u32,
+    /// Its direction.
+    #[serde(default)]
+    pub mode: DurationRounding,
+    /// Decimals of a charge, 0 to 10.
+    #[serde(default = "seven")]
+    pub decimals: u8,
+    /// Above 0: charges are rounded up to a multiple of it instead.
+    #[serde(default, with = "words::amount")]
+    pub fee_unit: Money,
+}
+
+fn one_second() -> u32 {
+    PriceRounding::default().unit_ms
+}
+
+fn seven() -> u8 {
+    PriceRounding::default().decimals
+}
+
+impl Default for Rounding {
+    fn default() -> Self {
+        let PriceRounding { unit_ms, mode, decimals, fee_unit } = PriceRounding::default();
+        Rounding { unit_ms, mode, decimals, fee_unit }
+    }
+}
+
+impl From<Rounding> for PriceRounding {
+    fn from(rounding: Rounding) -> PriceRounding {
+        let Rounding { unit_ms, mode, decimals, fee_unit } = rounding;
+        PriceRounding { unit_ms, mode, decimals, fee_unit }
+    }
+}

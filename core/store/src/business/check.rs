@@ -1,0 +1,345 @@
+//! Checks that look at more than one field: references, duplicates, ambiguity, ranges.
+
+use super::folder::{Origin, Origins};
+use super::{
+    Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, HeaderMode,
+    Secret, VendorTrunk,
+};
+use ledger::Money;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// Shortest password that is taken (SEC-05).
+const SHORTEST_PASSWORD: usize = 12;
+/// Longest name of an object.
+const LONGEST_NAME: usize = 64;
+
+pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
+    names(business, origins, errors);
+    let known = Known::new(business);
+    for (n, account) in business.accounts.iter().enumerate() {
+        let origin = origins.get(&origins.accounts, n);
+        known.account_fields(account, origin, errors);
+    }
+    for (n, trunk) in business.customer_trunks.iter().enumerate() {
+        let origin = origins.get(&origins.customer_trunks, n);
+        known.customer(trunk, origin, errors);
+    }
+    for (n, trunk) in business.vendor_trunks.iter().enumerate() {
+        let origin = origins.get(&origins.vendor_trunks, n);
+        known.vendor(trunk, origin, errors);
+    }
+    for (n, set) in business.rule_sets.iter().enumerate() {
+        if set.text.trim().is_empty() {
+            let origin = origins.get(&origins.rule_sets, n);
+            let problem = "the set has no rules: expected `text` or `rules`";
+            errors.push(origin.error("rule_set", "text", "", problem));
+        }
+    }
+    ambiguous_trunks(business, origins, errors);
+}
+
+/// Names are unique within a kind and usable; so are the account ids that are given.
+fn names(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
+    let mut check = |table, names: Vec<&str>, kind: &[Origin]| {
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (n, name) in names.into_iter().enumerate() {
+            let origin = origins.get(kind, n);
+            let usable = !name.trim().is_empty()
+                && name.len() <= LONGEST_NAME
+                && !name.chars().any(char::is_control);
+            if !usable {
+                let problem = format!("expected 1 to {LONGEST_NAME} characters, none of control");
+                errors.push(origin.error(table, "name", format!("{name:?}"), problem));
+            } else if let Some(before) = first.insert(name, n) {
+                let place = origins.get(kind, before).place();
+                let problem = format!("the name is already used at {place}; names are unique");
+                errors.push(origin.error(table, "name", format!("{name:?}"), problem));
+            }
+        }
+    };
+    let Business { accounts, customer_trunks, vendor_trunks, decks, rule_sets, number_lists } =
+        business;
+    check("account", accounts.iter().map(|a| &*a.name).collect(), &origins.accounts);
+    let trunks = customer_trunks.iter().map(|t| &*t.name).collect();
+    check("customer_trunk", trunks, &origins.customer_trunks);
+    let trunks = vendor_trunks.iter().map(|t| &*t.name).collect();
+    check("vendor_trunk", trunks, &origins.vendor_trunks);
+    check("deck", decks.iter().map(|d| &*d.name).collect(), &origins.decks);
+    check("rule_set", rule_sets.iter().map(|s| &*s.name).collect(), &origins.rule_sets);
+    check("number_list", number_lists.iter().map(|l| &*l.name).collect(), &origins.number_lists);
+
+    let mut ids = HashSet::new();
+    for (n, account) in accounts.iter().enumerate() {
+        let origin = origins.get(&origins.accounts, n);
+        match account.id {
+            Some(0) => errors.push(origin.error("account", "id", "0", "expected an id above 0")),
+            Some(id) if !ids.insert(id) => {
+                let problem = "the id is used by another account; ids are unique";
+                errors.push(origin.error("account", "id", id.to_string(), problem));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What may be referred to.
+struct Known<'a> {
+    accounts: HashMap<&'a str, &'a Account>,
+    /// Currency by deck name.
+    decks: HashMap<&'a str, &'a str>,
+    rule_sets: HashSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn new(business: &'a Business) -> Self {
+        let decks = business.decks.iter();
+        Known {
+            accounts: business.accounts.iter().map(|a| (a.name.as_str(), a)).collect(),
+            decks: decks.map(|deck| (deck.name.as_str(), deck.currency.as_str())).collect(),
+            rule_sets: business.rule_sets.iter().map(|set| set.name.as_str()).collect(),
+        }
+    }
+
+    fn account_fields(&self, account: &Account, origin: &Origin, errors: &mut ConfigErrors) {
+        let mut refuse = |field, value: String, problem: String| {
+            errors.push(origin.error("account", field, value, problem));
+        };
+        if let Some(deck) = &account.deck {
+            match self.decks.get(deck.as_str()) {
+                None => {
+                    let known = listed(self.decks.keys().copied());
+                    refuse("deck", format!("{deck:?}"), format!("no such deck; there are {known}"));
+                }
+                Some(currency) if *currency != account.currency.as_str() => {
+                    let problem = format!(
+                        "the deck is in {currency}, the account in {}; they must be the same",
+                        account.currency.as_str()
+                    );
+                    refuse("deck", format!("{deck:?}"), problem);
+                }
+                Some(_) => {}
+            }
+        }
+        let rounding = account.rounding;
+        if !(1..=60_000).contains(&rounding.unit_ms) {
+            let value = format!("unit_ms = {}", rounding.unit_ms);
+            refuse("rounding", value, "expected 1 to 60000 ms (BILL-11)".to_owned());
+        }
+        if rounding.decimals > 10 {
+            let value = format!("decimals = {}", rounding.decimals);
+            refuse("rounding", value, "expected 0 to 10 decimals (BILL-17)".to_owned());
+        }
+        if rounding.fee_unit < Money::ZERO || rounding.fee_unit > Money(1000 * Money::ONE.0) {
+            let value = format!("fee_unit = {}", rounding.fee_unit);
+            refuse("rounding", value, "expected 0 to 1000 (BILL-18)".to_owned());
+        }
+    }
+
+    fn customer(&self, trunk: &CustomerTrunk, origin: &Origin, errors: &mut ConfigErrors) {
+        const TABLE: &str = "customer_trunk";
+        self.account(TABLE, &trunk.account, AccountKind::Customer, origin, errors);
+        self.rules(TABLE, "caller_rules", trunk.caller_rules.as_deref(), origin, errors);
+        self.rules(TABLE, "callee_rules", trunk.callee_rules.as_deref(), origin, errors);
+        tech_prefix(TABLE, &trunk.tech_prefix, origin, errors);
+        if trunk.authentication != Authentication::Digest && trunk.addresses.is_empty() {
+            let problem = "expected at least one address, because authentication is by address";
+            errors.push(origin.error(TABLE, "addresses", "", problem));
+        }
+        if trunk.setup_budget.is_zero() {
+            let problem = "expected more than 0 s (ROUTE-54)";
+            errors.push(origin.error(TABLE, "setup_budget", "\"0s\"", problem));
+        }
+        if trunk.authentication == Authentication::Address {
+            return;
+        }
+        if trunk.user.as_deref().is_none_or(str::is_empty) {
+            let problem = "expected a user name, because authentication is by digest";
+            errors.push(origin.error(TABLE, "user", "", problem));
+        }
+        match (&trunk.password, &trunk.ha1_md5, &trunk.ha1_sha256) {
+            (Some(Secret(password)), None, None) => {
+                if password.chars().count() < SHORTEST_PASSWORD {
+                    let problem =
+                        format!("expected at least {SHORTEST_PASSWORD} characters (SEC-05)");
+                    errors.push(origin.error(TABLE, "password", "", problem));
+                } else if trunk.user.as_ref() == Some(password) {
+                    let problem = "expected something else than the user name (SEC-05)";
+                    errors.push(origin.error(TABLE, "password", "", problem));
+                }
+            }
+            (None, Some(md5), Some(sha256)) => {
+                for (field, Secret(hash), length) in
+                    [("ha1_md5", md5, 32), ("ha1_sha256", sha256, 64)]
+                {
+                    let hexadecimal =
+                        |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                    if hash.len() != length || !hash.bytes().all(hexadecimal) {
+                        let problem = format!("expected {length} lower-case hexadecimal digits");
+                        errors.push(origin.error(TABLE, field, "", problem));
+                    }
+                }
+                if trunk.realm.is_none() {
+                    let problem = "expected the realm that the hashes were made for (SIG-51)";
+                    errors.push(origin.error(TABLE, "realm", "", problem));
+                }
+            }
+            _ => {
+                let problem = "expected either `password`, or both `ha1_md5` and `ha1_sha256`";
+                errors.push(origin.error(TABLE, "password", "", problem));
+            }
+        }
+    }
+
+    fn vendor(&self, trunk: &VendorTrunk, origin: &Origin, errors: &mut ConfigErrors) {
+        const TABLE: &str = "vendor_trunk";
+        self.account(TABLE, &trunk.account, AccountKind::Vendor, origin, errors);
+        self.rules(TABLE, "caller_rules", trunk.caller_rules.as_deref(), origin, errors);
+        self.rules(TABLE, "callee_rules", trunk.callee_rules.as_deref(), origin, errors);
+        self.rules(TABLE, "identity_rules", trunk.identity_rules.as_deref(), origin, errors);
+        tech_prefix(TABLE, &trunk.tech_prefix, origin, errors);
+        let mut refuse = |field, value: String, problem: &str| {
+            errors.push(origin.error(TABLE, field, value, problem));
+        };
+        if trunk.targets.is_empty() {
+            refuse("targets", "[]".to_owned(), "expected at least one address:port");
+        }
+        if trunk.prefixes.is_empty() {
+            let problem = "expected at least one prefix; \"\" takes every number";
+            refuse("prefixes", "[]".to_owned(), problem);
+        }
+        let mut prefixes = HashSet::new();
+        for entry in &trunk.prefixes {
+            if !prefixes.insert(&entry.prefix) {
+                let value = format!("{:?}", entry.prefix);
+                refuse("prefixes", value, "the prefix is listed twice; once is enough");
+            }
+        }
+        let timers = [
+            ("response", trunk.timers.response, 300),
+            ("trying", trunk.timers.trying, 300),
+            ("progress", trunk.timers.progress, 600),
+            ("progress_sdp", trunk.timers.progress_sdp, 600),
+            ("ringing", trunk.timers.ringing, 600),
+        ];
+        for (name, timer, longest) in timers {
+            if timer < Duration::from_secs(1) || timer > Duration::from_secs(longest) {
+                let value = format!("{name} = {:?}", super::words::duration_text(timer));
+                let problem = format!("expected 1s to {longest}s (SIG-15 to SIG-19)");
+                refuse("timers", value, &problem);
+            }
+        }
+        let modes = [
+            trunk.identity.asserted,
+            trunk.identity.preferred,
+            trunk.identity.remote_party,
+            trunk.identity.diversion,
+        ];
+        if modes.contains(&HeaderMode::Fixed) && trunk.identity.fixed_identity.is_empty() {
+            let problem = "expected `fixed_identity`, because a header is set to \"fixed\"";
+            refuse("identity", String::new(), problem);
+        }
+        if trunk.user.is_some() != trunk.password.is_some() {
+            let field = if trunk.user.is_some() { "password" } else { "user" };
+            refuse(field, String::new(), "expected user and password, or neither");
+        }
+    }
+
+    fn account(
+        &self,
+        table: &str,
+        name: &str,
+        kind: AccountKind,
+        origin: &Origin,
+        errors: &mut ConfigErrors,
+    ) {
+        let value = format!("{name:?}");
+        let wanted = if kind == AccountKind::Customer { "customer" } else { "vendor" };
+        match self.accounts.get(name) {
+            Some(account) if account.kind == kind => {}
+            Some(_) => {
+                let problem = format!("expected an account with kind = \"{wanted}\"");
+                errors.push(origin.error(table, "account", value, problem));
+            }
+            None => {
+                let of_kind = self.accounts.values().filter(|account| account.kind == kind);
+                let known = listed(of_kind.map(|account| account.name.as_str()));
+                let problem = format!("no such account; {wanted} accounts are {known}");
+                errors.push(origin.error(table, "account", value, problem));
+            }
+        }
+    }
+
+    fn rules(
+        &self,
+        table: &str,
+        field: &str,
+        name: Option<&str>,
+        origin: &Origin,
+        errors: &mut ConfigErrors,
+    ) {
+        if let Some(name) = name.filter(|name| !self.rule_sets.contains(name)) {
+            let known = listed(self.rule_sets.iter().copied());
+            let problem = format!("no such rule set; there are {known}");
+            errors.push(origin.error(table, field, format!("{name:?}"), problem));
+        }
+    }
+}
+
+fn tech_prefix(table: &str, prefix: &str, origin: &Origin, errors: &mut ConfigErrors) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#".contains(&byte);
+    if prefix.len() > 20 || !prefix.bytes().all(plain) {
+        let problem = "expected 0 to 20 characters of 0-9 A-Z a-z + * #";
+        errors.push(origin.error(table, "tech_prefix", format!("{prefix:?}"), problem));
+    }
+}
+
+/// Trunks that a call could come from alike are refused (ROUTE-13): same address and tech
+/// prefix, or same digest user and tech prefix.
+fn ambiguous_trunks(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
+    let trunks = &business.customer_trunks;
+    let by_address = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Digest;
+    let by_digest = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Address;
+    for (n, trunk) in trunks.iter().enumerate() {
+        let origin = origins.get(&origins.customer_trunks, n);
+        for (earlier, other) in trunks[..n].iter().enumerate() {
+            if other.tech_prefix != trunk.tech_prefix {
+                continue;
+            }
+            let both_digest = by_digest(trunk) && by_digest(other);
+            if both_digest && trunk.user != other.user {
+                continue;
+            }
+            let place = origins.get(&origins.customer_trunks, earlier).place();
+            let remedy = "give one of them a tech_prefix of its own (ROUTE-13)";
+            if by_address(trunk) && by_address(other) {
+                let shared = trunk
+                    .addresses
+                    .iter()
+                    .find(|address| other.addresses.iter().any(|theirs| theirs.overlaps(address)));
+                if let Some(address) = shared {
+                    let problem =
+                        format!("trunk {:?} at {place} has this address too; {remedy}", other.name);
+                    let value = format!("\"{address}\"");
+                    errors.push(origin.error("customer_trunk", "addresses", value, problem));
+                }
+            } else if both_digest {
+                let problem =
+                    format!("trunk {:?} at {place} has this user too; {remedy}", other.name);
+                let value = format!("{:?}", trunk.user.as_deref().unwrap_or(""));
+                errors.push(origin.error("customer_trunk", "user", value, problem));
+            }
+        }
+    }
+}
+
+/// Up to ten names in alphabetical order.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    match names.len() {
+        0 => "none".to_owned(),
+        1..=10 => names.join(", "),
+        more => format!("{} and {} more", names[..10].join(", "), more - 10),
+    }
+}

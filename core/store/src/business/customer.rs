@@ -1,0 +1,170 @@
+use super::words::{self, PeerAddress, Secret};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::time::Duration;
+
+/// A source of calls (ROUTE-01), in the operator's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerTrunk {
+    /// Unique name among customer trunks.
+    pub name: String,
+    /// Name of the paying account.
+    pub account: String,
+    /// No calls are taken.
+    #[serde(default)]
+    pub locked: bool,
+    /// How it proves who it is (ROUTE-09 to ROUTE-12).
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// Where it may call from; needed unless authentication is `digest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<PeerAddress>,
+    /// User name for digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Password for digest, at least 12 characters (SEC-05). Read only: it is replaced by
+    /// the hashes below and never stored (SIG-51).
+    #[serde(default, skip_serializing)]
+    pub password: Option<Secret>,
+    /// Realm that the hashes are made for; left out: the node's domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// MD5 of `user:realm:password` in lower-case hexadecimal, instead of a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha1_md5: Option<Secret>,
+    /// SHA-256 of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha1_sha256: Option<Secret>,
+    /// Ingress tech prefix that tells trunks on one address apart (ROUTE-13).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tech_prefix: String,
+    /// Take the tech prefix off (NUM-07).
+    #[serde(default = "yes")]
+    pub strip_tech_prefix: bool,
+    /// Name of the rule set for the caller (NUM-05).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_rules: Option<String>,
+    /// Name of the rule set for the callee (NUM-04).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee_rules: Option<String>,
+    /// Reject a callee that no rule matches (NUM-19).
+    #[serde(default)]
+    pub reject_unmatched: bool,
+    /// Privacy asked for by the caller counts (SIG-76).
+    #[serde(default = "yes")]
+    pub support_privacy: bool,
+    /// Its asserted identity is believed (SIG-78).
+    #[serde(default)]
+    pub trusted: bool,
+    /// Calls at once, 0 is unlimited.
+    #[serde(default)]
+    pub channels: u32,
+    /// Longest call, 0 s is no limit of its own.
+    #[serde(default, with = "words::duration")]
+    pub max_duration: Duration,
+    /// Attempts in total, 0 is unlimited (ROUTE-53).
+    #[serde(default = "five")]
+    pub max_attempts: u32,
+    /// No new attempt later than this after the INVITE (ROUTE-54).
+    #[serde(default = "half_a_minute", with = "words::duration")]
+    pub setup_budget: Duration,
+    /// Code for the caller when every attempt failed (SIG-86).
+    #[serde(default)]
+    pub failure_reply: FailureReply,
+    /// Media passes through the switch.
+    #[serde(default = "yes")]
+    pub relay: bool,
+    /// Media only from the address in the SDP (MEDIA-11).
+    #[serde(default)]
+    pub strict_media: bool,
+    /// Name of the media address for this side; left out: the node's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_address: Option<String>,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+fn five() -> u32 {
+    5
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// How a customer trunk proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authentication {
+    /// By its source address (ROUTE-09, ROUTE-10).
+    #[default]
+    Address,
+    /// By digest from any address (ROUTE-11).
+    Digest,
+    /// Both (ROUTE-12).
+    Both,
+}
+
+/// Which code the caller gets when every attempt failed (SIG-86): `"best"`, `"last"` or
+/// a code of 400 to 699.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailureReply {
+    /// The most telling of all attempts.
+    #[default]
+    Best,
+    /// That of the last attempt.
+    Last,
+    /// Always this one.
+    Fixed(u16),
+}
+
+impl Serialize for FailureReply {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FailureReply::Best => to.serialize_str("best"),
+            FailureReply::Last => to.serialize_str("last"),
+            FailureReply::Fixed(code) => to.serialize_u16(*code),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FailureReply {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reply;
+
+        impl de::Visitor<'_> for Reply {
+            type Value = FailureReply;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"best\", \"last\" or a code of 400 to 699 (SIG-86)")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<FailureReply, E> {
+                match text {
+                    "best" => Ok(FailureReply::Best),
+                    "last" => Ok(FailureReply::Last),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_u64<E: de::Error>(self, code: u64) -> Result<FailureReply, E> {
+                match u16::try_from(code) {
+                    Ok(code) if (400..700).contains(&code) => Ok(FailureReply::Fixed(code)),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(code), &self)),
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, code: i64) -> Result<FailureReply, E> {
+                match u64::try_from(code) {
+                    Ok(code) => self.visit_u64(code),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Signed(code), &self)),
+                }
+            }
+        }
+
+        from.deserialize_any(Reply)
+    }
+}

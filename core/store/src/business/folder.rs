@@ -1,0 +1,317 @@
+//! Reading the configuration folder: TOML files with the place of every field, so that
+//! errors can name it.
+
+use super::lists::{DeckEntry, ListEntry};
+use super::{
+    Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NumberList, RuleSet,
+    VendorTrunk, check, secrets, sheets,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+/// Names of the tables that a file may hold.
+const TABLES: [&str; 6] =
+    ["account", "customer_trunk", "vendor_trunk", "deck", "rule_set", "number_list"];
+
+/// Where an object was written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    file: PathBuf,
+    line: usize,
+    fields: HashMap<String, usize>,
+}
+
+impl Origin {
+    /// An error at a field of this object; `table` is the object's TOML table.
+    pub(super) fn error(
+        &self,
+        table: &str,
+        field: &str,
+        value: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> ConfigError {
+        ConfigError {
+            file: self.file.clone(),
+            line: self.fields.get(field).copied().unwrap_or(self.line),
+            field: format!("{table}.{field}"),
+            value: value.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// `file:line`, to point at it from another error.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// Where the objects of each kind were written, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    pub(super) accounts: Vec<Origin>,
+    pub(super) customer_trunks: Vec<Origin>,
+    pub(super) vendor_trunks: Vec<Origin>,
+    pub(super) decks: Vec<Origin>,
+    pub(super) rule_sets: Vec<Origin>,
+    pub(super) number_lists: Vec<Origin>,
+    /// For objects beyond the lists above.
+    source: Origin,
+}
+
+impl Origins {
+    /// Of objects that were not read from files.
+    pub(super) fn of_source(source: &str) -> Self {
+        let source = Origin { file: PathBuf::from(source), ..Origin::default() };
+        Origins { source, ..Origins::default() }
+    }
+
+    /// That of object `n` of a kind.
+    pub(super) fn get<'a>(&'a self, kind: &'a [Origin], n: usize) -> &'a Origin {
+        kind.get(n).unwrap_or(&self.source)
+    }
+}
+
+pub(super) fn read(folder: &Path, realm: &str) -> Result<Business, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let mut reader = Reader::default();
+    match toml_files(folder) {
+        Ok(files) => {
+            for file in files {
+                reader.file(&file, &mut errors);
+            }
+        }
+        Err(error) => errors.of_file(folder, format!("the folder cannot be read: {error}")),
+    }
+    let Reader { mut business, origins } = reader;
+    check::check(&business, &origins, &mut errors);
+    errors.into_result()?;
+    secrets::seal(&mut business, realm);
+    Ok(business)
+}
+
+fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[derive(Default)]
+struct Reader {
+    business: Business,
+    origins: Origins,
+}
+
+/// One TOML file being read.
+struct Page<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Reader {
+    fn file(&mut self, file: &Path, errors: &mut ConfigErrors) {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => return errors.of_file(file, format!("cannot be read: {error}")),
+        };
+        let page = Page { file, text: &text };
+        let (table, wrong) = DeTable::parse_recoverable(&text);
+        if !wrong.is_empty() {
+            for error in wrong {
+                errors.push(page.toml_error("", &[], &error));
+            }
+            return;
+        }
+        for (name, value) in table.into_inner() {
+            let line = page.line(name.span().start);
+            let name = name.into_inner();
+            let Some(items) = page.items(&name, line, value, errors) else { continue };
+            for item in items {
+                self.item(&page, &name, item, errors);
+            }
+        }
+    }
+
+    fn item(
+        &mut self,
+        page: &Page<'_>,
+        table: &str,
+        item: Spanned<DeValue<'_>>,
+        errors: &mut ConfigErrors,
+    ) {
+        let Reader { business, origins } = self;
+        match table {
+            "account" => {
+                if let Some((account, origin)) = page.object::<Account>(table, item, errors) {
+                    business.accounts.push(account);
+                    origins.accounts.push(origin);
+                }
+            }
+            "customer_trunk" => {
+                if let Some((trunk, origin)) = page.object::<CustomerTrunk>(table, item, errors) {
+                    business.customer_trunks.push(trunk);
+                    origins.customer_trunks.push(origin);
+                }
+            }
+            "vendor_trunk" => {
+                if let Some((trunk, origin)) = page.object::<VendorTrunk>(table, item, errors) {
+                    business.vendor_trunks.push(trunk);
+                    origins.vendor_trunks.push(origin);
+                }
+            }
+            "rule_set" => {
+                if let Some((set, origin)) = page.object::<RuleSet>(table, item, errors) {
+                    let set = joined(set, &origin, errors);
+                    business.rule_sets.push(set);
+                    origins.rule_sets.push(origin);
+                }
+            }
+            "deck" => {
+                if let Some((entry, origin)) = page.object::<DeckEntry>(table, item, errors) {
+                    let rows = page
+                        .sheet(&entry.file, table, &origin, errors)
+                        .map(|(file, text)| sheets::deck_rows(&file, &text, errors));
+                    let DeckEntry { name, currency, .. } = entry;
+                    business.decks.push(Deck { name, currency, rows: rows.unwrap_or_default() });
+                    origins.decks.push(origin);
+                }
+            }
+            _ => {
+                if let Some((entry, origin)) = page.object::<ListEntry>(table, item, errors) {
+                    let entries = page
+                        .sheet(&entry.file, table, &origin, errors)
+                        .map(|(file, text)| sheets::list_entries(&file, &text, errors));
+                    let ListEntry { name, kind, .. } = entry;
+                    let entries = entries.unwrap_or_default();
+                    business.number_lists.push(NumberList { name, kind, entries });
+                    origins.number_lists.push(origin);
+                }
+            }
+        }
+    }
+}
+
+/// A rule set with its list form put into the text form.
+fn joined(mut set: RuleSet, origin: &Origin, errors: &mut ConfigErrors) -> RuleSet {
+    if !set.rules.is_empty() {
+        if !set.text.is_empty() {
+            let problem = "rules are given twice: use either `text` or `rules`";
+            errors.push(origin.error("rule_set", "rules", "", problem));
+        }
+        set.text = std::mem::take(&mut set.rules).join("\n");
+    }
+    set
+}
+
+impl Page<'_> {
+    /// The tables of one kind, or an error if it is none of ours.
+    fn items<'a>(
+        &self,
+        name: &str,
+        line: usize,
+        value: Spanned<DeValue<'a>>,
+        errors: &mut ConfigErrors,
+    ) -> Option<Vec<Spanned<DeValue<'a>>>> {
+        let known = TABLES.contains(&name);
+        if known && let DeValue::Array(items) = value.into_inner() {
+            return Some(items.into_iter().collect());
+        }
+        let headers = TABLES.map(|table| format!("[[{table}]]")).join(", ");
+        errors.push(ConfigError {
+            file: self.file.to_owned(),
+            line,
+            field: name.to_owned(),
+            value: String::new(),
+            problem: if known {
+                format!("expected a list of tables, headed [[{name}]]")
+            } else {
+                format!("unknown table; expected one of {headers}")
+            },
+        });
+        None
+    }
+
+    fn object<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        item: Spanned<DeValue<'_>>,
+        errors: &mut ConfigErrors,
+    ) -> Option<(T, Origin)> {
+        let line = self.line(item.span().start);
+        let mut spans = Vec::new();
+        if let DeValue::Table(fields) = item.get_ref() {
+            for (key, value) in fields {
+                spans.push((key.get_ref().to_string(), key.span().start..value.span().end));
+            }
+        }
+        match T::deserialize(ValueDeserializer::from(item)) {
+            Ok(object) => {
+                let fields =
+                    spans.into_iter().map(|(key, span)| (key, self.line(span.start))).collect();
+                Some((object, Origin { file: self.file.to_owned(), line, fields }))
+            }
+            Err(error) => {
+                errors.push(self.toml_error(table, &spans, &error));
+                None
+            }
+        }
+    }
+
+    fn toml_error(
+        &self,
+        table: &str,
+        fields: &[(String, Range<usize>)],
+        error: &toml::de::Error,
+    ) -> ConfigError {
+        let span = error.span().unwrap_or_default();
+        let field = fields.iter().find(|(_, place)| place.contains(&span.start));
+        let path = match field {
+            Some((name, _)) => format!("{table}.{name}"),
+            None => table.to_owned(),
+        };
+        let hidden = path.contains("password") || path.contains("ha1") || field.is_none();
+        let value = if hidden { "" } else { self.text.get(span.clone()).unwrap_or("") };
+        ConfigError {
+            file: self.file.to_owned(),
+            line: self.line(span.start),
+            field: path,
+            value: value.lines().next().unwrap_or("").trim().to_owned(),
+            problem: error.message().to_owned(),
+        }
+    }
+
+    /// The text of a CSV file named in the field `file`.
+    fn sheet(
+        &self,
+        name: &str,
+        table: &str,
+        origin: &Origin,
+        errors: &mut ConfigErrors,
+    ) -> Option<(PathBuf, String)> {
+        let path = self.file.parent().unwrap_or(Path::new(".")).join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some((path, text)),
+            Err(error) => {
+                let problem = format!("{} cannot be read: {error}", path.display());
+                errors.push(origin.error(table, "file", format!("{name:?}"), problem));
+                None
+            }
+        }
+    }
+
+    /// Line of a byte offset, from 1.
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+}

@@ -1,0 +1,76 @@
+//! Business objects: what an operator configures besides the node. They have one shape
+//! in TOML and CSV files, in the database and at the admin interface.
+
+mod account;
+mod check;
+mod customer;
+mod error;
+mod folder;
+mod lists;
+mod secrets;
+mod sheets;
+mod vendor;
+pub(crate) mod words;
+
+pub use account::{Account, AccountKind, Currency, Rounding};
+pub use customer::{Authentication, CustomerTrunk, FailureReply};
+pub use error::{ConfigError, ConfigErrors};
+pub use lists::{Deck, ListKind, NumberList, RuleSet};
+pub use vendor::{
+    CodePolicy, DisplayMode, Failover, HeaderMode, Identity, PrivacyMode, Resend, ResponseCode,
+    StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
+};
+pub use words::{
+    PeerAddress, Secret, Target, duration_text, instant_text, parse_duration, parse_instant,
+};
+
+use std::path::Path;
+
+/// Everything an operator configured besides the node itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Business {
+    /// Who pays and who is paid.
+    pub accounts: Vec<Account>,
+    /// Sources of calls.
+    pub customer_trunks: Vec<CustomerTrunk>,
+    /// Destinations of calls.
+    pub vendor_trunks: Vec<VendorTrunk>,
+    /// Prices.
+    pub decks: Vec<Deck>,
+    /// Number rewrite rules.
+    pub rule_sets: Vec<RuleSet>,
+    /// Numbers for plugins to look up.
+    pub number_lists: Vec<NumberList>,
+}
+
+impl Business {
+    /// Reads every `*.toml` file of a folder, in the order of their names, and the CSV
+    /// files that they name. Each file may hold any of the tables `[[account]]`,
+    /// `[[customer_trunk]]`, `[[vendor_trunk]]`, `[[deck]]`, `[[rule_set]]` and
+    /// `[[number_list]]`.
+    ///
+    /// Passwords of customer trunks become hashes for the trunk's realm, or for `realm`
+    /// (the node's domain) where the trunk names none; the password is forgotten (SIG-51).
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, each with file, line, field, value and what is allowed.
+    pub fn from_folder(folder: impl AsRef<Path>, realm: &str) -> Result<Business, ConfigErrors> {
+        folder::read(folder.as_ref(), realm)
+    }
+
+    /// The checks of [`Business::from_folder`] for objects that did not come from files,
+    /// such as those of the admin interface. Passwords become hashes, as there.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong; `source` stands where the file would.
+    pub fn checked(mut self, source: &str, realm: &str) -> Result<Business, ConfigErrors> {
+        let origins = folder::Origins::of_source(source);
+        let mut errors = ConfigErrors::default();
+        check::check(&self, &origins, &mut errors);
+        errors.into_result()?;
+        secrets::seal(&mut self, realm);
+        Ok(self)
+    }
+}

@@ -1,0 +1,290 @@
+//! CSV sheets: rate decks and number lists. Every refused cell is named by line and column.
+
+use super::words::parse_instant;
+use super::{ConfigError, ConfigErrors};
+use ledger::{Money, PriceRow, RateRow};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Columns of a deck sheet; the header row names those that are there, in any order.
+pub(super) const DECK_COLUMNS: [&str; 12] = [
+    "prefix",
+    "destination",
+    "price",
+    "price_next",
+    "connect_fee",
+    "first_increment",
+    "next_increment",
+    "free_seconds",
+    "minimum_charge",
+    "valid_from",
+    "valid_to",
+    "blocked",
+];
+
+/// Columns of a list sheet.
+const LIST_COLUMNS: [&str; 2] = ["number", "value"];
+
+/// Reads the rows of a deck (BILL-01). `prefix` and `price` are needed, a blocked row
+/// needs no price.
+pub(super) fn deck_rows(file: &Path, text: &str, errors: &mut ConfigErrors) -> Vec<RateRow> {
+    let Some(mut sheet) = Sheet::open(file, text, &DECK_COLUMNS, &["prefix", "price"], errors)
+    else {
+        return Vec::new();
+    };
+    let mut rows = Vec::new();
+    let mut destinations: HashMap<String, Arc<str>> = HashMap::new();
+    let mut seen: HashMap<(Arc<str>, u64), u64> = HashMap::new();
+    while let Some(cells) = sheet.next(errors) {
+        let prefix = cells.read("prefix", errors, |text| match text {
+            "*" => Ok(Arc::from("")),
+            text if text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Arc::from(text))
+            }
+            _ => Err("expected 0 to 20 digits; empty or `*` is the default row".to_owned()),
+        });
+        let blocked = cells.read("blocked", errors, |text| match text {
+            "" | "no" | "false" | "0" => Ok(false),
+            "yes" | "true" | "1" => Ok(true),
+            _ => Err("expected yes or no".to_owned()),
+        });
+        let price_first = cells.read("price", errors, |text| match text {
+            "" if blocked == Some(true) => Ok(Money::ZERO),
+            text => amount(text),
+        });
+        let money = |column, errors: &mut _| {
+            cells.read(column, errors, |text| match text {
+                "" => Ok(None),
+                text => amount(text).map(Some),
+            })
+        };
+        let seconds = |column, errors: &mut _, lowest, default| {
+            cells.read(column, errors, |text| match text {
+                "" => Ok(default),
+                text => whole(text, lowest, 3600),
+            })
+        };
+        let time = |column, errors: &mut _| {
+            cells.read(column, errors, |text| match text {
+                "" => Ok(None),
+                text => parse_instant(text).map(Some),
+            })
+        };
+        let price_next = money("price_next", errors);
+        let connect_fee = money("connect_fee", errors);
+        let first_increment = seconds("first_increment", errors, 0, 1);
+        let next_increment = seconds("next_increment", errors, 1, 1);
+        let free_seconds = seconds("free_seconds", errors, 0, 0);
+        let minimum_charge = money("minimum_charge", errors);
+        let valid_from = time("valid_from", errors);
+        let valid_to = time("valid_to", errors);
+        let destination = cells.get("destination");
+        let destination = match destinations.get(destination) {
+            Some(known) => known.clone(),
+            None => {
+                let name: Arc<str> = destination.into();
+                destinations.insert(destination.to_owned(), name.clone());
+                name
+            }
+        };
+        let row = || {
+            let price_first = price_first?;
+            Some(RateRow {
+                prefix: prefix?,
+                destination,
+                price: PriceRow {
+                    price_first,
+                    price_next: price_next?.unwrap_or(price_first),
+                    connect_fee: connect_fee?.unwrap_or_default(),
+                    first_increment_s: first_increment?,
+                    next_increment_s: next_increment?,
+                    free_seconds: free_seconds?,
+                    minimum_charge: minimum_charge?.unwrap_or_default(),
+                },
+                valid_from_ms: valid_from?.unwrap_or(0),
+                valid_to_ms: valid_to?,
+                blocked: blocked?,
+            })
+        };
+        let Some(row) = row() else { continue };
+        if row.valid_to_ms.is_some_and(|end| end <= row.valid_from_ms) {
+            cells.refuse("valid_to", errors, "expected an instant after valid_from".to_owned());
+            continue;
+        }
+        if let Some(line) = seen.insert((row.prefix.clone(), row.valid_from_ms), cells.line) {
+            let problem = format!(
+                "the prefix is priced twice from the same instant on; first in line {line}"
+            );
+            cells.refuse("prefix", errors, problem);
+            continue;
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// Reads the numbers of a list; sorted by number.
+pub(super) fn list_entries(
+    file: &Path,
+    text: &str,
+    errors: &mut ConfigErrors,
+) -> Vec<(String, String)> {
+    let mut entries = BTreeMap::new();
+    let Some(mut sheet) = Sheet::open(file, text, &LIST_COLUMNS, &["number"], errors) else {
+        return Vec::new();
+    };
+    while let Some(cells) = sheet.next(errors) {
+        let number = cells.read("number", errors, |text| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#._-".contains(&byte);
+            if text.len() <= 64 && text.bytes().all(plain) {
+                Ok(text.to_owned())
+            } else {
+                Err("expected 0 to 64 characters of 0-9 + * # A-Z a-z . _ - (NUM-03)".to_owned())
+            }
+        });
+        if let Some(number) = number {
+            entries.insert(number, cells.get("value").to_owned());
+        }
+    }
+    entries.into_iter().collect()
+}
+
+/// Money of at least 0 that crosses the plugin boundary.
+fn amount(text: &str) -> Result<Money, String> {
+    let allowed = || {
+        "expected an amount of at least 0 and at most 922337203 with at most 10 decimals, \
+         such as 0.0049"
+            .to_owned()
+    };
+    match Money::from_str(text) {
+        Ok(money) if money >= Money::ZERO && i64::try_from(money).is_ok() => Ok(money),
+        _ => Err(allowed()),
+    }
+}
+
+fn whole(text: &str, lowest: u32, highest: u32) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if (lowest..=highest).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number of {lowest} to {highest}")),
+    }
+}
+
+/// A CSV file whose header row has been checked.
+struct Sheet<'a> {
+    file: &'a Path,
+    columns: HashMap<&'static str, usize>,
+    width: usize,
+    reader: csv::Reader<&'a [u8]>,
+    record: csv::StringRecord,
+}
+
+/// One row.
+struct Cells<'a> {
+    file: &'a Path,
+    columns: &'a HashMap<&'static str, usize>,
+    record: &'a csv::StringRecord,
+    line: u64,
+}
+
+impl<'a> Sheet<'a> {
+    fn open(
+        file: &'a Path,
+        text: &'a str,
+        allowed: &[&'static str],
+        needed: &[&str],
+        errors: &mut ConfigErrors,
+    ) -> Option<Self> {
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        let mut refuse = |field: &str, problem: String| {
+            let (file, field) = (file.to_owned(), field.to_owned());
+            errors.push(ConfigError { file, line: 1, field, value: String::new(), problem });
+        };
+        let header = match reader.headers() {
+            Ok(header) => header.clone(),
+            Err(error) => {
+                refuse("", format!("the header row cannot be read: {error}"));
+                return None;
+            }
+        };
+        let (mut columns, mut good) = (HashMap::new(), true);
+        for (position, name) in header.iter().enumerate() {
+            let problem = match allowed.iter().find(|column| **column == name) {
+                None => "unknown column",
+                Some(column) if columns.insert(*column, position).is_some() => "column given twice",
+                Some(_) => continue,
+            };
+            refuse(name, format!("{problem}; expected {}", allowed.join(", ")));
+            good = false;
+        }
+        for name in needed {
+            if !columns.contains_key(name) {
+                refuse(name, "the header row lacks this column".to_owned());
+                good = false;
+            }
+        }
+        let (width, record) = (header.len(), csv::StringRecord::new());
+        good.then_some(Sheet { file, columns, width, reader, record })
+    }
+
+    /// The next row that has not too many cells.
+    fn next(&mut self, errors: &mut ConfigErrors) -> Option<Cells<'_>> {
+        loop {
+            let read = self.reader.read_record(&mut self.record);
+            let line = self.record.position().map_or(0, csv::Position::line);
+            let problem = match read {
+                Ok(false) => return None,
+                Ok(true) if self.record.len() <= self.width => break,
+                Ok(true) => {
+                    format!("the row has {} cells, the header {}", self.record.len(), self.width)
+                }
+                Err(error) => error.to_string(),
+            };
+            errors.push(ConfigError {
+                file: self.file.to_owned(),
+                line: usize::try_from(line).unwrap_or(0),
+                field: String::new(),
+                value: String::new(),
+                problem,
+            });
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        Some(Cells { file: self.file, columns: &self.columns, record: &self.record, line })
+    }
+}
+
+impl Cells<'_> {
+    /// The cell of a column; empty if there is none.
+    fn get(&self, column: &str) -> &str {
+        self.columns.get(column).and_then(|position| self.record.get(*position)).unwrap_or("")
+    }
+
+    fn read<T>(
+        &self,
+        column: &str,
+        errors: &mut ConfigErrors,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(self.get(column)) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.refuse(column, errors, problem);
+                None
+            }
+        }
+    }
+
+    fn refuse(&self, column: &str, errors: &mut ConfigErrors, problem: String) {
+        errors.push(ConfigError {
+            file: self.file.to_owned(),
+            line: usize::try_from(self.line).unwrap_or(0),
+            field: column.to_owned(),
+            value: format!("{:?}", self.get(column)),
+            problem,
+        });
+    }
+}

@@ -1,0 +1,407 @@
+use super::customer::yes;
+use super::words::{self, Secret, Target};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// A destination of calls (ROUTE-02), in the operator's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VendorTrunk {
+    /// Unique name among vendor trunks.
+    pub name: String,
+    /// Name of the account that we pay.
+    pub account: String,
+    /// Not used.
+    #[serde(default)]
+    pub locked: bool,
+    /// Addresses in order of preference (SIG-65).
+    pub targets: Vec<Target>,
+    /// Name of the listener to send from (SIG-63); left out: the node's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Callee prefixes that it takes (ROUTE-16); `""` takes everything.
+    pub prefixes: Vec<VendorPrefix>,
+    /// Lower first.
+    #[serde(default = "hundred")]
+    pub priority: u32,
+    /// For weighted balance.
+    #[serde(default = "hundred")]
+    pub weight: u32,
+    /// Only when nothing else is left (ROUTE-45).
+    #[serde(default)]
+    pub last_resort: bool,
+    /// Calls at once, 0 is unlimited.
+    #[serde(default)]
+    pub channels: u32,
+    /// Longest call, 0 s is no limit of its own.
+    #[serde(default, with = "words::duration")]
+    pub max_duration: Duration,
+    /// One timer for each state of an attempt (SIG-15 to SIG-19).
+    #[serde(default)]
+    pub timers: Timers,
+    /// Resend schedule (SIG-21).
+    #[serde(default)]
+    pub resend: Resend,
+    /// Name of the rule set for the caller (NUM-09).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_rules: Option<String>,
+    /// Name of the rule set for the callee (NUM-08).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee_rules: Option<String>,
+    /// Name of the rule set for the identity headers (NUM-22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_rules: Option<String>,
+    /// Reject a callee that no rule matches (NUM-19).
+    #[serde(default)]
+    pub reject_unmatched: bool,
+    /// Put before the callee after its rewrite (NUM-10).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tech_prefix: String,
+    /// Which identity it sees (SIG-71 to SIG-77).
+    #[serde(default)]
+    pub identity: Identity,
+    /// Host for From and identity headers (SIG-70); left out: the listener's domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_host: Option<String>,
+    /// It may see a private caller's number (SIG-78).
+    #[serde(default = "yes")]
+    pub trusted: bool,
+    /// When a failed attempt ends the call (ROUTE-50).
+    #[serde(default)]
+    pub failover: Failover,
+    /// Media passes through the switch.
+    #[serde(default = "yes")]
+    pub relay: bool,
+    /// Media only from the address in the SDP (MEDIA-11).
+    #[serde(default)]
+    pub strict_media: bool,
+    /// Name of the media address for this side; left out: the node's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_address: Option<String>,
+    /// User name for the vendor's challenge (SIG-53).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Its password; stored in clear because any realm may ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+/// A callee prefix of a vendor trunk: `"44"` or `{ prefix = "44", priority = 50 }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VendorPrefix {
+    /// 0 to 20 characters of `0-9 + * #`; empty matches everything.
+    pub prefix: String,
+    /// Lower first.
+    pub priority: u32,
+    /// Shorter prefixes may be tried after it (ROUTE-18).
+    pub extend: bool,
+}
+
+impl VendorPrefix {
+    /// With the usual priority and extension.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>) -> Self {
+        VendorPrefix { prefix: prefix.into(), priority: hundred(), extend: yes() }
+    }
+}
+
+impl<'de> Deserialize<'de> for VendorPrefix {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            prefix: String,
+            #[serde(default = "hundred")]
+            priority: u32,
+            #[serde(default = "yes")]
+            extend: bool,
+        }
+
+        struct Entry;
+
+        impl<'de> de::Visitor<'de> for Entry {
+            type Value = VendorPrefix;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a prefix such as \"44\" or { prefix = \"44\", priority = 100 }")
+            }
+
+            fn visit_str<E: de::Error>(self, prefix: &str) -> Result<VendorPrefix, E> {
+                checked(VendorPrefix::new(prefix))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<VendorPrefix, A::Error> {
+                let Table { prefix, priority, extend } =
+                    Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                checked(VendorPrefix { prefix, priority, extend })
+            }
+        }
+
+        from.deserialize_any(Entry)
+    }
+}
+
+fn checked<E: de::Error>(entry: VendorPrefix) -> Result<VendorPrefix, E> {
+    let plain = |byte: u8| byte.is_ascii_digit() || b"+*#".contains(&byte);
+    if entry.prefix.len() <= 20 && entry.prefix.bytes().all(plain) {
+        return Ok(entry);
+    }
+    Err(E::custom(format!(
+        "`{}` is not a prefix: expected 0 to 20 characters of 0-9, +, * and #",
+        entry.prefix
+    )))
+}
+
+/// One timer for each state of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timers {
+    /// Nothing received (SIG-15).
+    #[serde(with = "words::duration")]
+    pub response: Duration,
+    /// 100 received (SIG-16).
+    #[serde(with = "words::duration")]
+    pub trying: Duration,
+    /// 183 without SDP (SIG-17).
+    #[serde(with = "words::duration")]
+    pub progress: Duration,
+    /// 18x with SDP (SIG-18).
+    #[serde(with = "words::duration")]
+    pub progress_sdp: Duration,
+    /// 180 without SDP (SIG-19).
+    #[serde(with = "words::duration")]
+    pub ringing: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            response: Duration::from_secs(10),
+            trying: Duration::from_secs(20),
+            progress: Duration::from_secs(20),
+            progress_sdp: Duration::from_secs(120),
+            ringing: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A resend schedule (SIG-21): a preset's name or a list of seconds such as `0.5,1,2,4`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Resend(String);
+
+impl Resend {
+    /// Names of the presets.
+    pub const PRESETS: [&str; 4] = ["standard", "fast-failover", "lossy", "slow"];
+
+    /// The name or list.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Resend {
+    fn default() -> Self {
+        Resend("standard".to_owned())
+    }
+}
+
+impl TryFrom<String> for Resend {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let millis = |value: &str| -> Option<u32> {
+            let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), "0"));
+            let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+            if whole.is_empty() || fraction.is_empty() || fraction.len() > 3 || !plain(fraction) {
+                return None;
+            }
+            let whole: u32 = plain(whole).then(|| whole.parse().ok()).flatten()?;
+            let fraction: u32 = format!("{fraction:0<3}").parse().ok()?;
+            whole.checked_mul(1000)?.checked_add(fraction)
+        };
+        let intervals: Option<Vec<u32>> = text.split(',').map(millis).collect();
+        let good = intervals.is_some_and(|list| {
+            // Three equal intervals are no back-off, unless they are the tail of a list
+            // that did back off before.
+            let backs_off = list.windows(3).all(|three| {
+                three[0] != three[2]
+                    || list.last() == Some(&three[0]) && list.first() != Some(&three[0])
+            });
+            (1..=16).contains(&list.len())
+                && list.iter().all(|interval| (100..=32_000).contains(interval))
+                && list.is_sorted()
+                && backs_off
+        });
+        if good || Resend::PRESETS.contains(&text.as_str()) {
+            return Ok(Resend(text));
+        }
+        Err(format!(
+            "`{text}` is not a resend schedule: expected one of {}, or 1 to 16 seconds of 0.1 \
+             to 32 that do not shrink and do back off, such as \"0.5,1,2,4\" (SIG-21)",
+            Resend::PRESETS.join(", ")
+        ))
+    }
+}
+
+impl From<Resend> for String {
+    fn from(resend: Resend) -> String {
+        resend.0
+    }
+}
+
+/// Which identity a vendor sees (SIG-71 to SIG-77).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// P-Asserted-Identity (SIG-72).
+    pub asserted: HeaderMode,
+    /// P-Preferred-Identity (SIG-73).
+    pub preferred: HeaderMode,
+    /// Remote-Party-ID (SIG-74).
+    pub remote_party: HeaderMode,
+    /// Diversion (SIG-77).
+    pub diversion: HeaderMode,
+    /// Privacy (SIG-75).
+    pub privacy: PrivacyMode,
+    /// Display name (SIG-71).
+    pub display: DisplayMode,
+    /// For header modes `fixed`: a name-addr or URI.
+    pub fixed_identity: String,
+    /// For display mode `fixed`.
+    pub fixed_display: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Identity {
+            asserted: HeaderMode::Caller,
+            preferred: HeaderMode::None,
+            remote_party: HeaderMode::None,
+            diversion: HeaderMode::None,
+            privacy: PrivacyMode::Pass,
+            display: DisplayMode::Pass,
+            fixed_identity: String::new(),
+            fixed_display: String::new(),
+        }
+    }
+}
+
+/// What to do with an identity header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderMode {
+    /// Leave it out.
+    None,
+    /// As received.
+    Pass,
+    /// Built from the caller.
+    Caller,
+    /// The fixed value.
+    Fixed,
+}
+
+/// Privacy towards the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyMode {
+    /// Never.
+    None,
+    /// As received.
+    Pass,
+    /// Always `Privacy: id`.
+    Id,
+}
+
+/// Display name towards the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisplayMode {
+    /// As received.
+    Pass,
+    /// None.
+    Remove,
+    /// The caller's number.
+    Number,
+    /// The fixed value.
+    Fixed,
+}
+
+/// When a failed attempt ends the call (ROUTE-50).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Failover {
+    /// Row 6.
+    pub stop_after_busy: bool,
+    /// Row 10.
+    pub stop_after_timeout: bool,
+    /// Rows 8 and 9 do not stop.
+    pub until_connect: bool,
+    /// Row 9.
+    pub stop_after_media: StopAfterMedia,
+    /// Row 5: `{ "404" = "stop", "503" = "switch" }`.
+    pub code_policy: BTreeMap<ResponseCode, CodePolicy>,
+}
+
+impl Default for Failover {
+    fn default() -> Self {
+        Failover {
+            stop_after_busy: true,
+            stop_after_timeout: false,
+            until_connect: false,
+            stop_after_media: StopAfterMedia::Sdp,
+            code_policy: BTreeMap::new(),
+        }
+    }
+}
+
+/// Row 9 of ROUTE-50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopAfterMedia {
+    /// SDP of the attempt was sent to the caller.
+    Sdp,
+    /// A packet of RTP came from the vendor.
+    Rtp,
+    /// The row is skipped.
+    Off,
+}
+
+/// What a response code does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodePolicy {
+    /// Ends the call.
+    Stop,
+    /// The next choice is tried.
+    Switch,
+}
+
+/// A final failure code, 300 to 699, written as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResponseCode(pub u16);
+
+impl TryFrom<String> for ResponseCode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse() {
+            Ok(code) if (300..700).contains(&code) => Ok(ResponseCode(code)),
+            _ => Err(format!("`{text}` is not a failure code: expected 300 to 699")),
+        }
+    }
+}
+
+impl From<ResponseCode> for String {
+    fn from(code: ResponseCode) -> String {
+        code.0.to_string()
+    }
+}
