@@ -1,1 +1,36 @@
 //! The plugin host: loads, runs, limits and swaps WebAssembly policy.
+//!
+//! A [`Host`] holds the plugins of a node. A call pins the current [`Generation`] with
+//! [`Host::pin`]; its signalling thread asks through its own [`ShardHost`]. A swap makes
+//! the next generation and leaves pinned ones alone. `docs/plugin-host.md` tells how
+//! isolation, deadlines and fallbacks work.
+#![deny(unsafe_code)]
+
+mod artifact;
+mod counters;
+mod engine;
+mod error;
+mod exports;
+mod generation;
+mod host;
+mod imports;
+mod instance;
+mod plugin;
+mod reaper;
+mod sandbox;
+mod settings;
+mod shard;
+mod state;
+mod stats;
+mod verify;
+mod version;
+mod wire;
+
+pub use artifact::Source;
+pub use error::LoadError;
+pub use generation::Generation;
+pub use host::{Host, SwapReport};
+pub use settings::{Grant, HostSettings, PluginSettings, ScreeningFallback};
+pub use shard::ShardHost;
+pub use state::{LiveBuild, PluginState};
+pub use stats::{FaultCounts, Histogram, HookMetrics};

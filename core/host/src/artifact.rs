@@ -1,0 +1,152 @@
+//! From the bytes of a file to a component, and to the digest that names the build.
+
+use crate::LoadError;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use wit_component::ComponentEncoder;
+
+/// Where a plugin's bytes come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file.
+    Path(PathBuf),
+    /// Bytes that were handed over, such as an upload.
+    Bytes(Vec<u8>),
+}
+
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Source {
+        Source::Path(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Source {
+        Source::Path(path)
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Source {
+        Source::Bytes(bytes)
+    }
+}
+
+/// A component and what it was made from.
+pub(crate) struct Artifact {
+    pub(crate) component: Vec<u8>,
+    /// SHA-256 of the bytes as they came, 64 hex digits.
+    pub(crate) digest: String,
+    /// The file; none for an upload.
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl Artifact {
+    pub(crate) fn read(plugin: &str, source: Source) -> Result<Artifact, LoadError> {
+        let (bytes, path) = match source {
+            Source::Bytes(bytes) => (bytes, None),
+            Source::Path(path) => match std::fs::read(&path) {
+                Ok(bytes) => (bytes, Some(path)),
+                Err(source) => return Err(LoadError::Read { path, source }),
+            },
+        };
+        let origin = path
+            .as_ref()
+            .map_or_else(|| "the upload".to_owned(), |path| path.display().to_string());
+        let kind = examine(&bytes, &origin)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let component = match kind {
+            Kind::Component => bytes,
+            Kind::CoreModule => componentize(plugin, &bytes)?,
+        };
+        Ok(Artifact { component, digest, path })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    CoreModule,
+    Component,
+}
+
+/// Checks the preamble and that the last section ends where the file ends, which tells a
+/// file that is being copied from a broken one.
+fn examine(bytes: &[u8], origin: &str) -> Result<Kind, LoadError> {
+    let half_written = || LoadError::HalfWritten { origin: origin.to_owned(), bytes: bytes.len() };
+    let not_wasm = || LoadError::NotWasm { origin: origin.to_owned() };
+    if !b"\0asm".starts_with(&bytes[..bytes.len().min(4)]) {
+        return Err(not_wasm());
+    }
+    let kind = match bytes.get(4..8) {
+        None => return Err(half_written()),
+        Some([1, 0, 0, 0]) => Kind::CoreModule,
+        Some([_, 0, 1, 0]) => Kind::Component,
+        Some(_) => return Err(not_wasm()),
+    };
+    let mut rest = &bytes[8..];
+    while let [_section, tail @ ..] = rest {
+        let (length, tail) = leb128(tail).ok_or_else(half_written)?;
+        rest = tail.get(length..).ok_or_else(half_written)?;
+    }
+    // Every real plugin has sections; a file of eight bytes is one being written.
+    if bytes.len() == 8 { Err(half_written()) } else { Ok(kind) }
+}
+
+fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0usize;
+    for (at, byte) in bytes.iter().take(5).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
+fn componentize(plugin: &str, module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let encode = || {
+        let mut encoder = ComponentEncoder::default().validate(true).module(module)?;
+        encoder.encode()
+    };
+    encode().map_err(|cause| {
+        let cause = format!("{cause:#}");
+        match wasi_import(&cause) {
+            Some(import) => LoadError::Wasi { plugin: plugin.to_owned(), import },
+            None => LoadError::Componentize { plugin: plugin.to_owned(), cause },
+        }
+    })
+}
+
+/// The encoder reports a preview-1 import in words; find its name there.
+fn wasi_import(cause: &str) -> Option<String> {
+    let start = cause.find("wasi_snapshot").or_else(|| cause.find("wasi:"))?;
+    let name = cause[start..].split(['`', '"', '\'', ' ']).next()?;
+    Some(name.to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_CUSTOM_SECTION: &[u8] = b"\0asm\x01\0\0\0\x00\x02\x01a";
+
+    #[test]
+    fn a_file_that_is_still_being_copied_is_told_from_a_wrong_one() {
+        for end in 0..EMPTY_CUSTOM_SECTION.len() {
+            let error = examine(&EMPTY_CUSTOM_SECTION[..end], "x.wasm").unwrap_err();
+            assert!(matches!(error, LoadError::HalfWritten { .. }), "{end}: {error}");
+        }
+        assert_eq!(examine(EMPTY_CUSTOM_SECTION, "x.wasm").unwrap(), Kind::CoreModule);
+        let error = examine(b"\x7fELF....", "x.wasm").unwrap_err();
+        assert_eq!(error.to_string(), "x.wasm is not WebAssembly: it does not begin with `\\0asm`");
+    }
+}

@@ -1,0 +1,227 @@
+//! Sliding-window counters behind `host-counters`, shared by every instance on the node.
+//!
+//! Time comes in as an argument (milliseconds since the host started), so tests move it
+//! by hand. A window is cut into 60 slots; a counter stores only slots that were counted
+//! in, so a number that called once costs one pair.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+const STRIPES: usize = 64;
+const SLOTS: u64 = 60;
+const WINDOWS: usize = 8;
+
+/// All counters of all plugins; a plugin sees only its own keys.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    stripes: Box<[Mutex<Stripe>]>,
+    hasher: RandomState,
+    keys_per_stripe: usize,
+}
+
+type Stripe = HashMap<Key, Windows>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    plugin: u32,
+    name: Box<str>,
+}
+
+/// One name may be counted over several windows; nearly always it is one.
+type Windows = Vec<(u32, Window)>;
+
+#[derive(Debug, Default)]
+struct Window {
+    /// Slot number since start and what was counted in it, oldest first.
+    slots: VecDeque<(u64, u64)>,
+    sum: u64,
+}
+
+impl Counters {
+    /// Room for about `keys` counters; when a stripe is full, idle ones go first, then
+    /// those that would be idle soonest.
+    pub(crate) fn new(keys: usize) -> Counters {
+        Counters {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            keys_per_stripe: keys.div_ceil(STRIPES).max(1),
+        }
+    }
+
+    /// Adds and returns the new sum; both happen as one step for all shards.
+    pub(crate) fn add(
+        &self,
+        plugin: u32,
+        name: &str,
+        amount: u32,
+        window_s: u32,
+        now_ms: u64,
+    ) -> u64 {
+        let window_s = clamped(window_s);
+        let slot = slot(window_s, now_ms);
+        let key = Key { plugin, name: name.into() };
+        let mut stripe = self.stripe(plugin, name);
+        if stripe.len() >= self.keys_per_stripe && !stripe.contains_key(&key) {
+            evict(&mut stripe, self.keys_per_stripe, now_ms);
+        }
+        let windows = stripe.entry(key).or_default();
+        let at = windows.iter().position(|(length, _)| *length == window_s).unwrap_or_else(|| {
+            // A plugin that invents windows loses its oldest one.
+            if windows.len() == WINDOWS {
+                windows.remove(0);
+            }
+            windows.push((window_s, Window::default()));
+            windows.len() - 1
+        });
+        let window = &mut windows[at].1;
+        window.forget_before(slot);
+        window.add(slot, u64::from(amount));
+        window.sum
+    }
+
+    /// The sum of the last `window_s` seconds.
+    pub(crate) fn sum(&self, plugin: u32, name: &str, window_s: u32, now_ms: u64) -> u64 {
+        let window_s = clamped(window_s);
+        let key = Key { plugin, name: name.into() };
+        let mut stripe = self.stripe(plugin, name);
+        let window = stripe
+            .get_mut(&key)
+            .and_then(|windows| windows.iter_mut().find(|(length, _)| *length == window_s));
+        match window {
+            None => 0,
+            Some((_, window)) => {
+                window.forget_before(slot(window_s, now_ms));
+                window.sum
+            }
+        }
+    }
+
+    /// Forgets the counter under every window it was used with.
+    pub(crate) fn clear(&self, plugin: u32, name: &str) {
+        self.stripe(plugin, name).remove(&Key { plugin, name: name.into() });
+    }
+
+    /// Counters kept now.
+    pub(crate) fn len(&self) -> usize {
+        self.stripes
+            .iter()
+            .map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
+    }
+
+    fn stripe(&self, plugin: u32, name: &str) -> std::sync::MutexGuard<'_, Stripe> {
+        let at = self.hasher.hash_one((plugin, name)) as usize % STRIPES;
+        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    fn forget_before(&mut self, slot: u64) {
+        while let Some(&(oldest, count)) = self.slots.front() {
+            if oldest + SLOTS > slot {
+                break;
+            }
+            self.sum -= count;
+            self.slots.pop_front();
+        }
+    }
+
+    fn add(&mut self, slot: u64, amount: u64) {
+        self.sum += amount;
+        match self.slots.back_mut() {
+            // Shards may read the clock in another order than they take the lock.
+            Some((newest, count)) if *newest >= slot => *count += amount,
+            _ => self.slots.push_back((slot, amount)),
+        }
+    }
+}
+
+fn clamped(window_s: u32) -> u32 {
+    window_s.clamp(1, 86_400)
+}
+
+fn slot(window_s: u32, now_ms: u64) -> u64 {
+    now_ms * SLOTS / (u64::from(window_s) * 1000)
+}
+
+/// When the last of its slots ends to matter, milliseconds since start.
+fn idle_from(windows: &Windows) -> u64 {
+    let end = |(window_s, window): &(u32, Window)| {
+        let last = window.slots.back().map_or(0, |(slot, _)| *slot);
+        (last + SLOTS) * u64::from(*window_s) * 1000 / SLOTS
+    };
+    windows.iter().map(end).max().unwrap_or(0)
+}
+
+/// Makes room for a sixteenth of the stripe, so that eviction is rare: idle counters go
+/// first, then those that would be idle soonest.
+fn evict(stripe: &mut Stripe, limit: usize, now_ms: u64) {
+    stripe.retain(|_, windows| idle_from(windows) > now_ms);
+    let spare = (limit - limit / 16).min(limit - 1);
+    if stripe.len() <= spare {
+        return;
+    }
+    let mut room = stripe.len() - spare;
+    let mut ends: Vec<u64> = stripe.values().map(idle_from).collect();
+    let (_, &mut last_to_go, _) = ends.select_nth_unstable(room - 1);
+    stripe.retain(|_, windows| {
+        let goes = room > 0 && idle_from(windows) <= last_to_go;
+        room -= usize::from(goes);
+        !goes
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_slides_by_sixtieths() {
+        let counters = Counters::new(1000);
+        assert_eq!(counters.add(1, "4930", 1, 60, 0), 1);
+        assert_eq!(counters.add(1, "4930", 2, 60, 30_000), 3);
+        assert_eq!(counters.sum(1, "4930", 60, 59_999), 3);
+        assert_eq!(counters.sum(1, "4930", 60, 60_000), 2);
+        assert_eq!(counters.sum(1, "4930", 60, 90_000), 0);
+    }
+
+    #[test]
+    fn plugins_keys_and_windows_do_not_mix() {
+        let counters = Counters::new(1000);
+        counters.add(1, "a", 1, 60, 0);
+        counters.add(2, "a", 5, 60, 0);
+        counters.add(1, "a", 7, 3600, 0);
+        assert_eq!(counters.sum(1, "a", 60, 0), 1);
+        counters.clear(1, "a");
+        assert_eq!((counters.sum(1, "a", 60, 0), counters.sum(1, "a", 3600, 0)), (0, 0));
+        assert_eq!(counters.sum(2, "a", 60, 0), 5);
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded_and_busy_ones_stay() {
+        let counters = Counters::new(64 * 32);
+        for number in 0..20_000u64 {
+            counters.add(1, "busy", 1, 3600, number);
+            counters.add(1, &number.to_string(), 1, 3600, number);
+        }
+        assert!(counters.len() <= 64 * 32, "{} keys", counters.len());
+        assert_eq!(counters.sum(1, "busy", 3600, 20_000), 20_000);
+    }
+
+    #[test]
+    fn shards_add_as_one() {
+        let counters = Counters::new(1000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        counters.add(1, "all", 1, 60, 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(counters.sum(1, "all", 60, 0), 40_000);
+    }
+}

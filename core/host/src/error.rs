@@ -1,0 +1,212 @@
+use crate::Grant;
+use policy::{Fault, Hook};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a plugin was not loaded. Each message names what is wrong and, where there is
+/// one, the change that makes it right; what was live before stays live.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A setting is out of its range.
+    #[error("plugin `{plugin}`: {field} is {value}, allowed is {allowed}")]
+    Setting {
+        /// The configured name.
+        plugin: String,
+        /// The setting.
+        field: &'static str,
+        /// What was set.
+        value: String,
+        /// What may be set.
+        allowed: &'static str,
+    },
+    /// Two entries of the configuration have one name.
+    #[error("plugin `{0}` is configured twice; a name is unique on a node")]
+    Twice(String),
+    /// The engine refused its configuration.
+    #[error("the WebAssembly engine does not start: {0}")]
+    Engine(String),
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+    /// The file ends before its contents do; most likely it is being copied.
+    #[error(
+        "{origin} is incomplete: {bytes} bytes end inside a section; \
+         if it is still being written, load it again when that is done"
+    )]
+    HalfWritten {
+        /// File or upload.
+        origin: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not WebAssembly at all.
+    #[error("{origin} is not WebAssembly: it does not begin with `\\0asm`")]
+    NotWasm {
+        /// File or upload.
+        origin: String,
+    },
+    /// A core module without a usable component type.
+    #[error(
+        "plugin `{plugin}` cannot be made a component: {cause}; build it with the plugin SDK \
+         for wasm32-unknown-unknown, or pass a finished component"
+    )]
+    Componentize {
+        /// The configured name.
+        plugin: String,
+        /// What the encoder says.
+        cause: String,
+    },
+    /// It imports what the host offers, but was not granted.
+    #[error(
+        "plugin `{plugin}` imports `{import}`, which it was not granted; \
+         add \"{grant}\" to its `grants` to allow it"
+    )]
+    MissingGrant {
+        /// The configured name.
+        plugin: String,
+        /// The interface.
+        import: String,
+        /// What would allow it.
+        grant: Grant,
+    },
+    /// It imports WASI.
+    #[error(
+        "plugin `{plugin}` imports `{import}`: there is no WASI for plugins; \
+         build it for wasm32-unknown-unknown"
+    )]
+    Wasi {
+        /// The configured name.
+        plugin: String,
+        /// The interface.
+        import: String,
+    },
+    /// It imports what the host does not have.
+    #[error(
+        "plugin `{plugin}` imports `{import}`, which this host does not offer; no grant allows \
+         it. Offered are strowger:policy/host-{{log,config,tables,counters,clock,random}}@0.1.0"
+    )]
+    UnknownImport {
+        /// The configured name.
+        plugin: String,
+        /// The interface.
+        import: String,
+    },
+    /// The engine refuses the code.
+    #[error("plugin `{plugin}` does not compile: {cause}")]
+    Compile {
+        /// The configured name.
+        plugin: String,
+        /// What the compiler says.
+        cause: String,
+    },
+    /// A needed export is missing.
+    #[error("plugin `{plugin}` does not export `{interface}`")]
+    MissingExport {
+        /// The configured name.
+        plugin: String,
+        /// The interface.
+        interface: String,
+    },
+    /// An export has another type than the interface says.
+    #[error(
+        "plugin `{plugin}` exports `{function}` with another type than strowger:policy@0.1.0: {cause}"
+    )]
+    Interface {
+        /// The configured name.
+        plugin: String,
+        /// The function.
+        function: String,
+        /// What differs.
+        cause: String,
+    },
+    /// It answers no question at all.
+    #[error(
+        "plugin `{plugin}` exports none of the hooks screening, numbering, rating, routing, \
+         identity, events; there is nothing to ask it"
+    )]
+    NoHook {
+        /// The configured name.
+        plugin: String,
+    },
+    /// `hooks` names one that it does not export.
+    #[error("plugin `{plugin}` is configured for the hook `{hook}`, but does not export it")]
+    HookNotExported {
+        /// The configured name.
+        plugin: String,
+        /// The hook.
+        hook: Hook,
+    },
+    /// Another plugin has the hook.
+    #[error(
+        "plugin `{plugin}` exports the hook `{hook}`, which `{holder}` has; \
+         set `hooks` of one of them so that each hook has one plugin"
+    )]
+    HookTaken {
+        /// The configured name.
+        plugin: String,
+        /// The hook.
+        hook: Hook,
+        /// Who has it.
+        holder: String,
+    },
+    /// A new version leaves a hook without an answer.
+    #[error(
+        "plugin `{plugin}`: version {version} no longer exports the hook `{hook}`, \
+         which the live version answers; calls would have no answer"
+    )]
+    HookLost {
+        /// The configured name.
+        plugin: String,
+        /// The new version.
+        version: String,
+        /// The hook.
+        hook: Hook,
+    },
+    /// It trapped, hung or ate memory before it was live.
+    #[error("plugin `{plugin}` fails in {stage}: {fault}")]
+    Failed {
+        /// The configured name.
+        plugin: String,
+        /// `instantiation`, `describe`, `configure` or `self-test`.
+        stage: &'static str,
+        /// How.
+        fault: Fault,
+    },
+    /// It is another plugin than the configuration says.
+    #[error("plugin `{configured}` calls itself `{described}`; name and file must belong together")]
+    WrongName {
+        /// The configured name.
+        configured: String,
+        /// The name from `describe`.
+        described: String,
+    },
+    /// It does not accept its configuration.
+    #[error("plugin `{plugin}` refuses its configuration: {cause}")]
+    ConfigRefused {
+        /// The configured name.
+        plugin: String,
+        /// Its own words.
+        cause: String,
+    },
+    /// One of its own examples fails.
+    #[error("plugin `{plugin}` fails its self-test: {cause}")]
+    SelfTest {
+        /// The configured name.
+        plugin: String,
+        /// Its own words.
+        cause: String,
+    },
+    /// No plugin of that name or file is configured.
+    #[error("no plugin `{name}` is configured; there are: {known}")]
+    UnknownPlugin {
+        /// What was asked for.
+        name: String,
+        /// The configured names.
+        known: String,
+    },
+}

@@ -1,0 +1,145 @@
+//! Where a component keeps its functions, and their types.
+
+use crate::LoadError;
+use crate::sandbox::Sandbox;
+use crate::wire::{
+    Call, Charge, Decision, DeckRow, Description, Event, IdentityAnswer, IdentityQuestion,
+    NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, ScreenQuestion, Verdict,
+};
+use policy::Hook;
+use wasmtime::Store;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc,
+};
+
+const VERSION: &str = "0.1.0";
+
+/// Positions of the functions, found once for each version.
+pub(crate) struct Exports {
+    describe: ComponentExportIndex,
+    configure: ComponentExportIndex,
+    self_test: ComponentExportIndex,
+    screen: Option<ComponentExportIndex>,
+    rewrite: Option<ComponentExportIndex>,
+    rate: Option<ComponentExportIndex>,
+    select: Option<ComponentExportIndex>,
+    after_failure: Option<ComponentExportIndex>,
+    present: Option<ComponentExportIndex>,
+    notify: Option<ComponentExportIndex>,
+}
+
+/// The functions of one instance, typed. What a lifetime stands in for is a question that
+/// is borrowed for one call; the engine accepts any.
+pub(crate) struct Functions {
+    pub(crate) describe: TypedFunc<(), (Description,)>,
+    pub(crate) configure: TypedFunc<(&'static str,), (Result<(), String>,)>,
+    pub(crate) self_test: TypedFunc<(), (Result<u32, String>,)>,
+    pub(crate) screen: Option<TypedFunc<(ScreenQuestion<'static>,), (Verdict,)>>,
+    pub(crate) rewrite:
+        Option<TypedFunc<(NumberQuestion<'static>,), (Result<Numbers, Rejection>,)>>,
+    pub(crate) rate: Option<TypedFunc<(DeckRow, Rounding, u64), (Result<Charge, String>,)>>,
+    pub(crate) select: Option<TypedFunc<(RouteQuestion<'static>,), (Result<Vec<u32>, Rejection>,)>>,
+    pub(crate) after_failure: Option<TypedFunc<(Call, Outcome<'static>), (Decision,)>>,
+    pub(crate) present:
+        Option<TypedFunc<(IdentityQuestion<'static>,), (Result<IdentityAnswer, Rejection>,)>>,
+    pub(crate) notify: Option<TypedFunc<(Event<'static>,), ()>>,
+}
+
+impl Exports {
+    /// Needs `lifecycle` and at least one hook; a hook that is there must be whole.
+    pub(crate) fn find(plugin: &str, component: &Component) -> Result<Exports, LoadError> {
+        let missing =
+            |interface: String| LoadError::MissingExport { plugin: plugin.to_owned(), interface };
+        let function = |interface: &str, function: &str| {
+            let full = format!("strowger:policy/{interface}@{VERSION}");
+            let Some((_, instance)) = component.get_export(None, &full) else {
+                return Ok(None);
+            };
+            match component.get_export(Some(&instance), function) {
+                Some((_, index)) => Ok(Some(index)),
+                None => Err(missing(format!("{full}#{function}"))),
+            }
+        };
+        let needed = |name: &str| {
+            function("lifecycle", name)?
+                .ok_or_else(|| missing(format!("strowger:policy/lifecycle@{VERSION}")))
+        };
+        let exports = Exports {
+            describe: needed("describe")?,
+            configure: needed("configure")?,
+            self_test: needed("self-test")?,
+            screen: function("screening", "screen")?,
+            rewrite: function("numbering", "rewrite")?,
+            rate: function("rating", "rate")?,
+            select: function("routing", "select")?,
+            after_failure: function("routing", "after-failure")?,
+            present: function("identity", "present")?,
+            notify: function("events", "notify")?,
+        };
+        if Hook::ALL.into_iter().all(|hook| !exports.has(hook)) {
+            return Err(LoadError::NoHook { plugin: plugin.to_owned() });
+        }
+        Ok(exports)
+    }
+
+    pub(crate) fn has(&self, hook: Hook) -> bool {
+        match hook {
+            Hook::Screening => self.screen.is_some(),
+            Hook::Numbering => self.rewrite.is_some(),
+            Hook::Rating => self.rate.is_some(),
+            Hook::Routing => self.select.is_some(),
+            Hook::Identity => self.present.is_some(),
+            Hook::Events => self.notify.is_some(),
+        }
+    }
+
+    /// Looks the functions up and compares their types.
+    pub(crate) fn functions(
+        &self,
+        instance: &Instance,
+        store: &mut Store<Sandbox>,
+    ) -> Result<Functions, LoadError> {
+        Ok(Functions {
+            describe: typed(instance, store, "lifecycle#describe", &self.describe)?,
+            configure: typed(instance, store, "lifecycle#configure", &self.configure)?,
+            self_test: typed(instance, store, "lifecycle#self-test", &self.self_test)?,
+            screen: optional(instance, store, "screening#screen", &self.screen)?,
+            rewrite: optional(instance, store, "numbering#rewrite", &self.rewrite)?,
+            rate: optional(instance, store, "rating#rate", &self.rate)?,
+            select: optional(instance, store, "routing#select", &self.select)?,
+            after_failure: optional(instance, store, "routing#after-failure", &self.after_failure)?,
+            present: optional(instance, store, "identity#present", &self.present)?,
+            notify: optional(instance, store, "events#notify", &self.notify)?,
+        })
+    }
+}
+
+fn typed<P, R>(
+    instance: &Instance,
+    store: &mut Store<Sandbox>,
+    function: &str,
+    index: &ComponentExportIndex,
+) -> Result<TypedFunc<P, R>, LoadError>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    instance.get_typed_func(&mut *store, index).map_err(|cause| LoadError::Interface {
+        plugin: store.data().plugin.settings.name.clone(),
+        function: function.to_owned(),
+        cause: format!("{cause:#}"),
+    })
+}
+
+fn optional<P, R>(
+    instance: &Instance,
+    store: &mut Store<Sandbox>,
+    function: &str,
+    index: &Option<ComponentExportIndex>,
+) -> Result<Option<TypedFunc<P, R>>, LoadError>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    index.as_ref().map(|index| typed(instance, store, function, index)).transpose()
+}

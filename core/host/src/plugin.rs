@@ -1,0 +1,107 @@
+//! What all versions of one plugin share, and what all plugins of a host share.
+
+use crate::PluginSettings;
+use crate::counters::Counters;
+use crate::stats::HookCounters;
+use policy::Hook;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+/// Log lines a plugin may write in a second.
+const LOG_LINES: u64 = 100;
+
+/// Services of the node behind the host imports.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) counters: Counters,
+    pub(crate) started: Instant,
+    pub(crate) random_seed: Option<u64>,
+    /// Instances alive now.
+    pub(crate) instances: AtomicUsize,
+}
+
+impl Services {
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One configured plugin: its settings and figures outlive its versions.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    pub(crate) settings: PluginSettings,
+    pub(crate) name: Arc<str>,
+    /// Position in the configuration: separates the plugin's counters from others'.
+    pub(crate) number: u32,
+    pub(crate) services: Arc<Services>,
+    /// Lines that the plugin writes.
+    pub(crate) log: LineLimit,
+    /// Lines that the host writes about its faults.
+    pub(crate) faults_logged: LineLimit,
+    stats: [HookCounters; Hook::ALL.len()],
+}
+
+impl Plugin {
+    pub(crate) fn new(settings: PluginSettings, number: u32, services: Arc<Services>) -> Plugin {
+        Plugin {
+            name: Arc::from(settings.name.as_str()),
+            settings,
+            number,
+            services,
+            log: LineLimit::default(),
+            faults_logged: LineLimit::default(),
+            stats: std::array::from_fn(|_| HookCounters::new()),
+        }
+    }
+
+    pub(crate) fn stats(&self, hook: Hook) -> &HookCounters {
+        &self.stats[hook as usize]
+    }
+}
+
+/// Lets [`LOG_LINES`] a second pass and counts the rest.
+#[derive(Debug, Default)]
+pub(crate) struct LineLimit {
+    second: AtomicU64,
+    lines: AtomicU64,
+}
+
+/// Whether a line may be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LinePass {
+    /// Yes.
+    Yes,
+    /// Yes, and this many were held back in the second before.
+    YesAfter(u64),
+    /// No.
+    No,
+}
+
+impl LineLimit {
+    pub(crate) fn pass(&self, now_ms: u64) -> LinePass {
+        let second = now_ms / 1000 + 1;
+        if self.second.swap(second, Relaxed) != second {
+            let before = self.lines.swap(1, Relaxed);
+            return match before.saturating_sub(LOG_LINES) {
+                0 => LinePass::Yes,
+                held => LinePass::YesAfter(held),
+            };
+        }
+        if self.lines.fetch_add(1, Relaxed) < LOG_LINES { LinePass::Yes } else { LinePass::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chatty_plugin_is_cut_and_what_was_cut_is_counted() {
+        let limit = LineLimit::default();
+        let passed = (0..150).filter(|_| limit.pass(0) == LinePass::Yes).count();
+        assert_eq!(passed, 100);
+        assert_eq!(limit.pass(1000), LinePass::YesAfter(50));
+        assert_eq!(limit.pass(1001), LinePass::Yes);
+    }
+}

@@ -1,0 +1,156 @@
+//! What surrounds one instance: its limits, its deadline, and how an engine error
+//! becomes a [`Fault`].
+
+use crate::plugin::Plugin;
+use crate::verify::shortened;
+use policy::{Fault, Lookup};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use thiserror::Error;
+use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
+
+/// Bytes that a guest may hand to the host in one answer or one host call; the largest
+/// useful answer, 64 headers of 2 KB, is far below.
+const BYTES_ACROSS: usize = 1 << 20;
+
+/// Elements of a guest's tables; the default plugins use under a hundred.
+const TABLE_ELEMENTS: usize = 20_000;
+
+/// The data of an instance's store.
+pub(crate) struct Sandbox {
+    pub(crate) plugin: Arc<Plugin>,
+    /// Of the call that asks now.
+    pub(crate) lookup: Option<Arc<dyn Lookup>>,
+    /// Of the call that asks now; 0 when the question does not say.
+    pub(crate) call: u128,
+    pub(crate) random: StdRng,
+    deadline_ms: u32,
+    /// Processor time of the thread at the first tick of the question.
+    first_tick: Option<Duration>,
+}
+
+impl Sandbox {
+    pub(crate) fn store(engine: &Engine, plugin: &Arc<Plugin>) -> Store<Sandbox> {
+        let random = match plugin.services.random_seed {
+            Some(seed) => StdRng::seed_from_u64(seed),
+            None => StdRng::from_os_rng(),
+        };
+        plugin.services.instances.fetch_add(1, Relaxed);
+        let mut store = Store::new(
+            engine,
+            Sandbox {
+                plugin: Arc::clone(plugin),
+                lookup: None,
+                call: 0,
+                random,
+                deadline_ms: plugin.settings.deadline_ms,
+                first_tick: None,
+            },
+        );
+        store.limiter(|sandbox| sandbox);
+        store.set_hostcall_fuel(BYTES_ACROSS);
+        store.epoch_deadline_callback(|mut context| context.data_mut().tick());
+        store
+    }
+
+    /// Asked at the first epoch tick inside a question and at each one after it. A
+    /// deadline is processor time of this thread, because on a busy machine a thread that
+    /// was put aside for 20 ms in the middle of a healthy answer must not lose it.
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let spent = processor_time();
+        let first = *self.first_tick.get_or_insert(spent);
+        // Between 0 and 1 tick passed before the first one was seen, and the next one
+        // comes a tick later: count both, so that the limit is kept rather than passed.
+        let used = spent.saturating_sub(first) + Duration::from_micros(1500);
+        if used >= Duration::from_millis(u64::from(self.deadline_ms)) {
+            return Err(DeadlinePassed(self.deadline_ms).into());
+        }
+        Ok(UpdateDeadline::Continue(1))
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.plugin.services.instances.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Starts a question's time.
+pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32) {
+    let sandbox = store.data_mut();
+    sandbox.deadline_ms = deadline_ms;
+    sandbox.first_tick = None;
+    store.set_epoch_deadline(1);
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = self.plugin.settings.memory_bytes;
+        if desired as u64 > limit {
+            // A trap rather than a failed grow: guests in C go on with a null pointer.
+            return Err(MemoryDenied { desired, limit }.into());
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+#[derive(Debug, Error)]
+#[error("deadline of {0} ms passed")]
+struct DeadlinePassed(u32);
+
+#[derive(Debug, Error)]
+#[error("{desired} bytes wanted, {limit} allowed")]
+struct MemoryDenied {
+    desired: usize,
+    limit: u64,
+}
+
+/// What went wrong in the engine, in the words of the call.
+pub(crate) fn fault(error: &wasmtime::Error) -> Fault {
+    if let Some(DeadlinePassed(limit)) = error.downcast_ref() {
+        return Fault::Deadline(*limit);
+    }
+    if let Some(denied) = error.downcast_ref::<MemoryDenied>() {
+        return Fault::Memory(denied.to_string());
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return Fault::Trap(trap.to_string());
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Fault::Memory("no room for another instance on this node".to_owned());
+    }
+    match error.downcast_ref::<HostRefusal>() {
+        Some(refusal) => Fault::Trap(refusal.to_string()),
+        // All else is an answer that cannot be lifted: bad pointers, text that is not
+        // UTF-8, a case that does not exist, more bytes than may cross.
+        None => Fault::Nonsense(shortened(format!("{error:#}"))),
+    }
+}
+
+/// A host function does not accept what it was given; ends the question.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct HostRefusal(pub(crate) String);

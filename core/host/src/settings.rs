@@ -1,0 +1,142 @@
+use policy::Hook;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What the host needs to know before the first call.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// The plugins that are loaded at start; each hook belongs to one of them.
+    pub plugins: Vec<PluginSettings>,
+    /// Folder where compiled code is kept from one start to the next; none keeps nothing.
+    pub cache_dir: Option<PathBuf>,
+    /// Signalling threads, at least 1: each gets its own instance of each plugin.
+    pub shards: usize,
+    /// Seed of `host-random`; none takes it from the operating system. Tests and replay set it.
+    pub random_seed: Option<u64>,
+}
+
+/// One plugin of the node's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSettings {
+    /// Must be what the plugin calls itself in `describe`.
+    pub name: String,
+    /// The file: a component, or a core module that carries its component type.
+    pub path: PathBuf,
+    /// Handed to `configure` as JSON; an empty object when nothing is set.
+    #[serde(default = "empty_object")]
+    pub config: serde_json::Value,
+    /// What it may import of the host.
+    #[serde(default)]
+    pub grants: BTreeSet<Grant>,
+    /// Processor time a question may take, 2 to 1,000 ms. Above 5 a fallback can come
+    /// later than 10 ms after the question.
+    #[serde(default = "default_deadline_ms")]
+    pub deadline_ms: u32,
+    /// Linear memory of an instance, 64 KiB to 1 GiB.
+    #[serde(default = "default_memory_bytes")]
+    pub memory_bytes: u64,
+    /// Take only these of its hooks; none takes all that it exports.
+    #[serde(default)]
+    pub hooks: Option<BTreeSet<Hook>>,
+    /// What a call does when screening gives no answer.
+    #[serde(default)]
+    pub screening_fallback: ScreeningFallback,
+}
+
+impl PluginSettings {
+    /// Settings with the defaults of the configuration file and no grant.
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> PluginSettings {
+        PluginSettings {
+            name: name.into(),
+            path: path.into(),
+            config: empty_object(),
+            grants: BTreeSet::new(),
+            deadline_ms: default_deadline_ms(),
+            memory_bytes: default_memory_bytes(),
+            hooks: None,
+            screening_fallback: ScreeningFallback::default(),
+        }
+    }
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+fn default_deadline_ms() -> u32 {
+    5
+}
+
+fn default_memory_bytes() -> u64 {
+    16 << 20
+}
+
+/// What happens to a call whose screening question stays unanswered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScreeningFallback {
+    /// It goes on.
+    #[default]
+    Allow,
+    /// It is refused with 503.
+    Reject,
+}
+
+/// Permission to import one `host-*` interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// Lines in the switch's log.
+    Log,
+    /// Texts of the configuration snapshot.
+    Config,
+    /// Prefix tables and sets.
+    Tables,
+    /// Sliding-window counters.
+    Counters,
+    /// The time of day.
+    Clock,
+    /// Random bits.
+    Random,
+}
+
+impl Grant {
+    /// Every grant.
+    pub const ALL: [Grant; 6] =
+        [Grant::Log, Grant::Config, Grant::Tables, Grant::Counters, Grant::Clock, Grant::Random];
+
+    /// Its word in configuration and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Grant::Log => "log",
+            Grant::Config => "config",
+            Grant::Tables => "tables",
+            Grant::Counters => "counters",
+            Grant::Clock => "clock",
+            Grant::Random => "random",
+        }
+    }
+
+    /// The interface of the WIT package that it opens.
+    #[must_use]
+    pub fn interface(self) -> &'static str {
+        match self {
+            Grant::Log => "strowger:policy/host-log@0.1.0",
+            Grant::Config => "strowger:policy/host-config@0.1.0",
+            Grant::Tables => "strowger:policy/host-tables@0.1.0",
+            Grant::Counters => "strowger:policy/host-counters@0.1.0",
+            Grant::Clock => "strowger:policy/host-clock@0.1.0",
+            Grant::Random => "strowger:policy/host-random@0.1.0",
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,187 @@
+use crate::artifact::Artifact;
+use crate::exports::Exports;
+use crate::instance::Instance;
+use crate::plugin::Plugin;
+use crate::reaper::Reaper;
+use crate::sandbox::Sandbox;
+use crate::{LoadError, imports};
+use policy::{Answer, Fault, Hook, Pin, PluginStamp, Question};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// Processor time for each step before a version is live, when no call waits.
+const LOAD_DEADLINE_MS: u32 = 2_000;
+
+/// Compiled code, ready to be instantiated.
+pub(crate) struct Code {
+    pub(crate) pre: InstancePre<Sandbox>,
+    pub(crate) exports: Exports,
+}
+
+/// One build of one plugin, with an instance for each shard that asked it.
+pub(crate) struct Version {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) stamp: Arc<PluginStamp>,
+    /// All 64 digits; the stamp has eight.
+    pub(crate) digest: String,
+    pub(crate) summary: String,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) hooks: Vec<Hook>,
+    /// UTC milliseconds.
+    pub(crate) loaded_at_ms: u64,
+    pub(crate) compile_ms: u64,
+    pub(crate) self_test_cases: u32,
+    /// Generation in which it went live.
+    pub(crate) since: AtomicU64,
+    code: Code,
+    config: String,
+    slots: Box<[Mutex<Option<Box<Instance>>>]>,
+}
+
+impl Version {
+    /// The whole way from bytes to a version that may go live.
+    pub(crate) fn load(
+        linker: &Linker<Sandbox>,
+        plugin: &Arc<Plugin>,
+        artifact: Artifact,
+        shards: usize,
+    ) -> Result<Version, LoadError> {
+        let settings = &plugin.settings;
+        let compile_error = |cause: wasmtime::Error| LoadError::Compile {
+            plugin: settings.name.clone(),
+            cause: format!("{cause:#}"),
+        };
+        let begun = Instant::now();
+        let component =
+            Component::new(linker.engine(), &artifact.component).map_err(compile_error)?;
+        imports::check(settings, &component)?;
+        let pre = linker.instantiate_pre(&component).map_err(compile_error)?;
+        let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+
+        let exports = Exports::find(&settings.name, &component)?;
+        let hooks = hooks(plugin, &exports)?;
+        let code = Code { pre, exports };
+        let config = settings.config.to_string();
+        let (description, self_test_cases) = probation(&code, plugin, &config)?;
+
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Version {
+            stamp: Arc::new(PluginStamp {
+                name: Arc::clone(&plugin.name),
+                version: Arc::from(description.version),
+                digest: Arc::from(&artifact.digest[..8]),
+            }),
+            plugin: Arc::clone(plugin),
+            digest: artifact.digest,
+            summary: description.summary,
+            path: artifact.path,
+            hooks,
+            loaded_at_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            compile_ms,
+            self_test_cases,
+            since: AtomicU64::new(0),
+            code,
+            config,
+            slots: (0..shards).map(|_| Mutex::default()).collect(),
+        })
+    }
+
+    /// Asks the shard's instance, making one first where there is none. After a fault the
+    /// instance goes to the reaper: nobody knows what state it is in.
+    pub(crate) fn ask(
+        &self,
+        shard: usize,
+        pin: &Pin,
+        question: &Question,
+        deadline_ms: u32,
+        reaper: &Reaper,
+    ) -> Result<Answer, Fault> {
+        let mut slot = self.slot(shard);
+        let instance = match &mut *slot {
+            Some(instance) => {
+                instance.begin(deadline_ms);
+                instance
+            }
+            empty => empty.insert(Box::new(self.configured(deadline_ms)?)),
+        };
+        let answer = instance.ask(pin, question);
+        if !matches!(answer, Ok(_) | Err(Fault::Refused(_)))
+            && let Some(instance) = slot.take()
+        {
+            reaper.take_instance(instance);
+        }
+        answer
+    }
+
+    /// Makes the shard's instance before a call needs it.
+    pub(crate) fn warm(&self, shard: usize) -> Result<(), Fault> {
+        let mut slot = self.slot(shard);
+        if slot.is_none() {
+            *slot = Some(Box::new(self.configured(LOAD_DEADLINE_MS)?));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_since(&self, generation: u64) {
+        self.since.store(generation, Relaxed);
+    }
+
+    fn slot(&self, shard: usize) -> std::sync::MutexGuard<'_, Option<Box<Instance>>> {
+        self.slots[shard % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Instantiation and configuration share one deadline.
+    fn configured(&self, deadline_ms: u32) -> Result<Instance, Fault> {
+        let mut instance =
+            Instance::new(&self.code, &self.plugin, deadline_ms).map_err(|error| match error {
+                LoadError::Failed { fault, .. } => fault,
+                other => Fault::Trap(other.to_string()),
+            })?;
+        match instance.configure(&self.config)? {
+            Ok(()) => Ok(instance),
+            Err(words) => Err(Fault::Refused(crate::verify::shortened(words))),
+        }
+    }
+}
+
+/// The hooks that calls will ask: all, or those of the settings.
+fn hooks(plugin: &Plugin, exports: &Exports) -> Result<Vec<Hook>, LoadError> {
+    let exported = Hook::ALL.into_iter().filter(|hook| exports.has(*hook));
+    let Some(wanted) = &plugin.settings.hooks else {
+        return Ok(exported.collect());
+    };
+    match wanted.iter().find(|hook| !exports.has(**hook)) {
+        Some(hook) => {
+            Err(LoadError::HookNotExported { plugin: plugin.settings.name.clone(), hook: *hook })
+        }
+        None => Ok(exported.filter(|hook| wanted.contains(hook)).collect()),
+    }
+}
+
+/// Describe, configure, self-test, on an instance of their own that no call will meet.
+fn probation(
+    code: &Code,
+    plugin: &Arc<Plugin>,
+    config: &str,
+) -> Result<(crate::wire::Description, u32), LoadError> {
+    let name = || plugin.settings.name.clone();
+    let failed = |stage| move |fault| LoadError::Failed { plugin: name(), stage, fault };
+    let mut instance = Instance::new(code, plugin, LOAD_DEADLINE_MS)?;
+    instance.begin(LOAD_DEADLINE_MS);
+    let description = instance.describe().map_err(failed("describe"))?;
+    if description.name != plugin.settings.name {
+        return Err(LoadError::WrongName { configured: name(), described: description.name });
+    }
+    instance.begin(LOAD_DEADLINE_MS);
+    if let Err(cause) = instance.configure(config).map_err(failed("configure"))? {
+        return Err(LoadError::ConfigRefused { plugin: name(), cause });
+    }
+    instance.begin(LOAD_DEADLINE_MS);
+    match instance.self_test().map_err(failed("self-test"))? {
+        Ok(cases) => Ok((description, cases)),
+        Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
+    }
+}

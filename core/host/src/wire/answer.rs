@@ -1,0 +1,97 @@
+use wasmtime::component::{ComponentType, Lift};
+
+/// `lifecycle.description`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Description {
+    #[component(name = "name")]
+    pub(crate) name: String,
+    #[component(name = "version")]
+    pub(crate) version: String,
+    #[component(name = "summary")]
+    pub(crate) summary: String,
+}
+
+/// `types.rejection`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Rejection {
+    #[component(name = "code")]
+    pub(crate) code: u16,
+    #[component(name = "reason")]
+    pub(crate) reason: String,
+    #[component(name = "detail")]
+    pub(crate) detail: String,
+}
+
+/// `screening.verdict`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Verdict {
+    #[component(name = "allow")]
+    Allow,
+    #[component(name = "reject")]
+    Reject(Rejection),
+    #[component(name = "challenge")]
+    Challenge,
+    #[component(name = "mark")]
+    Mark(Vec<String>),
+}
+
+/// `numbering.numbers`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Numbers {
+    #[component(name = "caller")]
+    pub(crate) caller: String,
+    #[component(name = "callee")]
+    pub(crate) callee: String,
+    #[component(name = "identity")]
+    pub(crate) identity: String,
+}
+
+/// `rating.charge`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Charge {
+    #[component(name = "amount")]
+    pub(crate) amount: i64,
+    #[component(name = "billed-seconds")]
+    pub(crate) billed_seconds: u32,
+}
+
+/// `routing.decision`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Decision {
+    #[component(name = "next")]
+    Next,
+    #[component(name = "stop")]
+    Stop,
+    #[component(name = "stop-with")]
+    StopWith(u16),
+}
+
+/// `identity.header`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Header {
+    #[component(name = "name")]
+    pub(crate) name: String,
+    #[component(name = "value")]
+    pub(crate) value: String,
+}
+
+/// `identity.answer`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct IdentityAnswer {
+    #[component(name = "display")]
+    pub(crate) display: String,
+    #[component(name = "user")]
+    pub(crate) user: String,
+    #[component(name = "host")]
+    pub(crate) host: String,
+    #[component(name = "headers")]
+    pub(crate) headers: Vec<Header>,
+}

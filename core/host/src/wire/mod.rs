@@ -1,0 +1,23 @@
+//! The types of `wit/v0.1/policy.wit` as the engine lowers and lifts them.
+//!
+//! Questions borrow from [`policy`] types, so that a string is copied once: from the
+//! call into the guest. Answers are owned. Names follow the WIT file.
+//!
+//! `unsafe_code` is allowed in this folder only because the engine's derives expand to
+//! `unsafe impl`; they check each type against the component's own when a function is
+//! looked up, and nothing here is written by hand.
+#![allow(unsafe_code)]
+
+mod answer;
+mod convert;
+mod host;
+mod question;
+
+pub(crate) use answer::{
+    Charge, Decision, Description, IdentityAnswer, Numbers, Rejection, Verdict,
+};
+pub(crate) use host::{LogLevel, TableHit};
+pub(crate) use question::{
+    Call, Candidate, DeckRow, Event, IdentityQuestion, NumberQuestion, Outcome, Rounding,
+    RouteQuestion, ScreenQuestion,
+};
