@@ -1,12 +1,12 @@
 //! What the call machine knows about trunks, accounts and prices: one immutable
 //! snapshot. A call keeps the snapshot it began with (promise 4 of the design).
 
-use ledger::{PrefixTable, Purse, RateDeck};
-use policy::{FailoverSwitches, Rounding, TrunkIdentity};
+use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
+use policy::{FailoverSwitches, TrunkIdentity};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// One snapshot of everything an operator configured.
@@ -27,6 +27,8 @@ pub struct Facts {
     pub routes: PrefixTable<Vec<RouteEntry>>,
     /// Node-wide call settings.
     pub settings: CallSettings,
+    /// Counters of the whole node, shared by all shards and by successive snapshots.
+    pub usage: Arc<TrunkUsage>,
 }
 
 /// An address that the switch listens on.
@@ -296,15 +298,54 @@ impl Default for AttemptTimers {
     }
 }
 
-/// Live counters of a trunk, exact over all shards (SEC-12).
+/// Live counters of a trunk or of the node, exact over all shards (SEC-12).
 #[derive(Debug, Default)]
 pub struct TrunkUsage {
     /// Calls up or being set up.
-    pub active: AtomicU32,
+    active: AtomicU32,
     /// Day number (UTC) that `today` counts.
-    pub day: AtomicU64,
+    day: AtomicU64,
     /// Attempts sent on that day.
-    pub today: AtomicU64,
+    today: AtomicU64,
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+impl TrunkUsage {
+    /// Takes a channel if fewer than `limit` are taken; 0 is no limit (SEC-12).
+    #[must_use]
+    pub fn take(&self, limit: u32) -> bool {
+        let limit = if limit == 0 { u32::MAX } else { limit };
+        let more = |active: u32| (active < limit).then(|| active + 1);
+        self.active.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Gives a taken channel back.
+    pub fn release(&self) {
+        self.active.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Channels taken now.
+    #[must_use]
+    pub fn active(&self) -> u32 {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Counts an attempt on the UTC day of `utc_ms` (K9 of ROUTE-23).
+    pub fn count_attempt(&self, utc_ms: u64) {
+        let day = utc_ms / DAY_MS;
+        if self.day.swap(day, Ordering::AcqRel) != day {
+            self.today.store(0, Ordering::Release);
+        }
+        self.today.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Attempts on the UTC day of `utc_ms`.
+    #[must_use]
+    pub fn attempts_today(&self, utc_ms: u64) -> u64 {
+        let today = self.day.load(Ordering::Acquire) == utc_ms / DAY_MS;
+        if today { self.today.load(Ordering::Acquire) } else { 0 }
+    }
 }
 
 /// Who pays us, or whom we pay.
@@ -321,7 +362,7 @@ pub struct Account {
     /// Prices: sell side for a customer account, buy side for a vendor account.
     pub deck: Option<Arc<RateDeck>>,
     /// BILL-11, BILL-17, BILL-18.
-    pub rounding: Rounding,
+    pub rounding: PriceRounding,
     /// Balance and credit, shared by all shards and by successive snapshots.
     pub purse: Arc<Purse>,
 }

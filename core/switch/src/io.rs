@@ -145,6 +145,10 @@ pub struct Counters {
     pub malformed: u64,
     /// Malformed messages from strangers, dropped in silence.
     pub malformed_unknown: u64,
+    /// INVITEs answered with a challenge (SIG-52).
+    pub challenges: u64,
+    /// INVITEs with wrong credentials (SEC-01).
+    pub auth_failed: u64,
     /// Calls admitted to the checks.
     pub calls: u64,
     /// Calls answered.

@@ -1,1 +1,28 @@
-//! The call: one pure state machine that joins SIP, media, ledger and policy.
+//! The call: one pure state machine that joins SIP, media, money and policy.
+//!
+//! [`Switch`] is the machine of one shard. It touches no socket, clock, random source or
+//! task: the shell feeds it datagrams, answers and the time, and drains [`Output`]s.
+//! `docs/architecture.md` tells the life of a call.
+#![forbid(unsafe_code)]
+
+mod authentication;
+mod call;
+mod core_ops;
+pub mod facts;
+mod index;
+mod ingress;
+mod io;
+mod number;
+mod reason;
+mod sdp;
+mod shard;
+mod switch;
+
+pub use call::record::{deck_row, rounding};
+pub(crate) use core_ops::ALLOW;
+pub use io::{
+    Ask, CallKey, CallView, Counters, LegCounters, MediaControl, MediaSide, Now, Output,
+    RemoteMedia, World,
+};
+pub use shard::shard_of;
+pub use switch::{Switch, SwitchSettings};

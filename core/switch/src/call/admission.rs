@@ -1,0 +1,246 @@
+//! Before the first INVITE: may it call, whom, at what price, over which trunks
+//! (ROUTE-15 steps 4 to 14).
+
+use super::{Call, Choice, Cx, State, Step};
+use crate::facts::RouteEntry;
+use crate::number;
+use crate::reason::name;
+use ledger::{ChargeRecord, RateLookup};
+use policy::{
+    Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, Reply, RouteQuestion,
+    ScreenQuestion, Side, Stage, Verdict,
+};
+use std::collections::HashSet;
+
+/// More candidates than this are not put into a question.
+const MAX_CANDIDATES: usize = 1000;
+
+impl Call {
+    /// Steps 4 and 10, then the first question.
+    pub(crate) fn begin(&mut self, cx: &mut Cx<'_>) {
+        cx.core.counters.calls += 1;
+        self.tell(cx, EventKind::Incoming, 0, 0);
+        let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
+        if self.customer.locked {
+            return self.refuse(cx, 403, name::TRUNK_LOCKED, "");
+        }
+        if self.account.locked {
+            return self.refuse(cx, 403, name::ACCOUNT_LOCKED, "");
+        }
+        if expired {
+            return self.refuse(cx, 403, name::ACCOUNT_EXPIRED, "");
+        }
+        if !number::is_valid(&self.callee_in) {
+            let detail = format!("called number `{}`", self.callee_in);
+            return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
+        }
+        if !self.customer.usage.take(self.customer.channels) {
+            let detail = format!("customer trunk {} has {}", self.customer.name, self.customer.channels);
+            return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
+        }
+        if !self.world.usage.take(self.world.settings.channels) {
+            self.customer.usage.release();
+            let detail = format!("node has {}", self.world.settings.channels);
+            return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
+        }
+        self.channel_taken = true;
+        let question = ScreenQuestion {
+            call: self.facts,
+            caller: self.caller_in.clone(),
+            callee: self.callee_in.clone(),
+            source: self.caller.flow.remote.ip().to_canonical().to_string(),
+            user_agent: self.user_agent.clone(),
+        };
+        self.state = State::Deciding(Step::Screen);
+        self.ask(cx, Question::Screen(question));
+    }
+
+    /// The fallback of screening is to allow: an operator who wants otherwise sets it
+    /// in the plugin's configuration, and the host then answers for the plugin.
+    pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        match reply.outcome {
+            Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
+            Ok(Answer::Screen(Verdict::Challenge)) if !self.authenticated => {
+                return self.challenge(cx);
+            }
+            Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
+            _ => {}
+        }
+        let mut callee = self.callee_in.as_str();
+        if self.customer.strip_tech_prefix && !self.customer.tech_prefix.is_empty() {
+            if let Some(rest) = callee.strip_prefix(&*self.customer.tech_prefix) {
+                self.tech_prefix_in = self.customer.tech_prefix.to_string();
+                callee = rest;
+            }
+        }
+        let question = NumberQuestion {
+            call: self.facts,
+            stage: Stage::Ingress,
+            trunk: self.customer.id,
+            caller: self.caller_in.clone(),
+            callee: callee.to_owned(),
+            caller_rules: self.customer.caller_rules,
+            callee_rules: self.customer.callee_rules,
+            identity_rules: 0,
+            tech_prefix: String::new(),
+            reject_unmatched: self.customer.reject_unmatched,
+        };
+        self.state = State::Deciding(Step::IngressNumber);
+        self.ask(cx, Question::Number(question));
+    }
+
+    pub(super) fn on_numbered(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let numbers = match reply.outcome {
+            Ok(Answer::Number(Ok(numbers))) => numbers,
+            Ok(Answer::Number(Err(rejection))) => return self.reject(cx, rejection),
+            Ok(_) => return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question"),
+            Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
+        };
+        if !number::is_valid(&numbers.callee) {
+            let detail = format!("called number `{}` after the rewrite", numbers.callee);
+            return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
+        }
+        self.callee_route = numbers.callee;
+        self.caller_route =
+            if number::is_valid(&numbers.caller) { numbers.caller } else { String::new() };
+        let Some(deck) = self.account.deck.clone() else {
+            let detail = format!("account {} has no rate deck", self.account.name);
+            return self.refuse(cx, 403, name::NO_RATE, &detail);
+        };
+        let row = match deck.find(&self.callee_route, cx.now.utc_ms) {
+            RateLookup::Found(row) => row,
+            RateLookup::Blocked => {
+                return self.refuse(cx, 403, name::NO_RATE, "the destination is not sold");
+            }
+            RateLookup::None => {
+                let detail = format!("deck {} has no row for {}", deck.name, self.callee_route);
+                return self.refuse(cx, 403, name::NO_RATE, &detail);
+            }
+        };
+        let sell = super::record::unrated(&deck, row, self.account.rounding);
+        let Some(question) = first_increment(&sell) else {
+            return self.refuse(cx, 403, name::NO_RATE, "price beyond the range of a charge");
+        };
+        self.sell_price = question.row.price_next;
+        self.sell = Some(sell);
+        self.state = State::Deciding(Step::AdmissionRate);
+        self.ask(cx, Question::Rate(question));
+    }
+
+    /// Room for BILL-40: what is looked at here will be reserved here.
+    pub(super) fn on_admission_rated(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let charge = match reply.outcome {
+            Ok(Answer::Rate(charge)) => ledger::Money(i128::from(charge.amount)),
+            Ok(_) => return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question"),
+            Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
+        };
+        if let Some(available) = self.account.purse.available() {
+            if available <= ledger::Money::ZERO || available < charge {
+                let detail = format!("{available} available, {charge} needed");
+                return self.refuse(cx, 403, name::INSUFFICIENT_BALANCE, &detail);
+            }
+        }
+        let (candidates, full, unusable) = self.candidates(cx.now.utc_ms);
+        if candidates.is_empty() {
+            return match (full, unusable) {
+                (0, 0) => {
+                    let detail = format!("no vendor trunk has a prefix of {}", self.callee_route);
+                    self.refuse(cx, 404, name::NO_ROUTE, &detail)
+                }
+                (_, 0) => self.refuse(cx, 503, name::ALL_ROUTES_BUSY, ""),
+                _ => self.refuse(cx, 503, name::NO_ROUTE_AVAILABLE, ""),
+            };
+        }
+        // The core's own order, in case no plugin answers: priority, then id.
+        let mut order: Vec<_> = candidates.iter().map(|c| (c.priority, c.trunk)).collect();
+        order.sort_unstable();
+        self.choices = order.into_iter().map(|(_, trunk)| Choice::new(trunk)).collect();
+        let question = RouteQuestion {
+            call: self.facts,
+            caller: self.caller_route.clone(),
+            callee: self.callee_route.clone(),
+            sell_price: self.sell_price,
+            candidates,
+        };
+        self.state = State::Deciding(Step::Route);
+        self.ask(cx, Question::Route(question));
+    }
+
+    /// Vendor trunks that may be used now, and how many were left out because they are
+    /// full or for another reason (ROUTE-16, ROUTE-19).
+    fn candidates(&self, utc_ms: u64) -> (Vec<Candidate>, usize, usize) {
+        let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
+        let mut seen = HashSet::new();
+        for (length, entries) in self.world.routes.matches(&self.callee_route) {
+            for entry in entries {
+                if !seen.insert(entry.trunk) || candidates.len() >= MAX_CANDIDATES {
+                    continue;
+                }
+                match self.candidate(*entry, length, utc_ms) {
+                    Some(candidate)
+                        if candidate.channels > 0 && candidate.active >= candidate.channels =>
+                    {
+                        full += 1;
+                    }
+                    Some(candidate) => candidates.push(candidate),
+                    None => unusable += 1,
+                }
+            }
+        }
+        (candidates, full, unusable)
+    }
+
+    fn candidate(&self, entry: RouteEntry, length: usize, utc_ms: u64) -> Option<Candidate> {
+        let trunk = self.world.vendors.get(&entry.trunk)?;
+        let vendor = self.world.accounts.get(&trunk.account)?;
+        if trunk.locked || vendor.locked || trunk.targets.is_empty() {
+            return None;
+        }
+        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(&self.callee_route, utc_ms) else {
+            return None;
+        };
+        Some(Candidate {
+            trunk: trunk.id,
+            prefix_length: u8::try_from(length).unwrap_or(u8::MAX),
+            prefix_priority: entry.priority,
+            extend: entry.extend,
+            priority: trunk.priority,
+            weight: trunk.weight,
+            last_resort: trunk.last_resort,
+            active: trunk.usage.active(),
+            channels: trunk.channels,
+            calls_today: trunk.usage.attempts_today(utc_ms),
+            buy_price: i64::try_from(row.price.price_next.0).unwrap_or(i64::MAX),
+        })
+    }
+
+    pub(super) fn on_routed(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        match reply.outcome {
+            Ok(Answer::Route(Ok(trunks))) => {
+                let mut left: HashSet<u32> = self.choices.iter().map(|c| c.trunk).collect();
+                self.choices =
+                    trunks.into_iter().filter(|t| left.remove(t)).map(Choice::new).collect();
+            }
+            Ok(Answer::Route(Err(rejection))) => return self.reject(cx, rejection),
+            // The core's own order stands.
+            Ok(_) | Err(_) => {}
+        }
+        let Some(first) = self.choices.front() else {
+            return self.refuse(cx, 503, name::NO_ROUTE_AVAILABLE, "routing chose no trunk");
+        };
+        self.tell(cx, EventKind::Routed, first.trunk, 0);
+        self.next_choice(cx);
+    }
+}
+
+/// The question for the least that a call of this row costs.
+fn first_increment(sell: &ChargeRecord) -> Option<RateQuestion> {
+    let row = super::record::deck_row(&sell.row)?;
+    let seconds = u64::from(row.first_increment_s.max(1)) + u64::from(row.free_seconds);
+    Some(RateQuestion {
+        side: Side::Sell,
+        row,
+        rounding: super::record::rounding(&sell.rounding)?,
+        duration_ms: seconds * 1000,
+    })
+}

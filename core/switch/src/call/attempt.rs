@@ -1,0 +1,654 @@
+//! One INVITE to one vendor trunk: numbers, identity, state timers, what its failure
+//! leads to (SIG-15 to SIG-25, ROUTE-50).
+
+use super::{Call, Choice, Cx, State, Step};
+use crate::facts::VendorTrunk;
+use crate::io::MediaSide;
+use crate::reason::{self, Failed, name};
+use crate::sdp::Origin;
+use crate::shard::{new_call_id, tag_text};
+use crate::switch::{Owner, Role};
+use ledger::{AttemptRecord, EndedBy, MediaRecord};
+use policy::{
+    Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, IdentityAnswer, IdentityQuestion,
+    NumberAnswer, NumberQuestion, Question, Reply, Stage,
+};
+use rand::Rng;
+use sip::{Flow, Message, Method, TransactionId};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// State of an attempt; each has its timer (section 2 of the signalling reference).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Numbers and identity are being asked for.
+    Preparing,
+    /// SIG-15.
+    Sent,
+    /// SIG-16.
+    Trying,
+    /// SIG-17.
+    Progress,
+    /// SIG-18.
+    ProgressSdp,
+    /// SIG-19.
+    Ringing,
+    /// 2xx received.
+    Answered,
+}
+
+/// What the INVITE is made of; kept until the answer in case it must be sent again with
+/// credentials.
+#[derive(Debug)]
+struct Outgoing {
+    numbers: NumberAnswer,
+    identity: Option<IdentityAnswer>,
+    body: Vec<u8>,
+}
+
+/// An attempt that is out or was out.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) vendor: Arc<VendorTrunk>,
+    pub(crate) record: AttemptRecord,
+    /// Our Call-ID of the leg.
+    pub(crate) call_id: String,
+    pub(super) deadline: Instant,
+    pub(super) transaction: Option<TransactionId>,
+    pub(super) cseq: u32,
+    pub(super) tag: u64,
+    pub(super) sent: Instant,
+    pub(super) answered: Option<Instant>,
+    pub(super) origin: Origin,
+    target: usize,
+    phase: Phase,
+    alerting: Option<Instant>,
+    alerted: bool,
+    media_opened: bool,
+    challenged: bool,
+    outgoing: Option<Box<Outgoing>>,
+}
+
+impl Attempt {
+    /// The state's timer, counted from when the state or the alerting phase began (SIG-20).
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        if self.phase == phase {
+            return;
+        }
+        let timers = &self.vendor.timers;
+        let alerting = matches!(phase, Phase::ProgressSdp | Phase::Ringing);
+        if alerting && self.alerting.is_none() {
+            self.alerting = Some(now);
+        }
+        self.phase = phase;
+        self.deadline = match (phase, self.alerting) {
+            (Phase::Ringing, Some(began)) => began + timers.ringing,
+            (Phase::ProgressSdp, Some(began)) => began + timers.progress_sdp,
+            (Phase::Progress, _) => now + timers.progress,
+            (Phase::Trying, _) => now + timers.trying,
+            _ => now + timers.response,
+        };
+    }
+}
+
+impl Call {
+    /// Goes to the next choice that can be tried, or ends the call (ROUTE-50 rows 3, 4, 12).
+    pub(super) fn next_choice(&mut self, cx: &mut Cx<'_>) {
+        loop {
+            let waited = cx.now.instant.saturating_duration_since(self.began);
+            let limit = self.customer.max_attempts;
+            if self.attempts_sent > 0 && !self.choices.is_empty() {
+                if waited > self.customer.setup_budget {
+                    return self.all_failed(cx, name::SETUP_BUDGET);
+                }
+                if limit > 0 && u32::from(self.attempts_sent) >= limit {
+                    return self.all_failed(cx, name::ATTEMPT_LIMIT);
+                }
+            }
+            let Some(choice) = self.choices.pop_front() else {
+                let tried = !self.failures.is_empty();
+                return self.all_failed(
+                    cx,
+                    if tried { name::ALL_ROUTES_FAILED } else { name::ALL_ROUTES_BUSY },
+                );
+            };
+            let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
+            let mut attempt = self.new_attempt(cx, vendor, choice);
+            if !attempt.vendor.usage.take(attempt.vendor.channels) {
+                attempt.record.end_reason = name::CONCURRENCY_LIMIT.to_owned();
+                attempt.record.end_ms = Some(cx.now.utc_ms);
+                self.finished.push(attempt.record);
+                continue;
+            }
+            let question = NumberQuestion {
+                call: self.facts,
+                stage: Stage::Egress,
+                trunk: attempt.vendor.id,
+                caller: self.caller_route.clone(),
+                callee: self.callee_route.clone(),
+                caller_rules: attempt.vendor.caller_rules,
+                callee_rules: attempt.vendor.callee_rules,
+                identity_rules: attempt.vendor.identity_rules,
+                tech_prefix: attempt.vendor.tech_prefix.to_string(),
+                reject_unmatched: attempt.vendor.reject_unmatched,
+            };
+            self.current = Some(Box::new(attempt));
+            self.state = State::Deciding(Step::EgressNumber);
+            return self.ask(cx, Question::Number(question));
+        }
+    }
+
+    fn new_attempt(&self, cx: &mut Cx<'_>, vendor: Arc<VendorTrunk>, choice: Choice) -> Attempt {
+        let number = self.finished.len() + self.lingering.len() + 1;
+        let settings = &cx.core.settings;
+        let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
+        let target = vendor.targets.get(choice.target).map(ToString::to_string);
+        let record = AttemptRecord {
+            number: u16::try_from(number).unwrap_or(u16::MAX),
+            trunk: vendor.id,
+            trunk_name: Arc::clone(&vendor.name),
+            vendor_account: vendor.account,
+            target: target.unwrap_or_default(),
+            skipped: true,
+            sip_call_id: call_id.clone(),
+            caller_out: String::new(),
+            callee_out: String::new(),
+            identity_out: String::new(),
+            generation: self.pin.generation,
+            sent_ms: cx.now.utc_ms,
+            ringing_ms: None,
+            answer_ms: None,
+            end_ms: None,
+            pdd_ms: None,
+            duration_ms: 0,
+            billable_ms: 0,
+            end_reason: String::new(),
+            ended_by: EndedBy::Switch,
+            code: 0,
+            cause: 0,
+            buy: None,
+            media: MediaRecord::default(),
+        };
+        Attempt {
+            vendor,
+            record,
+            call_id,
+            deadline: cx.now.instant,
+            transaction: None,
+            cseq: 1,
+            tag: cx.core.rng.random(),
+            sent: cx.now.instant,
+            answered: None,
+            origin: Origin::new(&mut cx.core.rng),
+            target: choice.target,
+            phase: Phase::Preparing,
+            alerting: None,
+            alerted: false,
+            media_opened: false,
+            challenged: false,
+            outgoing: None,
+        }
+    }
+
+    pub(super) fn on_egress_numbered(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let Some(mut attempt) = self.current.take() else { return };
+        let mut numbers = match reply.outcome {
+            Ok(Answer::Number(Ok(numbers))) => numbers,
+            Ok(Answer::Number(Err(rejection))) => {
+                return self.not_sent(cx, *attempt, &rejection.reason);
+            }
+            Ok(_) | Err(_) => return self.not_sent(cx, *attempt, name::INTERNAL_ERROR),
+        };
+        if !crate::number::is_valid(&numbers.callee) {
+            return self.not_sent(cx, *attempt, name::NUMBER_INVALID);
+        }
+        for number in [&mut numbers.caller, &mut numbers.identity] {
+            if !crate::number::is_valid(number) {
+                number.clear();
+            }
+        }
+        let vendor = &attempt.vendor;
+        let question = IdentityQuestion {
+            call: self.facts,
+            trunk: vendor.id,
+            caller_out: numbers.caller.clone(),
+            identity_out: numbers.identity.clone(),
+            display: self.identity.display.clone(),
+            host: vendor.from_host.to_string(),
+            asserted: self.identity.asserted.clone(),
+            preferred: self.identity.preferred.clone(),
+            remote_party: self.identity.remote_party.clone(),
+            privacy: self.identity.privacy.clone(),
+            diversion: self.identity.diversion.clone(),
+            private: self.private,
+            source_trusted: self.customer.trusted,
+            target_trusted: vendor.trusted,
+            modes: vendor.identity.clone(),
+        };
+        attempt.record.caller_out = numbers.caller.clone();
+        attempt.record.callee_out = numbers.callee.clone();
+        attempt.record.identity_out = numbers.identity.clone();
+        attempt.outgoing =
+            Some(Box::new(Outgoing { numbers, identity: None, body: Vec::new() }));
+        self.current = Some(attempt);
+        self.state = State::Deciding(Step::Identity);
+        self.ask(cx, Question::Identity(question));
+    }
+
+    pub(super) fn on_identified(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let Some(mut attempt) = self.current.take() else { return };
+        let identity = match reply.outcome {
+            Ok(Answer::Identity(Ok(identity))) => identity,
+            Ok(Answer::Identity(Err(rejection))) => {
+                return self.not_sent(cx, *attempt, &rejection.reason);
+            }
+            Ok(_) | Err(_) => return self.not_sent(cx, *attempt, name::INTERNAL_ERROR),
+        };
+        let body = match self.offer_for_vendor(cx, &mut attempt) {
+            Ok(body) => body,
+            Err(reason) => return self.not_sent(cx, *attempt, reason),
+        };
+        if let Some(outgoing) = &mut attempt.outgoing {
+            outgoing.identity = Some(identity);
+            outgoing.body = body;
+        }
+        attempt.record.skipped = false;
+        attempt.record.sent_ms = cx.now.utc_ms;
+        attempt.sent = cx.now.instant;
+        self.attempts_sent += 1;
+        if self.processing_us.is_none() {
+            let micros = cx.now.instant.saturating_duration_since(self.began).as_micros();
+            self.processing_us = Some(u32::try_from(micros).unwrap_or(u32::MAX));
+        }
+        attempt.vendor.usage.count_attempt(cx.now.utc_ms);
+        *cx.core.counters.attempts.entry(Arc::clone(&attempt.vendor.name)).or_default() += 1;
+        cx.core.tags.insert(attempt.tag, (self.key, MediaSide::Vendor));
+        self.send_invite(cx, &mut attempt, None);
+        attempt.enter(Phase::Sent, cx.now.instant);
+        self.tell(cx, EventKind::Attempt, attempt.vendor.id, 0);
+        self.current = Some(attempt);
+        self.state = State::Attempting;
+    }
+
+    fn send_invite(
+        &self,
+        cx: &mut Cx<'_>,
+        attempt: &mut Attempt,
+        credentials: Option<(&str, String)>,
+    ) {
+        let (Some(outgoing), Some(remote)) =
+            (&attempt.outgoing, attempt.vendor.targets.get(attempt.target))
+        else {
+            return;
+        };
+        let Some(identity) = &outgoing.identity else { return };
+        let flow = Flow { listener: attempt.vendor.listener, remote: *remote };
+        let uri = format!("sip:{}@{remote}", outgoing.numbers.callee);
+        let display = if identity.display.is_empty() {
+            String::new()
+        } else {
+            format!("\"{}\" ", identity.display.replace('\\', "\\\\").replace('"', "\\\""))
+        };
+        let mut invite = cx.core.request_to(&Method::Invite, &uri, flow.listener);
+        invite = invite
+            .header("Max-Forwards", self.max_forwards)
+            .header(
+                "From",
+                format_args!(
+                    "{display}<sip:{}@{}>;tag={}",
+                    identity.user,
+                    identity.host,
+                    tag_text(attempt.tag)
+                ),
+            )
+            .header("To", format_args!("<{uri}>"))
+            .header("Call-ID", &attempt.call_id)
+            .header("CSeq", format_args!("{} INVITE", attempt.cseq))
+            .header("Contact", cx.core.contact(flow.listener, &outgoing.numbers.caller))
+            .header("Allow", crate::ALLOW);
+        for (header, value) in &identity.headers {
+            invite = invite.header(header, value);
+        }
+        if let Some((header, value)) = credentials {
+            invite = invite.header(header, value);
+        }
+        if !outgoing.body.is_empty() {
+            invite = invite.body("application/sdp", &outgoing.body);
+        }
+        let id = cx.core.transactions.request(
+            cx.now.instant,
+            flow,
+            invite.finish(),
+            &attempt.vendor.schedule,
+        );
+        cx.core.owners.insert(
+            id,
+            Owner { call: self.key, role: Role::Attempt(attempt.record.number) },
+        );
+        attempt.transaction = Some(id);
+    }
+
+    pub(super) fn on_attempt_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u16,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+    ) {
+        let status = response.status();
+        let current = self.current.as_ref().is_some_and(|a| a.record.number == number);
+        if !current {
+            return self.on_lingering_response(cx, number, id, flow, response);
+        }
+        if matches!(self.state, State::Connected | State::Closing(_)) {
+            // Another fork answered after the first (SIG-07).
+            if (200..300).contains(&status) {
+                cx.core.acknowledge_and_end(cx.now, id, flow, response, 26);
+            }
+            return;
+        }
+        match status {
+            100..=199 => self.on_provisional(cx, status, response),
+            200..=299 => self.on_answer_from_vendor(cx, id, flow, response),
+            401 | 407 if self.authenticate(cx, id, response) => {}
+            _ => {
+                *cx.core.counters.vendor_codes.entry(status).or_default() += 1;
+                cx.core.owners.remove(&id);
+                let cause = response.header("Reason").map_or(0, reason::cause_in);
+                if let Some(attempt) = self.current.as_mut() {
+                    attempt.transaction = None;
+                }
+                self.attempt_failed(cx, AttemptFailure::Response, status, cause);
+            }
+        }
+    }
+
+    /// Sends the INVITE again with credentials, once (SIG-53). False: it cannot be done.
+    fn authenticate(&mut self, cx: &mut Cx<'_>, id: TransactionId, response: &Message) -> bool {
+        let Some(mut attempt) = self.current.take() else { return false };
+        let challenge = attempt.vendor.credentials.clone().filter(|_| !attempt.challenged);
+        let answer = challenge.zip(attempt.outgoing.as_ref()).zip(attempt.vendor.targets.get(attempt.target)).and_then(
+            |((credentials, outgoing), remote)| {
+                let uri = format!("sip:{}@{remote}", outgoing.numbers.callee);
+                crate::authentication::answer(response, &credentials, &uri, &mut cx.core.rng)
+            },
+        );
+        let done = answer.is_some();
+        if let Some((header, value)) = answer {
+            cx.core.owners.remove(&id);
+            attempt.challenged = true;
+            attempt.cseq += 1;
+            self.send_invite(cx, &mut attempt, Some((header, value)));
+            attempt.phase = Phase::Preparing;
+            attempt.enter(Phase::Sent, cx.now.instant);
+        }
+        self.current = Some(attempt);
+        done
+    }
+
+    fn on_provisional(&mut self, cx: &mut Cx<'_>, status: u16, response: &Message) {
+        // 199 only ends an early dialog (SIG-20).
+        let Some(mut attempt) = self.current.take().filter(|_| status != 199) else { return };
+        let sdp = crate::sdp::is_sdp(response);
+        let alerting = matches!(attempt.phase, Phase::ProgressSdp | Phase::Ringing);
+        match status {
+            100 if attempt.phase == Phase::Sent => attempt.enter(Phase::Trying, cx.now.instant),
+            100 => {}
+            180 | 183 if sdp => attempt.enter(Phase::ProgressSdp, cx.now.instant),
+            180 => attempt.enter(Phase::Ringing, cx.now.instant),
+            _ if alerting => {}
+            _ => attempt.enter(Phase::Progress, cx.now.instant),
+        }
+        if status == 100 {
+            self.current = Some(attempt);
+            return;
+        }
+        if status == 180 || sdp {
+            let waited = cx.now.instant.saturating_duration_since(attempt.sent).as_millis();
+            attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
+        }
+        attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
+        let body = if sdp { self.answer_for_caller(cx, response.body()) } else { None };
+        attempt.media_opened |= body.is_some();
+        if status == 180 {
+            if !attempt.alerted {
+                self.tell(cx, EventKind::Ringing, attempt.vendor.id, status);
+            }
+            attempt.alerted = true;
+        }
+        self.current = Some(attempt);
+        self.progress_caller(cx, status, response.reason_phrase(), body);
+    }
+
+    /// The timer of the attempt's state ran out.
+    pub(super) fn on_attempt_deadline(&mut self, cx: &mut Cx<'_>) {
+        let Some(phase) = self.current.as_ref().map(|attempt| attempt.phase) else { return };
+        let failure = match phase {
+            Phase::ProgressSdp | Phase::Ringing => AttemptFailure::RingTimeout,
+            Phase::Trying | Phase::Progress => AttemptFailure::ProgressTimeout,
+            Phase::Preparing | Phase::Sent | Phase::Answered => AttemptFailure::NoResponse,
+        };
+        self.attempt_failed(cx, failure, 0, 0);
+    }
+
+    /// The whole set-up took too long (ROUTE-54).
+    pub(super) fn on_setup_limit(&mut self, cx: &mut Cx<'_>) {
+        let ringing = self.current.as_ref().is_some_and(|a| a.alerting.is_some());
+        let (failure, why) = if ringing {
+            (AttemptFailure::RingTimeout, name::RING_TIMEOUT)
+        } else {
+            (AttemptFailure::ProgressTimeout, name::SETUP_BUDGET)
+        };
+        self.failures.push(Failed { failure, code: 0, cause: 0 });
+        self.give_up_attempt(cx, failure, why);
+        self.all_failed(cx, why);
+    }
+
+    /// A transaction of an attempt ended without a final response.
+    pub(super) fn on_attempt_over(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u16,
+        failure: AttemptFailure,
+    ) {
+        let current = self.current.as_mut().filter(|a| a.record.number == number);
+        if let Some(attempt) = current {
+            if !matches!(self.state, State::Attempting) {
+                return;
+            }
+            if let Some(id) = attempt.transaction.take() {
+                cx.core.owners.remove(&id);
+            }
+            return self.attempt_failed(cx, failure, 0, 0);
+        }
+        self.end_lingering(cx, number);
+    }
+
+    /// The running attempt failed: it is recorded, then the policy says what next.
+    fn attempt_failed(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, code: u16, cause: u8) {
+        let Some(attempt) = self.current.as_deref() else { return };
+        let rtp_received =
+            cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > 0);
+        let question = AdvanceQuestion {
+            call: self.facts,
+            trunk: attempt.vendor.id,
+            failure,
+            code,
+            cause,
+            alerted: attempt.alerted,
+            media_opened: attempt.media_opened,
+            rtp_received: rtp_received && attempt.media_opened,
+            switches: attempt.vendor.failover.clone(),
+            attempts: u32::from(self.attempts_sent),
+            remaining: u32::try_from(self.choices.len()).unwrap_or(u32::MAX),
+        };
+        let (vendor, target) = (Arc::clone(&attempt.vendor), attempt.target);
+        self.failures.push(Failed { failure, code, cause });
+        if let Some(attempt) = self.current.as_deref_mut() {
+            attempt.record.code = code;
+            attempt.record.cause = cause;
+        }
+        self.tell(cx, EventKind::Failed, vendor.id, code);
+        self.give_up_attempt(cx, failure, reason::of_failure(failure, code));
+        // Another address of the same trunk, once (SIG-65).
+        let unreachable =
+            matches!(failure, AttemptFailure::NoResponse | AttemptFailure::ConnectFailed);
+        if unreachable && target == 0 && vendor.targets.len() > 1 {
+            self.choices.push_front(Choice { trunk: vendor.id, target: 1 });
+        }
+        self.state = State::Deciding(Step::Advance);
+        self.ask(cx, Question::Advance(question));
+    }
+
+    pub(super) fn on_advance(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let decision = match reply.outcome {
+            Ok(Answer::Advance(decision)) => decision,
+            // Without a policy: nobody is rung twice.
+            Ok(_) | Err(_) => match self.failures.last() {
+                Some(Failed { failure: AttemptFailure::RingTimeout, .. })
+                | Some(Failed { code: 486 | 600..=699, .. }) => Advance::Stop,
+                _ => Advance::Next,
+            },
+        };
+        let last = self.last_attempt_reason();
+        match decision {
+            Advance::Next => self.next_choice(cx),
+            Advance::Stop => {
+                let code = reason::chosen_code(self.customer.failure_reply, &self.failures);
+                self.fail_setup(cx, code, last);
+            }
+            Advance::StopWith(code) => self.fail_setup(cx, code, last),
+        }
+    }
+
+    fn last_attempt_reason(&self) -> String {
+        let finished = self.finished.iter().map(|record| (record.number, &record.end_reason));
+        let lingering = self.lingering.iter().map(|a| (a.record.number, &a.record.end_reason));
+        finished
+            .chain(lingering)
+            .max_by_key(|(number, _)| *number)
+            .map_or_else(|| name::ALL_ROUTES_FAILED.to_owned(), |(_, reason)| reason.clone())
+    }
+
+    /// No choice is left, or a limit forbids it; the code is chosen by SIG-86.
+    fn all_failed(&mut self, cx: &mut Cx<'_>, why: &str) {
+        let code = reason::chosen_code(self.customer.failure_reply, &self.failures);
+        self.fail_setup(cx, code, why.to_owned());
+    }
+
+    fn fail_setup(&mut self, cx: &mut Cx<'_>, code: u16, why: String) {
+        let received = self.failures.last().filter(|last| last.code == code && last.cause > 0);
+        let cause = received.map_or_else(|| reason::cause_of(code), |last| last.cause);
+        let cause = if why == name::RING_TIMEOUT { 19 } else { cause };
+        let by = match self.failures.last() {
+            Some(Failed { failure: AttemptFailure::Response, .. }) => EndedBy::Callee,
+            _ => EndedBy::Switch,
+        };
+        self.finish_setup(cx, code, code, why, by, String::new(), cause);
+    }
+
+    /// A choice that could not be sent is recorded and the next one tried.
+    fn not_sent(&mut self, cx: &mut Cx<'_>, mut attempt: Attempt, why: &str) {
+        attempt.vendor.usage.release();
+        attempt.record.end_reason = why.to_owned();
+        attempt.record.end_ms = Some(cx.now.utc_ms);
+        self.finished.push(attempt.record);
+        self.failures.push(Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 });
+        self.next_choice(cx);
+    }
+
+    /// Takes the running attempt off the stage. If its INVITE has no final response yet
+    /// it is cancelled and lingers until it has one (SIG-08); one that never got any
+    /// response is abandoned.
+    pub(super) fn give_up_attempt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        failure: AttemptFailure,
+        why: &str,
+    ) {
+        let Some(mut attempt) = self.current.take() else { return };
+        attempt.vendor.usage.release();
+        if attempt.phase == Phase::Preparing {
+            return;
+        }
+        attempt.outgoing = None;
+        attempt.record.end_ms = Some(cx.now.utc_ms);
+        attempt.record.end_reason = why.to_owned();
+        attempt.record.ended_by = match failure {
+            AttemptFailure::Response => EndedBy::Callee,
+            _ if why == name::CALLER_CANCELLED => EndedBy::Caller,
+            _ => EndedBy::Switch,
+        };
+        let Some(id) = attempt.transaction else {
+            cx.core.tags.remove(&attempt.tag);
+            self.finished.push(attempt.record);
+            return;
+        };
+        if failure == AttemptFailure::NoResponse {
+            cx.core.transactions.abandon(cx.now.instant, id);
+            cx.core.owners.remove(&id);
+            cx.core.tags.remove(&attempt.tag);
+            self.finished.push(attempt.record);
+            return;
+        }
+        let cause = if why == name::CALLER_CANCELLED { 16 } else { 102 };
+        let header = format!("Q.850;cause={cause}");
+        cx.core.transactions.cancel(cx.now.instant, id, Some(&header));
+        self.lingering.push(*attempt);
+    }
+
+    fn on_lingering_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u16,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+    ) {
+        match response.status() {
+            100..=199 => {}
+            // It answered before the CANCEL reached it: it is owed for, nobody is charged.
+            200..=299 => {
+                cx.core.acknowledge_and_end(cx.now, id, flow, response, 16);
+                if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
+                    let record = &mut self.lingering[at].record;
+                    record.code = response.status();
+                    record.answer_ms = Some(cx.now.utc_ms);
+                    record.end_ms = Some(cx.now.utc_ms);
+                }
+                self.end_lingering(cx, number);
+            }
+            status => {
+                if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
+                    self.lingering[at].record.code = status;
+                }
+                self.end_lingering(cx, number);
+            }
+        }
+    }
+
+    fn end_lingering(&mut self, cx: &mut Cx<'_>, number: u16) {
+        if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
+            let attempt = self.lingering.remove(at);
+            if let Some(id) = attempt.transaction {
+                cx.core.owners.remove(&id);
+            }
+            cx.core.tags.remove(&attempt.tag);
+            self.finished.push(attempt.record);
+            self.finished.sort_by_key(|record| record.number);
+            self.try_close(cx);
+        }
+    }
+
+    /// The attempt's INVITE was answered: what is only needed before goes.
+    pub(super) fn settle_answered_attempt(attempt: &mut Attempt) {
+        attempt.phase = Phase::Answered;
+        attempt.outgoing = None;
+    }
+
+    /// Whether the caller's INVITE carried no offer, so that the vendor's 2xx will.
+    pub(super) fn delayed_offer(&self) -> bool {
+        self.invite.as_ref().is_some_and(|invite| !crate::sdp::is_sdp(invite))
+    }
+}

@@ -1,0 +1,252 @@
+//! After the last word to the caller: stray vendor legs are awaited, charges asked for,
+//! the record written (promise 6 of the design).
+
+use super::{Call, Cx, End, State};
+use crate::io::{MediaSide, Output};
+use crate::reason::name;
+use ledger::{EndedBy, Money, RecordState};
+use policy::{Answer, Charge, EventKind, Question, RateQuestion, Rejection, Reply, Side};
+
+/// Which charges are still to be asked for.
+#[derive(Debug, Default)]
+pub(super) struct Charging {
+    /// Whose charge is being asked for; none before the first.
+    asked: Option<Payer>,
+    begun: bool,
+}
+
+/// Who pays in a rating question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payer {
+    /// The caller's account.
+    Customer,
+    /// We pay for the attempt at this place of the finished attempts.
+    Vendor(usize),
+}
+
+impl Call {
+    /// A plugin refused the call.
+    pub(super) fn reject(&mut self, cx: &mut Cx<'_>, rejection: Rejection) {
+        let Rejection { code, reason, detail } = rejection;
+        let cause = crate::reason::cause_of(code);
+        self.finish_setup(cx, code, code, reason, EndedBy::Switch, detail, cause);
+    }
+
+    /// Ends a call that was not answered with a final response to the caller.
+    #[expect(clippy::too_many_arguments, reason = "each is one field of the end")]
+    pub(super) fn finish_setup(
+        &mut self,
+        cx: &mut Cx<'_>,
+        chosen: u16,
+        returned: u16,
+        why: String,
+        by: EndedBy,
+        detail: String,
+        cause: u8,
+    ) {
+        self.respond_invite(cx, returned, "", None, cause);
+        self.close_with(cx, why, by, detail, chosen, returned);
+    }
+
+    /// A challenge ends the transaction, not the caller's wish: no record (SIG-52).
+    pub(super) fn challenge(&mut self, cx: &mut Cx<'_>) {
+        let Some(invite) = self.invite.take() else { return };
+        let trunk = std::sync::Arc::clone(&self.customer);
+        if cx.core.challenge(cx.now, self.ingress, &invite, trunk.digest.as_ref(), false) {
+            self.leave(cx);
+        } else {
+            self.invite = Some(invite);
+            self.refuse(cx, 403, name::AUTH_FAILED, "challenged, but the trunk has no user");
+        }
+    }
+
+    /// Everything that is known at the end; then whoever is still awaited.
+    pub(super) fn close_with(
+        &mut self,
+        cx: &mut Cx<'_>,
+        why: String,
+        by: EndedBy,
+        detail: String,
+        chosen: u16,
+        returned: u16,
+    ) {
+        *cx.core.counters.ended.entry(returned).or_default() += 1;
+        *cx.core.counters.reasons.entry(why.clone()).or_default() += 1;
+        self.end_ms = Some(cx.now.utc_ms);
+        self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
+        self.state = State::Closing(Charging::default());
+        // An answer to a question of the set-up must not be taken for a charge.
+        self.ticket = self.ticket.wrapping_add(1).max(1);
+        if self.channel_taken {
+            self.customer.usage.release();
+            self.world.usage.release();
+            self.channel_taken = false;
+        }
+        self.close_media(cx);
+        if let Some(attempt) = self.current.take() {
+            attempt.vendor.usage.release();
+            if let Some(id) = attempt.transaction {
+                cx.core.owners.remove(&id);
+            }
+            let mut record = attempt.record;
+            record.media = self.media[MediaSide::Vendor.index()].clone();
+            self.finished.push(record);
+            self.finished.sort_by_key(|record| record.number);
+        }
+        let code = returned;
+        let trunk = self.finished.last().map_or(0, |record| record.trunk);
+        self.tell(cx, EventKind::Ended, trunk, code);
+        self.try_close(cx);
+    }
+
+    fn close_media(&mut self, cx: &mut Cx<'_>) {
+        if self.media_open.take().is_none() {
+            return;
+        }
+        let Some(sides) = cx.media.close(self.key) else { return };
+        for (at, counters) in sides.into_iter().enumerate() {
+            self.last_media_ms[at] = counters.last_packet_ms;
+            self.count_media(at, counters);
+        }
+    }
+
+    pub(super) fn count_media(&mut self, at: usize, counters: crate::io::LegCounters) {
+        let record = &mut self.media[at];
+        record.rtp_in = counters.rtp_in;
+        record.rtp_out = counters.rtp_out;
+        record.bytes_in = counters.bytes_in;
+        record.rtcp_in = counters.rtcp_in;
+        record.dropped = counters.dropped;
+        if let Some(latched) = counters.latched {
+            record.remote = latched.to_string();
+        }
+    }
+
+    /// Asks for the charges once no leg is left, then writes the record.
+    pub(super) fn try_close(&mut self, cx: &mut Cx<'_>) {
+        let waiting = !self.lingering.is_empty() || self.caller_bye.is_some();
+        match &mut self.state {
+            State::Closing(charging) if !waiting && !charging.begun => charging.begun = true,
+            _ => return,
+        }
+        self.ask_next_charge(cx, Some(Payer::Customer));
+    }
+
+    fn ask_next_charge(&mut self, cx: &mut Cx<'_>, from: Option<Payer>) {
+        let mut next = from;
+        while let Some(payer) = next {
+            if let Some(question) = self.rate_question(cx, payer) {
+                self.state = State::Closing(Charging { asked: Some(payer), begun: true });
+                return self.ask(cx, Question::Rate(question));
+            }
+            next = self.after(payer);
+        }
+        self.write_final(cx);
+    }
+
+    fn after(&self, payer: Payer) -> Option<Payer> {
+        let next = match payer {
+            Payer::Customer => 0,
+            Payer::Vendor(at) => at + 1,
+        };
+        (next < self.finished.len()).then_some(Payer::Vendor(next))
+    }
+
+    /// The question for one payer; none if it owes nothing.
+    fn rate_question(&mut self, cx: &Cx<'_>, payer: Payer) -> Option<RateQuestion> {
+        match payer {
+            Payer::Customer => {
+                self.answered?;
+                let sell = self.sell.as_ref()?;
+                Some(RateQuestion {
+                    side: Side::Sell,
+                    row: super::record::deck_row(&sell.row)?,
+                    rounding: super::record::rounding(&sell.rounding)?,
+                    duration_ms: self.duration_ms,
+                })
+            }
+            Payer::Vendor(at) => {
+                let record = self.finished.get_mut(at)?;
+                record.answer_ms?;
+                if record.buy.is_none() {
+                    let vendor = self.world.accounts.get(&record.vendor_account)?;
+                    record.buy = super::record::price_of(vendor, &self.callee_route, cx.now.utc_ms);
+                }
+                let buy = record.buy.as_ref()?;
+                Some(RateQuestion {
+                    side: Side::Buy,
+                    row: super::record::deck_row(&buy.row)?,
+                    rounding: super::record::rounding(&buy.rounding)?,
+                    duration_ms: record.billable_ms,
+                })
+            }
+        }
+    }
+
+    pub(super) fn on_charged(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        let State::Closing(Charging { asked: Some(payer), .. }) = self.state else { return };
+        let charge = match reply.outcome {
+            Ok(Answer::Rate(charge)) => Some(charge),
+            // Nothing is lost: the record says that it must be rated again.
+            Ok(_) | Err(_) => None,
+        };
+        self.rerate |= charge.is_none();
+        let row = match payer {
+            Payer::Customer => self.sell.as_mut(),
+            Payer::Vendor(at) => self.finished.get_mut(at).and_then(|record| record.buy.as_mut()),
+        };
+        if let (Some(row), Some(Charge { amount, billed_seconds })) = (row, charge) {
+            row.amount = Money(i128::from(amount));
+            row.billed_s = billed_seconds;
+        }
+        let next = self.after(payer);
+        self.ask_next_charge(cx, next);
+    }
+
+    /// Books the charges and hands the record over: the call is over.
+    fn write_final(&mut self, cx: &mut Cx<'_>) {
+        if self.answered.is_none() {
+            self.sell = None;
+        }
+        let postings = self.postings();
+        for posting in &postings {
+            if let Some(account) = self.world.accounts.get(&posting.account) {
+                let balance = account.purse.post(posting.amount);
+                if posting.account == self.account.id {
+                    self.balance_after = Some(balance);
+                }
+            }
+        }
+        let document = self.document(RecordState::Final, cx.now.utc_ms, postings);
+        cx.core.outputs.push_back(Output::Document(Box::new(document)));
+        self.leave(cx);
+    }
+
+    /// The copy that survives a crash (CDR-06).
+    pub(super) fn write_interim(&mut self, cx: &mut Cx<'_>) {
+        if let Some(sides) = cx.media.counters(self.key) {
+            for (at, counters) in sides.into_iter().enumerate() {
+                self.last_media_ms[at] = counters.last_packet_ms;
+                self.count_media(at, counters);
+            }
+        }
+        let document = self.document(RecordState::Interim, cx.now.utc_ms, Vec::new());
+        cx.core.outputs.push_back(Output::Document(Box::new(document)));
+        self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
+    }
+
+    /// Takes the call's entries out of the shard's tables.
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        if self.channel_taken {
+            self.customer.usage.release();
+            self.world.usage.release();
+            self.channel_taken = false;
+        }
+        cx.core.tags.remove(&self.tag);
+        if self.vendor_tag != 0 {
+            cx.core.tags.remove(&self.vendor_tag);
+        }
+        cx.core.owners.remove(&self.ingress);
+        self.state = State::Over;
+    }
+}

@@ -1,0 +1,613 @@
+//! From the vendor's 2xx to the first BYE: answer, ACK, requests inside the dialogs
+//! passed from leg to leg.
+
+use super::{Attempt, Call, Cx, Leg, Relayed, State};
+use crate::io::{MediaSide, RemoteMedia};
+use crate::reason::{cause_of, name};
+use crate::sdp;
+use crate::switch::{Owner, Role};
+use ledger::EndedBy;
+use policy::{AttemptFailure, EventKind};
+use sip::{Dialog, Flow, Message, Method, TransactionId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl MediaSide {
+    fn other(self) -> MediaSide {
+        match self {
+            MediaSide::Caller => MediaSide::Vendor,
+            MediaSide::Vendor => MediaSide::Caller,
+        }
+    }
+
+    /// Place in the pairs that the relay gives back.
+    pub(super) fn index(self) -> usize {
+        match self {
+            MediaSide::Caller => 0,
+            MediaSide::Vendor => 1,
+        }
+    }
+}
+
+impl Call {
+    /// The caller's offer as the vendor gets it; empty when there was none.
+    pub(super) fn offer_for_vendor(
+        &mut self,
+        cx: &mut Cx<'_>,
+        attempt: &mut Attempt,
+    ) -> Result<Vec<u8>, &'static str> {
+        self.direct = !self.customer.relay && !attempt.vendor.relay;
+        let invite = self.invite.as_ref().filter(|invite| sdp::is_sdp(invite));
+        if self.direct {
+            return Ok(invite.map_or_else(Vec::new, |invite| invite.body().to_vec()));
+        }
+        if self.media_open.is_none() {
+            let addresses = (self.customer.media_address, attempt.vendor.media_address);
+            self.media_open = cx.media.open(self.key, addresses.0, addresses.1);
+        }
+        let Some([_, local]) = self.media_open else {
+            return Err(name::MEDIA_RESOURCES);
+        };
+        let Some(invite) = invite else { return Ok(Vec::new()) };
+        let rewritten = sdp::rewrite(invite.body(), local, &mut attempt.origin)
+            .ok_or(name::CODEC_MISMATCH)?;
+        let (body, remote) = rewritten;
+        if let Some(remote) = remote {
+            self.tell_relay(cx, MediaSide::Caller, remote);
+        }
+        Ok(body)
+    }
+
+    /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
+    pub(super) fn answer_for_caller(&mut self, cx: &mut Cx<'_>, body: &[u8]) -> Option<Vec<u8>> {
+        self.pass_sdp(cx, MediaSide::Vendor, body)
+    }
+
+    /// SDP from one side as the other gets it.
+    fn pass_sdp(&mut self, cx: &mut Cx<'_>, from: MediaSide, body: &[u8]) -> Option<Vec<u8>> {
+        if self.direct {
+            return Some(body.to_vec());
+        }
+        let local = self.media_open?[from.other().index()];
+        let origin = match from {
+            MediaSide::Vendor => &mut self.caller.origin,
+            MediaSide::Caller => &mut self.vendor.as_mut()?.origin,
+        };
+        let (rewritten, remote) = sdp::rewrite(body, local, origin)?;
+        if let Some(remote) = remote {
+            self.tell_relay(cx, from, remote);
+        }
+        Some(rewritten)
+    }
+
+    fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
+        let strict = match side {
+            MediaSide::Caller => self.customer.strict_media,
+            MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
+        };
+        let record = &mut self.media[side.index()];
+        record.codec = remote.codec;
+        record.remote = remote.rtp.to_string();
+        let media = RemoteMedia {
+            rtp: remote.rtp,
+            rtcp: remote.rtcp,
+            payload_types: remote.payload_types,
+            strict,
+        };
+        cx.media.update(self.key, side, media);
+    }
+
+    /// The vendor answered: both legs are up from here on.
+    pub(super) fn on_answer_from_vendor(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+    ) {
+        let Some(mut attempt) = self.current.take() else { return };
+        *cx.core.counters.vendor_codes.entry(response.status()).or_default() += 1;
+        // The response repeats all that is needed of our INVITE.
+        let dialog = Dialog::uac(response, response);
+        attempt.record.code = response.status();
+        attempt.record.answer_ms = Some(cx.now.utc_ms);
+        attempt.answered = Some(cx.now.instant);
+        let waited = cx.now.instant.saturating_duration_since(attempt.sent).as_millis();
+        attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
+        Call::settle_answered_attempt(&mut attempt);
+        self.vendor_tag = attempt.tag;
+        self.vendor = Some(Leg { dialog, flow, origin: attempt.origin, natted: false });
+        let cseq = attempt.cseq;
+        let longest = attempt.vendor.max_duration;
+        let vendor = attempt.vendor.id;
+        self.current = Some(attempt);
+        let body = sdp::is_sdp(response).then(|| self.pass_sdp(cx, MediaSide::Vendor, response.body()));
+        if self.delayed_offer() && body.is_some() {
+            self.vendor_ack_due = Some(cseq);
+        } else {
+            self.ack_vendor(cx, id, cseq, None);
+        }
+        let body = match body {
+            // The vendor's SDP cannot be used: end both legs rather than connect silence.
+            Some(None) => {
+                self.state = State::Connected;
+                self.answered = None;
+                self.bye(cx, MediaSide::Vendor, 31);
+                return self.finish_setup(
+                    cx,
+                    488,
+                    488,
+                    name::CODEC_MISMATCH.to_owned(),
+                    EndedBy::Switch,
+                    "the vendor's SDP has no usable audio stream".to_owned(),
+                    31,
+                );
+            }
+            Some(Some(body)) => Some(body),
+            None => None,
+        };
+        self.answered = Some(cx.now.instant);
+        self.answer_ms = Some(cx.now.utc_ms);
+        if body.is_some() {
+            self.media_ms.get_or_insert(cx.now.utc_ms);
+        }
+        let pdd = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        self.pdd_ms.get_or_insert(u32::try_from(pdd).unwrap_or(u32::MAX));
+        let limits = [self.world.settings.max_duration, self.customer.max_duration, longest];
+        let shortest = limits.into_iter().filter(|limit| !limit.is_zero()).min();
+        self.max_deadline = shortest.map(|limit| cx.now.instant + limit);
+        self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
+        self.state = State::Connected;
+        *self.identity = super::CallerIdentity::default();
+        cx.core.counters.answered += 1;
+        self.respond_invite(cx, 200, "OK", body.as_deref(), 0);
+        self.tell(cx, EventKind::Answered, vendor, 200);
+        self.write_interim(cx);
+        self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
+    }
+
+    fn ack_vendor(&mut self, cx: &mut Cx<'_>, id: TransactionId, cseq: u32, body: Option<&[u8]>) {
+        let Some(leg) = &self.vendor else { return };
+        let flow = leg.next_hop();
+        let mut ack = cx.core.with_via(leg.dialog.ack(cseq), flow.listener);
+        if let Some(body) = body {
+            ack = ack.body("application/sdp", body);
+        }
+        cx.core.transactions.ack(cx.now.instant, id, flow, ack.finish());
+    }
+
+    /// The caller's ACK for our 2xx, to its INVITE or to a re-INVITE of it or to it.
+    pub(crate) fn on_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TransactionId,
+        role: Role,
+        ack: &Message,
+    ) {
+        match role {
+            Role::Ingress => {
+                cx.core.owners.remove(&id);
+                self.acked = true;
+                self.invite = None;
+                self.release_vendor_ack(cx, Some(ack));
+                if let Some(cause) = self.caller_bye.take() {
+                    self.bye(cx, MediaSide::Caller, cause);
+                    self.try_close(cx);
+                }
+            }
+            Role::Relayed => {
+                let Some(at) = self.relayed.iter().position(|r| r.server == id) else { return };
+                let relayed = self.relayed.remove(at);
+                cx.core.owners.remove(&relayed.server);
+                cx.core.owners.remove(&relayed.client);
+                if relayed.delayed {
+                    let body = sdp::is_sdp(ack)
+                        .then(|| self.pass_sdp(cx, relayed.from, ack.body()))
+                        .flatten();
+                    self.ack_other(cx, &relayed, body.as_deref());
+                }
+            }
+            Role::Attempt(_) => {}
+        }
+    }
+
+    /// Delayed offer: the caller's answer goes on in the vendor's ACK.
+    pub(super) fn release_vendor_ack(&mut self, cx: &mut Cx<'_>, ack: Option<&Message>) {
+        let Some(cseq) = self.vendor_ack_due.take() else { return };
+        let Some(id) = self.current.as_ref().and_then(|attempt| attempt.transaction) else {
+            return;
+        };
+        let body = ack
+            .filter(|ack| sdp::is_sdp(ack))
+            .and_then(|ack| self.pass_sdp(cx, MediaSide::Caller, ack.body()));
+        self.ack_vendor(cx, id, cseq, body.as_deref());
+    }
+
+    fn ack_other(&mut self, cx: &mut Cx<'_>, relayed: &Relayed, body: Option<&[u8]>) {
+        let Some(leg) = self.leg(relayed.from.other()) else { return };
+        let flow = leg.next_hop();
+        let mut ack = cx.core.with_via(leg.dialog.ack(relayed.cseq), flow.listener);
+        if let Some(body) = body {
+            ack = ack.body("application/sdp", body);
+        }
+        cx.core.transactions.ack(cx.now.instant, relayed.client, flow, ack.finish());
+    }
+
+    fn leg(&self, side: MediaSide) -> Option<&Leg> {
+        match side {
+            MediaSide::Caller => Some(&self.caller),
+            MediaSide::Vendor => self.vendor.as_ref(),
+        }
+    }
+
+    fn leg_mut(&mut self, side: MediaSide) -> Option<&mut Leg> {
+        match side {
+            MediaSide::Caller => Some(&mut self.caller),
+            MediaSide::Vendor => self.vendor.as_mut(),
+        }
+    }
+
+    /// A request inside one of the dialogs.
+    pub(crate) fn on_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        side: MediaSide,
+        id: TransactionId,
+        flow: Flow,
+        request: Message,
+    ) {
+        let method = request.method().clone();
+        if !matches!(self.state, State::Connected) {
+            return self.on_early_request(cx, side, id, &method, &request);
+        }
+        let accepted = match self.leg_mut(side) {
+            Some(leg) => leg.dialog.accept(&request),
+            None => Err(481),
+        };
+        if let Err(status) = accepted {
+            return cx.core.respond_plain(cx.now, id, &request, status, "", &[]);
+        }
+        match method {
+            Method::Bye => {
+                cx.core.respond_plain(cx.now, id, &request, 200, "OK", &[]);
+                let (why, by) = match side {
+                    MediaSide::Caller => (name::CALLER_HANGUP, EndedBy::Caller),
+                    MediaSide::Vendor => (name::CALLEE_HANGUP, EndedBy::Callee),
+                };
+                self.end_connected(cx, why, by, Some(side), 16);
+            }
+            Method::Invite | Method::Update | Method::Info => {
+                if method == Method::Invite
+                    && self.relayed.iter().any(|r| *r.request.method() == Method::Invite)
+                {
+                    // RFC 3261 section 14.2: one INVITE at a time.
+                    return cx.core.respond_plain(cx.now, id, &request, 491, "Request Pending", &[]);
+                }
+                if method != Method::Info {
+                    if let Some(leg) = self.leg_mut(side) {
+                        leg.dialog.refresh_target(&request);
+                        leg.flow = flow;
+                    }
+                }
+                self.relay_request(cx, side, id, request);
+            }
+            Method::Options => {
+                let allow = [("Allow".to_owned(), crate::ALLOW.to_owned())];
+                cx.core.respond_plain(cx.now, id, &request, 200, "OK", &allow);
+            }
+            _ => cx.core.refuse_method(cx.now, id, &request),
+        }
+    }
+
+    fn on_early_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        side: MediaSide,
+        id: TransactionId,
+        method: &Method,
+        request: &Message,
+    ) {
+        let setting_up = matches!(self.state, State::Deciding(_) | State::Attempting);
+        match method {
+            // A caller may end an early dialog by BYE (RFC 3261 section 15).
+            Method::Bye if setting_up && side == MediaSide::Caller => {
+                cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
+                self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
+                let why = name::CALLER_CANCELLED.to_owned();
+                self.finish_setup(cx, 487, 487, why, EndedBy::Caller, String::new(), 0);
+            }
+            Method::Bye if !setting_up => {
+                cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
+                if side == MediaSide::Caller && self.caller_bye.take().is_some() {
+                    self.try_close(cx);
+                }
+            }
+            Method::Invite | Method::Update if setting_up => {
+                cx.core.respond_plain(cx.now, id, request, 491, "Request Pending", &[]);
+            }
+            _ if setting_up => cx.core.refuse_method(cx.now, id, request),
+            _ => cx.core.respond_plain(cx.now, id, request, 481, "", &[]),
+        }
+    }
+
+    /// Passes a request to the other side, SDP rewritten.
+    fn relay_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: MediaSide,
+        server: TransactionId,
+        request: Message,
+    ) {
+        let offer = sdp::is_sdp(&request);
+        let body = if offer { self.pass_sdp(cx, from, request.body()) } else { None };
+        if offer && body.is_none() {
+            return cx.core.respond_plain(cx.now, server, &request, 488, "", &[]);
+        }
+        if offer {
+            self.note_hold(cx, request.body());
+        }
+        let method = request.method().clone();
+        let user = match from {
+            MediaSide::Caller => self.current.as_ref().map(|a| a.record.caller_out.clone()),
+            MediaSide::Vendor => Some(self.callee_in.clone()),
+        };
+        let schedule = match from {
+            MediaSide::Caller => self.current.as_ref().map(|a| Arc::clone(&a.vendor.schedule)),
+            MediaSide::Vendor => None,
+        };
+        let schedule = schedule.unwrap_or_default();
+        let Some(leg) = self.leg_mut(from.other()) else {
+            return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
+        };
+        let flow = leg.next_hop();
+        let builder = leg.dialog.request(&method);
+        let cseq = leg.dialog.local_cseq();
+        let mut builder = cx.core.with_via(builder, flow.listener);
+        if method != Method::Info {
+            builder = builder
+                .header("Contact", cx.core.contact(flow.listener, user.as_deref().unwrap_or("")))
+                .header("Allow", crate::ALLOW);
+        }
+        if let Some(body) = &body {
+            builder = builder.body("application/sdp", body);
+        } else if !request.body().is_empty() {
+            let kind = request.header("Content-Type").unwrap_or("application/octet-stream");
+            builder = builder.body(kind, request.body());
+        }
+        if method == Method::Invite {
+            cx.core.respond_plain(cx.now, server, &request, 100, "Trying", &[]);
+        }
+        let client = cx.core.transactions.request(cx.now.instant, flow, builder.finish(), &schedule);
+        for id in [server, client] {
+            cx.core.owners.insert(id, Owner { call: self.key, role: Role::Relayed });
+        }
+        let delayed = method == Method::Invite && !offer;
+        self.relayed.push(Relayed { from, server, client, request, cseq, delayed, answered: false });
+    }
+
+    fn note_hold(&mut self, cx: &mut Cx<'_>, body: &[u8]) {
+        let held = sdp::is_hold(body);
+        if held != self.held {
+            self.held = held;
+            let kind = if held { EventKind::Held } else { EventKind::Resumed };
+            let trunk = self.current.as_ref().map_or(0, |attempt| attempt.vendor.id);
+            self.tell(cx, kind, trunk, 0);
+        }
+    }
+
+    /// The other side's response to a passed request.
+    pub(super) fn on_relayed_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TransactionId,
+        response: &Message,
+    ) {
+        let status = response.status();
+        let Some(at) = self.relayed.iter().position(|r| r.client == id && !r.answered) else {
+            return;
+        };
+        if status < 200 {
+            return;
+        }
+        let mut relayed = self.relayed.remove(at);
+        let invite = *relayed.request.method() == Method::Invite;
+        if status >= 300 {
+            cx.core.owners.remove(&relayed.server);
+            cx.core.owners.remove(&relayed.client);
+            // A challenge was meant for us, not for the other side.
+            let status_back = if matches!(status, 401 | 407) { 488 } else { status };
+            let reason = if status_back == status { response.reason_phrase() } else { "" };
+            cx.core.respond_plain(cx.now, relayed.server, &relayed.request, status_back, reason, &[]);
+            if status == 481 && matches!(self.state, State::Connected) {
+                // RFC 3261 section 12.2.1.2: the dialog is gone.
+                let gone = Some(relayed.from.other());
+                self.end_connected(cx, name::SESSION_TIMEOUT, EndedBy::Switch, gone, 41);
+            }
+            return;
+        }
+        if *relayed.request.method() != Method::Info {
+            if let Some(leg) = self.leg_mut(relayed.from.other()) {
+                leg.dialog.refresh_target(response);
+            }
+        }
+        let body = if sdp::is_sdp(response) {
+            self.pass_sdp(cx, relayed.from.other(), response.body())
+        } else {
+            None
+        };
+        if invite && !relayed.delayed {
+            self.ack_other(cx, &relayed, None);
+        }
+        let Some(flow) = self.leg(relayed.from).map(|leg| leg.flow) else { return };
+        let user = match relayed.from {
+            MediaSide::Caller => self.callee_in.clone(),
+            MediaSide::Vendor => {
+                self.current.as_ref().map(|a| a.record.caller_out.clone()).unwrap_or_default()
+            }
+        };
+        let mut builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK")
+            .header("Contact", cx.core.contact(flow.listener, &user))
+            .header("Allow", crate::ALLOW);
+        if let Some(body) = &body {
+            builder = builder.body("application/sdp", body);
+        }
+        let bytes = builder.finish();
+        cx.core.transactions.respond(cx.now.instant, relayed.server, status, bytes);
+        if invite {
+            relayed.answered = true;
+            self.relayed.push(relayed);
+        } else {
+            cx.core.owners.remove(&relayed.server);
+            cx.core.owners.remove(&relayed.client);
+        }
+    }
+
+    /// A passed request got no answer, or its 2xx no ACK.
+    pub(super) fn on_relayed_over(&mut self, cx: &mut Cx<'_>, id: TransactionId) {
+        let at = self.relayed.iter().position(|r| r.client == id || r.server == id);
+        let Some(at) = at else { return };
+        let relayed = self.relayed.remove(at);
+        cx.core.owners.remove(&relayed.server);
+        cx.core.owners.remove(&relayed.client);
+        if relayed.client == id && !relayed.answered {
+            let reason = "Request Timeout";
+            cx.core.respond_plain(cx.now, relayed.server, &relayed.request, 408, reason, &[]);
+        }
+    }
+
+    /// 18x to the caller (ROUTE-55: what was sent stays valid over failovers).
+    pub(super) fn progress_caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        status: u16,
+        reason: &str,
+        body: Option<Vec<u8>>,
+    ) {
+        self.ringing_ms.get_or_insert(cx.now.utc_ms);
+        if body.is_some() {
+            self.media_ms.get_or_insert(cx.now.utc_ms);
+        }
+        if status == 180 || body.is_some() {
+            let pdd = cx.now.instant.saturating_duration_since(self.began).as_millis();
+            self.pdd_ms.get_or_insert(u32::try_from(pdd).unwrap_or(u32::MAX));
+        }
+        let reason = reason.to_owned();
+        self.respond_invite(cx, status, &reason, body.as_deref(), 0);
+    }
+
+    /// A response to the caller's INVITE, from 101 on with our tag and Contact.
+    pub(super) fn respond_invite(
+        &mut self,
+        cx: &mut Cx<'_>,
+        status: u16,
+        reason: &str,
+        body: Option<&[u8]>,
+        cause: u8,
+    ) {
+        let Some(invite) = &self.invite else { return };
+        let reason = if reason.is_empty() { crate::core_ops::phrase(status) } else { reason };
+        let mut builder = sip::MessageBuilder::response_to(invite, status, reason)
+            .to_tag(&crate::shard::tag_text(self.tag));
+        if status < 300 {
+            builder = builder
+                .header("Contact", cx.core.contact(self.caller.flow.listener, &self.callee_in))
+                .header("Allow", crate::ALLOW);
+        }
+        if cause > 0 {
+            builder = builder.header("Reason", format_args!("Q.850;cause={cause}"));
+        }
+        if let Some(body) = body {
+            builder = builder.body("application/sdp", body);
+        }
+        let bytes = builder.finish();
+        cx.core.transactions.respond(cx.now.instant, self.ingress, status, bytes);
+        if status >= 300 {
+            cx.core.owners.remove(&self.ingress);
+            self.invite = None;
+        }
+    }
+
+    /// BYE to one side.
+    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, side: MediaSide, cause: u8) {
+        let Some(leg) = self.leg_mut(side) else { return };
+        let flow = leg.next_hop();
+        let builder = leg.dialog.request(&Method::Bye);
+        let bye = cx
+            .core
+            .with_via(builder, flow.listener)
+            .header("Reason", format_args!("Q.850;cause={cause}"))
+            .finish();
+        cx.core.transactions.request(cx.now.instant, flow, bye, &Arc::default());
+    }
+
+    /// Ends an answered call: BYE to whoever has not gone, then the charges.
+    pub(super) fn end_connected(
+        &mut self,
+        cx: &mut Cx<'_>,
+        why: &str,
+        by: EndedBy,
+        gone: Option<MediaSide>,
+        cause: u8,
+    ) {
+        self.release_vendor_ack(cx, None);
+        for relayed in std::mem::take(&mut self.relayed) {
+            cx.core.owners.remove(&relayed.server);
+            cx.core.owners.remove(&relayed.client);
+            if !relayed.answered {
+                let reason = "Request Terminated";
+                cx.core.respond_plain(cx.now, relayed.server, &relayed.request, 487, reason, &[]);
+            } else if relayed.delayed {
+                self.ack_other(cx, &relayed, None);
+            }
+        }
+        if gone != Some(MediaSide::Vendor) {
+            self.bye(cx, MediaSide::Vendor, cause);
+        }
+        if gone != Some(MediaSide::Caller) {
+            // RFC 3261 section 15: not before the ACK, or before it can no longer come.
+            if self.acked || why == name::ACK_TIMEOUT {
+                self.bye(cx, MediaSide::Caller, cause);
+            } else {
+                self.caller_bye = Some(cause);
+            }
+        }
+        let answered = self.answered.unwrap_or(cx.now.instant);
+        let lasted = cx.now.instant.saturating_duration_since(answered);
+        self.duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        if let Some(attempt) = self.current.as_mut() {
+            let since = attempt.answered.unwrap_or(cx.now.instant);
+            let lasted = cx.now.instant.saturating_duration_since(since);
+            attempt.record.duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            attempt.record.billable_ms = attempt.record.duration_ms;
+            attempt.record.end_ms = Some(cx.now.utc_ms);
+            attempt.record.end_reason = why.to_owned();
+            attempt.record.ended_by = by;
+        }
+        self.close_with(cx, why.to_owned(), by, String::new(), 200, 200);
+    }
+
+    /// Refuses the call before answer.
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, code: u16, why: &str, detail: &str) {
+        let detail = detail.to_owned();
+        self.finish_setup(cx, code, code, why.to_owned(), EndedBy::Switch, detail, cause_of(code));
+    }
+}
+
+impl Leg {
+    /// Where requests to this side go: the first route or the remote target if it is a
+    /// numeric address, else where its packets come from (SIG-12).
+    fn next_hop(&self) -> Flow {
+        let target = self.dialog.route_set().next().unwrap_or(self.dialog.remote_target());
+        let remote = if self.natted { None } else { numeric_address(target) };
+        Flow { listener: self.flow.listener, remote: remote.unwrap_or(self.flow.remote) }
+    }
+}
+
+/// The socket address in a URI whose host is an IP address.
+pub(crate) fn numeric_address(uri: &str) -> Option<SocketAddr> {
+    let uri = uri.trim().trim_start_matches('<');
+    let uri = uri.split('>').next()?;
+    let uri = sip::UriRef::parse(uri).ok()?;
+    let host = uri.host().trim_start_matches('[').trim_end_matches(']');
+    Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(5060)))
+}

@@ -1,0 +1,631 @@
+//! One call: a back-to-back user agent with two independent legs (SIG-04) and the
+//! questions asked on its way.
+//!
+//! `Deciding -> Attempting -> Connected -> Closing -> Over`; an attempt that fails leads
+//! back to `Deciding` (what now?) and from there to the next attempt or to `Closing`.
+
+mod admission;
+mod attempt;
+mod closing;
+mod connected;
+pub(crate) mod record;
+
+pub(crate) use attempt::Attempt;
+
+use crate::facts::{Account, CustomerTrunk, Facts};
+use crate::io::{Ask, CallKey, CallView, MediaControl, MediaSide, Now, Output};
+use crate::reason::{Failed, name};
+use crate::sdp::Origin;
+use crate::shard::tag_text;
+use crate::switch::{Core, Role};
+use closing::Charging;
+use ledger::{AttemptRecord, EndedBy, TrailEntry};
+use policy::{Answer, AttemptFailure, CallFacts, EventKind, EventNotice, Pin, Question, Reply};
+use sip::{Dialog, Flow, Message, TransactionId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a call needs from outside for one step.
+pub(crate) struct Cx<'a> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) now: Now,
+    pub(crate) media: &'a mut dyn MediaControl,
+}
+
+/// Which answer a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Screen,
+    IngressNumber,
+    AdmissionRate,
+    Route,
+    EgressNumber,
+    Identity,
+    Advance,
+    Charge,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Waiting for the answer to a question; no INVITE is out.
+    Deciding(Step),
+    /// `Call::current` is out.
+    Attempting,
+    /// Answered; both legs are up.
+    Connected,
+    /// The caller's leg has ended: charges are asked for, stray legs awaited.
+    Closing(Charging),
+    /// The record is out.
+    Over,
+}
+
+/// A vendor trunk to try, at one of its targets (SIG-65).
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    trunk: u32,
+    target: usize,
+}
+
+impl Choice {
+    fn new(trunk: u32) -> Choice {
+        Choice { trunk, target: 0 }
+    }
+}
+
+/// One side of the call, once it has a dialog.
+#[derive(Debug)]
+struct Leg {
+    dialog: Dialog,
+    flow: Flow,
+    /// Our SDP origin towards this side.
+    origin: Origin,
+    /// Its addresses are not to be believed: requests go where its packets come from (SIG-12).
+    natted: bool,
+}
+
+/// A request passed from one side to the other inside the answered call.
+#[derive(Debug)]
+struct Relayed {
+    from: MediaSide,
+    server: TransactionId,
+    client: TransactionId,
+    request: Message,
+    /// Our CSeq number of the INVITE on the other side, for its ACK.
+    cseq: u32,
+    /// INVITE without SDP: the ACK will carry the answer.
+    delayed: bool,
+    /// A final response went back; waiting for the ACK.
+    answered: bool,
+}
+
+/// What the caller said about itself; not needed once the call is answered.
+#[derive(Debug, Default)]
+struct CallerIdentity {
+    display: String,
+    asserted: Vec<String>,
+    preferred: Vec<String>,
+    remote_party: Vec<String>,
+    privacy: String,
+    diversion: Vec<String>,
+}
+
+/// How a call came to its end.
+#[derive(Debug)]
+struct End {
+    reason: String,
+    by: EndedBy,
+    detail: String,
+    chosen: u16,
+    returned: u16,
+}
+
+/// A call of the shard.
+#[derive(Debug)]
+pub(crate) struct Call {
+    key: CallKey,
+    facts: CallFacts,
+    pin: Pin,
+    world: Arc<Facts>,
+    customer: Arc<CustomerTrunk>,
+    account: Arc<Account>,
+    state: State,
+    ticket: u32,
+
+    // The caller's leg.
+    ingress: TransactionId,
+    /// The caller's INVITE, for responses to it; gone once it is acknowledged.
+    invite: Option<Box<Message>>,
+    caller: Leg,
+    /// Our tag on the caller's leg.
+    tag: u64,
+    identity: Box<CallerIdentity>,
+    listener: Arc<str>,
+    source: String,
+    user_agent: String,
+    authenticated: bool,
+    max_forwards: u32,
+
+    // Numbers.
+    caller_in: String,
+    callee_in: String,
+    caller_route: String,
+    callee_route: String,
+    tech_prefix_in: String,
+    private: bool,
+    marks: Vec<String>,
+
+    // Choices and attempts.
+    choices: VecDeque<Choice>,
+    attempts_sent: u16,
+    current: Option<Box<Attempt>>,
+    /// Attempts given up whose transaction has not ended yet.
+    lingering: Vec<Attempt>,
+    finished: Vec<AttemptRecord>,
+    failures: Vec<Failed>,
+    vendor: Option<Leg>,
+    vendor_tag: u64,
+    relayed: Vec<Relayed>,
+
+    // Media.
+    media_open: Option<[std::net::SocketAddr; 2]>,
+    media: [ledger::MediaRecord; 2],
+    last_media_ms: [u64; 2],
+    direct: bool,
+
+    // Time.
+    began: Instant,
+    answered: Option<Instant>,
+    acked: bool,
+    /// Delayed offer: CSeq of the vendor's INVITE whose ACK waits for the caller's.
+    vendor_ack_due: Option<u32>,
+    /// The caller may not get BYE before its ACK came: the Q.850 cause to send then.
+    caller_bye: Option<u8>,
+    setup_deadline: Instant,
+    max_deadline: Option<Instant>,
+    interim_deadline: Option<Instant>,
+    ringing_ms: Option<u64>,
+    media_ms: Option<u64>,
+    answer_ms: Option<u64>,
+    end_ms: Option<u64>,
+    pdd_ms: Option<u32>,
+    duration_ms: u64,
+    processing_us: Option<u32>,
+    held: bool,
+    /// The moment that the shard was last asked to wake this call.
+    announced: Option<Instant>,
+
+    sell: Option<ledger::ChargeRecord>,
+    sell_price: policy::PolicyMoney,
+    rerate: bool,
+    balance_after: Option<ledger::Money>,
+    trail: Vec<TrailEntry>,
+    end: Option<Box<End>>,
+    channel_taken: bool,
+}
+
+/// What [`Core::admit`] found out about a new call.
+pub(crate) struct NewCall {
+    pub(crate) customer: Arc<CustomerTrunk>,
+    pub(crate) account: Arc<Account>,
+    pub(crate) callee_in: String,
+    pub(crate) authenticated: bool,
+    pub(crate) ingress: TransactionId,
+    pub(crate) flow: Flow,
+    pub(crate) invite: Message,
+}
+
+impl Call {
+    /// A call that has passed identification; [`Call::begin`] starts it.
+    pub(crate) fn new(core: &mut Core, now: Now, new: NewCall) -> Call {
+        let NewCall { customer, account, callee_in, authenticated, ingress, flow, invite } = new;
+        let tag = rand::Rng::random::<u64>(&mut core.rng);
+        let key = core.new_key();
+        let id = core.ids.next(now.utc_ms, &mut core.rng);
+        let listener = core.world.facts.listeners.get(usize::from(flow.listener));
+        core.tags.insert(tag, (key, MediaSide::Caller));
+        core.owners.insert(ingress, crate::switch::Owner { call: key, role: Role::Ingress });
+        let from = invite.from();
+        let caller_in = sip::UriRef::parse(from.uri())
+            .map(|uri| crate::number::clean(uri.user().unwrap_or("")))
+            .ok()
+            .filter(|number| crate::number::is_valid(number) && number != "anonymous")
+            .unwrap_or_default();
+        let list = |name| invite.headers(name).map(str::to_owned).collect::<Vec<_>>();
+        let identity = Box::new(CallerIdentity {
+            display: from.display().into_owned(),
+            asserted: list("P-Asserted-Identity"),
+            preferred: list("P-Preferred-Identity"),
+            remote_party: list("Remote-Party-ID"),
+            privacy: invite.header("Privacy").unwrap_or("").to_owned(),
+            diversion: list("Diversion"),
+        });
+        let asked_privacy = !matches!(identity.privacy.trim(), "" | "none");
+        Call {
+            key,
+            facts: CallFacts {
+                id,
+                received_ms: now.utc_ms,
+                trunk: customer.id,
+                account: account.id,
+            },
+            pin: core.world.pin.clone(),
+            world: Arc::clone(&core.world.facts),
+            state: State::Deciding(Step::Screen),
+            ticket: 0,
+            ingress,
+            caller: Leg {
+                dialog: Dialog::uas(&invite, &tag_text(tag)),
+                flow,
+                origin: Origin::new(&mut core.rng),
+                natted: invite.top_via().host() != flow.remote.ip().to_canonical().to_string(),
+            },
+            tag,
+            private: customer.support_privacy && asked_privacy,
+            identity,
+            listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
+            source: flow.remote.to_string(),
+            user_agent: invite.header("User-Agent").unwrap_or("").to_owned(),
+            authenticated,
+            max_forwards: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),
+            invite: Some(Box::new(invite)),
+            caller_in,
+            callee_in,
+            caller_route: String::new(),
+            callee_route: String::new(),
+            tech_prefix_in: String::new(),
+            marks: Vec::new(),
+            choices: VecDeque::new(),
+            attempts_sent: 0,
+            current: None,
+            lingering: Vec::new(),
+            finished: Vec::new(),
+            failures: Vec::new(),
+            vendor: None,
+            vendor_tag: 0,
+            relayed: Vec::new(),
+            media_open: None,
+            media: Default::default(),
+            last_media_ms: [0; 2],
+            direct: false,
+            began: now.instant,
+            answered: None,
+            acked: false,
+            setup_deadline: now.instant + core.world.facts.settings.setup_limit,
+            max_deadline: None,
+            interim_deadline: None,
+            ringing_ms: None,
+            media_ms: None,
+            answer_ms: None,
+            end_ms: None,
+            pdd_ms: None,
+            duration_ms: 0,
+            processing_us: None,
+            held: false,
+            announced: None,
+            vendor_ack_due: None,
+            caller_bye: None,
+            sell: None,
+            sell_price: 0,
+            rerate: false,
+            balance_after: None,
+            trail: Vec::new(),
+            end: None,
+            channel_taken: false,
+            customer,
+            account,
+        }
+    }
+
+    pub(crate) fn key(&self) -> CallKey {
+        self.key
+    }
+
+    pub(crate) fn id(&self) -> u128 {
+        self.facts.id
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Whether an in-dialog request of `side` belongs to the dialog of that side.
+    pub(crate) fn owns(&self, side: MediaSide, request: &Message) -> bool {
+        match side {
+            MediaSide::Caller => self.caller.dialog.call_id() == request.call_id(),
+            MediaSide::Vendor => {
+                let attempt = self.current.as_deref().into_iter().chain(&self.lingering);
+                let early = attempt.map(|a| a.call_id.as_str());
+                let up = self.vendor.as_ref().map(|leg| leg.dialog.call_id());
+                up.into_iter().chain(early).any(|id| id == request.call_id())
+            }
+        }
+    }
+
+    /// Earliest moment at which [`Call::on_timeout`] has something to do, if it is
+    /// sooner than what was announced before.
+    pub(crate) fn next_wake(&mut self) -> Option<Instant> {
+        let at = match self.state {
+            State::Deciding(_) => Some(self.setup_deadline),
+            State::Attempting => {
+                let attempt = self.current.as_ref().map(|attempt| attempt.deadline);
+                attempt.into_iter().chain([self.setup_deadline]).min()
+            }
+            State::Connected => self.max_deadline.into_iter().chain(self.interim_deadline).min(),
+            State::Closing(_) | State::Over => None,
+        }?;
+        if self.announced.is_some_and(|announced| announced <= at) {
+            return None;
+        }
+        self.announced = Some(at);
+        self.announced
+    }
+
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
+        let due = |at: Instant| at <= cx.now.instant;
+        if self.announced.is_some_and(due) {
+            self.announced = None;
+        }
+        match self.state {
+            State::Deciding(_) | State::Attempting if due(self.setup_deadline) => {
+                self.on_setup_limit(cx);
+            }
+            State::Attempting if self.current.as_ref().is_some_and(|a| due(a.deadline)) => {
+                self.on_attempt_deadline(cx);
+            }
+            State::Connected if self.max_deadline.is_some_and(due) => {
+                self.end_connected(cx, name::MAX_DURATION, EndedBy::Switch, None, 16);
+            }
+            State::Connected if self.interim_deadline.is_some_and(due) => self.write_interim(cx),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_operator_hangup(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            State::Deciding(_) | State::Attempting => {
+                self.give_up_attempt(cx, AttemptFailure::NotSent, name::OPERATOR_HANGUP);
+                self.refuse(cx, 503, name::OPERATOR_HANGUP, "ended by an operator");
+            }
+            State::Connected => {
+                self.end_connected(cx, name::OPERATOR_HANGUP, EndedBy::Switch, None, 16);
+            }
+            State::Closing(_) | State::Over => {}
+        }
+    }
+
+    /// The caller gave up (SIG-08); the transaction layer has answered the CANCEL.
+    pub(crate) fn on_cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        invite: TransactionId,
+        role: Role,
+        cancel: &Message,
+    ) {
+        match role {
+            Role::Ingress => match self.state {
+                State::Deciding(_) | State::Attempting => {
+                    let cause = cancel.header("Reason").map_or(0, crate::reason::cause_in);
+                    if let Some(attempt) = &mut self.current {
+                        attempt.record.cause = cause;
+                    }
+                    self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
+                    self.finish_setup(
+                        cx,
+                        487,
+                        487,
+                        name::CALLER_CANCELLED.to_owned(),
+                        EndedBy::Caller,
+                        String::new(),
+                        0,
+                    );
+                }
+                _ => {}
+            },
+            Role::Relayed => {
+                let relayed = self.relayed.iter().find(|r| r.server == invite && !r.answered);
+                if let Some(relayed) = relayed {
+                    cx.core.transactions.cancel(cx.now.instant, relayed.client, None);
+                }
+            }
+            Role::Attempt(_) => {}
+        }
+    }
+
+    pub(crate) fn on_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TransactionId,
+        role: Role,
+        flow: Flow,
+        response: &Message,
+    ) {
+        match role {
+            Role::Attempt(number) => self.on_attempt_response(cx, number, id, flow, response),
+            Role::Relayed => self.on_relayed_response(cx, id, response),
+            Role::Ingress => {}
+        }
+    }
+
+    /// A transaction ended without a final response or ACK.
+    pub(crate) fn on_transaction_over(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TransactionId,
+        role: Role,
+        failure: AttemptFailure,
+    ) {
+        match role {
+            Role::Ingress => {
+                cx.core.owners.remove(&id);
+                if matches!(self.state, State::Connected) && !self.acked {
+                    self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, 102);
+                }
+            }
+            Role::Attempt(number) => self.on_attempt_over(cx, number, failure),
+            Role::Relayed => self.on_relayed_over(cx, id),
+        }
+    }
+
+    /// Takes the answer to the question that is open; others are ignored.
+    pub(crate) fn on_answer(&mut self, cx: &mut Cx<'_>, ticket: u32, reply: Reply) {
+        if ticket != self.ticket || ticket == 0 {
+            return;
+        }
+        let step = match &self.state {
+            State::Deciding(step) => *step,
+            State::Closing(_) => Step::Charge,
+            _ => return,
+        };
+        self.ticket = self.ticket.wrapping_add(1).max(1);
+        self.note(cx, step, &reply);
+        match step {
+            Step::Screen => self.on_screened(cx, reply),
+            Step::IngressNumber => self.on_numbered(cx, reply),
+            Step::AdmissionRate => self.on_admission_rated(cx, reply),
+            Step::Route => self.on_routed(cx, reply),
+            Step::EgressNumber => self.on_egress_numbered(cx, reply),
+            Step::Identity => self.on_identified(cx, reply),
+            Step::Advance => self.on_advance(cx, reply),
+            Step::Charge => self.on_charged(cx, reply),
+        }
+    }
+
+    /// Asks and waits: only the answer with this ticket is taken.
+    fn ask(&mut self, cx: &mut Cx<'_>, question: Question) {
+        self.ticket = self.ticket.wrapping_add(1).max(1);
+        cx.core.outputs.push_back(Output::Ask(Ask {
+            call: self.key,
+            ticket: self.ticket,
+            pin: self.pin.clone(),
+            question,
+        }));
+    }
+
+    /// Tells the events hook; nothing waits for it.
+    fn tell(&self, cx: &mut Cx<'_>, kind: EventKind, trunk: u32, code: u16) {
+        let notice = EventNotice {
+            call: self.facts,
+            kind,
+            at_ms: cx.now.utc_ms,
+            trunk,
+            code,
+            duration_ms: self.duration_ms,
+            caller: self.shown_caller().to_owned(),
+            callee: self.shown_callee().to_owned(),
+        };
+        cx.core.outputs.push_back(Output::Ask(Ask {
+            call: self.key,
+            ticket: 0,
+            pin: self.pin.clone(),
+            question: Question::Event(notice),
+        }));
+    }
+
+    /// Puts a reply on the decision trail.
+    fn note(&mut self, cx: &mut Cx<'_>, step: Step, reply: &Reply) {
+        let hook = match step {
+            Step::Screen => policy::Hook::Screening,
+            Step::IngressNumber | Step::EgressNumber => policy::Hook::Numbering,
+            Step::AdmissionRate | Step::Charge => policy::Hook::Rating,
+            Step::Route | Step::Advance => policy::Hook::Routing,
+            Step::Identity => policy::Hook::Identity,
+        };
+        let fault = match &reply.outcome {
+            Ok(_) => String::new(),
+            Err(fault) => {
+                *cx.core.counters.fallbacks.entry(hook.name()).or_default() += 1;
+                fault.to_string()
+            }
+        };
+        let answer = match &reply.outcome {
+            Ok(answer) => self.describe(answer),
+            Err(_) => "fallback".to_owned(),
+        };
+        let attempt = match step {
+            Step::EgressNumber | Step::Identity => self.attempts_sent + 1,
+            Step::Advance => self.attempts_sent,
+            _ => 0,
+        };
+        let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        self.trail.push(TrailEntry {
+            at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+            attempt,
+            hook: cx.core.names.hook(hook),
+            plugin: cx.core.names.plugin(reply.plugin.as_ref()),
+            answer,
+            fault,
+            micros: u32::try_from(reply.nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+        });
+    }
+
+    /// An answer in a few words.
+    fn describe(&self, answer: &Answer) -> String {
+        let rejection = |r: &policy::Rejection| format!("reject {} {}", r.code, r.reason);
+        match answer {
+            Answer::Screen(policy::Verdict::Allow) => "allow".to_owned(),
+            Answer::Screen(policy::Verdict::Challenge) => "challenge".to_owned(),
+            Answer::Screen(policy::Verdict::Mark(words)) => format!("mark {}", words.join(" ")),
+            Answer::Screen(policy::Verdict::Reject(r)) => rejection(r),
+            Answer::Number(Ok(numbers)) => format!("{} -> {}", numbers.caller, numbers.callee),
+            Answer::Number(Err(r)) | Answer::Route(Err(r)) | Answer::Identity(Err(r)) => {
+                rejection(r)
+            }
+            Answer::Rate(charge) => format!(
+                "{} for {} s",
+                ledger::Money(i128::from(charge.amount)),
+                charge.billed_seconds
+            ),
+            Answer::Route(Ok(trunks)) => {
+                let name = |id: &u32| {
+                    let trunk = self.world.vendors.get(id);
+                    trunk.map_or_else(|| id.to_string(), |trunk| trunk.name.to_string())
+                };
+                trunks.iter().map(name).collect::<Vec<_>>().join(", ")
+            }
+            Answer::Advance(policy::Advance::Next) => "next".to_owned(),
+            Answer::Advance(policy::Advance::Stop) => "stop".to_owned(),
+            Answer::Advance(policy::Advance::StopWith(code)) => format!("stop with {code}"),
+            Answer::Identity(Ok(identity)) => format!("{}@{}", identity.user, identity.host),
+            Answer::Noted => String::new(),
+        }
+    }
+
+    fn shown_caller(&self) -> &str {
+        if self.callee_route.is_empty() { &self.caller_in } else { &self.caller_route }
+    }
+
+    fn shown_callee(&self) -> &str {
+        if self.callee_route.is_empty() { &self.callee_in } else { &self.callee_route }
+    }
+
+    /// The call as the operator sees it now.
+    pub(crate) fn view(&self) -> CallView {
+        let state = match &self.state {
+            State::Deciding(_) => "deciding",
+            State::Attempting if self.ringing_ms.is_some() => "ringing",
+            State::Attempting => "calling",
+            State::Connected if self.held => "held",
+            State::Connected => "answered",
+            State::Closing(_) | State::Over => "ending",
+        };
+        let vendor = match (&self.current, self.finished.last()) {
+            (Some(attempt), _) => Arc::clone(&attempt.vendor.name),
+            (None, Some(record)) => Arc::clone(&record.trunk_name),
+            (None, None) => Arc::from(""),
+        };
+        CallView {
+            id: self.facts.id,
+            trunk: Arc::clone(&self.customer.name),
+            account: Arc::clone(&self.account.name),
+            vendor,
+            caller: self.shown_caller().to_owned(),
+            callee: self.shown_callee().to_owned(),
+            state,
+            invite_ms: self.facts.received_ms,
+            answer_ms: self.answer_ms,
+            attempts: self.attempts_sent,
+            generation: self.pin.generation,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The call as a document for the store.
+
+use super::Call;
+use crate::facts::Account;
+use ledger::{
+    CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting,
+    PostingKind, PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState,
+};
+use policy::{DeckRow, Rounding, RoundingMode};
+use std::sync::Arc;
+
+impl Call {
+    /// What the call moves: the sell charge, and the cost of every answered attempt.
+    pub(super) fn postings(&self) -> Vec<Posting> {
+        let posting = |account, charge: &ChargeRecord, kind| Posting {
+            account,
+            amount: -charge.amount,
+            kind,
+        };
+        let sell = self.sell.iter().map(|c| posting(self.account.id, c, PostingKind::CallCharge));
+        let buy = self.finished.iter().filter_map(|record| {
+            let charge = record.buy.as_ref()?;
+            Some(posting(record.vendor_account, charge, PostingKind::VendorCost))
+        });
+        sell.chain(buy).filter(|posting| posting.amount != Money::ZERO).collect()
+    }
+
+    /// The record as it stands.
+    pub(super) fn document(
+        &mut self,
+        state: RecordState,
+        utc_ms: u64,
+        postings: Vec<Posting>,
+    ) -> CallDocument {
+        let last = state == RecordState::Final;
+        let mut attempts = self.finished.clone();
+        if let Some(attempt) = &self.current {
+            let mut record = attempt.record.clone();
+            if let Some(vendor) = self.world.accounts.get(&record.vendor_account) {
+                record.buy = price_of(vendor, &self.callee_route, utc_ms);
+            }
+            record.media = self.media[1].clone();
+            attempts.push(record);
+        }
+        let bought = |record: &ledger::AttemptRecord| record.buy.as_ref().map(|c| c.amount);
+        let cost: Money = if last { attempts.iter().filter_map(bought).sum() } else { Money::ZERO };
+        let earned = self.sell.as_ref().filter(|_| last).map_or(Money::ZERO, |sell| sell.amount);
+        let failure = self.failures.last();
+        let answered = self.answer_ms.is_some();
+        // Relayed media proves life to the packet; without it the legs are believed.
+        let heard = self.last_media_ms.into_iter().max().unwrap_or(0);
+        let evidence =
+            if self.direct { utc_ms } else { heard.max(self.answer_ms.unwrap_or(utc_ms)) };
+        let end = self.end.as_deref();
+        let call = CallRecord {
+            id: self.facts.id,
+            state,
+            node: Arc::clone(&self.world.node),
+            listener: Arc::clone(&self.listener),
+            source: self.source.clone(),
+            sip_call_id: self.caller.dialog.call_id().to_owned(),
+            user_agent: self.user_agent.clone(),
+            trunk: self.customer.id,
+            trunk_name: Arc::clone(&self.customer.name),
+            account: self.account.id,
+            account_name: Arc::clone(&self.account.name),
+            caller_in: self.caller_in.clone(),
+            callee_in: self.callee_in.clone(),
+            caller_route: self.caller_route.clone(),
+            callee_route: self.callee_route.clone(),
+            tech_prefix_in: self.tech_prefix_in.clone(),
+            private: self.private,
+            marks: self.marks.clone(),
+            generation: self.pin.generation,
+            invite_ms: self.facts.received_ms,
+            ringing_ms: self.ringing_ms,
+            media_ms: self.media_ms,
+            answer_ms: self.answer_ms,
+            end_ms: self.end_ms,
+            evidence_ms: evidence,
+            pdd_ms: self.pdd_ms,
+            duration_ms: self.duration_ms,
+            billable_ms: self.duration_ms,
+            end_reason: end.map(|end| end.reason.clone()).unwrap_or_default(),
+            ended_by: end.map_or(EndedBy::Switch, |end| end.by),
+            code_received: if answered { 200 } else { failure.map_or(0, |failed| failed.code) },
+            code_chosen: end.map_or(0, |end| end.chosen),
+            code_returned: end.map_or(0, |end| end.returned),
+            cause: failure.map_or(0, |failed| failed.cause),
+            detail: end.map(|end| end.detail.clone()).unwrap_or_default(),
+            sell: self.sell.clone(),
+            cost,
+            profit: earned - cost,
+            balance_after: self.balance_after,
+            rerate: self.rerate,
+            media: self.media[0].clone(),
+            processing_us: self.processing_us,
+        };
+        let trail = if last { std::mem::take(&mut self.trail) } else { self.trail.clone() };
+        CallDocument { call, attempts, trail, postings }
+    }
+}
+
+/// Where the price for `number` comes from on this account; none if it has none.
+pub(super) fn price_of(account: &Account, number: &str, utc_ms: u64) -> Option<ChargeRecord> {
+    let deck = account.deck.as_ref()?;
+    match deck.find(number, utc_ms) {
+        RateLookup::Found(row) => Some(unrated(deck, row, account.rounding)),
+        RateLookup::Blocked | RateLookup::None => None,
+    }
+}
+
+/// A charge that names its price but has no amount yet.
+pub(super) fn unrated(deck: &RateDeck, row: &RateRow, rounding: PriceRounding) -> ChargeRecord {
+    ChargeRecord {
+        deck: Arc::clone(&deck.name),
+        prefix: if row.prefix.is_empty() { Arc::from("*") } else { Arc::clone(&row.prefix) },
+        destination: Arc::clone(&row.destination),
+        price: row.price.price_first,
+        currency: Arc::clone(&deck.currency),
+        billed_s: 0,
+        amount: Money::ZERO,
+        row: row.price,
+        rounding,
+    }
+}
+
+/// The prices as they cross the plugin boundary; none if one is out of its range.
+#[must_use]
+pub fn deck_row(row: &PriceRow) -> Option<DeckRow> {
+    let money = |amount: Money| i64::try_from(amount.0).ok();
+    Some(DeckRow {
+        price_first: money(row.price_first)?,
+        price_next: money(row.price_next)?,
+        connect_fee: money(row.connect_fee)?,
+        first_increment_s: row.first_increment_s,
+        next_increment_s: row.next_increment_s,
+        free_seconds: row.free_seconds,
+        minimum_charge: money(row.minimum_charge)?,
+    })
+}
+
+/// The rounding as it crosses the plugin boundary.
+#[must_use]
+pub fn rounding(rounding: &PriceRounding) -> Option<Rounding> {
+    Some(Rounding {
+        unit_ms: rounding.unit_ms,
+        mode: match rounding.mode {
+            DurationRounding::Up => RoundingMode::Up,
+            DurationRounding::Nearest => RoundingMode::Nearest,
+            DurationRounding::Down => RoundingMode::Down,
+        },
+        decimals: rounding.decimals,
+        fee_unit: i64::try_from(rounding.fee_unit.0).ok()?,
+    })
+}

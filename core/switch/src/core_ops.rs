@@ -1,0 +1,178 @@
+//! What calls and the shard do with the wire: Via, Contact, plain responses, the end of
+//! answers that nobody wants.
+
+use crate::io::Now;
+use crate::shard::new_branch;
+use crate::switch::Core;
+use policy::{Hook, PluginStamp};
+use sip::{Dialog, Flow, Message, MessageBuilder, Method, TransactionId};
+use std::sync::Arc;
+
+/// Methods that we take (SIG-01), for Allow.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+
+impl Core {
+    /// `host:port` that peers of this listener see (SIG-64).
+    fn advertised(&self, listener: u16) -> Arc<str> {
+        let listener = self.world.facts.listeners.get(usize::from(listener));
+        listener.map_or_else(|| Arc::from("invalid"), |l| Arc::clone(&l.advertised))
+    }
+
+    /// A request of ours with its Via; everything else is the caller's.
+    pub(crate) fn request_to(
+        &mut self,
+        method: &Method,
+        uri: &str,
+        listener: u16,
+    ) -> MessageBuilder {
+        self.with_via(MessageBuilder::request(method, uri), listener)
+    }
+
+    /// Adds our Via with a new branch.
+    pub(crate) fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
+        let branch = new_branch(&mut self.rng);
+        let host = self.advertised(listener);
+        builder.header("Via", format_args!("SIP/2.0/UDP {host};rport;branch={branch}"))
+    }
+
+    /// Our Contact with this user (SIG-79).
+    pub(crate) fn contact(&self, listener: u16, user: &str) -> String {
+        let host = self.advertised(listener);
+        if user.is_empty() { format!("<sip:{host}>") } else { format!("<sip:{user}@{host}>") }
+    }
+
+    /// A response that carries nothing of a call. An empty `reason` is the usual phrase.
+    pub(crate) fn respond_plain(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        request: &Message,
+        status: u16,
+        reason: &str,
+        headers: &[(String, String)],
+    ) {
+        let reason = if reason.is_empty() { phrase(status) } else { reason };
+        let mut builder = MessageBuilder::response_to(request, status, reason);
+        if status > 100 && request.to_tag().is_none() {
+            let tag: u64 = rand::Rng::random(&mut self.rng);
+            builder = builder.to_tag(&crate::shard::tag_text(tag));
+        }
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        self.transactions.respond(now.instant, id, status, builder.finish());
+    }
+
+    /// 405 with what would be allowed (SIG-01).
+    pub(crate) fn refuse_method(&mut self, now: Now, id: TransactionId, request: &Message) {
+        let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
+        self.respond_plain(now, id, request, 405, "", &allowed);
+    }
+
+    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08).
+    pub(crate) fn acknowledge_and_end(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+        cause: u8,
+    ) {
+        // The response repeats all that is needed of our INVITE.
+        let mut dialog = Dialog::uac(response, response);
+        let (cseq, _) = response.cseq();
+        let ack = self.with_via(dialog.ack(cseq), flow.listener).finish();
+        self.transactions.ack(now.instant, id, flow, ack);
+        let bye = dialog.request(&Method::Bye);
+        let bye = self
+            .with_via(bye, flow.listener)
+            .header("Reason", format_args!("Q.850;cause={cause}"))
+            .finish();
+        self.transactions.request(now.instant, flow, bye, &Arc::default());
+    }
+}
+
+/// The usual reason phrase of a status.
+pub(crate) fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        200..=299 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        420 => "Bad Extension",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        484 => "Address Incomplete",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        513 => "Message Too Large",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        606 => "Not Acceptable",
+        400..=499 => "Request Failure",
+        500..=599 => "Server Failure",
+        _ => "Global Failure",
+    }
+}
+
+/// Names that are written on every trail, shared instead of copied.
+pub(crate) struct Names {
+    hooks: [Arc<str>; Hook::ALL.len()],
+    plugins: Vec<(Arc<PluginStamp>, Arc<str>)>,
+    core: Arc<str>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names {
+            hooks: Hook::ALL.map(|hook| Arc::from(hook.name())),
+            plugins: Vec::new(),
+            core: Arc::from("core"),
+        }
+    }
+}
+
+impl Names {
+    pub(crate) fn hook(&self, hook: Hook) -> Arc<str> {
+        let at = Hook::ALL.iter().position(|known| *known == hook).unwrap_or(0);
+        Arc::clone(&self.hooks[at])
+    }
+
+    /// `name version (digest)`; `core` where no plugin answered.
+    pub(crate) fn plugin(&mut self, stamp: Option<&Arc<PluginStamp>>) -> Arc<str> {
+        let Some(stamp) = stamp else { return Arc::clone(&self.core) };
+        if let Some((_, text)) = self.plugins.iter().find(|(known, _)| Arc::ptr_eq(known, stamp)) {
+            return Arc::clone(text);
+        }
+        // Swapped plugins leave their stamps behind; a handful is enough to remember.
+        if self.plugins.len() >= 64 {
+            self.plugins.clear();
+        }
+        let text: Arc<str> = Arc::from(stamp.to_string());
+        self.plugins.push((Arc::clone(stamp), Arc::clone(&text)));
+        text
+    }
+}

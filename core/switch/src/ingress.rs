@@ -1,0 +1,117 @@
+//! Who is calling: from an INVITE outside any dialog to a call (ROUTE-15 steps 1 and 2).
+
+use crate::authentication::Verified;
+use crate::call::{Call, NewCall};
+use crate::core_ops::ALLOW;
+use crate::facts::{Authentication, CustomerTrunk};
+use crate::io::Now;
+use crate::number;
+use crate::switch::Core;
+use sip::{Flow, Message, Method, TransactionId, UriRef};
+use std::sync::Arc;
+
+impl Core {
+    /// Looks at a request outside any dialog: a call, or an answer and no call.
+    pub(crate) fn admit(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        request: Message,
+    ) -> Option<Call> {
+        match request.method() {
+            Method::Invite => {}
+            // SIG-57
+            Method::Options => {
+                let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
+                self.respond_plain(now, id, &request, 200, "OK", &allowed);
+                return None;
+            }
+            Method::Bye => {
+                self.respond_plain(now, id, &request, 481, "", &[]);
+                return None;
+            }
+            _ => {
+                self.refuse_method(now, id, &request);
+                return None;
+            }
+        }
+        let callee_in = UriRef::parse(request.uri())
+            .map(|uri| number::clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") }))
+            .unwrap_or_default();
+        let (customer, authenticated) = self.identify(now, id, flow, &request, &callee_in)?;
+        let Some(account) = self.world.facts.accounts.get(&customer.account).cloned() else {
+            self.respond_plain(now, id, &request, 500, "", &[]);
+            return None;
+        };
+        // SIG-14: before any decision is asked for.
+        self.respond_plain(now, id, &request, 100, "Trying", &[]);
+        let new = NewCall {
+            customer,
+            account,
+            callee_in,
+            authenticated,
+            ingress: id,
+            flow,
+            invite: request,
+        };
+        Some(Call::new(self, now, new))
+    }
+
+    /// The trunk that the INVITE belongs to and whether it proved that by digest; a
+    /// refusal or challenge has been sent when there is none.
+    fn identify(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        request: &Message,
+        callee: &str,
+    ) -> Option<(Arc<CustomerTrunk>, bool)> {
+        let by_address = self.index.customer(flow.remote, callee).cloned();
+        let trunk = match by_address {
+            Some(trunk) if trunk.authentication == Authentication::Address => {
+                // Credentials are looked at only where a challenge may have asked for them.
+                let proven = trunk.digest.as_ref().is_some_and(|user| {
+                    self.verify(now, request, user) == Verified::Proven
+                });
+                return Some((trunk, proven));
+            }
+            Some(trunk) => trunk,
+            None => {
+                let user = crate::authentication::user_of(request);
+                let trunk = user.as_deref().and_then(|user| self.index.user(user)).cloned();
+                match trunk {
+                    Some(trunk) => trunk,
+                    None if self.index.has_users() => {
+                        // A user that does not exist is told no more than one who does.
+                        self.challenge(now, id, request, None, false);
+                        return None;
+                    }
+                    None => {
+                        self.counters.unknown_source += 1;
+                        self.respond_plain(now, id, request, 403, "", &[]);
+                        return None;
+                    }
+                }
+            }
+        };
+        let digest = trunk.digest.as_ref()?;
+        match self.verify(now, request, digest) {
+            Verified::Proven => Some((trunk, true)),
+            Verified::Absent => {
+                self.challenge(now, id, request, Some(digest), false);
+                None
+            }
+            Verified::Stale => {
+                self.challenge(now, id, request, Some(digest), true);
+                None
+            }
+            Verified::Wrong => {
+                self.counters.auth_failed += 1;
+                self.respond_plain(now, id, request, 403, "", &[]);
+                None
+            }
+        }
+    }
+}

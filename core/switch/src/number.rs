@@ -1,0 +1,76 @@
+//! Clean-up of received numbers (NUM-02) and what may leave a rewrite (NUM-03).
+
+/// The user part of a URI as a number: percent-decoded, without parameters, and without
+/// visual separators if nothing but a number is left (NUM-02).
+pub(crate) fn clean(user: &str) -> String {
+    let decoded = percent_decode(user);
+    let bare = decoded.split(';').next().unwrap_or("");
+    let separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
+    let number = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
+    if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.to_owned() }
+}
+
+/// 1 to 64 characters of `0-9 + * # A-Z a-z . _ -`, `+` only in first place (NUM-03).
+pub(crate) fn is_valid(number: &str) -> bool {
+    (1..=64).contains(&number.len())
+        && number.bytes().enumerate().all(|(at, byte)| match byte {
+            b'+' => at == 0,
+            b'*' | b'#' | b'.' | b'_' | b'-' => true,
+            other => other.is_ascii_alphanumeric(),
+        })
+}
+
+fn percent_decode(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        match (bytes[at], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NUM-02
+    #[test]
+    fn separators_go_from_numbers_and_stay_in_names() {
+        for (user, number) in [
+            ("+44-20.7946(0)18", "+44207946018"),
+            ("00%34%34123", "0044123"),
+            ("5551234;phone-context=+1", "5551234"),
+            ("john.smith", "john.smith"),
+            ("*99%23", "*99#"),
+            ("", ""),
+            ("100%", "100%"),
+        ] {
+            assert_eq!(clean(user), number, "{user}");
+        }
+    }
+
+    /// NUM-03
+    #[test]
+    fn illegal_numbers_are_noticed() {
+        for good in ["1", "+4412", "*99880", "john.smith", &"1".repeat(64)] {
+            assert!(is_valid(good), "{good}");
+        }
+        for bad in ["", "44+1", "a b", "100%", &"1".repeat(65), "é"] {
+            assert!(!is_valid(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! End reasons (SIG-93), the code returned when all attempts failed (SIG-86), and
+//! Q.850 causes (RFC 3398, SIG-89).
+
+use crate::facts::FailureReply;
+use policy::AttemptFailure;
+
+/// Names of SIG-93 that the core itself gives.
+pub(crate) mod name {
+    pub(crate) const CALLER_HANGUP: &str = "caller_hangup";
+    pub(crate) const CALLEE_HANGUP: &str = "callee_hangup";
+    pub(crate) const CALLER_CANCELLED: &str = "caller_cancelled";
+    pub(crate) const RING_TIMEOUT: &str = "ring_timeout";
+    pub(crate) const NO_RESPONSE: &str = "no_response";
+    pub(crate) const PROGRESS_TIMEOUT: &str = "progress_timeout";
+    pub(crate) const CONNECT_FAILED: &str = "connect_failed";
+    pub(crate) const ACK_TIMEOUT: &str = "ack_timeout";
+    pub(crate) const SESSION_TIMEOUT: &str = "session_timeout";
+    pub(crate) const AUTH_FAILED: &str = "auth_failed";
+    pub(crate) const TRUNK_LOCKED: &str = "trunk_locked";
+    pub(crate) const ACCOUNT_LOCKED: &str = "account_locked";
+    pub(crate) const ACCOUNT_EXPIRED: &str = "account_expired";
+    pub(crate) const INSUFFICIENT_BALANCE: &str = "insufficient_balance";
+    pub(crate) const NO_RATE: &str = "no_rate";
+    pub(crate) const NUMBER_INVALID: &str = "number_invalid";
+    pub(crate) const CONCURRENCY_LIMIT: &str = "concurrency_limit";
+    pub(crate) const NO_ROUTE: &str = "no_route";
+    pub(crate) const NO_ROUTE_AVAILABLE: &str = "no_route_available";
+    pub(crate) const ALL_ROUTES_BUSY: &str = "all_routes_busy";
+    pub(crate) const ALL_ROUTES_FAILED: &str = "all_routes_failed";
+    pub(crate) const ATTEMPT_LIMIT: &str = "attempt_limit";
+    pub(crate) const SETUP_BUDGET: &str = "setup_budget";
+    pub(crate) const CODEC_MISMATCH: &str = "codec_mismatch";
+    pub(crate) const MEDIA_RESOURCES: &str = "media_resources";
+    pub(crate) const MAX_DURATION: &str = "max_duration";
+    pub(crate) const OPERATOR_HANGUP: &str = "operator_hangup";
+    pub(crate) const VENDOR_AUTH_FAILED: &str = "vendor_auth_failed";
+    pub(crate) const INTERNAL_ERROR: &str = "internal_error";
+}
+
+/// End reason of an attempt that a vendor refused with `code`.
+pub(crate) fn of_response(code: u16) -> &'static str {
+    match code {
+        300..=399 => "redirected",
+        401 | 407 => name::VENDOR_AUTH_FAILED,
+        402 | 403 => "device_forbidden",
+        404 | 410 | 604 => "number_unknown",
+        480 => "callee_unavailable",
+        484 => "number_incomplete",
+        486 | 600 => "callee_busy",
+        415 | 488 | 606 => "device_codec",
+        603 | 607 | 608 => "callee_rejected",
+        503 => "device_congested",
+        500..=599 => "device_error",
+        _ => "device_refused",
+    }
+}
+
+/// End reason of an attempt that failed without a final response.
+pub(crate) fn of_failure(failure: AttemptFailure, code: u16) -> &'static str {
+    match failure {
+        AttemptFailure::Response => of_response(code),
+        AttemptFailure::NoResponse => name::NO_RESPONSE,
+        AttemptFailure::ProgressTimeout => name::PROGRESS_TIMEOUT,
+        AttemptFailure::RingTimeout => name::RING_TIMEOUT,
+        AttemptFailure::ConnectFailed => name::CONNECT_FAILED,
+        AttemptFailure::NotSent => name::NO_ROUTE_AVAILABLE,
+    }
+}
+
+/// How an attempt failed, as far as the caller's code depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) failure: AttemptFailure,
+    pub(crate) code: u16,
+    pub(crate) cause: u8,
+}
+
+impl Failed {
+    /// The code that it contributes: local time-outs and 401/407/408 count as 503.
+    fn code(self) -> u16 {
+        match self.failure {
+            AttemptFailure::Response if matches!(self.code, 401 | 407 | 408) => 503,
+            AttemptFailure::Response => self.code,
+            AttemptFailure::RingTimeout => 480,
+            _ => 503,
+        }
+    }
+
+    /// Place in the order of SIG-86, lower is told first.
+    fn rank(self) -> u8 {
+        match self.code() {
+            600..=699 => 0,
+            486 => 1,
+            404 if self.cause == 1 => 2,
+            484 => 3,
+            480 => 4,
+            488 => 5,
+            403 => 6,
+            400..=499 => 7,
+            500..=599 => 8,
+            _ => 9,
+        }
+    }
+}
+
+/// The code for the caller after these attempts failed (SIG-86). 3xx is never passed on:
+/// it would tell the caller where the vendor is (SIG-04).
+pub(crate) fn chosen_code(policy: FailureReply, attempts: &[Failed]) -> u16 {
+    let visible = |code: u16| if (400..700).contains(&code) { code } else { 503 };
+    match policy {
+        FailureReply::Fixed(code) => code,
+        FailureReply::Last => attempts.last().map_or(503, |last| visible(last.code())),
+        FailureReply::Best => {
+            attempts.iter().min_by_key(|a| a.rank()).map_or(503, |best| visible(best.code()))
+        }
+    }
+}
+
+/// Q.850 cause for a code that we return (RFC 3398 section 8.2.6.1, reversed); 0: none.
+pub(crate) fn cause_of(code: u16) -> u8 {
+    match code {
+        403 | 401 | 407 | 603 => 21,
+        404 | 604 => 1,
+        408 | 504 => 102,
+        410 => 22,
+        480 => 18,
+        482 | 483 => 25,
+        484 => 28,
+        486 | 600 => 17,
+        488 | 606 => 31,
+        500..=599 => 41,
+        _ => 0,
+    }
+}
+
+/// The cause in a `Reason: Q.850;cause=17` header value (RFC 3326); 0 if it has none.
+pub(crate) fn cause_in(reason: &str) -> u8 {
+    let mut parts = reason.split(';').map(str::trim);
+    if !parts.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case("Q.850")) {
+        return 0;
+    }
+    parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(key, _)| key.trim().eq_ignore_ascii_case("cause"))
+        .and_then(|(_, value)| value.trim().parse::<u8>().ok())
+        .filter(|cause| *cause < 128)
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(code: u16) -> Failed {
+        Failed { failure: AttemptFailure::Response, code, cause: 0 }
+    }
+
+    /// SIG-86
+    #[test]
+    fn the_most_telling_code_of_all_attempts_is_returned() {
+        let best = |codes: &[u16]| {
+            chosen_code(FailureReply::Best, &codes.iter().map(|c| response(*c)).collect::<Vec<_>>())
+        };
+        assert_eq!(best(&[503, 486, 404]), 486);
+        assert_eq!(best(&[486, 603]), 603);
+        assert_eq!(best(&[503, 403, 480]), 480);
+        assert_eq!(best(&[401]), 503);
+        assert_eq!(best(&[302]), 503);
+        assert_eq!(best(&[]), 503);
+        let unallocated = Failed { cause: 1, ..response(404) };
+        assert_eq!(chosen_code(FailureReply::Best, &[response(484), unallocated]), 404);
+        let silent = Failed { failure: AttemptFailure::NoResponse, code: 0, cause: 0 };
+        assert_eq!(chosen_code(FailureReply::Last, &[response(486), silent]), 503);
+        assert_eq!(chosen_code(FailureReply::Fixed(480), &[response(486)]), 480);
+    }
+
+    /// SIG-89, RFC 3326
+    #[test]
+    fn causes_are_read_from_reason_headers() {
+        assert_eq!(cause_in("Q.850;cause=17;text=\"User busy\""), 17);
+        assert_eq!(cause_in("q.850 ; cause = 1"), 1);
+        assert_eq!(cause_in("SIP;cause=200"), 0);
+        assert_eq!(cause_in("Q.850;cause=999"), 0);
+        assert_eq!(cause_in(""), 0);
+    }
+}

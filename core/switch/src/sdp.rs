@@ -1,0 +1,98 @@
+//! Session descriptions as they pass from leg to leg.
+
+use rand::Rng;
+use sip::Message;
+use sip::sdp::{Direction, SessionDescription};
+use std::net::SocketAddr;
+
+/// Session id and version that one side sees from us, whatever the other side does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    session_id: u64,
+    version: u64,
+    /// Hash of what was sent last: the version grows only when something changed.
+    last: u64,
+}
+
+impl Origin {
+    pub(crate) fn new(rng: &mut impl Rng) -> Origin {
+        Origin { session_id: rng.random_range(1..=i64::MAX as u64), version: 0, last: 0 }
+    }
+}
+
+/// Where a description's sender receives its audio.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    pub(crate) rtp: SocketAddr,
+    pub(crate) rtcp: SocketAddr,
+    pub(crate) payload_types: Vec<u8>,
+    pub(crate) codec: String,
+}
+
+/// Whether the message's body describes a session.
+pub(crate) fn is_sdp(message: &Message) -> bool {
+    !message.body().is_empty()
+        && message.header("Content-Type").is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or("").trim();
+            kind.eq_ignore_ascii_case("application/sdp")
+        })
+}
+
+/// The description with its audio led to `local`, every other stream refused, and where
+/// its sender receives. None if it has no audio stream that can be relayed.
+pub(crate) fn rewrite(
+    body: &[u8],
+    local: SocketAddr,
+    origin: &mut Origin,
+) -> Option<(Vec<u8>, Option<Remote>)> {
+    let description = SessionDescription::parse(body).ok()?;
+    let (_, audio) = description.first_audio()?;
+    let remote = audio.connection.map(|address| {
+        let rtp = SocketAddr::new(address, audio.port);
+        let rtcp = if audio.rtcp_mux {
+            rtp
+        } else {
+            let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
+            SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port)
+        };
+        Remote {
+            rtp,
+            rtcp,
+            payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
+            codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),
+        }
+    });
+    let mut own = sip::sdp::Origin {
+        session_id: origin.session_id,
+        version: origin.version,
+        address: local.ip(),
+    };
+    let mut rewritten = description.rewrite_first_audio(&own, local);
+    let fingerprint = fingerprint(&rewritten);
+    if fingerprint != origin.last {
+        if origin.last != 0 {
+            own.version += 1;
+            rewritten = description.rewrite_first_audio(&own, local);
+        }
+        origin.version = own.version;
+        origin.last = self::fingerprint(&rewritten);
+    }
+    Some((rewritten, remote))
+}
+
+/// Whether the sender wants to hear nothing: `sendonly`, `inactive` or address zero.
+pub(crate) fn is_hold(body: &[u8]) -> bool {
+    let Ok(description) = SessionDescription::parse(body) else { return false };
+    description.first_audio().is_some_and(|(_, audio)| {
+        matches!(audio.direction, Direction::SendOnly | Direction::Inactive)
+            || audio.connection.is_some_and(|address| address.is_unspecified())
+    })
+}
+
+/// FNV-1a; zero is kept for "nothing sent yet".
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}

@@ -1,0 +1,401 @@
+//! One shard of the switch: its transactions, its calls, their timers.
+
+use crate::call::{Call, Cx};
+use crate::core_ops::Names;
+use crate::index::SourceIndex;
+use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
+use crate::shard::CallIds;
+use policy::Reply;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a shard is made.
+#[derive(Clone, Debug)]
+pub struct SwitchSettings {
+    /// This shard, from 0.
+    pub shard: u16,
+    /// How many there are, at least 1.
+    pub shards: u16,
+    /// Seed of tags, branches and ids: from the operating system in the program, fixed in tests.
+    pub seed: [u8; 32],
+}
+
+/// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
+/// until [`Switch::poll_timeout`] or the next input.
+pub struct Switch {
+    calls: HashMap<CallKey, Box<Call>>,
+    core: Core,
+}
+
+/// What a transaction belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) call: CallKey,
+    pub(crate) role: Role,
+}
+
+/// Part that a transaction plays in its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The caller's INVITE, a server transaction.
+    Ingress,
+    /// Our INVITE of this attempt.
+    Attempt(u16),
+    /// A request passed through an established call, by either of its transactions.
+    Relayed,
+}
+
+/// Everything of the shard but the calls, so that a call can be borrowed beside it.
+pub(crate) struct Core {
+    pub(crate) settings: SwitchSettings,
+    pub(crate) transactions: Transactions,
+    pub(crate) rng: StdRng,
+    pub(crate) world: Arc<World>,
+    pub(crate) index: SourceIndex,
+    pub(crate) counters: Counters,
+    pub(crate) ids: CallIds,
+    pub(crate) names: Names,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) owners: HashMap<TransactionId, Owner>,
+    /// Our tag of each leg to the call and the side that the leg belongs to.
+    pub(crate) tags: HashMap<u64, (CallKey, MediaSide)>,
+    pub(crate) replays: sip::digest::ReplayGuard,
+    deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
+    next_key: u64,
+}
+
+impl Core {
+    /// Has [`Call::on_timeout`] called at `at` or earlier.
+    pub(crate) fn wake(&mut self, at: Instant, call: CallKey) {
+        self.deadlines.push(Reverse((at, call)));
+    }
+}
+
+impl Switch {
+    /// A shard without calls.
+    #[must_use]
+    pub fn new(settings: SwitchSettings, world: Arc<World>) -> Switch {
+        let index = SourceIndex::new(&world.facts);
+        let core = Core {
+            rng: StdRng::from_seed(settings.seed),
+            transactions: Transactions::new(),
+            index,
+            world,
+            counters: Counters::default(),
+            ids: CallIds::default(),
+            names: Names::default(),
+            outputs: VecDeque::new(),
+            owners: HashMap::new(),
+            tags: HashMap::new(),
+            replays: sip::digest::ReplayGuard::new(4096),
+            deadlines: BinaryHeap::new(),
+            next_key: 1,
+            settings,
+        };
+        Switch { calls: HashMap::new(), core }
+    }
+
+    /// Replaces what new calls see. Running calls keep what they began with.
+    pub fn set_world(&mut self, world: Arc<World>) {
+        if !Arc::ptr_eq(&self.core.world.facts, &world.facts) {
+            self.core.index = SourceIndex::new(&world.facts);
+        }
+        self.core.world = world;
+    }
+
+    /// Takes a datagram. Strangers are recognised before anything is parsed (SEC-20).
+    pub fn receive(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        datagram: &[u8],
+        media: &mut dyn MediaControl,
+    ) {
+        self.core.counters.datagrams_in += 1;
+        let known = self.core.index.knows(flow.remote);
+        if !known && !self.core.index.has_users() {
+            self.core.counters.unknown_source += 1;
+            return;
+        }
+        let mut message = match Message::parse(datagram) {
+            Ok(message) => message,
+            Err(error) => {
+                self.refuse_malformed(flow, datagram, &error, known);
+                return;
+            }
+        };
+        if !known && !self.stranger_may_send(&message) {
+            self.core.counters.unknown_source += 1;
+            return;
+        }
+        if message.is_request() {
+            message.set_source(flow.remote);
+        }
+        self.core.transactions.receive(now.instant, flow, message);
+        self.drain_transactions(now, media);
+    }
+
+    /// Answers a question that [`Output::Ask`] carried. Late answers are ignored.
+    pub fn answer(
+        &mut self,
+        now: Now,
+        call: CallKey,
+        ticket: u32,
+        reply: Reply,
+        media: &mut dyn MediaControl,
+    ) {
+        self.with_call(call, now, media, |call, cx| call.on_answer(cx, ticket, reply));
+        self.drain_transactions(now, media);
+    }
+
+    /// Lets time pass; call it at or after [`Switch::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Now, media: &mut dyn MediaControl) {
+        self.core.transactions.handle_timeout(now.instant);
+        self.drain_transactions(now, media);
+        while let Some(Reverse((at, key))) = self.core.deadlines.peek().copied() {
+            if at > now.instant {
+                break;
+            }
+            self.core.deadlines.pop();
+            self.with_call(key, now, media, |call, cx| call.on_timeout(cx));
+        }
+        self.drain_transactions(now, media);
+        // Timers of calls that ended early stay behind; they go before they weigh anything.
+        if self.core.deadlines.len() > 1024 + 4 * self.calls.len() {
+            let calls = &self.calls;
+            self.core.deadlines.retain(|Reverse((_, key))| calls.contains_key(key));
+        }
+    }
+
+    /// The network said that nobody is at `flow` (SIG-24).
+    pub fn transport_error(&mut self, now: Now, flow: Flow, media: &mut dyn MediaControl) {
+        self.core.transactions.transport_error(now.instant, flow);
+        self.drain_transactions(now, media);
+    }
+
+    /// Ends the call with this id (`operator_hangup`); false if it is not here.
+    pub fn hangup(&mut self, now: Now, id: u128, media: &mut dyn MediaControl) -> bool {
+        let Some(key) = self.calls.values().find(|call| call.id() == id).map(|call| call.key())
+        else {
+            return false;
+        };
+        self.with_call(key, now, media, |call, cx| call.on_operator_hangup(cx));
+        self.drain_transactions(now, media);
+        true
+    }
+
+    /// What must be done next; call it until it returns none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(transmit) = self.core.transactions.poll_transmit() {
+            return Some(Output::Transmit(transmit));
+        }
+        self.core.outputs.pop_front()
+    }
+
+    /// When [`Switch::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let calls = self.core.deadlines.peek().map(|Reverse((at, _))| *at);
+        let transactions = self.core.transactions.poll_timeout();
+        [calls, transactions].into_iter().flatten().min()
+    }
+
+    /// Calls that are being set up, up, or being ended.
+    pub fn calls(&self) -> impl Iterator<Item = CallView> {
+        self.calls.values().map(|call| call.view())
+    }
+
+    /// How many calls there are.
+    #[must_use]
+    pub fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Counters since start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.core.counters.clone();
+        counters.retransmissions = self.core.transactions.retransmissions();
+        counters
+    }
+
+    /// Transactions alive.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.core.transactions.len()
+    }
+
+    /// Entries of the shard's own tables: zero when no call is left.
+    #[must_use]
+    pub fn table_entries(&self) -> usize {
+        self.core.owners.len() + self.core.tags.len()
+    }
+
+    fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
+        while let Some(event) = self.core.transactions.poll_event() {
+            self.on_transaction(now, event, media);
+        }
+    }
+
+    fn on_transaction(&mut self, now: Now, event: TransactionEvent, media: &mut dyn MediaControl) {
+        match event {
+            TransactionEvent::Request { id, flow, message } => {
+                self.on_request(now, id, flow, message, media);
+            }
+            TransactionEvent::Cancelled { invite, message } => {
+                self.with_owner(invite, now, media, |call, cx, role| {
+                    call.on_cancel(cx, invite, role, &message);
+                });
+            }
+            TransactionEvent::Acknowledged { invite, message } => {
+                self.with_owner(invite, now, media, |call, cx, role| {
+                    call.on_ack(cx, invite, role, &message);
+                });
+            }
+            TransactionEvent::Response { id, flow, message } => {
+                let known = self.with_owner(id, now, media, |call, cx, role| {
+                    call.on_response(cx, id, role, flow, &message);
+                });
+                if !known {
+                    self.on_orphan_response(now, id, flow, &message);
+                }
+            }
+            TransactionEvent::TimedOut { id } => {
+                self.with_owner(id, now, media, |call, cx, role| {
+                    call.on_transaction_over(cx, id, role, policy::AttemptFailure::NoResponse);
+                });
+            }
+            TransactionEvent::TransportFailed { id } => {
+                self.with_owner(id, now, media, |call, cx, role| {
+                    call.on_transaction_over(cx, id, role, policy::AttemptFailure::ConnectFailed);
+                });
+            }
+        }
+    }
+
+    /// A request that starts a transaction: in a dialog it belongs to a call, outside it
+    /// starts one.
+    fn on_request(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        message: Message,
+        media: &mut dyn MediaControl,
+    ) {
+        if let Err(refusal) = message.validate_request() {
+            self.core.counters.malformed += 1;
+            self.core.respond_plain(now, id, &message, refusal.status, &refusal.reason, &refusal.headers);
+            return;
+        }
+        let Some(tag) = message.to_tag() else {
+            if let Some(call) = self.core.admit(now, id, flow, message) {
+                let key = call.key();
+                self.calls.insert(key, Box::new(call));
+                self.with_call(key, now, media, |call, cx| call.begin(cx));
+            }
+            return;
+        };
+        let owner = crate::shard::tag_value(tag).and_then(|tag| self.core.tags.get(&tag).copied());
+        let mut left = Some(message);
+        if let Some((key, side)) = owner {
+            self.with_call(key, now, media, |call, cx| {
+                if let Some(message) = left.take_if(|m| call.owns(side, m)) {
+                    call.on_request(cx, side, id, flow, message);
+                }
+            });
+        }
+        if let Some(message) = left {
+            self.core.respond_plain(now, id, &message, 481, "Call/Transaction Does Not Exist", &[]);
+        }
+    }
+
+    /// A 2xx that came after its call was over is acknowledged and ended (SIG-07, SIG-08).
+    fn on_orphan_response(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
+        if *response.method() == sip::Method::Invite && (200..300).contains(&response.status()) {
+            self.core.acknowledge_and_end(now, id, flow, response, 16);
+        }
+    }
+
+    fn with_owner(
+        &mut self,
+        id: TransactionId,
+        now: Now,
+        media: &mut dyn MediaControl,
+        act: impl FnOnce(&mut Call, &mut Cx<'_>, Role),
+    ) -> bool {
+        let Some(owner) = self.core.owners.get(&id).copied() else {
+            return false;
+        };
+        self.with_call(owner.call, now, media, |call, cx| act(call, cx, owner.role))
+    }
+
+    fn with_call(
+        &mut self,
+        key: CallKey,
+        now: Now,
+        media: &mut dyn MediaControl,
+        act: impl FnOnce(&mut Call, &mut Cx<'_>),
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return false;
+        };
+        act(call, &mut Cx { core: &mut self.core, now, media });
+        if call.is_over() {
+            self.calls.remove(&key);
+        } else if let Some(at) = call.next_wake() {
+            self.core.wake(at, key);
+        }
+        true
+    }
+
+    fn refuse_malformed(
+        &mut self,
+        flow: Flow,
+        datagram: &[u8],
+        error: &sip::ParseError,
+        known: bool,
+    ) {
+        if matches!(error, sip::ParseError::Empty | sip::ParseError::KeepAlive) {
+            return;
+        }
+        if !known {
+            self.core.counters.malformed_unknown += 1;
+            return;
+        }
+        self.core.counters.malformed += 1;
+        if let Some(bytes) = sip::salvage(datagram) {
+            let bytes = Arc::from(bytes);
+            self.core.outputs.push_back(Output::Transmit(sip::Transmit { flow, bytes }));
+        }
+    }
+
+    /// From an address that no trunk names, only a digest user's calls are looked at:
+    /// INVITE outside a dialog, and whatever belongs to a dialog or transaction of ours.
+    fn stranger_may_send(&self, message: &Message) -> bool {
+        if !message.is_request() {
+            return false;
+        }
+        match message.to_tag() {
+            Some(tag) => {
+                *message.method() == sip::Method::Ack
+                    || crate::shard::tag_value(tag).is_some_and(|t| self.core.tags.contains_key(&t))
+            }
+            None => matches!(message.method(), sip::Method::Invite | sip::Method::Cancel),
+        }
+    }
+}
+
+impl Core {
+    /// A key that was never used before.
+    pub(crate) fn new_key(&mut self) -> CallKey {
+        let key = CallKey(self.next_key);
+        self.next_key += 1;
+        key
+    }
+}
