@@ -1,0 +1,11 @@
+//! The transaction layer as its user sees it, with a clock moved by hand.
+
+mod cancel;
+mod dialog;
+mod invite_client;
+mod invite_server;
+mod many;
+mod non_invite;
+mod stage;
+mod transport;
+mod two_parties;
