@@ -6,8 +6,8 @@ SHELL := /bin/bash
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= config/strowger.toml
-# Every plugin is one crate below plugins/; its artifact is NAME.wasm in target/plugins.
-PLUGIN_CRATES := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/Cargo.toml))))
+# Every plugin is one crate; FOLDER/NAME becomes target/plugins/NAME.wasm.
+PLUGIN_FOLDERS := $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml examples/plugins/*/Cargo.toml))
 
 .PHONY: help run build plugins test bench lint fmt demo setup-build setup-test setup-bench
 
@@ -20,8 +20,8 @@ run: build ## Build everything and start the switch with config/strowger.toml (C
 build: setup-build plugins ## Build the release program and the plugins
 	cargo build --release -p strowger
 
-plugins: setup-build ## Compile the default plugins to target/plugins/*.wasm
-	@scripts/plugins.sh $(TARGET) $(PLUGIN_CRATES)
+plugins: setup-build ## Compile the plugins to target/plugins/*.wasm
+	@scripts/plugins.sh $(TARGET) $(PLUGIN_FOLDERS)
 
 test: setup-test plugins ## Run every test, whole-system tests with sipp included
 	@scripts/test.sh $(TARGET)
@@ -32,8 +32,12 @@ bench: setup-bench build ## Measure; the table goes to target/bench.jsonl too
 lint: setup-build ## Formatting, clippy and (where installed) cargo-deny
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
-	else echo "cargo-deny is not installed (cargo install cargo-deny): licences and advisories not checked"; fi
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+		echo "cargo-deny is not installed (cargo install cargo-deny): dependencies not checked"; exit 0; \
+	fi; \
+	cargo deny --log-level error check licenses bans sources; \
+	if cargo deny fetch db >/dev/null 2>&1; then cargo deny check advisories; \
+	else echo "the advisory database cannot be reached: advisories not checked"; fi
 
 fmt: ## Format the code
 	cargo fmt --all

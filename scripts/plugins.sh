@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# Compiles plugins to WebAssembly: `plugins.sh TARGET_DIR PLUGIN...`. Every plugin is
-# plugins/NAME; its artifact becomes TARGET_DIR/plugins/NAME.wasm, replaced in one step
-# because a running switch may watch that folder, and only when it differs.
+# Compiles plugins to WebAssembly: `plugins.sh TARGET_DIR FOLDER...`. The crate in FOLDER
+# becomes TARGET_DIR/plugins/NAME.wasm, where NAME is the folder's last part. It is put
+# there in one step, because a running switch may watch that place, and only if it differs.
 set -euo pipefail
 
 target=${1:?target directory}
 shift
+(($#)) || exit 0
 wasm=wasm32-unknown-unknown
-packages=()
-for name in "$@"; do
-    packages+=(-p "$(sed -n 's/^name *= *"\(.*\)"/\1/p' "plugins/$name/Cargo.toml" | head -n 1)")
-done
-((${#packages[@]})) || exit 0
 
+crate_of() { sed -n 's/^name *= *"\(.*\)"/\1/p' "$1/Cargo.toml" | head -n 1; }
+
+packages=()
+for folder in "$@"; do
+    packages+=(-p "$(crate_of "$folder")")
+done
 cargo build --release --target "$wasm" --lib "${packages[@]}"
 
 mkdir -p "$target/plugins"
-for name in "$@"; do
-    crate=$(sed -n 's/^name *= *"\(.*\)"/\1/p' "plugins/$name/Cargo.toml" | head -n 1)
+for folder in "$@"; do
+    crate=$(crate_of "$folder")
     built=$target/$wasm/release/${crate//-/_}.wasm
-    placed=$target/plugins/$name.wasm
+    placed=$target/plugins/$(basename "$folder").wasm
     if ! cmp -s "$built" "$placed"; then
         cp "$built" "$placed.part"
         mv "$placed.part" "$placed"

@@ -3,5 +3,8 @@
 
 pub mod load;
 pub mod net;
+pub mod rtp;
 pub mod sipp;
+pub mod stage;
+pub mod switch;
 pub mod wait;

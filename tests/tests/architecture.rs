@@ -72,7 +72,8 @@ fn packages() -> BTreeMap<String, Package> {
         .iter()
         .map(|package| {
             let manifest = PathBuf::from(package["manifest_path"].as_str().expect("manifest_path"));
-            let folder = manifest.parent().and_then(|f| f.strip_prefix(&root).ok()).expect("inside");
+            let folder =
+                manifest.parent().and_then(|f| f.strip_prefix(&root).ok()).expect("inside");
             let leans_on = package["dependencies"]
                 .as_array()
                 .expect("dependencies")
@@ -223,8 +224,7 @@ fn every_test_that_shows_a_capability_exists() {
 
 /// IDs such as SIG-08 in a text, each once.
 fn capability_ids(text: &str) -> BTreeSet<String> {
-    const AREAS: &[&str] =
-        &["SIG", "ROUTE", "NUM", "MEDIA", "BILL", "CDR", "SEC", "OPS", "IVR"];
+    const AREAS: &[&str] = &["SIG", "ROUTE", "NUM", "MEDIA", "BILL", "CDR", "SEC", "OPS", "IVR"];
     let mut found = BTreeSet::new();
     for area in AREAS {
         for (at, _) in text.match_indices(&format!("{area}-")) {
@@ -258,7 +258,8 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
             if path.file_name().is_none_or(|name| name != "target") {
                 found.extend(files(&path, extensions));
             }
-        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e)) {
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e))
+        {
             found.push(path);
         }
     }

@@ -17,7 +17,8 @@ fn each_caller_script_fits_its_vendor_script() {
     ];
     for (caller, vendor) in pairs {
         let net = Net::new();
-        let folder = std::env::temp_dir().join(format!("strowger-peers-{}-{caller}-{vendor}", std::process::id()));
+        let folder = std::env::temp_dir()
+            .join(format!("strowger-peers-{}-{caller}-{vendor}", std::process::id()));
         let target = std::net::SocketAddr::new(net.vendor_a(), 5060);
         let mut answers = Script::new(vendor, net.vendor_a()).start(&folder);
         let mut calls = Script::new(caller, net.caller()).to(target).start(&folder);

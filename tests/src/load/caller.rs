@@ -62,7 +62,8 @@ impl Caller {
     /// `run` keeps Call-IDs of successive runs apart.
     pub(super) fn new(local: SocketAddr, target: SocketAddr, run: u64, calls: usize) -> Caller {
         let now = Instant::now();
-        let calls = (0..calls).map(|_| Call { state: State::New, invited: now, peer: None }).collect();
+        let calls =
+            (0..calls).map(|_| Call { state: State::New, invited: now, peer: None }).collect();
         Caller {
             local,
             target,
@@ -108,7 +109,12 @@ impl Caller {
     }
 
     /// Takes a response; writes the ACK it needs. Returns the call if it was just answered.
-    pub(super) fn receive(&mut self, now: Instant, message: &str, out: &mut String) -> Option<usize> {
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        message: &str,
+        out: &mut String,
+    ) -> Option<usize> {
         let status = wire::status(message)?;
         let call = wire::header(message, "Call-ID").and_then(wire::call_of_id)?;
         let method = wire::header(message, "CSeq")?.rsplit(' ').next()?;

@@ -142,7 +142,8 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
             }
         }
 
-        let released = told.as_ref().is_none_or(|told| told.load(std::sync::atomic::Ordering::Relaxed));
+        let released =
+            told.as_ref().is_none_or(|told| told.load(std::sync::atomic::Ordering::Relaxed));
         // Paced, so that ten thousand held calls do not end in one burst.
         for _ in 0..BATCH {
             match up.front() {

@@ -64,7 +64,10 @@ mod tests {
     fn headers_are_found_in_both_forms_and_only_above_the_body() {
         assert_eq!(header(ANSWER, "Via"), Some("SIP/2.0/UDP 127.0.0.1"));
         assert_eq!(headers(ANSWER, "Via").count(), 1);
-        assert_eq!(headers(ANSWER, "Record-Route").collect::<Vec<_>>(), ["<sip:a;lr>", "<sip:b;lr>"]);
+        assert_eq!(
+            headers(ANSWER, "Record-Route").collect::<Vec<_>>(),
+            ["<sip:a;lr>", "<sip:b;lr>"]
+        );
         assert_eq!(header(ANSWER, "Contact").map(uri), Some("sip:y@z"));
         assert_eq!(status(ANSWER), Some(200));
     }

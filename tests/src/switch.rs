@@ -1,0 +1,528 @@
+//! The real program, started with a configuration of its own.
+
+use crate::net::Net;
+use crate::wait;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// What a switch is started with; the defaults are what most tests want.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its addresses and its peers'.
+    pub net: Net,
+    /// Lines for the `customer` trunk, which calls from [`Net::caller`].
+    pub customer: String,
+    /// Lines for vendor trunk `vendor-a`, the first choice.
+    pub vendor_a: String,
+    /// Lines for vendor trunk `vendor-b`, the second choice.
+    pub vendor_b: String,
+    /// Account of `vendor-b`.
+    pub vendor_b_account: String,
+    /// Further business objects.
+    pub business: String,
+    /// Lines before the tables of the node file.
+    pub node: String,
+    /// Lines of the node file's `[calls]` table.
+    pub calls: String,
+    /// Where the plugins are taken from, by name; `None` is the built one.
+    pub plugins: Vec<(String, Option<PathBuf>)>,
+    /// Media of all trunks passes through the switch.
+    pub relay: bool,
+}
+
+impl Setup {
+    /// A customer with money, two vendors and the default plugins.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Setup {
+        let plugins = ["routing", "numbering", "rating", "identity", "screening"];
+        Setup {
+            net: Net::new(),
+            customer: String::new(),
+            vendor_a: String::new(),
+            vendor_b: String::new(),
+            vendor_b_account: "carrier".to_owned(),
+            business: String::new(),
+            node: "shards = 1".to_owned(),
+            calls: String::new(),
+            plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
+            relay: true,
+        }
+    }
+
+    /// Uses another file for a plugin.
+    #[must_use]
+    pub fn plugin(mut self, name: &str, file: &Path) -> Setup {
+        self.plugins.retain(|(known, _)| known != name);
+        self.plugins.push((name.to_owned(), Some(file.to_owned())));
+        self
+    }
+
+    /// Writes the configuration into a new folder.
+    ///
+    /// # Panics
+    /// When the folder cannot be written.
+    #[must_use]
+    pub fn write(&self) -> Folder {
+        let folder = Folder::new();
+        fs::create_dir_all(folder.path.join("business")).expect("test folder is writable");
+        fs::create_dir_all(folder.path.join("plugins")).expect("test folder is writable");
+        for (name, file) in &self.plugins {
+            let built = built_plugin(name);
+            let file = file.as_ref().unwrap_or(&built);
+            fs::copy(file, folder.path.join("plugins").join(format!("{name}.wasm")))
+                .unwrap_or_else(|error| panic!("{}: {error}; run `make plugins`", file.display()));
+        }
+        folder.put("node.toml", &self.node_file());
+        folder.put("business/business.toml", &self.business_file());
+        folder.put(
+            "business/sell.csv",
+            "prefix,destination,price,connect_fee,first_increment,next_increment\n\
+             44,United Kingdom,0.6,0,1,1\n4420,London,0.6,0.05,1,1\n33,France,0.3,0,30,6\n",
+        );
+        folder.put(
+            "business/buy.csv",
+            "prefix,destination,price\n44,United Kingdom,0.12\n33,France,0.1\n",
+        );
+        folder.put("business/denied.csv", "number,value\n44900,premium\n");
+        folder
+    }
+
+    /// Writes the configuration and starts the program; returns when it takes calls.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(&self) -> Switch {
+        Switch::start(self.net, self.write())
+    }
+
+    fn node_file(&self) -> String {
+        let Setup { net, node, calls, .. } = self;
+        let mut text = format!(
+            "name = \"under-test\"\ndata_dir = \"data\"\nbusiness = \"business\"\n{node}\n\
+             [[listeners]]\nname = \"main\"\naddress = \"{}\"\n\
+             [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"20000-29999\"\n\
+             [admin]\naddress = \"{}\"\n[calls]\n{calls}\n[log]\nlevel = \"info\"\n\
+             [plugins]\nfolder = \"plugins\"\nwatch = true\n",
+            net.switch(),
+            net.media(),
+            net.admin(),
+        );
+        for (name, _) in &self.plugins {
+            let (grants, config) = match name.as_str() {
+                "screening" => (
+                    "\"tables\", \"counters\", \"clock\", \"config\"",
+                    "config = { denied_callees = \"denied\" }\n",
+                ),
+                _ => ("\"config\", \"random\", \"clock\", \"tables\", \"counters\", \"log\"", ""),
+            };
+            let _ =
+                write!(text, "[[plugins.list]]\nname = \"{name}\"\ngrants = [{grants}]\n{config}");
+        }
+        text
+    }
+
+    fn business_file(&self) -> String {
+        let Setup { net, customer, vendor_a, vendor_b, business, relay, .. } = self;
+        let mut text = String::new();
+        for (name, balance, deck) in
+            [("payer", "1000000", "sell"), ("broke", "0", "sell"), ("no-prices", "10", "")]
+        {
+            let _ = write!(
+                text,
+                "[[account]]\nname = \"{name}\"\ncurrency = \"EUR\"\nopening_balance = \"{balance}\"\n"
+            );
+            if !deck.is_empty() {
+                let _ = writeln!(text, "deck = \"{deck}\"");
+            }
+        }
+        let _ = write!(
+            text,
+            "[[account]]\nname = \"carrier\"\nkind = \"vendor\"\ncurrency = \"EUR\"\ndeck = \"buy\"\n\
+             credit_limit = \"unlimited\"\n\
+             [[customer_trunk]]\nname = \"customer\"\naccount = \"payer\"\naddresses = [\"{}\"]\nrelay = {relay}\n{customer}\n\
+             [[customer_trunk]]\nname = \"poor\"\naccount = \"broke\"\naddresses = [\"{}\"]\n\
+             [[customer_trunk]]\nname = \"roamer\"\naccount = \"payer\"\nauthentication = \"both\"\n\
+             addresses = [\"{}\"]\nuser = \"roamer\"\npassword = \"correct-horse-7\"\n",
+            net.caller(),
+            net.poor_caller(),
+            net.roaming_caller(),
+        );
+        for (name, account, address, priority, lines) in [
+            ("vendor-a", "carrier", net.vendor_a(), 10, vendor_a),
+            ("vendor-b", self.vendor_b_account.as_str(), net.vendor_b(), 20, vendor_b),
+        ] {
+            let _ = write!(
+                text,
+                "[[vendor_trunk]]\nname = \"{name}\"\naccount = \"{account}\"\n\
+                 targets = [\"{address}:5060\"]\nprefixes = [\"44\", \"33\", \"49\"]\n\
+                 priority = {priority}\nrelay = {relay}\n{lines}\n"
+            );
+        }
+        for deck in ["sell", "buy"] {
+            let _ = write!(
+                text,
+                "[[deck]]\nname = \"{deck}\"\ncurrency = \"EUR\"\nfile = \"{deck}.csv\"\n"
+            );
+        }
+        let _ = write!(
+            text,
+            "[[number_list]]\nname = \"denied\"\nkind = \"prefix\"\nfile = \"denied.csv\"\n{business}\n"
+        );
+        text
+    }
+}
+
+/// A folder of one test; removed when dropped, kept when the test failed.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn new() -> Folder {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name =
+            format!("strowger-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("the temporary folder is writable");
+        Folder { path }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file inside.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn put(&self, name: &str, text: &str) {
+        fs::write(self.path.join(name), text).expect("test folder is writable");
+    }
+
+    /// Reads a file inside; empty when there is none.
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path.join(name)).unwrap_or_default()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("left for inspection: {}", self.path.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// The running program; killed when dropped.
+#[derive(Debug)]
+pub struct Switch {
+    net: Net,
+    folder: Folder,
+    child: Child,
+    agent: ureq::Agent,
+}
+
+impl Switch {
+    /// Starts the program on a folder that [`Setup::write`] made.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(net: Net, folder: Folder) -> Switch {
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(30)))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let child = spawn(&folder);
+        let mut switch = Switch { net, folder, child, agent };
+        switch.wait_until_healthy();
+        switch
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Where calls go.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.net.switch()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Panics
+    /// When it is not ours to kill.
+    pub fn kill_hard(&mut self) {
+        self.child.kill().expect("the switch is ours");
+        self.child.wait().expect("the switch is ours");
+    }
+
+    /// Starts the program again on the same files.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self) {
+        self.child = spawn(&self.folder);
+        self.wait_until_healthy();
+    }
+
+    /// Everything it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.folder.read("switch.log")
+    }
+
+    /// `GET` of the admin interface: status and JSON body.
+    ///
+    /// # Panics
+    /// When nothing answers.
+    #[must_use]
+    pub fn try_get(&self, path: &str) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.net.admin());
+        let mut response =
+            self.agent.get(&url).call().unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_string().unwrap_or_default();
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// `GET` that must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.try_get(path);
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// `POST` with a JSON body: status and JSON answer.
+    ///
+    /// # Panics
+    /// When nothing answers.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.net.admin());
+        let mut response = self
+            .agent
+            .post(&url)
+            .header("content-type", "application/json")
+            .send(body.to_string())
+            .unwrap_or_else(|error| panic!("POST {path}: {error}"));
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_string().unwrap_or_default();
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Value of a metric, summed over the label sets that contain every text of `labels`.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let (_, text) = self.try_get("/metrics");
+        let text = text.as_str().unwrap_or_default();
+        text.lines()
+            .filter(|line| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                    && labels.iter().all(|label| line.contains(label))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// The final records, newest first.
+    #[must_use]
+    pub fn records(&self) -> Vec<Value> {
+        let body = self.get("/v1/records?limit=10000");
+        body.as_array().or_else(|| body["records"].as_array()).cloned().unwrap_or_default()
+    }
+
+    /// The final records once there are `calls` of them.
+    ///
+    /// # Panics
+    /// When there are fewer after 10 s, or more.
+    #[must_use]
+    pub fn settled_records(&self, calls: usize) -> Vec<Value> {
+        let what = format!("{calls} records");
+        let records = wait::until(&what, Duration::from_secs(10), || {
+            Some(self.records()).filter(|records| records.len() >= calls)
+        });
+        assert_eq!(records.len(), calls, "one record per call (CDR-01)");
+        records
+    }
+
+    /// The record of the only call so far, with attempts and trail; waited for.
+    ///
+    /// # Panics
+    /// When there is none within 5 s, or more than one.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let records = wait::until("a record", Duration::from_secs(5), || {
+            Some(self.records()).filter(|records| !records.is_empty())
+        });
+        assert_eq!(records.len(), 1, "one call has one record (CDR-01)");
+        let id = records[0]["id"].as_str().expect("a record has an id");
+        Record(self.get(&format!("/v1/records/{id}")))
+    }
+
+    /// Calls that are up or being set up.
+    #[must_use]
+    pub fn calls_now(&self) -> u64 {
+        self.get("/health")["calls"].as_u64().expect("health tells calls")
+    }
+
+    /// Puts a plugin file into service.
+    ///
+    /// # Panics
+    /// When the switch refuses it.
+    pub fn swap(&self, plugin: &str, file: &Path) -> Value {
+        let path = file.canonicalize().expect("the plugin file exists");
+        let body = serde_json::json!({ "path": path });
+        let (status, answer) = self.post(&format!("/v1/plugins/{plugin}/swap"), &body);
+        assert_eq!(status, 200, "swap of {plugin}: {answer}");
+        answer
+    }
+
+    fn wait_until_healthy(&mut self) {
+        let url = format!("http://{}/health", self.net.admin());
+        // Plugins are compiled at the first start.
+        wait::until("the switch takes calls", Duration::from_secs(60), || {
+            if let Some(status) = self.child.try_wait().expect("the switch is ours") {
+                panic!("the switch ended with {status}:\n{}", self.folder.read("switch.log"));
+            }
+            self.agent.get(&url).call().ok().filter(|answer| answer.status() == 200)
+        });
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(40)..];
+            eprintln!("--- log of the switch\n{}\n---", tail.join("\n"));
+        }
+    }
+}
+
+/// A call record.
+#[derive(Clone, Debug)]
+pub struct Record(pub Value);
+
+impl Record {
+    /// Asserts one field, named by a JSON pointer such as `/attempts/0/code`.
+    ///
+    /// # Panics
+    /// When it is another value.
+    #[track_caller]
+    pub fn shows(&self, pointer: &str, value: impl Into<Value>) -> &Record {
+        let found = self.0.pointer(pointer).unwrap_or(&Value::Null);
+        assert_eq!(*found, value.into(), "{pointer} of {:#}", self.0);
+        self
+    }
+
+    /// A whole number in it.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> u64 {
+        self.0
+            .pointer(pointer)
+            .and_then(Value::as_u64)
+            .unwrap_or_else(|| panic!("{pointer} is no number in {:#}", self.0))
+    }
+
+    /// Names of the vendor trunks that were tried, in order.
+    #[must_use]
+    pub fn vendors(&self) -> Vec<&str> {
+        let attempts = self.0["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        attempts.iter().filter_map(|attempt| attempt["vendor"].as_str()).collect()
+    }
+}
+
+/// The program, as `cargo build` left it beside this test, or `STROWGER_BIN`.
+#[must_use]
+pub fn program() -> PathBuf {
+    std::env::var_os("STROWGER_BIN")
+        .map_or_else(|| profile_folder().join("strowger"), PathBuf::from)
+}
+
+/// A plugin as `make plugins` left it, or one below `STROWGER_PLUGINS`.
+#[must_use]
+pub fn built_plugin(name: &str) -> PathBuf {
+    let folder = std::env::var_os("STROWGER_PLUGINS").map_or_else(
+        || profile_folder().parent().expect("target/PROFILE").join("plugins"),
+        PathBuf::from,
+    );
+    folder.join(format!("{name}.wasm"))
+}
+
+/// `target/debug` or `target/release`, whichever this test was built into.
+fn profile_folder() -> PathBuf {
+    let mut folder = std::env::current_exe().expect("a test knows its own file");
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    folder
+}
+
+fn spawn(folder: &Folder) -> Child {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.path.join("switch.log"))
+        .expect("test folder is writable");
+    let program = program();
+    Command::new(&program)
+        .args(["run", "--config"])
+        .arg(folder.path.join("node.toml"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a log has two writers"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --bins`", program.display()))
+}
+
+/// Runs the program on a configuration that it must refuse; returns what it says.
+///
+/// # Panics
+/// When it starts nevertheless, or does not end within 20 s.
+#[must_use]
+pub fn refusal(folder: &Folder) -> String {
+    let mut child = spawn(folder);
+    let status = wait::until("a refusal", Duration::from_secs(20), || {
+        child.try_wait().expect("the switch is ours")
+    });
+    assert!(!status.success(), "a broken configuration must not start");
+    folder.read("switch.log")
+}

@@ -1,0 +1,95 @@
+//! A broken configuration stops the start and says where it is broken and what is allowed.
+
+use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::switch::{Setup, refusal};
+
+fn says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` is missing in:\n{text}");
+    }
+}
+
+/// 1-based number of the first line that contains `word`.
+fn line_of(text: &str, word: &str) -> usize {
+    1 + text.lines().position(|line| line.contains(word)).expect("the line is there")
+}
+
+#[test]
+fn a_wrong_value_in_the_node_file_is_named_with_file_line_and_field() {
+    let mut setup = Setup::new();
+    setup.node = "shards = 65".to_owned();
+    let folder = setup.write();
+    let line = line_of(&folder.read("node.toml"), "shards");
+    let told = refusal(&folder);
+    says(&told, &[&format!("node.toml:{line}"), "shards", "1 to 64"]);
+}
+
+#[test]
+fn a_misspelt_setting_in_the_node_file_is_named_with_its_line() {
+    let mut setup = Setup::new();
+    setup.calls = "max_durration = \"1h\"".to_owned();
+    let folder = setup.write();
+    let line = line_of(&folder.read("node.toml"), "max_durration");
+    let told = refusal(&folder);
+    says(&told, &[&format!("node.toml:{line}"), "max_durration", "max_duration"]);
+}
+
+#[test]
+fn a_wrong_value_in_a_business_file_is_named_with_file_line_and_field() {
+    let mut setup = Setup::new();
+    setup.vendor_b = "resend = \"1,1,1,1\"".to_owned();
+    let folder = setup.write();
+    let line = line_of(&folder.read("business/business.toml"), "resend");
+    let told = refusal(&folder);
+    says(&told, &[&format!("business.toml:{line}"), "vendor_trunk.resend", "1,1,1,1"]);
+}
+
+#[test]
+fn a_wrong_cell_in_a_rate_deck_is_named_with_file_line_and_column() {
+    let folder = Setup::new().write();
+    folder.put("business/sell.csv", "prefix,price\n44,0.6\n4420,cheap\n");
+    let told = refusal(&folder);
+    says(&told, &["sell.csv:3", "price", "cheap"]);
+}
+
+#[test]
+fn an_account_that_does_not_exist_is_named() {
+    let mut setup = Setup::new();
+    setup.business = "[[customer_trunk]]\nname = \"lost\"\naccount = \"nobody\"\n\
+                      addresses = [\"127.0.0.77\"]\n"
+        .to_owned();
+    let told = refusal(&setup.write());
+    says(&told, &["business.toml:", "customer_trunk.account", "nobody"]);
+}
+
+/// A reload with an error changes nothing, and calls go on.
+#[test]
+fn a_broken_reload_is_refused_and_the_old_configuration_stays() {
+    let stage = Stage::new();
+    stage.switch.folder().put("business/sell.csv", "prefix,price\n44,minus one\n");
+    let (status, answer) = stage.switch.post("/v1/reload", &serde_json::json!({}));
+    assert!((400..500).contains(&status), "{status} {answer}");
+    says(&answer.to_string(), &["sell.csv:2", "price"]);
+
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    stage.switch.record().shows("/end_reason", "caller_hangup");
+}
+
+/// Promise 4: a reload makes a new snapshot for new calls.
+#[test]
+fn a_reload_changes_prices_for_new_calls() {
+    let stage = Stage::new();
+    stage.switch.folder().put("business/sell.csv", "prefix,destination,price\n44,Kingdom,6\n");
+    let (status, answer) = stage.switch.post("/v1/reload", &serde_json::json!({}));
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{answer}");
+
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    stage.switch.record().shows("/sell/destination", "Kingdom");
+}

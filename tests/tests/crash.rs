@@ -1,0 +1,109 @@
+//! `kill -9` under load: what was reported is there, the money adds up, calls that were
+//! up are closed and billed.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use strowger_tests::stage::Stage;
+use strowger_tests::switch::Setup;
+use strowger_tests::wait;
+
+/// Money texts as whole 10^-10 units.
+fn units(value: &Value) -> i128 {
+    let text = value.as_str().expect("money is a text");
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let number: i128 = format!("{whole}{fraction:0<10}").parse().expect("money is a number");
+    sign * number
+}
+
+fn charge(record: &Value) -> i128 {
+    record.pointer("/sell/amount").map_or(0, units)
+}
+
+/// CDR-06, BILL-13, BILL-48, SIG-93 `node_lost`.
+#[test]
+fn a_killed_switch_loses_no_reported_record_and_no_money() {
+    const UP: u32 = 10;
+    let mut setup = Setup::new();
+    setup.calls = "interim = \"1s\"".to_owned();
+    let mut stage = Stage::with(&setup);
+    let folder = stage.switch.folder().path().to_owned();
+
+    let script = stage.vendor_a().with("ring_ms", 20).script("vendor_answers");
+    let vendor = script.calls(0, 100).quiet().start(&folder);
+    let script = stage.caller().with("talk_ms", 600_000).with("callee", "442075550000");
+    let long = script.script("caller_calls").calls(UP, 10).port(5070).quiet().start(&folder);
+    wait::until("ten calls are up", Duration::from_secs(20), || {
+        let calls = stage.switch.get("/v1/calls");
+        let up = calls.as_array()?.iter().filter(|call| call["state"] == "answered").count();
+        (up == UP as usize).then_some(())
+    });
+    let script = stage.caller().with("talk_ms", 400).script("caller_calls");
+    let load = script.calls(0, 50).quiet().start(&folder);
+
+    // Until the load has left some hundred records; what was reported last is what counts.
+    let reported: BTreeMap<String, i128> =
+        wait::until("records under load", Duration::from_secs(60), || {
+            let records = stage.switch.records();
+            (records.len() >= 150).then(|| {
+                records
+                    .iter()
+                    .map(|record| (record["id"].as_str().unwrap_or("").to_owned(), charge(record)))
+                    .collect()
+            })
+        });
+    stage.switch.kill_hard();
+    drop((long, load, vendor));
+    stage.switch.start_again();
+
+    let records = wait::until("the lost calls are closed", Duration::from_secs(20), || {
+        let records = stage.switch.records();
+        let lost = |record: &&Value| {
+            record["end_reason"] == "node_lost" && record["callee_in"] == "442075550000"
+        };
+        (records.iter().filter(lost).count() == UP as usize).then_some(records)
+    });
+    let after: BTreeMap<&str, &Value> =
+        records.iter().map(|record| (record["id"].as_str().unwrap_or(""), record)).collect();
+    assert_eq!(after.len(), records.len(), "a call has two records");
+    for (id, amount) in &reported {
+        let record = after.get(id.as_str()).unwrap_or_else(|| panic!("record {id} was lost"));
+        assert_eq!(charge(record), *amount, "{record}");
+    }
+    for record in records.iter().filter(|record| record["end_reason"] == "node_lost") {
+        let answered = record["answer_ms"].as_u64();
+        if record["callee_in"] == "442075550000" {
+            assert!(answered.is_some(), "{record}");
+            // Interim copies come every second: what is billed is at most that old.
+            assert!(record["billable_ms"].as_u64() >= Some(1000), "{record}");
+            assert!(charge(record) > 0, "{record}");
+        }
+    }
+    let opening = 1_000_000 * 10_000_000_000_i128;
+    let accounts = stage.switch.get("/v1/accounts");
+    let balance = |name: &str| {
+        let list = accounts.as_array().expect("accounts");
+        units(&list.iter().find(|account| account["name"] == name).expect("it exists")["balance"])
+    };
+    let charged: i128 = records.iter().map(charge).sum();
+    assert_eq!(balance("payer"), opening - charged, "the balance is not the sum of postings");
+    let cost: i128 = records.iter().map(|record| units(&record["cost"])).sum();
+    assert_eq!(balance("carrier"), -cost, "the vendor's balance is not the sum of postings");
+}
+
+/// A record is there at once, and once, after an ordinary restart.
+#[test]
+fn records_and_balances_survive_a_restart_unchanged() {
+    let mut stage = Stage::new();
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(Duration::from_secs(20));
+    vendor.succeeds(Duration::from_secs(20));
+    let record = stage.switch.record();
+    let accounts = stage.switch.get("/v1/accounts");
+    stage.switch.kill_hard();
+    stage.switch.start_again();
+    assert_eq!(stage.switch.record().0, record.0);
+    assert_eq!(stage.switch.get("/v1/accounts"), accounts);
+}

@@ -1,0 +1,153 @@
+//! Plugins replaced under load: no call fails, and no call sees two versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use strowger_tests::sipp::Sipp;
+use strowger_tests::stage::Stage;
+use strowger_tests::switch::{Setup, built_plugin};
+
+/// Calls a second.
+const RATE: u32 = 100;
+
+/// Promise 4: a call keeps the plugin generation it began with. Runs for 15 s with a swap
+/// every two seconds; `STROWGER_FULL=1` runs for 60 s.
+#[test]
+fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
+    let seconds = if std::env::var_os("STROWGER_FULL").is_some() { 60 } else { 15 };
+    let swaps = seconds / 2;
+    let calls = RATE * seconds;
+
+    // The default plugin goes by priority, which prefers vendor-a; the other one by price,
+    // which prefers vendor-b.
+    let versions = [built_plugin("first-router"), built_plugin("routing")];
+    let mut setup = Setup::new();
+    setup.relay = false;
+    setup.business = "[[account]]\nname = \"bargain\"\nkind = \"vendor\"\ncurrency = \"EUR\"\n\
+         deck = \"cheap\"\ncredit_limit = \"unlimited\"\n\
+         [[deck]]\nname = \"cheap\"\ncurrency = \"EUR\"\nfile = \"cheap.csv\"\n"
+        .to_owned();
+    setup.vendor_b_account = "bargain".to_owned();
+    let folder = setup.write();
+    folder.put("business/cheap.csv", "prefix,price\n44,0.01\n");
+    let stage = Stage::on(&setup, folder);
+
+    let vendors: Vec<Sipp> = [stage.vendor_a(), stage.vendor_b()]
+        .into_iter()
+        .map(|vendor| {
+            let script = vendor.with("ring_ms", 20).script("vendor_answers").calls(0, RATE).quiet();
+            script.start(stage.switch.folder().path())
+        })
+        .collect();
+    let mut caller = stage
+        .caller()
+        .with("talk_ms", 500)
+        .script("caller_calls")
+        .calls(calls, RATE)
+        .quiet()
+        .start(stage.switch.folder().path());
+
+    let start = Instant::now();
+    for turn in 0..swaps {
+        let due = Duration::from_secs(2) * turn + Duration::from_secs(1);
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        stage.switch.swap("routing", &versions[turn as usize % 2]);
+    }
+    caller.succeeds(Duration::from_secs(u64::from(seconds) + 30));
+    assert_eq!(caller.counts(), (u64::from(calls), 0));
+    drop(vendors);
+
+    let records = stage.switch.settled_records(calls as usize);
+    let mut vendor_of: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for record in &records {
+        let generation = record["generation"].as_u64().expect("a record names its generation");
+        let attempts = record["attempts"].as_array().expect("attempts");
+        assert_eq!(attempts.len(), 1, "no attempt failed: {record}");
+        for attempt in attempts {
+            assert_eq!(attempt["generation"], generation, "two generations in {record}");
+            let vendor = attempt["vendor"].as_str().expect("a vendor").to_owned();
+            vendor_of.entry(generation).or_default().insert(vendor);
+        }
+    }
+    assert!(vendor_of.len() as u32 >= swaps, "{} generations were used", vendor_of.len());
+    for (generation, vendors) in &vendor_of {
+        assert_eq!(vendors.len(), 1, "generation {generation} chose {vendors:?}");
+    }
+    let used: BTreeSet<&String> = vendor_of.values().flatten().collect();
+    assert_eq!(used.len(), 2, "both versions decided calls: {vendor_of:?}");
+
+    // The trail of each generation names one version of the routing plugin.
+    let mut version_of: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for record in records.iter().step_by(10) {
+        let id = record["id"].as_str().expect("an id");
+        let whole = stage.switch.get(&format!("/v1/records/{id}"));
+        for entry in whole["trail"].as_array().expect("a trail") {
+            assert_eq!(entry["fault"], "", "{entry}");
+            if entry["hook"] == "routing" {
+                let generation = whole["generation"].as_u64().expect("a generation");
+                let plugin = entry["plugin"].as_str().expect("a plugin").to_owned();
+                version_of.entry(generation).or_default().insert(plugin);
+            }
+        }
+    }
+    for (generation, versions) in &version_of {
+        assert_eq!(versions.len(), 1, "generation {generation} was decided by {versions:?}");
+    }
+}
+
+/// A call that is ringing when the swap comes is decided to its end by the version it
+/// began with: here the choice after the failure of its first vendor.
+#[test]
+fn a_ringing_call_keeps_its_version_and_the_next_call_gets_the_new_one() {
+    let stage = Stage::new();
+    let before = stage.switch.get("/v1/plugins")["generation"].as_u64().expect("a generation");
+    let mut vendor = stage.vendor_a().with("ring_ms", 2000).answers();
+    let mut caller = stage.caller().calls();
+    let _ = caller.hears("SIP/2.0 180");
+    let done = stage.switch.swap("routing", &built_plugin("first-router"));
+    assert_eq!(done["generation_before"], before);
+    caller.succeeds(Duration::from_secs(20));
+    vendor.succeeds(Duration::from_secs(20));
+    let record = stage.switch.record();
+    record.shows("/generation", before).shows("/attempts/0/generation", before);
+
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(Duration::from_secs(20));
+    vendor.succeeds(Duration::from_secs(20));
+    let records = stage.switch.settled_records(2);
+    assert!(records.iter().any(|record| record["generation"] == done["generation"]));
+}
+
+/// Replacing the file in the watched folder is a swap, too.
+#[test]
+fn a_replaced_file_in_the_watched_folder_goes_into_service() {
+    let stage = Stage::new();
+    let before = stage.switch.get("/v1/plugins")["generation"].as_u64().expect("a generation");
+    let file = stage.switch.folder().path().join("plugins/routing.wasm");
+    let part = file.with_extension("part");
+    std::fs::copy(built_plugin("first-router"), &part).expect("test folder is writable");
+    std::fs::rename(&part, &file).expect("test folder is writable");
+    strowger_tests::wait::until("the new generation", Duration::from_secs(20), || {
+        let now = stage.switch.get("/v1/plugins")["generation"].as_u64()?;
+        (now > before).then_some(())
+    });
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(Duration::from_secs(20));
+    vendor.succeeds(Duration::from_secs(20));
+    assert!(stage.switch.record().number("/generation") > before);
+}
+
+/// A file that is no plugin is refused, and nothing changes.
+#[test]
+fn a_swap_to_something_that_is_no_plugin_is_refused_and_changes_nothing() {
+    let stage = Stage::new();
+    let before = stage.switch.get("/v1/plugins");
+    let file = stage.switch.folder().path().join("nonsense.wasm");
+    std::fs::write(&file, b"not a plugin").expect("test folder is writable");
+    let body = serde_json::json!({ "path": file });
+    let (status, answer) = stage.switch.post("/v1/plugins/routing/swap", &body);
+    assert!((400..500).contains(&status), "{status} {answer}");
+    assert!(answer["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{answer}");
+    assert_eq!(stage.switch.get("/v1/plugins"), before);
+}
