@@ -173,6 +173,11 @@ impl RelaySession {
         self.counters.shared(side).dropped.add(1);
     }
 
+    /// The source that a side's RTP is locked to.
+    pub fn locked(&self, side: Side) -> Option<SocketAddr> {
+        self.sides[side.index()].as_ref()?.latch.locked()
+    }
+
     /// The counters of one side.
     pub fn counters(&self, side: Side) -> SideCounters {
         self.counters.side(side)

@@ -166,7 +166,7 @@ impl MediaPlane {
             seeds: Mutex::new(StdRng::from_seed(settings.seed)),
         };
         for number in 0..settings.threads {
-            let (relay, thread) = RelayThread::start(number)?;
+            let (relay, thread) = RelayThread::start(number, settings.dscp)?;
             plane.relays.push(relay);
             plane.threads.push(thread);
         }

@@ -1,24 +1,38 @@
 //! A relay thread: one poll loop over the sockets of its sessions. It shares nothing with
 //! signalling but a command queue and counters, so that neither delays the other.
+//!
+//! The poll is level-triggered: a ready socket gives one packet per round and is reported
+//! again while it has more. So no flood on one socket delays another call, and no packet
+//! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
-use super::sockets::SocketPair;
+use super::sockets::{LatchedSocket, SocketPair};
 use media::{Forward, Kind, RelaySession, RemoteMedia, SessionCounters, Side};
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
-use std::collections::{HashMap, VecDeque};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use std::collections::HashMap;
 use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest packet relayed; longer ones would not cross any usual link in one piece.
 const LONGEST_PACKET: usize = 2_048;
-/// Packets taken from one socket before the others get their turn.
-const FAIR_SHARE: usize = 32;
+/// Sockets served in one round.
+const ROUND: usize = 256;
+/// Packets of the first socket relayed before its side gets a connected one.
+const HANDOVER: usize = 64;
 /// Token of the waker; no slot reaches it.
-const WAKE: Token = Token(usize::MAX);
+const WAKE: Token = Token(u64::MAX);
+
+/// What the poll reports: which socket is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Token(u64);
 
 /// Names a session towards its relay thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +63,8 @@ pub(super) struct ThreadTotals {
 #[derive(Debug)]
 pub(super) struct RelayThread {
     commands: Sender<Command>,
-    waker: Arc<Waker>,
+    /// Counts wake-ups; readable while the thread has not taken them.
+    waker: Arc<OwnedFd>,
     /// Sessions that it was given and that are not closed.
     sessions: Arc<AtomicUsize>,
     totals: Arc<ThreadTotals>,
@@ -60,25 +75,27 @@ impl RelayThread {
     ///
     /// # Errors
     /// If the system refuses a poll instance or a thread.
-    pub(super) fn start(number: usize) -> io::Result<(RelayThread, JoinHandle<()>)> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    pub(super) fn start(number: usize, dscp: u8) -> io::Result<(RelayThread, JoinHandle<()>)> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let waker = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+        watch(&poll, &waker, WAKE)?;
         let (commands, received) = channel();
         let totals = Arc::new(ThreadTotals::default());
         let relay = Relay {
-            registry: poll.registry().try_clone()?,
+            poll,
+            waker: waker.clone(),
             commands: received,
             slots: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::new(),
-            unfinished: VecDeque::new(),
             buffer: Box::new([0; LONGEST_PACKET + 1]),
             sums: Sums::default(),
             totals: totals.clone(),
+            dscp,
         };
         let thread = std::thread::Builder::new()
             .name(format!("relay-{number}"))
-            .spawn(move || relay.run(poll))?;
+            .spawn(move || relay.run())?;
         Ok((RelayThread { commands, waker, sessions: Arc::default(), totals }, thread))
     }
 
@@ -100,7 +117,7 @@ impl RelayThread {
             Command::Update { .. } | Command::Stop => 0,
         };
         if self.commands.send(command).is_ok()
-            && let Err(error) = self.waker.wake()
+            && let Err(error) = rustix::io::write(&self.waker, &1_u64.to_ne_bytes())
         {
             tracing::warn!(%error, "relay thread not woken");
         }
@@ -119,24 +136,44 @@ impl RelayThread {
 
 /// The thread's own state.
 struct Relay {
-    registry: Registry,
+    poll: OwnedFd,
+    waker: Arc<OwnedFd>,
     commands: Receiver<Command>,
     /// Sessions by slot; the slot is part of the poll token.
     slots: Vec<Option<Relayed>>,
     free: Vec<usize>,
     by_id: HashMap<SessionId, usize>,
-    /// Sockets that used up their share with packets left.
-    unfinished: VecDeque<Token>,
     /// One byte longer than the longest packet, to notice what was cut.
     buffer: Box<[u8; LONGEST_PACKET + 1]>,
     sums: Sums,
     totals: Arc<ThreadTotals>,
+    dscp: u8,
 }
 
 /// A session and its sockets, indexed by side.
 struct Relayed {
     session: RelaySession,
     sockets: Box<[SocketPair; 2]>,
+    latched: [Latched; 2],
+}
+
+/// Whether a side's RTP has a connected socket.
+enum Latched {
+    /// Its source is not locked.
+    Not,
+    /// It is, and most packets take this socket.
+    Connected(LatchedSocket),
+    /// The system gave no socket for this source; the first one serves alone.
+    Refused(SocketAddr),
+}
+
+/// A socket of a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// The bound socket of this kind.
+    Bound(Side, Kind),
+    /// The side's connected RTP socket.
+    Connected(Side),
 }
 
 /// The totals as the thread counts them; published once per wake.
@@ -154,49 +191,52 @@ struct Clocks {
     utc_ms: u64,
 }
 
-/// Why a socket was left.
-#[derive(PartialEq, Eq)]
-enum Left {
-    Empty,
-    ShareUsed,
-}
-
 impl Relay {
-    fn run(mut self, mut poll: Poll) {
-        let mut events = Events::with_capacity(1_024);
+    fn run(mut self) {
+        let mut ready = Vec::with_capacity(ROUND);
         loop {
-            let timeout = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
-            if let Err(error) = poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "relay thread cannot poll and ends");
-                return;
+            match epoll::wait(&self.poll, spare_capacity(&mut ready), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "relay thread cannot poll and ends");
+                    return;
+                }
+            }
+            if ready.iter().any(|event: &epoll::Event| Token(event.data.u64()) == WAKE) {
+                // Before the commands are taken: one that comes later wakes again.
+                let _ = rustix::io::read(&self.waker, &mut [0; 8]);
             }
             // Before the packets: what was told before a packet was sent applies to it.
             if self.obey() == Obeyed::Stop {
                 return;
             }
             let clocks = Clocks::read();
-            for _ in 0..self.unfinished.len() {
-                if let Some(token) = self.unfinished.pop_front() {
+            for event in ready.drain(..) {
+                let token = Token(event.data.u64());
+                if token != WAKE {
                     self.serve(clocks, token);
                 }
-            }
-            for event in events.iter().filter(|event| event.token() != WAKE) {
-                self.serve(clocks, event.token());
             }
             self.publish();
         }
     }
 
     fn serve(&mut self, clocks: Clocks, token: Token) {
-        let (slot, side, kind) = port_of(token);
+        let (slot, port) = port_of(token);
         let Some(Some(relayed)) = self.slots.get_mut(slot) else {
             return;
         };
-        let left = relayed.drain(clocks, (side, kind), &mut self.buffer[..], &mut self.sums);
-        if left == Left::ShareUsed {
-            self.unfinished.push_back(token);
+        let side = port.side();
+        relayed.relay_one(clocks, port, &mut self.buffer[..], &mut self.sums);
+        if relayed.latch_moved(side) {
+            // What waits at the first socket goes ahead of what the connected one will get.
+            let first = Port::Bound(side, Kind::Rtp);
+            for _ in 0..HANDOVER {
+                if !relayed.relay_one(clocks, first, &mut self.buffer[..], &mut self.sums) {
+                    break;
+                }
+            }
+            relayed.follow_latch(side, slot, &self.poll, self.dscp);
         }
     }
 
@@ -211,8 +251,11 @@ impl Relay {
             match command {
                 Command::Open { id, sockets, counters } => self.open(id, sockets, counters),
                 Command::Update { id, side, remote } => {
-                    if let Some(relayed) = self.find(id) {
+                    if let Some(&slot) = self.by_id.get(&id)
+                        && let Some(relayed) = &mut self.slots[slot]
+                    {
                         relayed.session.set_remote(side, remote);
+                        relayed.follow_latch(side, slot, &self.poll, self.dscp);
                     }
                 }
                 Command::Close { id } => {
@@ -231,7 +274,7 @@ impl Relay {
     fn open(
         &mut self,
         id: SessionId,
-        mut sockets: Box<[SocketPair; 2]>,
+        sockets: Box<[SocketPair; 2]>,
         counters: Arc<SessionCounters>,
     ) {
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -239,20 +282,18 @@ impl Relay {
             self.slots.len() - 1
         });
         for side in [Side::Caller, Side::Vendor] {
-            let pair = &mut sockets[side.index()];
-            for (socket, kind) in [(&mut pair.rtp, Kind::Rtp), (&mut pair.rtcp, Kind::Rtcp)] {
-                let token = token_of(slot, side, kind);
-                if let Err(error) = self.registry.register(socket, token, Interest::READABLE) {
+            let pair = &sockets[side.index()];
+            for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
+                let token = token_of(slot, Port::Bound(side, kind));
+                if let Err(error) = watch(&self.poll, socket, token) {
                     tracing::error!(%error, ?side, ?kind, "relay socket cannot be polled");
                 }
             }
         }
-        self.slots[slot] = Some(Relayed { session: RelaySession::new(counters), sockets });
+        let session = RelaySession::new(counters);
+        let latched = [Latched::Not, Latched::Not];
+        self.slots[slot] = Some(Relayed { session, sockets, latched });
         self.by_id.insert(id, slot);
-    }
-
-    fn find(&mut self, id: SessionId) -> Option<&mut Relayed> {
-        self.slots[*self.by_id.get(&id)?].as_mut()
     }
 }
 
@@ -264,49 +305,114 @@ enum Obeyed {
 }
 
 impl Relayed {
-    /// Relays what waits at one port, up to its fair share.
-    fn drain(
+    /// Relays the packet that waits at a socket; false if there is none.
+    fn relay_one(
         &mut self,
         clocks: Clocks,
-        port: (Side, Kind),
+        port: Port,
         buffer: &mut [u8],
         sums: &mut Sums,
-    ) -> Left {
-        for _ in 0..FAIR_SHARE {
-            let (len, source) = match self.socket(port).recv_from(buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Left::Empty,
-            };
-            sums.packets_in += 1;
-            if len > LONGEST_PACKET {
-                self.session.too_long(port.0);
-                sums.dropped += 1;
-                continue;
-            }
-            let packet = &buffer[..len];
-            match self.session.receive(clocks.now, clocks.utc_ms, port, source, packet) {
-                Some(forward) if self.send(forward, packet) => sums.packets_out += 1,
-                Some(forward) => {
-                    self.session.not_sent(forward, packet);
-                    sums.dropped += 1;
-                }
-                None => sums.dropped += 1,
-            }
+    ) -> bool {
+        let (side, kind) = (port.side(), port.kind());
+        // An error is an empty socket, or the refusal of an earlier packet: then the socket
+        // is reported again.
+        let Some(Ok((len, source))) = self.socket(port).map(|socket| socket.recv_from(buffer))
+        else {
+            return false;
+        };
+        sums.packets_in += 1;
+        if len > LONGEST_PACKET {
+            self.session.too_long(side);
+            sums.dropped += 1;
+            return true;
         }
-        Left::ShareUsed
+        let packet = &buffer[..len];
+        match self.session.receive(clocks.now, clocks.utc_ms, (side, kind), source, packet) {
+            Some(forward) if self.send(forward, packet) => sums.packets_out += 1,
+            Some(forward) => {
+                self.session.not_sent(forward, packet);
+                sums.dropped += 1;
+            }
+            None => sums.dropped += 1,
+        }
+        true
     }
 
-    /// False if the network took no packet: a full queue, no route, a closed port.
+    /// False if the network took no packet: a full queue, no route.
     fn send(&self, forward: Forward, packet: &[u8]) -> bool {
-        self.socket((forward.side, forward.kind)).send_to(packet, forward.to).is_ok()
+        let pair = &self.sockets[forward.side.index()];
+        let sent = match (forward.kind, &self.latched[forward.side.index()]) {
+            (Kind::Rtp, Latched::Connected(latched)) if latched.peer == forward.to => {
+                latched.send(packet)
+            }
+            (Kind::Rtp, _) => pair.rtp.send_to(packet, forward.to),
+            (Kind::Rtcp, _) => pair.rtcp.send_to(packet, forward.to),
+        };
+        sent.is_ok()
     }
 
-    fn socket(&self, (side, kind): (Side, Kind)) -> &UdpSocket {
-        let pair = &self.sockets[side.index()];
-        match kind {
-            Kind::Rtp => &pair.rtp,
-            Kind::Rtcp => &pair.rtcp,
+    /// True if a side's connected socket is not the one that its latch asks for.
+    fn latch_moved(&self, side: Side) -> bool {
+        self.session.locked(side) != self.latched[side.index()].peer()
+    }
+
+    /// Gives a side the connected socket that its latch asks for.
+    fn follow_latch(&mut self, side: Side, slot: usize, poll: &OwnedFd, dscp: u8) {
+        if !self.latch_moved(side) {
+            return;
+        }
+        let latched = &mut self.latched[side.index()];
+        *latched = Latched::Not;
+        if let Some(peer) = self.session.locked(side) {
+            let token = token_of(slot, Port::Connected(side));
+            let first = &self.sockets[side.index()].rtp;
+            let connected = LatchedSocket::connect(first, peer, dscp).and_then(|latched| {
+                watch(poll, &latched.socket, token)?;
+                Ok(latched)
+            });
+            *latched = match connected {
+                Ok(connected) => Latched::Connected(connected),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no connected socket for a latched source");
+                    Latched::Refused(peer)
+                }
+            };
+        }
+    }
+
+    fn socket(&self, port: Port) -> Option<&UdpSocket> {
+        let pair = &self.sockets[port.side().index()];
+        match (port, &self.latched[port.side().index()]) {
+            (Port::Bound(_, Kind::Rtp), _) => Some(&pair.rtp),
+            (Port::Bound(_, Kind::Rtcp), _) => Some(&pair.rtcp),
+            (Port::Connected(_), Latched::Connected(latched)) => Some(&latched.socket),
+            (Port::Connected(_), _) => None,
+        }
+    }
+}
+
+impl Latched {
+    /// The source that the side is known to be locked to.
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Latched::Not => None,
+            Latched::Connected(latched) => Some(latched.peer),
+            Latched::Refused(peer) => Some(*peer),
+        }
+    }
+}
+
+impl Port {
+    fn side(self) -> Side {
+        match self {
+            Port::Bound(side, _) | Port::Connected(side) => side,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Port::Bound(_, kind) => kind,
+            Port::Connected(_) => Kind::Rtp,
         }
     }
 }
@@ -319,13 +425,50 @@ impl Clocks {
     }
 }
 
-/// Four tokens per slot: caller RTP and RTCP, vendor RTP and RTCP.
-fn token_of(slot: usize, side: Side, kind: Kind) -> Token {
-    Token(slot * 4 + side.index() * 2 + usize::from(kind == Kind::Rtcp))
+/// Has the poll report a descriptor whenever it is readable. Closing it ends that.
+fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
+    Ok(epoll::add(poll, readable, EventData::new_u64(token.0), EventFlags::IN)?)
 }
 
-fn port_of(token: Token) -> (usize, Side, Kind) {
-    let side = if token.0 & 2 == 0 { Side::Caller } else { Side::Vendor };
-    let kind = if token.0 & 1 == 0 { Kind::Rtp } else { Kind::Rtcp };
-    (token.0 / 4, side, kind)
+/// Eight tokens per slot: three sockets for each side, two tokens unused.
+fn token_of(slot: usize, port: Port) -> Token {
+    let socket = match port {
+        Port::Bound(_, Kind::Rtp) => 0,
+        Port::Bound(_, Kind::Rtcp) => 1,
+        Port::Connected(_) => 2,
+    };
+    Token((slot * 8 + port.side().index() * 4 + socket) as u64)
+}
+
+fn port_of(token: Token) -> (usize, Port) {
+    let side = if token.0 & 4 == 0 { Side::Caller } else { Side::Vendor };
+    let port = match token.0 & 3 {
+        0 => Port::Bound(side, Kind::Rtp),
+        1 => Port::Bound(side, Kind::Rtcp),
+        _ => Port::Connected(side),
+    };
+    ((token.0 / 8) as usize, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_one_socket_of_one_session() {
+        let mut tokens = Vec::new();
+        for slot in [0, 1, 7_499] {
+            for side in [Side::Caller, Side::Vendor] {
+                for port in [
+                    Port::Bound(side, Kind::Rtp),
+                    Port::Bound(side, Kind::Rtcp),
+                    Port::Connected(side),
+                ] {
+                    let token = token_of(slot, port);
+                    assert!(port_of(token) == (slot, port) && !tokens.contains(&token));
+                    tokens.push(token);
+                }
+            }
+        }
+    }
 }

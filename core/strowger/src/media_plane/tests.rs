@@ -205,6 +205,29 @@ fn a_caller_behind_a_nat_is_found() {
     assert_eq!(counters[0].latched, caller.rtp.local_addr().ok());
 }
 
+/// MEDIA-11: re-learn after new SDP; the old place is then a stranger.
+#[test]
+fn a_caller_that_moves_by_new_sdp_is_followed() {
+    let house = House::on(29, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    for sequence in 0..5 {
+        caller.says(to_caller, &rtp(sequence, 160));
+        assert_eq!(vendor.hears(), rtp(sequence, 160));
+        vendor.says(to_vendor, &rtp(sequence, 160));
+        assert_eq!(caller.hears(), rtp(sequence, 160));
+    }
+    let moved = house.party();
+    control.update(CallKey(1), MediaSide::Caller, moved.sdp());
+    vendor.says(to_vendor, &rtp(6, 160));
+    assert_eq!(hears(&moved.rtp), (rtp(6, 160), to_caller), "spoken to before it was heard");
+    moved.says(to_caller, &rtp(7, 160));
+    assert_eq!(vendor.hears(), rtp(7, 160));
+    caller.says(to_caller, &rtp(8, 160));
+    until("the drop", || control.counters(CallKey(1)).expect("open")[0].dropped == 1);
+    moved.says(to_caller, &rtp(9, 160));
+    assert_eq!(vendor.hears(), rtp(9, 160));
+}
+
 #[test]
 fn a_packet_longer_than_the_buffer_is_dropped_not_cut() {
     let house = House::on(16, 22_000..=22_099);
