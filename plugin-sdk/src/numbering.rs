@@ -1,0 +1,98 @@
+//! Which numbers are used?
+
+use crate::bindings::numbering::exports::strowger::policy::numbering as wire;
+use crate::{Call, Plugin, Rejection, TrunkId};
+
+/// Asked once when a call arrives and once for each attempt (NUM-01).
+pub trait Numbering: Plugin {
+    /// Rewrites caller and callee.
+    ///
+    /// # Errors
+    /// At ingress a rejection ends the call; at egress it ends the attempt.
+    fn rewrite(&mut self, question: &NumberQuestion) -> Result<Numbers, Rejection>;
+}
+
+/// Where in the life of a call numbers change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Customer trunk: before lists, rating and routing see the numbers.
+    #[default]
+    Ingress,
+    /// Vendor trunk: once for each attempt.
+    Egress,
+}
+
+/// Handle of a rule set by its content: equal handles are equal texts. Its text comes
+/// from [`crate::host::text`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleSetId(
+    /// 0 is "no rules".
+    pub u64,
+);
+
+impl RuleSetId {
+    /// No rules.
+    pub const NONE: RuleSetId = RuleSetId(0);
+}
+
+/// Numbers to be rewritten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberQuestion {
+    /// The call.
+    pub call: Call,
+    /// Ingress or egress.
+    pub stage: Stage,
+    /// Customer trunk at ingress, vendor trunk at egress.
+    pub trunk: TrunkId,
+    /// Empty: none.
+    pub caller: String,
+    /// The number dialled.
+    pub callee: String,
+    /// Rules for the caller (NUM-05, NUM-09).
+    pub caller_rules: RuleSetId,
+    /// Rules for the callee (NUM-04, NUM-08).
+    pub callee_rules: RuleSetId,
+    /// Egress only: rules from the outgoing caller to the identity number (NUM-22).
+    pub identity_rules: RuleSetId,
+    /// Egress only: literal put before the callee after its rewrite (NUM-10).
+    pub tech_prefix: String,
+    /// Reject when rules exist and none matches the callee (NUM-19).
+    pub reject_unmatched: bool,
+}
+
+/// Answer to a [`NumberQuestion`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Empty: no caller number.
+    pub caller: String,
+    /// Never empty.
+    pub callee: String,
+    /// Number for PAI, PPI and RPID; empty: those headers are left out. Ignored at ingress.
+    pub identity: String,
+}
+
+impl From<wire::Question> for NumberQuestion {
+    fn from(question: wire::Question) -> Self {
+        NumberQuestion {
+            call: question.call.into(),
+            stage: match question.stage {
+                wire::Stage::Ingress => Stage::Ingress,
+                wire::Stage::Egress => Stage::Egress,
+            },
+            trunk: TrunkId(question.trunk),
+            caller: question.caller,
+            callee: question.callee,
+            caller_rules: RuleSetId(question.caller_rules),
+            callee_rules: RuleSetId(question.callee_rules),
+            identity_rules: RuleSetId(question.identity_rules),
+            tech_prefix: question.tech_prefix,
+            reject_unmatched: question.reject_unmatched,
+        }
+    }
+}
+
+impl From<Numbers> for wire::Numbers {
+    fn from(numbers: Numbers) -> Self {
+        wire::Numbers { caller: numbers.caller, callee: numbers.callee, identity: numbers.identity }
+    }
+}

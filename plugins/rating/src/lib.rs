@@ -1,0 +1,43 @@
+//! Turns answered time into a charge: the formula BILL-12, in whole numbers.
+//!
+//! Nothing is rounded but the duration at the beginning and the charge at the end, so
+//! that a bill can be checked by hand.
+#![forbid(unsafe_code)]
+
+mod formula;
+mod table;
+
+pub use formula::charge;
+
+use plugin_sdk::{Charge, DeckRow, NoConfig, Plugin, Rating, Rounding, export_plugin};
+
+/// The plugin. It has no state: every charge depends on its question alone.
+#[derive(Debug)]
+pub struct DeckRating;
+
+impl Plugin for DeckRating {
+    const NAME: &'static str = "rating";
+    const SUMMARY: &'static str = "Charges by increments, rounded once at the end (BILL-12).";
+    type Config = NoConfig;
+
+    fn new(_: NoConfig) -> Result<Self, String> {
+        Ok(DeckRating)
+    }
+
+    fn self_test(&self) -> Result<u32, String> {
+        table::check()
+    }
+}
+
+impl Rating for DeckRating {
+    fn rate(
+        &mut self,
+        row: &DeckRow,
+        rounding: &Rounding,
+        duration_ms: u64,
+    ) -> Result<Charge, String> {
+        charge(row, rounding, duration_ms)
+    }
+}
+
+export_plugin!(DeckRating: rating);
