@@ -157,3 +157,14 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hundred thousand of them should stay within 20 MB, beside the messages they keep.
+    #[test]
+    fn a_transaction_is_small() {
+        assert!(size_of::<Entry>() <= 200, "{} bytes", size_of::<Entry>());
+    }
+}

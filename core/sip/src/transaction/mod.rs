@@ -109,7 +109,7 @@ impl Transactions {
     /// Sends a request that has its Via already, with a branch of its own. The resends
     /// stop at any response (INVITE) or at the final one (others); see SIG-21 and SIG-23.
     ///
-    /// Bytes that are no such request end at once with
+    /// Bytes that are no such request, or an ACK, end at once with
     /// [`TransactionEvent::TransportFailed`], as nothing could answer them.
     pub fn request(
         &mut self,
@@ -269,7 +269,7 @@ impl Transactions {
     }
 
     /// Starts a client transaction and sends its request. None if the bytes are no request
-    /// with a branch.
+    /// with a branch, or an ACK, which nothing would answer.
     fn open_client(
         &mut self,
         now: Instant,
@@ -279,6 +279,9 @@ impl Transactions {
         machine: impl FnOnce(&Message, Arc<[u8]>, Resends) -> Machine,
     ) -> Option<TransactionId> {
         let request = Message::parse(&bytes).ok().filter(Message::is_request)?;
+        if *request.method() == Method::Ack {
+            return None;
+        }
         let key = self.keys.client(request.top_via().branch()?, request.method());
         let reliable = receive::is_reliable(&request);
         let bytes: Arc<[u8]> = bytes.into();
@@ -374,4 +377,50 @@ fn event_of(
         (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id },
         (Report::Response | Report::Acknowledged | Report::Cancelled, None) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn message(line: &str, method: &str, branch: &str, to: &str) -> Vec<u8> {
+        format!(
+            "{line}\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK{branch}\r\nCall-ID: c\r\n\
+             From: <sip:a@example.com>;tag=a\r\nTo: <sip:b@example.com>{to}\r\n\
+             CSeq: 1 {method}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into()
+    }
+
+    /// Every index is empty again, not only the table that `len` counts.
+    #[test]
+    fn an_ended_call_leaves_nothing_behind() {
+        let flow = Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() };
+        let schedule = Arc::new(ResendSchedule::standard());
+        let mut now = Instant::now();
+        let mut layer = Transactions::with_secret([0; 16]);
+        let receive = |layer: &mut Transactions, bytes: &[u8]| {
+            layer.receive(now, flow, Message::parse(bytes).unwrap());
+        };
+
+        let invite = message("INVITE sip:b@example.com SIP/2.0", "INVITE", "1", "");
+        receive(&mut layer, &invite);
+        let Some(TransactionEvent::Request { id: server, .. }) = layer.poll_event() else {
+            panic!("no request");
+        };
+        layer.respond(now, server, 200, message("SIP/2.0 200 OK", "INVITE", "1", ";tag=b"));
+        receive(&mut layer, &message("ACK sip:b@example.com SIP/2.0", "ACK", "2", ";tag=b"));
+        let invite = message("INVITE sip:b@example.com SIP/2.0", "INVITE", "3", "");
+        let client = layer.request(now, flow, invite, &schedule);
+        layer.cancel(now, client, None);
+        receive(&mut layer, &message("SIP/2.0 180 Ringing", "INVITE", "3", ";tag=b"));
+        assert_eq!((layer.len(), layer.index.len()), (3, 4));
+
+        now += Duration::from_secs(32);
+        layer.handle_timeout(now);
+        assert_eq!((layer.len(), layer.index.len()), (0, 0));
+        assert_eq!(layer.poll_timeout(), None);
+        assert_eq!(layer.flows.members(flow).len(), 0);
+    }
 }
