@@ -25,7 +25,7 @@ pub struct UriRef<'a> {
     port: Option<u16>,
     params: &'a str,
     headers: &'a str,
-    opaque: &'a str,
+    text: &'a str,
 }
 
 impl<'a> UriRef<'a> {
@@ -47,7 +47,7 @@ impl<'a> UriRef<'a> {
         if !scheme_ok {
             return refuse("has a malformed scheme");
         }
-        let mut uri = UriRef { scheme, opaque, ..UriRef::default() };
+        let mut uri = UriRef { scheme, text, ..UriRef::default() };
         match () {
             () if uri.is_sip() => match uri.split_sip(opaque) {
                 Ok(()) => Ok(uri),
@@ -68,7 +68,8 @@ impl<'a> UriRef<'a> {
     fn split_sip(&mut self, opaque: &'a str) -> Result<(), &'static str> {
         // The user part may contain `;`, `?` and `/`: it ends at the last `@`.
         let rest = match opaque.rsplit_once('@') {
-            Some(("", _)) => return Err("has an empty user part"),
+            // Written by devices that hide their number.
+            Some(("", rest)) => rest,
             Some((info, rest)) => {
                 let (user, password) = match info.split_once(':') {
                     Some((user, password)) => (user, Some(password)),
@@ -154,7 +155,12 @@ impl<'a> UriRef<'a> {
 
     /// What follows the scheme's colon, for schemes that are not taken apart.
     pub fn opaque(&self) -> &'a str {
-        self.opaque
+        self.text.split_once(':').map_or("", |(_, opaque)| opaque)
+    }
+
+    /// The whole URI as it was given to [`UriRef::parse`].
+    pub fn as_str(&self) -> &'a str {
+        self.text
     }
 }
 

@@ -1,0 +1,81 @@
+//! A 400 for requests that cannot be parsed: the reason reaches whoever must mend the peer.
+
+use crate::builder::MessageBuilder;
+use crate::error::ParseError;
+use crate::header_name::Known;
+use crate::message::Message;
+use crate::params::{Parts, trim};
+use crate::scan::trim_start;
+use crate::via::ViaRef;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+
+/// The 400 response to a request that [`Message::parse`] refuses, with the reason as its
+/// phrase. Copies what is readable of Via, From, To, Call-ID and CSeq, the source into the
+/// top Via; a To tag is made from the request, so that a repeated request gets the same.
+///
+/// `None` if there is nothing to answer: the datagram parses, is a response, an ACK, a
+/// keep-alive, or has no readable Via.
+pub fn salvage(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+    let error = Message::parse(datagram).err()?;
+    let readable = match &error {
+        ParseError::Empty | ParseError::KeepAlive => return None,
+        // A prefix holds all the headers that the answer needs.
+        ParseError::TooLarge { .. } => datagram.get(..crate::MAX_DATAGRAM)?,
+        _ => datagram,
+    };
+    let text = String::from_utf8_lossy(trim_start(readable).ok()?);
+    let mut lines = unfolded(&text);
+    let start = lines.next()?;
+    let method = start.split_ascii_whitespace().next()?;
+    if method == "ACK" || method.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("SIP/")) {
+        return None;
+    }
+    let headers: Vec<(Known, String)> = lines
+        .filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((Known::of(trim(name).as_bytes()), trim(value).to_owned()))
+        })
+        .collect();
+    let mut response = MessageBuilder::raw_response(400, &error.to_string());
+    let mut vias = headers.iter().filter(|(known, _)| *known == Known::Via);
+    let (_, first) = vias.next()?;
+    let mut values = Parts::new(first, b',');
+    let top = values.next()?;
+    response = response.header("Via", ViaRef::parse(top).ok()?.stamped(top, source));
+    for value in values {
+        response = response.header("Via", value);
+    }
+    for (_, value) in vias {
+        response = response.header("Via", value);
+    }
+    for known in [Known::From, Known::To, Known::CallId, Known::CSeq] {
+        let Some((_, value)) = headers.iter().find(|(found, _)| *found == known) else { continue };
+        let untagged = known == Known::To && !value.to_ascii_lowercase().contains("tag=");
+        response = if untagged {
+            response.header("To", format_args!("{value};tag={}", tag(datagram)))
+        } else {
+            response.header(known.name(), value)
+        };
+    }
+    Some(response.finish())
+}
+
+/// The lines of the head, folded ones joined.
+fn unfolded(text: &str) -> impl Iterator<Item = String> + '_ {
+    let mut lines = text.lines().take_while(|line| !line.is_empty()).peekable();
+    std::iter::from_fn(move || {
+        let mut line = lines.next()?.to_owned();
+        while let Some(more) = lines.next_if(|next| next.starts_with([' ', '\t'])) {
+            line.push(' ');
+            line.push_str(trim(more));
+        }
+        Some(line)
+    })
+}
+
+fn tag(datagram: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    datagram.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
