@@ -290,7 +290,9 @@ impl Switch {
     ) {
         if let Err(refusal) = message.validate_request() {
             self.core.counters.malformed += 1;
-            self.core.respond_plain(now, id, &message, refusal.status, &refusal.reason, &refusal.headers);
+            let header = refusal.header.map(|(name, value)| (name.to_owned(), value));
+            let headers = header.as_slice();
+            self.core.respond_plain(now, id, &message, refusal.status, &refusal.reason, headers);
             return;
         }
         let Some(tag) = message.to_tag() else {
@@ -369,7 +371,7 @@ impl Switch {
             return;
         }
         self.core.counters.malformed += 1;
-        if let Some(bytes) = sip::salvage(datagram) {
+        if let Some(bytes) = sip::salvage(datagram, flow.remote) {
             let bytes = Arc::from(bytes);
             self.core.outputs.push_back(Output::Transmit(sip::Transmit { flow, bytes }));
         }

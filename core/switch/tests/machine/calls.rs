@@ -1,0 +1,419 @@
+//! Stories of single calls on the wire, in virtual time.
+
+use policy::{Answer, Fault, Question, Rejection, Verdict};
+use std::time::Duration;
+use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor};
+use crate::support::{Network, Stage};
+
+fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
+    stage_of(small_operator(), vendor_a, vendor_b)
+}
+
+fn stage_of(facts: strowger_switch::facts::Facts, a: VendorPlan, b: VendorPlan) -> Stage {
+    let mut stage = Stage::new(facts, Network::PERFECT, 1);
+    stage.add(Agent::new(CALLER, 5));
+    stage.add(Agent::vendor(VENDOR_A, a));
+    stage.add(Agent::vendor(VENDOR_B, b));
+    stage
+}
+
+fn call(stage: &mut Stage, plan: CallerPlan) {
+    let now = stage.now;
+    stage.agent(CALLER).invite(now, "4420123", plan);
+}
+
+fn hangs_up_after(seconds: u64) -> CallerPlan {
+    CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
+}
+
+/// SIG-04, SIG-14, CDR-01, CDR-02: the whole of a good call.
+#[test]
+fn an_answered_call_is_connected_charged_and_recorded() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(60));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 200]);
+    let vendor = stage.agent(VENDOR_A);
+    assert_eq!(vendor.last().requests, ["INVITE", "BYE"]);
+    let invite = vendor.last().last_invite.clone();
+    assert!(!invite.contains("10.1.0.1"), "the caller's address is hidden:\n{invite}");
+    assert!(invite.contains("P-Asserted-Identity: <sip:4930123@switch.example>"));
+    assert!(invite.contains("c=IN IP4 10.0.0.1"), "media goes through the switch:\n{invite}");
+    let ringing = &stage.agent(CALLER).last().last_response;
+    assert!(!ringing.contains("10.2.0.1"), "the vendor's address is hidden:\n{ringing}");
+    let [document] = &stage.finals[..] else { panic!("one record, not {}", stage.finals.len()) };
+    let record = &document.call;
+    assert_eq!(record.end_reason, "caller_hangup");
+    assert_eq!(record.code_returned, 200);
+    // The ACK and the BYE each take a millisecond from caller to switch.
+    assert_eq!(record.duration_ms, 60_002);
+    assert_eq!(record.sell.as_ref().expect("charged").amount.to_string(), "0.61");
+    assert_eq!(record.cost.to_string(), "0.305");
+    assert_eq!(record.profit.to_string(), "0.305");
+    assert_eq!(record.balance_after.expect("booked").to_string(), "99999.39");
+    assert_eq!(document.attempts.len(), 1);
+    assert_eq!(document.attempts[0].trunk_name.as_ref(), "vendor-a");
+    assert_eq!(document.postings.len(), 2);
+    let hooks: Vec<&str> = document.trail.iter().map(|entry| entry.hook.as_ref()).collect();
+    assert_eq!(
+        hooks,
+        ["screening", "numbering", "rating", "routing", "numbering", "identity", "rating", "rating"]
+    );
+    assert_eq!(stage.interims.len(), 2, "at answer and after 60 s (CDR-06)");
+}
+
+#[test]
+fn the_callee_hangs_up() {
+    let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
+    let mut stage = stage(plan, VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
+    assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
+}
+
+/// ROUTE-50 row 11, ROUTE-51, ROUTE-55: the caller does not see the failed attempt.
+#[test]
+fn a_failing_vendor_leads_to_the_next() {
+    let mut stage = stage(VendorPlan::refuses(503), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 200]);
+    let attempts = &stage.finals[0].attempts;
+    assert_eq!(attempts.len(), 2);
+    assert_eq!((attempts[0].code, attempts[0].end_reason.as_str()), (503, "device_congested"));
+    assert_eq!(attempts[1].trunk_name.as_ref(), "vendor-b");
+}
+
+/// ROUTE-50 row 6, SIG-89
+#[test]
+fn a_busy_callee_is_not_rung_elsewhere() {
+    let busy = VendorPlan {
+        header: Some(("Reason", "Q.850;cause=17")),
+        ..VendorPlan::refuses(486)
+    };
+    let mut stage = stage(busy, VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 486]);
+    assert!(stage.agent(CALLER).last().last_response.contains("Reason: Q.850;cause=17"));
+    let record = &stage.finals[0].call;
+    assert_eq!(record.end_reason, "callee_busy");
+    assert_eq!((record.code_received, record.code_chosen, record.code_returned), (486, 486, 486));
+    assert!(record.sell.is_none());
+    assert!(stage.finals[0].postings.is_empty());
+}
+
+/// SIG-15, SIG-23: five sends, then the next vendor after 10 s.
+#[test]
+fn a_silent_vendor_is_left_after_ten_seconds() {
+    let mut stage = stage(VendorPlan::silent(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_millis(9_900));
+    assert!(stage.agent(VENDOR_B).order.is_empty());
+    stage.run(Duration::from_millis(200));
+    assert_eq!(stage.agent(VENDOR_B).order.len(), 1);
+    let to_a: Vec<_> = stage
+        .wire
+        .iter()
+        .filter(|(_, to, _)| to.to_string() == VENDOR_A)
+        .map(|(at, _, _)| at.duration_since(stage.start).as_millis())
+        .collect();
+    let first = to_a[0];
+    let moments: Vec<_> = to_a.iter().map(|at| at - first).collect();
+    assert_eq!(moments, [0, 500, 1500, 3500, 7500]);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].attempts[0].end_reason, "no_response");
+}
+
+/// SIG-19, SIG-93: a ring time-out ends the call with 480 and cause 19.
+#[test]
+fn nobody_answers() {
+    let mut stage = stage(VendorPlan::rings(), VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 480]);
+    assert!(stage.agent(CALLER).last().last_response.contains("cause=19"));
+    assert_eq!(stage.agent(VENDOR_A).last().requests, ["INVITE"]);
+    assert_eq!(stage.finals[0].call.end_reason, "ring_timeout");
+    let lasted = stage.finals[0].call.end_ms.expect("ended") - stage.finals[0].call.invite_ms;
+    assert!((120_000..120_300).contains(&lasted), "{lasted} ms");
+}
+
+/// SIG-20: alternating 180 and 183 cannot extend the alerting phase.
+#[test]
+fn alternating_provisionals_do_not_extend_ringing() {
+    let second = Duration::from_secs(1);
+    let progress = (0..100).map(|n| (second * (n * 2 + 1), if n % 2 == 0 { 180 } else { 183 }, false));
+    let plan = VendorPlan { progress: progress.collect(), ..VendorPlan::rings() };
+    let mut stage = stage(plan, VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    let lasted = stage.finals[0].call.end_ms.expect("ended") - stage.finals[0].call.invite_ms;
+    assert!((120_900..121_300).contains(&lasted), "{lasted} ms");
+}
+
+/// SIG-08: 487 to the caller, CANCEL to the vendor.
+#[test]
+fn the_caller_cancels() {
+    let mut stage = stage(VendorPlan::rings(), VendorPlan::answers());
+    let cancel = Some(Duration::from_secs(3));
+    call(&mut stage, CallerPlan { cancel, ..CallerPlan::default() });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 487]);
+    assert!(stage.agent(VENDOR_A).last().ended);
+    let record = &stage.finals[0];
+    assert_eq!(record.call.end_reason, "caller_cancelled");
+    assert_eq!(record.attempts[0].code, 487);
+    assert_eq!(record.postings, []);
+}
+
+/// SIG-08: the 200 that crosses a CANCEL is acknowledged and ended; the caller pays nothing.
+#[test]
+fn an_answer_that_crosses_the_cancel_is_ended() {
+    // The vendor's 200 leaves 1 ms before the CANCEL reaches it.
+    let plan = VendorPlan { last: Some((Duration::from_millis(1000), 200)), ..VendorPlan::rings() };
+    let mut stage = stage(plan, VendorPlan::answers());
+    let cancel = Some(Duration::from_millis(1001));
+    call(&mut stage, CallerPlan { cancel, ..CallerPlan::default() });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 487]);
+    assert_eq!(stage.agent(VENDOR_A).last().requests, ["INVITE", "BYE"]);
+    let record = &stage.finals[0];
+    assert_eq!(record.call.duration_ms, 0);
+    assert!(record.call.sell.is_none());
+    assert!(record.attempts[0].answer_ms.is_some());
+}
+
+/// SIG-05: hold goes through in both directions, each side sees only us.
+#[test]
+fn either_side_can_hold() {
+    for from_caller in [true, false] {
+        let at = Some(Duration::from_secs(2));
+        let vendor_hold = if from_caller { None } else { at };
+        let plan = VendorPlan { hold: vendor_hold, ..VendorPlan::answers() };
+        let mut stage = stage(plan, VendorPlan::answers());
+        let hold = if from_caller { at } else { None };
+        call(&mut stage, CallerPlan { hold, ..hangs_up_after(10) });
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let held = if from_caller { VENDOR_A } else { CALLER };
+        let log = stage.agent(held).last();
+        assert!(log.requests.iter().filter(|m| *m == "INVITE").count() >= 1);
+        let bye_last = log.requests.last().is_some_and(|m| m == "BYE") || held == CALLER;
+        assert!(bye_last, "{:?}", log.requests);
+        let offered = stage
+            .wire
+            .iter()
+            .filter(|(_, to, bytes)| {
+                to.to_string() == held && String::from_utf8_lossy(bytes).contains("a=sendonly")
+            })
+            .count();
+        assert_eq!(offered, 1, "the re-INVITE went through once");
+        let holder = if from_caller { CALLER } else { VENDOR_A };
+        let answer = stage.agent(holder).last().last_response.clone();
+        assert!(answer.contains("a=recvonly") && answer.contains("c=IN IP4 10.0.0.1"), "{answer}");
+        assert_eq!(stage.finals.len(), 1);
+    }
+}
+
+/// SIG-05: an INVITE without SDP gets its offer from the vendor and answers in the ACK.
+#[test]
+fn a_delayed_offer_is_answered_in_the_ack() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan { delayed_offer: true, ..hangs_up_after(3) });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let ack = stage.agent(VENDOR_A).last().ack_body.clone().expect("an ACK");
+    assert!(ack.contains("m=audio") && ack.contains("10.0.0.1") && !ack.contains("10.1.0.1"), "{ack}");
+}
+
+/// ROUTE-15 step 13, SIG-93
+#[test]
+fn an_empty_purse_makes_no_call() {
+    let mut facts = small_operator();
+    facts.accounts.insert(1, crate::support::facts::account(1, "acme", 0, 60));
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 403]);
+    assert_eq!(stage.finals[0].call.end_reason, "insufficient_balance");
+    assert!(stage.finals[0].attempts.is_empty());
+}
+
+/// SIG-87: no prefix 404, no rate 403, bad number 484.
+#[test]
+fn calls_that_cannot_be_made_say_why() {
+    for (callee, code, reason) in [("33123", 403, "no_rate"), ("%20", 484, "number_invalid")] {
+        let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+        let now = stage.now;
+        stage.agent(CALLER).invite(now, callee, CallerPlan::default());
+        stage.run_until_quiet();
+        assert_eq!(stage.agent(CALLER).last().responses, [100, code]);
+        assert_eq!(stage.finals[0].call.end_reason, reason);
+    }
+}
+
+/// SEC-12: a full vendor is skipped, a full customer refused, and never exceeded.
+#[test]
+fn channel_limits_hold() {
+    let mut acme = customer(1, "acme", CALLER);
+    acme.channels = 2;
+    let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    first.channels = 1;
+    let facts = operator(acme, vec![first, vendor(12, "vendor-b", &[VENDOR_B], 2)]);
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    for _ in 0..3 {
+        call(&mut stage, hangs_up_after(5));
+    }
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(VENDOR_A).order.len(), 1);
+    assert_eq!(stage.agent(VENDOR_B).order.len(), 1);
+    let refused = stage.finals.iter().filter(|d| d.call.end_reason == "concurrency_limit").count();
+    assert_eq!(refused, 1);
+}
+
+/// SIG-92, SEC-20: a stranger gets nothing, not even an error.
+#[test]
+fn strangers_get_silence() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    for junk in ["INVITE sip:1@x SIP/2.0\r\n\r\n", "OPTIONS sip:1@x SIP/2.0\r\n", "\0\0\0"] {
+        stage.inject("203.0.113.9:5060", junk.as_bytes());
+    }
+    stage.run(Duration::from_secs(1));
+    assert!(stage.wire.is_empty());
+    assert_eq!(stage.switch.counters().unknown_source, 3);
+}
+
+/// SIG-13: a known trunk is told what is wrong.
+#[test]
+fn malformed_requests_of_known_trunks_get_400() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    let broken = "INVITE sip:44@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1;branch=z9hG4bK1\r\n\
+                  From: <sip:1@x>;tag=1\r\nTo: <sip:44@x>\r\nCall-ID: broken\r\nCSeq: 1 INVITE\r\n\
+                  Content-Length: 999\r\n\r\n";
+    stage.inject(CALLER, broken.as_bytes());
+    stage.run(Duration::from_secs(1));
+    let (_, _, bytes) = stage.wire.first().expect("an answer");
+    assert!(String::from_utf8_lossy(bytes).starts_with("SIP/2.0 400"));
+    assert_eq!(stage.switch.counters().malformed, 1);
+}
+
+/// Promise 8 of the design: each hook's fallback, and what the trail says about it.
+#[test]
+fn a_broken_plugin_costs_one_decision() {
+    for (hook, reason, code) in [
+        ("screening", "caller_hangup", 200),
+        ("numbering", "internal_error", 500),
+        ("rating", "internal_error", 500),
+        ("routing", "caller_hangup", 200),
+        ("identity", "all_routes_failed", 503),
+    ] {
+        let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+        stage.policy.instead = Some(Box::new(move |question: &Question| {
+            (question.hook().name() == hook).then(|| Err(Fault::Trap("unreachable".to_owned())))
+        }));
+        call(&mut stage, hangs_up_after(1));
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let document = &stage.finals[0];
+        assert_eq!(document.call.end_reason, reason, "{hook}");
+        assert_eq!(document.call.code_returned, code, "{hook}");
+        assert!(document.trail.iter().any(|e| &*e.hook == hook && e.fault.contains("unreachable")));
+        assert!(stage.switch.counters().fallbacks[hook] >= 1);
+    }
+}
+
+/// A rating that fails at the end loses nothing: the record asks to be rated again.
+#[test]
+fn a_charge_that_fails_marks_the_record() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    let mut asked = 0;
+    stage.policy.instead = Some(Box::new(move |question: &Question| match question {
+        Question::Rate(_) => {
+            asked += 1;
+            (asked > 1).then(|| Err(Fault::Deadline(5)))
+        }
+        _ => None,
+    }));
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let record = &stage.finals[0];
+    assert!(record.call.rerate);
+    assert_eq!(record.postings, []);
+    assert_eq!(record.call.duration_ms, 1002);
+}
+
+/// Screening can refuse with its own code and reason.
+#[test]
+fn screening_refuses() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    stage.policy.instead = Some(Box::new(|question: &Question| match question {
+        Question::Screen(_) => Some(Ok(Answer::Screen(Verdict::Reject(Rejection {
+            code: 403,
+            reason: "caller_barred".to_owned(),
+            detail: "on the list".to_owned(),
+        })))),
+        _ => None,
+    }));
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 403]);
+    assert_eq!(stage.finals[0].call.end_reason, "caller_barred");
+    assert_eq!(stage.finals[0].call.detail, "on the list");
+}
+
+/// SIG-35: the longest call is cut on both sides.
+#[test]
+fn the_duration_limit_ends_the_call() {
+    let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    first.max_duration = Duration::from_secs(30);
+    let facts = operator(customer(1, "acme", CALLER), vec![first]);
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.end_reason, "max_duration");
+    assert_eq!(stage.finals[0].call.duration_ms, 30_000);
+    assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
+    assert_eq!(stage.agent(VENDOR_A).last().requests, ["INVITE", "BYE"]);
+}
+
+/// SIG-65: the second address of a trunk is tried once when the first is silent.
+#[test]
+fn the_second_address_of_a_trunk_is_tried() {
+    let facts = operator(
+        customer(1, "acme", CALLER),
+        vec![vendor(11, "vendor-a", &[VENDOR_A, VENDOR_B], 1)],
+    );
+    let mut stage = stage_of(facts, VendorPlan::silent(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let targets: Vec<_> = stage.finals[0].attempts.iter().map(|a| a.target.as_str()).collect();
+    assert_eq!(targets, [VENDOR_A, VENDOR_B]);
+    assert_eq!(stage.finals[0].call.code_returned, 200);
+}
+
+/// MEDIA-09: without ports there is no call, and nothing stays behind.
+#[test]
+fn no_free_port_ends_the_call() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    stage.media.exhausted = true;
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 503]);
+    assert!(stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources"));
+}

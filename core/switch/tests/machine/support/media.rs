@@ -1,0 +1,46 @@
+//! A relay that only remembers what it was told.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use strowger_switch::{CallKey, LegCounters, MediaControl, MediaSide, RemoteMedia};
+
+#[derive(Default)]
+pub(crate) struct MemoryMedia {
+    sessions: HashMap<CallKey, HashMap<bool, RemoteMedia>>,
+    next_port: u16,
+    /// Refuse to open, as if no port were free.
+    pub(crate) exhausted: bool,
+    pub(crate) updates: Vec<(MediaSide, RemoteMedia)>,
+}
+
+impl MemoryMedia {
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+impl MediaControl for MemoryMedia {
+    fn open(&mut self, session: CallKey, _: u16, _: u16) -> Option<[SocketAddr; 2]> {
+        if self.exhausted {
+            return None;
+        }
+        assert!(self.sessions.insert(session, HashMap::new()).is_none(), "opened twice");
+        self.next_port = self.next_port % 20_000 + 4;
+        let address = |port| SocketAddr::from(([10, 0, 0, 1], 10_000 + port));
+        Some([address(self.next_port), address(self.next_port + 2)])
+    }
+
+    fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia) {
+        let session = self.sessions.get_mut(&session).expect("an open session");
+        session.insert(side == MediaSide::Caller, remote.clone());
+        self.updates.push((side, remote));
+    }
+
+    fn counters(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
+        self.sessions.get(&session).map(|_| Default::default())
+    }
+
+    fn close(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
+        self.sessions.remove(&session).map(|_| Default::default())
+    }
+}

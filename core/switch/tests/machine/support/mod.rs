@@ -1,0 +1,273 @@
+//! A world without sockets: the switch, callers and vendors over a network that can lose,
+//! double, delay and reorder, all in virtual time from one seed.
+
+pub(crate) mod agent;
+pub(crate) mod facts;
+pub(crate) mod media;
+pub(crate) mod policy;
+
+use agent::Agent;
+use ledger::{CallDocument, RecordState};
+use media::MemoryMedia;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use strowger_switch::facts::Facts;
+use strowger_switch::{Now, Output, Switch, SwitchSettings, World};
+
+/// Where the switch listens.
+pub(crate) const SWITCH: &str = "10.0.0.1:5060";
+
+/// What the network does to datagrams.
+#[derive(Clone, Copy)]
+pub(crate) struct Network {
+    pub(crate) loss: f64,
+    pub(crate) double: f64,
+    pub(crate) delay_ms: (u64, u64),
+}
+
+impl Network {
+    /// Everything arrives once, 1 ms later.
+    pub(crate) const PERFECT: Network = Network { loss: 0.0, double: 0.0, delay_ms: (1, 1) };
+    /// One in twenty is lost, one in fifty doubled, and up to 300 ms of delay reorders.
+    pub(crate) const BAD: Network = Network { loss: 0.05, double: 0.02, delay_ms: (1, 300) };
+}
+
+struct Datagram {
+    at: Instant,
+    order: u64,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Arc<[u8]>,
+}
+
+impl PartialEq for Datagram {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+impl Eq for Datagram {}
+impl PartialOrd for Datagram {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Datagram {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// The whole stage.
+pub(crate) struct Stage {
+    pub(crate) switch: Switch,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) media: MemoryMedia,
+    pub(crate) agents: HashMap<SocketAddr, Agent>,
+    pub(crate) finals: Vec<CallDocument>,
+    pub(crate) interims: Vec<CallDocument>,
+    pub(crate) policy: policy::Policy,
+    /// Every datagram that the switch sent.
+    pub(crate) wire: Vec<(Instant, SocketAddr, Arc<[u8]>)>,
+    pub(crate) keep_wire: bool,
+    rng: StdRng,
+    network: Network,
+    flying: BinaryHeap<Reverse<Datagram>>,
+    order: u64,
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+}
+
+impl Stage {
+    pub(crate) fn new(facts: Facts, network: Network, seed: u64) -> Stage {
+        let facts = Arc::new(facts);
+        let policy = policy::Policy::default();
+        let world = Arc::new(World { facts: Arc::clone(&facts), pin: policy::pin(1) });
+        let mut rng = StdRng::seed_from_u64(seed);
+        let settings = SwitchSettings { shard: 0, shards: 1, seed: rng.random() };
+        let start = Instant::now();
+        Stage {
+            switch: Switch::new(settings, world),
+            facts,
+            media: MemoryMedia::default(),
+            agents: HashMap::new(),
+            finals: Vec::new(),
+            interims: Vec::new(),
+            policy,
+            wire: Vec::new(),
+            keep_wire: true,
+            rng,
+            network,
+            flying: BinaryHeap::new(),
+            order: 0,
+            now: start,
+            start,
+        }
+    }
+
+    /// Puts a caller or a vendor at an address.
+    pub(crate) fn add(&mut self, agent: Agent) {
+        self.agents.insert(agent.address, agent);
+    }
+
+    pub(crate) fn agent(&mut self, address: &str) -> &mut Agent {
+        let address: SocketAddr = address.parse().expect("an address");
+        self.agents.get_mut(&address).expect("an agent at this address")
+    }
+
+    fn clock(&self) -> Now {
+        let passed = self.now.duration_since(self.start).as_millis();
+        Now {
+            instant: self.now,
+            utc_ms: 1_790_000_000_000 + u64::try_from(passed).expect("a short test"),
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) {
+        let copies = match self.rng.random::<f64>() {
+            luck if luck < self.network.loss => 0,
+            luck if luck < self.network.loss + self.network.double => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let (low, high) = self.network.delay_ms;
+            let delay = Duration::from_millis(self.rng.random_range(low..=high));
+            self.order += 1;
+            self.flying.push(Reverse(Datagram {
+                at: self.now + delay,
+                order: self.order,
+                from,
+                to,
+                bytes: Arc::clone(&bytes),
+            }));
+        }
+    }
+
+    /// Sends raw bytes to the switch as if from `from`.
+    pub(crate) fn inject(&mut self, from: &str, bytes: &[u8]) {
+        let from = from.parse().expect("an address");
+        self.send(from, SWITCH.parse().expect("an address"), Arc::from(bytes));
+    }
+
+    /// Does what the switch and the agents want done now.
+    fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            while let Some(output) = self.switch.poll_output() {
+                quiet = false;
+                match output {
+                    Output::Transmit(transmit) => {
+                        if self.keep_wire {
+                            self.wire.push((
+                                self.now,
+                                transmit.flow.remote,
+                                Arc::clone(&transmit.bytes),
+                            ));
+                        }
+                        let from = SWITCH.parse().expect("an address");
+                        self.send(from, transmit.flow.remote, transmit.bytes);
+                    }
+                    Output::Ask(ask) => {
+                        let reply = self.policy.answer(&ask.question);
+                        let now = self.clock();
+                        self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
+                    }
+                    Output::Document(document) => match document.call.state {
+                        RecordState::Interim => self.interims.push(*document),
+                        RecordState::Final => self.finals.push(*document),
+                    },
+                }
+            }
+            let switch: SocketAddr = SWITCH.parse().expect("an address");
+            let mut sent = Vec::new();
+            for agent in self.agents.values_mut() {
+                while let Some(bytes) = agent.poll_transmit(self.now) {
+                    sent.push((agent.address, bytes));
+                }
+            }
+            // HashMap order must not leak into the run: a seed replays exactly.
+            sent.sort_by_key(|(address, _)| *address);
+            for (from, bytes) in sent {
+                quiet = false;
+                self.send(from, switch, bytes);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let network = self.flying.peek().map(|Reverse(datagram)| datagram.at);
+        let agents = self.agents.values().filter_map(Agent::poll_timeout).min();
+        [network, agents, self.switch.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Lets `duration` of virtual time pass.
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        self.settle();
+        while let Some(next) = self.next_moment().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            while let Some(Reverse(datagram)) = self.flying.peek() {
+                if datagram.at > self.now {
+                    break;
+                }
+                let Some(Reverse(datagram)) = self.flying.pop() else { break };
+                self.deliver(&datagram);
+                self.settle();
+            }
+            let now = self.clock();
+            self.switch.handle_timeout(now, &mut self.media);
+            let mut addresses: Vec<SocketAddr> = self.agents.keys().copied().collect();
+            addresses.sort();
+            for address in addresses {
+                if let Some(agent) = self.agents.get_mut(&address) {
+                    agent.handle_timeout(self.now);
+                }
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    fn deliver(&mut self, datagram: &Datagram) {
+        if datagram.to == SWITCH.parse::<SocketAddr>().expect("an address") {
+            let flow = sip::Flow { listener: 0, remote: datagram.from };
+            let now = self.clock();
+            self.switch.receive(now, flow, &datagram.bytes, &mut self.media);
+        } else if let Some(agent) = self.agents.get_mut(&datagram.to) {
+            agent.receive(self.now, &datagram.bytes);
+        }
+    }
+
+    /// Runs until nobody has anything left to do; panics after a virtual hour.
+    pub(crate) fn run_until_quiet(&mut self) {
+        let limit = self.now + Duration::from_secs(3600);
+        self.settle();
+        while let Some(next) = self.next_moment() {
+            assert!(next < limit, "still busy after an hour: {} calls", self.switch.call_count());
+            let step = next.saturating_duration_since(self.now);
+            self.run(step);
+        }
+    }
+
+    /// What must hold when all calls are over, whatever happened to them.
+    pub(crate) fn assert_nothing_leaks(&self) {
+        assert_eq!(self.switch.call_count(), 0, "calls left");
+        assert_eq!(self.switch.transactions(), 0, "transactions left");
+        assert_eq!(self.switch.table_entries(), 0, "table entries left");
+        assert_eq!(self.media.open_sessions(), 0, "media sessions left");
+        assert_eq!(self.facts.usage.active(), 0, "channels of the node left");
+        for trunk in self.facts.customers.values() {
+            assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);
+        }
+        for trunk in self.facts.vendors.values() {
+            assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);
+        }
+    }
+}
