@@ -1,2 +1,329 @@
-//! placeholder
-fn main() {}
+//! Signalling figures of the running program, beside Kamailio where it is installed:
+//! processor time per call, delay added to an INVITE, load on one core, memory per call.
+//! `STROWGER_BENCH=quick` measures a fifth as long.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use strowger_tests::figures::{Figure, publish};
+use strowger_tests::net::Net;
+use strowger_tests::process::{family, memory_kb, processor_seconds};
+use strowger_tests::switch::{Setup, Switch, pinned};
+use strowger_tests::wait;
+
+/// Where the switch, or its peer, runs; the load generator runs on the other one.
+const SWITCH_PROCESSOR: usize = 0;
+const LOAD_PROCESSOR: usize = 1;
+
+const PACED_RATE: u32 = 300;
+const FULL_RATE: u32 = 4000;
+const HELD_CALLS: u32 = 10_000;
+
+fn main() -> anyhow::Result<()> {
+    let quick = std::env::var("STROWGER_BENCH").is_ok_and(|value| value == "quick");
+    let scale = if quick { 5 } else { 1 };
+    let paced = PACED_RATE * 30 / scale;
+    let full = FULL_RATE * 20 / scale;
+
+    let switch = Measured::switch(paced, full, scale)?;
+    let proxy = Measured::kamailio("", paced, full)?;
+    let dialogs = Measured::kamailio("DIALOGS", paced, full)?;
+    let peer = |name: &str, of: fn(&Measured) -> f64, peer: &Option<Measured>| {
+        peer.as_ref().map(|peer| (name.to_owned(), of(peer))).filter(|(_, value)| *value > 0.0)
+    };
+    let plain = "kamailio 5.6 proxy";
+    let with_dialogs = "kamailio 5.6 dialogs+cdr";
+
+    let mut figures = vec![
+        Figure {
+            name: "processor time per call at 300 calls/s".to_owned(),
+            value: switch.per_call_us,
+            unit: "us",
+            goal: Some(150.0),
+            peer: peer(with_dialogs, |m| m.per_call_us, &dialogs),
+        },
+        Figure {
+            name: "processor time per call at 300 calls/s, plain proxy".to_owned(),
+            value: switch.per_call_us,
+            unit: "us",
+            goal: None,
+            peer: peer(plain, |m| m.per_call_us, &proxy),
+        },
+        Figure {
+            name: "delay added to an INVITE, p50".to_owned(),
+            value: switch.added_p50_us,
+            unit: "us",
+            goal: Some(200.0),
+            peer: peer(with_dialogs, |m| m.added_p50_us, &dialogs),
+        },
+        Figure {
+            name: "delay added to an INVITE, p99".to_owned(),
+            value: switch.added_p99_us,
+            unit: "us",
+            goal: Some(500.0),
+            peer: peer(with_dialogs, |m| m.added_p99_us, &dialogs),
+        },
+        Figure {
+            name: "retransmissions at 4,000 calls/s on one core".to_owned(),
+            value: switch.full_retransmissions,
+            unit: "messages",
+            goal: Some(0.0),
+            peer: peer(with_dialogs, |m| m.full_retransmissions, &dialogs),
+        },
+        Figure {
+            name: "calls failed at 4,000 calls/s on one core".to_owned(),
+            value: switch.full_failed,
+            unit: "calls",
+            goal: Some(0.0),
+            peer: peer(with_dialogs, |m| m.full_failed, &dialogs),
+        },
+        Figure {
+            name: "processor time per call at 4,000 calls/s".to_owned(),
+            value: switch.full_per_call_us,
+            unit: "us",
+            goal: None,
+            peer: peer(with_dialogs, |m| m.full_per_call_us, &dialogs),
+        },
+        Figure {
+            name: "memory per held call".to_owned(),
+            value: switch.held_kb,
+            unit: "KB",
+            goal: Some(10.0),
+            peer: peer(with_dialogs, |m| m.held_kb, &dialogs),
+        },
+    ];
+    if let Some(growth) = switch.growth_percent {
+        figures.push(Figure {
+            name: "memory growth from 40,000 to 100,000 calls".to_owned(),
+            value: growth,
+            unit: "%",
+            goal: Some(5.0),
+            peer: None,
+        });
+    }
+    let file = std::env::var_os("STROWGER_BENCH_FILE")
+        .map_or_else(|| PathBuf::from("bench.jsonl"), PathBuf::from);
+    publish("signalling, five hooks, record written, no RTP", &figures, &file)?;
+    Ok(())
+}
+
+/// One program's figures.
+#[derive(Debug, Default)]
+struct Measured {
+    per_call_us: f64,
+    added_p50_us: f64,
+    added_p99_us: f64,
+    full_retransmissions: f64,
+    full_failed: f64,
+    full_per_call_us: f64,
+    held_kb: f64,
+    growth_percent: Option<f64>,
+}
+
+impl Measured {
+    fn switch(paced: u32, full: u32, scale: u32) -> anyhow::Result<Measured> {
+        let mut setup = Setup::new();
+        setup.relay = false;
+        setup.log = "warn".to_owned();
+        let start = || Switch::start_on(setup.net, setup.write(), Some(SWITCH_PROCESSOR));
+        let mut measured = Measured::default();
+
+        let switch = start();
+        let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
+        let settle = || {
+            wait::until("the records are written", Duration::from_secs(60), || {
+                (switch.metric("strowger_recorder_queue", &[]) == 0.0).then_some(())
+            });
+        };
+        measured.paced(setup.net, &subject, paced, settle)?;
+        let resent = switch.metric("strowger_retransmissions_total", &[]);
+        measured.full(setup.net, &subject, full, settle)?;
+        measured.full_retransmissions +=
+            switch.metric("strowger_retransmissions_total", &[]) - resent;
+        drop(switch);
+
+        let switch = start();
+        let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
+        measured.held(setup.net, &subject)?;
+        drop(switch);
+
+        if scale == 1 {
+            let switch = start();
+            let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
+            load(setup.net, &subject, 1000, 40_000)?;
+            let before = memory_kb(&subject.pids);
+            load(setup.net, &subject, 1000, 60_000)?;
+            let after = memory_kb(&subject.pids);
+            measured.growth_percent = Some((after - before) / before * 100.0);
+        }
+        Ok(measured)
+    }
+
+    fn kamailio(define: &str, paced: u32, full: u32) -> anyhow::Result<Option<Measured>> {
+        if Command::new("kamailio").arg("-v").stdout(Stdio::null()).spawn().is_err() {
+            return Ok(None);
+        }
+        let mut measured = Measured::default();
+        let kamailio = Kamailio::start(define)?;
+        measured.paced(kamailio.net, &kamailio.subject, paced, || ())?;
+        measured.full(kamailio.net, &kamailio.subject, full, || ())?;
+        drop(kamailio);
+        if !define.is_empty() {
+            let kamailio = Kamailio::start(define)?;
+            measured.held(kamailio.net, &kamailio.subject)?;
+        }
+        Ok(Some(measured))
+    }
+
+    fn paced(
+        &mut self,
+        net: Net,
+        subject: &Subject,
+        calls: u32,
+        settle: impl Fn(),
+    ) -> anyhow::Result<()> {
+        // A second of calls first: code paged in, instances made, tables grown.
+        load(net, subject, PACED_RATE, PACED_RATE)?;
+        settle();
+        let before = processor_seconds(&subject.pids);
+        let report = load(net, subject, PACED_RATE, calls)?;
+        settle();
+        let used = processor_seconds(&subject.pids) - before;
+        anyhow::ensure!(report["completed"] == calls, "calls failed at a slow pace: {report}");
+        self.per_call_us = used * 1e6 / f64::from(calls);
+        self.added_p50_us = number(&report, "added_p50_us");
+        self.added_p99_us = number(&report, "added_p99_us");
+        Ok(())
+    }
+
+    fn full(
+        &mut self,
+        net: Net,
+        subject: &Subject,
+        calls: u32,
+        settle: impl Fn(),
+    ) -> anyhow::Result<()> {
+        let before = processor_seconds(&subject.pids);
+        let report = load(net, subject, FULL_RATE, calls)?;
+        settle();
+        let used = processor_seconds(&subject.pids) - before;
+        self.full_per_call_us = used * 1e6 / f64::from(calls);
+        self.full_retransmissions = number(&report, "retransmissions");
+        self.full_failed = f64::from(calls) - number(&report, "completed");
+        eprintln!("at {FULL_RATE} calls/s: {report}");
+        Ok(())
+    }
+
+    /// Memory with ten thousand calls up, less the memory after as many that ended.
+    fn held(&mut self, net: Net, subject: &Subject) -> anyhow::Result<()> {
+        load(net, subject, PACED_RATE, PACED_RATE)?;
+        let before = memory_kb(&subject.pids);
+        let mut child = loader(net, subject, 500, HELD_CALLS)
+            .arg("--until-told")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let up = lines.next().transpose()?.unwrap_or_default();
+        anyhow::ensure!(up == format!("up {HELD_CALLS}"), "calls failed while held: {up}");
+        self.held_kb = (memory_kb(&subject.pids) - before) / f64::from(HELD_CALLS);
+        child.stdin.take().expect("piped").write_all(b"\n")?;
+        let report = lines.next().transpose()?.unwrap_or_default();
+        child.wait()?;
+        eprintln!("held: {report}");
+        Ok(())
+    }
+}
+
+/// What is measured.
+#[derive(Debug)]
+struct Subject {
+    address: SocketAddr,
+    pids: Vec<u32>,
+}
+
+fn loader(net: Net, subject: &Subject, rate: u32, calls: u32) -> Command {
+    let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipload")), Some(LOAD_PROCESSOR));
+    command.args(["--target", &subject.address.to_string()]);
+    command.args(["--caller", &format!("{}:5060", net.caller())]);
+    command.args(["--vendor", &format!("{}:5060", net.vendor_a())]);
+    command.args(["--rate", &rate.to_string(), "--calls", &calls.to_string()]);
+    command
+}
+
+fn load(net: Net, subject: &Subject, rate: u32, calls: u32) -> anyhow::Result<Value> {
+    let output = loader(net, subject, rate, calls).stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "the load generator failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn number(report: &Value, name: &str) -> f64 {
+    report[name].as_f64().unwrap_or(0.0)
+}
+
+/// The peer; killed when dropped.
+#[derive(Debug)]
+struct Kamailio {
+    child: Child,
+    net: Net,
+    subject: Subject,
+    folder: PathBuf,
+}
+
+impl Kamailio {
+    fn start(define: &str) -> anyhow::Result<Kamailio> {
+        let net = Net::new();
+        let folder = std::env::temp_dir().join(format!("strowger-peer-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/kamailio/proxy.cfg");
+        let text = fs::read_to_string(template)?
+            .replace("SWITCH", &net.switch().to_string())
+            .replace("VENDOR", &format!("{}:5060", net.vendor_a()));
+        let config = folder.join("kamailio.cfg");
+        fs::write(&config, text)?;
+        let mut command = pinned(Path::new("kamailio"), Some(SWITCH_PROCESSOR));
+        command.args(["-DD", "-E", "-m", "1024", "-M", "64", "-f"]).arg(&config);
+        command.arg("-P").arg(folder.join("pid"));
+        if !define.is_empty() {
+            command.args(["-A", define]);
+        }
+        // Its accounting lines go to a file, as they would in service.
+        let log = fs::File::create(folder.join("log"))?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        let pid = child.id();
+        let mut kamailio = Kamailio {
+            child,
+            net,
+            subject: Subject { address: net.switch(), pids: vec![pid] },
+            folder,
+        };
+        // Its listener answers OPTIONS as soon as its workers run.
+        let probe = std::net::UdpSocket::bind((net.stranger(), 5060))?;
+        probe.set_read_timeout(Some(Duration::from_millis(100)))?;
+        wait::until("kamailio answers", Duration::from_secs(20), || {
+            let text = format!(
+                "OPTIONS sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP {0}:5060;branch=z9hG4bKp\r\nMax-Forwards: 70\r\n\
+                 From: <sip:p@{0}>;tag=p\r\nTo: <sip:x@y>\r\nCall-ID: p\r\nCSeq: 1 OPTIONS\r\n\
+                 Content-Length: 0\r\n\r\n",
+                net.stranger()
+            );
+            probe.send_to(text.as_bytes(), net.switch()).ok()?;
+            probe.recv_from(&mut [0; 2048]).ok()
+        });
+        kamailio.subject.pids = family(pid);
+        Ok(kamailio)
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // Its main process ends its workers when asked politely, not when killed.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,8 +1,10 @@
 //! Whole-system tests: real sockets, real peers.
 #![forbid(unsafe_code)]
 
+pub mod figures;
 pub mod load;
 pub mod net;
+pub mod process;
 pub mod rtp;
 pub mod sipp;
 pub mod stage;

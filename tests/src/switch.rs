@@ -34,6 +34,8 @@ pub struct Setup {
     pub plugins: Vec<(String, Option<PathBuf>)>,
     /// Media of all trunks passes through the switch.
     pub relay: bool,
+    /// Log level.
+    pub log: String,
 }
 
 impl Setup {
@@ -53,6 +55,7 @@ impl Setup {
             calls: String::new(),
             plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
             relay: true,
+            log: "info".to_owned(),
         }
     }
 
@@ -90,7 +93,7 @@ impl Setup {
             "business/buy.csv",
             "prefix,destination,price\n44,United Kingdom,0.12\n33,France,0.1\n",
         );
-        folder.put("business/denied.csv", "number,value\n44900,premium\n");
+        folder.put("business/barred.csv", "number,value\n44900,premium\n");
         folder
     }
 
@@ -104,27 +107,23 @@ impl Setup {
     }
 
     fn node_file(&self) -> String {
-        let Setup { net, node, calls, .. } = self;
+        let Setup { net, node, calls, log, .. } = self;
         let mut text = format!(
             "name = \"under-test\"\ndata_dir = \"data\"\nbusiness = \"business\"\n{node}\n\
              [[listeners]]\nname = \"main\"\naddress = \"{}\"\n\
              [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"20000-29999\"\n\
-             [admin]\naddress = \"{}\"\n[calls]\n{calls}\n[log]\nlevel = \"info\"\n\
+             [admin]\naddress = \"{}\"\n[calls]\n{calls}\n[log]\nlevel = \"{log}\"\n\
              [plugins]\nfolder = \"plugins\"\nwatch = true\n",
             net.switch(),
             net.media(),
             net.admin(),
         );
         for (name, _) in &self.plugins {
-            let (grants, config) = match name.as_str() {
-                "screening" => (
-                    "\"tables\", \"counters\", \"clock\", \"config\"",
-                    "config = { denied_callees = \"denied\" }\n",
-                ),
-                _ => ("\"config\", \"random\", \"clock\", \"tables\", \"counters\", \"log\"", ""),
-            };
-            let _ =
-                write!(text, "[[plugins.list]]\nname = \"{name}\"\ngrants = [{grants}]\n{config}");
+            let _ = write!(
+                text,
+                "[[plugins.list]]\nname = \"{name}\"\n\
+                 grants = [\"log\", \"config\", \"tables\", \"counters\", \"clock\", \"random\"]\n"
+            );
         }
         text
     }
@@ -174,7 +173,7 @@ impl Setup {
         }
         let _ = write!(
             text,
-            "[[number_list]]\nname = \"denied\"\nkind = \"prefix\"\nfile = \"denied.csv\"\n{business}\n"
+            "[[number_list]]\nname = \"barred-destinations\"\nkind = \"prefix\"\nfile = \"barred.csv\"\n{business}\n"
         );
         text
     }
@@ -244,12 +243,21 @@ impl Switch {
     /// When it does not start.
     #[must_use]
     pub fn start(net: Net, folder: Folder) -> Switch {
+        Switch::start_on(net, folder, None)
+    }
+
+    /// The same, on one processor only.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_on(net: Net, folder: Folder, processor: Option<usize>) -> Switch {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
             .build()
             .into();
-        let child = spawn(&folder);
+        let child = spawn(&folder, processor);
         let mut switch = Switch { net, folder, child, agent };
         switch.wait_until_healthy();
         switch
@@ -287,7 +295,7 @@ impl Switch {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.folder);
+        self.child = spawn(&self.folder, None);
         self.wait_until_healthy();
     }
 
@@ -496,14 +504,14 @@ fn profile_folder() -> PathBuf {
     folder
 }
 
-fn spawn(folder: &Folder) -> Child {
+fn spawn(folder: &Folder, processor: Option<usize>) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.path.join("switch.log"))
         .expect("test folder is writable");
     let program = program();
-    Command::new(&program)
+    pinned(&program, processor)
         .args(["run", "--config"])
         .arg(folder.path.join("node.toml"))
         .stdin(Stdio::null())
@@ -513,13 +521,22 @@ fn spawn(folder: &Folder) -> Child {
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --bins`", program.display()))
 }
 
+/// A command that runs `program`, on one processor if one is named.
+#[must_use]
+pub fn pinned(program: &Path, processor: Option<usize>) -> Command {
+    let Some(processor) = processor else { return Command::new(program) };
+    let mut command = Command::new("taskset");
+    command.args(["-c", &processor.to_string()]).arg(program);
+    command
+}
+
 /// Runs the program on a configuration that it must refuse; returns what it says.
 ///
 /// # Panics
 /// When it starts nevertheless, or does not end within 20 s.
 #[must_use]
 pub fn refusal(folder: &Folder) -> String {
-    let mut child = spawn(folder);
+    let mut child = spawn(folder, None);
     let status = wait::until("a refusal", Duration::from_secs(20), || {
         child.try_wait().expect("the switch is ours")
     });

@@ -39,7 +39,11 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
         let up = calls.as_array()?.iter().filter(|call| call["state"] == "answered").count();
         (up == UP as usize).then_some(())
     });
-    let script = stage.caller().with("talk_ms", 400).script("caller_calls");
+    let script = stage
+        .caller()
+        .with("talk_ms", 400)
+        .with("caller", "1555[call_number]")
+        .script("caller_calls");
     let load = script.calls(0, 50).quiet().start(&folder);
 
     // Until the load has left some hundred records; what was reported last is what counts.

@@ -41,6 +41,8 @@ fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
     let mut caller = stage
         .caller()
         .with("talk_ms", 500)
+        // One caller calling this often would be blocked (SEC-18).
+        .with("caller", "1555[call_number]")
         .script("caller_calls")
         .calls(calls, RATE)
         .quiet()

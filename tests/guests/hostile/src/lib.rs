@@ -1,0 +1,224 @@
+//! A plugin that does what the question tells it, the bad things too.
+//!
+//! The callee says what to do (`loop`, `trap`, ...); rating has no strings, there the
+//! duration says it. Tests change the last letter of [`VERSION`] in the compiled bytes to
+//! get another build of the same plugin.
+
+wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "plugin" });
+
+use exports::strowger::policy::{
+    events, identity, lifecycle, numbering, rating, routing, screening,
+};
+use std::cell::RefCell;
+use std::hint::black_box;
+use strowger::policy::types::{Call, Rejection};
+use strowger::policy::{
+    host_clock, host_config, host_counters, host_log, host_random, host_tables,
+};
+
+/// The last letter names the build; build `x` fails at rating and routing.
+static VERSION: &str = "1.0.0-build-a";
+
+struct Hostile;
+
+thread_local! {
+    static CONFIG: RefCell<String> = const { RefCell::new(String::new()) };
+    static HOARD: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn version() -> &'static str {
+    black_box(VERSION)
+}
+
+/// The bad things that look the same in each hook.
+fn misbehave(what: &str) {
+    match what {
+        "loop" => loop {
+            black_box(());
+        },
+        "trap" => panic!("told to"),
+        "recurse" => {
+            recurse(1);
+        }
+        "eat" => loop {
+            HOARD.with_borrow_mut(|hoard| hoard.push(vec![1; 1 << 20]));
+        },
+        "shout" => {
+            for _ in 0..1000 {
+                host_log::log(host_log::Level::Debug, "again");
+            }
+        }
+        "long-key" => {
+            host_counters::add(&"k".repeat(1000), 1, 60);
+        }
+        _ => {}
+    }
+}
+
+fn recurse(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return depth;
+    }
+    let frame = black_box([depth; 16]);
+    frame[3] + recurse(black_box(depth + 1)) + frame[5]
+}
+
+fn refusal(code: u16, reason: &str) -> Rejection {
+    Rejection { code, reason: reason.to_owned(), detail: String::new() }
+}
+
+impl lifecycle::Guest for Hostile {
+    fn describe() -> lifecycle::Description {
+        lifecycle::Description {
+            name: "hostile".to_owned(),
+            version: version().to_owned(),
+            summary: "Does what it is told.".to_owned(),
+        }
+    }
+
+    fn configure(config: String) -> Result<(), String> {
+        if config.contains("\"configure\":\"loop\"") {
+            misbehave("loop");
+        }
+        if config.contains("\"configure\":\"refuse\"") {
+            return Err("`colour` must be a colour".to_owned());
+        }
+        CONFIG.set(config);
+        Ok(())
+    }
+
+    fn self_test() -> Result<u32, String> {
+        let config = CONFIG.take();
+        if config.contains("\"self-test\":\"trap\"") {
+            misbehave("trap");
+        }
+        if config.contains("\"self-test\":\"fail\"") {
+            return Err("example 7: expected 2, got 3".to_owned());
+        }
+        Ok(3)
+    }
+}
+
+impl screening::Guest for Hostile {
+    fn screen(q: screening::Question) -> screening::Verdict {
+        misbehave(&q.callee);
+        match q.callee.as_str() {
+            "reject" => screening::Verdict::Reject(refusal(403, "caller_barred")),
+            "code-99" => screening::Verdict::Reject(refusal(99, "caller_barred")),
+            "crlf-reason" => screening::Verdict::Reject(refusal(403, "a\r\nVia: b")),
+            "challenge" => screening::Verdict::Challenge,
+            "many-marks" => screening::Verdict::Mark(vec![String::new(); 1000]),
+            // A list whose strings would be ten megabytes each.
+            "flood" => screening::Verdict::Mark(vec!["x".repeat(10 << 10); 1000]),
+            "version" => screening::Verdict::Mark(vec![version().to_owned()]),
+            "echo" => screening::Verdict::Mark(vec![
+                q.caller,
+                q.callee,
+                q.source,
+                q.user_agent,
+                format!("{:x}{:016x}", q.call.id_high, q.call.id_low),
+                q.call.trunk.to_string(),
+            ]),
+            "services" => services(&q.caller),
+            _ => screening::Verdict::Allow,
+        }
+    }
+}
+
+fn services(caller: &str) -> screening::Verdict {
+    host_log::log(host_log::Level::Info, "looking around");
+    let hit = host_tables::longest_prefix("deny", caller);
+    screening::Verdict::Mark(vec![
+        host_config::text(7).unwrap_or_default(),
+        host_config::text(8).unwrap_or_else(|| "none".to_owned()),
+        hit.map(|hit| format!("{} {}", hit.length, hit.value)).unwrap_or_default(),
+        host_tables::exact("deny", caller).unwrap_or_else(|| "none".to_owned()),
+        host_counters::add(caller, 2, 60).to_string(),
+        host_counters::sum(caller, 60).to_string(),
+        (host_clock::now_ms() > 1_600_000_000_000).to_string(),
+        host_random::next().to_string(),
+    ])
+}
+
+impl numbering::Guest for Hostile {
+    fn rewrite(q: numbering::Question) -> Result<numbering::Numbers, Rejection> {
+        misbehave(&q.callee);
+        let callee = match q.callee.as_str() {
+            "crlf" => "49\r\nRoute: <sip:evil>".to_owned(),
+            "huge" => "1".repeat(8 << 20),
+            "reject" => return Err(refusal(484, "number_incomplete")),
+            other => format!("{}{other}", q.tech_prefix),
+        };
+        Ok(numbering::Numbers { caller: q.caller, callee, identity: String::new() })
+    }
+}
+
+impl rating::Guest for Hostile {
+    fn rate(
+        row: rating::DeckRow,
+        _rounding: rating::Rounding,
+        duration_ms: u64,
+    ) -> Result<rating::Charge, String> {
+        if version().ends_with('x') {
+            misbehave("trap");
+        }
+        match duration_ms {
+            1 => misbehave("loop"),
+            2 => return Ok(rating::Charge { amount: -1, billed_seconds: 0 }),
+            3 => return Err("no such plan".to_owned()),
+            _ => {}
+        }
+        Ok(rating::Charge {
+            amount: row.price_first,
+            billed_seconds: u32::try_from(duration_ms / 1000).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+impl routing::Guest for Hostile {
+    fn select(q: routing::Question) -> Result<Vec<u32>, Rejection> {
+        if version().ends_with('x') {
+            misbehave("trap");
+        }
+        misbehave(&q.callee);
+        Ok(match q.callee.as_str() {
+            "too-many" => vec![1; 1001],
+            "million" => vec![1; 1_000_000],
+            _ => q.candidates.iter().map(|candidate| candidate.trunk).collect(),
+        })
+    }
+
+    fn after_failure(_call: Call, o: routing::Outcome) -> routing::Decision {
+        match o.code {
+            503 => routing::Decision::Next,
+            486 => routing::Decision::Stop,
+            code => routing::Decision::StopWith(code),
+        }
+    }
+}
+
+impl identity::Guest for Hostile {
+    fn present(q: identity::Question) -> Result<identity::Answer, Rejection> {
+        misbehave(&q.caller_out);
+        let header = |name: &str, value: &str| identity::Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let headers = match q.caller_out.as_str() {
+            "crlf-value" => vec![header("X-A", "1\r\nVia: evil")],
+            "crlf-name" => vec![header("X-A\r\n", "1")],
+            "many" => vec![header("X-A", "1"); 65],
+            "long" => vec![header("X-A", &"1".repeat(2049))],
+            _ => q.asserted.iter().map(|value| header("P-Asserted-Identity", value)).collect(),
+        };
+        Ok(identity::Answer { display: q.display, user: q.caller_out, host: q.host, headers })
+    }
+}
+
+impl events::Guest for Hostile {
+    fn notify(e: events::Event) {
+        misbehave(&e.callee);
+    }
+}
+
+export!(Hostile);
