@@ -8,6 +8,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= config/strowger.toml
 # Every plugin is one crate; FOLDER/NAME becomes target/plugins/NAME.wasm.
 PLUGIN_FOLDERS := $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml examples/plugins/*/Cargo.toml))
+# Plugins that misbehave, for the tests.
+GUEST_FOLDERS := $(patsubst %/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml))
 
 .PHONY: help run build plugins test bench lint fmt demo setup-build setup-test setup-bench
 
@@ -23,7 +25,8 @@ build: setup-build plugins ## Build the release program and the plugins
 plugins: setup-build ## Compile the plugins to target/plugins/*.wasm
 	@scripts/plugins.sh $(TARGET) $(PLUGIN_FOLDERS)
 
-test: setup-test plugins ## Run every test, whole-system tests with sipp included
+test: setup-test ## Run every test, whole-system tests with sipp included
+	@scripts/plugins.sh $(TARGET) $(PLUGIN_FOLDERS) $(GUEST_FOLDERS)
 	@scripts/test.sh $(TARGET)
 
 bench: setup-bench build ## Measure; the table goes to target/bench.jsonl too

@@ -22,6 +22,8 @@ pub struct Setup {
     pub vendor_a: String,
     /// Lines for vendor trunk `vendor-b`, the second choice.
     pub vendor_b: String,
+    /// Callee prefixes that both vendors take.
+    pub prefixes: Vec<&'static str>,
     /// Account of `vendor-b`.
     pub vendor_b_account: String,
     /// Further business objects.
@@ -49,6 +51,7 @@ impl Setup {
             customer: String::new(),
             vendor_a: String::new(),
             vendor_b: String::new(),
+            prefixes: vec!["44", "33", "49"],
             vendor_b_account: "carrier".to_owned(),
             business: String::new(),
             node: "shards = 1".to_owned(),
@@ -129,7 +132,7 @@ impl Setup {
     }
 
     fn business_file(&self) -> String {
-        let Setup { net, customer, vendor_a, vendor_b, business, relay, .. } = self;
+        let Setup { net, customer, vendor_a, vendor_b, prefixes, business, relay, .. } = self;
         let mut text = String::new();
         for (name, balance, deck) in
             [("payer", "1000000", "sell"), ("broke", "0", "sell"), ("no-prices", "10", "")]
@@ -161,7 +164,7 @@ impl Setup {
             let _ = write!(
                 text,
                 "[[vendor_trunk]]\nname = \"{name}\"\naccount = \"{account}\"\n\
-                 targets = [\"{address}:5060\"]\nprefixes = [\"44\", \"33\", \"49\"]\n\
+                 targets = [\"{address}:5060\"]\nprefixes = {prefixes:?}\n\
                  priority = {priority}\nrelay = {relay}\n{lines}\n"
             );
         }
