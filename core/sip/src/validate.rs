@@ -7,6 +7,7 @@ use crate::method::Method;
 use crate::name_addr::NameAddrRef;
 use crate::params::{self, Parts};
 use crate::uri::UriRef;
+use crate::via::ViaRef;
 use thiserror::Error;
 
 /// Why a request is refused, and how.
@@ -144,6 +145,9 @@ impl Message {
     }
 
     fn check_addresses(&self) -> Result<(), Refusal> {
+        if let Some(problem) = self.headers("Via").find_map(|via| ViaRef::parse(via).err()) {
+            return refuse(400, format!("bad Via header: {problem}"));
+        }
         for (name, address) in [("From", self.from()), ("To", self.to())] {
             let uri = match address.parse_uri() {
                 Ok(uri) => uri,

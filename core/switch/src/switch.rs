@@ -6,8 +6,8 @@ use crate::index::SourceIndex;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::shard::CallIds;
 use policy::Reply;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -81,9 +81,10 @@ impl Switch {
     #[must_use]
     pub fn new(settings: SwitchSettings, world: Arc<World>) -> Switch {
         let index = SourceIndex::new(&world.facts);
+        let mut rng = StdRng::from_seed(settings.seed);
         let core = Core {
-            rng: StdRng::from_seed(settings.seed),
-            transactions: Transactions::new(),
+            transactions: Transactions::with_secret(rng.random()),
+            rng,
             index,
             world,
             counters: Counters::default(),

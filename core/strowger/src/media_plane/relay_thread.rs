@@ -25,8 +25,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 const LONGEST_PACKET: usize = 2_048;
 /// Sockets served in one round.
 const ROUND: usize = 256;
-/// Packets of the first socket relayed before its side gets a connected one.
-const HANDOVER: usize = 64;
+/// Packets taken at once from the first socket when its side gets a connected one: more than
+/// a socket's default buffer holds.
+const HANDOVER: usize = 512;
 /// Token of the waker; no slot reaches it.
 const WAKE: Token = Token(u64::MAX);
 
@@ -229,14 +230,15 @@ impl Relay {
         let side = port.side();
         relayed.relay_one(clocks, port, &mut self.buffer[..], &mut self.sums);
         if relayed.latch_moved(side) {
-            // What waits at the first socket goes ahead of what the connected one will get.
+            relayed.follow_latch(side, slot, &self.poll, self.dscp);
+            // From here on the source's packets reach the connected socket; what still waits
+            // at the first one came before them and goes ahead.
             let first = Port::Bound(side, Kind::Rtp);
             for _ in 0..HANDOVER {
                 if !relayed.relay_one(clocks, first, &mut self.buffer[..], &mut self.sums) {
                     break;
                 }
             }
-            relayed.follow_latch(side, slot, &self.poll, self.dscp);
         }
     }
 

@@ -389,7 +389,10 @@ impl Call {
 
     fn on_provisional(&mut self, cx: &mut Cx<'_>, status: u16, response: &Message) {
         // 199 only ends an early dialog (SIG-20).
-        let Some(mut attempt) = self.current.take().filter(|_| status != 199) else { return };
+        if status == 199 {
+            return;
+        }
+        let Some(mut attempt) = self.current.take() else { return };
         let sdp = crate::sdp::is_sdp(response);
         let alerting = matches!(attempt.phase, Phase::ProgressSdp | Phase::Ringing);
         match status {

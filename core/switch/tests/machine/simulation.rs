@@ -9,7 +9,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sip::{Message, Method};
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn any_vendor(rng: &mut StdRng) -> VendorPlan {
     let ms = |rng: &mut StdRng, high| Duration::from_millis(rng.random_range(0..high));
@@ -173,7 +175,14 @@ fn a_seed_replays_exactly() {
         }
         stage.run_until_quiet();
         let start = stage.start;
-        stage.wire.into_iter().map(|(at, to, bytes)| (at - start, to, bytes)).collect::<Vec<_>>()
+        let line = |(at, to, bytes): (Instant, SocketAddr, Arc<[u8]>)| {
+            format!("{:?} {to} {}", at - start, String::from_utf8_lossy(&bytes))
+        };
+        stage.wire.into_iter().map(line).collect::<Vec<_>>()
     };
-    assert_eq!(run(), run());
+    let (first, second) = (run(), run());
+    assert_eq!(first.len(), second.len());
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(first, second);
+    }
 }
