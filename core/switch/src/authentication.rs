@@ -42,10 +42,8 @@ impl Core {
         let Some(credentials) = credentials else {
             return Verified::Absent;
         };
-        let ha1s = Ha1s {
-            md5: Some(user.ha1_md5.to_string()),
-            sha256: Some(user.ha1_sha256.to_string()),
-        };
+        let ha1s =
+            Ha1s { md5: Some(user.ha1_md5.to_string()), sha256: Some(user.ha1_sha256.to_string()) };
         let check = Check {
             method: request.method().as_str(),
             realm: &user.realm,

@@ -37,7 +37,9 @@ impl Core {
             }
         }
         let callee_in = UriRef::parse(request.uri())
-            .map(|uri| number::clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") }))
+            .map(|uri| {
+                number::clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") })
+            })
             .unwrap_or_default();
         let (customer, authenticated) = self.identify(now, id, flow, &request, &callee_in)?;
         let Some(account) = self.world.facts.accounts.get(&customer.account).cloned() else {
@@ -72,9 +74,10 @@ impl Core {
         let trunk = match by_address {
             Some(trunk) if trunk.authentication == Authentication::Address => {
                 // Credentials are looked at only where a challenge may have asked for them.
-                let proven = trunk.digest.as_ref().is_some_and(|user| {
-                    self.verify(now, request, user) == Verified::Proven
-                });
+                let proven = trunk
+                    .digest
+                    .as_ref()
+                    .is_some_and(|user| self.verify(now, request, user) == Verified::Proven);
                 return Some((trunk, proven));
             }
             Some(trunk) => trunk,

@@ -6,7 +6,8 @@ pub(crate) fn clean(user: &str) -> String {
     let decoded = percent_decode(user);
     let bare = decoded.split(';').next().unwrap_or("");
     let separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
-    let number = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
+    let number =
+        bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
     if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.to_owned() }
 }
 

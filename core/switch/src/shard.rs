@@ -24,14 +24,16 @@ fn shard_of_call_id(call_id: &[u8], shards: u16) -> u16 {
 
 /// The value of the Call-ID line, found without parsing the rest.
 fn call_id(datagram: &[u8]) -> Option<&[u8]> {
-    datagram.split(|byte| *byte == b'\n').skip(1).take_while(|line| !line.trim_ascii().is_empty()).find_map(
-        |line| {
+    datagram
+        .split(|byte| *byte == b'\n')
+        .skip(1)
+        .take_while(|line| !line.trim_ascii().is_empty())
+        .find_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let name = line[..colon].trim_ascii();
             let matches = name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i");
             matches.then(|| line[colon + 1..].trim_ascii())
-        },
-    )
+        })
 }
 
 /// A Call-ID for a leg of ours that hashes to our own shard.

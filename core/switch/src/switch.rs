@@ -110,13 +110,7 @@ impl Switch {
     }
 
     /// Takes a datagram. Strangers are recognised before anything is parsed (SEC-20).
-    pub fn receive(
-        &mut self,
-        now: Now,
-        flow: Flow,
-        datagram: &[u8],
-        media: &mut dyn MediaControl,
-    ) {
+    pub fn receive(&mut self, now: Now, flow: Flow, datagram: &[u8], media: &mut dyn MediaControl) {
         self.core.counters.datagrams_in += 1;
         let known = self.core.index.knows(flow.remote);
         if !known && !self.core.index.has_users() {

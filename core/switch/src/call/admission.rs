@@ -35,7 +35,8 @@ impl Call {
             return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
         }
         if !self.customer.usage.take(self.customer.channels) {
-            let detail = format!("customer trunk {} has {}", self.customer.name, self.customer.channels);
+            let detail =
+                format!("customer trunk {} has {}", self.customer.name, self.customer.channels);
             return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
         }
         if !self.world.usage.take(self.world.settings.channels) {
@@ -93,7 +94,9 @@ impl Call {
         let numbers = match reply.outcome {
             Ok(Answer::Number(Ok(numbers))) => numbers,
             Ok(Answer::Number(Err(rejection))) => return self.reject(cx, rejection),
-            Ok(_) => return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question"),
+            Ok(_) => {
+                return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question");
+            }
             Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
         };
         if !number::is_valid(&numbers.callee) {
@@ -131,7 +134,9 @@ impl Call {
     pub(super) fn on_admission_rated(&mut self, cx: &mut Cx<'_>, reply: Reply) {
         let charge = match reply.outcome {
             Ok(Answer::Rate(charge)) => ledger::Money(i128::from(charge.amount)),
-            Ok(_) => return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question"),
+            Ok(_) => {
+                return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question");
+            }
             Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
         };
         if let Some(available) = self.account.purse.available() {

@@ -228,8 +228,7 @@ impl Call {
         attempt.record.caller_out = numbers.caller.clone();
         attempt.record.callee_out = numbers.callee.clone();
         attempt.record.identity_out = numbers.identity.clone();
-        attempt.outgoing =
-            Some(Box::new(Outgoing { numbers, identity: None, body: Vec::new() }));
+        attempt.outgoing = Some(Box::new(Outgoing { numbers, identity: None, body: Vec::new() }));
         self.current = Some(attempt);
         self.state = State::Deciding(Step::Identity);
         self.ask(cx, Question::Identity(question));
@@ -321,10 +320,9 @@ impl Call {
             invite.finish(),
             &attempt.vendor.schedule,
         );
-        cx.core.owners.insert(
-            id,
-            Owner { call: self.key, role: Role::Attempt(attempt.record.number) },
-        );
+        cx.core
+            .owners
+            .insert(id, Owner { call: self.key, role: Role::Attempt(attempt.record.number) });
         attempt.transaction = Some(id);
     }
 
@@ -368,12 +366,13 @@ impl Call {
     fn authenticate(&mut self, cx: &mut Cx<'_>, id: TransactionId, response: &Message) -> bool {
         let Some(mut attempt) = self.current.take() else { return false };
         let challenge = attempt.vendor.credentials.clone().filter(|_| !attempt.challenged);
-        let answer = challenge.zip(attempt.outgoing.as_ref()).zip(attempt.vendor.targets.get(attempt.target)).and_then(
-            |((credentials, outgoing), remote)| {
+        let answer = challenge
+            .zip(attempt.outgoing.as_ref())
+            .zip(attempt.vendor.targets.get(attempt.target))
+            .and_then(|((credentials, outgoing), remote)| {
                 let uri = format!("sip:{}@{remote}", outgoing.numbers.callee);
                 crate::authentication::answer(response, &credentials, &uri, &mut cx.core.rng)
-            },
-        );
+            });
         let done = answer.is_some();
         if let Some((header, value)) = answer {
             cx.core.owners.remove(&id);
@@ -471,8 +470,7 @@ impl Call {
     /// The running attempt failed: it is recorded, then the policy says what next.
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, code: u16, cause: u8) {
         let Some(attempt) = self.current.as_deref() else { return };
-        let rtp_received =
-            cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > 0);
+        let rtp_received = cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > 0);
         let question = AdvanceQuestion {
             call: self.facts,
             trunk: attempt.vendor.id,
@@ -564,12 +562,7 @@ impl Call {
     /// Takes the running attempt off the stage. If its INVITE has no final response yet
     /// it is cancelled and lingers until it has one (SIG-08); one that never got any
     /// response is abandoned.
-    pub(super) fn give_up_attempt(
-        &mut self,
-        cx: &mut Cx<'_>,
-        failure: AttemptFailure,
-        why: &str,
-    ) {
+    pub(super) fn give_up_attempt(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, why: &str) {
         let Some(mut attempt) = self.current.take() else { return };
         attempt.vendor.usage.release();
         if attempt.phase == Phase::Preparing {

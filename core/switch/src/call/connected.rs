@@ -49,8 +49,8 @@ impl Call {
             return Err(name::MEDIA_RESOURCES);
         };
         let Some(invite) = invite else { return Ok(Vec::new()) };
-        let rewritten = sdp::rewrite(invite.body(), local, &mut attempt.origin)
-            .ok_or(name::CODEC_MISMATCH)?;
+        let rewritten =
+            sdp::rewrite(invite.body(), local, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
         let (body, remote) = rewritten;
         if let Some(remote) = remote {
             self.tell_relay(cx, MediaSide::Caller, remote);
@@ -121,7 +121,8 @@ impl Call {
         let longest = attempt.vendor.max_duration;
         let vendor = attempt.vendor.id;
         self.current = Some(attempt);
-        let body = sdp::is_sdp(response).then(|| self.pass_sdp(cx, MediaSide::Vendor, response.body()));
+        let body =
+            sdp::is_sdp(response).then(|| self.pass_sdp(cx, MediaSide::Vendor, response.body()));
         if self.delayed_offer() && body.is_some() {
             self.vendor_ack_due = Some(cseq);
         } else {
@@ -177,13 +178,7 @@ impl Call {
     }
 
     /// The caller's ACK for our 2xx, to its INVITE or to a re-INVITE of it or to it.
-    pub(crate) fn on_ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: TransactionId,
-        role: Role,
-        ack: &Message,
-    ) {
+    pub(crate) fn on_ack(&mut self, cx: &mut Cx<'_>, id: TransactionId, role: Role, ack: &Message) {
         match role {
             Role::Ingress => {
                 cx.core.owners.remove(&id);
@@ -281,7 +276,14 @@ impl Call {
                     && self.relayed.iter().any(|r| *r.request.method() == Method::Invite)
                 {
                     // RFC 3261 section 14.2: one INVITE at a time.
-                    return cx.core.respond_plain(cx.now, id, &request, 491, "Request Pending", &[]);
+                    return cx.core.respond_plain(
+                        cx.now,
+                        id,
+                        &request,
+                        491,
+                        "Request Pending",
+                        &[],
+                    );
                 }
                 if method != Method::Info {
                     if let Some(leg) = self.leg_mut(side) {
@@ -377,12 +379,21 @@ impl Call {
         if method == Method::Invite {
             cx.core.respond_plain(cx.now, server, &request, 100, "Trying", &[]);
         }
-        let client = cx.core.transactions.request(cx.now.instant, flow, builder.finish(), &schedule);
+        let client =
+            cx.core.transactions.request(cx.now.instant, flow, builder.finish(), &schedule);
         for id in [server, client] {
             cx.core.owners.insert(id, Owner { call: self.key, role: Role::Relayed });
         }
         let delayed = method == Method::Invite && !offer;
-        self.relayed.push(Relayed { from, server, client, request, cseq, delayed, answered: false });
+        self.relayed.push(Relayed {
+            from,
+            server,
+            client,
+            request,
+            cseq,
+            delayed,
+            answered: false,
+        });
     }
 
     fn note_hold(&mut self, cx: &mut Cx<'_>, body: &[u8]) {
@@ -417,7 +428,14 @@ impl Call {
             // A challenge was meant for us, not for the other side.
             let status_back = if matches!(status, 401 | 407) { 488 } else { status };
             let reason = if status_back == status { response.reason_phrase() } else { "" };
-            cx.core.respond_plain(cx.now, relayed.server, &relayed.request, status_back, reason, &[]);
+            cx.core.respond_plain(
+                cx.now,
+                relayed.server,
+                &relayed.request,
+                status_back,
+                reason,
+                &[],
+            );
             if status == 481 && matches!(self.state, State::Connected) {
                 // RFC 3261 section 12.2.1.2: the dialog is gone.
                 let gone = Some(relayed.from.other());
@@ -554,6 +572,8 @@ impl Call {
             cx.core.owners.remove(&relayed.server);
             cx.core.owners.remove(&relayed.client);
             if !relayed.answered {
+                // Nothing is resent into a dialog that ends.
+                cx.core.transactions.abandon(cx.now.instant, relayed.client);
                 let reason = "Request Terminated";
                 cx.core.respond_plain(cx.now, relayed.server, &relayed.request, 487, reason, &[]);
             } else if relayed.delayed {

@@ -3,8 +3,8 @@
 use super::Call;
 use crate::facts::Account;
 use ledger::{
-    CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting,
-    PostingKind, PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState,
+    CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting, PostingKind,
+    PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState,
 };
 use policy::{DeckRow, Rounding, RoundingMode};
 use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! Stories of single calls on the wire, in virtual time.
 
+use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+};
+use crate::support::{Network, Stage};
 use policy::{Answer, Fault, Question, Rejection, Verdict};
 use std::time::Duration;
-use crate::support::agent::{Agent, CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor};
-use crate::support::{Network, Stage};
 
 fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
@@ -59,7 +61,16 @@ fn an_answered_call_is_connected_charged_and_recorded() {
     let hooks: Vec<&str> = document.trail.iter().map(|entry| entry.hook.as_ref()).collect();
     assert_eq!(
         hooks,
-        ["screening", "numbering", "rating", "routing", "numbering", "identity", "rating", "rating"]
+        [
+            "screening",
+            "numbering",
+            "rating",
+            "routing",
+            "numbering",
+            "identity",
+            "rating",
+            "rating"
+        ]
     );
     assert_eq!(stage.interims.len(), 2, "at answer and after 60 s (CDR-06)");
 }
@@ -92,10 +103,8 @@ fn a_failing_vendor_leads_to_the_next() {
 /// ROUTE-50 row 6, SIG-89
 #[test]
 fn a_busy_callee_is_not_rung_elsewhere() {
-    let busy = VendorPlan {
-        header: Some(("Reason", "Q.850;cause=17")),
-        ..VendorPlan::refuses(486)
-    };
+    let busy =
+        VendorPlan { header: Some(("Reason", "Q.850;cause=17")), ..VendorPlan::refuses(486) };
     let mut stage = stage(busy, VendorPlan::answers());
     call(&mut stage, CallerPlan::default());
     stage.run_until_quiet();
@@ -151,7 +160,8 @@ fn nobody_answers() {
 #[test]
 fn alternating_provisionals_do_not_extend_ringing() {
     let second = Duration::from_secs(1);
-    let progress = (0..100).map(|n| (second * (n * 2 + 1), if n % 2 == 0 { 180 } else { 183 }, false));
+    let progress =
+        (0..100).map(|n| (second * (n * 2 + 1), if n % 2 == 0 { 180 } else { 183 }, false));
     let plan = VendorPlan { progress: progress.collect(), ..VendorPlan::rings() };
     let mut stage = stage(plan, VendorPlan::answers());
     call(&mut stage, CallerPlan::default());
@@ -234,7 +244,10 @@ fn a_delayed_offer_is_answered_in_the_ack() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     let ack = stage.agent(VENDOR_A).last().ack_body.clone().expect("an ACK");
-    assert!(ack.contains("m=audio") && ack.contains("10.0.0.1") && !ack.contains("10.1.0.1"), "{ack}");
+    assert!(
+        ack.contains("m=audio") && ack.contains("10.0.0.1") && !ack.contains("10.1.0.1"),
+        "{ack}"
+    );
 }
 
 /// ROUTE-15 step 13, SIG-93
@@ -415,5 +428,7 @@ fn no_free_port_ends_the_call() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.agent(CALLER).last().responses, [100, 503]);
-    assert!(stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources"));
+    assert!(
+        stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources")
+    );
 }

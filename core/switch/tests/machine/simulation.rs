@@ -134,7 +134,10 @@ fn simulate(seed: u64, calls: usize, network: Network) {
     assert!(answered > calls / 4, "only {answered} of {calls} were answered: a dull run");
 
     // The purse and the postings tell the same story.
-    let booked: ledger::Money = stage.finals.iter().flat_map(|d| &d.postings)
+    let booked: ledger::Money = stage
+        .finals
+        .iter()
+        .flat_map(|d| &d.postings)
         .filter(|posting| posting.account == 1)
         .map(|posting| posting.amount)
         .sum();

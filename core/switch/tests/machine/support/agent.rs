@@ -218,9 +218,8 @@ impl Agent {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.transactions.handle_timeout(now);
         let due: Vec<_> = {
-            let (due, later) = std::mem::take(&mut self.agenda)
-                .into_iter()
-                .partition(|(at, _, _)| *at <= now);
+            let (due, later) =
+                std::mem::take(&mut self.agenda).into_iter().partition(|(at, _, _)| *at <= now);
             self.agenda = later;
             due
         };
@@ -344,7 +343,9 @@ impl Agent {
                         log.ack_body = Some(body);
                     }
                 }
-                TransactionEvent::Response { id, message, .. } => self.on_response(now, id, &message),
+                TransactionEvent::Response { id, message, .. } => {
+                    self.on_response(now, id, &message)
+                }
                 TransactionEvent::TimedOut { id } | TransactionEvent::TransportFailed { id } => {
                     // Nobody there any more: the leg is over for this side.
                     if let Some(call) = self.owners.remove(&id) {
@@ -363,7 +364,8 @@ impl Agent {
             Method::Invite if message.to_tag().is_none() => {
                 log.last_invite = String::from_utf8_lossy(message.bytes()).into_owned();
                 self.order.push(call.clone());
-                let plan = if self.plans.is_empty() { self.plan.clone() } else { self.plans.remove(0) };
+                let plan =
+                    if self.plans.is_empty() { self.plan.clone() } else { self.plans.remove(0) };
                 let leg = Leg {
                     dialog: None,
                     invite: Some(message),
@@ -429,8 +431,7 @@ impl Agent {
                 let first = leg.dialog.is_none();
                 let sdp = !response.body().is_empty();
                 let delayed = leg.plan.delayed_offer;
-                let dialog =
-                    leg.dialog.get_or_insert_with(|| Dialog::uac(response, response));
+                let dialog = leg.dialog.get_or_insert_with(|| Dialog::uac(response, response));
                 let mut ack = dialog.ack(leg.cseq).header("Via", via);
                 let body = format!(
                     "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\

@@ -1,6 +1,6 @@
 //! A small operator: one customer, two vendors.
 
-use ledger::{Money, PriceRow, PriceRounding, Purse, RateDeck, RateRow};
+use ledger::{Money, PriceRounding, PriceRow, Purse, RateDeck, RateRow};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,10 +109,10 @@ pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> Ve
 
 /// One customer at [`CALLER`], vendor-a before vendor-b, all for prefix 44.
 pub(crate) fn small_operator() -> Facts {
-    operator(customer(1, "acme", CALLER), vec![
-        vendor(11, "vendor-a", &[VENDOR_A], 1),
-        vendor(12, "vendor-b", &[VENDOR_B], 2),
-    ])
+    operator(
+        customer(1, "acme", CALLER),
+        vec![vendor(11, "vendor-a", &[VENDOR_A], 1), vendor(12, "vendor-b", &[VENDOR_B], 2)],
+    )
 }
 
 pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Facts {
@@ -126,10 +126,8 @@ pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Fa
     facts.accounts.insert(1, account(1, "acme", 100_000, 60));
     facts.accounts.insert(2, account(2, "carrier", 0, 30));
     facts.customers.insert(customer.id, Arc::new(customer));
-    let entries = vendors
-        .iter()
-        .map(|v| RouteEntry { trunk: v.id, priority: 100, extend: true })
-        .collect();
+    let entries =
+        vendors.iter().map(|v| RouteEntry { trunk: v.id, priority: 100, extend: true }).collect();
     facts.routes.insert("44", entries);
     for vendor in vendors {
         facts.vendors.insert(vendor.id, Arc::new(vendor));
