@@ -37,27 +37,30 @@ impl MessageBuilder {
             && matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer)
             && request.to_tag().is_none();
         let mut top = true;
+        let mut copied = [false; ONCE.len()];
         for (known, value) in request.known_lines() {
             match known {
                 Known::Via if top => {
                     top = false;
                     builder.top_via(request, value);
                 }
-                Known::To => {
-                    builder.line(format_args!("To: {value}"));
-                    let untagged = request.to_tag().is_none() && builder.to_end.is_none();
-                    builder.to_end = untagged.then_some(builder.head.len() - 2);
-                }
-                Known::Via | Known::From | Known::CallId | Known::CSeq => {
-                    builder.line(format_args!("{}: {value}", known.name()));
-                }
+                Known::Via => builder.line(format_args!("Via: {value}")),
                 Known::Timestamp if status == 100 => {
                     builder.line(format_args!("Timestamp: {value}"));
                 }
                 Known::RecordRoute if creates_dialog => {
                     builder.line(format_args!("Record-Route: {value}"));
                 }
-                _ => {}
+                _ => {
+                    // A repeated one is not ours to pass on.
+                    let once = ONCE.iter().position(|&once| once == known);
+                    if once.is_some_and(|at| !std::mem::replace(&mut copied[at], true)) {
+                        builder.line(format_args!("{}: {value}", known.name()));
+                        if known == Known::To && request.to_tag().is_none() {
+                            builder.to_end = Some(builder.head.len() - 2);
+                        }
+                    }
+                }
             }
         }
         builder
@@ -125,6 +128,9 @@ impl MessageBuilder {
         self.head.push_str("\r\n");
     }
 }
+
+/// What every response takes from its request, beside Via.
+const ONCE: [Known; 4] = [Known::From, Known::To, Known::CallId, Known::CSeq];
 
 /// Turns what would end the line into spaces.
 struct OneLine<'a>(&'a mut String);
