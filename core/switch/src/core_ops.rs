@@ -101,7 +101,6 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         182 => "Queued",
         183 => "Session Progress",
         200..=299 => "OK",
-        400 => "Bad Request",
         401 => "Unauthorized",
         402 => "Payment Required",
         403 => "Forbidden",
@@ -122,7 +121,6 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
         491 => "Request Pending",
-        500 => "Server Internal Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
@@ -132,8 +130,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
+        400..=499 => "Bad Request",
+        500..=599 => "Server Internal Error",
         _ => "Global Failure",
     }
 }

@@ -31,6 +31,7 @@ pub struct CallKey(pub u64);
 
 /// What the machine wants done, in the order in which it must be done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost more than the copy")]
 pub enum Output {
     /// Send this datagram.
     Transmit(sip::Transmit),

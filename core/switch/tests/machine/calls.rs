@@ -356,7 +356,7 @@ fn a_charge_that_fails_marks_the_record() {
     stage.policy.instead = Some(Box::new(move |question: &Question| match question {
         Question::Rate(_) => {
             asked += 1;
-            (asked > 1).then(|| Err(Fault::Deadline(5)))
+            (asked > 1).then_some(Err(Fault::Deadline(5)))
         }
         _ => None,
     }));
