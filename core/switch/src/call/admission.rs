@@ -19,6 +19,8 @@ impl Call {
     /// Steps 4 and 10, then the first question.
     pub(crate) fn begin(&mut self, cx: &mut Cx<'_>) {
         cx.core.counters.calls += 1;
+        tracing::debug!(call = %self.shown_id(), trunk = %self.customer.name, source = %self.source,
+            caller = %self.caller_in, callee = %self.callee_in, "incoming");
         self.tell(cx, EventKind::Incoming, 0, 0);
         let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
         if self.customer.locked {

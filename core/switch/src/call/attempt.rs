@@ -264,6 +264,8 @@ impl Call {
         cx.core.tags.insert(attempt.tag, (self.key, MediaSide::Vendor));
         self.send_invite(cx, &mut attempt, None);
         attempt.enter(Phase::Sent, cx.now.instant);
+        tracing::debug!(call = %self.shown_id(), vendor = %attempt.vendor.name,
+            target = %attempt.record.target, "attempt");
         self.tell(cx, EventKind::Attempt, attempt.vendor.id, 0);
         self.current = Some(attempt);
         self.state = State::Attempting;

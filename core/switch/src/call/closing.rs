@@ -72,6 +72,7 @@ impl Call {
     ) {
         *cx.core.counters.ended.entry(returned).or_default() += 1;
         *cx.core.counters.reasons.entry(why.clone()).or_default() += 1;
+        tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, detail, "ended");
         self.end_ms = Some(cx.now.utc_ms);
         self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
         self.state = State::Closing(Charging::default());

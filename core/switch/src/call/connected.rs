@@ -161,6 +161,7 @@ impl Call {
         self.state = State::Connected;
         *self.identity = super::CallerIdentity::default();
         cx.core.counters.answered += 1;
+        tracing::debug!(call = %self.shown_id(), "answered");
         self.respond_invite(cx, 200, "OK", body.as_deref(), 0);
         self.tell(cx, EventKind::Answered, vendor, 200);
         self.write_interim(cx);

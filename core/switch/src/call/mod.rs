@@ -204,6 +204,15 @@ pub(crate) struct Call {
     channel_taken: bool,
 }
 
+/// The call id as logs, records and the command line write it.
+struct ShownId(u128);
+
+impl std::fmt::Display for ShownId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// What [`Core::admit`] found out about a new call.
 pub(crate) struct NewCall {
     pub(crate) customer: Arc<CustomerTrunk>,
@@ -589,6 +598,10 @@ impl Call {
             Answer::Identity(Ok(identity)) => format!("{}@{}", identity.user, identity.host),
             Answer::Noted => String::new(),
         }
+    }
+
+    fn shown_id(&self) -> ShownId {
+        ShownId(self.facts.id)
     }
 
     fn shown_caller(&self) -> &str {
