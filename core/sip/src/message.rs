@@ -139,24 +139,46 @@ impl Message {
 
     /// Value of the first line called `name` (long form, any case), unfolded and trimmed.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.lines_named(name).next()
+        self.lines_of(Known::of(name.as_bytes()), name).next()
     }
 
     /// Every value of `name` in order: the values of comma lists one by one for the
     /// headers that are lists (Via, Contact, Route, Allow, Require...), else one per line.
     pub fn headers<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        let separator = match Known::of(name.as_bytes()).shape() {
+        self.values_of(Known::of(name.as_bytes()), name)
+    }
+
+    /// [`Message::header`] for a name that needs no looking up.
+    pub(crate) fn value(&self, known: Known) -> Option<&str> {
+        self.lines_of(known, "").next()
+    }
+
+    /// [`Message::headers`] for a name that needs no looking up.
+    pub(crate) fn values(&self, known: Known) -> impl Iterator<Item = &str> {
+        self.values_of(known, "")
+    }
+
+    fn values_of<'a, 'n>(
+        &'a self,
+        known: Known,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let separator = match known.shape() {
             Shape::List => b',',
             // No header value contains a line feed: the line is one part.
             Shape::Single | Shape::Lines => b'\n',
         };
-        self.lines_named(name)
+        self.lines_of(known, name)
             .flat_map(move |value| Parts::new(value, separator))
             .filter(|value| !value.is_empty())
     }
 
-    fn lines_named<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        let known = Known::of(name.as_bytes());
+    /// Values of the lines of one kind; `name` tells apart those that are not known.
+    fn lines_of<'a, 'n>(
+        &'a self,
+        known: Known,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         let matches = move |line: &Line| {
             line.known == known
                 && (known != Known::Other
@@ -192,7 +214,7 @@ impl Message {
 
     /// The first Via value.
     pub fn top_via(&self) -> ViaRef<'_> {
-        let value = self.headers("Via").next().unwrap_or_default();
+        let value = self.values(Known::Via).next().unwrap_or_default();
         ViaRef::parse(value).unwrap_or_default()
     }
 
@@ -226,12 +248,12 @@ impl Message {
 
     /// The first Contact value that can be read.
     pub fn contact(&self) -> Option<NameAddrRef<'_>> {
-        self.headers("Contact").find_map(|value| NameAddrRef::parse(value).ok())
+        self.values(Known::Contact).find_map(|value| NameAddrRef::parse(value).ok())
     }
 
     /// Max-Forwards, if present and a number.
     pub fn max_forwards(&self) -> Option<u32> {
-        self.header("Max-Forwards")?.parse().ok()
+        self.value(Known::MaxForwards)?.parse().ok()
     }
 
     /// Remembers where the datagram came from; [`crate::MessageBuilder::response_to`] then

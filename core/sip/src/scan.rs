@@ -112,7 +112,7 @@ pub(crate) fn scan(bytes: &mut [u8]) -> Result<Scan, ParseError> {
 
 /// End of the line that begins at `from`, and where the next one begins.
 fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
-    let feed = from + bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
+    let feed = from + memchr::memchr(b'\n', bytes.get(from..)?)?;
     let end = if feed > from && bytes[feed - 1] == b'\r' { feed - 1 } else { feed };
     Some((end, feed + 1))
 }
@@ -141,14 +141,16 @@ fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseErro
 
 /// Refuses control bytes outside quoted pairs, replaces what is not UTF-8.
 fn clean_text(head: &mut [u8]) -> Result<(), ParseError> {
-    let control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n');
-    let bare_return = |byte: u8, next: u8| byte == b'\r' && next != b'\n';
-    // Without early exit, so that the compiler can use wide registers. The last byte is a line feed.
-    let (mut stray, mut any_wide) = (false, false);
-    for (&byte, &next) in head.iter().zip(head.iter().skip(1)) {
-        stray |= control(byte) | bare_return(byte, next);
-        any_wide |= byte >= 0x80;
+    let control = |byte: u8| (byte < 0x20) & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
+    let bare_return = |byte: u8, next: u8| (byte == b'\r') & (next != b'\n');
+    // Sums without branches, so that the compiler can use wide registers. The last byte of
+    // the head is a line feed.
+    let (mut stray, mut all) = (0_u8, 0_u8);
+    for (&byte, &next) in head.iter().zip(head.get(1..).unwrap_or_default()) {
+        stray |= u8::from(control(byte)) | u8::from(bare_return(byte, next));
+        all |= byte;
     }
+    let (stray, any_wide) = (stray != 0, all >= 0x80);
     if stray {
         let offset = (0..head.len().saturating_sub(1)).find(|&at| {
             let quoted_pair = at > 0 && head[at - 1] == b'\\';

@@ -112,7 +112,7 @@ impl Message {
         if let Some(name) = self.repeated() {
             return Err(ResponseFault::Repeated(name));
         }
-        match self.headers("Via").count() {
+        match self.values(Known::Via).count() {
             1 => Ok(()),
             vias => Err(ResponseFault::Vias(vias)),
         }
@@ -145,7 +145,7 @@ impl Message {
     }
 
     fn check_addresses(&self) -> Result<(), Refusal> {
-        if let Some(problem) = self.headers("Via").find_map(|via| ViaRef::parse(via).err()) {
+        if let Some(problem) = self.values(Known::Via).find_map(|via| ViaRef::parse(via).err()) {
             return refuse(400, format!("bad Via header: {problem}"));
         }
         for (name, address) in [("From", self.from()), ("To", self.to())] {
@@ -157,7 +157,7 @@ impl Message {
                 return refuse(400, "To of a REGISTER is not a SIP URI");
             }
         }
-        let mut contacts = self.headers("Contact");
+        let mut contacts = self.values(Known::Contact);
         let fault = contacts.find_map(|contact| match NameAddrRef::parse(contact) {
             Err(problem) => Some(problem),
             Ok(contact) if contact.uri() == "*" => {
@@ -173,7 +173,7 @@ impl Message {
 
     /// Absent is allowed: RFC 2543 elements do not send it.
     fn check_max_forwards(&self) -> Result<(), Refusal> {
-        let Some(value) = self.header("Max-Forwards") else { return Ok(()) };
+        let Some(value) = self.value(Known::MaxForwards) else { return Ok(()) };
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         match value.parse::<u32>() {
             Ok(0) => refuse(483, "Too Many Hops"),
@@ -184,7 +184,7 @@ impl Message {
 
     /// SIP dates are in GMT (RFC 3261 20.17).
     fn check_date(&self) -> Result<(), Refusal> {
-        match self.header("Date") {
+        match self.value(Known::Date) {
             Some(date) if !date.ends_with("GMT") => refuse(400, "bad Date header: not in GMT"),
             _ => Ok(()),
         }
@@ -196,7 +196,7 @@ impl Message {
             return Ok(());
         }
         let known = |tag: &str| supported.iter().any(|one| one.eq_ignore_ascii_case(tag));
-        let missing: Vec<&str> = self.headers("Require").filter(|tag| !known(tag)).collect();
+        let missing: Vec<&str> = self.values(Known::Require).filter(|tag| !known(tag)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -214,7 +214,7 @@ impl Message {
             return Ok(());
         }
         if !self.body().is_empty() {
-            match self.header("Content-Type").map(media_type) {
+            match self.value(Known::ContentType).map(media_type) {
                 None => return refuse(400, "missing Content-Type header"),
                 Some(kind) if is_sdp_carrier(kind) || self.body_is_optional() => {}
                 Some(kind) => {
@@ -232,7 +232,7 @@ impl Message {
                 .iter()
                 .any(|range| kind.eq_ignore_ascii_case(range))
         };
-        if self.header("Accept").is_some() && !self.headers("Accept").any(accepts_sdp) {
+        if self.value(Known::Accept).is_some() && !self.values(Known::Accept).any(accepts_sdp) {
             return refuse(406, "Accept excludes application/sdp");
         }
         Ok(())
@@ -240,7 +240,7 @@ impl Message {
 
     /// `Content-Disposition: ...;handling=optional` (RFC 3261 20.11).
     fn body_is_optional(&self) -> bool {
-        let handling = self.header("Content-Disposition").and_then(|value| {
+        let handling = self.value(Known::ContentDisposition).and_then(|value| {
             let (_, params) = value.split_once(';')?;
             params::param(params, "handling")
         });

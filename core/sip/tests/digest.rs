@@ -1,4 +1,6 @@
 //! Challenges, answers, replays (SIG-50..54, RFC 7616, RFC 8760).
+// Helpers of tests may unwrap like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -1,5 +1,7 @@
 //! Seeded mutations of real messages: whatever a datagram contains, nothing panics and
 //! what is answered can be read. A failure prints the seed that replays it.
+// Helpers of tests may unwrap like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;

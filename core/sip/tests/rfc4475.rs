@@ -1,5 +1,7 @@
 //! The 49 torture messages of RFC 4475: the valid ones are understood, the others refused
 //! with the status and reason that tell what is wrong; none panics.
+// Helpers of tests may unwrap like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use strowger_sip::{Message, Method, NameAddrRef, UriRef, salvage};
@@ -136,7 +138,8 @@ fn the_folder_holds_these_messages_and_no_others() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let mut names: Vec<String> = MESSAGES.iter().map(|(name, ..)| format!("{name}.sip")).collect();
-    (files.sort(), names.sort());
+    files.sort();
+    names.sort();
     assert_eq!(files, names);
 }
 

@@ -1,4 +1,6 @@
 //! Session descriptions through the relay (SIG-04, MEDIA-11, RFC 8866, RFC 3264).
+// Helpers of tests may unwrap like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, SocketAddr};
 use strowger_sip::sdp::{self, Direction, MediaKind, Origin, SdpError, StreamPlan};

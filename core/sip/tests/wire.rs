@@ -1,4 +1,6 @@
 //! What the scanner tolerates, what the builder writes (SIG-13, RFC 3261, RFC 3581).
+// Helpers of tests may unwrap like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use strowger_sip::{
