@@ -6,7 +6,6 @@ use super::{
     Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NumberList, RuleSet,
     VendorTrunk, check, secrets, sheets,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::ops::Range;

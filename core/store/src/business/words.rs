@@ -291,8 +291,6 @@ pub(crate) mod credit {
 
         from.deserialize_any(Credit)
     }
-
-    use serde::de::Visitor as _;
 }
 
 /// One host or network that a trunk calls from: `192.0.2.1`, `10.0.0.0/8`,

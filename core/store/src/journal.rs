@@ -1,0 +1,217 @@
+//! The journal: append-only segment files that make records durable before the database
+//! has them (CDR-06).
+//!
+//! A segment begins with [`MAGIC`]; then come entries: length (4 bytes, little-endian, of
+//! kind and payload), CRC-32 of kind and payload (4 bytes), kind (1 byte), payload. What a
+//! crash left half-written fails the length or the check sum and is cut off.
+
+use crate::error::StoreError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Head of every segment; the last byte is the format.
+const MAGIC: &[u8; 8] = b"STRWJNL\x01";
+/// Length and check sum before each entry.
+const HEAD: usize = 8;
+/// Longest entry: far beyond any call, far below what a torn length could claim.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A call that is up: evidence, in case the node dies.
+    Interim = 1,
+    /// A call that has ended.
+    Final = 2,
+}
+
+/// The folder with the segments, open for appending.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+    file: File,
+    segment: u64,
+    /// Bytes of the segment that are on disk and whole.
+    committed: u64,
+    /// Entries since the last commit.
+    pending: Vec<u8>,
+    /// Held for the life of the journal: two nodes must not share a folder.
+    _lock: File,
+}
+
+/// An entry read back.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A segment read back.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) entries: Vec<Entry>,
+    /// Bytes at the end that are not whole entries.
+    pub(crate) torn: u64,
+}
+
+impl Journal {
+    /// Opens the folder, making it if need be, and begins a new segment after those there.
+    pub(crate) fn open(folder: &Path) -> Result<Journal, StoreError> {
+        std::fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+        let lock_path = folder.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&lock_path)
+            .map_err(StoreError::io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Refused(format!(
+                    "the journal {} is in use by another process",
+                    folder.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(lock_path)(error)),
+        }
+        let segment = segments(folder)?.last().map_or(1, |last| last + 1);
+        let file = begin(folder, segment).map_err(StoreError::io(path(folder, segment)))?;
+        Ok(Journal {
+            folder: folder.to_owned(),
+            file,
+            segment,
+            committed: MAGIC.len() as u64,
+            pending: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Number of the segment that is written to.
+    pub(crate) fn segment(&self) -> u64 {
+        self.segment
+    }
+
+    /// Bytes in it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.committed + self.pending.len() as u64
+    }
+
+    /// Adds an entry to the next commit.
+    pub(crate) fn append(&mut self, kind: Kind, payload: &[u8]) {
+        let mut check = crc32fast::Hasher::new();
+        check.update(&[kind as u8]);
+        check.update(payload);
+        // Payloads are one call each: kilobytes.
+        let length = payload.len() as u32 + 1;
+        self.pending.extend_from_slice(&length.to_le_bytes());
+        self.pending.extend_from_slice(&check.finalize().to_le_bytes());
+        self.pending.push(kind as u8);
+        self.pending.extend_from_slice(payload);
+    }
+
+    /// Writes what was appended and forces it to disk. After an error the entries are
+    /// still there to be tried again, and the segment is as before.
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&self.pending).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            self.file.set_len(self.committed)?;
+            self.file.seek(SeekFrom::Start(self.committed))?;
+            return Err(error);
+        }
+        self.committed += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Begins the next segment.
+    pub(crate) fn rotate(&mut self) -> io::Result<()> {
+        self.commit()?;
+        self.file = begin(&self.folder, self.segment + 1)?;
+        self.segment += 1;
+        self.committed = MAGIC.len() as u64;
+        Ok(())
+    }
+
+    /// Deletes a segment whose entries are no longer needed.
+    pub(crate) fn delete(&self, segment: u64) -> io::Result<()> {
+        std::fs::remove_file(path(&self.folder, segment))
+    }
+
+    /// Numbers of the segments before the one written to.
+    pub(crate) fn earlier(&self) -> Result<Vec<u64>, StoreError> {
+        let mut numbers = segments(&self.folder)?;
+        numbers.retain(|number| *number < self.segment);
+        Ok(numbers)
+    }
+
+    /// Reads a segment back, as far as it is whole.
+    pub(crate) fn read(&self, segment: u64) -> Result<Segment, StoreError> {
+        let path = path(&self.folder, segment);
+        let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
+        let Some(body) = bytes.strip_prefix(MAGIC) else {
+            // A crash while the segment was made leaves a part of the head.
+            if MAGIC.starts_with(&bytes) {
+                return Ok(Segment { entries: Vec::new(), torn: bytes.len() as u64 });
+            }
+            return Err(StoreError::unreadable(
+                path.display().to_string(),
+                "it is not a journal of this version",
+            ));
+        };
+        let mut rest = body;
+        let mut entries = Vec::new();
+        while let Some((entry, after)) = next(rest) {
+            entries.push(entry);
+            rest = after;
+        }
+        Ok(Segment { entries, torn: rest.len() as u64 })
+    }
+}
+
+/// The first entry of some bytes and what follows it, if it is whole.
+fn next(bytes: &[u8]) -> Option<(Entry, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(HEAD)?;
+    let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    let length = usize::try_from(word(0)?).ok().filter(|length| *length <= LONGEST)?;
+    let (body, rest) = rest.split_at_checked(length)?;
+    if crc32fast::hash(body) != word(4)? {
+        return None;
+    }
+    let (kind, payload) = body.split_first()?;
+    let kind = match kind {
+        1 => Kind::Interim,
+        2 => Kind::Final,
+        _ => return None,
+    };
+    Some((Entry { kind, payload: payload.to_vec() }, rest))
+}
+
+fn begin(folder: &Path, segment: u64) -> io::Result<File> {
+    let mut file =
+        OpenOptions::new().create(true).write(true).truncate(true).open(path(folder, segment))?;
+    file.write_all(MAGIC)?;
+    file.sync_data()?;
+    // The name has to survive as well.
+    File::open(folder)?.sync_all()?;
+    Ok(file)
+}
+
+fn path(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{segment:016}.journal"))
+}
+
+fn segments(folder: &Path) -> Result<Vec<u64>, StoreError> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(StoreError::io(folder))? {
+        let name = entry.map_err(StoreError::io(folder))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".journal"));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,540 @@
+//! The recorder: takes documents off the call path, makes them durable in the journal,
+//! then moves finished calls into the database.
+
+use crate::document::encode;
+use crate::error::StoreError;
+use crate::journal::{Journal, Kind};
+use crate::records::Finished;
+use crate::recovery::{Recovery, recover};
+use crate::store::{Store, utc_ms};
+use ledger::{CallDocument, CallId, RecordState};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+/// Most calls of one database transaction.
+const LARGEST_BATCH: usize = 4096;
+/// Between attempts when journal or database fail.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Told the ids of finished calls that have just become durable.
+pub type OnDurable = Arc<dyn Fn(&[CallId]) + Send + Sync>;
+
+/// How the recorder works.
+#[derive(Clone)]
+pub struct RecorderSettings {
+    /// Documents that may wait for journal and database together (CDR-14).
+    pub capacity: usize,
+    /// A commit of the journal waits this long for company; a record is durable within
+    /// about twice this time.
+    pub commit_window: Duration,
+    /// A transaction of the database waits this long for company.
+    pub store_window: Duration,
+    /// A segment of the journal ends past this size.
+    pub segment_bytes: u64,
+    /// Called on the journal's thread; it must return at once.
+    pub on_durable: Option<OnDurable>,
+}
+
+impl Default for RecorderSettings {
+    fn default() -> Self {
+        RecorderSettings {
+            capacity: 100_000,
+            commit_window: Duration::from_millis(20),
+            store_window: Duration::from_millis(250),
+            segment_bytes: 32 * 1024 * 1024,
+            on_durable: None,
+        }
+    }
+}
+
+impl fmt::Debug for RecorderSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderSettings")
+            .field("capacity", &self.capacity)
+            .field("commit_window", &self.commit_window)
+            .field("store_window", &self.store_window)
+            .field("segment_bytes", &self.segment_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The queue is full: disk or database have failed for long. The document comes back.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("the record queue is full; call {:032x} is not recorded", document.call.id)]
+pub struct Overflow {
+    /// What was to be recorded.
+    pub document: Box<CallDocument>,
+}
+
+/// The recorder's state for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Documents waiting for the journal, and finished calls waiting for the database.
+    pub depth: u64,
+    /// Documents taken since the start.
+    pub submitted: u64,
+    /// Finished calls in the journal since the start: durable.
+    pub durable_finals: u64,
+    /// Of these, those in the database.
+    pub stored_finals: u64,
+    /// Documents refused because the queue was full.
+    pub refused: u64,
+    /// Failed attempts to write journal or database.
+    pub failures: u64,
+    /// Age of the last commit of the journal that had to wait, ms: submit to durable.
+    pub commit_ms: u64,
+}
+
+/// Takes the documents of calls. Clones share one journal and one queue; when the last
+/// one is dropped, what was taken is still written to the journal.
+#[derive(Clone)]
+pub struct Recorder {
+    handle: Arc<Handle>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("gauges", &self.gauges()).finish()
+    }
+}
+
+/// Ends the journal's thread when the last recorder goes.
+struct Handle {
+    shared: Arc<Shared>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.inbox().stop = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+/// What recorder, journal thread and database task share.
+struct Shared {
+    inbox: Mutex<Inbox>,
+    wake: Condvar,
+    capacity: u64,
+    /// Finished calls in the journal.
+    durable: AtomicU64,
+    /// Finished calls in the database.
+    stored: AtomicU64,
+    /// Finished calls in the database file itself, on disk.
+    settled: AtomicU64,
+    refused: AtomicU64,
+    failures: AtomicU64,
+    commit_ms: AtomicU64,
+}
+
+impl Shared {
+    /// A panic elsewhere cannot leave the queue half-changed.
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct Inbox {
+    documents: Vec<Box<CallDocument>>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    submitted: u64,
+    /// Someone waits for everything to be written.
+    hurry: bool,
+    stop: bool,
+}
+
+/// How far writing has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Documents in the journal.
+    journaled: u64,
+    /// Finished calls among them.
+    finals: u64,
+    /// Finished calls in the database.
+    stored: u64,
+    /// The journal's thread has ended.
+    ended: bool,
+}
+
+/// For the database task.
+enum Job {
+    /// Finished calls, durable already.
+    Store(Vec<Finished>),
+    /// Write now, do not wait for company.
+    Hurry,
+    /// Force the database to disk, so that segments of the journal can go.
+    Settle,
+}
+
+impl Recorder {
+    /// Opens the journal, brings what a crash left in it into the database, and starts
+    /// taking documents. To be called within a tokio runtime, before [`Store::load`], so
+    /// that balances are complete.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be opened or read, or the database fails.
+    pub async fn start(
+        store: &Store,
+        journal: impl AsRef<Path>,
+        settings: RecorderSettings,
+    ) -> Result<(Recorder, Recovery), StoreError> {
+        let mut journal = Journal::open(journal.as_ref())?;
+        let recovery = recover(store, &mut journal).await?;
+        let shared = Arc::new(Shared {
+            inbox: Mutex::new(Inbox::default()),
+            wake: Condvar::new(),
+            capacity: settings.capacity as u64,
+            durable: AtomicU64::new(0),
+            stored: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            commit_ms: AtomicU64::new(0),
+        });
+        let (progress, watcher) = watch::channel(Progress::default());
+        let progress = Arc::new(progress);
+        let (jobs, inbox) = mpsc::unbounded_channel();
+        let mut clerk = Clerk {
+            segments: Segments::new(journal.segment()),
+            journal,
+            shared: shared.clone(),
+            progress: progress.clone(),
+            jobs,
+            settings: settings.clone(),
+        };
+        for document in &recovery.unfinished {
+            clerk.segments.interim(document.call.id, clerk.journal.segment());
+        }
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || clerk.run())
+            .map_err(StoreError::io("the journal's thread"))?;
+        tokio::spawn(keep(store.clone(), shared.clone(), progress, inbox, settings.store_window));
+        Ok((Recorder { handle: Arc::new(Handle { shared, progress: watcher }) }, recovery))
+    }
+
+    /// Takes a document: an interim copy of a call that is up, or the final one. Returns
+    /// at once; a final document is durable within 100 ms (CDR-06).
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full; the document is in the error.
+    pub fn submit(&self, document: Box<CallDocument>) -> Result<(), Overflow> {
+        let shared = &self.handle.shared;
+        // Stored before durable: the other order could show more stored than durable.
+        let stored = shared.stored.load(Ordering::Acquire);
+        let backlog = shared.durable.load(Ordering::Acquire) - stored;
+        let mut inbox = shared.inbox();
+        if inbox.documents.len() as u64 + backlog >= shared.capacity {
+            shared.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Overflow { document });
+        }
+        inbox.documents.push(document);
+        inbox.submitted += 1;
+        if inbox.documents.len() == 1 {
+            inbox.since = Some(Instant::now());
+            drop(inbox);
+            shared.wake.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Finished calls that have become durable since the start.
+    #[must_use]
+    pub fn durable_finals(&self) -> u64 {
+        self.handle.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// Figures for metrics.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let shared = &self.handle.shared;
+        // Stored before durable: the other order could show more stored than durable.
+        let stored_finals = shared.stored.load(Ordering::Acquire);
+        let durable_finals = shared.durable.load(Ordering::Acquire);
+        let inbox = shared.inbox();
+        Gauges {
+            depth: inbox.documents.len() as u64 + (durable_finals - stored_finals),
+            submitted: inbox.submitted,
+            durable_finals,
+            stored_finals,
+            refused: shared.refused.load(Ordering::Relaxed),
+            failures: shared.failures.load(Ordering::Relaxed),
+            commit_ms: shared.commit_ms.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until everything submitted before is in the journal, and its finished calls
+    /// in the database. For shutdown, and for tests.
+    pub async fn flush(&self) {
+        let shared = &self.handle.shared;
+        let submitted = {
+            let mut inbox = shared.inbox();
+            inbox.hurry = true;
+            inbox.submitted
+        };
+        shared.wake.notify_all();
+        let mut progress = self.handle.progress.clone();
+        let journaled = progress.wait_for(|now| now.journaled >= submitted || now.ended).await;
+        let Ok(finals) = journaled.map(|now| now.finals) else { return };
+        // An error means that the writers have ended, and with them anything to wait for.
+        let _ = progress.wait_for(|now| now.stored >= finals || now.ended).await;
+    }
+}
+
+/// The thread that writes the journal.
+struct Clerk {
+    journal: Journal,
+    segments: Segments,
+    shared: Arc<Shared>,
+    progress: Arc<watch::Sender<Progress>>,
+    jobs: mpsc::UnboundedSender<Job>,
+    settings: RecorderSettings,
+}
+
+impl Clerk {
+    fn run(mut self) {
+        while let Some((documents, since, hurry)) = self.wait() {
+            self.write(documents, since);
+            if hurry {
+                // The task has gone only when the runtime has: then nothing is stored.
+                let _ = self.jobs.send(Job::Hurry);
+            }
+            self.tidy();
+        }
+        self.progress.send_modify(|progress| progress.ended = true);
+    }
+
+    /// The documents of the next commit; none when the recorder is gone and all is written.
+    fn wait(&self) -> Option<(Vec<Box<CallDocument>>, Option<Instant>, bool)> {
+        let mut inbox = self.shared.inbox();
+        loop {
+            let age = inbox.since.map(|since| since.elapsed());
+            let due = match age {
+                Some(age) => age >= self.settings.commit_window || inbox.hurry || inbox.stop,
+                None => inbox.hurry,
+            };
+            if due {
+                let documents = std::mem::take(&mut inbox.documents);
+                let hurry = std::mem::take(&mut inbox.hurry);
+                return Some((documents, inbox.since.take(), hurry));
+            }
+            if inbox.stop {
+                return None;
+            }
+            inbox = match age {
+                None => self.shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+                Some(age) => {
+                    let rest = self.settings.commit_window.saturating_sub(age);
+                    let woken = self.shared.wake.wait_timeout(inbox, rest);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Writes documents to the journal, reports them, and passes finished calls on.
+    fn write(&mut self, documents: Vec<Box<CallDocument>>, since: Option<Instant>) {
+        if documents.is_empty() {
+            return;
+        }
+        let count = documents.len() as u64;
+        let mut finished = Vec::new();
+        for document in documents {
+            let id = document.call.id;
+            let bytes = match encode(&document, Vec::with_capacity(1024)) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    // Cannot happen to data of plain integers and texts; if it does, the
+                    // other calls of the batch must not suffer.
+                    tracing::error!(call = %format!("{id:032x}"), %error, "not recorded");
+                    self.shared.failures.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            if document.call.state == RecordState::Final {
+                self.journal.append(Kind::Final, &bytes);
+                self.segments.finished(id);
+                finished.push(Finished { document, bytes });
+            } else {
+                self.journal.append(Kind::Interim, &bytes);
+                self.segments.interim(id, self.journal.segment());
+            }
+        }
+        while let Err(error) = self.journal.commit() {
+            tracing::error!(%error, "the journal cannot be written; trying again");
+            self.shared.failures.fetch_add(1, Ordering::Relaxed);
+            if self.stopped_while_waiting() {
+                tracing::error!(documents = count, "the recorder ends before they are durable");
+                return;
+            }
+        }
+        let finals = finished.len() as u64;
+        let durable = self.shared.durable.fetch_add(finals, Ordering::AcqRel) + finals;
+        self.segments.last_final(durable);
+        if let Some(since) = since {
+            let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.shared.commit_ms.store(ms, Ordering::Relaxed);
+        }
+        if let Some(report) = self.settings.on_durable.as_ref().filter(|_| finals > 0) {
+            let ids: Vec<CallId> = finished.iter().map(|call| call.document.call.id).collect();
+            report(&ids);
+        }
+        if finals > 0 {
+            // The task has gone only when the runtime has; the journal keeps the calls.
+            let _ = self.jobs.send(Job::Store(finished));
+        }
+        self.progress.send_modify(|progress| {
+            progress.journaled += count;
+            progress.finals = durable;
+        });
+    }
+
+    /// Waits before another attempt; true when the recorder goes meanwhile.
+    fn stopped_while_waiting(&self) -> bool {
+        let inbox = self.shared.inbox();
+        let waited = self.shared.wake.wait_timeout_while(inbox, RETRY, |inbox| !inbox.stop);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stop
+    }
+
+    /// Begins a new segment when this one is full, and deletes those no longer needed.
+    fn tidy(&mut self) {
+        if self.journal.bytes() >= self.settings.segment_bytes {
+            match self.journal.rotate() {
+                Ok(()) => {
+                    self.segments.begin(self.journal.segment());
+                    let _ = self.jobs.send(Job::Settle);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no new segment of the journal; staying with this one");
+                    self.shared.failures.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        let settled = self.shared.settled.load(Ordering::Acquire);
+        while let Some(segment) = self.segments.pop_done(settled) {
+            if let Err(error) = self.journal.delete(segment) {
+                // It is read again at the next start and found to hold nothing new.
+                tracing::warn!(segment, %error, "a done segment of the journal stays");
+            }
+        }
+    }
+}
+
+/// Which segments of the journal are still needed.
+struct Segments {
+    /// For each segment: latest interim copies in it, and finals up to its end.
+    open: BTreeMap<u64, (u64, u64)>,
+    /// Segment with the latest interim copy of each call that is up.
+    calls: HashMap<CallId, u64>,
+}
+
+impl Segments {
+    fn new(first: u64) -> Self {
+        Segments { open: BTreeMap::from([(first, (0, 0))]), calls: HashMap::new() }
+    }
+
+    fn begin(&mut self, segment: u64) {
+        let finals = self.open.last_key_value().map_or(0, |(_, (_, finals))| *finals);
+        self.open.insert(segment, (0, finals));
+    }
+
+    fn interim(&mut self, id: CallId, segment: u64) {
+        self.finished(id);
+        self.calls.insert(id, segment);
+        if let Some((interims, _)) = self.open.get_mut(&segment) {
+            *interims += 1;
+        }
+    }
+
+    fn finished(&mut self, id: CallId) {
+        if let Some(segment) = self.calls.remove(&id)
+            && let Some((interims, _)) = self.open.get_mut(&segment)
+        {
+            *interims -= 1;
+        }
+    }
+
+    fn last_final(&mut self, count: u64) {
+        if let Some(mut last) = self.open.last_entry() {
+            last.get_mut().1 = count;
+        }
+    }
+
+    /// The oldest segment, if it is not the current one and nothing needs it: finals may
+    /// not go before older interim copies of the same calls.
+    fn pop_done(&mut self, settled: u64) -> Option<u64> {
+        let (segment, (interims, finals)) = self.open.first_key_value()?;
+        if self.open.len() < 2 || *interims > 0 || *finals > settled {
+            return None;
+        }
+        let segment = *segment;
+        self.open.remove(&segment);
+        Some(segment)
+    }
+}
+
+/// The task that moves finished calls into the database.
+async fn keep(
+    store: Store,
+    shared: Arc<Shared>,
+    progress: Arc<watch::Sender<Progress>>,
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    window: Duration,
+) {
+    let mut open = true;
+    while open {
+        let Some(first) = jobs.recv().await else { return };
+        let mut settle = false;
+        let mut calls = Vec::new();
+        let mut hurry = false;
+        let mut take = |job, calls: &mut Vec<Finished>, hurry: &mut bool| match job {
+            Job::Store(more) => calls.extend(more),
+            Job::Hurry => *hurry = true,
+            Job::Settle => settle = true,
+        };
+        take(first, &mut calls, &mut hurry);
+        let deadline = tokio::time::Instant::now() + window;
+        while !hurry && calls.len() < LARGEST_BATCH {
+            match tokio::time::timeout_at(deadline, jobs.recv()).await {
+                Ok(Some(job)) => take(job, &mut calls, &mut hurry),
+                Ok(None) => {
+                    open = false;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let started = utc_ms();
+        for calls in calls.chunks(LARGEST_BATCH) {
+            while let Err(error) = store.record(calls).await {
+                tracing::error!(%error, calls = calls.len(), "records not stored; trying again");
+                shared.failures.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(RETRY).await;
+            }
+            let count = calls.len() as u64;
+            let stored = shared.stored.fetch_add(count, Ordering::AcqRel) + count;
+            progress.send_modify(|progress| progress.stored = stored);
+        }
+        tracing::debug!(calls = calls.len(), ms = utc_ms() - started, "records stored");
+        if settle {
+            match store.settle().await {
+                Ok(()) => {
+                    let stored = shared.stored.load(Ordering::Acquire);
+                    shared.settled.store(stored, Ordering::Release);
+                }
+                // The segments wait for the next time.
+                Err(error) => tracing::warn!(%error, "the journal keeps its segments"),
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a crash left behind (CDR-06, BILL-13).
+
+use crate::document::decode;
+use crate::error::StoreError;
+use crate::journal::{Journal, Kind};
+use crate::records::Finished;
+use crate::store::Store;
+use ledger::{CallDocument, CallId, EndedBy, RecordState};
+use std::collections::BTreeMap;
+
+/// End reason of calls that a dead node left up (SIG-93).
+const NODE_LOST: &str = "node_lost";
+
+/// What was found in the journal at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// Finished calls that were durable but not in the database; now they are.
+    pub replayed: u64,
+    /// Bytes at the ends of segments that a crash left half-written and that are dropped;
+    /// nobody was told that they were recorded.
+    pub torn_bytes: u64,
+    /// Calls that were up, in the order of their ids, closed with the last evidence:
+    /// `node_lost`, final, no postings. They have to be rated (the row and rounding are in
+    /// `sell` and in each answered attempt's `buy`) and submitted.
+    pub unfinished: Vec<CallDocument>,
+}
+
+/// Moves finished calls into the database and the unfinished ones into the new segment;
+/// deletes the old segments.
+pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Recovery, StoreError> {
+    let mut recovery = Recovery::default();
+    let mut interims: BTreeMap<CallId, Vec<u8>> = BTreeMap::new();
+    let earlier = journal.earlier()?;
+    for segment in &earlier {
+        let what = format!("an entry of journal segment {segment}");
+        let read = journal.read(*segment)?;
+        recovery.torn_bytes += read.torn;
+        if read.torn > 0 {
+            tracing::warn!(segment, bytes = read.torn, "a half-written end of the journal is cut");
+        }
+        let mut finished = Vec::new();
+        for entry in read.entries {
+            let document = Box::new(decode(&entry.payload, &what)?);
+            let id = document.call.id;
+            if entry.kind == Kind::Interim {
+                interims.insert(id, entry.payload);
+            } else {
+                interims.remove(&id);
+                finished.push(Finished { document, bytes: entry.payload });
+            }
+        }
+        recovery.replayed += store.record(&finished).await?;
+    }
+    for (id, bytes) in interims {
+        if store.writer.lock().await.is_recorded(id).await? {
+            continue;
+        }
+        // Kept until its final document comes.
+        journal.append(Kind::Interim, &bytes);
+        let mut document = decode(&bytes, &format!("call {id:032x}"))?;
+        close(&mut document);
+        recovery.unfinished.push(document);
+    }
+    journal.commit().map_err(StoreError::io("the journal"))?;
+    if !earlier.is_empty() {
+        store.settle().await?;
+    }
+    for segment in earlier {
+        journal.delete(segment).map_err(StoreError::io(format!("journal segment {segment}")))?;
+    }
+    Ok(recovery)
+}
+
+/// Ends a call that was up when its node died: billed to the last evidence of life.
+fn close(document: &mut CallDocument) {
+    let call = &mut document.call;
+    let end = call.evidence_ms.max(call.invite_ms);
+    let since = |answer: Option<u64>| answer.map_or(0, |answer| end.saturating_sub(answer));
+    call.state = RecordState::Final;
+    call.end_ms = Some(end);
+    call.duration_ms = since(call.answer_ms);
+    call.billable_ms = call.duration_ms;
+    call.end_reason = NODE_LOST.to_owned();
+    call.ended_by = EndedBy::Switch;
+    let open = |end_ms: Option<u64>, skipped: bool| end_ms.is_none() && !skipped;
+    for attempt in document.attempts.iter_mut().filter(|a| open(a.end_ms, a.skipped)) {
+        attempt.end_ms = Some(end);
+        attempt.duration_ms = since(attempt.answer_ms);
+        attempt.billable_ms = attempt.duration_ms;
+        attempt.end_reason = NODE_LOST.to_owned();
+        attempt.ended_by = EndedBy::Switch;
+    }
+    document.postings.clear();
+}

@@ -1,0 +1,331 @@
+//! What an operator writes, and what is said about mistakes in it.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{SMALL, configuration};
+use ledger::Money;
+use std::time::Duration;
+use store::Business;
+use store::business::{Authentication, FailureReply, ListKind, Secret, VendorPrefix};
+
+#[test]
+fn a_folder_is_read_with_every_default() {
+    let folder = configuration(&[("all.toml", SMALL)]);
+    let business = Business::from_folder(folder.path(), "sip.example.com").unwrap();
+    let [acme, carrier] = &business.accounts[..] else { panic!("{business:?}") };
+    assert_eq!(acme.opening_balance, Money(100 * Money::ONE.0));
+    assert_eq!(acme.credit_limit, Some(Money::ZERO), "prepaid (BILL-43)");
+    assert_eq!(acme.rounding.decimals, 7, "BILL-17");
+    assert_eq!(carrier.name, "carrier");
+    let office = &business.customer_trunks[0];
+    assert_eq!(office.authentication, Authentication::Address);
+    assert_eq!(office.max_attempts, 5, "ROUTE-53");
+    assert_eq!(office.setup_budget, Duration::from_secs(30), "ROUTE-54");
+    assert!(office.strip_tech_prefix && office.support_privacy && office.relay);
+    let vendor = &business.vendor_trunks[0];
+    assert_eq!(vendor.targets[0].0.port(), 5060);
+    assert_eq!(vendor.prefixes[0], VendorPrefix::new("44"));
+    assert!(!vendor.prefixes[1].extend, "ROUTE-18");
+    assert_eq!(vendor.timers.response, Duration::from_secs(10), "SIG-15");
+    assert_eq!(vendor.resend.as_str(), "standard", "SIG-21");
+}
+
+#[test]
+fn every_setting_has_its_words() {
+    let text = r#"
+[[account]]
+name = "acme"
+id = 7
+currency = "USD"
+opening_balance = "-12.5"
+credit_limit = "unlimited"
+expires = "2030-01-01"
+deck = "retail"
+rounding = { unit_ms = 50, mode = "nearest", decimals = 4, fee_unit = "0.01" }
+
+[[account]]
+name = "carrier"
+kind = "vendor"
+currency = "USD"
+
+[[deck]]
+name = "retail"
+currency = "USD"
+file = "retail.csv"
+
+[[number_list]]
+name = "denied"
+kind = "exact"
+file = "denied.csv"
+
+[[rule_set]]
+name = "national"
+rules = ["0 -> +49", "00 -> +"]
+
+[[customer_trunk]]
+name = "phones"
+account = "acme"
+authentication = "digest"
+user = "phones"
+password = "a long enough secret"
+callee_rules = "national"
+max_duration = "2h"
+failure_reply = 404
+
+[[vendor_trunk]]
+name = "carrier-a"
+account = "carrier"
+targets = ["[2001:db8::1]:5080"]
+prefixes = [""]
+timers = { response = "3s", ringing = "90s" }
+resend = "0.5,1,2,4"
+identity = { asserted = "pass", privacy = "id" }
+failover = { stop_after_busy = false, code_policy = { "404" = "stop" } }
+"#;
+    let deck = "price,prefix,valid_from,blocked,destination\n\
+                0.01,44,,,UK\n\
+                0.02,44,2026-06-01,,UK\n\
+                ,4470,,yes,UK personal\n\
+                0.5,*,,,\n";
+    let list = "number,value\n4770,fraud\n+44*,\n";
+    let folder = configuration(&[("all.toml", text), ("retail.csv", deck), ("denied.csv", list)]);
+    let business = Business::from_folder(folder.path(), "sip.example.com").unwrap();
+    assert_eq!(business.accounts[0].credit_limit, None);
+    assert_eq!(business.accounts[0].expires, Some(1_893_456_000_000));
+    let rows = &business.decks[0].rows;
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0].price.price_next, Money(100_000_000), "as the first price (BILL-01)");
+    assert!(rows[2].blocked && rows[3].prefix.is_empty());
+    assert_eq!(business.number_lists[0].kind, ListKind::Exact);
+    assert_eq!(business.number_lists[0].entries[0].0, "+44*");
+    assert_eq!(business.rule_sets[0].text, "0 -> +49\n00 -> +");
+    let phones = &business.customer_trunks[0];
+    assert_eq!(phones.failure_reply, FailureReply::Fixed(404), "SIG-86");
+    assert_eq!(phones.password, None, "only its hashes are kept (SIG-51)");
+    assert_eq!(phones.realm.as_deref(), Some("sip.example.com"));
+    assert!(matches!(&phones.ha1_md5, Some(Secret(hash)) if hash.len() == 32));
+    assert!(matches!(&phones.ha1_sha256, Some(Secret(hash)) if hash.len() == 64));
+    assert!(!format!("{business:?}").contains("enough secret"));
+}
+
+/// Bad input: the mistake, the line it is in, and what the message must say.
+#[test]
+fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "currency = \"EUR\"\nopening",
+            "currency = \"euro\"\nopening",
+            &["all.toml:4: account.currency = \"euro\"", "three capital letters"],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "opening_balance = \"1,5\"",
+            &["all.toml:5: account.opening_balance = \"1,5\"", "at most 10 decimals"],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "opening_balance = 1.5",
+            &["all.toml:5: account.opening_balance = 1.5", "in quotation marks"],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "credit_limit = \"-1\"",
+            &["all.toml:5: account.credit_limit", "at least 0, or \"unlimited\""],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "credit = \"1\"",
+            &["all.toml:5: account.credit", "unknown field `credit`", "`credit_limit`"],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "expires = \"soon\"",
+            &["all.toml:5: account.expires = \"soon\"", "\"2026-12-31\""],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "deck = \"gold\"",
+            &["all.toml:5: account.deck = \"gold\"", "no such deck; there are none"],
+        ),
+        (
+            "opening_balance = \"100\"",
+            "rounding = { unit_ms = 0 }",
+            &["all.toml:5: account.rounding = unit_ms = 0", "1 to 60000 ms (BILL-11)"],
+        ),
+        ("name = \"acme\"", "", &["all.toml:2: account", "missing field `name`"]),
+        (
+            "name = \"carrier\"",
+            "name = \"acme\"",
+            &["all.toml:8: account.name = \"acme\"", "already used at", "all.toml:2"],
+        ),
+        (
+            "kind = \"vendor\"",
+            "kind = \"seller\"",
+            &["all.toml:9: account.kind = \"seller\"", "`customer` or `vendor`"],
+        ),
+        (
+            "account = \"acme\"",
+            "account = \"nobody\"",
+            &["all.toml:14: customer_trunk.account = \"nobody\"", "customer accounts are acme"],
+        ),
+        (
+            "account = \"acme\"",
+            "account = \"carrier\"",
+            &["all.toml:14: customer_trunk.account", "kind = \"customer\""],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.300\"]",
+            &["all.toml:15: customer_trunk.addresses", "192.0.2.300", "network/bits"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nmax_duration = \"5 hours\"",
+            &["all.toml:16: customer_trunk.max_duration = \"5 hours\"", "\"1h30m\""],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nfailure_reply = 200",
+            &["all.toml:16: customer_trunk.failure_reply = 200", "400 to 699"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nchannels = -1",
+            &["all.toml:16: customer_trunk.channels = -1", "u32"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\ncallee_rules = \"x\"",
+            &["all.toml:16: customer_trunk.callee_rules = \"x\"", "no such rule set"],
+        ),
+        (
+            "addresses = [\"192.0.2.10\"]",
+            "authentication = \"digest\"\nuser = \"u\"\npassword = \"short\"",
+            &["all.toml:17: customer_trunk.password: ", "12 characters (SEC-05)"],
+        ),
+        (
+            "addresses = [\"192.0.2.10\"]",
+            "authentication = \"both\"",
+            &["customer_trunk.addresses", "customer_trunk.user", "customer_trunk.password"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"host\"]",
+            &["all.toml:20: vendor_trunk.targets", "\"192.0.2.9:5080\""],
+        ),
+        (
+            "\"44\",",
+            "\"44x\",",
+            &["all.toml:21: vendor_trunk.prefixes", "`44x` is not a prefix", "0 to 20 characters"],
+        ),
+        (
+            "\"44\",",
+            "\"123456789012345678901\",",
+            &["all.toml:21: vendor_trunk.prefixes", "0 to 20 characters"],
+        ),
+        ("\"44\",", "\"49\",", &["all.toml:21: vendor_trunk.prefixes = \"49\"", "listed twice"]),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nresend = \"1,1,1,1\"",
+            &["all.toml:21: vendor_trunk.resend", "standard, fast-failover", "SIG-21"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\ntimers = { response = \"10m\" }",
+            &["all.toml:21: vendor_trunk.timers", "1s to 300s"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nuser = \"u\"",
+            &["all.toml:19: vendor_trunk.password", "or neither"],
+        ),
+        (
+            "[[account]]\nname = \"carrier\"",
+            "[[acount]]\nname = \"carrier\"",
+            &["all.toml:7: acount", "expected one of [[account]]"],
+        ),
+        ("[[account]]\nname = \"carrier\"", "[[account]\nname = \"carrier\"", &["all.toml:7"]),
+    ];
+    for (right, wrong, parts) in cases {
+        assert!(SMALL.contains(right), "{right}");
+        let folder = configuration(&[("all.toml", &SMALL.replacen(right, wrong, 1))]);
+        let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
+        for part in *parts {
+            assert!(errors.contains(part), "{wrong}: expected {part:?} in:\n{errors}");
+        }
+        assert!(!errors.contains("short"), "a password is never shown:\n{errors}");
+    }
+}
+
+#[test]
+fn each_wrong_cell_of_a_sheet_is_named_by_line_and_column() {
+    let toml = "[[deck]]\nname = \"retail\"\ncurrency = \"EUR\"\nfile = \"retail.csv\"\n";
+    let head = "prefix,price,first_increment,next_increment,valid_from,valid_to,blocked";
+    let cases = [
+        ("44x,1,,,,,", "retail.csv:2: prefix = \"44x\": expected 0 to 20 digits"),
+        ("123456789012345678901,1,,,,,", "retail.csv:2: prefix = "),
+        ("44,-1,,,,,", "retail.csv:2: price = \"-1\": expected an amount of at least 0"),
+        ("44,,,,,,", "retail.csv:2: price = \"\": expected an amount"),
+        ("44,0.00000000001,,,,,", "at most 10 decimals"),
+        ("44,1,4000,,,,", "retail.csv:2: first_increment = \"4000\": expected a whole number of 0"),
+        (
+            "44,1,,0,,,",
+            "retail.csv:2: next_increment = \"0\": expected a whole number of 1 to 3600",
+        ),
+        ("44,1,,,tomorrow,,", "retail.csv:2: valid_from = \"tomorrow\": expected a date"),
+        ("44,1,,,2026-02-01,2026-01-01,", "retail.csv:2: valid_to = \"2026-01-01\""),
+        ("44,1,,,,,maybe", "retail.csv:2: blocked = \"maybe\": expected yes or no"),
+        ("44,1,,,,,,,,", "retail.csv:2: the row has 10 cells, the header 7"),
+        ("44,1,,,,,\n44,2,,,,,", "retail.csv:3: prefix = \"44\": the prefix is priced twice"),
+    ];
+    for (row, expected) in cases {
+        let sheet = format!("{head}\n{row}\n");
+        let folder = configuration(&[("decks.toml", toml), ("retail.csv", &sheet)]);
+        let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
+        assert!(errors.contains(expected), "{row}: {errors}");
+    }
+    for (header, expected) in [
+        ("prefix,prise", "retail.csv:1: prise: unknown column; expected prefix, destination"),
+        ("prefix", "retail.csv:1: price: the header row lacks this column"),
+        ("prefix,price,price", "retail.csv:1: price: column given twice"),
+    ] {
+        let folder = configuration(&[("decks.toml", toml), ("retail.csv", header)]);
+        let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
+        assert!(errors.contains(expected), "{header}: {errors}");
+    }
+    let folder = configuration(&[("decks.toml", toml)]);
+    let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
+    assert!(errors.contains("decks.toml:4: deck.file = \"retail.csv\""), "{errors}");
+}
+
+/// ROUTE-13
+#[test]
+fn trunks_that_cannot_be_told_apart_are_refused() {
+    let second = |more: &str| {
+        format!("{SMALL}\n[[customer_trunk]]\nname = \"second\"\naccount = \"acme\"\n{more}\n")
+    };
+    let read = |text: &str| {
+        let folder = configuration(&[("all.toml", text)]);
+        Business::from_folder(folder.path(), "realm").map_err(|errors| errors.to_string())
+    };
+    let same = read(&second("addresses = [\"192.0.2.0/24\"]")).unwrap_err();
+    assert!(same.contains("all.toml:26: customer_trunk.addresses = \"192.0.2.0/24\""), "{same}");
+    assert!(same.contains("trunk \"office\" at") && same.contains("ROUTE-13"), "{same}");
+    read(&second("addresses = [\"192.0.2.0/24\"]\ntech_prefix = \"99\"")).unwrap();
+    read(&second("addresses = [\"198.51.100.0/24\"]")).unwrap();
+}
+
+#[test]
+fn several_mistakes_are_shown_at_once() {
+    let text = SMALL.replacen("currency = \"EUR\"", "currency = \"euro\"", 1).replacen(
+        "targets = [\"192.0.2.20\"]",
+        "targets = []",
+        1,
+    );
+    let folder = configuration(&[("all.toml", &text), ("broken.toml", "x = ")]);
+    let errors = Business::from_folder(folder.path(), "realm").unwrap_err();
+    let text = errors.to_string();
+    assert!(errors.errors().len() >= 3, "{text}");
+    assert!(text.contains("broken.toml:1"), "{text}");
+}
