@@ -41,7 +41,7 @@ fn misbehave(what: &str) {
             recurse(1);
         }
         "eat" => loop {
-            HOARD.with_borrow_mut(|hoard| hoard.push(vec![1; 1 << 20]));
+            HOARD.with_borrow_mut(|hoard| hoard.push(Vec::with_capacity(1 << 20)));
         },
         "shout" => {
             for _ in 0..1000 {
@@ -108,8 +108,8 @@ impl screening::Guest for Hostile {
             "crlf-reason" => screening::Verdict::Reject(refusal(403, "a\r\nVia: b")),
             "challenge" => screening::Verdict::Challenge,
             "many-marks" => screening::Verdict::Mark(vec![String::new(); 1000]),
-            // A list whose strings would be ten megabytes each.
-            "flood" => screening::Verdict::Mark(vec!["x".repeat(10 << 10); 1000]),
+            // Two megabytes in pieces that are each harmless.
+            "flood" => screening::Verdict::Mark(vec!["x".repeat(10 << 10); 200]),
             "version" => screening::Verdict::Mark(vec![version().to_owned()]),
             "echo" => screening::Verdict::Mark(vec![
                 q.caller,
@@ -145,7 +145,7 @@ impl numbering::Guest for Hostile {
         misbehave(&q.callee);
         let callee = match q.callee.as_str() {
             "crlf" => "49\r\nRoute: <sip:evil>".to_owned(),
-            "huge" => "1".repeat(8 << 20),
+            "huge" => "1".repeat(2 << 20),
             "reject" => return Err(refusal(484, "number_incomplete")),
             other => format!("{}{other}", q.tech_prefix),
         };

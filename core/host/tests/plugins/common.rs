@@ -1,0 +1,162 @@
+//! Guests built from source, and questions in few words.
+
+use host::{Grant, Host, HostSettings, PluginSettings, ShardHost};
+use policy::{
+    CallFacts, Candidate, DeckRow, Lookup, Pin, PrefixHit, Question, RateQuestion, Reply, Rounding,
+    RouteQuestion, ScreenQuestion, Side,
+};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+/// Where the guests' files are, after building them once for this test process.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        // The folder that these tests were built in, so that guests compile once.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
+            .args(["-p", "strowger-guest-hostile", "-p", "strowger-guest-trespasser"])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the guests do not build");
+        target.join("wasm32-unknown-unknown/release")
+    });
+    std::fs::read(folder.join(format!("strowger_guest_{name}.wasm"))).expect("guest was built")
+}
+
+/// The same plugin as another build: the last letter of its version is `letter`.
+pub(crate) fn build(letter: char) -> Vec<u8> {
+    patched(guest("hostile"), "1.0.0-build-a", &format!("1.0.0-build-{letter}"))
+}
+
+/// Replaces text by text of the same length.
+pub(crate) fn patched(mut bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let places: Vec<usize> = (0..bytes.len().saturating_sub(from.len()))
+        .filter(|at| bytes[*at..].starts_with(from.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "{from} is in the guest");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    bytes
+}
+
+/// A file of this test's own.
+pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.wasm", std::process::id()));
+    std::fs::write(&path, bytes).expect("the test's folder is writable");
+    path
+}
+
+/// The hostile plugin with every grant.
+pub(crate) fn hostile(path: PathBuf) -> PluginSettings {
+    PluginSettings {
+        grants: Grant::ALL.into_iter().collect(),
+        ..PluginSettings::new("hostile", path)
+    }
+}
+
+pub(crate) fn settings(plugin: PluginSettings, shards: usize) -> HostSettings {
+    HostSettings { plugins: vec![plugin], cache_dir: None, shards, random_seed: Some(1) }
+}
+
+/// A host with the hostile plugin, one shard of it, and a pin.
+pub(crate) fn bench(test: &str) -> (Host, ShardHost, Pin) {
+    let plugin = hostile(file(test, &guest("hostile")));
+    let host = Host::new(settings(plugin, 2)).expect("the plugin loads");
+    let shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    (host, shard, pin)
+}
+
+/// A snapshot with one text and one table.
+pub(crate) struct Tables;
+
+impl Lookup for Tables {
+    fn text(&self, handle: u64) -> Option<Arc<str>> {
+        (handle == 7).then(|| Arc::from("rules of seven"))
+    }
+
+    fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
+        let found = table == "deny" && number.starts_with("4930");
+        found.then(|| PrefixHit { length: 4, value: Arc::from("Berlin") })
+    }
+
+    fn exact(&self, _table: &str, number: &str) -> Option<Arc<str>> {
+        (number == "110").then(|| Arc::from("police"))
+    }
+}
+
+pub(crate) fn call() -> CallFacts {
+    CallFacts {
+        id: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
+        received_ms: 1,
+        trunk: 12,
+        account: 3,
+    }
+}
+
+pub(crate) fn screen(callee: &str) -> Question {
+    Question::Screen(ScreenQuestion {
+        call: call(),
+        caller: "493012345".to_owned(),
+        callee: callee.to_owned(),
+        source: "192.0.2.1".to_owned(),
+        user_agent: "peer/1".to_owned(),
+    })
+}
+
+pub(crate) fn rate(duration_ms: u64) -> Question {
+    Question::Rate(RateQuestion {
+        side: Side::Sell,
+        row: DeckRow {
+            price_first: 42,
+            price_next: 0,
+            connect_fee: 0,
+            first_increment_s: 60,
+            next_increment_s: 1,
+            free_seconds: 0,
+            minimum_charge: 0,
+        },
+        rounding: Rounding::default(),
+        duration_ms,
+    })
+}
+
+pub(crate) fn route(callee: &str) -> Question {
+    let candidate = |trunk| Candidate {
+        trunk,
+        prefix_length: 2,
+        prefix_priority: 1,
+        extend: false,
+        priority: 1,
+        weight: 1,
+        last_resort: false,
+        active: 0,
+        channels: 0,
+        calls_today: 0,
+        buy_price: 5,
+    };
+    Question::Route(RouteQuestion {
+        call: call(),
+        caller: "493012345".to_owned(),
+        callee: callee.to_owned(),
+        sell_price: 9,
+        candidates: vec![candidate(5), candidate(3)],
+    })
+}
+
+/// The marks of a screening reply.
+pub(crate) fn marks(reply: Reply) -> Vec<String> {
+    match reply.outcome {
+        Ok(policy::Answer::Screen(policy::Verdict::Mark(words))) => words,
+        other => panic!("marks expected, got {other:?}"),
+    }
+}

@@ -1,0 +1,141 @@
+//! Every hook, asked and answered across the boundary.
+
+use crate::common::{bench, call, marks, rate, route, screen};
+use policy::{
+    Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, EventKind, EventNotice,
+    FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection, Stage,
+    TrunkIdentity, Verdict,
+};
+
+#[test]
+fn screening_sees_the_whole_question() {
+    let (_host, mut shard, pin) = bench("echo");
+    let reply = shard.ask(&pin, &screen("echo"));
+    assert_eq!(reply.plugin.as_ref().unwrap().version.as_ref(), "1.0.0-build-a");
+    assert_eq!(
+        marks(reply),
+        ["493012345", "echo", "192.0.2.1", "peer/1", "123456789abcdef0011223344556677", "12"]
+    );
+    assert_eq!(shard.ask(&pin, &screen("1")).outcome, Ok(Answer::Screen(Verdict::Allow)));
+    assert_eq!(
+        shard.ask(&pin, &screen("challenge")).outcome,
+        Ok(Answer::Screen(Verdict::Challenge))
+    );
+    let barred = Rejection { code: 403, reason: "caller_barred".into(), detail: String::new() };
+    assert_eq!(
+        shard.ask(&pin, &screen("reject")).outcome,
+        Ok(Answer::Screen(Verdict::Reject(barred)))
+    );
+}
+
+#[test]
+fn numbering_rating_routing_and_identity_answer() {
+    let (_host, mut shard, pin) = bench("hooks");
+    let number = Question::Number(NumberQuestion {
+        call: call(),
+        stage: Stage::Egress,
+        trunk: 5,
+        caller: "4930".into(),
+        callee: "331".into(),
+        caller_rules: 0,
+        callee_rules: 0,
+        identity_rules: 0,
+        tech_prefix: "77#".into(),
+        reject_unmatched: false,
+    });
+    let Ok(Answer::Number(Ok(numbers))) = shard.ask(&pin, &number).outcome else { panic!() };
+    assert_eq!((numbers.caller.as_str(), numbers.callee.as_str()), ("4930", "77#331"));
+
+    let charge = Charge { amount: 42, billed_seconds: 61 };
+    assert_eq!(shard.ask(&pin, &rate(61_000)).outcome, Ok(Answer::Rate(charge)));
+    assert_eq!(shard.ask(&pin, &route("331")).outcome, Ok(Answer::Route(Ok(vec![5, 3]))));
+
+    let identity = Question::Identity(IdentityQuestion {
+        call: call(),
+        trunk: 5,
+        caller_out: "4930".into(),
+        identity_out: "4930".into(),
+        display: "Alice".into(),
+        host: "192.0.2.9".into(),
+        asserted: vec!["<sip:4930@a>".into(), "<tel:4930>".into()],
+        preferred: vec![],
+        remote_party: vec![],
+        privacy: String::new(),
+        diversion: vec![],
+        private: false,
+        source_trusted: true,
+        target_trusted: true,
+        modes: TrunkIdentity::default(),
+    });
+    let Ok(Answer::Identity(Ok(answer))) = shard.ask(&pin, &identity).outcome else { panic!() };
+    assert_eq!(answer.display, "Alice");
+    assert_eq!(answer.headers[1], ("P-Asserted-Identity".to_owned(), "<tel:4930>".to_owned()));
+}
+
+#[test]
+fn a_failed_attempt_is_judged_by_its_code() {
+    let (_host, mut shard, pin) = bench("advance");
+    let mut after = |code| {
+        let question = Question::Advance(AdvanceQuestion {
+            call: call(),
+            trunk: 5,
+            failure: AttemptFailure::Response,
+            code,
+            cause: 0,
+            alerted: false,
+            media_opened: false,
+            rtp_received: false,
+            switches: FailoverSwitches { code_policy: vec![(404, true)], ..Default::default() },
+            attempts: 1,
+            remaining: 1,
+        });
+        shard.ask(&pin, &question).outcome
+    };
+    assert_eq!(after(503), Ok(Answer::Advance(Advance::Next)));
+    assert_eq!(after(486), Ok(Answer::Advance(Advance::Stop)));
+    assert_eq!(after(404), Ok(Answer::Advance(Advance::StopWith(404))));
+    assert!(matches!(after(302), Err(Fault::Nonsense(_))));
+}
+
+#[test]
+fn an_event_is_noted() {
+    let (_host, mut shard, pin) = bench("event");
+    let event = Question::Event(EventNotice {
+        call: call(),
+        kind: EventKind::Ringing,
+        at_ms: 5,
+        trunk: 5,
+        code: 180,
+        duration_ms: 0,
+        caller: "1".into(),
+        callee: "2".into(),
+    });
+    assert_eq!(shard.ask(&pin, &event).outcome, Ok(Answer::Noted));
+}
+
+#[test]
+fn host_services_answer_from_the_pinned_snapshot() {
+    let (host, mut shard, pin) = bench("services");
+    let first = marks(shard.ask(&pin, &screen("services")));
+    assert_eq!(first[..7], ["rules of seven", "none", "4 Berlin", "none", "2", "2", "true"]);
+    let mut other = host.shard();
+    let second = marks(other.ask(&pin, &screen("services")));
+    assert_eq!(second[4], "4", "a counter is one for all shards");
+    assert_eq!(host.counter_keys(), 1);
+    assert_eq!(first[7], second[7], "the tests' seed makes random bits repeat");
+}
+
+#[test]
+fn figures_are_kept_for_each_hook() {
+    let (host, mut shard, pin) = bench("figures");
+    for _ in 0..10 {
+        shard.ask(&pin, &rate(60_000));
+    }
+    shard.ask(&pin, &rate(2));
+    let rating = host.metrics().into_iter().find(|it| it.hook == policy::Hook::Rating).unwrap();
+    assert_eq!((rating.answered, rating.faults.nonsense, rating.nanos.count()), (10, 1, 11));
+    let state = &host.list()[0];
+    assert_eq!((state.answered, state.faults.total(), state.since_generation), (10, 1, 1));
+    assert_eq!(state.builds[0].pinned, 1);
+    assert!(state.p50_nanos > 0 && state.p50_nanos <= state.p99_nanos);
+}

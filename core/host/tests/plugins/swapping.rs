@@ -1,0 +1,129 @@
+//! Builds change under running calls: each call keeps the one it pinned.
+
+use crate::common::{
+    Tables, bench, build, file, guest, hostile, marks, rate, route, screen, settings,
+};
+use host::Host;
+use policy::{Answer, Charge, Fault};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn eight_threads_ask_while_fifty_swaps_happen() {
+    let plugin = hostile(file("fifty", &guest("hostile")));
+    let host = Host::new(settings(plugin, 8)).expect("it loads");
+    let builds = [build('a'), build('b')];
+    let stop = AtomicBool::new(false);
+    let asked = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let mut shard = host.shard();
+            let (host, stop, asked) = (&host, &stop, &asked);
+            scope.spawn(move || {
+                while !stop.load(Relaxed) {
+                    let pin = host.pin(Arc::new(Tables));
+                    // Generation 1 is build a, each swap brings the other one.
+                    let mine =
+                        if pin.generation % 2 == 1 { "1.0.0-build-a" } else { "1.0.0-build-b" };
+                    for _ in 0..20 {
+                        assert_eq!(marks(shard.ask(&pin, &screen("version"))), [mine]);
+                        let charge = Charge { amount: 42, billed_seconds: 1 };
+                        let reply = shard.ask(&pin, &rate(1000));
+                        assert_eq!(reply.outcome, Ok(Answer::Rate(charge)));
+                        assert!(!reply.by_previous);
+                        asked.fetch_add(2, Relaxed);
+                    }
+                }
+            });
+        }
+        for swap in 1..=50 {
+            // Let each generation be asked before the next one comes.
+            let before = asked.load(Relaxed);
+            eventually("threads ask", || asked.load(Relaxed) > before + 100);
+            let report = host.swap("hostile", builds[swap % 2].clone()).expect("the build is good");
+            assert_eq!(report.generation, swap as u64 + 1);
+            assert_ne!(report.from, report.to);
+        }
+        stop.store(true, Relaxed);
+    });
+    let state = &host.list()[0];
+    println!("{} questions, p99 {} ns", state.answered, state.p99_nanos);
+    assert_eq!(state.faults.total(), 0);
+    // The live build and the one it replaced, each at most once a shard.
+    eventually("old instances are reaped", || host.instances() <= 16);
+    assert_eq!(host.list()[0].builds.len(), 1);
+}
+
+#[test]
+fn a_call_keeps_its_build_and_frees_it_at_its_end() {
+    let (host, mut shard, pin) = bench("keep");
+    let old = Arc::downgrade(&host.current());
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
+    let report = host.swap("hostile", build('b')).unwrap();
+    assert_eq!((report.generation, report.self_test_cases), (2, 3));
+    shard.warm_current();
+    assert_eq!(host.instances(), 2, "the new build is ready before a call asks it");
+
+    let newer = host.pin(Arc::new(Tables));
+    assert_eq!(marks(shard.ask(&newer, &screen("version"))), ["1.0.0-build-b"]);
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
+    let builds = &host.list()[0].builds;
+    assert_eq!(builds.iter().map(|build| build.pinned).collect::<Vec<_>>(), [1, 1]);
+
+    drop(pin);
+    assert!(old.upgrade().is_none(), "nobody but the call held the old generation");
+    // Build a waits as the previous version of build b until the next swap.
+    host.swap("hostile", build('c')).unwrap();
+    drop(newer);
+    shard.warm_current();
+    eventually("build a is gone", || host.instances() == 2);
+}
+
+#[test]
+fn rating_and_routing_fall_back_to_the_build_before() {
+    let (host, mut shard, _) = bench("previous");
+    host.swap("hostile", build('x')).unwrap();
+    let pin = host.pin(Arc::new(Tables));
+    let reply = shard.ask(&pin, &rate(61_000));
+    assert_eq!(reply.outcome, Ok(Answer::Rate(Charge { amount: 42, billed_seconds: 61 })));
+    assert!(reply.by_previous);
+    assert_eq!(reply.plugin.unwrap().version.as_ref(), "1.0.0-build-a");
+    let reply = shard.ask(&pin, &route("331"));
+    assert_eq!((reply.outcome, reply.by_previous), (Ok(Answer::Route(Ok(vec![5, 3]))), true));
+
+    // Screening has no such fallback, and both can fail.
+    let reply = shard.ask(&pin, &screen("trap"));
+    assert!(matches!(reply.outcome, Err(Fault::Trap(_))) && !reply.by_previous);
+    let reply = shard.ask(&pin, &route("loop"));
+    assert!(matches!(reply.outcome, Err(Fault::Trap(_))), "the first fault is told");
+    assert!(reply.nanos < 50_000_000, "both took {} ns", reply.nanos);
+    assert_eq!(host.list()[0].by_previous, 2);
+}
+
+#[test]
+fn a_watched_file_is_swapped_once_and_only_when_whole() {
+    let bytes = guest("hostile");
+    let path = file("watched", &bytes);
+    let host = Host::new(settings(hostile(path.clone()), 1)).expect("it loads");
+    let new = build('b');
+    std::fs::write(&path, &new[..new.len() - 100]).unwrap();
+    let error = host.swap_file(&path).unwrap_err();
+    assert!(matches!(error, host::LoadError::HalfWritten { .. }), "{error}");
+    std::fs::write(&path, &new).unwrap();
+    assert_eq!(host.swap_file(&path).unwrap().generation, 2);
+    let again = host.swap_file(&path).unwrap();
+    assert_eq!((again.generation, again.from == again.to), (2, true), "same bytes, no swap");
+
+    let by_stem = file("x", &bytes).with_file_name("hostile.v2.wasm");
+    std::fs::write(&by_stem, build('c')).unwrap();
+    assert_eq!(host.swap_file(&by_stem).unwrap().to.version.as_ref(), "1.0.0-build-c");
+}
