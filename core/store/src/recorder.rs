@@ -140,9 +140,12 @@ impl Shared {
     }
 }
 
+/// Boxed: a pointer moves under the lock, not a kilobyte.
+type Documents = Vec<Box<CallDocument>>;
+
 #[derive(Default)]
 struct Inbox {
-    documents: Vec<Box<CallDocument>>,
+    documents: Documents,
     /// When the first of them came.
     since: Option<Instant>,
     submitted: u64,
@@ -315,7 +318,7 @@ impl Clerk {
     }
 
     /// The documents of the next commit; none when the recorder is gone and all is written.
-    fn wait(&self) -> Option<(Vec<Box<CallDocument>>, Option<Instant>, bool)> {
+    fn wait(&self) -> Option<(Documents, Option<Instant>, bool)> {
         let mut inbox = self.shared.inbox();
         loop {
             let age = inbox.since.map(|since| since.elapsed());
@@ -343,7 +346,7 @@ impl Clerk {
     }
 
     /// Writes documents to the journal, reports them, and passes finished calls on.
-    fn write(&mut self, documents: Vec<Box<CallDocument>>, since: Option<Instant>) {
+    fn write(&mut self, documents: Documents, since: Option<Instant>) {
         if documents.is_empty() {
             return;
         }

@@ -1,16 +1,15 @@
 //! Records become durable, once, whatever happens to the process.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{Folder, SMALL, call, call_up, configuration};
+use crate::support::configuration::{SMALL, configuration};
+use crate::support::documents::{call, call_up};
+use crate::support::folder::Folder;
 use ledger::Money;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Business, CallFilter, Recorder, RecorderSettings, Recovery, Store};
+use strowger_store::{Business, CallFilter, Recorder, RecorderSettings, Recovery, Store};
 
 async fn open(folder: &Path) -> Store {
     let store = Store::open(folder.join("strowger.db")).await.unwrap();
@@ -341,7 +340,12 @@ async fn kill_dash_nine_loses_no_call_that_was_reported_as_recorded() {
     for reported in [1, 700, 3000] {
         let folder = Folder::new("killed");
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_that_records_until_it_is_killed", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "recorder::child_that_records_until_it_is_killed",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("STROWGER_KILLED_CHILD", folder.path())
             .stdout(Stdio::piped())
             .spawn()

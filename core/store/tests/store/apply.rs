@@ -1,12 +1,10 @@
 //! Applying a configuration to a database, and reading it back.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{Folder, SMALL, configuration};
+use crate::support::configuration::{SMALL, configuration};
+use crate::support::folder::Folder;
 use ledger::{Money, PostingKind, RateLookup};
 use std::time::Instant;
-use store::{Action, Business, Store};
+use strowger_store::{Action, Business, Store};
 
 fn business(files: &[(&str, &str)]) -> Business {
     Business::from_folder(configuration(files).path(), "realm").expect("a good configuration")

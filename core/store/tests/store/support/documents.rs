@@ -1,42 +1,12 @@
-//! Documents and folders for the tests and the benchmark.
+//! Documents of calls, as the call machine writes them.
 
 use ledger::{
     AttemptRecord, CallDocument, CallId, CallRecord, ChargeRecord, EndedBy, MediaRecord, Money,
     Posting, PostingKind, PriceRounding, PriceRow, RecordState, TrailEntry,
 };
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A folder that goes when it is dropped.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new(name: &str) -> Folder {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("strowger-store-{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Folder(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A call of 61.2 s answered by the second vendor, charged to account 1 and paid to 2.
-pub fn call(number: u64) -> Box<CallDocument> {
+pub(crate) fn call(number: u64) -> Box<CallDocument> {
     let invite_ms = 1_795_242_000_000 + number;
     let id: CallId = u128::from(invite_ms) << 80 | 0x7 << 76 | 0b10 << 62 | u128::from(number);
     let charge = |deck: &str, price: i128, amount: i128| ChargeRecord {
@@ -155,7 +125,7 @@ pub fn call(number: u64) -> Box<CallDocument> {
 }
 
 /// The interim copy of the same call, last seen alive 30 s after the answer.
-pub fn call_up(number: u64) -> Box<CallDocument> {
+pub(crate) fn call_up(number: u64) -> Box<CallDocument> {
     let mut document = call(number);
     document.call.state = RecordState::Interim;
     document.call.end_ms = None;
@@ -163,37 +133,4 @@ pub fn call_up(number: u64) -> Box<CallDocument> {
     document.attempts[1].end_ms = None;
     document.postings.clear();
     document
-}
-
-/// The smallest configuration: two accounts, a trunk each.
-pub const SMALL: &str = r#"
-[[account]]
-name = "acme"
-currency = "EUR"
-opening_balance = "100"
-
-[[account]]
-name = "carrier"
-kind = "vendor"
-currency = "EUR"
-
-[[customer_trunk]]
-name = "office"
-account = "acme"
-addresses = ["192.0.2.10"]
-
-[[vendor_trunk]]
-name = "carrier-a"
-account = "carrier"
-targets = ["192.0.2.20"]
-prefixes = ["44", { prefix = "49", priority = 10, extend = false }]
-"#;
-
-/// Writes the files of a configuration folder.
-pub fn configuration(files: &[(&str, &str)]) -> Folder {
-    let folder = Folder::new("configuration");
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a configuration file");
-    }
-    folder
 }

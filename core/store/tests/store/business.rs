@@ -1,13 +1,10 @@
 //! What an operator writes, and what is said about mistakes in it.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{SMALL, configuration};
+use crate::support::configuration::{SMALL, configuration};
 use ledger::Money;
 use std::time::Duration;
-use store::Business;
-use store::business::{Authentication, FailureReply, ListKind, Secret, VendorPrefix};
+use strowger_store::Business;
+use strowger_store::business::{Authentication, FailureReply, ListKind, Secret, VendorPrefix};
 
 #[test]
 fn a_folder_is_read_with_every_default() {
@@ -238,7 +235,7 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
         (
             "targets = [\"192.0.2.20\"]",
             "targets = [\"192.0.2.20\"]\nuser = \"u\"",
-            &["all.toml:19: vendor_trunk.password", "or neither"],
+            &["all.toml:17: vendor_trunk.password", "or neither"],
         ),
         (
             "[[account]]\nname = \"carrier\"",

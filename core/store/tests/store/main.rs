@@ -1,0 +1,6 @@
+//! The store against real files: configuration, database, journal.
+
+mod apply;
+mod business;
+mod recorder;
+mod support;

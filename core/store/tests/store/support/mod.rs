@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod configuration;
+pub(crate) mod documents;
+pub(crate) mod folder;
