@@ -123,7 +123,7 @@ impl Header {
 pub struct PresentedIdentity {
     /// Display name of From, unquoted; empty: none. The switch quotes it.
     pub display: String,
-    /// User part of From.
+    /// User part of From, escaped as a URI needs it.
     pub user: String,
     /// Host part of From.
     pub host: String,

@@ -65,3 +65,8 @@ pub use plugin::{NoConfig, Plugin, configured};
 pub use rating::{Charge, DeckRow, Rating, Rounding, RoundingMode};
 pub use routing::{Candidate, Decision, Failure, Outcome, RouteQuestion, Routing, StopAfterMedia};
 pub use screening::{ScreenQuestion, Screening, Verdict};
+
+/// The examples of the README are tested with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -40,7 +40,7 @@ pub(crate) fn named_address(display: &str, number: &str, host: &str) -> String {
 }
 
 /// `#` is a character of numbers, but not of the user part of a URI.
-fn escaped(number: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(number: &str) -> Cow<'_, str> {
     if number.contains('#') { number.replace('#', "%23").into() } else { number.into() }
 }
 

@@ -1,7 +1,7 @@
-//! Steps 8 of SIG-82 and the headers around it: what is shown, and what is withheld.
+//! Step 8 of SIG-82 and the headers around it: what is shown, and what is withheld.
 
 use crate::config::Config;
-use crate::headers::{address, fixed, is_one_line, named_address, plain};
+use crate::headers::{address, escaped, fixed, is_one_line, named_address, plain};
 use plugin_sdk::{
     DisplayMode, Header, HeaderMode, IdentityQuestion, PresentedIdentity, PrivacyMode,
 };
@@ -32,7 +32,7 @@ pub(crate) fn present(config: &Config, question: &IdentityQuestion) -> Presented
     }
     PresentedIdentity {
         display: display(question),
-        user: question.caller_out.clone(),
+        user: escaped(&question.caller_out).into_owned(),
         host: question.host.clone(),
         headers,
     }
@@ -159,6 +159,12 @@ mod tests {
         assert_eq!(presented.display, "Ann Lee");
         assert_eq!(presented.user, "4930123");
         assert_eq!(presented.host, "sip.example");
+    }
+
+    #[test]
+    fn the_user_part_is_ready_for_the_uri() {
+        let presented = shown(&IdentityQuestion { caller_out: "#31#49".to_owned(), ..caller() });
+        assert_eq!(presented.user, "%2331%2349");
     }
 
     #[test]

@@ -17,8 +17,7 @@ pub struct Config {
 }
 
 /// The lists of one level, by name; empty is none. `{account}` and `{trunk}` in a name
-/// stand for the ids of the call's account and customer trunk. A list counts its entries
-/// as prefixes; `exact:` before its name makes it count whole numbers only.
+/// stand for the ids of the call's account and customer trunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Level {

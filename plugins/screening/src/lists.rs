@@ -2,6 +2,7 @@
 //!
 //! A caller on the allow list passes a level whatever the deny list says (SEC-17). For a
 //! destination the longer entry of the two lists decides, deny wins a tie (ROUTE-63).
+//! Whether the entries of a list are prefixes or whole numbers belongs to the list.
 
 use crate::config::Level;
 use plugin_sdk::host::{self, Hit};
@@ -47,19 +48,10 @@ impl Lists {
 
     /// The entry of a list, by its configured name, that matches the number.
     fn find(&mut self, list: &str, call: &Call, number: &str) -> Option<Hit> {
-        let (exact, list) = match list.strip_prefix("exact:") {
-            Some(list) => (true, list),
-            None => (false, list),
-        };
         if list.is_empty() {
             return None;
         }
-        let table = host::table(self.resolve(list, call));
-        if !exact {
-            return table.longest_prefix(number);
-        }
-        let length = u32::try_from(number.chars().count()).unwrap_or(u32::MAX);
-        table.exact(number).map(|value| Hit { length, value })
+        host::table(self.resolve(list, call)).longest_prefix(number)
     }
 
     /// The name with its placeholders filled in.
@@ -203,15 +195,6 @@ mod tests {
         let mut other = call("1", "91");
         other.call.account = AccountId(43);
         assert_eq!(plugin.screen(&other), Verdict::Allow, "another account's list");
-    }
-
-    #[test]
-    fn an_exact_list_counts_whole_numbers_only_sec_17() {
-        let switch = FakeHost::install();
-        switch.table("numbers", &[("112233", "")]);
-        let mut plugin = screening(r#"{"levels":[{"callee_deny":"exact:numbers"}]}"#);
-        assert_eq!(plugin.screen(&call("1", "1122334")), Verdict::Allow);
-        assert_eq!(rejection(plugin.screen(&call("1", "112233"))).code, 403);
     }
 
     #[test]

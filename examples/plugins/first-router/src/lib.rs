@@ -1,4 +1,5 @@
-//! A first plugin: the cheapest vendor first.
+//! A first plugin: the cheapest vendor first. It calls itself `routing`, so it can be
+//! swapped in for the plugin of that name.
 #![forbid(unsafe_code)]
 
 use plugin_sdk::{NoConfig, Plugin, Rejection, RouteQuestion, Routing, TrunkId, export_plugin};
@@ -8,7 +9,7 @@ use plugin_sdk::{NoConfig, Plugin, Rejection, RouteQuestion, Routing, TrunkId, e
 pub struct Cheapest;
 
 impl Plugin for Cheapest {
-    const NAME: &'static str = "first-router";
+    const NAME: &'static str = "routing";
     const SUMMARY: &'static str = "Cheapest vendor first.";
     type Config = NoConfig;
     fn new(_: NoConfig) -> Result<Self, String> {
