@@ -51,7 +51,7 @@ impl Core {
         reason: &str,
         headers: &[(String, String)],
     ) {
-        let reason = if reason.is_empty() { phrase(status) } else { reason };
+        let reason = if reason.is_empty() { sip::reason_phrase(status) } else { reason };
         let mut builder = MessageBuilder::response_to(request, status, reason);
         if status > 100 && request.to_tag().is_none() {
             let tag: u64 = rand::Rng::random(&mut self.rng);
@@ -89,50 +89,6 @@ impl Core {
             .header("Reason", format_args!("Q.850;cause={cause}"))
             .finish();
         self.transactions.request(now.instant, flow, bye, &Arc::default());
-    }
-}
-
-/// The usual reason phrase of a status.
-pub(crate) fn phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Trying",
-        180 => "Ringing",
-        181 => "Call Is Being Forwarded",
-        182 => "Queued",
-        183 => "Session Progress",
-        200..=299 => "OK",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        410 => "Gone",
-        415 => "Unsupported Media Type",
-        416 => "Unsupported URI Scheme",
-        420 => "Bad Extension",
-        480 => "Temporarily Unavailable",
-        481 => "Call/Transaction Does Not Exist",
-        482 => "Loop Detected",
-        483 => "Too Many Hops",
-        484 => "Address Incomplete",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        488 => "Not Acceptable Here",
-        491 => "Request Pending",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Server Time-out",
-        513 => "Message Too Large",
-        600 => "Busy Everywhere",
-        603 => "Decline",
-        604 => "Does Not Exist Anywhere",
-        606 => "Not Acceptable",
-        400..=499 => "Bad Request",
-        500..=599 => "Server Internal Error",
-        _ => "Global Failure",
     }
 }
 

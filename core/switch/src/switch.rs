@@ -130,6 +130,9 @@ impl Switch {
         }
         if message.is_request() {
             message.set_source(flow.remote);
+        } else if message.validate_response().is_err() {
+            self.core.counters.malformed += 1;
+            return;
         }
         self.core.transactions.receive(now.instant, flow, message);
         self.drain_transactions(now, media);

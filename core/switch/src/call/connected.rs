@@ -522,7 +522,7 @@ impl Call {
         cause: u8,
     ) {
         let Some(invite) = &self.invite else { return };
-        let reason = if reason.is_empty() { crate::core_ops::phrase(status) } else { reason };
+        let reason = if reason.is_empty() { sip::reason_phrase(status) } else { reason };
         let mut builder = sip::MessageBuilder::response_to(invite, status, reason)
             .to_tag(&crate::shard::tag_text(self.tag));
         if status < 300 {

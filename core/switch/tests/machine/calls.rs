@@ -7,6 +7,7 @@ use crate::support::facts::{
 use crate::support::{Network, Stage};
 use policy::{Answer, Fault, Question, Rejection, Verdict};
 use std::time::Duration;
+use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
 
 fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
@@ -431,4 +432,130 @@ fn no_free_port_ends_the_call() {
     assert!(
         stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources")
     );
+}
+
+/// SIG-53: a vendor's challenge is answered once, in the same attempt.
+#[test]
+fn a_vendors_challenge_is_answered() {
+    let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    first.credentials = Some(Credentials {
+        user: "strowger".into(),
+        password: "a long enough secret".into(),
+    });
+    let challenge = VendorPlan {
+        header: Some((
+            "WWW-Authenticate",
+            "Digest realm=\"carrier\", nonce=\"abc\", algorithm=MD5, qop=\"auth\"",
+        )),
+        ..VendorPlan::refuses(401)
+    };
+    let facts = operator(customer(1, "acme", CALLER), vec![first]);
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    stage.agent(VENDOR_A).plans = vec![challenge.clone(), VendorPlan::answers()];
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.code_returned, 200);
+    assert_eq!(stage.finals[0].attempts.len(), 1);
+    let invite = &stage.agent(VENDOR_A).last().last_invite;
+    assert!(invite.contains("\r\nAuthorization: Digest "), "{invite}");
+    assert!(invite.contains("username=\"strowger\"") && invite.contains("CSeq: 2 INVITE"));
+
+    // Refused again with credentials: no third try.
+    stage.agent(VENDOR_A).plans = vec![challenge.clone(), challenge];
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[1].attempts[0].end_reason, "vendor_auth_failed");
+    assert_eq!(stage.finals[1].call.code_returned, 503);
+}
+
+/// MEDIA-14, ROUTE-50 row 9: early media passes, with the SDP of the relay.
+#[test]
+fn early_media_passes() {
+    let progress = vec![(Duration::from_millis(100), 183, true)];
+    let plan = VendorPlan { progress, ..VendorPlan::answers() };
+    let mut stage = stage(plan, VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_millis(500));
+    let caller = stage.agent(CALLER).last();
+    assert_eq!(caller.responses, [100, 183]);
+    assert!(caller.last_response.contains("c=IN IP4 10.0.0.1"), "{}", caller.last_response);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let call = &stage.finals[0].call;
+    assert!(call.media_ms.expect("media") < call.answer_ms.expect("answer"));
+    assert_eq!(call.media.codec, "PCMA");
+}
+
+/// SIG-24: the network says that nobody is there; the next vendor is tried at once.
+#[test]
+fn an_unreachable_vendor_is_left_at_once() {
+    let mut stage = stage(VendorPlan::silent(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_millis(100));
+    for _ in 0..2 {
+        stage.unreachable(VENDOR_A);
+        stage.run(Duration::from_millis(600));
+    }
+    assert_eq!(stage.agent(VENDOR_B).order.len(), 1);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].attempts[0].end_reason, "connect_failed");
+}
+
+/// SIG-07: the second of two forks that answer is acknowledged and ended.
+#[test]
+fn the_second_fork_that_answers_is_ended() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(30));
+    stage.run(Duration::from_millis(1500));
+    let answer = stage.agent(VENDOR_A).last_sent_200();
+    let to = answer.lines().find(|line| line.starts_with("To:")).expect("a To").to_owned();
+    let fork = answer.replace(&to, &format!("{}ffff", to.trim_end()));
+    stage.inject(VENDOR_A, fork.as_bytes());
+    stage.run(Duration::from_secs(5));
+    let sent = |method: &str| {
+        let forked = |text: &str| text.starts_with(method) && text.contains("ffff\r\n");
+        stage.wire.iter().filter(|(_, _, b)| forked(&String::from_utf8_lossy(b))).count()
+    };
+    assert_eq!(sent("ACK"), 1);
+    assert!(sent("BYE") >= 1);
+    assert_eq!(stage.switch.call_count(), 1, "the call itself goes on");
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals.len(), 1);
+}
+
+/// ROUTE-11, SIG-50, SIG-52: a digest customer may come from anywhere, a wrong password
+/// from nowhere.
+#[test]
+fn a_digest_customer_calls_from_any_address() {
+    for (password, last) in [("correct horse battery", 200), ("wrong", 403)] {
+        let facts = operator(digest_customer(), vec![vendor(11, "vendor-a", &[VENDOR_A], 1)]);
+        let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+        stage.agent(CALLER).credentials = Some(("acme", password));
+        call(&mut stage, hangs_up_after(1));
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let responses = stage.agent(CALLER).last().responses.clone();
+        assert_eq!(responses.first(), Some(&401), "{responses:?}");
+        assert_eq!(responses.last(), Some(&last), "{responses:?}");
+        assert_eq!(stage.finals.len(), usize::from(last == 200), "a challenge leaves no record");
+    }
+}
+
+fn digest_customer() -> CustomerTrunk {
+    let ha1s = sip::digest::Ha1s::of_password("acme", "switch.example", "correct horse battery");
+    CustomerTrunk {
+        networks: Vec::new(),
+        authentication: Authentication::Digest,
+        digest: Some(DigestUser {
+            user: "acme".into(),
+            realm: "switch.example".into(),
+            ha1_md5: ha1s.md5.expect("MD5").into(),
+            ha1_sha256: ha1s.sha256.expect("SHA-256").into(),
+        }),
+        ..customer(1, "acme", CALLER)
+    }
 }

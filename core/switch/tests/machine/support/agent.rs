@@ -114,6 +114,9 @@ pub(crate) struct Agent {
     pub(crate) legs: HashMap<String, LegLog>,
     /// Call-IDs in the order in which their legs began.
     pub(crate) order: Vec<String>,
+    /// Answers a challenge with them, once.
+    pub(crate) credentials: Option<(&'static str, &'static str)>,
+    sent_200: String,
     transactions: Transactions,
     flow: Flow,
     rng: StdRng,
@@ -131,6 +134,8 @@ impl Agent {
             plans: Vec::new(),
             legs: HashMap::new(),
             order: Vec::new(),
+            credentials: None,
+            sent_200: String::new(),
             transactions: Transactions::with_secret([7; 16]),
             flow: Flow { listener: 0, remote },
             rng: StdRng::seed_from_u64(seed),
@@ -148,6 +153,11 @@ impl Agent {
     pub(crate) fn last(&self) -> &LegLog {
         let id = self.order.last().expect("a leg");
         &self.legs[id]
+    }
+
+    /// The latest 200 to an INVITE, as sent.
+    pub(crate) fn last_sent_200(&self) -> String {
+        self.sent_200.clone()
     }
 
     fn token(&mut self) -> String {
@@ -310,6 +320,9 @@ impl Agent {
             leg.dialog = Some(Dialog::uas(invite, &leg.tag));
         }
         let bytes = builder.finish();
+        if status == 200 {
+            self.sent_200 = String::from_utf8_lossy(&bytes).into_owned();
+        }
         self.transactions.respond(now, transaction, status, bytes);
         let log = self.legs.entry(id.to_owned()).or_default();
         if status == 200 {
@@ -359,6 +372,10 @@ impl Agent {
     fn on_request(&mut self, now: Instant, id: TransactionId, message: Message) {
         let call = message.call_id().to_owned();
         let log = self.legs.entry(call.clone()).or_default();
+        if message.to_tag().is_none() {
+            // The same call again, with credentials.
+            log.ended = false;
+        }
         log.requests.push(message.method().as_str().to_owned());
         match message.method() {
             Method::Invite if message.to_tag().is_none() => {
@@ -456,8 +473,35 @@ impl Agent {
                     }
                 }
             }
+            401 if leg.dialog.is_none() && self.credentials.is_some() => {
+                self.repeat_with_credentials(now, &call, response);
+            }
             _ if leg.dialog.is_none() => log.ended = true,
             _ => {}
         }
+    }
+
+    fn repeat_with_credentials(&mut self, now: Instant, call: &str, challenge: &Message) {
+        let Some((username, password)) = self.credentials.take() else { return };
+        let via = self.via();
+        let Some(leg) = self.calls.get_mut(call) else { return };
+        let Some(invite) = leg.invite.take() else { return };
+        let uri = invite.uri();
+        let challenge = sip::digest::Challenge::choose(challenge).expect("a challenge");
+        let answer = sip::digest::Answer { username, password, method: "INVITE", uri, count: 1 };
+        let value = challenge.answer(&answer, &mut self.rng);
+        leg.cseq += 1;
+        let mut again = MessageBuilder::request(&Method::Invite, uri)
+            .header("Via", via)
+            .header("CSeq", format_args!("{} INVITE", leg.cseq))
+            .header(challenge.header_name(), value);
+        for name in ["Max-Forwards", "From", "To", "Call-ID", "Contact"] {
+            again = again.header(name, invite.header(name).unwrap_or_default());
+        }
+        let bytes = again.body("application/sdp", invite.body()).finish();
+        let transaction = self.transactions.request(now, self.flow, bytes, &Arc::default());
+        leg.transaction = Some(transaction);
+        leg.invite = Some(invite);
+        self.owners.insert(transaction, call.to_owned());
     }
 }

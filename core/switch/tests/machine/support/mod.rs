@@ -153,6 +153,13 @@ impl Stage {
         self.send(from, SWITCH.parse().expect("an address"), Arc::from(bytes));
     }
 
+    /// The network tells the switch that nobody is at `address`.
+    pub(crate) fn unreachable(&mut self, address: &str) {
+        let flow = sip::Flow { listener: 0, remote: address.parse().expect("an address") };
+        let now = self.clock();
+        self.switch.transport_error(now, flow, &mut self.media);
+    }
+
     /// Does what the switch and the agents want done now.
     fn settle(&mut self) {
         loop {
