@@ -12,20 +12,22 @@ use std::time::Duration;
 use strowger_store::{Business, CallFilter, Recorder, RecorderSettings, Recovery, Store};
 
 async fn open(folder: &Path) -> Store {
-    let store = Store::open(folder.join("strowger.db")).await.unwrap();
+    let store = Store::open(folder.join("strowger.db")).await.expect("the store works");
     let configuration = configuration(&[("all.toml", SMALL)]);
-    let business = Business::from_folder(configuration.path(), "realm").unwrap();
-    store.apply(&business).await.unwrap();
+    let business = Business::from_folder(configuration.path(), "realm").expect("the store works");
+    store.apply(&business).await.expect("the store works");
     store
 }
 
 async fn start(store: &Store, folder: &Path) -> (Recorder, Recovery) {
-    Recorder::start(store, folder.join("journal"), RecorderSettings::default()).await.unwrap()
+    Recorder::start(store, folder.join("journal"), RecorderSettings::default())
+        .await
+        .expect("the store works")
 }
 
 fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder.join("journal")).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder.join("journal")).expect("the store works");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("the store works").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
     paths.sort();
     paths
@@ -154,7 +156,7 @@ async fn the_journal_is_replayed_into_the_database_once() {
 async fn wait_for_release(folder: &Path) {
     for _ in 0..500 {
         let lock = std::fs::OpenOptions::new().append(true).open(folder.join("journal/lock"));
-        if lock.unwrap().try_lock().is_ok() {
+        if lock.expect("the lock file").try_lock().is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
