@@ -30,8 +30,8 @@ pub type OnDurable = Arc<dyn Fn(&[CallId]) + Send + Sync>;
 pub struct RecorderSettings {
     /// Documents that may wait for journal and database together (CDR-14).
     pub capacity: usize,
-    /// A commit of the journal waits this long for company; a record is durable within
-    /// about twice this time.
+    /// A commit of the journal waits this long for company; a record is durable this long
+    /// after it was submitted, plus one write to disk.
     pub commit_window: Duration,
     /// A transaction of the database waits this long for company.
     pub store_window: Duration,
@@ -45,8 +45,8 @@ impl Default for RecorderSettings {
     fn default() -> Self {
         RecorderSettings {
             capacity: 100_000,
-            commit_window: Duration::from_millis(20),
-            store_window: Duration::from_millis(250),
+            commit_window: Duration::from_millis(40),
+            store_window: Duration::from_millis(500),
             segment_bytes: 32 * 1024 * 1024,
             on_durable: None,
         }

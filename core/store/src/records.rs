@@ -16,29 +16,29 @@ pub(crate) struct Finished {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Rows of one insertion; a rest is inserted row by row.
-const CHUNK: usize = 16;
+/// Rows of one statement, largest first: each statement is a round trip to the
+/// connection's thread, and each text is prepared once.
+const CHUNKS: [usize; 3] = [64, 8, 1];
 
-/// An INSERT for [`CHUNK`] rows and one for a single row.
+/// An INSERT, its text for each of [`CHUNKS`].
 pub(crate) struct Insertion {
-    many: Arc<str>,
-    one: Arc<str>,
+    texts: [Arc<str>; 3],
 }
 
 impl Insertion {
     fn new(into: &str) -> Self {
         let columns = into.split(',').count();
         let row = format!("({})", vec!["?"; columns].join(", "));
-        let statement = |rows: usize| -> Arc<str> {
+        let text = |rows| {
             format!("INSERT INTO {into} VALUES {}", vec![row.as_str(); rows].join(", ")).into()
         };
-        Insertion { many: statement(CHUNK), one: statement(1) }
+        Insertion { texts: CHUNKS.map(text) }
     }
 
-    /// Both texts, for the test that prepares every statement.
+    /// Its texts, for the test that prepares every statement.
     #[cfg(test)]
-    pub(crate) fn texts(&self) -> [Arc<str>; 2] {
-        [self.many.clone(), self.one.clone()]
+    pub(crate) fn texts(&self) -> [Arc<str>; 3] {
+        self.texts.clone()
     }
 }
 
@@ -223,13 +223,14 @@ async fn insert<T>(
     task: &'static str,
     bind: impl Fn(Query, &T) -> Query,
 ) -> Result<(), StoreError> {
-    let chunks = rows.chunks_exact(CHUNK);
-    let rest = chunks.remainder().chunks(1);
-    for chunk in chunks.chain(rest) {
-        let text = if chunk.len() == CHUNK { &insertion.many } else { &insertion.one };
-        let query = sqlx::query(AssertSqlSafe(text.clone()));
-        let query = chunk.iter().fold(query, &bind);
-        query.execute(&mut *connection).await.during(task)?;
+    let mut rows = rows;
+    for (text, size) in insertion.texts.iter().zip(CHUNKS) {
+        let chunks = rows.chunks_exact(size);
+        rows = chunks.remainder();
+        for chunk in chunks {
+            let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(text.clone())), &bind);
+            query.execute(&mut *connection).await.during(task)?;
+        }
     }
     Ok(())
 }
