@@ -1,0 +1,137 @@
+//! One function for each path.
+
+use super::ApiError;
+use crate::api::{
+    AccountLine, CallLine, Health, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
+    SwapRequest, parse_call_id,
+};
+use crate::node::{Node, RecordFilter};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+type Reply<T> = Result<Json<T>, ApiError>;
+
+pub(super) async fn health(State(node): State<Arc<Node>>) -> Json<Health> {
+    Json(node.health().await)
+}
+
+pub(super) async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], node.metrics().await)
+}
+
+pub(super) async fn calls(State(node): State<Arc<Node>>) -> Json<Vec<CallLine>> {
+    Json(node.calls().await)
+}
+
+pub(super) async fn hang_up(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Reply<()> {
+    let number = call_id(&id)?;
+    if node.hang_up(number).await {
+        Ok(Json(()))
+    } else {
+        Err(ApiError::not_found(format!("no call {id} is up")))
+    }
+}
+
+/// Parameters of `GET /v1/records`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordParameters {
+    limit: Option<u32>,
+    number: Option<String>,
+}
+
+pub(super) async fn records(
+    State(node): State<Arc<Node>>,
+    parameters: Result<Query<RecordParameters>, axum::extract::rejection::QueryRejection>,
+) -> Reply<Vec<RecordView>> {
+    let Query(parameters) =
+        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
+    let limit = parameters.limit.unwrap_or(100);
+    if !(1..=10_000).contains(&limit) {
+        let detail = format!("{limit} is out of range: allowed are 1 to 10000");
+        return Err(ApiError::invalid("limit", detail));
+    }
+    let filter = RecordFilter { limit, number: parameters.number };
+    node.records(filter).await.map(Json)
+}
+
+pub(super) async fn record(
+    State(node): State<Arc<Node>>,
+    Path(id): Path<String>,
+) -> Reply<RecordView> {
+    let number = call_id(&id)?;
+    match node.record(number).await? {
+        Some(record) => Ok(Json(record)),
+        None => Err(ApiError::not_found(format!("no record of call {id}"))),
+    }
+}
+
+pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountLine>> {
+    Json(node.accounts())
+}
+
+pub(super) async fn plugins(State(node): State<Arc<Node>>) -> Json<PluginList> {
+    Json(node.plugins())
+}
+
+/// The body is the WASM itself, or JSON that names a file on the node's disk.
+pub(super) async fn swap(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Reply<SwapDone> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let source = if kind.starts_with("application/json") {
+        let SwapRequest { path } = json(&body)?;
+        SwapSource::File(PathBuf::from(path))
+    } else {
+        SwapSource::Upload(body.to_vec())
+    };
+    // Compiling takes hundreds of milliseconds and must not delay other requests.
+    let swapped = tokio::task::spawn_blocking(move || match source {
+        SwapSource::File(path) => node.swap_file(&name, &path),
+        SwapSource::Upload(bytes) => node.swap_bytes(&name, bytes),
+    });
+    swapped.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+}
+
+enum SwapSource {
+    File(PathBuf),
+    Upload(Vec<u8>),
+}
+
+pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<ReloadDone> {
+    let request: ReloadRequest =
+        if body.is_empty() { ReloadRequest::default() } else { json(&body)? };
+    node.reload(request.folder.map(PathBuf::from), request.dry_run).await.map(Json)
+}
+
+pub(super) async fn not_found(uri: Uri) -> ApiError {
+    ApiError::not_found(format!(
+        "no path {}; there are /health, /metrics, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/reload",
+        uri.path()
+    ))
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::wrong_method(format!("{method} is not possible on {}", uri.path()))
+}
+
+fn call_id(text: &str) -> Result<u128, ApiError> {
+    parse_call_id(text).ok_or_else(|| {
+        ApiError::invalid("id", format!("`{text}` is not a call id: 32 hexadecimal digits"))
+    })
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::invalid("body", error.to_string()))
+}

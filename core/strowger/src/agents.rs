@@ -1,0 +1,13 @@
+//! Small SIP user agents with real sockets and real RTP: a caller and a vendor. The demo
+//! shows calls with them; load generation can use the same ones.
+
+mod audio;
+mod caller;
+mod endpoint;
+mod ladder;
+mod vendor;
+
+pub use audio::AudioCounts;
+pub use caller::{CallOutcome, CallPlan, Caller};
+pub use ladder::{Ladder, Side};
+pub use vendor::{Behaviour, Vendor, VendorTotals};

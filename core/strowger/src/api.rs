@@ -1,0 +1,440 @@
+//! What the admin interface and the command line say to each other, as JSON. Money is a
+//! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
+
+use ledger::{AttemptRecord, CallDocument, CallId, ChargeRecord, EndedBy, MediaRecord, TrailEntry};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Any refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A word for programs, such as `not_found`.
+    pub error: String,
+    /// A sentence for people.
+    pub detail: String,
+    /// The field or parameter concerned, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// `GET /health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok` or `draining`.
+    pub status: String,
+    /// Node name.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    /// Plugin generation that new calls get.
+    pub generation: u64,
+    /// Calls up or being set up.
+    pub calls: usize,
+    /// Seconds since start.
+    pub uptime_s: u64,
+}
+
+/// A running call, `GET /v1/calls`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLine {
+    /// Call id.
+    pub id: String,
+    /// Customer trunk.
+    pub customer: String,
+    /// Paying account.
+    pub account: String,
+    /// Vendor trunk of the attempt under way; empty before the first.
+    pub vendor: String,
+    /// Number of the caller.
+    pub caller: String,
+    /// Number that is called.
+    pub callee: String,
+    /// `deciding`, `calling`, `ringing`, `answered`, `ending`.
+    pub state: String,
+    /// When the INVITE arrived.
+    pub invite_ms: u64,
+    /// When it was answered.
+    pub answer_ms: Option<u64>,
+    /// Vendor INVITEs so far.
+    pub attempts: u16,
+    /// Plugin generation that decides it.
+    pub generation: u64,
+}
+
+/// A plugin that is live, `GET /v1/plugins`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginLine {
+    /// Name.
+    pub name: String,
+    /// Version that it declares.
+    pub version: String,
+    /// First digits of the SHA-256 of its bytes.
+    pub digest: String,
+    /// Hooks that it answers.
+    pub hooks: Vec<String>,
+    /// Generation in which it went live.
+    pub since_generation: u64,
+    /// Builds of it that running calls still ask, the live one last.
+    pub builds: Vec<String>,
+    /// Its own sentence.
+    pub summary: String,
+    /// Where its bytes came from; empty for an upload.
+    pub file: String,
+    /// Questions answered since start.
+    pub answered: u64,
+    /// Questions not answered since start.
+    pub faults: u64,
+    /// Half of the questions took at most this long, nanoseconds.
+    pub p50_nanos: u64,
+    /// 99 of 100 questions took at most this long, nanoseconds.
+    pub p99_nanos: u64,
+}
+
+impl From<&host::PluginState> for PluginLine {
+    fn from(state: &host::PluginState) -> Self {
+        PluginLine {
+            name: state.stamp.name.to_string(),
+            version: state.stamp.version.to_string(),
+            digest: state.stamp.digest.to_string(),
+            hooks: state.hooks.iter().map(|hook| hook.name().to_owned()).collect(),
+            since_generation: state.since_generation,
+            builds: state.builds.iter().map(|build| build.stamp.to_string()).collect(),
+            summary: state.summary.clone(),
+            file: state.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
+            answered: state.answered,
+            faults: state.faults.total(),
+            p50_nanos: state.p50_nanos,
+            p99_nanos: state.p99_nanos,
+        }
+    }
+}
+
+/// `GET /v1/plugins`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginList {
+    /// Generation that new calls get.
+    pub generation: u64,
+    /// Live plugins.
+    pub plugins: Vec<PluginLine>,
+}
+
+/// Body of `POST /v1/plugins/{name}/swap` when it is not the WASM itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapRequest {
+    /// A `.wasm` file on the node's own disk.
+    pub path: String,
+}
+
+/// What a swap did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapDone {
+    /// Plugin.
+    pub name: String,
+    /// What answered before.
+    pub before: String,
+    /// What answers new calls now.
+    pub after: String,
+    /// Generation before.
+    pub generation_before: u64,
+    /// Generation of new calls.
+    pub generation: u64,
+    /// Examples of its own that passed before it went live.
+    pub self_tests: u32,
+    /// Compilation, milliseconds.
+    pub compile_ms: u64,
+}
+
+/// Body of `POST /v1/reload`; an empty body reads the configured folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReloadRequest {
+    /// Folder on the node's own disk.
+    pub folder: Option<String>,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// What a reload changed or would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadDone {
+    /// Nothing was applied.
+    pub dry_run: bool,
+    /// One line for each difference.
+    pub changes: Vec<String>,
+}
+
+/// An account, `GET /v1/accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLine {
+    /// Numeric id.
+    pub id: u32,
+    /// Name.
+    pub name: String,
+    /// Balance now.
+    pub balance: String,
+    /// Credit beyond it.
+    pub credit: String,
+    /// Deck that prices its calls; empty if none.
+    pub deck: String,
+    /// Currency of the deck.
+    pub currency: String,
+    /// Takes no calls.
+    pub locked: bool,
+}
+
+/// One call record in a list, `GET /v1/records`; with attempts and trail,
+/// `GET /v1/records/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Call id.
+    pub id: String,
+    /// Node.
+    pub node: String,
+    /// Listener of the INVITE.
+    pub listener: String,
+    /// Source of the INVITE.
+    pub source: String,
+    /// Call-ID of the caller's leg.
+    pub sip_call_id: String,
+    /// Customer trunk.
+    pub customer: String,
+    /// Paying account.
+    pub account: String,
+    /// Caller as received.
+    pub caller_in: String,
+    /// Callee as received.
+    pub callee_in: String,
+    /// Caller after the ingress rewrite.
+    pub caller_route: String,
+    /// Callee after the ingress rewrite.
+    pub callee_route: String,
+    /// The caller asked for privacy.
+    pub private: bool,
+    /// Words of the screening plugin.
+    pub marks: Vec<String>,
+    /// Plugin generation of the whole call.
+    pub generation: u64,
+    /// INVITE.
+    pub invite_ms: u64,
+    /// First ringing sent to the caller.
+    pub ringing_ms: Option<u64>,
+    /// Answer.
+    pub answer_ms: Option<u64>,
+    /// End.
+    pub end_ms: Option<u64>,
+    /// Post-dial delay.
+    pub pdd_ms: Option<u32>,
+    /// Answered milliseconds.
+    pub duration_ms: u64,
+    /// Billed milliseconds.
+    pub billable_ms: u64,
+    /// End reason.
+    pub end_reason: String,
+    /// `caller`, `callee` or `switch`.
+    pub ended_by: EndedBy,
+    /// Code from the last vendor, 0 if none.
+    pub code_received: u16,
+    /// Code returned to the caller.
+    pub code_returned: u16,
+    /// Q.850 cause, 0 if none.
+    pub cause: u8,
+    /// One line of detail.
+    pub detail: String,
+    /// Sell charge.
+    pub sell: Option<ChargeView>,
+    /// Vendor cost.
+    pub cost: String,
+    /// Sell charge minus cost.
+    pub profit: String,
+    /// Balance after the posting.
+    pub balance_after: Option<String>,
+    /// To be rated again.
+    pub rerate: bool,
+    /// Own processing before the first vendor INVITE.
+    pub processing_us: Option<u32>,
+    /// Caller's media.
+    pub media: MediaRecord,
+    /// One for each vendor.
+    pub attempts: Vec<AttemptView>,
+    /// Decisions; empty in a list.
+    #[serde(default)]
+    pub trail: Vec<TrailEntry>,
+}
+
+/// A charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeView {
+    /// Deck.
+    pub deck: String,
+    /// Matching prefix.
+    pub prefix: String,
+    /// Destination.
+    pub destination: String,
+    /// Price a minute.
+    pub price: String,
+    /// Currency.
+    pub currency: String,
+    /// Seconds billed.
+    pub billed_s: u32,
+    /// Amount.
+    pub amount: String,
+}
+
+/// An attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Order.
+    pub number: u16,
+    /// Vendor trunk.
+    pub vendor: String,
+    /// Target address.
+    pub target: String,
+    /// No INVITE was sent.
+    pub skipped: bool,
+    /// Call-ID of this leg.
+    pub sip_call_id: String,
+    /// Caller sent.
+    pub caller_out: String,
+    /// Callee sent.
+    pub callee_out: String,
+    /// Identity sent.
+    pub identity_out: String,
+    /// Plugin generation.
+    pub generation: u64,
+    /// INVITE sent.
+    pub sent_ms: u64,
+    /// First ringing.
+    pub ringing_ms: Option<u64>,
+    /// Answer.
+    pub answer_ms: Option<u64>,
+    /// End.
+    pub end_ms: Option<u64>,
+    /// Answered milliseconds.
+    pub duration_ms: u64,
+    /// End reason.
+    pub end_reason: String,
+    /// Final code, 0 if none.
+    pub code: u16,
+    /// Q.850 cause, 0 if none.
+    pub cause: u8,
+    /// Buy charge.
+    pub buy: Option<ChargeView>,
+    /// Vendor's media.
+    pub media: MediaRecord,
+}
+
+/// A call id as people see it.
+#[must_use]
+pub fn call_id_text(id: CallId) -> String {
+    uuid::Uuid::from_u128(id).to_string()
+}
+
+/// A call id as people write it: with or without hyphens.
+#[must_use]
+pub fn parse_call_id(text: &str) -> Option<CallId> {
+    uuid::Uuid::try_parse(text).ok().map(|id| id.as_u128())
+}
+
+impl From<&ChargeRecord> for ChargeView {
+    fn from(charge: &ChargeRecord) -> Self {
+        ChargeView {
+            deck: charge.deck.to_string(),
+            prefix: charge.prefix.to_string(),
+            destination: charge.destination.to_string(),
+            price: charge.price.to_string(),
+            currency: charge.currency.to_string(),
+            billed_s: charge.billed_s,
+            amount: charge.amount.to_string(),
+        }
+    }
+}
+
+impl From<&AttemptRecord> for AttemptView {
+    fn from(attempt: &AttemptRecord) -> Self {
+        AttemptView {
+            number: attempt.number,
+            vendor: attempt.trunk_name.to_string(),
+            target: attempt.target.clone(),
+            skipped: attempt.skipped,
+            sip_call_id: attempt.sip_call_id.clone(),
+            caller_out: attempt.caller_out.clone(),
+            callee_out: attempt.callee_out.clone(),
+            identity_out: attempt.identity_out.clone(),
+            generation: attempt.generation,
+            sent_ms: attempt.sent_ms,
+            ringing_ms: attempt.ringing_ms,
+            answer_ms: attempt.answer_ms,
+            end_ms: attempt.end_ms,
+            duration_ms: attempt.duration_ms,
+            end_reason: attempt.end_reason.clone(),
+            code: attempt.code,
+            cause: attempt.cause,
+            buy: attempt.buy.as_ref().map(ChargeView::from),
+            media: attempt.media.clone(),
+        }
+    }
+}
+
+impl From<&CallDocument> for RecordView {
+    fn from(document: &CallDocument) -> Self {
+        let call = &document.call;
+        let text = |name: &Arc<str>| name.to_string();
+        RecordView {
+            id: call_id_text(call.id),
+            node: text(&call.node),
+            listener: text(&call.listener),
+            source: call.source.clone(),
+            sip_call_id: call.sip_call_id.clone(),
+            customer: text(&call.trunk_name),
+            account: text(&call.account_name),
+            caller_in: call.caller_in.clone(),
+            callee_in: call.callee_in.clone(),
+            caller_route: call.caller_route.clone(),
+            callee_route: call.callee_route.clone(),
+            private: call.private,
+            marks: call.marks.clone(),
+            generation: call.generation,
+            invite_ms: call.invite_ms,
+            ringing_ms: call.ringing_ms,
+            answer_ms: call.answer_ms,
+            end_ms: call.end_ms,
+            pdd_ms: call.pdd_ms,
+            duration_ms: call.duration_ms,
+            billable_ms: call.billable_ms,
+            end_reason: call.end_reason.clone(),
+            ended_by: call.ended_by,
+            code_received: call.code_received,
+            code_returned: call.code_returned,
+            cause: call.cause,
+            detail: call.detail.clone(),
+            sell: call.sell.as_ref().map(ChargeView::from),
+            cost: call.cost.to_string(),
+            profit: call.profit.to_string(),
+            balance_after: call.balance_after.map(|balance| balance.to_string()),
+            rerate: call.rerate,
+            processing_us: call.processing_us,
+            media: call.media.clone(),
+            attempts: document.attempts.iter().map(AttemptView::from).collect(),
+            trail: document.trail.clone(),
+        }
+    }
+}
+
+impl From<&switch::CallView> for CallLine {
+    fn from(view: &switch::CallView) -> Self {
+        CallLine {
+            id: call_id_text(view.id),
+            customer: view.trunk.to_string(),
+            account: view.account.to_string(),
+            vendor: view.vendor.to_string(),
+            caller: view.caller.clone(),
+            callee: view.callee.clone(),
+            state: view.state.to_owned(),
+            invite_ms: view.invite_ms,
+            answer_ms: view.answer_ms,
+            attempts: view.attempts,
+            generation: view.generation,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The command line: `run` and `demo` are the switch itself, everything else speaks to
+//! the admin interface of a running one.
+
+mod client;
+mod show;
+mod table;
+
+pub(crate) use show::{decision_trail, record_table};
+pub(crate) use table::date_time;
+
+use crate::config::Config;
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use client::Client;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A softswitch whose decisions are plugins.
+#[derive(Debug, Parser)]
+#[command(name = "strowger", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the switch until SIGTERM or SIGINT.
+    Run {
+        /// Node file.
+        #[arg(long, default_value = "config/strowger.toml")]
+        config: PathBuf,
+    },
+    /// Check a node file and its business folder without starting anything.
+    CheckConfig {
+        /// Node file.
+        #[arg(default_value = "config/strowger.toml")]
+        config: PathBuf,
+    },
+    /// Make the running node take the business files of a folder; prints what changes.
+    Apply {
+        /// Folder; by default the one of the node file.
+        folder: Option<PathBuf>,
+        /// Only say what would change.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// List running calls, or end one.
+    Calls {
+        /// End the call with this id.
+        #[arg(long, value_name = "ID")]
+        hangup: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// List call records; with an id, show one with its attempts and its decision trail.
+    Cdr {
+        /// Call id.
+        id: Option<String>,
+        /// Most records, newest first.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only calls from or to numbers that begin with this.
+        #[arg(long)]
+        number: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// List accounts with their balances.
+    Accounts {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// List plugins, or swap one while calls are running.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Show a call through the switch, with a built-in caller and two built-in vendors.
+    Demo(crate::demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Live plugins, their versions and hooks.
+    List {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Replace a plugin. Running calls keep the version they began with.
+    Swap {
+        /// Its configured name.
+        name: String,
+        /// The new `.wasm` file; it is uploaded.
+        file: PathBuf,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// Where the running node is, and how to print.
+#[derive(Clone, Debug, Args)]
+struct NodeArgs {
+    /// Admin interface, such as http://127.0.0.1:8080; by default that of the node file.
+    /// STROWGER_ADMIN in the environment does the same.
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// Its token; by default that of the node file.
+    /// STROWGER_TOKEN in the environment does the same.
+    #[arg(long)]
+    token: Option<String>,
+    /// Node file to take both from.
+    #[arg(long, default_value = "config/strowger.toml")]
+    config: PathBuf,
+    /// JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+impl NodeArgs {
+    fn client(&self) -> Result<Client> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let token = self.token.clone().or_else(|| variable("STROWGER_TOKEN"));
+        if let Some(url) = self.admin.clone().or_else(|| variable("STROWGER_ADMIN")) {
+            return Ok(Client::new(&url, token));
+        }
+        if !self.config.exists() {
+            return Ok(Client::new("http://127.0.0.1:8080", token));
+        }
+        let config = Config::load(&self.config)?;
+        let token = token.or(config.admin.token);
+        Ok(Client::new(&format!("http://{}", config.admin.address), token))
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// In words for the person at the terminal.
+    pub fn execute(self) -> Result<()> {
+        let out = &mut std::io::stdout().lock();
+        match self.command {
+            Command::Run { config } => crate::run::run(&config),
+            Command::CheckConfig { config } => {
+                writeln!(out, "{}", crate::run::check(&config)?)?;
+                Ok(())
+            }
+            Command::Apply { folder, dry_run, node } => apply(out, folder, dry_run, &node),
+            Command::Calls { hangup: Some(id), node } => {
+                node.client()?.hangup(&id)?;
+                writeln!(out, "call {id} is being ended")?;
+                Ok(())
+            }
+            Command::Calls { hangup: None, node } => {
+                let calls = node.client()?.calls()?;
+                print(out, node.json, &calls, |calls| show::calls(calls, now_ms()))
+            }
+            Command::Cdr { id: Some(id), node, .. } => {
+                let record = node.client()?.record(&id)?;
+                print(out, node.json, &record, show::record)
+            }
+            Command::Cdr { id: None, limit, number, node } => {
+                let records = node.client()?.records(limit, number.as_deref())?;
+                print(out, node.json, &records, |records| show::records(records))
+            }
+            Command::Accounts { node } => {
+                let accounts = node.client()?.accounts()?;
+                print(out, node.json, &accounts, |accounts| show::accounts(accounts))
+            }
+            Command::Plugin(PluginCommand::List { node }) => {
+                let plugins = node.client()?.plugins()?;
+                print(out, node.json, &plugins, show::plugins)
+            }
+            Command::Plugin(PluginCommand::Swap { name, file, node }) => {
+                let bytes = std::fs::read(&file)
+                    .with_context(|| format!("{} cannot be read", file.display()))?;
+                let done = node.client()?.swap(&name, &bytes)?;
+                print(out, node.json, &done, show::swap)
+            }
+            Command::Demo(args) => crate::demo::demo(&args, out),
+        }
+    }
+}
+
+fn apply(
+    out: &mut impl Write,
+    folder: Option<PathBuf>,
+    dry_run: bool,
+    node: &NodeArgs,
+) -> Result<()> {
+    let folder = match folder {
+        Some(folder) => {
+            let whole = folder
+                .canonicalize()
+                .with_context(|| format!("{} is not a folder", folder.display()))?;
+            Some(whole.display().to_string())
+        }
+        None => None,
+    };
+    let done = node.client()?.reload(folder, dry_run)?;
+    print(out, node.json, &done, show::changes)
+}
+
+fn print<T: serde::Serialize>(
+    out: &mut impl Write,
+    json: bool,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<()> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", text(value))?;
+    }
+    Ok(())
+}
+
+/// UTC milliseconds.
+fn now_ms() -> u64 {
+    crate::clock::utc_ms()
+}

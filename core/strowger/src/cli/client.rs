@@ -1,0 +1,115 @@
+//! The admin interface as functions.
+
+use crate::api::{
+    AccountLine, CallLine, ErrorBody, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
+};
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// A running node, reached over HTTP.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// `base` such as `http://127.0.0.1:8080`.
+    pub(crate) fn new(base: &str, token: Option<String>) -> Client {
+        let settings = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .build();
+        let base = base.trim_end_matches('/');
+        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+        Client { agent: settings.into(), base, token }
+    }
+
+    pub(crate) fn calls(&self) -> Result<Vec<CallLine>> {
+        self.get("/v1/calls")
+    }
+
+    pub(crate) fn hangup(&self, id: &str) -> Result<()> {
+        let url = self.url(&format!("/v1/calls/{}", encode(id)));
+        let reply = self.authorised(self.agent.delete(&url)).call();
+        self.read::<serde_json::Value>(reply).map(drop)
+    }
+
+    pub(crate) fn records(&self, limit: u32, number: Option<&str>) -> Result<Vec<RecordView>> {
+        let number = number.map(|n| format!("&number={}", encode(n))).unwrap_or_default();
+        self.get(&format!("/v1/records?limit={limit}{number}"))
+    }
+
+    pub(crate) fn record(&self, id: &str) -> Result<RecordView> {
+        self.get(&format!("/v1/records/{}", encode(id)))
+    }
+
+    pub(crate) fn accounts(&self) -> Result<Vec<AccountLine>> {
+        self.get("/v1/accounts")
+    }
+
+    pub(crate) fn plugins(&self) -> Result<PluginList> {
+        self.get("/v1/plugins")
+    }
+
+    pub(crate) fn swap(&self, name: &str, wasm: &[u8]) -> Result<SwapDone> {
+        let url = self.url(&format!("/v1/plugins/{}/swap", encode(name)));
+        let request = self.authorised(self.agent.post(&url)).content_type("application/wasm");
+        self.read(request.send(wasm))
+    }
+
+    pub(crate) fn reload(&self, folder: Option<String>, dry_run: bool) -> Result<ReloadDone> {
+        let request = self.authorised(self.agent.post(self.url("/v1/reload")));
+        self.read(request.send_json(ReloadRequest { folder, dry_run }))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.authorised(self.agent.get(self.url(path))).call())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn authorised<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T> {
+        let mut reply = reply.with_context(|| {
+            format!("no answer from {}; is the switch running (`strowger run`)?", self.base)
+        })?;
+        let status = reply.status();
+        let text = reply.body_mut().read_to_string().context("the answer breaks off")?;
+        if status.is_success() {
+            return serde_json::from_str(&text)
+                .with_context(|| format!("{} answers in another version's words", self.base));
+        }
+        match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(ErrorBody { detail, field: Some(field), .. }) => bail!("{field}: {detail}"),
+            Ok(ErrorBody { detail, .. }) => bail!("{detail}"),
+            Err(_) => bail!("{} answers {status}: {text}", self.base),
+        }
+    }
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986 section 2.3).
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

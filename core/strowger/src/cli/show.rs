@@ -1,0 +1,354 @@
+//! What the command line prints.
+
+use super::table::{Table, clock, date_time, elapsed};
+use crate::api::{
+    AccountLine, AttemptView, CallLine, ChargeView, PluginList, RecordView, ReloadDone, SwapDone,
+};
+use ledger::{EndedBy, MediaRecord, TrailEntry};
+use std::fmt::Write;
+
+/// Running calls.
+pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
+    if calls.is_empty() {
+        return "no calls\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "ID", "CUSTOMER", "CALLER", "CALLEE", "VENDOR", "STATE", ">TIME", ">ATTEMPTS", ">GEN",
+    ]);
+    for call in calls {
+        let since = call.answer_ms.unwrap_or(call.invite_ms);
+        table.row([
+            call.id.clone(),
+            call.customer.clone(),
+            call.caller.clone(),
+            call.callee.clone(),
+            call.vendor.clone(),
+            call.state.clone(),
+            elapsed(now_ms.saturating_sub(since)),
+            call.attempts.to_string(),
+            call.generation.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// Call records in a list.
+pub(super) fn records(records: &[RecordView]) -> String {
+    if records.is_empty() { "no records\n".to_owned() } else { record_table(records) }
+}
+
+/// The table of records alone.
+pub(crate) fn record_table(records: &[RecordView]) -> String {
+    let mut table = Table::new(&[
+        "INVITE (UTC)", "CUSTOMER", "CALLER", "CALLEE", "VENDORS", ">CODE", "END", ">BILLED s",
+        ">CHARGE", ">COST", ">PROFIT", ">GEN", "ID",
+    ]);
+    for record in records {
+        let billed = record.sell.as_ref().map(|sell| sell.billed_s.to_string());
+        let charge = record.sell.as_ref().map(money);
+        table.row([
+            date_time(record.invite_ms),
+            record.customer.clone(),
+            number(&record.caller_route, &record.caller_in),
+            number(&record.callee_route, &record.callee_in),
+            vendors(&record.attempts),
+            record.code_returned.to_string(),
+            record.end_reason.clone(),
+            billed.unwrap_or_default(),
+            charge.unwrap_or_default(),
+            record.cost.clone(),
+            record.profit.clone(),
+            record.generation.to_string(),
+            record.id.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// `vendor-a 503, vendor-b 200`.
+fn vendors(attempts: &[AttemptView]) -> String {
+    let each = attempts.iter().map(|attempt| format!("{} {}", attempt.vendor, outcome(attempt)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn outcome(attempt: &AttemptView) -> String {
+    match attempt.code {
+        _ if attempt.skipped => "skipped".to_owned(),
+        0 => attempt.end_reason.clone(),
+        code => code.to_string(),
+    }
+}
+
+fn number(route: &str, received: &str) -> String {
+    if route.is_empty() { received.to_owned() } else { route.to_owned() }
+}
+
+fn money(charge: &ChargeView) -> String {
+    format!("{} {}", charge.amount, charge.currency)
+}
+
+/// One record with everything.
+pub(super) fn record(record: &RecordView) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(out, "{name:<14}{value}");
+        }
+    };
+    line("call", record.id.clone());
+    line("from", format!("{} ({}) at {}", record.customer, record.account, record.source));
+    line("listener", format!("{} on {}", record.listener, record.node));
+    line("caller", changed(&record.caller_in, &record.caller_route));
+    line("callee", changed(&record.callee_in, &record.callee_route));
+    line("marks", record.marks.join(", "));
+    line("invite", date_time(record.invite_ms));
+    line("ringing", record.ringing_ms.map(clock).unwrap_or_default());
+    line("answer", record.answer_ms.map(clock).unwrap_or_default());
+    line("end", record.end_ms.map(clock).unwrap_or_default());
+    line("duration", seconds(record.duration_ms));
+    line("ended by", format!("{}: {}", ended_by(record.ended_by), record.end_reason));
+    line("code", codes(record));
+    line("detail", record.detail.clone());
+    line("charge", record.sell.as_ref().map(priced).unwrap_or_default());
+    line("cost", format!("{}, profit {}", record.cost, record.profit));
+    line("balance", record.balance_after.clone().unwrap_or_default());
+    line("generation", record.generation.to_string());
+    let processing = record.processing_us.map(|us| format!("{us} µs before the first INVITE out"));
+    line("processing", processing.unwrap_or_default());
+    line("media", media(&record.media));
+    line("Call-ID", record.sip_call_id.clone());
+    if record.rerate {
+        line("rating", "failed at the end: to be rated again".to_owned());
+    }
+    out.push('\n');
+    out.push_str(&attempts(&record.attempts));
+    out.push('\n');
+    out.push_str(&decision_trail(&record.trail));
+    out
+}
+
+fn attempts(attempts: &[AttemptView]) -> String {
+    if attempts.is_empty() {
+        return "no attempts\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        ">#", "VENDOR", "TARGET", "CALLEE OUT", "CALLER OUT", "SENT", "RINGING", "ANSWER", "END",
+        ">CODE", "REASON", ">COST", ">RTP IN", ">RTP OUT",
+    ]);
+    for attempt in attempts {
+        table.row([
+            attempt.number.to_string(),
+            attempt.vendor.clone(),
+            attempt.target.clone(),
+            attempt.callee_out.clone(),
+            attempt.caller_out.clone(),
+            clock(attempt.sent_ms),
+            attempt.ringing_ms.map(clock).unwrap_or_default(),
+            attempt.answer_ms.map(clock).unwrap_or_default(),
+            attempt.end_ms.map(clock).unwrap_or_default(),
+            outcome(attempt),
+            attempt.end_reason.clone(),
+            attempt.buy.as_ref().map(money).unwrap_or_default(),
+            attempt.media.rtp_in.to_string(),
+            attempt.media.rtp_out.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// Who decided what, in the order of the questions.
+pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
+    if trail.is_empty() {
+        return "no decisions\n".to_owned();
+    }
+    let mut table = Table::new(&[">MS", ">ATTEMPT", "HOOK", "DECIDED BY", "ANSWER", ">µs", "FAULT"]);
+    for entry in trail {
+        table.row([
+            entry.at_ms.to_string(),
+            if entry.attempt == 0 { String::new() } else { entry.attempt.to_string() },
+            entry.hook.to_string(),
+            entry.plugin.to_string(),
+            entry.answer.clone(),
+            entry.micros.to_string(),
+            entry.fault.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn changed(before: &str, after: &str) -> String {
+    match (before, after) {
+        (before, "") => before.to_owned(),
+        (before, after) if before == after => before.to_owned(),
+        (before, after) => format!("{before} -> {after}"),
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    if ms == 0 { String::new() } else { format!("{}.{:03} s", ms / 1000, ms % 1000) }
+}
+
+fn ended_by(who: EndedBy) -> &'static str {
+    match who {
+        EndedBy::Caller => "caller",
+        EndedBy::Callee => "callee",
+        EndedBy::Switch => "switch",
+    }
+}
+
+fn codes(record: &RecordView) -> String {
+    match (record.code_received, record.cause) {
+        (0, 0) => format!("{} returned", record.code_returned),
+        (received, 0) => format!("{} returned, {received} received", record.code_returned),
+        (received, cause) => {
+            format!("{} returned, {received} received, Q.850 {cause}", record.code_returned)
+        }
+    }
+}
+
+fn priced(sell: &ChargeView) -> String {
+    format!(
+        "{} {} for {} s: {} (prefix {}, deck {}) at {} a minute",
+        sell.amount,
+        sell.currency,
+        sell.billed_s,
+        sell.destination,
+        sell.prefix,
+        sell.deck,
+        sell.price
+    )
+}
+
+fn media(media: &MediaRecord) -> String {
+    if media.rtp_in == 0 && media.rtp_out == 0 {
+        return String::new();
+    }
+    let codec = if media.codec.is_empty() { "RTP" } else { &media.codec };
+    format!(
+        "{codec} {} in, {} out, {} dropped, {} RTCP in, from {}",
+        media.rtp_in, media.rtp_out, media.dropped, media.rtcp_in, media.remote
+    )
+}
+
+/// Accounts.
+pub(super) fn accounts(accounts: &[AccountLine]) -> String {
+    if accounts.is_empty() {
+        return "no accounts\n".to_owned();
+    }
+    let mut table = Table::new(&["ACCOUNT", ">BALANCE", ">CREDIT", "CURRENCY", "DECK", "STATE"]);
+    for account in accounts {
+        table.row([
+            account.name.clone(),
+            account.balance.clone(),
+            account.credit.clone(),
+            account.currency.clone(),
+            account.deck.clone(),
+            if account.locked { "locked".to_owned() } else { "open".to_owned() },
+        ]);
+    }
+    table.to_string()
+}
+
+/// Live plugins.
+pub(super) fn plugins(list: &PluginList) -> String {
+    let mut table = Table::new(&[
+        "PLUGIN", "VERSION", "DIGEST", "HOOKS", ">SINCE GEN", ">ANSWERED", ">FAULTS", ">P50 µs",
+        ">P99 µs", "SUMMARY",
+    ]);
+    let micros = |nanos: u64| format!("{}.{}", nanos / 1000, nanos / 100 % 10);
+    for plugin in &list.plugins {
+        table.row([
+            plugin.name.clone(),
+            plugin.version.clone(),
+            plugin.digest.clone(),
+            plugin.hooks.join(", "),
+            plugin.since_generation.to_string(),
+            plugin.answered.to_string(),
+            plugin.faults.to_string(),
+            micros(plugin.p50_nanos),
+            micros(plugin.p99_nanos),
+            plugin.summary.clone(),
+        ]);
+    }
+    format!("{table}generation {}\n", list.generation)
+}
+
+/// A swap.
+pub(super) fn swap(done: &SwapDone) -> String {
+    if done.before == done.after {
+        return format!("{} is live already; nothing changes\n", done.after);
+    }
+    format!(
+        "{} -> {}: compiled in {} ms, {} self-tests passed, generation {} -> {}; \
+         running calls keep theirs\n",
+        done.before,
+        done.after,
+        done.compile_ms,
+        done.self_tests,
+        done.generation_before,
+        done.generation,
+    )
+}
+
+/// A reload.
+pub(super) fn changes(done: &ReloadDone) -> String {
+    let mut out = String::new();
+    for change in &done.changes {
+        let _ = writeln!(out, "{change}");
+    }
+    let _ = match (done.changes.len(), done.dry_run) {
+        (0, _) => writeln!(out, "nothing changes"),
+        (_, true) => writeln!(out, "dry run: nothing was applied"),
+        (_, false) => writeln!(out, "applied; new calls see it"),
+    };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_call_is_one_line() {
+        let line = CallLine {
+            id: "0190".into(),
+            customer: "acme".into(),
+            account: "acme".into(),
+            vendor: "vendor-b".into(),
+            caller: "441".into(),
+            callee: "49151".into(),
+            state: "answered".into(),
+            invite_ms: 1_000,
+            answer_ms: Some(3_000),
+            attempts: 2,
+            generation: 4,
+        };
+        assert_eq!(
+            calls(&[line], 68_000),
+            "ID    CUSTOMER  CALLER  CALLEE  VENDOR    STATE     TIME  ATTEMPTS  GEN\n\
+             0190  acme      441     49151   vendor-b  answered  1:05         2    4\n"
+        );
+        assert_eq!(calls(&[], 0), "no calls\n");
+    }
+
+    #[test]
+    fn a_trail_shows_who_decided() {
+        let entry = TrailEntry {
+            at_ms: 0,
+            attempt: 1,
+            hook: "routing".into(),
+            plugin: "routing 1.0.0 (abcd0123)".into(),
+            answer: "vendor-b, vendor-a".into(),
+            fault: String::new(),
+            micros: 4,
+        };
+        let text = decision_trail(&[entry]);
+        assert!(text.contains("routing 1.0.0 (abcd0123)  vendor-b, vendor-a"), "{text}");
+    }
+
+    #[test]
+    fn a_reload_says_how_much_it_changed() {
+        let done = ReloadDone { dry_run: true, changes: vec!["+ vendor trunk `b`".into()] };
+        assert_eq!(changes(&done), "+ vendor trunk `b`\ndry run: nothing was applied\n");
+    }
+}

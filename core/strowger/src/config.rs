@@ -1,0 +1,423 @@
+//! The node file: listeners, media addresses, plugins, paths. Business objects are not
+//! here; they live in the business folder and the database.
+
+mod check;
+mod place;
+pub mod values;
+
+pub use values::{Dscp, PortRange};
+
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// Everything that one node needs to know before it starts. Paths in it are resolved
+/// against the folder of the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Node name, written to every record. Letters, digits, `-`, `_`, `.`; at most 63.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Journal and database live here; created when missing.
+    #[serde(default = "default_data_dir")]
+    pub data_dir: PathBuf,
+    /// SQLite file; by default `strowger.db` in `data_dir`.
+    pub database: Option<PathBuf>,
+    /// Folder of the business files, applied at start and by `strowger apply`.
+    pub business: Option<PathBuf>,
+    /// Signalling threads, 1 to 64; by default half the processors.
+    pub shards: Option<u16>,
+    /// Addresses for SIP, at least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// The relay.
+    pub media: MediaConfig,
+    /// The admin interface.
+    #[serde(default)]
+    pub admin: AdminConfig,
+    /// Who decides.
+    #[serde(default)]
+    pub plugins: PluginsConfig,
+    /// Limits of every call.
+    #[serde(default)]
+    pub calls: CallsConfig,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// One address that SIP is spoken on (UDP).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// Unique name; vendor trunks refer to it.
+    pub name: String,
+    /// Bound address and port.
+    pub address: SocketAddr,
+    /// `host:port` that peers see in Via and Contact (SIG-64); by default `address`.
+    pub advertised: Option<String>,
+    /// Host of From and identity headers and digest realm; by default the advertised host.
+    pub domain: Option<String>,
+    /// Marking of signalling (SIG-94), default CS5.
+    #[serde(default = "default_signal_dscp")]
+    pub dscp: Dscp,
+}
+
+impl ListenerConfig {
+    /// `host:port` for Via and Contact.
+    #[must_use]
+    pub fn advertised(&self) -> String {
+        self.advertised.clone().unwrap_or_else(|| self.address.to_string())
+    }
+
+    /// Host for From, identity headers and the digest realm.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        self.domain.clone().unwrap_or_else(|| {
+            let advertised = self.advertised();
+            match advertised.rsplit_once(':') {
+                Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_owned(),
+                _ => advertised,
+            }
+        })
+    }
+}
+
+/// The relay's addresses and threads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaConfig {
+    /// At least one; trunks refer to it by name.
+    pub addresses: Vec<MediaAddressConfig>,
+    /// Relay threads, 1 to 64; by default half the processors.
+    pub threads: Option<u16>,
+    /// Marking of RTP and RTCP (MEDIA-46), default EF.
+    #[serde(default = "default_media_dscp")]
+    pub dscp: Dscp,
+}
+
+/// One address that media passes through.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaAddressConfig {
+    /// Unique name.
+    pub name: String,
+    /// Bound address, without port.
+    pub bind: IpAddr,
+    /// Address written into SDP; by default `bind`.
+    pub advertised: Option<IpAddr>,
+    /// Port range (MEDIA-08), default `10000-39999`.
+    #[serde(default = "default_ports")]
+    pub ports: PortRange,
+}
+
+/// Where the admin interface listens and what it wants to see.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// HTTP address; anything but loopback needs a token.
+    pub address: SocketAddr,
+    /// Bearer token, at least 16 characters; none: whoever reaches the address may use it.
+    pub token: Option<String>,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        AdminConfig { address: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None }
+    }
+}
+
+/// The plugins and what each may do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsConfig {
+    /// Folder of the `.wasm` files.
+    pub folder: PathBuf,
+    /// Swap a plugin in when its file in the folder is replaced.
+    pub watch: bool,
+    /// In no particular order; each hook belongs to one plugin.
+    pub list: Vec<PluginConfig>,
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        PluginsConfig { folder: PathBuf::from("plugins"), watch: true, list: Vec::new() }
+    }
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Name for commands, metrics and records.
+    pub name: String,
+    /// File in the folder; by default `NAME.wasm`.
+    pub file: Option<PathBuf>,
+    /// Host interfaces that it may import: `log`, `config`, `tables`, `counters`, `clock`,
+    /// `random`. What is imported without a grant refuses the load.
+    #[serde(default)]
+    pub grants: BTreeSet<host::Grant>,
+    /// Given to it as JSON when it starts.
+    #[serde(default)]
+    pub config: BTreeMap<String, toml::Value>,
+    /// Take only these of its hooks; by default all that it exports.
+    pub hooks: Option<BTreeSet<policy::Hook>>,
+    /// Processor time for one answer, 2 ms to 1 s, default 5 ms.
+    #[serde(default = "default_deadline", deserialize_with = "values::duration")]
+    pub deadline: Duration,
+    /// Most memory of one instance, 64 KiB to 1 GiB, default 16 MiB.
+    #[serde(default = "default_memory", deserialize_with = "values::size")]
+    pub memory: usize,
+    /// What a screening plugin's failure means; other hooks have one fallback only.
+    #[serde(default)]
+    pub fallback: host::ScreeningFallback,
+}
+
+/// Limits that hold for every call of the node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallsConfig {
+    /// Longest call (SIG-35), default 12 h; `"0s"` is no limit.
+    #[serde(deserialize_with = "values::duration")]
+    pub max_duration: Duration,
+    /// Longest set-up including ringing (ROUTE-54), default 180 s.
+    #[serde(deserialize_with = "values::duration")]
+    pub setup_limit: Duration,
+    /// Calls at one time; 0 is no limit.
+    pub channels: u32,
+    /// Time between interim records of an answered call (CDR-06), 1 s to 1 h, default 60 s.
+    #[serde(deserialize_with = "values::duration")]
+    pub interim: Duration,
+    /// How long a stopping node waits for calls to end by themselves, at most 24 h,
+    /// default 5 s; then it ends them.
+    #[serde(deserialize_with = "values::duration")]
+    pub drain: Duration,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        CallsConfig {
+            max_duration: Duration::from_secs(43_200),
+            setup_limit: Duration::from_secs(180),
+            channels: 0,
+            interim: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,switch=debug`.
+    pub level: String,
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads, resolves and checks a node file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or one or more settings are wrong; each is named with
+    /// file, line, field and what would be right.
+    pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigErrors(vec![Problem {
+                file: file.clone(),
+                line: 0,
+                field: String::new(),
+                detail: format!("cannot be read: {error}"),
+            }])
+        })?;
+        let mut config = Config::parse(&file, &text)?;
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads and checks the text of a node file; `file` is only named in errors.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: &str, text: &str) -> Result<Config, ConfigErrors> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            ConfigErrors(vec![Problem {
+                file: file.to_owned(),
+                line: place::line_of(text, span.start),
+                field: place::field_at(text, &span),
+                detail: error.message().to_owned(),
+            }])
+        })?;
+        let problems: Vec<Problem> = check::problems(&config)
+            .into_iter()
+            .map(|(field, detail)| Problem {
+                file: file.to_owned(),
+                line: place::line_of_field(text, &field),
+                field,
+                detail,
+            })
+            .collect();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigErrors(problems)) }
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        for path in [&mut self.data_dir, &mut self.plugins.folder]
+            .into_iter()
+            .chain(&mut self.database)
+            .chain(&mut self.business)
+        {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// The SQLite file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.database.clone().unwrap_or_else(|| self.data_dir.join("strowger.db"))
+    }
+
+    /// Signalling threads.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards.unwrap_or_else(half_the_processors)
+    }
+
+    /// Relay threads.
+    #[must_use]
+    pub fn media_threads(&self) -> u16 {
+        self.media.threads.unwrap_or_else(half_the_processors)
+    }
+}
+
+impl PluginConfig {
+    /// Its file inside `folder`.
+    #[must_use]
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        match &self.file {
+            Some(file) => folder.join(file),
+            None => folder.join(format!("{}.wasm", self.name)),
+        }
+    }
+
+    /// Its configuration as a JSON object, empty when none is set.
+    #[must_use]
+    pub fn config_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.config).unwrap_or_default()
+    }
+
+    /// What the plugin host needs to know.
+    #[must_use]
+    pub fn host_settings(&self, folder: &Path) -> host::PluginSettings {
+        host::PluginSettings {
+            name: self.name.clone(),
+            path: self.path(folder),
+            config: self.config_json(),
+            grants: self.grants.clone(),
+            deadline_ms: u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX),
+            memory_bytes: self.memory as u64,
+            hooks: self.hooks.clone(),
+            screening_fallback: self.fallback,
+        }
+    }
+}
+
+fn half_the_processors() -> u16 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(processors / 2).unwrap_or(64).clamp(1, 64)
+}
+
+fn default_name() -> String {
+    "strowger".to_owned()
+}
+
+fn default_data_dir() -> PathBuf {
+    PathBuf::from("data")
+}
+
+fn default_signal_dscp() -> Dscp {
+    Dscp::CS5
+}
+
+fn default_media_dscp() -> Dscp {
+    Dscp::EF
+}
+
+fn default_ports() -> PortRange {
+    PortRange { first: 10_000, last: 39_999 }
+}
+
+fn default_deadline() -> Duration {
+    Duration::from_millis(5)
+}
+
+fn default_memory() -> usize {
+    16 << 20
+}
+
+/// One wrong setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file as it was named.
+    pub file: String,
+    /// Line from 1; 0 concerns the file as a whole.
+    pub line: usize,
+    /// Dotted name, such as `listeners[0].address`; may be empty.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub detail: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {}", self.detail.trim_end())
+    }
+}
+
+/// Everything that is wrong with a node file, one line each.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct ConfigErrors(pub Vec<Problem>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

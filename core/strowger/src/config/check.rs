@@ -1,0 +1,217 @@
+//! Checks that one value alone cannot show: ranges, uniqueness, overlaps.
+
+use super::{Config, MediaAddressConfig};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything wrong: name of the setting, and what would be right.
+pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if !is_name(&config.name) {
+        found.push(("name".to_owned(), name_rule(&config.name)));
+    }
+    threads(&mut found, "shards", config.shards);
+    listeners(&mut found, config);
+    media(&mut found, config);
+    admin(&mut found, config);
+    plugins(&mut found, config);
+    calls(&mut found, config);
+    if !is_log_filter(&config.log.level) {
+        found.push((
+            "log.level".to_owned(),
+            format!(
+                "`{}` is not a level: allowed are error, warn, info, debug, trace, or a filter such as \"info,switch=debug\"",
+                config.log.level
+            ),
+        ));
+    }
+    found
+}
+
+type Found = Vec<(String, String)>;
+
+fn threads(found: &mut Found, field: &str, count: Option<u16>) {
+    if let Some(count) = count
+        && !(1..=64).contains(&count)
+    {
+        found.push((field.to_owned(), format!("{count} is out of range: allowed are 1 to 64")));
+    }
+}
+
+fn listeners(found: &mut Found, config: &Config) {
+    if config.listeners.is_empty() {
+        found.push(("listeners".to_owned(), "at least one listener is needed".to_owned()));
+    }
+    let mut names = HashSet::new();
+    let mut addresses = HashSet::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let field = |name: &str| format!("listeners[{index}].{name}");
+        unique_name(found, field("name"), &listener.name, &mut names, "listener");
+        if listener.address.port() == 0 {
+            found.push((field("address"), "port 0 is not allowed: name the port".to_owned()));
+        }
+        if !addresses.insert(listener.address) {
+            found.push((
+                field("address"),
+                format!("{} is used by an earlier listener", listener.address),
+            ));
+        }
+        match &listener.advertised {
+            None if listener.address.ip().is_unspecified() => found.push((
+                field("address"),
+                format!(
+                    "{} is every address: name in `advertised` the `host:port` that peers can reach",
+                    listener.address.ip()
+                ),
+            )),
+            Some(advertised) if !is_host_port(advertised) => found.push((
+                field("advertised"),
+                format!("`{advertised}` is not `host` or `host:port`, such as \"192.0.2.1:5060\""),
+            )),
+            _ => {}
+        }
+        if let Some(domain) = &listener.domain
+            && !is_host(domain)
+        {
+            found.push((
+                field("domain"),
+                format!("`{domain}` is not a host name or an address, such as \"sip.example.com\""),
+            ));
+        }
+    }
+}
+
+fn media(found: &mut Found, config: &Config) {
+    threads(found, "media.threads", config.media.threads);
+    if config.media.addresses.is_empty() {
+        found.push(("media.addresses".to_owned(), "at least one address is needed".to_owned()));
+    }
+    let mut names = HashSet::new();
+    for (index, address) in config.media.addresses.iter().enumerate() {
+        let field = |name: &str| format!("media.addresses[{index}].{name}");
+        unique_name(found, field("name"), &address.name, &mut names, "media address");
+        if address.bind.is_unspecified() && address.advertised.is_none() {
+            found.push((
+                field("bind"),
+                format!("{} is every address: name in `advertised` what is written into SDP", address.bind),
+            ));
+        }
+        let overlap = |other: &&MediaAddressConfig| {
+            other.bind == address.bind
+                && other.ports.first <= address.ports.last
+                && address.ports.first <= other.ports.last
+        };
+        if let Some(other) = config.media.addresses[..index].iter().find(overlap) {
+            found.push((
+                field("ports"),
+                format!("{} overlaps {} of `{}` on {}", address.ports, other.ports, other.name, other.bind),
+            ));
+        }
+        for listener in &config.listeners {
+            let same = SocketAddr::new(address.bind, listener.address.port()) == listener.address;
+            if same && (address.ports.first..=address.ports.last).contains(&listener.address.port()) {
+                found.push((
+                    field("ports"),
+                    format!("{} contains port {} of listener `{}`", address.ports, listener.address.port(), listener.name),
+                ));
+            }
+        }
+    }
+}
+
+fn admin(found: &mut Found, config: &Config) {
+    match &config.admin.token {
+        None if !config.admin.address.ip().is_loopback() => found.push((
+            "admin.address".to_owned(),
+            format!(
+                "{} is not loopback: set `token`, or listen on 127.0.0.1",
+                config.admin.address
+            ),
+        )),
+        Some(token) if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            found.push((
+                "admin.token".to_owned(),
+                "a token has at least 16 visible ASCII characters without spaces".to_owned(),
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn plugins(found: &mut Found, config: &Config) {
+    let mut names = HashSet::new();
+    for (index, plugin) in config.plugins.list.iter().enumerate() {
+        let field = |name: &str| format!("plugins.list[{index}].{name}");
+        unique_name(found, field("name"), &plugin.name, &mut names, "plugin");
+        range(found, field("deadline"), plugin.deadline, "2ms", "1s");
+        if !((64 << 10)..=(1 << 30)).contains(&plugin.memory) {
+            found.push((field("memory"), "out of range: allowed are 64KiB to 1GiB".to_owned()));
+        }
+    }
+}
+
+fn calls(found: &mut Found, config: &Config) {
+    range(found, "calls.interim".to_owned(), config.calls.interim, "1s", "1h");
+    range(found, "calls.drain".to_owned(), config.calls.drain, "0s", "24h");
+    range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "1s", "1h");
+}
+
+fn range(found: &mut Found, field: String, value: Duration, low: &str, high: &str) {
+    let bound = |text| super::values::parse_duration(text).unwrap_or_default();
+    if value < bound(low) || value > bound(high) {
+        found.push((field, format!("{value:?} is out of range: allowed are {low} to {high}")));
+    }
+}
+
+fn unique_name<'a>(
+    found: &mut Found,
+    field: String,
+    name: &'a str,
+    seen: &mut HashSet<&'a str>,
+    what: &str,
+) {
+    if !is_name(name) {
+        found.push((field, name_rule(name)));
+    } else if !seen.insert(name) {
+        found.push((field, format!("`{name}` is the name of an earlier {what}; names are unique")));
+    }
+}
+
+/// `LEVEL`, `MODULE=LEVEL`, or several of them between commas. A lone word that is no
+/// level would be taken for a module by the logger, and silence everything.
+fn is_log_filter(filter: &str) -> bool {
+    filter.split(',').all(|part| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        matches!(level.trim(), "off" | "error" | "warn" | "info" | "debug" | "trace")
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn name_rule(name: &str) -> String {
+    format!("`{name}` is not a name: allowed are 1 to 63 letters, digits, `-`, `_` and `.`")
+}
+
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        }
+    }
+}
+
+fn is_host_port(text: &str) -> bool {
+    if is_host(text) {
+        return true;
+    }
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
+}

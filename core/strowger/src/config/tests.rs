@@ -1,0 +1,127 @@
+//! A wrong node file is refused with file, line, field and what would be right.
+
+use super::*;
+
+const GOOD: &str = r#"name = "node-1"
+
+[[listeners]]
+name = "main"
+address = "127.0.0.1:5060"
+
+[media]
+addresses = [{ name = "local", bind = "127.0.0.1" }]
+
+[[plugins.list]]
+name = "routing"
+grants = ["log"]
+config = { strategy = "priority" }
+"#;
+
+fn refusal(text: &str) -> String {
+    Config::parse("node.toml", text).expect_err("the file is wrong").to_string()
+}
+
+#[test]
+fn a_short_file_is_completed_by_defaults() {
+    let config = Config::parse("node.toml", GOOD).unwrap();
+    assert_eq!(config.listeners[0].advertised(), "127.0.0.1:5060");
+    assert_eq!(config.listeners[0].domain(), "127.0.0.1");
+    assert_eq!(config.listeners[0].dscp, Dscp::CS5);
+    assert_eq!(config.media.dscp, Dscp::EF);
+    assert_eq!(config.media.addresses[0].ports, PortRange { first: 10_000, last: 39_999 });
+    assert_eq!(config.admin.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.calls.max_duration, Duration::from_secs(43_200));
+    assert_eq!(config.calls.setup_limit, Duration::from_secs(180));
+    let plugin = &config.plugins.list[0];
+    assert_eq!(plugin.path(Path::new("p")), Path::new("p/routing.wasm"));
+    assert_eq!(plugin.config_json().to_string(), r#"{"strategy":"priority"}"#);
+    assert_eq!((plugin.deadline, plugin.memory), (Duration::from_millis(5), 16 << 20));
+}
+
+/// Each row: what is replaced in the good file, by what, and what the refusal says.
+#[test]
+fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("name = \"node-1\"", "name = \"node 1\"", &["node.toml:1: name:", "letters, digits"]),
+        ("name = \"node-1\"", "nme = \"node-1\"", &["node.toml:1: nme:", "unknown field", "`data_dir`"]),
+        ("name = \"node-1\"", "shards = 0", &["node.toml:1: shards:", "1 to 64"]),
+        (
+            "\"127.0.0.1:5060\"",
+            "\"localhost\"",
+            &["node.toml:5: listeners[0].address:", "socket address"],
+        ),
+        (
+            "\"127.0.0.1:5060\"",
+            "\"0.0.0.0:5060\"",
+            &["node.toml:5: listeners[0].address:", "advertised"],
+        ),
+        (
+            "\"127.0.0.1:5060\"",
+            "\"127.0.0.1:5060\"\nadvertised = \"a b\"",
+            &["node.toml:6: listeners[0].advertised:", "host:port"],
+        ),
+        (
+            "\"127.0.0.1:5060\"",
+            "\"127.0.0.1:5060\"\ndscp = \"0xb8\"",
+            &["node.toml:6: listeners[0].dscp:", "0 to 63"],
+        ),
+        (
+            "bind = \"127.0.0.1\"",
+            "bind = \"127.0.0.1\", ports = \"5000-6000\"",
+            &["node.toml:8: media.addresses[0].ports:", "contains port 5060 of listener `main`"],
+        ),
+        (
+            "bind = \"127.0.0.1\"",
+            "bind = \"127.0.0.1\", ports = \"6000\"",
+            &["node.toml:8: media.addresses[0].ports:", "FIRST-LAST"],
+        ),
+        (
+            "grants = [\"log\"]",
+            "grants = [\"log\", \"files\"]",
+            &["node.toml:12: plugins.list[0].grants:", "`files`", "`log`, `config`, `tables`"],
+        ),
+        (
+            "grants = [\"log\"]",
+            "deadline = \"5\"",
+            &["node.toml:12: plugins.list[0].deadline:", "\"5ms\""],
+        ),
+        (
+            "grants = [\"log\"]",
+            "memory = \"16MB\"",
+            &["node.toml:12: plugins.list[0].memory:", "MiB"],
+        ),
+        (
+            "[media]",
+            "[admin]\naddress = \"0.0.0.0:8080\"\n[media]",
+            &["node.toml:8: admin.address:", "token"],
+        ),
+        (
+            "[media]",
+            "[calls]\ninterim = \"2h\"\n[media]",
+            &["node.toml:8: calls.interim:", "1s to 1h"],
+        ),
+        ("[media]", "[log]\nlevel = \"loud!\"\n[media]", &["node.toml:8: log.level:", "debug"]),
+        ("name = \"main\"\n", "", &["node.toml:3: listeners[0]", "missing field `name`"]),
+    ];
+    for (from, to, words) in rows {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD, "{from}");
+        let refusal = refusal(&text);
+        for word in *words {
+            assert!(refusal.contains(word), "`{refusal}` does not say `{word}`");
+        }
+    }
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once() {
+    let text = GOOD.replace("\"node-1\"", "\"?\"").replace("127.0.0.1:5060", "0.0.0.0:5060");
+    let ConfigErrors(problems) = Config::parse("node.toml", &text).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let refusal = Config::load(Path::new("no/such/node.toml")).unwrap_err().to_string();
+    assert!(refusal.starts_with("no/such/node.toml: cannot be read"), "{refusal}");
+}

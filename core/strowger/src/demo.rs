@@ -1,0 +1,160 @@
+//! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing
+//! plugin that is swapped while calls are up.
+
+mod scene;
+mod text;
+
+use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Vendor};
+use crate::node::{Node, RecordFilter, RunningNode};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use scene::{Addresses, Scene};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long vendor-b rings.
+const RING: Duration = Duration::from_millis(300);
+
+/// How long the callers talk.
+const TALK: Duration = Duration::from_millis(2_000);
+
+/// When the plugin is swapped: the calls of the first half are up.
+const SWAP_AT: Duration = Duration::from_millis(1_200);
+
+/// Calls of each half.
+const CALLS: u32 = 3;
+
+/// What the demo can be told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder of the compiled plugins; by default `plugins` beside the program's folder,
+    /// which is where `make plugins` puts them.
+    #[arg(long, value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+    /// The plugin that takes the place of `routing` halfway; by default the example
+    /// `first-router`, which prefers the cheapest vendor.
+    #[arg(long, value_name = "FILE")]
+    swap_to: Option<PathBuf>,
+}
+
+/// Plays the demo.
+///
+/// # Errors
+/// When the plugins are not built, or something of the machine is not available.
+pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
+    let plugins = scene::plugin_folder(args.plugins.clone())?;
+    let swap_to = args.swap_to.clone().unwrap_or_else(|| plugins.join("first-router.wasm"));
+    let replacement = std::fs::read(&swap_to)
+        .with_context(|| format!("{} cannot be read; run `make plugins`", swap_to.display()))?;
+
+    let ladder = Arc::new(Ladder::default());
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    let refuse = Behaviour::Refuse(503, "Service Unavailable");
+    let vendor_a = Vendor::start("vendor-a", free, refuse, Some(ladder.clone()))?;
+    let answer = Behaviour::Answer { ring: RING };
+    let vendor_b = Vendor::start("vendor-b", free, answer, Some(ladder.clone()))?;
+    let switch = scene::free_udp_address()?;
+    let mut caller = Caller::bind("caller", free, switch, Some(ladder.clone()))?;
+    let addresses = Addresses {
+        switch,
+        caller: caller.address(),
+        vendor_a: vendor_a.address(),
+        vendor_b: vendor_b.address(),
+    };
+    let scene = Scene::write(&plugins, &addresses)?;
+    write!(out, "{}", text::cast(&addresses))?;
+
+    writeln!(out, "The switch starts: five plugins are compiled to machine code, limited and tested.")?;
+    out.flush()?;
+    let begun = Instant::now();
+    let config = scene.config()?;
+    let runtime = crate::run::runtime()?;
+    let running = runtime.block_on(RunningNode::start(config))?;
+    let node = running.node.clone();
+    writeln!(out, "It takes calls after {} ms.\n", begun.elapsed().as_millis())?;
+    write!(out, "{}", text::plugins(&node.plugins()))?;
+
+    // From here on everything runs at once: calls on the caller's thread and the switch's
+    // own, the swap on this one.
+    writeln!(out, "\n--- {CALLS} calls at once, decided by generation {} ---", node.generation())?;
+    out.flush()?;
+    let begun = Instant::now();
+    let first = std::thread::spawn(move || caller.place(&plans(0)).map(|done| (caller, done)));
+    wait_until(begun + SWAP_AT);
+    let up = runtime.block_on(node.calls());
+    writeln!(out, "{:>5} ms  {} calls are up and talking", begun.elapsed().as_millis(), up.len())?;
+    let swapped = node.swap_bytes("routing", replacement);
+    let Ok(swapped) = swapped else {
+        bail!("{} is refused: {swapped:?}", swap_to.display());
+    };
+    write!(out, "{}", text::swap(&swapped, begun.elapsed()))?;
+    let still = runtime.block_on(node.calls());
+    write!(out, "{}", text::calls_during_swap(&still, begun.elapsed()))?;
+    out.flush()?;
+
+    let (mut caller, mut outcomes) = match first.join() {
+        Ok(done) => done?,
+        Err(_) => bail!("the caller agent ended in a panic"),
+    };
+    writeln!(out, "\n--- {CALLS} more calls, decided by generation {} ---", node.generation())?;
+    out.flush()?;
+    outcomes.extend(caller.place(&plans(CALLS))?);
+    write!(out, "{}", text::outcomes(&outcomes))?;
+
+    let records = runtime.block_on(settled(&node, outcomes.len()))?;
+    let shown = outcomes.first().map(|outcome| outcome.callee.clone()).unwrap_or_default();
+    write!(out, "{}", text::ladder(&ladder, &shown))?;
+    let first = records.iter().min_by_key(|record| record.invite_ms);
+    if let Some(record) = first.and_then(|record| crate::api::parse_call_id(&record.id)) {
+        let record = runtime.block_on(node.record(record)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        if let Some(record) = record {
+            write!(out, "{}", text::trail(&record))?;
+        }
+    }
+    write!(out, "{}", text::records(&records, &node.accounts()))?;
+    runtime.block_on(running.stop(Duration::ZERO));
+    drop((vendor_a, vendor_b));
+    all_answered(&outcomes)
+}
+
+/// The calls of one half: a London number each, a tenth of a second apart.
+fn plans(first: u32) -> Vec<CallPlan> {
+    (0..CALLS)
+        .map(|number| CallPlan {
+            caller: "0305550100".to_owned(),
+            callee: format!("004420755501{:02}", first + number),
+            after: Duration::from_millis(100) * number,
+            talk: TALK,
+        })
+        .collect()
+}
+
+/// The records once they are in the database, oldest first.
+async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView>> {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let filter = RecordFilter { limit: 100, number: None };
+        let mut records = node.records(filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        if records.len() >= calls || Instant::now() > until {
+            records.sort_by_key(|record| record.invite_ms);
+            return Ok(records);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn all_answered(outcomes: &[CallOutcome]) -> Result<()> {
+    match outcomes.iter().find(|outcome| outcome.code != 200) {
+        Some(outcome) => bail!("the call to {} ended with {} {}", outcome.callee, outcome.code, outcome.reason),
+        None => Ok(()),
+    }
+}
+
+fn wait_until(at: Instant) {
+    let (never, waiting) = std::sync::mpsc::channel::<()>();
+    let _ = waiting.recv_timeout(at.saturating_duration_since(Instant::now()));
+    drop(never);
+}

@@ -1,0 +1,121 @@
+//! What the demo says.
+
+use super::scene::Addresses;
+use crate::agents::{CallOutcome, Ladder};
+use crate::api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
+use crate::cli::{date_time, decision_trail, record_table};
+use std::fmt::Write;
+use std::time::Duration;
+
+pub(super) fn cast(addresses: &Addresses) -> String {
+    let Addresses { switch, caller, vendor_a, vendor_b } = addresses;
+    format!(
+        "Strowger is a softswitch: it takes phone calls from customers, finds a vendor that\n\
+         carries them, relays the audio, and writes what happened and what it costs. Every\n\
+         decision on the way is a WebAssembly plugin that can be replaced while calls run.\n\
+         \n\
+         \x20 caller    {caller:<21}  a customer's PBX; calls London, talks, hangs up\n\
+         \x20 strowger  {switch:<21}  the real switch, as `strowger run` starts it\n\
+         \x20 vendor-a  {vendor_a:<21}  preferred by priority, refuses every call with 503\n\
+         \x20 vendor-b  {vendor_b:<21}  second choice, cheaper; rings, answers, plays a tone\n\
+         \n\
+         All of it is real SIP and RTP over UDP on this machine.\n\n"
+    )
+}
+
+pub(super) fn plugins(list: &PluginList) -> String {
+    let mut out = String::new();
+    for plugin in &list.plugins {
+        let _ = writeln!(
+            out,
+            "  {:<10} {} ({})  {}",
+            plugin.name, plugin.version, plugin.digest, plugin.summary
+        );
+    }
+    out
+}
+
+pub(super) fn swap(done: &SwapDone, at: Duration) -> String {
+    format!(
+        "{:>5} ms  routing is swapped: {} -> {}\n          \
+         compiled in {} ms aside, {} self-tests passed, generation {} -> {}\n",
+        at.as_millis(),
+        done.before,
+        done.after,
+        done.compile_ms,
+        done.self_tests,
+        done.generation_before,
+        done.generation
+    )
+}
+
+pub(super) fn calls_during_swap(calls: &[CallLine], at: Duration) -> String {
+    let generations: std::collections::BTreeSet<u64> =
+        calls.iter().map(|call| call.generation).collect();
+    let generations: Vec<String> = generations.iter().map(u64::to_string).collect();
+    format!(
+        "{:>5} ms  {} calls are still up; they keep generation {} until they end\n",
+        at.as_millis(),
+        calls.len(),
+        generations.join(", ")
+    )
+}
+
+pub(super) fn outcomes(outcomes: &[CallOutcome]) -> String {
+    let mut out = String::from("\nWhat the caller saw:\n");
+    for outcome in outcomes {
+        let ms = |duration: Option<Duration>| {
+            duration.map_or_else(|| "-".to_owned(), |time| format!("{} ms", time.as_millis()))
+        };
+        let _ = writeln!(
+            out,
+            "  {}  {} {:<8} ringing after {:>6}, answered after {:>6}, talked {:.1} s, RTP {} sent {} heard {} lost",
+            outcome.callee,
+            outcome.code,
+            outcome.reason,
+            ms(outcome.ringing),
+            ms(outcome.final_after),
+            outcome.talked.as_secs_f64(),
+            outcome.audio.sent,
+            outcome.audio.received,
+            outcome.audio.lost,
+        );
+    }
+    out
+}
+
+pub(super) fn ladder(ladder: &Ladder, callee: &str) -> String {
+    // Rewritten on the way: the last digits stay.
+    let digits = &callee[callee.len().saturating_sub(6)..];
+    format!(
+        "\n--- The first call, both legs, as the agents saw it ---\n{}",
+        ladder.draw("caller", "strowger", digits)
+    )
+}
+
+pub(super) fn trail(record: &RecordView) -> String {
+    format!(
+        "\n--- Who decided what in that call ({} UTC, generation {}) ---\n{}",
+        date_time(record.invite_ms),
+        record.generation,
+        decision_trail(&record.trail)
+    )
+}
+
+pub(super) fn records(records: &[RecordView], accounts: &[AccountLine]) -> String {
+    let mut out = format!(
+        "\n--- The records: who carried each call, what it costs, which generation decided ---\n{}",
+        record_table(records)
+    );
+    let balances: Vec<String> = accounts
+        .iter()
+        .map(|account| format!("{} {} {}", account.name, account.balance, account.currency))
+        .collect();
+    let _ = writeln!(out, "balances: {}", balances.join(", "));
+    let _ = writeln!(
+        out,
+        "\nThe first calls tried vendor-a and went on to vendor-b; after the swap the cheaper\n\
+         vendor-b comes first. No call failed, and none was decided by two versions."
+    );
+    out
+}

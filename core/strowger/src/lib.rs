@@ -1,0 +1,20 @@
+//! The program: sockets, shards, configuration and interfaces around the call machine.
+#![forbid(unsafe_code)]
+
+mod admin;
+pub mod agents;
+pub mod api;
+pub mod cli;
+mod clock;
+pub mod config;
+mod demo;
+pub mod media_plane;
+mod metrics;
+mod node;
+mod recovery;
+mod run;
+mod shard;
+mod snapshot;
+mod sockets;
+mod watch;
+mod world;

@@ -1,0 +1,353 @@
+//! `/metrics` in the Prometheus text format (OPS-49), built from readings at the moment
+//! of the request: nothing is counted twice and nothing is counted on the call path for
+//! this page's sake.
+
+use crate::media_plane::PlaneStats;
+use crate::shard::{ShardCounters, ShardReading};
+use host::HookMetrics;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Encoder, TextEncoder};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Everything that is shown.
+pub(crate) struct Readings<'a> {
+    /// Node name.
+    pub(crate) node: &'a str,
+    /// Of each shard.
+    pub(crate) shards: &'a [ShardReading],
+    /// What the shell counts of each shard.
+    pub(crate) mailboxes: &'a [&'a ShardCounters],
+    /// Of each plugin at each hook.
+    pub(crate) hooks: &'a [HookMetrics],
+    /// Of the relay.
+    pub(crate) media: &'a PlaneStats,
+    /// Of the writer of records.
+    pub(crate) recorder: &'a store::Gauges,
+    /// Plugin generation of new calls.
+    pub(crate) generation: u64,
+    /// Plugin generations that still decide calls.
+    pub(crate) generations_alive: u64,
+    /// Seconds since start.
+    pub(crate) uptime_s: f64,
+}
+
+/// The page.
+pub(crate) fn page(readings: &Readings<'_>) -> String {
+    let mut families = Vec::new();
+    node(&mut families, readings);
+    calls(&mut families, readings.shards);
+    hooks(&mut families, readings.hooks);
+    media(&mut families, readings.media);
+    queues(&mut families, readings);
+    // The encoder refuses a family without a value.
+    families.retain(|family| !family.get_metric().is_empty());
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&families, &mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(error) => format!("# {error}\n"),
+    }
+}
+
+fn node(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
+    let labels = [("node", readings.node), ("version", env!("CARGO_PKG_VERSION"))];
+    families.push(gauge("strowger_info", "The running program; always 1.", [(&labels[..], 1.0)]));
+    families.push(gauge(
+        "strowger_uptime_seconds",
+        "Seconds since start.",
+        [(NONE, readings.uptime_s)],
+    ));
+    families.push(gauge(
+        "strowger_plugin_generation",
+        "Plugin generation of new calls.",
+        [(NONE, readings.generation as f64)],
+    ));
+    families.push(gauge(
+        "strowger_plugin_generations_alive",
+        "Plugin generations that are kept: the newest and those of running calls.",
+        [(NONE, readings.generations_alive as f64)],
+    ));
+}
+
+fn calls(families: &mut Vec<MetricFamily>, shards: &[ShardReading]) {
+    let sum = |of: fn(&ShardReading) -> u64| shards.iter().map(of).sum::<u64>() as f64;
+    let totals: [(&str, &str, fn(&ShardReading) -> u64); 7] = [
+        ("strowger_calls_total", "Calls taken from known trunks.", |s| s.counters.calls),
+        ("strowger_calls_answered_total", "Calls answered.", |s| s.counters.answered),
+        ("strowger_datagrams_received_total", "Signalling datagrams in.", |s| {
+            s.counters.datagrams_in
+        }),
+        (
+            "strowger_unknown_source_total",
+            "Datagrams of strangers, dropped in silence (SIG-92).",
+            |s| s.counters.unknown_source,
+        ),
+        ("strowger_malformed_total", "Malformed messages of known peers.", |s| {
+            s.counters.malformed
+        }),
+        (
+            "strowger_malformed_unknown_total",
+            "Malformed messages of strangers, dropped in silence.",
+            |s| s.counters.malformed_unknown,
+        ),
+        ("strowger_retransmissions_total", "Messages sent again (SIG-21).", |s| {
+            s.counters.retransmissions
+        }),
+    ];
+    for (name, help, of) in totals {
+        families.push(counter(name, help, [(NONE, sum(of))]));
+    }
+    families.push(gauge(
+        "strowger_calls_active",
+        "Calls up or being set up.",
+        [(NONE, sum(|s| s.calls as u64))],
+    ));
+    families.push(gauge(
+        "strowger_transactions",
+        "SIP transactions alive.",
+        [(NONE, sum(|s| s.transactions as u64))],
+    ));
+    let by = |of: &dyn Fn(&ShardReading) -> Vec<(String, u64)>| {
+        let mut total = BTreeMap::<String, u64>::new();
+        for (label, count) in shards.iter().flat_map(of) {
+            *total.entry(label).or_default() += count;
+        }
+        total
+    };
+    let labelled = [
+        (
+            "strowger_calls_ended_total",
+            "Calls ended, by the code returned to the caller.",
+            "code",
+            by(&|s| pairs(&s.counters.ended)),
+        ),
+        (
+            "strowger_calls_end_reason_total",
+            "Calls ended, by end reason (SIG-93).",
+            "reason",
+            by(&|s| pairs(&s.counters.reasons)),
+        ),
+        (
+            "strowger_attempts_total",
+            "INVITEs sent to vendors, by trunk.",
+            "trunk",
+            by(&|s| pairs(&s.counters.attempts)),
+        ),
+        (
+            "strowger_vendor_codes_total",
+            "Final responses of vendors, by code.",
+            "code",
+            by(&|s| pairs(&s.counters.vendor_codes)),
+        ),
+        (
+            "strowger_hook_fallbacks_total",
+            "Questions answered by the core because no plugin did, by hook.",
+            "hook",
+            by(&|s| pairs(&s.counters.fallbacks)),
+        ),
+    ];
+    for (name, help, label, values) in &labelled {
+        let mut family = family(name, help, MetricType::COUNTER);
+        for (value, count) in values {
+            push_counter(&mut family, &[(label, value)], *count as f64);
+        }
+        families.push(family);
+    }
+}
+
+fn pairs<K: ToString>(map: &BTreeMap<K, u64>) -> Vec<(String, u64)> {
+    map.iter().map(|(key, count)| (key.to_string(), *count)).collect()
+}
+
+fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
+    let mut seconds = family(
+        "strowger_hook_seconds",
+        "Time of a question to a plugin, answered or not.",
+        MetricType::HISTOGRAM,
+    );
+    let mut previous = family(
+        "strowger_hook_previous_total",
+        "Questions that the previous version answered after a fault.",
+        MetricType::COUNTER,
+    );
+    let mut faults = family(
+        "strowger_hook_faults_total",
+        "Questions that a plugin did not answer, by kind of fault.",
+        MetricType::COUNTER,
+    );
+    for metrics in hooks {
+        let labels = [("plugin", metrics.plugin.as_str()), ("hook", metrics.hook.name())];
+        seconds.mut_metric().push(histogram(&labels, &metrics.nanos));
+        push_counter(&mut previous, &labels, metrics.by_previous as f64);
+        for (kind, count) in metrics.faults.named() {
+            push_counter(&mut faults, &[labels[0], labels[1], ("fault", kind)], count as f64);
+        }
+    }
+    families.extend([seconds, previous, faults]);
+}
+
+fn histogram(labels: &[(&str, &str)], times: &host::Histogram) -> Metric {
+    let mut cumulative = 0;
+    let mut buckets = Vec::with_capacity(times.buckets.len());
+    for (bound, count) in &times.buckets {
+        cumulative += count;
+        // Only full octaves: a quarter of the lines, and quantiles still exact to 41 %.
+        if bound.is_power_of_two() {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound as f64 / 1e9);
+            bucket.set_cumulative_count(cumulative);
+            buckets.push(bucket);
+        }
+    }
+    let mut inner = Histogram::default();
+    inner.set_bucket(buckets);
+    inner.set_sample_count(cumulative);
+    inner.set_sample_sum(times.sum as f64 / 1e9);
+    let mut metric = Metric::from_label(label_pairs(labels));
+    metric.set_histogram(inner);
+    metric
+}
+
+fn media(families: &mut Vec<MetricFamily>, stats: &PlaneStats) {
+    let totals = [
+        ("strowger_relay_packets_received_total", "RTP and RTCP packets in.", stats.packets_in),
+        ("strowger_relay_packets_sent_total", "RTP and RTCP packets out.", stats.packets_out),
+        (
+            "strowger_relay_dropped_total",
+            "Packets dropped: wrong source, not RTP, or the kernel's buffer full.",
+            stats.dropped,
+        ),
+    ];
+    for (name, help, value) in totals {
+        families.push(counter(name, help, [(NONE, value as f64)]));
+    }
+    families.push(gauge(
+        "strowger_relay_sessions",
+        "Calls whose media is relayed.",
+        [(NONE, stats.sessions as f64)],
+    ));
+    let mut used =
+        family("strowger_relay_pairs_used", "RTP/RTCP port pairs taken.", MetricType::GAUGE);
+    let mut all =
+        family("strowger_relay_pairs", "RTP/RTCP port pairs of the range.", MetricType::GAUGE);
+    for address in &stats.addresses {
+        let labels = [("address", address.name.as_str())];
+        push_gauge(&mut used, &labels, address.in_use as f64);
+        push_gauge(&mut all, &labels, address.capacity as f64);
+    }
+    families.extend([used, all]);
+}
+
+fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
+    let recorder = readings.recorder;
+    families.push(gauge(
+        "strowger_recorder_queue",
+        "Documents that wait for the journal, and finished calls that wait for the database.",
+        [(NONE, recorder.depth as f64)],
+    ));
+    families.push(gauge(
+        "strowger_recorder_commit_seconds",
+        "Age of the last document when it became durable.",
+        [(NONE, recorder.commit_ms as f64 / 1000.0)],
+    ));
+    let totals = [
+        ("strowger_records_durable_total", "Finished calls in the journal.", recorder.durable_finals),
+        ("strowger_records_stored_total", "Finished calls in the database.", recorder.stored_finals),
+        ("strowger_records_refused_total", "Documents refused: the queue was full.", recorder.refused),
+        ("strowger_recorder_failures_total", "Failed writes of journal or database.", recorder.failures),
+    ];
+    for (name, help, value) in totals {
+        families.push(counter(name, help, [(NONE, value as f64)]));
+    }
+    let mut depth = family(
+        "strowger_shard_queue",
+        "Datagrams that wait for a shard after another one received them.",
+        MetricType::GAUGE,
+    );
+    let mut handed = family(
+        "strowger_shard_handed_over_total",
+        "Datagrams received by another shard than their call's.",
+        MetricType::COUNTER,
+    );
+    let mut dropped = family(
+        "strowger_shard_dropped_total",
+        "Datagrams dropped because a shard's queue was full.",
+        MetricType::COUNTER,
+    );
+    let mut unsent = family(
+        "strowger_send_errors_total",
+        "Datagrams that the kernel did not take.",
+        MetricType::COUNTER,
+    );
+    for (number, counters) in readings.mailboxes.iter().enumerate() {
+        let number = number.to_string();
+        let labels = [("shard", number.as_str())];
+        push_gauge(&mut depth, &labels, counters.inbox_depth.load(Relaxed) as f64);
+        push_counter(&mut handed, &labels, counters.handed_over.load(Relaxed) as f64);
+        push_counter(&mut dropped, &labels, counters.inbox_dropped.load(Relaxed) as f64);
+        push_counter(&mut unsent, &labels, counters.send_errors.load(Relaxed) as f64);
+    }
+    families.extend([depth, handed, dropped, unsent]);
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+const NONE: Labels<'static> = &[];
+
+fn family(name: &str, help: &str, kind: MetricType) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family
+}
+
+fn counter<'a>(
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, f64)>,
+) -> MetricFamily {
+    let mut family = family(name, help, MetricType::COUNTER);
+    for (labels, value) in values {
+        push_counter(&mut family, labels, value);
+    }
+    family
+}
+
+fn gauge<'a>(
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, f64)>,
+) -> MetricFamily {
+    let mut family = family(name, help, MetricType::GAUGE);
+    for (labels, value) in values {
+        push_gauge(&mut family, labels, value);
+    }
+    family
+}
+
+fn push_counter(family: &mut MetricFamily, labels: Labels<'_>, value: f64) {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::from_label(label_pairs(labels));
+    metric.set_counter(counter);
+    family.mut_metric().push(metric);
+}
+
+fn push_gauge(family: &mut MetricFamily, labels: Labels<'_>, value: f64) {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(label_pairs(labels));
+    metric.set_gauge(gauge);
+    family.mut_metric().push(metric);
+}
+
+fn label_pairs(labels: Labels<'_>) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}

@@ -1,0 +1,57 @@
+//! One running node: everything that `strowger run` starts, as one value.
+
+mod service;
+mod start;
+
+pub(crate) use service::RecordFilter;
+pub(crate) use start::check;
+
+use crate::config::Config;
+use crate::media_plane::MediaPlane;
+use crate::shard::{Mailbox, Shard};
+use crate::snapshot::Registry;
+use crate::watch::FolderWatch;
+use crate::world::WorldDesk;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use store::{Recorder, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A running node.
+pub(crate) struct Node {
+    config: Config,
+    desk: Arc<WorldDesk>,
+    registry: Registry,
+    nonce_secret: [u8; 32],
+    store: Store,
+    recorder: Recorder,
+    plane: MediaPlane,
+    mailboxes: Vec<Mailbox>,
+    /// Held during a reload, so that of two the second sees what the first did.
+    reloading: tokio::sync::Mutex<()>,
+    draining: AtomicBool,
+    started: Instant,
+}
+
+/// A node and the threads and tasks that end with it.
+pub(crate) struct RunningNode {
+    /// What the admin interface serves.
+    pub(crate) node: Arc<Node>,
+    /// Where it is served.
+    pub(crate) admin: SocketAddr,
+    shards: Mutex<Vec<Shard>>,
+    _watch: Option<FolderWatch>,
+    stop_admin: watch::Sender<bool>,
+    admin_task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Node {
+    /// The folder that a reload reads unless it is told another one.
+    fn business_folder(&self) -> Option<PathBuf> {
+        self.config.business.clone()
+    }
+}

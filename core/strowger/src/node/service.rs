@@ -1,0 +1,222 @@
+//! What the admin interface can ask of a node.
+
+use super::Node;
+use crate::admin::ApiError;
+use crate::api::{
+    AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, ReloadDone, SwapDone,
+};
+use crate::metrics::{self, Readings};
+use crate::shard::{Command, ShardReading};
+use crate::snapshot::{Registry, Snapshot, provisional};
+use host::{LoadError, Source, SwapReport};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use store::{Business, CallFilter};
+use tokio::sync::oneshot;
+
+/// Which records are wanted, newest first.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordFilter {
+    /// Most records.
+    pub(crate) limit: u32,
+    /// What the caller's or the callee's number begins with.
+    pub(crate) number: Option<String>,
+}
+
+impl Node {
+    pub(crate) async fn health(&self) -> Health {
+        let draining = self.draining.load(Ordering::Relaxed);
+        Health {
+            status: if draining { "draining" } else { "ok" }.to_owned(),
+            node: self.config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            generation: self.generation(),
+            calls: self.call_count().await,
+            uptime_s: self.started.elapsed().as_secs(),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.desk.published().load().pin.generation
+    }
+
+    /// Oldest first.
+    pub(crate) async fn calls(&self) -> Vec<CallLine> {
+        let mut lines: Vec<CallLine> = Vec::new();
+        for calls in self.ask_shards(Command::Calls).await {
+            lines.extend(calls.iter().map(CallLine::from));
+        }
+        lines.sort_by(|a, b| a.id.cmp(&b.id));
+        lines
+    }
+
+    pub(crate) async fn call_count(&self) -> usize {
+        self.readings().await.iter().map(|reading| reading.calls).sum()
+    }
+
+    /// Whether the call was there.
+    pub(crate) async fn hang_up(&self, id: u128) -> bool {
+        let found = self.ask_shards(|reply| Command::HangUp(id, reply)).await;
+        found.contains(&true)
+    }
+
+    async fn readings(&self) -> Vec<ShardReading> {
+        self.ask_shards(Command::Read).await
+    }
+
+    /// Asks every shard and waits for all; a shard that has ended does not answer.
+    async fn ask_shards<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let mut waiting = Vec::with_capacity(self.mailboxes.len());
+        for mailbox in &self.mailboxes {
+            let (sender, receiver) = oneshot::channel();
+            mailbox.send(command(sender));
+            waiting.push(receiver);
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for receiver in waiting {
+            answers.extend(receiver.await.ok());
+        }
+        answers
+    }
+
+    pub(crate) async fn records(&self, filter: RecordFilter) -> Result<Vec<RecordView>, ApiError> {
+        let filter = CallFilter { limit: filter.limit, number: filter.number, ..CallFilter::default() };
+        let mut records = Vec::new();
+        for summary in self.store.calls(&filter).await.map_err(store_failed)? {
+            let document = self.store.call(summary.id).await.map_err(store_failed)?;
+            let view = document.as_ref().map(RecordView::from);
+            records.extend(view.map(|view| RecordView { trail: Vec::new(), ..view }));
+        }
+        Ok(records)
+    }
+
+    pub(crate) async fn record(&self, id: u128) -> Result<Option<RecordView>, ApiError> {
+        let document = self.store.call(id).await.map_err(store_failed)?;
+        Ok(document.as_ref().map(RecordView::from))
+    }
+
+    /// By name.
+    pub(crate) fn accounts(&self) -> Vec<AccountLine> {
+        let snapshot = self.desk.snapshot();
+        let credit = |account: &switch::facts::Account| {
+            let available = account.purse.available();
+            let limit = available.map(|sum| sum + account.purse.reserved() - account.purse.balance());
+            limit.map_or_else(|| "unlimited".to_owned(), |credit| credit.to_string())
+        };
+        let mut lines: Vec<AccountLine> = snapshot
+            .facts
+            .accounts
+            .values()
+            .map(|account| AccountLine {
+                id: account.id,
+                name: account.name.to_string(),
+                balance: account.purse.balance().to_string(),
+                credit: credit(account),
+                deck: account.deck.as_ref().map(|deck| deck.name.to_string()).unwrap_or_default(),
+                currency: account.deck.as_ref().map(|d| d.currency.to_string()).unwrap_or_default(),
+                locked: account.locked,
+            })
+            .collect();
+        lines.sort_by(|a, b| a.name.cmp(&b.name));
+        lines
+    }
+
+    pub(crate) fn plugins(&self) -> PluginList {
+        let plugins = self.desk.host().list().iter().map(PluginLine::from).collect();
+        PluginList { generation: self.generation(), plugins }
+    }
+
+    /// Waits for compilation and self-test: not for an async thread.
+    pub(crate) fn swap_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<SwapDone, ApiError> {
+        self.swap(name, Source::Bytes(bytes))
+    }
+
+    /// As [`Node::swap_bytes`] with a file on this node's disk.
+    pub(crate) fn swap_file(&self, name: &str, path: &Path) -> Result<SwapDone, ApiError> {
+        self.swap(name, Source::Path(path.to_owned()))
+    }
+
+    fn swap(&self, name: &str, source: Source) -> Result<SwapDone, ApiError> {
+        let generation_before = self.generation();
+        let report: SwapReport = self.desk.swap(name, source).map_err(|error| match error {
+            LoadError::UnknownPlugin { .. } => ApiError::not_found(error.to_string()),
+            LoadError::Read { .. } => ApiError::invalid("path", error.to_string()),
+            error => ApiError::refused("plugin_refused", error.to_string()),
+        })?;
+        Ok(SwapDone {
+            name: name.to_owned(),
+            before: report.from.to_string(),
+            after: report.to.to_string(),
+            generation_before,
+            generation: report.generation,
+            self_tests: report.self_test_cases,
+            compile_ms: report.compile_ms,
+        })
+    }
+
+    /// Reads the business folder, shows what differs, and unless it is a dry run stores it
+    /// and gives it to new calls. Anything wrong refuses all of it.
+    pub(crate) async fn reload(
+        &self,
+        folder: Option<PathBuf>,
+        dry_run: bool,
+    ) -> Result<ReloadDone, ApiError> {
+        let Some(folder) = folder.or_else(|| self.business_folder()) else {
+            let detail = "name a folder: the node file has no `business` folder";
+            return Err(ApiError::invalid("folder", detail));
+        };
+        let _turn = self.reloading.lock().await;
+        let refused = |detail: String| ApiError::refused("configuration_refused", detail);
+        let business = Business::from_folder(&folder, &super::start::realm(&self.config))
+            .map_err(|errors| refused(errors.to_string()))?;
+        // Names that the node file does not have are found before anything is stored.
+        let scratch = Registry::default();
+        Snapshot::build(&self.config, &provisional(&business), &scratch, self.nonce_secret, false)
+            .map_err(|error| refused(error.to_string()))?;
+        let changes = if dry_run {
+            self.store.preview(&business).await.map_err(store_failed)?
+        } else {
+            let changes = self.store.apply(&business).await.map_err(store_failed)?;
+            let loaded = self.store.load().await.map_err(store_failed)?;
+            let snapshot = self.snapshot_of(&loaded).map_err(|error| refused(error.to_string()))?;
+            self.desk.replace_snapshot(Arc::new(snapshot));
+            changes
+        };
+        let lines = if changes.is_empty() { Vec::new() } else { lines(&changes) };
+        Ok(ReloadDone { dry_run, changes: lines })
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let shards = self.readings().await;
+        let mailboxes: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.counters()).collect();
+        let alive: std::collections::BTreeSet<u64> = self
+            .desk
+            .host()
+            .list()
+            .into_iter()
+            .flat_map(|plugin| plugin.builds)
+            .flat_map(|build| build.generations)
+            .collect();
+        metrics::page(&Readings {
+            node: &self.config.name,
+            shards: &shards,
+            mailboxes: &mailboxes,
+            hooks: &self.desk.host().metrics(),
+            media: &self.plane.stats(),
+            recorder: &self.recorder.gauges(),
+            generation: self.generation(),
+            generations_alive: alive.len() as u64,
+            uptime_s: self.started.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// A line for each object, with what changes in it.
+fn lines(changes: &store::Changes) -> Vec<String> {
+    changes.to_string().lines().map(str::to_owned).collect()
+}
+
+fn store_failed(error: store::StoreError) -> ApiError {
+    ApiError::internal(error.to_string())
+}

@@ -1,0 +1,347 @@
+//! Starting and stopping a node, in the order that loses nothing.
+
+use super::{Node, RunningNode};
+use crate::config::Config;
+use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
+use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
+use crate::snapshot::{Registry, Snapshot, SnapshotError, provisional};
+use crate::sockets::{self, BindError};
+use crate::watch::FolderWatch;
+use crate::world::WorldDesk;
+use crate::{admin, recovery};
+use host::{Host, HostSettings, LoadError};
+use mio::{Poll, Waker};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use store::{Business, ConfigErrors, Loaded, Overflow, Recorder, RecorderSettings, Store, StoreError};
+use switch::SwitchSettings;
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// How long calls that are being hung up may take to say so.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether the calls are over.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why a node does not start. Each message names the thing that is wrong.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    /// A folder or file of the node.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Business files.
+    #[error("{0}")]
+    Business(#[from] ConfigErrors),
+    /// Business objects that do not fit the node file.
+    #[error("{0}")]
+    Snapshot(#[from] SnapshotError),
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The recorder does not take the calls of the run before.
+    #[error("{0}")]
+    Record(#[from] Overflow),
+    /// A plugin.
+    #[error("{0}")]
+    Plugin(#[from] LoadError),
+    /// A listener.
+    #[error("{0}")]
+    Listener(#[from] BindError),
+    /// The relay.
+    #[error("media: {0}")]
+    Media(io::Error),
+    /// The admin interface.
+    #[error("admin interface on {address}: {source}")]
+    Admin {
+        /// Where it should have listened.
+        address: std::net::SocketAddr,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Threads, polls, random numbers.
+    #[error("operating system: {0}")]
+    System(#[from] io::Error),
+}
+
+impl RunningNode {
+    /// Starts everything; calls are taken when it returns.
+    pub(crate) async fn start(config: Config) -> Result<RunningNode, StartError> {
+        let file = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StartError::File { path, source }
+        };
+        std::fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
+        let secret_file = config.data_dir.join("nonce-secret");
+        let nonce_secret = nonce_secret(&secret_file).map_err(file(&secret_file))?;
+
+        // What is wrong is said before anything is changed or bound.
+        let business = match &config.business {
+            Some(folder) => Some(Business::from_folder(folder, &realm(&config))?),
+            None => None,
+        };
+        let host = Host::new(host_settings(&config))?;
+        let address = config.admin.address;
+        let admin_listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Admin { address, source })?;
+        let admin = admin_listener.local_addr()?;
+
+        let store = Store::open(&config.database()).await?;
+        if let Some(business) = &business {
+            // Names that the node file does not have are found before they are stored.
+            let registry = Registry::default();
+            Snapshot::build(&config, &provisional(business), &registry, nonce_secret, false)?;
+            let changes = store.apply(business).await?;
+            for line in changes.to_string().lines() {
+                tracing::info!("business: {line}");
+            }
+        }
+        let journal = config.data_dir.join("journal");
+        let (recorder, recovery) =
+            Recorder::start(&store, &journal, RecorderSettings::default()).await?;
+        if recovery.replayed > 0 || recovery.torn_bytes > 0 {
+            tracing::info!(
+                records = recovery.replayed,
+                torn_bytes = recovery.torn_bytes,
+                "records of the run before were brought from the journal into the database"
+            );
+        }
+        let registry = Registry::default();
+        let loaded = store.load().await?;
+        let snapshot = Snapshot::build(&config, &loaded, &registry, nonce_secret, false)?;
+        let desk = Arc::new(WorldDesk::new(host, Arc::new(snapshot)));
+
+        let lost = recovery::close_lost(&desk, recovery.unfinished);
+        if !lost.is_empty() {
+            tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
+        }
+        for document in lost {
+            recorder.submit(Box::new(document))?;
+        }
+
+        let plane = MediaPlane::start(media_settings(&config)?).map_err(StartError::Media)?;
+        let shards = start_shards(&config, &desk, &plane, &recorder)?;
+        let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
+        desk.attach(mailboxes.clone());
+        let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
+            let started = FolderWatch::start(&config.plugins.folder, desk.clone());
+            let path = config.plugins.folder.clone();
+            Some(started.map_err(|error| StartError::File { path, source: io::Error::other(error) })?)
+        } else {
+            None
+        };
+
+        let token = config.admin.token.clone();
+        let node = Arc::new(Node {
+            config,
+            desk,
+            registry,
+            nonce_secret,
+            store,
+            recorder,
+            plane,
+            mailboxes,
+            reloading: tokio::sync::Mutex::default(),
+            draining: AtomicBool::new(false),
+            started: Instant::now(),
+        });
+        let (stop_admin, stopped) = watch::channel(false);
+        let service = admin::serve(admin_listener, node.clone(), token, stopped);
+        let admin_task = tokio::spawn(service);
+        let shards = Mutex::new(shards);
+        Ok(RunningNode { node, admin, shards, _watch: watch, stop_admin, admin_task })
+    }
+
+    /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
+    /// returns when every record is durable.
+    pub(crate) async fn stop(self, drain: Duration) {
+        let RunningNode { node, shards, _watch, stop_admin, admin_task, .. } = self;
+        node.drain().await;
+        node.wait_for_silence(drain).await;
+        for mailbox in &node.mailboxes {
+            mailbox.send(Command::HangUpAll);
+        }
+        node.wait_for_silence(FAREWELL).await;
+        let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Joining a thread must not block the runtime that the recorder needs.
+        let joined = tokio::task::spawn_blocking(move || shards.into_iter().for_each(Shard::stop));
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "a shard does not stop");
+        }
+        node.recorder.flush().await;
+        stop_admin.send_replace(true);
+        match admin_task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "admin interface"),
+            Err(error) => tracing::error!(%error, "admin interface"),
+        }
+    }
+}
+
+impl Node {
+    /// Locks every customer trunk for new calls; running calls go on.
+    async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        let _turn = self.reloading.lock().await;
+        match self.store.load().await {
+            Ok(loaded) => match self.snapshot_of(&loaded) {
+                Ok(snapshot) => self.desk.replace_snapshot(Arc::new(snapshot)),
+                Err(error) => tracing::error!(%error, "new calls are not refused while stopping"),
+            },
+            Err(error) => tracing::error!(%error, "new calls are not refused while stopping"),
+        }
+    }
+
+    async fn wait_for_silence(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while self.call_count().await > 0 && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The snapshot of a business on this node.
+    pub(super) fn snapshot_of(
+        &self,
+        business: &Loaded,
+    ) -> Result<Snapshot, SnapshotError> {
+        let draining = self.draining.load(Ordering::Relaxed);
+        Snapshot::build(&self.config, business, &self.registry, self.nonce_secret, draining)
+    }
+}
+
+/// Reads everything that a start would read, and changes nothing. Says what it found.
+///
+/// # Errors
+/// What a start would say.
+pub(crate) fn check(config: &Config) -> Result<String, StartError> {
+    let mut summary = String::new();
+    if let Some(folder) = &config.business {
+        let business = Business::from_folder(folder, &realm(config))?;
+        Snapshot::build(config, &provisional(&business), &Registry::default(), [0; 32], false)?;
+        summary = format!(
+            "{} accounts, {} customer trunks, {} vendor trunks, {} decks, {} rule sets, {} number lists\n",
+            business.accounts.len(),
+            business.customer_trunks.len(),
+            business.vendor_trunks.len(),
+            business.decks.len(),
+            business.rule_sets.len(),
+            business.number_lists.len(),
+        );
+    }
+    let host = Host::new(HostSettings { cache_dir: None, ..host_settings(config) })?;
+    for plugin in host.list() {
+        let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.name()).collect();
+        summary += &format!(
+            "plugin {} answers {}: {} self-tests passed\n",
+            plugin.stamp,
+            hooks.join(", "),
+            plugin.self_test_cases
+        );
+    }
+    Ok(summary.trim_end().to_owned())
+}
+
+/// The realm of digest hashes for trunks that name none (SIG-51).
+pub(crate) fn realm(config: &Config) -> String {
+    config.listeners.first().map(crate::config::ListenerConfig::domain).unwrap_or_default()
+}
+
+/// What the plugin host is started with.
+pub(crate) fn host_settings(config: &Config) -> HostSettings {
+    let folder = &config.plugins.folder;
+    HostSettings {
+        plugins: config.plugins.list.iter().map(|plugin| plugin.host_settings(folder)).collect(),
+        cache_dir: Some(config.data_dir.join("plugin-cache")),
+        // One more for the calls that a run before left behind.
+        shards: usize::from(config.shards()) + 1,
+        random_seed: None,
+    }
+}
+
+fn media_settings(config: &Config) -> io::Result<MediaSettings> {
+    let address = |address: &crate::config::MediaAddressConfig| MediaAddress {
+        name: address.name.clone(),
+        bind: address.bind,
+        advertised: address.advertised.unwrap_or(address.bind),
+        ports: address.ports.first..=address.ports.last,
+    };
+    Ok(MediaSettings {
+        addresses: config.media.addresses.iter().map(address).collect(),
+        threads: usize::from(config.media_threads()),
+        dscp: config.media.dscp.code(),
+        seed: random_bytes()?,
+    })
+}
+
+fn start_shards(
+    config: &Config,
+    desk: &WorldDesk,
+    plane: &MediaPlane,
+    recorder: &Recorder,
+) -> Result<Vec<Shard>, StartError> {
+    let count = config.shards();
+    let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..count).map(|_| Vec::new()).collect();
+    for listener in &config.listeners {
+        for (shard, socket) in sockets.iter_mut().zip(sockets::bind(listener, count)?) {
+            shard.push(socket);
+        }
+    }
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        let poll = Poll::new()?;
+        let (mailbox, inbox) = mailbox(Waker::new(poll.registry(), WAKER)?);
+        ends.push((poll, mailbox, inbox));
+    }
+    let mailboxes: Vec<Mailbox> = ends.iter().map(|(_, mailbox, _)| mailbox.clone()).collect();
+    let mut shards = Vec::new();
+    for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
+        shards.push(Shard::start(ShardParts {
+            settings: SwitchSettings { shard: number, shards: count, seed: random_bytes()? },
+            poll,
+            sockets,
+            inbox,
+            mailboxes: mailboxes.clone(),
+            world: desk.published(),
+            host: desk.host().shard(),
+            media: plane.control(),
+            recorder: recorder.clone(),
+        })?);
+    }
+    Ok(shards)
+}
+
+fn random_bytes() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+/// The secret behind digest nonces (SIG-54), made at the first start; readable by the
+/// owner only.
+fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::read(path) {
+        Ok(bytes) => bytes.try_into().map_err(|bytes: Vec<u8>| {
+            io::Error::other(format!("has {} bytes instead of 32; delete it", bytes.len()))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let secret = random_bytes()?;
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600).open(path)?.write_all(&secret)?;
+            Ok(secret)
+        }
+        Err(error) => Err(error),
+    }
+}

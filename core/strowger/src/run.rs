@@ -1,0 +1,73 @@
+//! `strowger run` and `strowger check-config`.
+
+use crate::config::{Config, LogConfig, LogFormat};
+use crate::node::RunningNode;
+use anyhow::{Context, Result};
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Threads for the admin interface and the writer of records; calls have their own.
+const SIDE_THREADS: usize = 2;
+
+/// Runs a node until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why it does not start.
+pub(crate) fn run(file: &Path) -> Result<()> {
+    let config = Config::load(file)?;
+    start_log(&config.log)?;
+    let drain = config.calls.drain;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let names: Vec<String> =
+            config.listeners.iter().map(|l| format!("{} on {}/udp", l.name, l.address)).collect();
+        let (shards, node_name) = (config.shards(), config.name.clone());
+        let node = RunningNode::start(config).await?;
+        let generation = node.node.generation();
+        tracing::info!(
+            node = %node_name, listeners = %names.join(", "), admin = %node.admin, shards, generation,
+            "strowger {} takes calls", env!("CARGO_PKG_VERSION")
+        );
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(?drain, "stopping: no new calls; a second signal stops at once");
+        tokio::select! {
+            () = node.stop(drain) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// The runtime beside the switch's own threads.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(SIDE_THREADS).thread_name("side").enable_all().build();
+    runtime.context("the runtime does not start")
+}
+
+/// Reads everything that `run` would read; changes nothing.
+///
+/// # Errors
+/// Everything that is wrong, a line each.
+pub(crate) fn check(file: &Path) -> Result<String> {
+    let config = Config::load(file)?;
+    let summary = crate::node::check(&config)?;
+    Ok(format!("{}: good\n{summary}", file.display()))
+}
+
+fn start_log(log: &LogConfig) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&log.level).context("log.level")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("the log does not start: {error}"))
+}

@@ -1,0 +1,38 @@
+//! A shard: one thread that owns its calls, its transactions, its plugin instances and
+//! one socket of each listener. Nothing on its way takes a lock.
+
+mod drive;
+mod mailbox;
+
+pub(crate) use drive::{ShardParts, WAKER};
+pub(crate) use mailbox::{Command, Mailbox, ShardCounters, ShardReading, mailbox};
+
+use std::io;
+use std::thread::JoinHandle;
+
+/// A running shard.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    /// How to reach it.
+    pub(crate) mailbox: Mailbox,
+    thread: JoinHandle<()>,
+}
+
+impl Shard {
+    /// Starts the thread.
+    pub(crate) fn start(parts: ShardParts) -> io::Result<Shard> {
+        let mailbox = parts.own_mailbox();
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}", parts.number()))
+            .spawn(move || parts.run())?;
+        Ok(Shard { mailbox, thread })
+    }
+
+    /// Ends the thread and waits for it. Calls that are up are not ended.
+    pub(crate) fn stop(self) {
+        self.mailbox.send(Command::Stop);
+        if self.thread.join().is_err() {
+            tracing::error!("a shard ended in a panic");
+        }
+    }
+}

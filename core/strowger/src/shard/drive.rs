@@ -1,0 +1,271 @@
+//! The loop around one call machine: datagrams, letters and timers in; datagrams,
+//! questions and records out.
+
+use super::mailbox::{Command, Inbox, Letter, Mailbox, ShardReading};
+use crate::clock;
+use crate::media_plane::PlaneControl;
+use arc_swap::ArcSwap;
+use host::ShardHost;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use sip::Flow;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use store::Recorder;
+use switch::{Now, Output, Switch, SwitchSettings, World, shard_of};
+
+/// Datagrams taken from one socket before timers and letters get their turn.
+const DATAGRAMS_PER_TURN: usize = 256;
+
+/// Largest UDP datagram.
+const DATAGRAM_BYTES: usize = 65_536;
+
+/// Token of the waker; sockets have their listener's index.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// What a shard is made of.
+pub(crate) struct ShardParts {
+    /// Which one, how many, and its seed.
+    pub(crate) settings: SwitchSettings,
+    /// The poll that the inbox's waker belongs to.
+    pub(crate) poll: Poll,
+    /// One socket for each listener.
+    pub(crate) sockets: Vec<std::net::UdpSocket>,
+    /// Letters to this shard.
+    pub(crate) inbox: Inbox,
+    /// All shards, this one included, in order.
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// What new calls see.
+    pub(crate) world: Arc<ArcSwap<World>>,
+    /// Plugin instances of this shard.
+    pub(crate) host: ShardHost,
+    /// The relay.
+    pub(crate) media: PlaneControl,
+    /// Where records go.
+    pub(crate) recorder: Recorder,
+}
+
+impl ShardParts {
+    pub(super) fn own_mailbox(&self) -> Mailbox {
+        self.mailboxes[usize::from(self.settings.shard)].clone()
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.settings.shard
+    }
+
+    pub(super) fn run(self) {
+        let number = self.settings.shard;
+        if let Err(error) = Driver::new(self).and_then(|mut driver| driver.run()) {
+            tracing::error!(shard = number, %error, "shard ends: its poll fails");
+        }
+    }
+}
+
+struct Driver {
+    number: u16,
+    shards: u16,
+    poll: Poll,
+    listeners: Vec<ListenerSocket>,
+    inbox: Inbox,
+    mailboxes: Vec<Mailbox>,
+    published: Arc<ArcSwap<World>>,
+    world: Arc<World>,
+    switch: Switch,
+    host: ShardHost,
+    media: PlaneControl,
+    recorder: Recorder,
+    stopping: bool,
+}
+
+struct ListenerSocket {
+    socket: UdpSocket,
+    /// The poll reports an edge: until a read would block, there may be more.
+    readable: bool,
+}
+
+impl Driver {
+    fn new(parts: ShardParts) -> io::Result<Driver> {
+        let mut listeners = Vec::with_capacity(parts.sockets.len());
+        for (index, socket) in parts.sockets.into_iter().enumerate() {
+            let mut socket = UdpSocket::from_std(socket);
+            parts.poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+            listeners.push(ListenerSocket { socket, readable: true });
+        }
+        let world = parts.world.load_full();
+        let mut host = parts.host;
+        host.warm_current();
+        Ok(Driver {
+            number: parts.settings.shard,
+            shards: parts.settings.shards,
+            poll: parts.poll,
+            listeners,
+            inbox: parts.inbox,
+            mailboxes: parts.mailboxes,
+            switch: Switch::new(parts.settings, world.clone()),
+            published: parts.world,
+            world,
+            host,
+            media: parts.media,
+            recorder: parts.recorder,
+            stopping: false,
+        })
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(64);
+        let mut buffer = vec![0; DATAGRAM_BYTES].into_boxed_slice();
+        while !self.stopping {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                if let Some(listener) = self.listeners.get_mut(event.token().0) {
+                    listener.readable = true;
+                }
+            }
+            self.take_world();
+            self.take_letters();
+            for index in 0..self.listeners.len() {
+                self.take_datagrams(index, &mut buffer);
+            }
+            self.take_timeouts();
+        }
+        Ok(())
+    }
+
+    /// How long the poll may sleep.
+    fn patience(&self) -> Option<Duration> {
+        if self.listeners.iter().any(|listener| listener.readable) {
+            return Some(Duration::ZERO);
+        }
+        self.switch.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn take_world(&mut self) {
+        let published = self.published.load();
+        if !Arc::ptr_eq(&published, &self.world) {
+            let world = Arc::clone(&published);
+            drop(published);
+            self.host.warm_current();
+            self.switch.set_world(world.clone());
+            self.world = world;
+        }
+    }
+
+    fn take_letters(&mut self) {
+        self.inbox.open();
+        while let Some(letter) = self.inbox.take() {
+            match letter {
+                Letter::Datagram(flow, datagram) => self.receive(flow, &datagram),
+                Letter::Command(command) => self.obey(command),
+            }
+        }
+    }
+
+    fn take_datagrams(&mut self, index: usize, buffer: &mut [u8]) {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let listener = &mut self.listeners[index];
+            if !listener.readable {
+                return;
+            }
+            match listener.socket.recv_from(buffer) {
+                Ok((length, remote)) => {
+                    let datagram = &buffer[..length];
+                    // RFC 5626 section 3.5.1: CRLF keeps a NAT open and says nothing.
+                    if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                        continue;
+                    }
+                    let Ok(listener) = u16::try_from(index) else { return };
+                    let flow = Flow { listener, remote };
+                    let owner = shard_of(datagram, self.shards);
+                    match self.mailboxes.get(usize::from(owner)) {
+                        Some(mailbox) if owner != self.number => mailbox.hand_over(flow, datagram),
+                        _ => self.receive(flow, datagram),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    listener.readable = false;
+                }
+                // An error of an earlier send reported on the socket; the next read is a new one.
+                Err(error) => tracing::debug!(shard = self.number, %error, "receive failed"),
+            }
+        }
+    }
+
+    fn take_timeouts(&mut self) {
+        let now = clock::now();
+        if self.switch.poll_timeout().is_some_and(|at| at <= now.instant) {
+            self.switch.handle_timeout(now, &mut self.media);
+            self.give();
+        }
+    }
+
+    fn receive(&mut self, flow: Flow, datagram: &[u8]) {
+        self.switch.receive(clock::now(), flow, datagram, &mut self.media);
+        self.give();
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Calls(reply) => {
+                let _ = reply.send(self.switch.calls().collect());
+            }
+            Command::HangUp(id, reply) => {
+                let found = self.switch.hangup(clock::now(), id, &mut self.media);
+                self.give();
+                let _ = reply.send(found);
+            }
+            Command::HangUpAll => {
+                let ids: Vec<u128> = self.switch.calls().map(|call| call.id).collect();
+                for id in ids {
+                    self.switch.hangup(clock::now(), id, &mut self.media);
+                    self.give();
+                }
+            }
+            Command::Read(reply) => {
+                let _ = reply.send(ShardReading {
+                    counters: self.switch.counters(),
+                    calls: self.switch.call_count(),
+                    transactions: self.switch.transactions(),
+                });
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    /// Does what the machine wants done, in its order, until it wants no more.
+    fn give(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
+                Output::Ask(ask) => {
+                    let reply = self.host.ask(&ask.pin, &ask.question);
+                    let now: Now = clock::now();
+                    self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
+                }
+                Output::Document(document) => {
+                    // Counted by the recorder; the journal or the disk has failed for long.
+                    if let Err(overflow) = self.recorder.submit(document) {
+                        tracing::error!(%overflow, "a record is lost");
+                    }
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, bytes: &[u8]) {
+        let Some(listener) = self.listeners.get(usize::from(flow.listener)) else { return };
+        let Err(error) = listener.socket.send_to(bytes, flow.remote) else { return };
+        self.inbox.counters().send_errors.fetch_add(1, Ordering::Relaxed);
+        // A full buffer loses the datagram and the transaction repeats it (RFC 3261
+        // section 17); anything else says that the peer cannot be reached (SIG-24).
+        if error.kind() != io::ErrorKind::WouldBlock {
+            tracing::debug!(remote = %flow.remote, %error, "send failed");
+            self.switch.transport_error(clock::now(), flow, &mut self.media);
+        }
+    }
+}

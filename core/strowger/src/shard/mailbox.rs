@@ -1,0 +1,141 @@
+//! How other threads reach a shard: datagrams from its neighbours, commands from the
+//! admin interface.
+
+use mio::Waker;
+use sip::Flow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use switch::{CallView, Counters};
+use tokio::sync::oneshot;
+
+/// Datagrams that may wait for one shard; more are dropped, as a full socket would.
+const INBOX_LIMIT: usize = 65_536;
+
+/// What a shard is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// List the calls.
+    Calls(oneshot::Sender<Vec<CallView>>),
+    /// End a call; the answer says whether it was there.
+    HangUp(u128, oneshot::Sender<bool>),
+    /// End every call.
+    HangUpAll,
+    /// Read the counters.
+    Read(oneshot::Sender<ShardReading>),
+    /// End the thread.
+    Stop,
+}
+
+/// A reading of one shard.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardReading {
+    /// The machine's own counters.
+    pub(crate) counters: Counters,
+    /// Calls up or being set up.
+    pub(crate) calls: usize,
+    /// Transactions alive.
+    pub(crate) transactions: usize,
+}
+
+/// Counters that the shell keeps itself.
+#[derive(Debug, Default)]
+pub(crate) struct ShardCounters {
+    /// Datagrams handed to this shard by another one.
+    pub(crate) handed_over: AtomicU64,
+    /// Datagrams dropped because too many waited for this shard.
+    pub(crate) inbox_dropped: AtomicU64,
+    /// Datagrams waiting for this shard.
+    pub(crate) inbox_depth: AtomicUsize,
+    /// Datagrams that the kernel did not take.
+    pub(crate) send_errors: AtomicU64,
+}
+
+pub(super) enum Letter {
+    Datagram(Flow, Box<[u8]>),
+    Command(Command),
+}
+
+/// The sending end; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    letters: Sender<Letter>,
+    waker: Arc<Waker>,
+    /// A wake-up is on its way: no second system call is needed.
+    signalled: Arc<AtomicBool>,
+    counters: Arc<ShardCounters>,
+}
+
+/// The receiving end.
+pub(crate) struct Inbox {
+    letters: Receiver<Letter>,
+    signalled: Arc<AtomicBool>,
+    counters: Arc<ShardCounters>,
+}
+
+/// Both ends; `waker` belongs to the receiver's poll.
+pub(crate) fn mailbox(waker: Waker) -> (Mailbox, Inbox) {
+    let (sender, receiver) = mpsc::channel();
+    let signalled = Arc::new(AtomicBool::new(false));
+    let counters = Arc::new(ShardCounters::default());
+    let mailbox = Mailbox {
+        letters: sender,
+        waker: Arc::new(waker),
+        signalled: signalled.clone(),
+        counters: counters.clone(),
+    };
+    (mailbox, Inbox { letters: receiver, signalled, counters })
+}
+
+impl Mailbox {
+    /// Gives a command. A shard that has ended drops it, and with it the answer's sender.
+    pub(crate) fn send(&self, command: Command) {
+        let _ = self.letters.send(Letter::Command(command));
+        self.wake();
+    }
+
+    /// Hands over a datagram that belongs to this shard.
+    pub(super) fn hand_over(&self, flow: Flow, datagram: &[u8]) {
+        if self.counters.inbox_depth.load(Ordering::Relaxed) >= INBOX_LIMIT {
+            self.counters.inbox_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.counters.inbox_depth.fetch_add(1, Ordering::Relaxed);
+        self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
+        let _ = self.letters.send(Letter::Datagram(flow, datagram.into()));
+        self.wake();
+    }
+
+    /// Makes the shard look at its world and its letters.
+    pub(crate) fn wake(&self) {
+        if !self.signalled.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, "a shard cannot be woken");
+        }
+    }
+
+    /// The shell's counters of that shard.
+    pub(crate) fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+}
+
+impl Inbox {
+    /// Before letters are taken: letters sent from now on wake the poll again.
+    pub(super) fn open(&self) {
+        self.signalled.store(false, Ordering::Release);
+    }
+
+    pub(super) fn take(&self) -> Option<Letter> {
+        let letter = self.letters.try_recv().ok()?;
+        if matches!(letter, Letter::Datagram(..)) {
+            self.counters.inbox_depth.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(letter)
+    }
+
+    pub(super) fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+}

@@ -1,0 +1,241 @@
+//! Business objects become one immutable snapshot for calls: names become ids and
+//! indices, texts become content handles, counters and purses are those of the snapshots
+//! before.
+
+mod lookup;
+mod trunks;
+
+pub(crate) use lookup::SnapshotLookup;
+
+use crate::config::Config;
+use ledger::{PrefixTable, Purse, RateDeck};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Business, Loaded, LoadedAccount, LoadedTrunk};
+use switch::facts::{Account, CallSettings, Facts, Listener, RouteEntry, TrunkUsage};
+use thiserror::Error;
+
+/// One configuration snapshot.
+pub(crate) struct Snapshot {
+    /// What the call machine knows.
+    pub(crate) facts: Arc<Facts>,
+    /// What plugins look up.
+    pub(crate) lookup: Arc<SnapshotLookup>,
+}
+
+/// Business objects that name something the node file does not have. One line each.
+#[derive(Debug, Error)]
+#[error("{}", .0.join("\n"))]
+pub(crate) struct SnapshotError(pub(crate) Vec<String>);
+
+/// What survives a reload: live counters and purses, by the ids that never change.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    node: Arc<TrunkUsage>,
+    customers: HashMap<u32, Arc<TrunkUsage>>,
+    vendors: HashMap<u32, Arc<TrunkUsage>>,
+    purses: HashMap<u32, Arc<Purse>>,
+}
+
+/// Names of the node file as the indices that calls use.
+struct Names<'a> {
+    config: &'a Config,
+    problems: Vec<String>,
+}
+
+impl Snapshot {
+    /// Builds the snapshot of `business` on this node. While `draining` every customer
+    /// trunk is locked, so that no new call begins.
+    pub(crate) fn build(
+        config: &Config,
+        business: &Loaded,
+        registry: &Registry,
+        nonce_secret: [u8; 32],
+        draining: bool,
+    ) -> Result<Snapshot, SnapshotError> {
+        let mut shared = registry.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = Names { config, problems: Vec::new() };
+        let mut lookup = SnapshotLookup::default();
+        let rules: HashMap<String, u64> = business
+            .rule_sets
+            .iter()
+            .map(|set| (set.name.clone(), lookup.keep(&set.text)))
+            .collect();
+        for list in &business.number_lists {
+            lookup.add_table(list);
+        }
+        let mut facts = Facts {
+            node: config.name.as_str().into(),
+            listeners: listeners(config),
+            settings: settings(config, nonce_secret),
+            usage: shared.node.clone(),
+            ..Facts::default()
+        };
+        accounts(&mut facts, business, &mut shared.purses);
+        for loaded in &business.customer_trunks {
+            let usage = shared.customers.entry(loaded.id).or_default().clone();
+            let mut trunk = trunks::customer(loaded, &mut names, &rules, usage);
+            trunk.locked |= draining;
+            facts.customers.insert(trunk.id, Arc::new(trunk));
+        }
+        for loaded in &business.vendor_trunks {
+            let usage = shared.vendors.entry(loaded.id).or_default().clone();
+            let trunk = trunks::vendor(loaded, &mut names, &rules, usage);
+            for prefix in &loaded.trunk.prefixes {
+                let entry =
+                    RouteEntry { trunk: trunk.id, priority: prefix.priority, extend: prefix.extend };
+                facts.routes.entry(&prefix.prefix).push(entry);
+            }
+            facts.vendors.insert(trunk.id, Arc::new(trunk));
+        }
+        if !names.problems.is_empty() {
+            return Err(SnapshotError(names.problems));
+        }
+        Ok(Snapshot { facts: Arc::new(facts), lookup: Arc::new(lookup) })
+    }
+}
+
+fn listeners(config: &Config) -> Vec<Listener> {
+    let listener = |listener: &crate::config::ListenerConfig| Listener {
+        name: listener.name.as_str().into(),
+        local: listener.address,
+        advertised: listener.advertised().into(),
+        domain: listener.domain().into(),
+    };
+    config.listeners.iter().map(listener).collect()
+}
+
+fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
+    CallSettings {
+        max_duration: config.calls.max_duration,
+        setup_limit: config.calls.setup_limit,
+        interim: config.calls.interim,
+        channels: config.calls.channels,
+        nonce_secret,
+    }
+}
+
+fn accounts(
+    facts: &mut Facts,
+    business: &Loaded,
+    purses: &mut HashMap<u32, Arc<Purse>>,
+) {
+    let decks: HashMap<&str, &Arc<RateDeck>> =
+        business.decks.iter().map(|deck| (&*deck.name, deck)).collect();
+    for loaded in &business.accounts {
+        let account = &loaded.account;
+        let purse = purses
+            .entry(loaded.id)
+            .or_insert_with(|| Arc::new(Purse::new(loaded.balance, account.credit_limit)));
+        purse.set_credit(account.credit_limit);
+        let account = Account {
+            id: loaded.id,
+            name: account.name.as_str().into(),
+            locked: account.locked,
+            expires_ms: account.expires,
+            deck: account.deck.as_deref().and_then(|name| decks.get(name).copied()).cloned(),
+            rounding: account.rounding.into(),
+            purse: purse.clone(),
+        };
+        facts.accounts.insert(account.id, Arc::new(account));
+    }
+}
+
+/// A business that has not been stored yet, with ids for this purpose only: enough to
+/// find out whether it fits the node file.
+pub(crate) fn provisional(business: &Business) -> Loaded {
+    let account_ids: HashMap<&str, u32> =
+        (1..).zip(&business.accounts).map(|(id, account)| (account.name.as_str(), id)).collect();
+    let account_id = |name: &str| account_ids.get(name).copied().unwrap_or_default();
+    Loaded {
+        accounts: (1..)
+            .zip(&business.accounts)
+            .map(|(id, account)| LoadedAccount {
+                id,
+                balance: account.opening_balance,
+                account: account.clone(),
+            })
+            .collect(),
+        customer_trunks: (1..)
+            .zip(&business.customer_trunks)
+            .map(|(id, trunk)| LoadedTrunk {
+                id,
+                account_id: account_id(&trunk.account),
+                trunk: trunk.clone(),
+            })
+            .collect(),
+        vendor_trunks: (1..)
+            .zip(&business.vendor_trunks)
+            .map(|(id, trunk)| LoadedTrunk {
+                id,
+                account_id: account_id(&trunk.account),
+                trunk: trunk.clone(),
+            })
+            .collect(),
+        decks: business.decks.iter().map(rate_deck).collect(),
+        rule_sets: business.rule_sets.clone(),
+        number_lists: business.number_lists.clone(),
+    }
+}
+
+fn rate_deck(deck: &store::business::Deck) -> Arc<RateDeck> {
+    let mut rates = RateDeck::new(deck.name.as_str(), deck.currency.as_str());
+    for row in &deck.rows {
+        rates.push(row.clone());
+    }
+    Arc::new(rates)
+}
+
+impl Names<'_> {
+    /// Index of a listener; the first if none is named.
+    fn listener(&mut self, owner: &str, name: Option<&str>) -> u16 {
+        let known = self.config.listeners.iter().map(|listener| listener.name.as_str());
+        let known: Vec<&str> = known.collect();
+        self.index(owner, "listener", name, &known)
+    }
+
+    /// Index of a media address; the first if none is named.
+    fn media_address(&mut self, owner: &str, name: Option<&str>) -> u16 {
+        let known = self.config.media.addresses.iter().map(|address| address.name.as_str());
+        let known: Vec<&str> = known.collect();
+        self.index(owner, "media_address", name, &known)
+    }
+
+    fn index(&mut self, owner: &str, field: &str, name: Option<&str>, known: &[&str]) -> u16 {
+        let Some(name) = name else { return 0 };
+        match known.iter().position(|known| *known == name) {
+            Some(index) => u16::try_from(index).unwrap_or(0),
+            None => {
+                self.problems.push(format!(
+                    "{owner}: {field} `{name}` is not in the node file; there are: {}",
+                    known.join(", ")
+                ));
+                0
+            }
+        }
+    }
+
+    /// The domain of a listener.
+    fn domain(&self, listener: u16) -> String {
+        let listener = self.config.listeners.get(usize::from(listener));
+        listener.map(crate::config::ListenerConfig::domain).unwrap_or_default()
+    }
+
+    /// The address that a target is reached at, unless it is one of our own: a call to
+    /// ourselves would go round until Max-Forwards stops it.
+    fn target(&mut self, owner: &str, target: SocketAddr) -> SocketAddr {
+        if self.config.listeners.iter().any(|listener| listener.address == target) {
+            self.problems.push(format!("{owner}: target {target} is this switch's own listener"));
+        }
+        target
+    }
+}
+
+/// A table of prefixes with a text each.
+pub(crate) type TextTable = PrefixTable<Arc<str>>;

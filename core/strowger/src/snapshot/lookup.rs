@@ -1,0 +1,102 @@
+//! What plugins look up in a snapshot: texts by content handle, number lists by name.
+
+use super::TextTable;
+use policy::{Lookup, PrefixHit};
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::business::{ListKind, NumberList};
+
+/// Texts and tables of one snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct SnapshotLookup {
+    texts: HashMap<u64, Arc<str>>,
+    tables: HashMap<String, Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    kind: ListKind,
+    entries: TextTable,
+}
+
+impl SnapshotLookup {
+    /// Keeps a text and gives its handle: the same text has the same handle in every
+    /// snapshot and after every restart, so that plugins can keep what they compiled.
+    pub(crate) fn keep(&mut self, text: &str) -> u64 {
+        let mut handle = text_handle(text);
+        // Two texts on one handle are as good as impossible, but must not mix rules.
+        while self.texts.get(&handle).is_some_and(|known| **known != *text) || handle == 0 {
+            handle = handle.wrapping_add(1);
+        }
+        self.texts.insert(handle, text.into());
+        handle
+    }
+
+    pub(super) fn add_table(&mut self, list: &NumberList) {
+        let mut entries = TextTable::new();
+        for (number, value) in &list.entries {
+            entries.insert(number, value.as_str().into());
+        }
+        self.tables.insert(list.name.clone(), Table { kind: list.kind, entries });
+    }
+}
+
+impl Lookup for SnapshotLookup {
+    fn text(&self, handle: u64) -> Option<Arc<str>> {
+        self.texts.get(&handle).cloned()
+    }
+
+    /// A list of whole numbers only matches a whole number.
+    fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
+        let table = self.tables.get(table)?;
+        let (length, value) = match table.kind {
+            ListKind::Prefix => table.entries.longest(number)?,
+            ListKind::Exact => (number.len(), table.entries.get(number)?),
+        };
+        Some(PrefixHit { length: u32::try_from(length).unwrap_or(u32::MAX), value: value.clone() })
+    }
+
+    fn exact(&self, table: &str, number: &str) -> Option<Arc<str>> {
+        self.tables.get(table)?.entries.get(number).cloned()
+    }
+}
+
+/// FNV-1a, 64 bits.
+fn text_handle(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_its_handle_from_snapshot_to_snapshot() {
+        let (mut one, mut two) = (SnapshotLookup::default(), SnapshotLookup::default());
+        two.keep("another");
+        assert_eq!(one.keep("0* -> +49*"), two.keep("0* -> +49*"));
+        let handle = one.keep("0* -> +49*");
+        assert_ne!(handle, 0);
+        assert_eq!(one.text(handle).as_deref(), Some("0* -> +49*"));
+        assert_eq!(one.text(0), None);
+    }
+
+    /// SEC-18: lists by prefix and by whole number.
+    #[test]
+    fn lists_answer_by_prefix_or_by_whole_number() {
+        let mut lookup = SnapshotLookup::default();
+        let entries = vec![("44".to_owned(), "uk".to_owned()), ("4470".to_owned(), "m".to_owned())];
+        let list = |name: &str, kind| NumberList { name: name.to_owned(), kind, entries: entries.clone() };
+        lookup.add_table(&list("prefixes", ListKind::Prefix));
+        lookup.add_table(&list("numbers", ListKind::Exact));
+        let hit = |table, number| lookup.longest_prefix(table, number).map(|hit| hit.length);
+        assert_eq!(hit("prefixes", "447011"), Some(4));
+        assert_eq!(hit("prefixes", "4411"), Some(2));
+        assert_eq!(hit("numbers", "4411"), None);
+        assert_eq!(hit("numbers", "44"), Some(2));
+        assert_eq!(hit("absent", "44"), None);
+        assert_eq!(lookup.exact("prefixes", "4470").as_deref(), Some("m"));
+    }
+}

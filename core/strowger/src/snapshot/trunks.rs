@@ -1,0 +1,191 @@
+//! Trunks in the operator's words become trunks in the machine's.
+
+use super::Names;
+use policy::{DisplayMode, FailoverSwitches, HeaderMode, PrivacyMode, StopAfterMedia, TrunkIdentity};
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
+use store::LoadedTrunk;
+use switch::facts::{
+    AttemptTimers, Authentication, Credentials, CustomerTrunk, DigestUser, FailureReply, Network,
+    TrunkUsage, VendorTrunk,
+};
+
+type Rules = HashMap<String, u64>;
+
+/// Handle of a named rule set; 0 for none. Unknown names are refused when they are read.
+fn rules(rules: &Rules, name: Option<&String>) -> u64 {
+    name.and_then(|name| rules.get(name)).copied().unwrap_or(0)
+}
+
+pub(super) fn customer(
+    loaded: &LoadedTrunk<business::CustomerTrunk>,
+    names: &mut Names<'_>,
+    sets: &Rules,
+    usage: Arc<TrunkUsage>,
+) -> CustomerTrunk {
+    let trunk = &loaded.trunk;
+    let owner = format!("customer trunk `{}`", trunk.name);
+    CustomerTrunk {
+        id: loaded.id,
+        name: trunk.name.as_str().into(),
+        account: loaded.account_id,
+        locked: trunk.locked,
+        authentication: match trunk.authentication {
+            business::Authentication::Address => Authentication::Address,
+            business::Authentication::Digest => Authentication::Digest,
+            business::Authentication::Both => Authentication::AddressAndDigest,
+        },
+        networks: trunk.addresses.iter().map(network).collect(),
+        digest: digest(trunk),
+        tech_prefix: trunk.tech_prefix.as_str().into(),
+        strip_tech_prefix: trunk.strip_tech_prefix,
+        caller_rules: rules(sets, trunk.caller_rules.as_ref()),
+        callee_rules: rules(sets, trunk.callee_rules.as_ref()),
+        reject_unmatched: trunk.reject_unmatched,
+        support_privacy: trunk.support_privacy,
+        trusted: trunk.trusted,
+        channels: trunk.channels,
+        max_duration: trunk.max_duration,
+        max_attempts: trunk.max_attempts,
+        setup_budget: trunk.setup_budget,
+        failure_reply: match trunk.failure_reply {
+            business::FailureReply::Best => FailureReply::Best,
+            business::FailureReply::Last => FailureReply::Last,
+            business::FailureReply::Fixed(code) => FailureReply::Fixed(code),
+        },
+        relay: trunk.relay,
+        media_address: names.media_address(&owner, trunk.media_address.as_deref()),
+        strict_media: trunk.strict_media,
+        usage,
+    }
+}
+
+fn network(peer: &PeerAddress) -> Network {
+    Network { address: peer.address, prefix: peer.prefix, port: peer.port }
+}
+
+fn digest(trunk: &business::CustomerTrunk) -> Option<DigestUser> {
+    let hash = |secret: &Option<business::Secret>| {
+        Arc::<str>::from(secret.as_ref().map(|secret| secret.0.as_str()).unwrap_or_default())
+    };
+    Some(DigestUser {
+        user: trunk.user.as_deref()?.into(),
+        realm: trunk.realm.as_deref().unwrap_or_default().into(),
+        ha1_md5: hash(&trunk.ha1_md5),
+        ha1_sha256: hash(&trunk.ha1_sha256),
+    })
+}
+
+pub(super) fn vendor(
+    loaded: &LoadedTrunk<business::VendorTrunk>,
+    names: &mut Names<'_>,
+    sets: &Rules,
+    usage: Arc<TrunkUsage>,
+) -> VendorTrunk {
+    let trunk = &loaded.trunk;
+    let owner = format!("vendor trunk `{}`", trunk.name);
+    let listener = names.listener(&owner, trunk.listener.as_deref());
+    let from_host = trunk.from_host.clone().unwrap_or_else(|| names.domain(listener));
+    VendorTrunk {
+        id: loaded.id,
+        name: trunk.name.as_str().into(),
+        account: loaded.account_id,
+        locked: trunk.locked,
+        targets: trunk.targets.iter().map(|target| names.target(&owner, target.0)).collect(),
+        listener,
+        priority: trunk.priority,
+        weight: trunk.weight,
+        last_resort: trunk.last_resort,
+        channels: trunk.channels,
+        max_duration: trunk.max_duration,
+        timers: AttemptTimers {
+            response: trunk.timers.response,
+            trying: trunk.timers.trying,
+            progress: trunk.timers.progress,
+            progress_sdp: trunk.timers.progress_sdp,
+            ringing: trunk.timers.ringing,
+        },
+        schedule: schedule(&trunk.resend),
+        caller_rules: rules(sets, trunk.caller_rules.as_ref()),
+        callee_rules: rules(sets, trunk.callee_rules.as_ref()),
+        identity_rules: rules(sets, trunk.identity_rules.as_ref()),
+        reject_unmatched: trunk.reject_unmatched,
+        tech_prefix: trunk.tech_prefix.as_str().into(),
+        identity: identity(&trunk.identity),
+        from_host: from_host.into(),
+        trusted: trunk.trusted,
+        failover: failover(&trunk.failover),
+        relay: trunk.relay,
+        media_address: names.media_address(&owner, trunk.media_address.as_deref()),
+        strict_media: trunk.strict_media,
+        credentials: credentials(trunk),
+        usage,
+    }
+}
+
+/// The store accepts what the transaction layer accepts; a list that only it accepts
+/// falls back to the usual schedule.
+fn schedule(resend: &Resend) -> Arc<sip::ResendSchedule> {
+    let text = resend.as_str();
+    let schedule = sip::ResendSchedule::preset(text);
+    let schedule = schedule.or_else(|| sip::ResendSchedule::parse(text).ok());
+    Arc::new(schedule.unwrap_or_else(sip::ResendSchedule::standard))
+}
+
+fn credentials(trunk: &business::VendorTrunk) -> Option<Credentials> {
+    let password = trunk.password.as_ref().map(|secret| secret.0.as_str());
+    Some(Credentials {
+        user: trunk.user.as_deref()?.into(),
+        password: password.unwrap_or_default().into(),
+    })
+}
+
+fn identity(identity: &Identity) -> TrunkIdentity {
+    TrunkIdentity {
+        asserted: header_mode(identity.asserted),
+        preferred: header_mode(identity.preferred),
+        remote_party: header_mode(identity.remote_party),
+        diversion: header_mode(identity.diversion),
+        privacy: match identity.privacy {
+            business::PrivacyMode::None => PrivacyMode::None,
+            business::PrivacyMode::Pass => PrivacyMode::Pass,
+            business::PrivacyMode::Id => PrivacyMode::Id,
+        },
+        display: match identity.display {
+            business::DisplayMode::Pass => DisplayMode::Pass,
+            business::DisplayMode::Remove => DisplayMode::Remove,
+            business::DisplayMode::Number => DisplayMode::Number,
+            business::DisplayMode::Fixed => DisplayMode::Fixed,
+        },
+        fixed_identity: identity.fixed_identity.as_str().into(),
+        fixed_display: identity.fixed_display.as_str().into(),
+    }
+}
+
+fn header_mode(mode: business::HeaderMode) -> HeaderMode {
+    match mode {
+        business::HeaderMode::None => HeaderMode::None,
+        business::HeaderMode::Pass => HeaderMode::Pass,
+        business::HeaderMode::Caller => HeaderMode::Caller,
+        business::HeaderMode::Fixed => HeaderMode::Fixed,
+    }
+}
+
+fn failover(failover: &Failover) -> FailoverSwitches {
+    FailoverSwitches {
+        stop_after_busy: failover.stop_after_busy,
+        stop_after_timeout: failover.stop_after_timeout,
+        until_connect: failover.until_connect,
+        stop_after_media: match failover.stop_after_media {
+            business::StopAfterMedia::Sdp => StopAfterMedia::Sdp,
+            business::StopAfterMedia::Rtp => StopAfterMedia::Rtp,
+            business::StopAfterMedia::Off => StopAfterMedia::Off,
+        },
+        code_policy: failover
+            .code_policy
+            .iter()
+            .map(|(code, policy)| (code.0, *policy == CodePolicy::Stop))
+            .collect(),
+    }
+}

@@ -1,0 +1,63 @@
+//! The UDP sockets of the listeners: one for each shard, sharing the port.
+
+use crate::config::ListenerConfig;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
+use std::net::UdpSocket;
+use thiserror::Error;
+
+/// Asked of the kernel for each direction; it may give less.
+const BUFFER_BYTES: usize = 8 << 20;
+
+/// A listener that cannot be bound.
+#[derive(Debug, Error)]
+#[error("listener `{name}` cannot use {address}: {source}")]
+pub(crate) struct BindError {
+    name: String,
+    address: std::net::SocketAddr,
+    source: io::Error,
+}
+
+/// Binds `shards` sockets to the listener's address. With more than one, the kernel
+/// spreads the peers over them; whatever reaches the wrong shard is handed over.
+pub(crate) fn bind(listener: &ListenerConfig, shards: u16) -> Result<Vec<UdpSocket>, BindError> {
+    let failed = |source| BindError {
+        name: listener.name.clone(),
+        address: listener.address,
+        source,
+    };
+    if shards > 1 {
+        // A shared port would also be shared with another process: first make sure that
+        // nobody has it.
+        UdpSocket::bind(listener.address).map_err(failed)?;
+    }
+    (0..shards).map(|_| bind_one(listener, shards > 1).map_err(failed)).collect()
+}
+
+fn bind_one(listener: &ListenerConfig, shared: bool) -> io::Result<UdpSocket> {
+    let domain = Domain::for_address(listener.address);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(listener.address))?;
+    best_effort(listener, "buffers", socket.set_recv_buffer_size(BUFFER_BYTES));
+    best_effort(listener, "buffers", socket.set_send_buffer_size(BUFFER_BYTES));
+    let marking = if domain == Domain::IPV6 {
+        socket.set_tclass_v6(listener.dscp.tos())
+    } else {
+        socket.set_tos_v4(listener.dscp.tos())
+    };
+    best_effort(listener, "DSCP", marking);
+    Ok(socket.into())
+}
+
+fn best_effort(listener: &ListenerConfig, what: &str, result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(listener = %listener.name, %error, "{what} not as wanted");
+    }
+}
