@@ -77,7 +77,7 @@ pub enum Reason {
     /// A rate limit was reached.
     CpsLimit,
     /// The plugin could not decide: its rules or data are broken.
-    PolicyError,
+    InternalError,
     /// Any other word, lower case with underscores.
     Other(String),
 }
@@ -97,7 +97,7 @@ impl Reason {
             Reason::NoRoute => "no_route",
             Reason::NoRouteAvailable => "no_route_available",
             Reason::CpsLimit => "cps_limit",
-            Reason::PolicyError => "policy_error",
+            Reason::InternalError => "internal_error",
             Reason::Other(word) => word,
         }
     }

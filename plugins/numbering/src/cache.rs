@@ -46,7 +46,7 @@ impl RuleSets {
             Ok(rules) => Ok(Some(rules)),
             Err(error) => {
                 let detail = format!("rule set {:016x} {error}", id.0);
-                Err(Rejection::new(500, Reason::PolicyError, detail))
+                Err(Rejection::new(500, Reason::InternalError, detail))
             }
         }
     }
