@@ -171,8 +171,6 @@ struct Progress {
 enum Job {
     /// Finished calls, durable already.
     Store(Vec<Finished>),
-    /// Write now, do not wait for company.
-    Hurry,
     /// Force the database to disk, so that segments of the journal can go.
     Settle,
 }
@@ -212,7 +210,9 @@ impl Recorder {
             shared: shared.clone(),
             progress: progress.clone(),
             jobs,
-            settings: settings.clone(),
+            outbox: Vec::new(),
+            outbox_since: None,
+            settings,
         };
         for document in &recovery.unfinished {
             clerk.segments.interim(document.call.id, clerk.journal.segment());
@@ -221,7 +221,7 @@ impl Recorder {
             .name("journal".to_owned())
             .spawn(move || clerk.run())
             .map_err(StoreError::io("the journal's thread"))?;
-        tokio::spawn(keep(store.clone(), shared.clone(), progress, inbox, settings.store_window));
+        tokio::spawn(keep(store.clone(), shared.clone(), progress, inbox));
         Ok((Recorder { handle: Arc::new(Handle { shared, progress: watcher }) }, recovery))
     }
 
@@ -301,47 +301,70 @@ struct Clerk {
     shared: Arc<Shared>,
     progress: Arc<watch::Sender<Progress>>,
     jobs: mpsc::UnboundedSender<Job>,
+    /// Finished calls that wait for company on their way to the database: handing them
+    /// over one commit at a time would wake the database task for each.
+    outbox: Vec<Finished>,
+    /// When the first of them came.
+    outbox_since: Option<Instant>,
     settings: RecorderSettings,
+}
+
+/// What the clerk does next.
+struct Work {
+    documents: Documents,
+    /// When the first of the documents came.
+    since: Option<Instant>,
+    /// Nothing may be left waiting.
+    hurry: bool,
 }
 
 impl Clerk {
     fn run(mut self) {
-        while let Some((documents, since, hurry)) = self.wait() {
+        while let Some(Work { documents, since, hurry }) = self.wait() {
             self.write(documents, since);
-            if hurry {
-                // The task has gone only when the runtime has: then nothing is stored.
-                let _ = self.jobs.send(Job::Hurry);
+            let old = self.outbox_since.is_some_and(|t| t.elapsed() >= self.settings.store_window);
+            if hurry || old || self.outbox.len() >= LARGEST_BATCH {
+                self.pass_on();
             }
             self.tidy();
         }
         self.progress.send_modify(|progress| progress.ended = true);
     }
 
-    /// The documents of the next commit; none when the recorder is gone and all is written.
-    fn wait(&self) -> Option<(Documents, Option<Instant>, bool)> {
+    /// Waits for work; none when the recorder is gone and everything is written.
+    fn wait(&self) -> Option<Work> {
         let mut inbox = self.shared.inbox();
         loop {
-            let age = inbox.since.map(|since| since.elapsed());
-            let due = match age {
-                Some(age) => age >= self.settings.commit_window || inbox.hurry || inbox.stop,
-                None => inbox.hurry,
-            };
-            if due {
-                let documents = std::mem::take(&mut inbox.documents);
-                let hurry = std::mem::take(&mut inbox.hurry);
-                return Some((documents, inbox.since.take(), hurry));
-            }
-            if inbox.stop {
+            let now = Instant::now();
+            let commit = inbox.since.map(|since| since + self.settings.commit_window);
+            let store = self.outbox_since.map(|since| since + self.settings.store_window);
+            let due = [commit, store].into_iter().flatten().min();
+            let left = !inbox.documents.is_empty() || !self.outbox.is_empty();
+            if inbox.stop && !left {
                 return None;
             }
-            inbox = match age {
+            let hurry = inbox.hurry || inbox.stop;
+            if hurry || due.is_some_and(|due| due <= now) {
+                inbox.hurry = false;
+                let documents = std::mem::take(&mut inbox.documents);
+                return Some(Work { documents, since: inbox.since.take(), hurry });
+            }
+            inbox = match due {
                 None => self.shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner),
-                Some(age) => {
-                    let rest = self.settings.commit_window.saturating_sub(age);
-                    let woken = self.shared.wake.wait_timeout(inbox, rest);
+                Some(due) => {
+                    let woken = self.shared.wake.wait_timeout(inbox, due - now);
                     woken.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+        }
+    }
+
+    /// Hands finished calls to the database task.
+    fn pass_on(&mut self) {
+        self.outbox_since = None;
+        if !self.outbox.is_empty() {
+            // The task has gone only when the runtime has; the journal keeps the calls.
+            let _ = self.jobs.send(Job::Store(std::mem::take(&mut self.outbox)));
         }
     }
 
@@ -393,8 +416,8 @@ impl Clerk {
             report(&ids);
         }
         if finals > 0 {
-            // The task has gone only when the runtime has; the journal keeps the calls.
-            let _ = self.jobs.send(Job::Store(finished));
+            self.outbox_since.get_or_insert_with(Instant::now);
+            self.outbox.append(&mut finished);
         }
         self.progress.send_modify(|progress| {
             progress.journaled += count;
@@ -415,6 +438,7 @@ impl Clerk {
             match self.journal.rotate() {
                 Ok(()) => {
                     self.segments.begin(self.journal.segment());
+                    self.pass_on();
                     let _ = self.jobs.send(Job::Settle);
                 }
                 Err(error) => {
@@ -492,30 +516,16 @@ async fn keep(
     shared: Arc<Shared>,
     progress: Arc<watch::Sender<Progress>>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
-    window: Duration,
 ) {
-    let mut open = true;
-    while open {
-        let Some(first) = jobs.recv().await else { return };
-        let mut settle = false;
-        let mut calls = Vec::new();
-        let mut hurry = false;
-        let mut take = |job, calls: &mut Vec<Finished>, hurry: &mut bool| match job {
-            Job::Store(more) => calls.extend(more),
-            Job::Hurry => *hurry = true,
-            Job::Settle => settle = true,
-        };
-        take(first, &mut calls, &mut hurry);
-        let deadline = tokio::time::Instant::now() + window;
-        while !hurry && calls.len() < LARGEST_BATCH {
-            match tokio::time::timeout_at(deadline, jobs.recv()).await {
-                Ok(Some(job)) => take(job, &mut calls, &mut hurry),
-                Ok(None) => {
-                    open = false;
-                    break;
-                }
-                Err(_) => break,
+    while let Some(first) = jobs.recv().await {
+        let (mut calls, mut settle) = (Vec::new(), false);
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Store(more) => calls.extend(more),
+                Job::Settle => settle = true,
             }
+            next = jobs.try_recv().ok();
         }
         let started = utc_ms();
         for calls in calls.chunks(LARGEST_BATCH) {
