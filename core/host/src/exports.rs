@@ -34,16 +34,17 @@ pub(crate) struct Functions {
     pub(crate) describe: TypedFunc<(), (Description,)>,
     pub(crate) configure: TypedFunc<(&'static str,), (Result<(), String>,)>,
     pub(crate) self_test: TypedFunc<(), (Result<u32, String>,)>,
-    pub(crate) screen: Option<TypedFunc<(ScreenQuestion<'static>,), (Verdict,)>>,
-    pub(crate) rewrite:
-        Option<TypedFunc<(NumberQuestion<'static>,), (Result<Numbers, Rejection>,)>>,
-    pub(crate) rate: Option<TypedFunc<(DeckRow, Rounding, u64), (Result<Charge, String>,)>>,
-    pub(crate) select: Option<TypedFunc<(RouteQuestion<'static>,), (Result<Vec<u32>, Rejection>,)>>,
-    pub(crate) after_failure: Option<TypedFunc<(Call, Outcome<'static>), (Decision,)>>,
-    pub(crate) present:
-        Option<TypedFunc<(IdentityQuestion<'static>,), (Result<IdentityAnswer, Rejection>,)>>,
+    pub(crate) screen: Optional<(ScreenQuestion<'static>,), Verdict>,
+    pub(crate) rewrite: Optional<(NumberQuestion<'static>,), Result<Numbers, Rejection>>,
+    pub(crate) rate: Optional<(DeckRow, Rounding, u64), Result<Charge, String>>,
+    pub(crate) select: Optional<(RouteQuestion<'static>,), Result<Vec<u32>, Rejection>>,
+    pub(crate) after_failure: Optional<(Call, Outcome<'static>), Decision>,
+    pub(crate) present: Optional<(IdentityQuestion<'static>,), Result<IdentityAnswer, Rejection>>,
     pub(crate) notify: Option<TypedFunc<(Event<'static>,), ()>>,
 }
+
+/// A function of a hook that the plugin may not have.
+type Optional<Question, Answer> = Option<TypedFunc<Question, (Answer,)>>;
 
 impl Exports {
     /// Needs `lifecycle` and at least one hook; a hook that is there must be whole.

@@ -9,7 +9,7 @@ use crate::shard::ShardHost;
 use crate::state::PluginState;
 use crate::stats::HookMetrics;
 use crate::version::Version;
-use crate::{HostSettings, LoadError, PluginSettings, ScreeningFallback, imports};
+use crate::{Grant, HostSettings, LoadError, PluginSettings, ScreeningFallback, imports};
 use arc_swap::ArcSwap;
 use policy::{Hook, Lookup, Pin, PluginStamp};
 use std::any::Any;
@@ -145,21 +145,23 @@ impl Host {
     }
 
     /// [`Host::swap`] for a file of the watched folder. It belongs to the plugin that is
-    /// loaded from this path, else to the one with the file's stem for a name (`_` stands
-    /// for `-`, and anything after a first `.` or `@` does not count).
+    /// loaded from this path, else to the one with the file's stem for a name (what
+    /// follows a first `.` or `@` does not count), else to the one it says it is.
     ///
     /// # Errors
     /// As [`Host::swap`]; [`LoadError::HalfWritten`] while the file is being copied: try
     /// again at the next change.
     pub fn swap_file(&self, path: &Path) -> Result<SwapReport, LoadError> {
-        let by_path = self.inner.plugins.values().find(|plugin| plugin.settings.path == path);
+        let plugins = &self.inner.plugins;
         let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let stem = stem.split(['.', '@']).next().unwrap_or_default().replace('_', "-");
-        let plugin = match by_path {
+        let stem = stem.split(['.', '@']).next().unwrap_or_default();
+        let named = plugins.values().find(|plugin| plugin.settings.path == path);
+        let named = named.or_else(|| plugins.get(stem));
+        let artifact = Artifact::read(stem, path.into())?;
+        let plugin = match named {
             Some(plugin) => plugin,
-            None => self.inner.plugin(&stem)?,
+            None => self.inner.plugin(&self.name_of(stem, path, &artifact)?)?,
         };
-        let artifact = Artifact::read(&plugin.name, path.into())?;
         self.publish(plugin, artifact)
     }
 
@@ -214,6 +216,16 @@ impl Host {
             .bound(Hook::Screening)
             .map(|bound| bound.version.plugin.settings.screening_fallback)
             .unwrap_or_default()
+    }
+
+    /// What a plugin calls itself, asked on an instance that nothing else meets.
+    fn name_of(&self, stem: &str, path: &Path, artifact: &Artifact) -> Result<String, LoadError> {
+        let settings = PluginSettings {
+            grants: Grant::ALL.into_iter().collect(),
+            ..PluginSettings::new(stem, path)
+        };
+        let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.inner.services));
+        Version::name_of(&self.inner.linker, &Arc::new(stranger), artifact)
     }
 
     fn publish(&self, plugin: &Arc<Plugin>, artifact: Artifact) -> Result<SwapReport, LoadError> {

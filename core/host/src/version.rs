@@ -21,6 +21,25 @@ pub(crate) struct Code {
     pub(crate) exports: Exports,
 }
 
+impl Code {
+    fn compile(
+        linker: &Linker<Sandbox>,
+        plugin: &Plugin,
+        artifact: &Artifact,
+    ) -> Result<Code, LoadError> {
+        let settings = &plugin.settings;
+        let compile_error = |cause: wasmtime::Error| LoadError::Compile {
+            plugin: settings.name.clone(),
+            cause: format!("{cause:#}"),
+        };
+        let component =
+            Component::new(linker.engine(), &artifact.component).map_err(compile_error)?;
+        imports::check(settings, &component)?;
+        let pre = linker.instantiate_pre(&component).map_err(compile_error)?;
+        Ok(Code { pre, exports: Exports::find(&settings.name, &component)? })
+    }
+}
+
 /// One build of one plugin, with an instance for each shard that asked it.
 pub(crate) struct Version {
     pub(crate) plugin: Arc<Plugin>,
@@ -49,22 +68,11 @@ impl Version {
         artifact: Artifact,
         shards: usize,
     ) -> Result<Version, LoadError> {
-        let settings = &plugin.settings;
-        let compile_error = |cause: wasmtime::Error| LoadError::Compile {
-            plugin: settings.name.clone(),
-            cause: format!("{cause:#}"),
-        };
         let begun = Instant::now();
-        let component =
-            Component::new(linker.engine(), &artifact.component).map_err(compile_error)?;
-        imports::check(settings, &component)?;
-        let pre = linker.instantiate_pre(&component).map_err(compile_error)?;
+        let code = Code::compile(linker, plugin, &artifact)?;
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-
-        let exports = Exports::find(&settings.name, &component)?;
-        let hooks = hooks(plugin, &exports)?;
-        let code = Code { pre, exports };
-        let config = settings.config.to_string();
+        let hooks = hooks(plugin, &code.exports)?;
+        let config = plugin.settings.config.to_string();
         let (description, self_test_cases) = probation(&code, plugin, &config)?;
 
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -87,6 +95,23 @@ impl Version {
             config,
             slots: (0..shards).map(|_| Mutex::default()).collect(),
         })
+    }
+
+    /// The name that a build gives itself.
+    pub(crate) fn name_of(
+        linker: &Linker<Sandbox>,
+        plugin: &Arc<Plugin>,
+        artifact: &Artifact,
+    ) -> Result<String, LoadError> {
+        let code = Code::compile(linker, plugin, artifact)?;
+        let mut instance = Instance::new(&code, plugin, LOAD_DEADLINE_MS)?;
+        instance.begin(LOAD_DEADLINE_MS);
+        let failed = |fault| LoadError::Failed {
+            plugin: plugin.settings.name.clone(),
+            stage: "describe",
+            fault,
+        };
+        instance.describe().map(|description| description.name).map_err(failed)
     }
 
     /// Asks the shard's instance, making one first where there is none. After a fault the

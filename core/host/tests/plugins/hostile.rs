@@ -32,7 +32,7 @@ fn costs_one_decision(test: &str, bad: &Question) -> Fault {
     println!("{test}: {best:?}");
     assert!(best < BOUND, "{test} took {best:?}");
     assert_eq!(host.metrics().iter().map(|hook| hook.faults.total()).sum::<u64>(), 3);
-    fault.unwrap()
+    fault.expect("it was asked")
 }
 
 fn nonsense(test: &str, bad: &Question) -> String {
