@@ -8,13 +8,13 @@ use strowger_tests::sipp::audio_address;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, built_plugin};
 
-/// What the guest `hostile` does when somebody calls a destination of this name.
-const DEEDS: [&str; 6] = ["loop", "trap", "recurse", "eat", "flood", "many-marks"];
+/// What the guest `rogue-screening` does when somebody calls a destination of this name.
+const DEEDS: [&str; 5] = ["loop", "trap", "recurse", "eat", "flood"];
 
 /// A switch whose screening plugin does what the callee's name says, and whose vendors
 /// and prices take any name.
 fn stage() -> Stage {
-    let mut setup = Setup::new().plugin("screening", &built_plugin("hostile"));
+    let mut setup = Setup::new().plugin("screening", &built_plugin("rogue-screening"));
     setup.prefixes = vec![""];
     let folder = setup.write();
     folder.put("business/sell.csv", "prefix,destination,price\n*,Anywhere,0.6\n");

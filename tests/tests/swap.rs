@@ -19,7 +19,7 @@ fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
 
     // The default plugin goes by priority, which prefers vendor-a; the other one by price,
     // which prefers vendor-b.
-    let versions = [built_plugin("first-router"), built_plugin("routing")];
+    let versions = [built_plugin("rival-routing"), built_plugin("routing")];
     let mut setup = Setup::new();
     setup.relay = false;
     setup.business = "[[account]]\nname = \"bargain\"\nkind = \"vendor\"\ncurrency = \"EUR\"\n\
@@ -105,7 +105,7 @@ fn a_ringing_call_keeps_its_version_and_the_next_call_gets_the_new_one() {
     let mut vendor = stage.vendor_a().with("ring_ms", 2000).answers();
     let mut caller = stage.caller().calls();
     let _ = caller.hears("SIP/2.0 180");
-    let done = stage.switch.swap("routing", &built_plugin("first-router"));
+    let done = stage.switch.swap("routing", &built_plugin("rival-routing"));
     assert_eq!(done["generation_before"], before);
     caller.succeeds(Duration::from_secs(20));
     vendor.succeeds(Duration::from_secs(20));
@@ -127,7 +127,7 @@ fn a_replaced_file_in_the_watched_folder_goes_into_service() {
     let before = stage.switch.get("/v1/plugins")["generation"].as_u64().expect("a generation");
     let file = stage.switch.folder().path().join("plugins/routing.wasm");
     let part = file.with_extension("part");
-    std::fs::copy(built_plugin("first-router"), &part).expect("test folder is writable");
+    std::fs::copy(built_plugin("rival-routing"), &part).expect("test folder is writable");
     std::fs::rename(&part, &file).expect("test folder is writable");
     strowger_tests::wait::until("the new generation", Duration::from_secs(20), || {
         let now = stage.switch.get("/v1/plugins")["generation"].as_u64()?;
