@@ -117,6 +117,11 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         setup_limit: config.calls.setup_limit,
         interim: config.calls.interim,
         channels: config.calls.channels,
+        screening_rejects: config
+            .plugins
+            .list
+            .iter()
+            .any(|plugin| plugin.fallback == host::ScreeningFallback::Reject),
         nonce_secret,
     }
 }
@@ -239,3 +244,6 @@ impl Names<'_> {
 
 /// A table of prefixes with a text each.
 pub(crate) type TextTable = PrefixTable<Arc<str>>;
+
+#[cfg(test)]
+mod tests;

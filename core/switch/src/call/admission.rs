@@ -58,8 +58,7 @@ impl Call {
         self.ask(cx, Question::Screen(question));
     }
 
-    /// The fallback of screening is to allow: an operator who wants otherwise sets it
-    /// in the plugin's configuration, and the host then answers for the plugin.
+    /// The fallback of screening is to allow, unless the operator chose to refuse.
     pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
         match reply.outcome {
             Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
@@ -67,6 +66,9 @@ impl Call {
                 return self.challenge(cx);
             }
             Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
+            Err(fault) if self.world.settings.screening_rejects => {
+                return self.refuse(cx, 503, name::INTERNAL_ERROR, &fault.to_string());
+            }
             _ => {}
         }
         let mut callee = self.callee_in.as_str();
