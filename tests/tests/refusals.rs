@@ -1,7 +1,9 @@
 //! What the switch refuses, and how: money, numbers, strangers, nonsense.
 
+use md5::Digest as _;
 use std::net::UdpSocket;
 use std::time::Duration;
+use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::{switch::Setup, wait};
 
@@ -55,32 +57,47 @@ fn a_destination_without_route_is_refused_with_404() {
     stage.switch.record().shows("/end_reason", "no_route").shows("/code_returned", 404);
 }
 
-/// SIG-50, SIG-54, ROUTE-12.
+/// SIG-50, SIG-54, ROUTE-12. sipp knows MD5 only and looks at the first challenge only, so
+/// the caller is a socket here.
 #[test]
 fn a_customer_with_password_is_challenged_and_let_in() {
-    let stage = Stage::new();
-    let mut vendor = stage.vendor_a().answers();
-    let mut caller = stage
-        .caller_from(stage.net.roaming_caller())
-        .with("user", "roamer")
-        .with("password", "correct-horse-7")
-        .plays("caller_authenticates");
-    caller.succeeds(CALL_LIMIT);
-    vendor.succeeds(CALL_LIMIT);
-    stage.switch.record().shows("/customer", "roamer").shows("/end_reason", "caller_hangup");
+    for algorithm in ["SHA-256", "MD5"] {
+        let stage = Stage::new();
+        let mut vendor = stage.vendor_a().answers();
+        let caller = stage.raw_socket(stage.net.roaming_caller());
+        let refused = invite(&caller, "442071234567");
+        caller.send_to(refused.as_bytes(), stage.switch.address()).unwrap();
+        let challenge = hear_final(&caller);
+        assert!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
+        let credentials = authorization(&challenge, algorithm, "correct-horse-7");
+        let let_in = again(&refused, &credentials);
+        caller.send_to(let_in.as_bytes(), stage.switch.address()).unwrap();
+        let answer = hear_final(&caller);
+        assert!(answer.starts_with("SIP/2.0 200 "), "{algorithm}: {answer}");
+        for method in ["ACK", "BYE"] {
+            let request = in_dialog(&let_in, &answer, method);
+            caller.send_to(request.as_bytes(), stage.switch.address()).unwrap();
+        }
+        vendor.succeeds(CALL_LIMIT);
+        stage.switch.record().shows("/customer", "roamer").shows("/end_reason", "caller_hangup");
+    }
 }
 
 /// SIG-50: a wrong password is a refusal, and no vendor hears of it.
 #[test]
 fn a_wrong_password_is_refused() {
     let stage = Stage::new();
-    let mut caller = stage
-        .caller_from(stage.net.roaming_caller())
-        .with("user", "roamer")
-        .with("password", "guess")
-        .with("code", 403)
-        .plays("caller_fails_to_authenticate");
-    caller.succeeds(CALL_LIMIT);
+    let vendor = stage.vendor_a().is_silent();
+    let caller = stage.raw_socket(stage.net.roaming_caller());
+    let refused = invite(&caller, "442071234567");
+    caller.send_to(refused.as_bytes(), stage.switch.address()).unwrap();
+    let challenge = hear_final(&caller);
+    let credentials = authorization(&challenge, "SHA-256", "guess");
+    caller.send_to(again(&refused, &credentials).as_bytes(), stage.switch.address()).unwrap();
+    let answer = hear_final(&caller);
+    assert!(answer.starts_with("SIP/2.0 403 "), "{answer}");
+    vendor.set_nonblocking(true).unwrap();
+    assert!(vendor.recv(&mut [0; 16]).is_err(), "a vendor was called");
 }
 
 /// SIG-92, SEC-20: to a stranger the switch does not exist, but it counts.
@@ -161,6 +178,58 @@ fn invite(socket: &UdpSocket, callee: &str) -> String {
          Max-Forwards: 70\r\nFrom: <sip:15551230001@{local}>;tag=raw{n}\r\nTo: <sip:{callee}@switch>\r\n\
          Call-ID: raw{n}@{local}\r\nCSeq: 1 INVITE\r\nContact: <sip:raw@{local}>\r\n\
          Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The INVITE once more, with credentials, as a new transaction.
+fn again(invite: &str, credentials: &str) -> String {
+    invite
+        .replace("branch=z9hG4bK", "branch=z9hG4bKagain")
+        .replace("CSeq: 1", "CSeq: 2")
+        .replace("Content-Length", &format!("Authorization: {credentials}\r\nContent-Length"))
+}
+
+/// Digest credentials for an INVITE to 442071234567 (RFC 7616).
+fn authorization(challenge: &str, algorithm: &str, password: &str) -> String {
+    let line = challenge
+        .lines()
+        .find(|line| line.contains(&format!("algorithm={algorithm},")))
+        .expect("the algorithm is offered");
+    let part = |name: &str| {
+        let rest = line.split_once(&format!("{name}=\"")).expect("a quoted part").1;
+        rest.split('"').next().expect("an end").to_owned()
+    };
+    let (realm, nonce, uri) = (part("realm"), part("nonce"), "sip:442071234567@switch");
+    let hash = |text: String| -> String {
+        let bytes = match algorithm {
+            "MD5" => md5::Md5::digest(text).to_vec(),
+            _ => sha2::Sha256::digest(text).to_vec(),
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let ha1 = hash(format!("roamer:{realm}:{password}"));
+    let ha2 = hash(format!("INVITE:{uri}"));
+    let response = hash(format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"));
+    format!(
+        "Digest username=\"roamer\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm={algorithm}, qop=auth, nc=00000001, cnonce=\"0a4f113b\""
+    )
+}
+
+/// An ACK or BYE in the dialog that `answer` made.
+fn in_dialog(invite: &str, answer: &str, method: &str) -> String {
+    let of = |message: &str, name: &str| header(message, name).expect("the header is there");
+    let contact = of(answer, "Contact");
+    let target = contact.split_once('<').map_or(contact.as_str(), |(_, rest)| rest);
+    let cseq = if method == "ACK" { 2 } else { 3 };
+    format!(
+        "{method} {} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
+         Call-ID: {}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+        target.split('>').next().unwrap_or(target),
+        of(invite, "Via").replace("z9hG4bK", &format!("z9hG4bK{method}")),
+        of(invite, "From"),
+        of(answer, "To"),
+        of(invite, "Call-ID"),
     )
 }
 
