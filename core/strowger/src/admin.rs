@@ -56,3 +56,6 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .layer(DefaultBodyLimit::max(UPLOAD_BYTES))
         .with_state(node)
 }
+
+#[cfg(test)]
+mod tests;

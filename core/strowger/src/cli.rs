@@ -5,8 +5,8 @@ mod client;
 mod show;
 mod table;
 
-pub(crate) use show::{decision_trail, record_table};
-pub(crate) use table::date_time;
+pub(crate) use show::{decision_trail, vendors};
+pub(crate) use table::{Table, date_time};
 
 use crate::config::Config;
 use anyhow::{Context, Result};

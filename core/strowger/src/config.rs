@@ -253,7 +253,8 @@ impl Config {
             }])
         })?;
         let mut config = Config::parse(&file, &text)?;
-        config.resolve(path.parent().unwrap_or(Path::new("")));
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        config.resolve(whole.parent().unwrap_or(Path::new("/")));
         Ok(config)
     }
 

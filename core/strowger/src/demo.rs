@@ -67,7 +67,10 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     let scene = Scene::write(&plugins, &addresses)?;
     write!(out, "{}", text::cast(&addresses))?;
 
-    writeln!(out, "The switch starts: five plugins are compiled to machine code, limited and tested.")?;
+    writeln!(
+        out,
+        "The switch starts: five plugins are compiled to machine code, limited and tested."
+    )?;
     out.flush()?;
     let begun = Instant::now();
     let config = scene.config()?;
@@ -94,7 +97,6 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     let still = runtime.block_on(node.calls());
     write!(out, "{}", text::calls_during_swap(&still, begun.elapsed()))?;
     out.flush()?;
-
     let (mut caller, mut outcomes) = match first.join() {
         Ok(done) => done?,
         Err(_) => bail!("the caller agent ended in a panic"),
@@ -109,7 +111,8 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     write!(out, "{}", text::ladder(&ladder, &shown))?;
     let first = records.iter().min_by_key(|record| record.invite_ms);
     if let Some(record) = first.and_then(|record| crate::api::parse_call_id(&record.id)) {
-        let record = runtime.block_on(node.record(record)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let record =
+            runtime.block_on(node.record(record)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if let Some(record) = record {
             write!(out, "{}", text::trail(&record))?;
         }
@@ -137,7 +140,8 @@ async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView
     let until = Instant::now() + Duration::from_secs(5);
     loop {
         let filter = RecordFilter { limit: 100, number: None };
-        let mut records = node.records(filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let mut records =
+            node.records(filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if records.len() >= calls || Instant::now() > until {
             records.sort_by_key(|record| record.invite_ms);
             return Ok(records);
@@ -148,7 +152,9 @@ async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView
 
 fn all_answered(outcomes: &[CallOutcome]) -> Result<()> {
     match outcomes.iter().find(|outcome| outcome.code != 200) {
-        Some(outcome) => bail!("the call to {} ended with {} {}", outcome.callee, outcome.code, outcome.reason),
+        Some(outcome) => {
+            bail!("the call to {} ended with {} {}", outcome.callee, outcome.code, outcome.reason)
+        }
         None => Ok(()),
     }
 }

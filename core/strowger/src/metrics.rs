@@ -5,7 +5,9 @@
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
 use host::HookMetrics;
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 use prometheus::{Encoder, TextEncoder};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -69,9 +71,18 @@ fn node(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
     ));
 }
 
+/// One figure of a shard's reading.
+type Figure = fn(&ShardReading) -> u64;
+
 fn calls(families: &mut Vec<MetricFamily>, shards: &[ShardReading]) {
-    let sum = |of: fn(&ShardReading) -> u64| shards.iter().map(of).sum::<u64>() as f64;
-    let totals: [(&str, &str, fn(&ShardReading) -> u64); 7] = [
+    let sum = |of: Figure| shards.iter().map(of).sum::<u64>() as f64;
+    let totals: [(&str, &str, Figure); 9] = [
+        ("strowger_challenges_total", "INVITEs answered with a challenge (SIG-52).", |s| {
+            s.counters.challenges
+        }),
+        ("strowger_auth_failed_total", "INVITEs with wrong credentials (SEC-01).", |s| {
+            s.counters.auth_failed
+        }),
         ("strowger_calls_total", "Calls taken from known trunks.", |s| s.counters.calls),
         ("strowger_calls_answered_total", "Calls answered.", |s| s.counters.answered),
         ("strowger_datagrams_received_total", "Signalling datagrams in.", |s| {
@@ -251,10 +262,26 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         [(NONE, recorder.commit_ms as f64 / 1000.0)],
     ));
     let totals = [
-        ("strowger_records_durable_total", "Finished calls in the journal.", recorder.durable_finals),
-        ("strowger_records_stored_total", "Finished calls in the database.", recorder.stored_finals),
-        ("strowger_records_refused_total", "Documents refused: the queue was full.", recorder.refused),
-        ("strowger_recorder_failures_total", "Failed writes of journal or database.", recorder.failures),
+        (
+            "strowger_records_durable_total",
+            "Finished calls in the journal.",
+            recorder.durable_finals,
+        ),
+        (
+            "strowger_records_stored_total",
+            "Finished calls in the database.",
+            recorder.stored_finals,
+        ),
+        (
+            "strowger_records_refused_total",
+            "Documents refused: the queue was full.",
+            recorder.refused,
+        ),
+        (
+            "strowger_recorder_failures_total",
+            "Failed writes of journal or database.",
+            recorder.failures,
+        ),
     ];
     for (name, help, value) in totals {
         families.push(counter(name, help, [(NONE, value as f64)]));

@@ -63,11 +63,8 @@ fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> Cal
 fn book(world: &World, document: &mut CallDocument) {
     let call = &mut document.call;
     let sell = call.sell.as_ref().map(|charge| charge.amount).unwrap_or_default();
-    let mut postings = vec![Posting {
-        account: call.account,
-        amount: -sell,
-        kind: PostingKind::CallCharge,
-    }];
+    let mut postings =
+        vec![Posting { account: call.account, amount: -sell, kind: PostingKind::CallCharge }];
     call.cost = Money::ZERO;
     for attempt in &document.attempts {
         let Some(buy) = &attempt.buy else { continue };

@@ -3,6 +3,7 @@
 use crate::config::{Config, LogConfig, LogFormat};
 use crate::node::RunningNode;
 use anyhow::{Context, Result};
+use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -64,7 +65,10 @@ pub(crate) fn check(file: &Path) -> Result<String> {
 
 fn start_log(log: &LogConfig) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&log.level).context("log.level")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -88,8 +88,11 @@ impl Snapshot {
             let usage = shared.vendors.entry(loaded.id).or_default().clone();
             let trunk = trunks::vendor(loaded, &mut names, &rules, usage);
             for prefix in &loaded.trunk.prefixes {
-                let entry =
-                    RouteEntry { trunk: trunk.id, priority: prefix.priority, extend: prefix.extend };
+                let entry = RouteEntry {
+                    trunk: trunk.id,
+                    priority: prefix.priority,
+                    extend: prefix.extend,
+                };
                 facts.routes.entry(&prefix.prefix).push(entry);
             }
             facts.vendors.insert(trunk.id, Arc::new(trunk));
@@ -126,11 +129,7 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
     }
 }
 
-fn accounts(
-    facts: &mut Facts,
-    business: &Loaded,
-    purses: &mut HashMap<u32, Arc<Purse>>,
-) {
+fn accounts(facts: &mut Facts, business: &Loaded, purses: &mut HashMap<u32, Arc<Purse>>) {
     let decks: HashMap<&str, &Arc<RateDeck>> =
         business.decks.iter().map(|deck| (&*deck.name, deck)).collect();
     for loaded in &business.accounts {

@@ -11,7 +11,7 @@ const BUFFER_BYTES: usize = 8 << 20;
 
 /// A listener that cannot be bound.
 #[derive(Debug, Error)]
-#[error("listener `{name}` cannot use {address}: {source}")]
+#[error("listener `{name}` cannot use {address}")]
 pub(crate) struct BindError {
     name: String,
     address: std::net::SocketAddr,
@@ -21,11 +21,8 @@ pub(crate) struct BindError {
 /// Binds `shards` sockets to the listener's address. With more than one, the kernel
 /// spreads the peers over them; whatever reaches the wrong shard is handed over.
 pub(crate) fn bind(listener: &ListenerConfig, shards: u16) -> Result<Vec<UdpSocket>, BindError> {
-    let failed = |source| BindError {
-        name: listener.name.clone(),
-        address: listener.address,
-        source,
-    };
+    let failed =
+        |source| BindError { name: listener.name.clone(), address: listener.address, source };
     if shards > 1 {
         // A shared port would also be shared with another process: first make sure that
         // nobody has it.

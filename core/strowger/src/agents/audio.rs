@@ -144,8 +144,9 @@ fn tone() -> [u8; SAMPLES] {
 
 /// ITU-T G.711 A-law of a 16-bit sample.
 fn a_law(sample: i16) -> u8 {
-    let (sign, magnitude) = if sample < 0 { (0x00, -(i32::from(sample) + 1)) } else { (0x80, sample.into()) };
-    let magnitude = magnitude >> 4;
+    let (sign, magnitude) =
+        if sample < 0 { (0x00, -(i32::from(sample) + 1)) } else { (0x80, sample.into()) };
+    let magnitude = magnitude >> 3;
     let code = if magnitude < 32 {
         magnitude >> 1
     } else {
@@ -172,7 +173,8 @@ mod tests {
     fn two_legs_hear_each_other() {
         let start = Instant::now();
         let here = IpAddr::from([127, 0, 0, 1]);
-        let (mut a, mut b) = (Audio::new(here, 1, start).unwrap(), Audio::new(here, 2, start).unwrap());
+        let (mut a, mut b) =
+            (Audio::new(here, 1, start).unwrap(), Audio::new(here, 2, start).unwrap());
         a.talk_to(&b.description().unwrap(), start);
         b.talk_to(&a.description().unwrap(), start);
         for step in 0..10 {

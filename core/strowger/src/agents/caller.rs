@@ -132,7 +132,7 @@ impl Caller {
         }
         // The last ACK and 200 leave with one more turn.
         self.endpoint.turn(Duration::ZERO)?;
-        Ok(calls.into_iter().flatten().map(|call| self.close(call)).collect())
+        Ok(calls.into_iter().flatten().map(|call| call.outcome).collect())
     }
 
     fn invite(&mut self, plan: &CallPlan) -> io::Result<(TransactionId, Call)> {
@@ -191,7 +191,8 @@ impl Caller {
                 }
             }
             TransactionEvent::Request { id, message, .. } => {
-                let call = calls.iter_mut().flatten().find(|call| call.call_id == message.call_id());
+                let call =
+                    calls.iter_mut().flatten().find(|call| call.call_id == message.call_id());
                 self.request(id, &message, call);
             }
             _ => {}
@@ -218,7 +219,7 @@ impl Caller {
                 finish(call, message, now);
                 call.state = State::Over;
             }
-            (200.., State::HangingUp) if !to_invite => call.state = State::Over,
+            (200.., State::HangingUp) if !to_invite => self.over(call),
             _ => {}
         }
     }
@@ -230,7 +231,7 @@ impl Caller {
                     call.outcome.talked = since.elapsed();
                     call.outcome.ended_by_callee = true;
                 }
-                call.state = State::Over;
+                self.over(call);
                 200
             }
             (Method::Options, _) => 200,
@@ -241,13 +242,12 @@ impl Caller {
         self.endpoint.respond(id, status, MessageBuilder::response_to(message, status, reason));
     }
 
-    fn close(&self, mut call: Call) -> CallOutcome {
+    /// The call is over: what was heard is what was heard.
+    fn over(&self, call: &mut Call) {
+        call.state = State::Over;
         call.outcome.audio = call.audio.counts();
-        if call.outcome.audio.sent > 0 {
-            let AudioCounts { sent, received, .. } = call.outcome.audio;
-            self.endpoint.remark(&call.call_id, format!("RTP {sent} sent, {received} heard"));
-        }
-        call.outcome
+        let AudioCounts { sent, received, .. } = call.outcome.audio;
+        self.endpoint.remark(&call.call_id, format!("RTP {sent} sent, {received} heard"));
     }
 }
 

@@ -129,7 +129,12 @@ impl Endpoint {
         self.transactions.ack(Instant::now(), invite, flow(to), bytes);
     }
 
-    pub(super) fn respond(&mut self, request: TransactionId, status: u16, response: MessageBuilder) {
+    pub(super) fn respond(
+        &mut self,
+        request: TransactionId,
+        status: u16,
+        response: MessageBuilder,
+    ) {
         self.transactions.respond(Instant::now(), request, status, response.finish());
     }
 

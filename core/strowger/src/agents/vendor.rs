@@ -7,8 +7,8 @@ use sip::{Message, MessageBuilder, Method, TransactionEvent, TransactionId};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -159,7 +159,11 @@ impl Service {
             Method::Bye => {
                 let known = self.end(message.call_id());
                 let (status, reason) = if known { (200, "OK") } else { (481, "Unknown call") };
-                self.endpoint.respond(id, status, MessageBuilder::response_to(&message, status, reason));
+                self.endpoint.respond(
+                    id,
+                    status,
+                    MessageBuilder::response_to(&message, status, reason),
+                );
                 Ok(())
             }
             Method::Options => {

@@ -13,7 +13,15 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
         return "no calls\n".to_owned();
     }
     let mut table = Table::new(&[
-        "ID", "CUSTOMER", "CALLER", "CALLEE", "VENDOR", "STATE", ">TIME", ">ATTEMPTS", ">GEN",
+        "ID",
+        "CUSTOMER",
+        "CALLER",
+        "CALLEE",
+        "VENDOR",
+        "STATE",
+        ">TIME",
+        ">ATTEMPTS",
+        ">GEN",
     ]);
     for call in calls {
         let since = call.answer_ms.unwrap_or(call.invite_ms);
@@ -34,14 +42,23 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
 
 /// Call records in a list.
 pub(super) fn records(records: &[RecordView]) -> String {
-    if records.is_empty() { "no records\n".to_owned() } else { record_table(records) }
-}
-
-/// The table of records alone.
-pub(crate) fn record_table(records: &[RecordView]) -> String {
+    if records.is_empty() {
+        return "no records\n".to_owned();
+    }
     let mut table = Table::new(&[
-        "INVITE (UTC)", "CUSTOMER", "CALLER", "CALLEE", "VENDORS", ">CODE", "END", ">BILLED s",
-        ">CHARGE", ">COST", ">PROFIT", ">GEN", "ID",
+        "INVITE (UTC)",
+        "CUSTOMER",
+        "CALLER",
+        "CALLEE",
+        "VENDORS",
+        ">CODE",
+        "END",
+        ">BILLED s",
+        ">CHARGE",
+        ">COST",
+        ">PROFIT",
+        ">GEN",
+        "ID",
     ]);
     for record in records {
         let billed = record.sell.as_ref().map(|sell| sell.billed_s.to_string());
@@ -66,7 +83,7 @@ pub(crate) fn record_table(records: &[RecordView]) -> String {
 }
 
 /// `vendor-a 503, vendor-b 200`.
-fn vendors(attempts: &[AttemptView]) -> String {
+pub(crate) fn vendors(attempts: &[AttemptView]) -> String {
     let each = attempts.iter().map(|attempt| format!("{} {}", attempt.vendor, outcome(attempt)));
     each.collect::<Vec<_>>().join(", ")
 }
@@ -132,8 +149,20 @@ fn attempts(attempts: &[AttemptView]) -> String {
         return "no attempts\n".to_owned();
     }
     let mut table = Table::new(&[
-        ">#", "VENDOR", "TARGET", "CALLEE OUT", "CALLER OUT", "SENT", "RINGING", "ANSWER", "END",
-        ">CODE", "REASON", ">COST", ">RTP IN", ">RTP OUT",
+        ">#",
+        "VENDOR",
+        "TARGET",
+        "CALLEE OUT",
+        "CALLER OUT",
+        "SENT",
+        "RINGING",
+        "ANSWER",
+        "END",
+        ">CODE",
+        "REASON",
+        ">COST",
+        ">RTP IN",
+        ">RTP OUT",
     ]);
     for attempt in attempts {
         table.row([
@@ -161,7 +190,8 @@ pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
     if trail.is_empty() {
         return "no decisions\n".to_owned();
     }
-    let mut table = Table::new(&[">MS", ">ATTEMPT", "HOOK", "DECIDED BY", "ANSWER", ">µs", "FAULT"]);
+    let mut table =
+        Table::new(&[">MS", ">ATTEMPT", "HOOK", "DECIDED BY", "ANSWER", ">µs", "FAULT"]);
     for entry in trail {
         table.row([
             entry.at_ms.to_string(),
@@ -252,8 +282,16 @@ pub(super) fn accounts(accounts: &[AccountLine]) -> String {
 /// Live plugins.
 pub(super) fn plugins(list: &PluginList) -> String {
     let mut table = Table::new(&[
-        "PLUGIN", "VERSION", "DIGEST", "HOOKS", ">SINCE GEN", ">ANSWERED", ">FAULTS", ">P50 µs",
-        ">P99 µs", "SUMMARY",
+        "PLUGIN",
+        "VERSION",
+        "DIGEST",
+        "HOOKS",
+        ">SINCE GEN",
+        ">ANSWERED",
+        ">FAULTS",
+        ">P50 µs",
+        ">P99 µs",
+        "SUMMARY",
     ]);
     let micros = |nanos: u64| format!("{}.{}", nanos / 1000, nanos / 100 % 10);
     for plugin in &list.plugins {

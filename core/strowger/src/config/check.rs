@@ -94,7 +94,10 @@ fn media(found: &mut Found, config: &Config) {
         if address.bind.is_unspecified() && address.advertised.is_none() {
             found.push((
                 field("bind"),
-                format!("{} is every address: name in `advertised` what is written into SDP", address.bind),
+                format!(
+                    "{} is every address: name in `advertised` what is written into SDP",
+                    address.bind
+                ),
             ));
         }
         let overlap = |other: &&MediaAddressConfig| {
@@ -105,15 +108,24 @@ fn media(found: &mut Found, config: &Config) {
         if let Some(other) = config.media.addresses[..index].iter().find(overlap) {
             found.push((
                 field("ports"),
-                format!("{} overlaps {} of `{}` on {}", address.ports, other.ports, other.name, other.bind),
+                format!(
+                    "{} overlaps {} of `{}` on {}",
+                    address.ports, other.ports, other.name, other.bind
+                ),
             ));
         }
         for listener in &config.listeners {
             let same = SocketAddr::new(address.bind, listener.address.port()) == listener.address;
-            if same && (address.ports.first..=address.ports.last).contains(&listener.address.port()) {
+            if same && (address.ports.first..=address.ports.last).contains(&listener.address.port())
+            {
                 found.push((
                     field("ports"),
-                    format!("{} contains port {} of listener `{}`", address.ports, listener.address.port(), listener.name),
+                    format!(
+                        "{} contains port {} of listener `{}`",
+                        address.ports,
+                        listener.address.port(),
+                        listener.name
+                    ),
                 ));
             }
         }

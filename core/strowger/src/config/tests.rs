@@ -43,7 +43,11 @@ fn a_short_file_is_completed_by_defaults() {
 fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
     let rows: &[(&str, &str, &[&str])] = &[
         ("name = \"node-1\"", "name = \"node 1\"", &["node.toml:1: name:", "letters, digits"]),
-        ("name = \"node-1\"", "nme = \"node-1\"", &["node.toml:1: nme:", "unknown field", "`data_dir`"]),
+        (
+            "name = \"node-1\"",
+            "nme = \"node-1\"",
+            &["node.toml:1: nme:", "unknown field", "`data_dir`"],
+        ),
         ("name = \"node-1\"", "shards = 0", &["node.toml:1: shards:", "1 to 64"]),
         (
             "\"127.0.0.1:5060\"",
@@ -78,7 +82,7 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         (
             "grants = [\"log\"]",
             "grants = [\"log\", \"files\"]",
-            &["node.toml:12: plugins.list[0].grants:", "`files`", "`log`, `config`, `tables`"],
+            &["node.toml:12: plugins.list[0].grants[1]:", "`files`", "`log`, `config`, `tables`"],
         ),
         (
             "grants = [\"log\"]",

@@ -12,13 +12,19 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ValueError {
     /// Not a duration.
-    #[error("`{0}` is not a duration: write a whole number and a unit, such as \"5ms\", \"10s\", \"3m\" or \"12h\"")]
+    #[error(
+        "`{0}` is not a duration: write a whole number and a unit, such as \"5ms\", \"10s\", \"3m\" or \"12h\""
+    )]
     Duration(String),
     /// Not a DSCP.
-    #[error("`{0}` is not a DSCP: write a name (EF, CS0-CS7, AF11-AF43, VA, LE) or a number from 0 to 63, never a ToS byte")]
+    #[error(
+        "`{0}` is not a DSCP: write a name (EF, CS0-CS7, AF11-AF43, VA, LE) or a number from 0 to 63, never a ToS byte"
+    )]
     Dscp(String),
     /// Not a port range.
-    #[error("`{0}` is not a port range: write \"FIRST-LAST\" with 1024 <= FIRST < LAST <= 65535, such as \"10000-39999\"")]
+    #[error(
+        "`{0}` is not a port range: write \"FIRST-LAST\" with 1024 <= FIRST < LAST <= 65535, such as \"10000-39999\""
+    )]
     Ports(String),
     /// Not a size.
     #[error("`{0}` is not a size: write a whole number and KiB, MiB or GiB, such as \"16MiB\"")]

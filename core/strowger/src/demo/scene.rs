@@ -68,9 +68,8 @@ pub(super) fn free_udp_address() -> std::io::Result<SocketAddr> {
 
 /// Where `make plugins` puts the plugins: `target/plugins`, beside `target/release`.
 pub(super) fn plugin_folder(wanted: Option<PathBuf>) -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|exe| {
-        Some(exe.parent()?.parent()?.join("plugins"))
-    });
+    let beside =
+        std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("plugins")));
     let named = wanted.is_some();
     let places: Vec<PathBuf> = match wanted {
         Some(folder) => vec![folder],

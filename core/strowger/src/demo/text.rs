@@ -3,7 +3,7 @@
 use super::scene::Addresses;
 use crate::agents::{CallOutcome, Ladder};
 use crate::api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
-use crate::cli::{date_time, decision_trail, record_table};
+use crate::cli::{Table, date_time, decision_trail, vendors};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -118,4 +118,35 @@ pub(super) fn records(records: &[RecordView], accounts: &[AccountLine]) -> Strin
          vendor-b comes first. No call failed, and none was decided by two versions."
     );
     out
+}
+
+fn record_table(records: &[RecordView]) -> Table {
+    let mut table = Table::new(&[
+        "CALLER",
+        "CALLEE",
+        "DESTINATION",
+        "VENDORS",
+        "END",
+        ">BILLED s",
+        ">CHARGE",
+        ">COST",
+        ">PROFIT",
+        ">GENERATION",
+    ]);
+    for record in records {
+        let sell = record.sell.as_ref();
+        table.row([
+            record.caller_route.clone(),
+            record.callee_route.clone(),
+            sell.map(|sell| sell.destination.clone()).unwrap_or_default(),
+            vendors(&record.attempts),
+            record.end_reason.clone(),
+            sell.map(|sell| sell.billed_s.to_string()).unwrap_or_default(),
+            sell.map(|sell| sell.amount.clone()).unwrap_or_default(),
+            record.cost.clone(),
+            record.profit.clone(),
+            record.generation.to_string(),
+        ]);
+    }
+    table
 }

@@ -81,7 +81,8 @@ impl Node {
     }
 
     pub(crate) async fn records(&self, filter: RecordFilter) -> Result<Vec<RecordView>, ApiError> {
-        let filter = CallFilter { limit: filter.limit, number: filter.number, ..CallFilter::default() };
+        let filter =
+            CallFilter { limit: filter.limit, number: filter.number, ..CallFilter::default() };
         let mut records = Vec::new();
         for summary in self.store.calls(&filter).await.map_err(store_failed)? {
             let document = self.store.call(summary.id).await.map_err(store_failed)?;
@@ -101,7 +102,8 @@ impl Node {
         let snapshot = self.desk.snapshot();
         let credit = |account: &switch::facts::Account| {
             let available = account.purse.available();
-            let limit = available.map(|sum| sum + account.purse.reserved() - account.purse.balance());
+            let limit =
+                available.map(|sum| sum + account.purse.reserved() - account.purse.balance());
             limit.map_or_else(|| "unlimited".to_owned(), |credit| credit.to_string())
         };
         let mut lines: Vec<AccountLine> = snapshot

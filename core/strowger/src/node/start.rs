@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use store::{Business, ConfigErrors, Loaded, Overflow, Recorder, RecorderSettings, Store, StoreError};
+use store::{
+    Business, ConfigErrors, Loaded, Overflow, Recorder, RecorderSettings, Store, StoreError,
+};
 use switch::SwitchSettings;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -33,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
     /// A folder or file of the node.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -41,28 +43,28 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     /// Business files.
-    #[error("{0}")]
+    #[error(transparent)]
     Business(#[from] ConfigErrors),
     /// Business objects that do not fit the node file.
-    #[error("{0}")]
+    #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The database.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The recorder does not take the calls of the run before.
-    #[error("{0}")]
+    #[error(transparent)]
     Record(#[from] Overflow),
     /// A plugin.
-    #[error("{0}")]
+    #[error(transparent)]
     Plugin(#[from] LoadError),
     /// A listener.
-    #[error("{0}")]
+    #[error(transparent)]
     Listener(#[from] BindError),
     /// The relay.
-    #[error("media: {0}")]
-    Media(io::Error),
+    #[error("media")]
+    Media(#[source] io::Error),
     /// The admin interface.
-    #[error("admin interface on {address}: {source}")]
+    #[error("admin interface on {address}")]
     Admin {
         /// Where it should have listened.
         address: std::net::SocketAddr,
@@ -70,7 +72,7 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     /// Threads, polls, random numbers.
-    #[error("operating system: {0}")]
+    #[error("operating system")]
     System(#[from] io::Error),
 }
 
@@ -137,7 +139,10 @@ impl RunningNode {
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
             let started = FolderWatch::start(&config.plugins.folder, desk.clone());
             let path = config.plugins.folder.clone();
-            Some(started.map_err(|error| StartError::File { path, source: io::Error::other(error) })?)
+            Some(
+                started
+                    .map_err(|error| StartError::File { path, source: io::Error::other(error) })?,
+            )
         } else {
             None
         };
@@ -211,10 +216,7 @@ impl Node {
     }
 
     /// The snapshot of a business on this node.
-    pub(super) fn snapshot_of(
-        &self,
-        business: &Loaded,
-    ) -> Result<Snapshot, SnapshotError> {
+    pub(super) fn snapshot_of(&self, business: &Loaded) -> Result<Snapshot, SnapshotError> {
         let draining = self.draining.load(Ordering::Relaxed);
         Snapshot::build(&self.config, business, &self.registry, self.nonce_secret, draining)
     }

@@ -88,7 +88,8 @@ mod tests {
     fn lists_answer_by_prefix_or_by_whole_number() {
         let mut lookup = SnapshotLookup::default();
         let entries = vec![("44".to_owned(), "uk".to_owned()), ("4470".to_owned(), "m".to_owned())];
-        let list = |name: &str, kind| NumberList { name: name.to_owned(), kind, entries: entries.clone() };
+        let list =
+            |name: &str, kind| NumberList { name: name.to_owned(), kind, entries: entries.clone() };
         lookup.add_table(&list("prefixes", ListKind::Prefix));
         lookup.add_table(&list("numbers", ListKind::Exact));
         let hit = |table, number| lookup.longest_prefix(table, number).map(|hit| hit.length);

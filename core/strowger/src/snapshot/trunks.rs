@@ -1,11 +1,13 @@
 //! Trunks in the operator's words become trunks in the machine's.
 
 use super::Names;
-use policy::{DisplayMode, FailoverSwitches, HeaderMode, PrivacyMode, StopAfterMedia, TrunkIdentity};
+use policy::{
+    DisplayMode, FailoverSwitches, HeaderMode, PrivacyMode, StopAfterMedia, TrunkIdentity,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use store::LoadedTrunk;
+use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use switch::facts::{
     AttemptTimers, Authentication, Credentials, CustomerTrunk, DigestUser, FailureReply, Network,
     TrunkUsage, VendorTrunk,

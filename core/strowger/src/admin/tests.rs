@@ -1,0 +1,144 @@
+//! The admin interface of a real node, over real HTTP.
+
+use crate::api::{ErrorBody, Health, ReloadDone};
+use crate::config::Config;
+use crate::node::RunningNode;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const TOKEN: &str = "0123456789abcdef";
+
+/// A node without plugins and calls, in a folder of its own.
+struct Stage {
+    runtime: tokio::runtime::Runtime,
+    node: Option<RunningNode>,
+    agent: ureq::Agent,
+    folder: PathBuf,
+}
+
+impl Stage {
+    fn new(test: &str, token: Option<&str>) -> Stage {
+        let folder = std::env::temp_dir().join(format!("strowger-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("business")).unwrap();
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let token = token.map(|token| format!("token = \"{token}\"\n")).unwrap_or_default();
+        let node = format!(
+            "data_dir = \"data\"\nbusiness = \"business\"\nshards = 1\n\
+             [[listeners]]\nname = \"main\"\naddress = \"{free}\"\n\
+             [media]\naddresses = [{{ name = \"main\", bind = \"127.0.0.1\", ports = \"20000-29999\" }}]\n\
+             [admin]\naddress = \"127.0.0.1:0\"\n{token}"
+        );
+        std::fs::write(folder.join("node.toml"), node).unwrap();
+        let account =
+            "[[account]]\nname = \"acme\"\ncurrency = \"EUR\"\nopening_balance = \"12.5\"\n";
+        std::fs::write(folder.join("business/all.toml"), account).unwrap();
+        let config = Config::load(&folder.join("node.toml")).unwrap();
+        let runtime = crate::run::runtime().unwrap();
+        let node = runtime.block_on(RunningNode::start(config)).unwrap();
+        let settings = ureq::Agent::config_builder().http_status_as_error(false).build();
+        Stage { runtime, node: Some(node), agent: settings.into(), folder }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.node.as_ref().unwrap().admin)
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> (u16, T) {
+        let mut reply = self.agent.get(self.url(path)).call().unwrap();
+        (reply.status().as_u16(), reply.body_mut().read_json().unwrap())
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> (u16, T) {
+        let request = self.agent.post(self.url(path)).content_type("application/json");
+        let mut reply = request.send(body).unwrap();
+        (reply.status().as_u16(), reply.body_mut().read_json().unwrap())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            self.runtime.block_on(node.stop(Duration::ZERO));
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn a_node_tells_its_health_calls_records_and_accounts() {
+    let stage = Stage::new("tells", None);
+    let (status, health) = stage.get::<Health>("/health");
+    assert_eq!((status, health.status.as_str(), health.calls), (200, "ok", 0));
+    assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/calls"), (200, vec![]));
+    assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/records?limit=5"), (200, vec![]));
+    let (_, accounts) = stage.get::<serde_json::Value>("/v1/accounts");
+    assert_eq!((&accounts[0]["name"], &accounts[0]["balance"]), (&"acme".into(), &"12.5".into()));
+    let mut metrics = stage.agent.get(stage.url("/metrics")).call().unwrap();
+    let page = metrics.body_mut().read_to_string().unwrap();
+    assert!(page.contains("\nstrowger_calls_active 0\n"), "{page}");
+    assert!(page.contains("strowger_relay_pairs{address=\"main\"} 5000"), "{page}");
+}
+
+/// Each row: path, status, and words of the refusal.
+#[test]
+fn refusals_say_what_is_wrong_and_where() {
+    let stage = Stage::new("refuses", None);
+    let rows: [(&str, u16, &str, Option<&str>, &str); 6] = [
+        ("/v1/records?limit=0", 400, "invalid", Some("limit"), "1 to 10000"),
+        ("/v1/records?limt=1", 400, "invalid", Some("query"), "limit"),
+        ("/v1/records/xyz", 400, "invalid", Some("id"), "32 hexadecimal digits"),
+        ("/v1/records/00000000000070000000000000000001", 404, "not_found", None, "no record"),
+        ("/v1/nothing", 404, "not_found", None, "/v1/calls"),
+        ("/v1/reload", 405, "wrong_method", None, "GET"),
+    ];
+    for (path, code, error, field, words) in rows {
+        let (status, body) = stage.get::<ErrorBody>(path);
+        assert_eq!(
+            (status, body.error.as_str(), body.field.as_deref()),
+            (code, error, field),
+            "{path}"
+        );
+        assert!(body.detail.contains(words), "{path}: {}", body.detail);
+    }
+    let (status, body) = stage.post::<ErrorBody>("/v1/plugins/routing/swap", r#"{"file":"x"}"#);
+    assert_eq!((status, body.field.as_deref()), (400, Some("body")));
+    let (status, body) = stage.post::<ErrorBody>("/v1/plugins/routing/swap", r#"{"path":"x"}"#);
+    assert_eq!((status, body.error.as_str()), (404, "not_found"));
+}
+
+#[test]
+fn a_reload_shows_the_difference_first_and_refuses_what_is_wrong() {
+    let stage = Stage::new("reloads", None);
+    let file = stage.folder.join("business/all.toml");
+    let more = "[[account]]\nname = \"second\"\ncurrency = \"EUR\"\n";
+    let text = std::fs::read_to_string(&file).unwrap() + more;
+    std::fs::write(&file, &text).unwrap();
+
+    let (status, dry) = stage.post::<ReloadDone>("/v1/reload", r#"{"dry_run":true}"#);
+    assert_eq!(status, 200);
+    assert!(dry.changes.iter().any(|line| line.contains("second")), "{dry:?}");
+    assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/accounts").1.len(), 1);
+    let (_, done) = stage.post::<ReloadDone>("/v1/reload", "");
+    assert_eq!(done.changes, dry.changes);
+    assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/accounts").1.len(), 2);
+
+    std::fs::write(&file, text.replace("EUR", "euro")).unwrap();
+    let (status, refused) = stage.post::<ErrorBody>("/v1/reload", "");
+    assert_eq!((status, refused.error.as_str()), (422, "configuration_refused"));
+    assert!(refused.detail.contains("all.toml:3"), "{}", refused.detail);
+    assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/accounts").1.len(), 2);
+}
+
+#[test]
+fn a_token_is_asked_for_everywhere_but_at_health() {
+    let stage = Stage::new("guards", Some(TOKEN));
+    assert_eq!(stage.get::<Health>("/health").0, 200);
+    let (status, body) = stage.get::<ErrorBody>("/v1/calls");
+    assert_eq!((status, body.error.as_str()), (401, "unauthorised"));
+    for (token, code) in [(TOKEN, 200), ("0123456789abcdeX", 401)] {
+        let request = stage.agent.get(stage.url("/v1/calls"));
+        let reply = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
+        assert_eq!(reply.status().as_u16(), code);
+    }
+}

@@ -1,0 +1,143 @@
+//! What an operator wrote arrives in the machine's words.
+
+use super::*;
+use ledger::{Money, RateLookup};
+use policy::{Lookup, StopAfterMedia};
+
+const NODE: &str = r#"
+[[listeners]]
+name = "inside"
+address = "127.0.0.1:5060"
+
+[[listeners]]
+name = "outside"
+address = "127.0.0.2:5060"
+advertised = "198.51.100.7:5060"
+domain = "sip.example.com"
+
+[media]
+addresses = [{ name = "a", bind = "127.0.0.1" }, { name = "b", bind = "127.0.0.2" }]
+"#;
+
+const BUSINESS: &str = r#"
+[[account]]
+name = "acme"
+currency = "EUR"
+opening_balance = "10"
+deck = "retail"
+
+[[account]]
+name = "carrier"
+kind = "vendor"
+currency = "EUR"
+credit_limit = "unlimited"
+
+[[rule_set]]
+name = "strip"
+rules = ["00 -> "]
+
+[[customer_trunk]]
+name = "office"
+account = "acme"
+addresses = ["192.0.2.0/24"]
+callee_rules = "strip"
+media_address = "b"
+
+[[vendor_trunk]]
+name = "carrier-1"
+account = "carrier"
+targets = ["203.0.113.5:5080"]
+listener = "outside"
+prefixes = ["44", { prefix = "4420", priority = 5, extend = false }]
+resend = "fast-failover"
+failover = { stop_after_media = "off", code_policy = { "404" = "stop", "503" = "switch" } }
+
+[[deck]]
+name = "retail"
+currency = "EUR"
+file = "retail.csv"
+"#;
+
+fn business(test: &str, text: &str) -> Loaded {
+    let folder = std::env::temp_dir().join(format!("strowger-{test}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("all.toml"), text).unwrap();
+    std::fs::write(folder.join("retail.csv"), "prefix,destination,price\n44,UK,0.6\n").unwrap();
+    let business = Business::from_folder(&folder, "sip.example.com");
+    std::fs::remove_dir_all(&folder).unwrap();
+    provisional(&business.unwrap())
+}
+
+fn build(business: &Loaded, registry: &Registry) -> Result<Snapshot, SnapshotError> {
+    let config = Config::parse("node.toml", NODE).unwrap();
+    Snapshot::build(&config, business, registry, [7; 32], false)
+}
+
+#[test]
+fn names_become_ids_indices_and_handles() {
+    let loaded = business("names", BUSINESS);
+    let Snapshot { facts, lookup } = build(&loaded, &Registry::default()).unwrap();
+
+    let customer = facts.customers.values().next().unwrap();
+    assert_eq!(&*facts.accounts[&customer.account].name, "acme");
+    assert_eq!(customer.media_address, 1);
+    assert_eq!(lookup.text(customer.callee_rules).as_deref(), Some("00 -> "));
+    assert_eq!(customer.caller_rules, 0);
+
+    let vendor = facts.vendors.values().next().unwrap();
+    assert_eq!(vendor.listener, 1);
+    assert_eq!(&*vendor.from_host, "sip.example.com");
+    assert_eq!(*vendor.schedule, sip::ResendSchedule::fast_failover());
+    assert_eq!(vendor.failover.stop_after_media, StopAfterMedia::Off);
+    assert_eq!(vendor.failover.code_policy, [(404, true), (503, false)]);
+
+    // ROUTE-16 to ROUTE-18: every prefix, longest first.
+    let routes: Vec<(usize, u32, bool)> = facts
+        .routes
+        .matches("442071")
+        .flat_map(|(length, entries)| entries.iter().map(move |e| (length, e.priority, e.extend)))
+        .collect();
+    assert_eq!(routes, [(4, 5, false), (2, 100, true)]);
+
+    let deck = facts.accounts[&customer.account].deck.as_ref().unwrap();
+    let RateLookup::Found(row) = deck.find("4420", 0) else { panic!("44 has a price") };
+    assert_eq!(row.price.price_first.to_string(), "0.6");
+    assert_eq!(&*facts.listeners[1].advertised, "198.51.100.7:5060");
+}
+
+/// SEC-12, BILL-40: a reload changes neither counters nor balances.
+#[test]
+fn counters_and_purses_survive_a_reload() {
+    let loaded = business("reload", BUSINESS);
+    let registry = Registry::default();
+    let before = build(&loaded, &registry).unwrap().facts;
+    let customer = before.customers.values().next().unwrap();
+    assert!(customer.usage.take(0));
+    before.accounts[&customer.account].purse.post(-Money::ONE);
+
+    let after = build(&loaded, &registry).unwrap().facts;
+    assert_eq!(after.customers[&customer.id].usage.active(), 1);
+    assert_eq!(after.accounts[&customer.account].purse.balance().to_string(), "9");
+}
+
+#[test]
+fn a_name_that_the_node_file_does_not_have_is_refused() {
+    let text = BUSINESS
+        .replace("listener = \"outside\"", "listener = \"nowhere\"")
+        .replace("203.0.113.5:5080", "127.0.0.1:5060");
+    let loaded = business("unknown", &text);
+    let Err(error) = build(&loaded, &Registry::default()) else { panic!("must be refused") };
+    let error = error.to_string();
+    assert!(error.contains("vendor trunk `carrier-1`: listener `nowhere`"), "{error}");
+    assert!(error.contains("inside, outside"), "{error}");
+    assert!(error.contains("own listener"), "{error}");
+}
+
+#[test]
+fn a_draining_node_locks_its_customers() {
+    let loaded = business("drain", BUSINESS);
+    let config = Config::parse("node.toml", NODE).unwrap();
+    let registry = Registry::default();
+    let snapshot = Snapshot::build(&config, &loaded, &registry, [0; 32], true).unwrap();
+    assert!(snapshot.facts.customers.values().all(|trunk| trunk.locked));
+}
