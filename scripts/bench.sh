@@ -4,11 +4,17 @@
 set -euo pipefail
 
 target=${1:?target directory}
+mkdir -p "$target"
 : >"$target/bench.jsonl"
 STROWGER_BENCH_FILE=$(realpath "$target/bench.jsonl")
 export STROWGER_BENCH_FILE
+
+benches=()
+for file in core/*/benches/*.rs tests/benches/*.rs; do
+    benches+=(--bench "$(basename "$file" .rs)")
+done
 # Built first, so that no compiler runs beside a measurement.
-cargo bench --workspace --no-run
-cargo bench --workspace --benches
+cargo bench --workspace "${benches[@]}" --no-run
+cargo bench --workspace "${benches[@]}"
 echo
 echo "figures: $target/bench.jsonl"

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use strowger_tests::figures::{Figure, publish};
 use strowger_tests::net::Net;
-use strowger_tests::process::{family, memory_kb, processor_seconds};
+use strowger_tests::process::{ProcessorTime, family, memory_kb};
 use strowger_tests::switch::{Setup, Switch, pinned};
 use strowger_tests::wait;
 
@@ -44,6 +44,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.per_call_us,
             unit: "us",
             goal: Some(150.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.per_call_us, &dialogs),
         },
         Figure {
@@ -51,6 +52,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.per_call_us,
             unit: "us",
             goal: None,
+            more_is_better: false,
             peer: peer(plain, |m| m.per_call_us, &proxy),
         },
         Figure {
@@ -58,6 +60,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.added_p50_us,
             unit: "us",
             goal: Some(200.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.added_p50_us, &dialogs),
         },
         Figure {
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.added_p99_us,
             unit: "us",
             goal: Some(500.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.added_p99_us, &dialogs),
         },
         Figure {
@@ -72,6 +76,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.full_retransmissions,
             unit: "messages",
             goal: Some(0.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.full_retransmissions, &dialogs),
         },
         Figure {
@@ -79,6 +84,7 @@ fn main() -> anyhow::Result<()> {
             value: switch.full_failed,
             unit: "calls",
             goal: Some(0.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.full_failed, &dialogs),
         },
         Figure {
@@ -86,13 +92,31 @@ fn main() -> anyhow::Result<()> {
             value: switch.full_per_call_us,
             unit: "us",
             goal: None,
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.full_per_call_us, &dialogs),
+        },
+        Figure {
+            name: "calls/s on one core without loss or retransmission".to_owned(),
+            value: switch.held_rate,
+            unit: "calls/s",
+            goal: Some(f64::from(FULL_RATE)),
+            more_is_better: true,
+            peer: peer(with_dialogs, |m| m.held_rate, &dialogs),
+        },
+        Figure {
+            name: "of the processor time per call, in the kernel".to_owned(),
+            value: switch.kernel_us,
+            unit: "us",
+            goal: None,
+            more_is_better: false,
+            peer: peer(with_dialogs, |m| m.kernel_us, &dialogs),
         },
         Figure {
             name: "memory per held call".to_owned(),
             value: switch.held_kb,
             unit: "KB",
             goal: Some(10.0),
+            more_is_better: false,
             peer: peer(with_dialogs, |m| m.held_kb, &dialogs),
         },
     ];
@@ -102,11 +126,14 @@ fn main() -> anyhow::Result<()> {
             value: growth,
             unit: "%",
             goal: Some(5.0),
+            more_is_better: false,
             peer: None,
         });
     }
-    let file = std::env::var_os("STROWGER_BENCH_FILE")
-        .map_or_else(|| PathBuf::from("bench.jsonl"), PathBuf::from);
+    let file = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.jsonl"),
+        PathBuf::from,
+    );
     publish("signalling, five hooks, record written, no RTP", &figures, &file)?;
     Ok(())
 }
@@ -120,6 +147,8 @@ struct Measured {
     full_retransmissions: f64,
     full_failed: f64,
     full_per_call_us: f64,
+    kernel_us: f64,
+    held_rate: f64,
     held_kb: f64,
     growth_percent: Option<f64>,
 }
@@ -144,6 +173,15 @@ impl Measured {
         measured.full(setup.net, &subject, full, settle)?;
         measured.full_retransmissions +=
             switch.metric("strowger_retransmissions_total", &[]) - resent;
+        drop(switch);
+
+        let switch = start();
+        let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
+        measured.highest_rate(setup.net, &subject, || {
+            wait::until("the records are written", Duration::from_secs(60), || {
+                (switch.metric("strowger_recorder_queue", &[]) == 0.0).then_some(())
+            });
+        })?;
         drop(switch);
 
         let switch = start();
@@ -174,6 +212,9 @@ impl Measured {
         drop(kamailio);
         if !define.is_empty() {
             let kamailio = Kamailio::start(define)?;
+            measured.highest_rate(kamailio.net, &kamailio.subject, || ())?;
+            drop(kamailio);
+            let kamailio = Kamailio::start(define)?;
             measured.held(kamailio.net, &kamailio.subject)?;
         }
         Ok(Some(measured))
@@ -189,12 +230,13 @@ impl Measured {
         // A second of calls first: code paged in, instances made, tables grown.
         load(net, subject, PACED_RATE, PACED_RATE)?;
         settle();
-        let before = processor_seconds(&subject.pids);
+        let before = ProcessorTime::of(&subject.pids);
         let report = load(net, subject, PACED_RATE, calls)?;
         settle();
-        let used = processor_seconds(&subject.pids) - before;
+        let used = ProcessorTime::of(&subject.pids);
         anyhow::ensure!(report["completed"] == calls, "calls failed at a slow pace: {report}");
-        self.per_call_us = used * 1e6 / f64::from(calls);
+        self.per_call_us = (used.seconds() - before.seconds()) * 1e6 / f64::from(calls);
+        self.kernel_us = (used.kernel - before.kernel) * 1e6 / f64::from(calls);
         self.added_p50_us = number(&report, "added_p50_us");
         self.added_p99_us = number(&report, "added_p99_us");
         Ok(())
@@ -207,14 +249,34 @@ impl Measured {
         calls: u32,
         settle: impl Fn(),
     ) -> anyhow::Result<()> {
-        let before = processor_seconds(&subject.pids);
+        let before = ProcessorTime::of(&subject.pids).seconds();
         let report = load(net, subject, FULL_RATE, calls)?;
         settle();
-        let used = processor_seconds(&subject.pids) - before;
+        let used = ProcessorTime::of(&subject.pids).seconds() - before;
         self.full_per_call_us = used * 1e6 / f64::from(calls);
         self.full_retransmissions = number(&report, "retransmissions");
         self.full_failed = f64::from(calls) - number(&report, "completed");
         eprintln!("at {FULL_RATE} calls/s: {report}");
+        Ok(())
+    }
+
+    /// The highest of some rates that is carried for five seconds without a message lost
+    /// or repeated.
+    fn highest_rate(
+        &mut self,
+        net: Net,
+        subject: &Subject,
+        settle: impl Fn(),
+    ) -> anyhow::Result<()> {
+        for rate in [FULL_RATE, 3500, 3000, 2500, 2000, 1500, 1000, 500] {
+            let calls = rate * 5;
+            let report = load(net, subject, rate, calls)?;
+            settle();
+            if report["completed"] == calls && report["retransmissions"] == 0 {
+                self.held_rate = f64::from(rate);
+                break;
+            }
+        }
         Ok(())
     }
 

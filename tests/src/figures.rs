@@ -14,8 +14,10 @@ pub struct Figure {
     pub value: f64,
     /// Its unit.
     pub unit: &'static str,
-    /// What it may be at most; none where the figure has no goal.
+    /// What it may be at most (or at least, see below); none where there is no goal.
     pub goal: Option<f64>,
+    /// More is better: the goal is a floor.
+    pub more_is_better: bool,
     /// The same measurement of a peer in the same run, and the peer's name.
     pub peer: Option<(String, f64)>,
 }
@@ -30,7 +32,8 @@ impl Figure {
     /// Whether the goal is met, if there is one.
     #[must_use]
     pub fn meets_goal(&self) -> Option<bool> {
-        self.goal.map(|goal| self.value <= goal)
+        self.goal
+            .map(|goal| if self.more_is_better { self.value >= goal } else { self.value <= goal })
     }
 }
 

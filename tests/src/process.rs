@@ -5,19 +5,37 @@ use std::fs;
 /// Ticks a second of the times in /proc/PID/stat: fixed by the kernel's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor seconds, user and system, that the processes have used with all their threads.
-#[must_use]
-pub fn processor_seconds(pids: &[u32]) -> f64 {
-    let ticks: f64 = pids
-        .iter()
-        .filter_map(|pid| {
-            let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The command name may hold anything; what follows its bracket is fields 3 and up.
-            let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-            Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
-        })
-        .sum();
-    ticks / TICKS_PER_SECOND
+/// Processor time of some processes with all their threads, seconds since their start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessorTime {
+    /// In their own code.
+    pub user: f64,
+    /// In the kernel on their behalf.
+    pub kernel: f64,
+}
+
+impl ProcessorTime {
+    /// Reads it.
+    #[must_use]
+    pub fn of(pids: &[u32]) -> ProcessorTime {
+        let mut sum = ProcessorTime::default();
+        for pid in pids {
+            let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // The command name may hold anything; after its bracket comes field 3.
+            let Some((_, rest)) = text.rsplit_once(')') else { continue };
+            let fields: Vec<&str> = rest.split_whitespace().collect();
+            let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
+            sum.user += ticks(11).unwrap_or(0.0) / TICKS_PER_SECOND;
+            sum.kernel += ticks(12).unwrap_or(0.0) / TICKS_PER_SECOND;
+        }
+        sum
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.user + self.kernel
+    }
 }
 
 /// Kilobytes of memory of the processes, shared pages counted once.

@@ -11,6 +11,8 @@ use serde_json::json;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vendor::Vendor;
 
@@ -103,6 +105,9 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
     let mut last_invite = start;
     let mut quiet_since = start;
     let mut announced = false;
+    // Calls that wait for the word end at the pace at which they began.
+    let mut released_at = None;
+    let mut ended = 0usize;
 
     loop {
         let now = Instant::now();
@@ -142,16 +147,21 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
             }
         }
 
-        let released =
-            told.as_ref().is_none_or(|told| told.load(std::sync::atomic::Ordering::Relaxed));
-        // Paced, so that ten thousand held calls do not end in one burst.
-        for _ in 0..BATCH {
+        if told.as_ref().is_none_or(|told| told.load(Ordering::Relaxed)) {
+            released_at.get_or_insert(now);
+        }
+        let may_end = released_at.map_or(0, |at| match &told {
+            Some(_) => ((now - at).as_secs_f64() * plan.rate) as usize + 1,
+            None => usize::MAX,
+        });
+        while ended < may_end {
             match up.front() {
-                Some((at, call)) if released && *at <= now => {
+                Some((at, call)) if *at <= now => {
                     out.clear();
                     caller.hang_up(*call, &mut out);
                     send(&caller_socket, out.as_bytes(), plan.target)?;
                     up.pop_front();
+                    ended += 1;
                     idle = false;
                 }
                 _ => break,
@@ -200,12 +210,12 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
 }
 
 /// Set by a thread that waits for one line (or the end) of standard input.
-fn wait_for_line() -> std::sync::Arc<std::sync::atomic::AtomicBool> {
-    let told = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+fn wait_for_line() -> Arc<AtomicBool> {
+    let told = Arc::new(AtomicBool::new(false));
     let setter = told.clone();
     std::thread::spawn(move || {
         let _ = std::io::stdin().read_line(&mut String::new());
-        setter.store(true, std::sync::atomic::Ordering::Relaxed);
+        setter.store(true, Ordering::Relaxed);
     });
     told
 }
