@@ -119,6 +119,7 @@ impl Host {
         let generation = self.current();
         Pin {
             generation: generation.number(),
+            hears_events: generation.stamp(Hook::Events).is_some(),
             policy: generation as Arc<dyn Any + Send + Sync>,
             lookup,
         }

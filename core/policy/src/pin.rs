@@ -12,6 +12,8 @@ pub struct Pin {
     pub policy: Arc<dyn Any + Send + Sync>,
     /// Texts and tables of the snapshot.
     pub lookup: Arc<dyn Lookup>,
+    /// Somebody answers the `events` hook; if not, events need not be told.
+    pub hears_events: bool,
 }
 
 impl fmt::Debug for Pin {

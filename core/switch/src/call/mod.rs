@@ -513,6 +513,9 @@ impl Call {
 
     /// Tells the events hook; nothing waits for it.
     fn tell(&self, cx: &mut Cx<'_>, kind: EventKind, trunk: u32, code: u16) {
+        if !self.pin.hears_events {
+            return;
+        }
         let notice = EventNotice {
             call: self.facts,
             kind,

@@ -31,7 +31,7 @@ impl policy::Lookup for NoLookup {
 
 /// A generation with nothing in it.
 pub(crate) fn pin(generation: u64) -> Pin {
-    Pin { generation, policy: Arc::new(()), lookup: Arc::new(NoLookup) }
+    Pin { generation, policy: Arc::new(()), lookup: Arc::new(NoLookup), hears_events: true }
 }
 
 impl Policy {
