@@ -76,6 +76,7 @@ impl Host {
             started: Instant::now(),
             random_seed: settings.random_seed,
             instances: AtomicUsize::new(0),
+            pace: ticker.pace(),
         });
         let shards = settings.shards.max(1);
         let mut plugins = BTreeMap::new();

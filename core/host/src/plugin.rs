@@ -2,6 +2,7 @@
 
 use crate::PluginSettings;
 use crate::counters::Counters;
+use crate::engine::Pace;
 use crate::stats::HookCounters;
 use policy::Hook;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(crate) struct Services {
     pub(crate) random_seed: Option<u64>,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
+    /// How finely deadlines are looked at.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Services {

@@ -1,6 +1,7 @@
 //! What surrounds one instance: its limits, its deadline, and how an engine error
 //! becomes a [`Fault`].
 
+use crate::engine::{IDLE_TICK, TICK};
 use crate::plugin::Plugin;
 use crate::verify::shortened;
 use policy::{Fault, Lookup};
@@ -9,7 +10,7 @@ use rand::rngs::StdRng;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
 
@@ -29,8 +30,11 @@ pub(crate) struct Sandbox {
     pub(crate) call: u128,
     pub(crate) random: StdRng,
     deadline_ms: u32,
-    /// Processor time of the thread at the first tick of the question.
-    first_tick: Option<Duration>,
+    /// When the question was put.
+    began: Instant,
+    /// Processor time of the thread at the first tick of the question, less what the
+    /// question may have used before it.
+    since: Option<Duration>,
 }
 
 impl Sandbox {
@@ -48,7 +52,8 @@ impl Sandbox {
                 call: 0,
                 random,
                 deadline_ms: plugin.settings.deadline_ms,
-                first_tick: None,
+                began: Instant::now(),
+                since: None,
             },
         );
         store.limiter(|sandbox| sandbox);
@@ -61,11 +66,15 @@ impl Sandbox {
     /// deadline is processor time of this thread, because on a busy machine a thread that
     /// was put aside for 20 ms in the middle of a healthy answer must not lose it.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.plugin.services.pace.hurry();
         let spent = processor_time();
-        let first = *self.first_tick.get_or_insert(spent);
-        // Between 0 and 1 tick passed before the first one was seen, and the next one
-        // comes a tick later: count both, so that the limit is kept rather than passed.
-        let used = spent.saturating_sub(first) + Duration::from_micros(1500);
+        // Before the first tick only the wall clock was read, and a thread may have been
+        // put aside: no more than a tick is held against it.
+        let since = *self
+            .since
+            .get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(IDLE_TICK)));
+        // The next look is a tick away: the limit is kept rather than passed.
+        let used = spent.saturating_sub(since) + TICK / 2;
         if used >= Duration::from_millis(u64::from(self.deadline_ms)) {
             return Err(DeadlinePassed(self.deadline_ms).into());
         }
@@ -83,7 +92,8 @@ impl Drop for Sandbox {
 pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32) {
     let sandbox = store.data_mut();
     sandbox.deadline_ms = deadline_ms;
-    sandbox.first_tick = None;
+    sandbox.began = Instant::now();
+    sandbox.since = None;
     store.set_epoch_deadline(1);
 }
 
