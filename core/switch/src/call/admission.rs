@@ -72,11 +72,13 @@ impl Call {
             _ => {}
         }
         let mut callee = self.callee_in.as_str();
-        if self.customer.strip_tech_prefix && !self.customer.tech_prefix.is_empty()
-            && let Some(rest) = callee.strip_prefix(&*self.customer.tech_prefix) {
-                self.tech_prefix_in = self.customer.tech_prefix.to_string();
-                callee = rest;
-            }
+        if self.customer.strip_tech_prefix
+            && !self.customer.tech_prefix.is_empty()
+            && let Some(rest) = callee.strip_prefix(&*self.customer.tech_prefix)
+        {
+            self.tech_prefix_in = self.customer.tech_prefix.to_string();
+            callee = rest;
+        }
         let question = NumberQuestion {
             call: self.facts,
             stage: Stage::Ingress,
@@ -143,10 +145,11 @@ impl Call {
             Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
         };
         if let Some(available) = self.account.purse.available()
-            && (available <= ledger::Money::ZERO || available < charge) {
-                let detail = format!("{available} available, {charge} needed");
-                return self.refuse(cx, 403, name::INSUFFICIENT_BALANCE, &detail);
-            }
+            && (available <= ledger::Money::ZERO || available < charge)
+        {
+            let detail = format!("{available} available, {charge} needed");
+            return self.refuse(cx, 403, name::INSUFFICIENT_BALANCE, &detail);
+        }
         let (candidates, full, unusable) = self.candidates(cx.now.utc_ms);
         if candidates.is_empty() {
             return match (full, unusable) {

@@ -287,10 +287,11 @@ impl Call {
                     );
                 }
                 if method != Method::Info
-                    && let Some(leg) = self.leg_mut(side) {
-                        leg.dialog.refresh_target(&request);
-                        leg.flow = flow;
-                    }
+                    && let Some(leg) = self.leg_mut(side)
+                {
+                    leg.dialog.refresh_target(&request);
+                    leg.flow = flow;
+                }
                 self.relay_request(cx, side, id, request);
             }
             Method::Options => {
@@ -444,9 +445,10 @@ impl Call {
             return;
         }
         if *relayed.request.method() != Method::Info
-            && let Some(leg) = self.leg_mut(relayed.from.other()) {
-                leg.dialog.refresh_target(response);
-            }
+            && let Some(leg) = self.leg_mut(relayed.from.other())
+        {
+            leg.dialog.refresh_target(response);
+        }
         let body = if sdp::is_sdp(response) {
             self.pass_sdp(cx, relayed.from.other(), response.body())
         } else {

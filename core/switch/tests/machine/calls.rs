@@ -454,10 +454,8 @@ fn no_free_port_ends_the_call() {
 #[test]
 fn a_vendors_challenge_is_answered() {
     let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
-    first.credentials = Some(Credentials {
-        user: "strowger".into(),
-        password: "a long enough secret".into(),
-    });
+    first.credentials =
+        Some(Credentials { user: "strowger".into(), password: "a long enough secret".into() });
     let challenge = VendorPlan {
         header: Some((
             "WWW-Authenticate",
