@@ -46,7 +46,7 @@ pub struct Candidate {
     pub channels: u32,
     /// Attempts sent to it since midnight UTC.
     pub calls_today: u64,
-    /// Money a minute of the reference call (ROUTE-38).
+    /// What the vendor charges a minute after the initial block.
     pub buy_price: Money,
 }
 
@@ -78,7 +78,7 @@ pub struct RouteQuestion {
     pub caller: String,
     /// After the ingress rewrite.
     pub callee: String,
-    /// Sell price a minute of the reference call.
+    /// What the caller pays a minute after the initial block.
     pub sell_price: Money,
     /// Only trunks that may be used now; at most 1,000.
     pub candidates: Vec<Candidate>,

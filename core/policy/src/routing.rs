@@ -24,7 +24,7 @@ pub struct Candidate {
     pub channels: u32,
     /// Attempts sent since midnight UTC.
     pub calls_today: u64,
-    /// Money a minute of the reference call (ROUTE-38).
+    /// What the vendor charges a minute after the initial block.
     pub buy_price: PolicyMoney,
 }
 
@@ -37,7 +37,7 @@ pub struct RouteQuestion {
     pub caller: String,
     /// After the ingress rewrite.
     pub callee: String,
-    /// Sell price a minute of the reference call.
+    /// What the caller pays a minute after the initial block.
     pub sell_price: PolicyMoney,
     /// Trunks that may be used now.
     pub candidates: Vec<Candidate>,

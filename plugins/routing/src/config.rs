@@ -18,7 +18,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Lowest price of the reference call first (ROUTE-38).
+    /// Lowest price a minute first.
     BuyPrice,
     /// Lowest trunk priority first.
     TrunkPriority,

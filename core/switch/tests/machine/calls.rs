@@ -157,6 +157,43 @@ fn nobody_answers() {
     assert!((120_000..120_300).contains(&lasted), "{lasted} ms");
 }
 
+/// SIG-16, SIG-17: 100 or 183 without SDP and then silence is cancelled after 20 s, and the
+/// next vendor is tried.
+#[test]
+fn a_vendor_that_falls_silent_after_a_provisional_is_left() {
+    let second = Duration::from_secs(1);
+    for (progress, left_after) in [(vec![], 20), (vec![(second * 5, 183, false)], 25)] {
+        let plan = VendorPlan { progress, ..VendorPlan::rings() };
+        let mut stage = stage(plan, VendorPlan::answers());
+        call(&mut stage, hangs_up_after(1));
+        stage.run(second * left_after - Duration::from_millis(100));
+        assert!(stage.agent(VENDOR_B).order.is_empty(), "left before {left_after} s");
+        stage.run(Duration::from_millis(200));
+        assert_eq!(stage.agent(VENDOR_B).order.len(), 1, "not left after {left_after} s");
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let document = &stage.finals[0];
+        assert_eq!(document.attempts[0].end_reason, "progress_timeout");
+        assert_eq!(document.attempts[0].code, 487, "it was cancelled");
+        assert_eq!(document.call.code_returned, 200);
+    }
+}
+
+/// SIG-18: early media without an answer ends after 120 s and is not tried elsewhere.
+#[test]
+fn early_media_without_an_answer_ends_after_two_minutes() {
+    let progress = vec![(Duration::from_secs(1), 183, true)];
+    let mut stage = stage(VendorPlan { progress, ..VendorPlan::rings() }, VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let call = &stage.finals[0].call;
+    assert_eq!((call.end_reason.as_str(), call.code_returned), ("ring_timeout", 480));
+    let lasted = call.end_ms.expect("ended") - call.invite_ms;
+    assert!((121_000..121_100).contains(&lasted), "{lasted} ms");
+    assert!(stage.agent(VENDOR_B).order.is_empty());
+}
+
 /// SIG-20: alternating 180 and 183 cannot extend the alerting phase.
 #[test]
 fn alternating_provisionals_do_not_extend_ringing() {
