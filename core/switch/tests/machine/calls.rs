@@ -194,6 +194,31 @@ fn early_media_without_an_answer_ends_after_two_minutes() {
     assert!(stage.agent(VENDOR_B).order.is_empty());
 }
 
+/// ROUTE-53, ROUTE-54: rows 3 and 4 of ROUTE-50 end the hunt although a vendor is left.
+#[test]
+fn attempts_and_set_up_time_are_limited() {
+    let mut few = customer(1, "acme", CALLER);
+    few.max_attempts = 1;
+    let mut hasty = customer(1, "acme", CALLER);
+    hasty.setup_budget = Duration::from_secs(5);
+    for (trunk, first, reason) in [
+        (few, VendorPlan::refuses(404), "attempt_limit"),
+        (hasty, VendorPlan::silent(), "setup_budget"),
+    ] {
+        let vendors = vec![
+            vendor(11, "vendor-a", &[VENDOR_A], 1),
+            vendor(12, "vendor-b", &[VENDOR_B], 2),
+        ];
+        let mut stage = stage_of(operator(trunk, vendors), first, VendorPlan::answers());
+        call(&mut stage, CallerPlan::default());
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        assert_eq!(stage.finals[0].call.end_reason, reason);
+        assert_eq!(stage.finals[0].attempts.len(), 1);
+        assert!(stage.agent(VENDOR_B).order.is_empty());
+    }
+}
+
 /// SIG-20: alternating 180 and 183 cannot extend the alerting phase.
 #[test]
 fn alternating_provisionals_do_not_extend_ringing() {
