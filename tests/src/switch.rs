@@ -189,7 +189,13 @@ pub struct Folder {
 }
 
 impl Folder {
-    fn new() -> Folder {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Folder {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name =
             format!("strowger-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

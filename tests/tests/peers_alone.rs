@@ -3,6 +3,7 @@
 use std::time::Duration;
 use strowger_tests::net::Net;
 use strowger_tests::sipp::Script;
+use strowger_tests::switch::Folder;
 
 #[test]
 fn each_caller_script_fits_its_vendor_script() {
@@ -17,11 +18,10 @@ fn each_caller_script_fits_its_vendor_script() {
     ];
     for (caller, vendor) in pairs {
         let net = Net::new();
-        let folder = std::env::temp_dir()
-            .join(format!("strowger-peers-{}-{caller}-{vendor}", std::process::id()));
+        let folder = Folder::new();
         let target = std::net::SocketAddr::new(net.vendor_a(), 5060);
-        let mut answers = Script::new(vendor, net.vendor_a()).start(&folder);
-        let mut calls = Script::new(caller, net.caller()).to(target).start(&folder);
+        let mut answers = Script::new(vendor, net.vendor_a()).start(folder.path());
+        let mut calls = Script::new(caller, net.caller()).to(target).start(folder.path());
         calls.succeeds(Duration::from_secs(20));
         answers.succeeds(Duration::from_secs(20));
         assert_eq!(calls.counts(), (1, 0), "{caller} to {vendor}");

@@ -88,10 +88,8 @@ const BATCH: usize = 64;
 /// # Errors
 /// When a socket cannot be bound or used.
 pub fn run(plan: &Plan) -> std::io::Result<Report> {
-    let caller_socket = UdpSocket::bind(plan.caller)?;
-    let vendor_socket = UdpSocket::bind(plan.vendor)?;
-    caller_socket.set_nonblocking(true)?;
-    vendor_socket.set_nonblocking(true)?;
+    let caller_socket = bind(plan.caller)?;
+    let vendor_socket = bind(plan.vendor)?;
     let told = plan.hold_until_told.then(wait_for_line);
 
     let mut caller = Caller::new(plan.caller, plan.target, plan.run, plan.calls);
@@ -207,6 +205,14 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
         added_p99_us: percentile(&mut vendor.added_us, 99),
         answer_p99_us: percentile(&mut answer_us, 99),
     })
+}
+
+/// A socket that holds what comes while this process waits for its processor.
+fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// Set by a thread that waits for one line (or the end) of standard input.
