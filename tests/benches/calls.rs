@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -353,6 +354,8 @@ impl Kamailio {
         if !define.is_empty() {
             command.args(["-A", define]);
         }
+        // A group of its own: what it does to its group at its end does not concern us.
+        command.process_group(0);
         // Its accounting lines go to a file, as they would in service.
         let log = fs::File::create(folder.join("log"))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
