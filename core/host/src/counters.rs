@@ -155,8 +155,14 @@ fn idle_from(windows: &Windows) -> u64 {
     windows.iter().map(end).max().unwrap_or(0)
 }
 
+/// What a counter has to be kept for: until when, and how much it counted.
+fn worth_of(windows: &Windows) -> (u64, u64) {
+    (idle_from(windows), windows.iter().map(|(_, window)| window.sum).max().unwrap_or(0))
+}
+
 /// Makes room for a sixteenth of the stripe, so that eviction is rare: idle counters go
-/// first, then those that would be idle soonest.
+/// first, then those that would be idle soonest, of those the ones that counted least: a
+/// flood of new keys must not push out the counter that is about to reach its limit.
 fn evict(stripe: &mut Stripe, limit: usize, now_ms: u64) {
     stripe.retain(|_, windows| idle_from(windows) > now_ms);
     let spare = (limit - limit / 16).min(limit - 1);
@@ -164,10 +170,10 @@ fn evict(stripe: &mut Stripe, limit: usize, now_ms: u64) {
         return;
     }
     let mut room = stripe.len() - spare;
-    let mut ends: Vec<u64> = stripe.values().map(idle_from).collect();
-    let (_, &mut last_to_go, _) = ends.select_nth_unstable(room - 1);
+    let mut worth: Vec<(u64, u64)> = stripe.values().map(worth_of).collect();
+    let (_, &mut last_to_go, _) = worth.select_nth_unstable(room - 1);
     stripe.retain(|_, windows| {
-        let goes = room > 0 && idle_from(windows) <= last_to_go;
+        let goes = room > 0 && worth_of(windows) <= last_to_go;
         room -= usize::from(goes);
         !goes
     });
