@@ -3,12 +3,13 @@
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 /// The sockets of one side: RTP on the even port, RTCP on the next.
 #[derive(Debug)]
 pub(super) struct SocketPair {
-    pub(super) rtp: UdpSocket,
-    pub(super) rtcp: UdpSocket,
+    pub(super) rtp: Arc<UdpSocket>,
+    pub(super) rtcp: Arc<UdpSocket>,
 }
 
 impl SocketPair {
@@ -19,8 +20,8 @@ impl SocketPair {
     /// What the system says; `AddrInUse` if another program holds one of the two.
     pub(super) fn bind(address: IpAddr, port: u16, dscp: u8) -> io::Result<SocketPair> {
         Ok(SocketPair {
-            rtp: bind(SocketAddr::new(address, port), dscp)?,
-            rtcp: bind(SocketAddr::new(address, port + 1), dscp)?,
+            rtp: Arc::new(bind(SocketAddr::new(address, port), dscp)?),
+            rtcp: Arc::new(bind(SocketAddr::new(address, port + 1), dscp)?),
         })
     }
 }
@@ -32,7 +33,7 @@ impl SocketPair {
 /// sources still arrive at the first socket, where they are counted and may be learned.
 #[derive(Debug)]
 pub(super) struct LatchedSocket {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: Arc<UdpSocket>,
     pub(super) peer: SocketAddr,
 }
 
@@ -51,7 +52,7 @@ impl LatchedSocket {
         shared.set_reuse_address(true)?;
         let connected = connect_beside(first.local_addr()?, peer, dscp);
         shared.set_reuse_address(false)?;
-        Ok(LatchedSocket { socket: connected?.into(), peer })
+        Ok(LatchedSocket { socket: Arc::new(connected?.into()), peer })
     }
 
     /// Sends to the peer. The socket may still hold the refusal of an earlier packet; that
