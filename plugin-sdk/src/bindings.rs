@@ -21,10 +21,14 @@ pub mod host {
                 import strowger:policy/types@0.1.0;
                 import strowger:policy/host-log@0.1.0;
                 import strowger:policy/host-config@0.1.0;
+                import strowger:policy/host-call@0.1.0;
                 import strowger:policy/host-tables@0.1.0;
                 import strowger:policy/host-counters@0.1.0;
+                import strowger:policy/host-trunks@0.1.0;
                 import strowger:policy/host-clock@0.1.0;
                 import strowger:policy/host-random@0.1.0;
+                import strowger:policy/host-metrics@0.1.0;
+                import strowger:policy/host-http@0.1.0;
             }
         ",
         world: "strowger:sdk/host",

@@ -35,6 +35,7 @@ impl<P: Exported> bindings::lifecycle::exports::strowger::policy::lifecycle::Gue
             name: P::NAME.to_owned(),
             version: P::VERSION.unwrap_or(P::CRATE_VERSION).to_owned(),
             summary: P::SUMMARY.to_owned(),
+            config_schema: P::CONFIG_SCHEMA.to_owned(),
         }
     }
 
@@ -76,12 +77,18 @@ impl<P: Exported + Rating> bindings::rating::exports::strowger::policy::rating::
     for Component<P>
 {
     fn rate(
+        who: bindings::rating::exports::strowger::policy::rating::Subject,
         row: bindings::rating::exports::strowger::policy::rating::DeckRow,
         rounding: bindings::rating::exports::strowger::policy::rating::Rounding,
         duration_ms: u64,
-    ) -> Result<bindings::rating::exports::strowger::policy::rating::Charge, String> {
-        instance::<P, _>(|plugin| plugin.rate(&row.into(), &rounding.into(), duration_ms))
+    ) -> Result<
+        bindings::rating::exports::strowger::policy::rating::Charge,
+        bindings::rating::exports::strowger::policy::rating::NoCharge,
+    > {
+        let (who, row, rounding) = (who.into(), row.into(), rounding.into());
+        instance::<P, _>(|plugin| plugin.rate(&who, &row, &rounding, duration_ms))
             .map(Into::into)
+            .map_err(Into::into)
     }
 }
 

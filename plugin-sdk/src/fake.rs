@@ -1,6 +1,8 @@
 //! The host's services in native tests: same functions as the imports, answered from
 //! state of the test's own thread.
 
+use crate::TrunkId;
+use crate::host::{CallNumbers, PastAttempt, TrunkStatistics};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -12,6 +14,15 @@ struct State {
     texts: HashMap<u64, String>,
     tables: HashMap<String, BTreeMap<String, String>>,
     counters: HashMap<String, VecDeque<(u64, u32)>>,
+    headers: Vec<(String, String)>,
+    numbers: CallNumbers,
+    attempts: Vec<PastAttempt>,
+    account: HashMap<String, String>,
+    customer: HashMap<String, String>,
+    vendors: HashMap<(u32, String), String>,
+    statistics: HashMap<u32, TrunkStatistics>,
+    held: HashMap<String, u32>,
+    metrics: BTreeMap<String, i64>,
     lines: Vec<String>,
     now_ms: u64,
     random: u64,
@@ -23,6 +34,15 @@ impl State {
             texts: HashMap::new(),
             tables: HashMap::new(),
             counters: HashMap::new(),
+            headers: Vec::new(),
+            numbers: CallNumbers::default(),
+            attempts: Vec::new(),
+            account: HashMap::new(),
+            customer: HashMap::new(),
+            vendors: HashMap::new(),
+            statistics: HashMap::new(),
+            held: HashMap::new(),
+            metrics: BTreeMap::new(),
             lines: Vec::new(),
             now_ms: 1_767_225_600_000,
             random: 1,
@@ -60,6 +80,53 @@ impl FakeHost {
     pub fn table(&self, name: &str, entries: &[(&str, &str)]) {
         let table = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         STATE.with_borrow_mut(|state| state.tables.insert(name.to_owned(), table.collect()));
+    }
+
+    /// Adds a header line to the call's INVITE.
+    pub fn header(&self, name: &str, value: &str) {
+        STATE.with_borrow_mut(|state| state.headers.push((name.to_owned(), value.to_owned())));
+    }
+
+    /// Sets the call's numbers.
+    pub fn numbers(&self, numbers: CallNumbers) {
+        STATE.with_borrow_mut(|state| state.numbers = numbers);
+    }
+
+    /// Adds an attempt that has ended.
+    pub fn attempt(&self, attempt: PastAttempt) {
+        STATE.with_borrow_mut(|state| state.attempts.push(attempt));
+    }
+
+    /// Gives the account that pays an attribute.
+    pub fn account_attribute(&self, name: &str, value: &str) {
+        STATE.with_borrow_mut(|state| state.account.insert(name.to_owned(), value.to_owned()));
+    }
+
+    /// Gives the customer trunk an attribute.
+    pub fn customer_attribute(&self, name: &str, value: &str) {
+        STATE.with_borrow_mut(|state| state.customer.insert(name.to_owned(), value.to_owned()));
+    }
+
+    /// Gives a vendor trunk an attribute.
+    pub fn vendor_attribute(&self, trunk: TrunkId, name: &str, value: &str) {
+        let key = (trunk.0, name.to_owned());
+        STATE.with_borrow_mut(|state| state.vendors.insert(key, value.to_owned()));
+    }
+
+    /// Sets a vendor trunk's live figures.
+    pub fn trunk_statistics(&self, trunk: TrunkId, statistics: TrunkStatistics) {
+        STATE.with_borrow_mut(|state| state.statistics.insert(trunk.0, statistics));
+    }
+
+    /// A figure that the plugin counted or set; 0 if it did not.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> i64 {
+        STATE.with_borrow(|state| state.metrics.get(name).copied().unwrap_or(0))
+    }
+
+    /// The call ends: places that it held are free.
+    pub fn end_call(&self) {
+        STATE.with_borrow_mut(|state| state.held.clear());
     }
 
     /// Moves the clock forwards.
@@ -109,6 +176,104 @@ pub(crate) mod host_config {
     }
 }
 
+pub(crate) mod host_call {
+    use crate::bindings::host::strowger::policy::host_call as wire;
+    pub(crate) use wire::{Attempt, Numbers};
+
+    #[derive(Debug)]
+    pub(crate) struct Facts;
+
+    pub(crate) fn current() -> Facts {
+        Facts
+    }
+
+    impl Facts {
+        pub(crate) fn header(&self, name: &str) -> Vec<String> {
+            super::STATE.with_borrow(|state| {
+                let named =
+                    state.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+                named.map(|(_, value)| value.clone()).collect()
+            })
+        }
+
+        pub(crate) fn request_uri(&self) -> String {
+            super::STATE
+                .with_borrow(|state| format!("sip:{}@switch.example", state.numbers.callee_in))
+        }
+
+        pub(crate) fn numbers(&self) -> Numbers {
+            super::STATE.with_borrow(|state| {
+                let numbers = state.numbers.clone();
+                Numbers {
+                    caller_in: numbers.caller_in,
+                    callee_in: numbers.callee_in,
+                    caller: numbers.caller,
+                    callee: numbers.callee,
+                    route_as: numbers.route_as,
+                    tech_prefix_in: numbers.tech_prefix_in,
+                }
+            })
+        }
+
+        pub(crate) fn attempts(&self) -> Vec<Attempt> {
+            super::STATE.with_borrow(|state| {
+                let wired = |attempt: &crate::host::PastAttempt| Attempt {
+                    trunk: attempt.trunk.0,
+                    failure: attempt.failure.into(),
+                    code: attempt.code,
+                    cause: attempt.cause,
+                    duration_ms: attempt.duration_ms,
+                };
+                state.attempts.iter().map(wired).collect()
+            })
+        }
+
+        pub(crate) fn account_attribute(&self, name: &str) -> Option<String> {
+            super::STATE.with_borrow(|state| state.account.get(name).cloned())
+        }
+
+        pub(crate) fn customer_attribute(&self, name: &str) -> Option<String> {
+            super::STATE.with_borrow(|state| state.customer.get(name).cloned())
+        }
+
+        pub(crate) fn vendor_attribute(&self, trunk: u32, name: &str) -> Option<String> {
+            super::STATE.with_borrow(|state| state.vendors.get(&(trunk, name.to_owned())).cloned())
+        }
+    }
+}
+
+pub(crate) mod host_trunks {
+    pub(crate) use crate::bindings::host::strowger::policy::host_trunks::Statistics;
+
+    pub(crate) fn read(trunks: &[u32]) -> Vec<Option<Statistics>> {
+        super::STATE.with_borrow(|state| {
+            let wired = |from: &super::TrunkStatistics| Statistics {
+                active: from.active,
+                attempts: from.attempts,
+                answered: from.answered,
+                asr_permille: from.asr_permille,
+                ner_permille: from.ner_permille,
+                acd_ms: from.acd_ms,
+                pdd_ms: from.pdd_ms,
+            };
+            trunks.iter().map(|trunk| state.statistics.get(trunk).map(wired)).collect()
+        })
+    }
+}
+
+pub(crate) mod host_metrics {
+    pub(crate) fn add(name: &str, amount: u64) {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        super::STATE.with_borrow_mut(|state| {
+            *state.metrics.entry(name.to_owned()).or_default() += amount;
+        });
+    }
+
+    pub(crate) fn set(name: &str, value: i64) {
+        super::STATE.with_borrow_mut(|state| state.metrics.insert(name.to_owned(), value));
+    }
+}
+
 pub(crate) mod host_tables {
     pub(crate) struct Hit {
         pub(crate) length: u32,
@@ -129,6 +294,10 @@ pub(crate) mod host_tables {
         })
     }
 
+    pub(crate) fn contains(table: &str, number: &str) -> bool {
+        longest_prefix(table, number).is_some()
+    }
+
     pub(crate) fn exact(table: &str, number: &str) -> Option<String> {
         super::STATE.with_borrow(|state| state.tables.get(table)?.get(number).cloned())
     }
@@ -141,6 +310,41 @@ pub(crate) mod host_counters {
             state.counters.entry(key.to_owned()).or_default().push_back((now, amount));
         });
         sum(key, window_s)
+    }
+
+    pub(crate) fn add_within(
+        key: &str,
+        amount: u32,
+        window_s: u32,
+        limit: u64,
+    ) -> Result<u64, u64> {
+        match sum(key, window_s) {
+            sum if sum + u64::from(amount) > limit => Err(sum),
+            _ => Ok(add(key, amount, window_s)),
+        }
+    }
+
+    pub(crate) fn hold(key: &str, limit: u32) -> bool {
+        super::STATE.with_borrow_mut(|state| {
+            let held = state.held.entry(key.to_owned()).or_default();
+            let room = *held < limit;
+            *held += u32::from(room);
+            room
+        })
+    }
+
+    pub(crate) fn release(key: &str) -> bool {
+        super::STATE.with_borrow_mut(|state| match state.held.get_mut(key) {
+            Some(held) if *held > 0 => {
+                *held -= 1;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    pub(crate) fn held(key: &str) -> u32 {
+        super::STATE.with_borrow(|state| state.held.get(key).copied().unwrap_or(0))
     }
 
     pub(crate) fn sum(key: &str, window_s: u32) -> u64 {

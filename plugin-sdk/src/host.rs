@@ -7,6 +7,7 @@
 use crate::bindings::host::strowger::policy as import;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::fake as import;
+use crate::{Failure, TrunkId};
 
 /// How important a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,110 @@ pub fn text(handle: u64) -> Option<String> {
     import::host_config::text(handle)
 }
 
+/// What is known about the call in question beyond the question itself. Import `host-call`.
+#[must_use]
+pub fn call() -> CallFacts {
+    CallFacts { facts: import::host_call::current() }
+}
+
+/// See [`call`]. It belongs to one question: ask for it anew in the next one.
+#[derive(Debug)]
+pub struct CallFacts {
+    facts: import::host_call::Facts,
+}
+
+/// Numbers of a call at every stage so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallNumbers {
+    /// As received, after clean-up (NUM-02); empty: none.
+    pub caller_in: String,
+    /// As received, after clean-up (NUM-02).
+    pub callee_in: String,
+    /// After the ingress rewrite; empty before it.
+    pub caller: String,
+    /// After the ingress rewrite; empty before it.
+    pub callee: String,
+    /// Number that chose the route, if it is another one (ROUTE-62).
+    pub route_as: String,
+    /// Tech prefix that was taken off (NUM-07).
+    pub tech_prefix_in: String,
+}
+
+/// An attempt of the call that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// Vendor trunk.
+    pub trunk: TrunkId,
+    /// How it ended.
+    pub failure: Failure,
+    /// 300 to 699; 0 when no response was received.
+    pub code: u16,
+    /// Q.850 cause; 0 when absent.
+    pub cause: u8,
+    /// From its INVITE to its end.
+    pub duration_ms: u32,
+}
+
+impl CallFacts {
+    /// Values of a header of the INVITE as received, one for each line; the name in any
+    /// case, long form.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Vec<String> {
+        self.facts.header(name)
+    }
+
+    /// Request-URI as received.
+    #[must_use]
+    pub fn request_uri(&self) -> String {
+        self.facts.request_uri()
+    }
+
+    /// Numbers at every stage so far.
+    #[must_use]
+    pub fn numbers(&self) -> CallNumbers {
+        let numbers = self.facts.numbers();
+        CallNumbers {
+            caller_in: numbers.caller_in,
+            callee_in: numbers.callee_in,
+            caller: numbers.caller,
+            callee: numbers.callee,
+            route_as: numbers.route_as,
+            tech_prefix_in: numbers.tech_prefix_in,
+        }
+    }
+
+    /// Attempts that have ended, oldest first.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<PastAttempt> {
+        let past = |attempt: import::host_call::Attempt| PastAttempt {
+            trunk: TrunkId(attempt.trunk),
+            failure: attempt.failure.into(),
+            code: attempt.code,
+            cause: attempt.cause,
+            duration_ms: attempt.duration_ms,
+        };
+        self.facts.attempts().into_iter().map(past).collect()
+    }
+
+    /// An attribute that the operator gave to the account that pays.
+    #[must_use]
+    pub fn account_attribute(&self, name: &str) -> Option<String> {
+        self.facts.account_attribute(name)
+    }
+
+    /// An attribute that the operator gave to the customer trunk of the call.
+    #[must_use]
+    pub fn customer_attribute(&self, name: &str) -> Option<String> {
+        self.facts.customer_attribute(name)
+    }
+
+    /// An attribute that the operator gave to a vendor trunk.
+    #[must_use]
+    pub fn vendor_attribute(&self, trunk: TrunkId, name: &str) -> Option<String> {
+        self.facts.vendor_attribute(trunk.0, name)
+    }
+}
+
 /// A prefix table kept by the switch and shared by all instances. Import `host-tables`.
 /// A table that does not exist is empty.
 #[must_use]
@@ -81,6 +186,12 @@ impl Table<'_> {
             .map(|hit| Hit { length: hit.length, value: hit.value })
     }
 
+    /// Whether an entry equals `number` or, in a prefix table, is a prefix of it.
+    #[must_use]
+    pub fn contains(&self, number: &str) -> bool {
+        import::host_tables::contains(self.name, number)
+    }
+
     /// The entry equal to `number`.
     #[must_use]
     pub fn exact(&self, number: &str) -> Option<String> {
@@ -108,6 +219,14 @@ impl Counter<'_> {
         import::host_counters::add(self.key, amount, self.window_s)
     }
 
+    /// Adds only if the sum stays at or below `limit`, as one step for all shards.
+    ///
+    /// # Errors
+    /// The sum that left no room.
+    pub fn add_within(&self, amount: u32, limit: u64) -> Result<u64, u64> {
+        import::host_counters::add_within(self.key, amount, self.window_s, limit)
+    }
+
     /// The sum over the window.
     #[must_use]
     pub fn sum(&self) -> u64 {
@@ -120,13 +239,94 @@ impl Counter<'_> {
     }
 }
 
+/// Places that calls hold while they last, such as uses of a caller number (NUM-21).
+/// Import `host-counters`.
+#[must_use]
+pub fn places(key: &str) -> Places<'_> {
+    Places { key }
+}
+
+/// See [`places`].
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    key: &'a str,
+}
+
+impl Places<'_> {
+    /// Takes one of `limit` places until the call ends or gives it back; false if all are
+    /// taken.
+    #[must_use]
+    pub fn hold(&self, limit: u32) -> bool {
+        import::host_counters::hold(self.key, limit)
+    }
+
+    /// Gives back one place that this call holds; false if it holds none.
+    pub fn release(&self) -> bool {
+        import::host_counters::release(self.key)
+    }
+
+    /// Places taken now, by all calls.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        import::host_counters::held(self.key)
+    }
+}
+
+/// Live figures of a vendor trunk over the complete minutes of the last ten (ROUTE-31),
+/// except `active`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrunkStatistics {
+    /// Calls up or being set up now, on this node.
+    pub active: u32,
+    /// Attempts whose outcome became known.
+    pub attempts: u32,
+    /// Those that were answered.
+    pub answered: u32,
+    /// Answered share in thousandths, shrunk towards a half while attempts are few.
+    pub asr_permille: u16,
+    /// Share that reached a user, in thousandths (CDR-53).
+    pub ner_permille: u16,
+    /// Mean answered duration of calls that ended.
+    pub acd_ms: u32,
+    /// Mean post-dial delay of attempts that were answered or alerted.
+    pub pdd_ms: u32,
+}
+
+/// Figures of each trunk asked for, in that order; none for an unknown one. At most 1,000
+/// trunks. Import `host-trunks`.
+#[must_use]
+pub fn trunk_statistics(trunks: &[TrunkId]) -> Vec<Option<TrunkStatistics>> {
+    let ids: Vec<u32> = trunks.iter().map(|trunk| trunk.0).collect();
+    let figures = |from: import::host_trunks::Statistics| TrunkStatistics {
+        active: from.active,
+        attempts: from.attempts,
+        answered: from.answered,
+        asr_permille: from.asr_permille,
+        ner_permille: from.ner_permille,
+        acd_ms: from.acd_ms,
+        pdd_ms: from.pdd_ms,
+    };
+    import::host_trunks::read(&ids).into_iter().map(|one| one.map(figures)).collect()
+}
+
+/// Adds to a counter of the plugin's own in the switch's metrics: `name` of a-z, 0-9 and
+/// `_`. Import `host-metrics`.
+pub fn count(name: &str, amount: u64) {
+    import::host_metrics::add(name, amount);
+}
+
+/// Sets a gauge of the plugin's own in the switch's metrics. Import `host-metrics`.
+pub fn gauge(name: &str, value: i64) {
+    import::host_metrics::set(name, value);
+}
+
 /// Milliseconds since 1970-01-01 UTC. Import `host-clock`.
 #[must_use]
 pub fn now() -> u64 {
     import::host_clock::now_ms()
 }
 
-/// 64 random bits; from a seed in tests and in replay. Import `host-random`.
+/// 64 random bits; from a seed in tests, the same ones again in replay. Import `host-random`.
 #[must_use]
 pub fn random() -> u64 {
     import::host_random::next()

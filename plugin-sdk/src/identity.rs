@@ -1,9 +1,10 @@
 //! Which caller identity does a vendor see?
 
+use crate::bindings::host::strowger::policy::types;
 use crate::bindings::identity::exports::strowger::policy::identity as wire;
 use crate::{Call, Plugin, Rejection, TrunkId};
 
-/// Asked for each attempt.
+/// Asked for each attempt. Identity headers as received are at [`crate::host::call`].
 pub trait Identity: Plugin {
     /// From and the identity headers of the INVITE.
     ///
@@ -67,16 +68,8 @@ pub struct IdentityQuestion {
     pub display: String,
     /// Host part for From and for identity headers.
     pub host: String,
-    /// P-Asserted-Identity as received, one string for each header line.
-    pub asserted: Vec<String>,
-    /// P-Preferred-Identity as received.
-    pub preferred: Vec<String>,
-    /// Remote-Party-ID as received.
-    pub remote_party: Vec<String>,
     /// Privacy as received, empty if absent.
     pub privacy: String,
-    /// Diversion as received.
-    pub diversion: Vec<String>,
     /// The caller asked for privacy and the customer trunk supports it (SIG-76).
     pub private: bool,
     /// The customer trunk is in the trust domain (SIG-78).
@@ -151,11 +144,7 @@ impl From<wire::Question> for IdentityQuestion {
             identity_out: question.identity_out,
             display: question.display,
             host: question.host,
-            asserted: question.asserted,
-            preferred: question.preferred,
-            remote_party: question.remote_party,
             privacy: question.privacy,
-            diversion: question.diversion,
             private: question.private,
             source_trusted: question.source_trusted,
             target_trusted: question.target_trusted,
@@ -189,7 +178,7 @@ impl From<PresentedIdentity> for wire::Answer {
             headers: presented
                 .headers
                 .into_iter()
-                .map(|header| wire::Header { name: header.name, value: header.value })
+                .map(|header| types::Header { name: header.name, value: header.value })
                 .collect(),
         }
     }

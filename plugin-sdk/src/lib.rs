@@ -62,7 +62,7 @@ pub use identity::{
 pub use money::{BadMoney, Money};
 pub use numbering::{NumberQuestion, Numbering, Numbers, RuleSetId, Stage};
 pub use plugin::{NoConfig, Plugin, configured};
-pub use rating::{Charge, DeckRow, Rating, Rounding, RoundingMode};
+pub use rating::{Charge, DeckRow, NoCharge, RateSubject, Rating, Rounding, RoundingMode, Side};
 pub use routing::{Candidate, Decision, Failure, Outcome, RouteQuestion, Routing, StopAfterMedia};
 pub use screening::{ScreenQuestion, Screening, Verdict};
 

@@ -69,6 +69,14 @@ pub struct Numbers {
     pub callee: String,
     /// Number for PAI, PPI and RPID; empty: those headers are left out. Ignored at ingress.
     pub identity: String,
+    /// Ingress: number that chooses the route instead of the callee, such as an LRN
+    /// (ROUTE-62); empty: the callee.
+    pub route_as: String,
+    /// Ingress: number that chooses the rate instead of the callee; empty: the callee.
+    pub rate_as: String,
+    /// Egress: parameters of the called number in the Request-URI without the first `;`,
+    /// such as `rn=+12025550100;npdi` (RFC 4694).
+    pub uri_parameters: String,
 }
 
 impl From<wire::Question> for NumberQuestion {
@@ -93,6 +101,13 @@ impl From<wire::Question> for NumberQuestion {
 
 impl From<Numbers> for wire::Numbers {
     fn from(numbers: Numbers) -> Self {
-        wire::Numbers { caller: numbers.caller, callee: numbers.callee, identity: numbers.identity }
+        wire::Numbers {
+            caller: numbers.caller,
+            callee: numbers.callee,
+            identity: numbers.identity,
+            route_as: numbers.route_as,
+            rate_as: numbers.rate_as,
+            uri_parameters: numbers.uri_parameters,
+        }
     }
 }

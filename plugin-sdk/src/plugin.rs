@@ -14,6 +14,9 @@ pub trait Plugin: Sized + 'static {
     const VERSION: Option<&'static str> = None;
     /// One sentence for the operator.
     const SUMMARY: &'static str;
+    /// JSON Schema (draft 2020-12) of the settings; empty when none is shipped. The switch
+    /// refuses settings that do not fit before the plugin sees them.
+    const CONFIG_SCHEMA: &'static str = "";
     /// Settings, read from the plugin's table of the node configuration.
     /// `#[serde(default, deny_unknown_fields)]` makes every field optional and lets a
     /// misspelt one be refused by name.

@@ -1,20 +1,62 @@
 //! What does it cost?
 
 use crate::bindings::rating::exports::strowger::policy::rating as wire;
-use crate::{Money, Plugin};
+use crate::{AccountId, Money, Plugin, TrunkId};
 
 /// Asked at admission for the first increment and at the end of a call for each side.
 pub trait Rating: Plugin {
     /// Charge for `duration_ms` of answered time.
     ///
     /// # Errors
-    /// Names the field that makes a charge impossible: no call is admitted on such a row.
+    /// [`NoCharge::Pass`] leaves it to the next plugin of the chain. A failure names the
+    /// field that makes a charge impossible: no call is admitted on such a row.
     fn rate(
         &mut self,
+        subject: &RateSubject,
         row: &DeckRow,
         rounding: &Rounding,
         duration_ms: u64,
-    ) -> Result<Charge, String>;
+    ) -> Result<Charge, NoCharge>;
+}
+
+/// Whose account is charged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// The customer's.
+    #[default]
+    Sell,
+    /// The vendor's.
+    Buy,
+}
+
+/// Who is rated, and what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateSubject {
+    /// Whose account is charged.
+    pub side: Side,
+    /// The call has ended and the charge will be booked; else it is an estimate.
+    pub is_final: bool,
+    /// The account that is charged.
+    pub account: AccountId,
+    /// Customer trunk when selling, vendor trunk when buying.
+    pub trunk: TrunkId,
+    /// Moment whose price holds (BILL-03), UTC milliseconds.
+    pub at_ms: u64,
+}
+
+/// Why there is no charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoCharge {
+    /// This plugin does not rate this: the next one of the chain is asked.
+    Pass,
+    /// It should, and cannot.
+    Failed(String),
+}
+
+impl From<String> for NoCharge {
+    fn from(reason: String) -> NoCharge {
+        NoCharge::Failed(reason)
+    }
 }
 
 /// Price fields of a rate deck row (BILL-01). Prices are per minute.
@@ -75,6 +117,33 @@ pub struct Charge {
     pub amount: Money,
     /// Seconds after increments.
     pub billed_seconds: u32,
+}
+
+impl From<wire::Subject> for RateSubject {
+    fn from(subject: wire::Subject) -> Self {
+        let (side, is_final) = match subject.purpose {
+            wire::Purpose::SellEstimate => (Side::Sell, false),
+            wire::Purpose::SellFinal => (Side::Sell, true),
+            wire::Purpose::BuyEstimate => (Side::Buy, false),
+            wire::Purpose::BuyFinal => (Side::Buy, true),
+        };
+        RateSubject {
+            side,
+            is_final,
+            account: AccountId(subject.account),
+            trunk: TrunkId(subject.trunk),
+            at_ms: subject.at_ms,
+        }
+    }
+}
+
+impl From<NoCharge> for wire::NoCharge {
+    fn from(reason: NoCharge) -> Self {
+        match reason {
+            NoCharge::Pass => wire::NoCharge::Pass,
+            NoCharge::Failed(words) => wire::NoCharge::Failed(words),
+        }
+    }
 }
 
 impl From<wire::DeckRow> for DeckRow {

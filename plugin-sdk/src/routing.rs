@@ -1,5 +1,6 @@
 //! Which vendor trunks, in which order, and what after a failure?
 
+use crate::bindings::host::strowger::policy::types;
 use crate::bindings::routing::exports::strowger::policy::routing as wire;
 use crate::{Call, Money, Plugin, Rejection, TrunkId};
 
@@ -179,6 +180,9 @@ pub enum Decision {
     Stop,
     /// End the call with this code, 400 to 699.
     StopWith(u16),
+    /// Leave it to the next plugin of the chain; after the last one the next choice is
+    /// tried.
+    Pass,
 }
 
 impl From<wire::Candidate> for Candidate {
@@ -211,18 +215,38 @@ impl From<wire::Question> for RouteQuestion {
     }
 }
 
+impl From<types::Failure> for Failure {
+    fn from(failure: types::Failure) -> Self {
+        match failure {
+            types::Failure::Response => Failure::Response,
+            types::Failure::NoResponse => Failure::NoResponse,
+            types::Failure::ProgressTimeout => Failure::ProgressTimeout,
+            types::Failure::RingTimeout => Failure::RingTimeout,
+            types::Failure::ConnectFailed => Failure::ConnectFailed,
+            types::Failure::NotSent => Failure::NotSent,
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl From<Failure> for types::Failure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Response => types::Failure::Response,
+            Failure::NoResponse => types::Failure::NoResponse,
+            Failure::ProgressTimeout => types::Failure::ProgressTimeout,
+            Failure::RingTimeout => types::Failure::RingTimeout,
+            Failure::ConnectFailed => types::Failure::ConnectFailed,
+            Failure::NotSent => types::Failure::NotSent,
+        }
+    }
+}
+
 impl From<wire::Outcome> for Outcome {
     fn from(outcome: wire::Outcome) -> Self {
         Outcome {
             trunk: TrunkId(outcome.trunk),
-            failure: match outcome.failure {
-                wire::Failure::Response => Failure::Response,
-                wire::Failure::NoResponse => Failure::NoResponse,
-                wire::Failure::ProgressTimeout => Failure::ProgressTimeout,
-                wire::Failure::RingTimeout => Failure::RingTimeout,
-                wire::Failure::ConnectFailed => Failure::ConnectFailed,
-                wire::Failure::NotSent => Failure::NotSent,
-            },
+            failure: outcome.failure.into(),
             code: outcome.code,
             cause: outcome.cause,
             alerted: outcome.alerted,
@@ -249,6 +273,7 @@ impl From<Decision> for wire::Decision {
             Decision::Next => wire::Decision::Next,
             Decision::Stop => wire::Decision::Stop,
             Decision::StopWith(code) => wire::Decision::StopWith(code),
+            Decision::Pass => wire::Decision::Pass,
         }
     }
 }

@@ -3,25 +3,24 @@
 use crate::bindings::screening::exports::strowger::policy::screening as wire;
 use crate::{Call, Plugin, Rejection};
 
-/// Asked when a call arrives, before its numbers are rewritten.
+/// Asked once, after the ingress rewrite. The User-Agent and the numbers as received are
+/// at [`crate::host::call`].
 pub trait Screening: Plugin {
     /// May this call go on?
     fn screen(&mut self, question: &ScreenQuestion) -> Verdict;
 }
 
-/// A call that has just arrived.
+/// A call that wants to go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScreenQuestion {
     /// The call.
     pub call: Call,
-    /// As received, after clean-up (NUM-02); empty: none.
+    /// After the ingress rewrite; empty: none.
     pub caller: String,
-    /// As received, after clean-up (NUM-02).
+    /// After the ingress rewrite.
     pub callee: String,
     /// Address the INVITE came from, without port.
     pub source: String,
-    /// User-Agent header, empty if absent.
-    pub user_agent: String,
 }
 
 /// Answer to a [`ScreenQuestion`].
@@ -44,7 +43,6 @@ impl From<wire::Question> for ScreenQuestion {
             caller: question.caller,
             callee: question.callee,
             source: question.source,
-            user_agent: question.user_agent,
         }
     }
 }

@@ -125,7 +125,7 @@ impl Setup {
             let _ = write!(
                 text,
                 "[[plugins.list]]\nname = \"{name}\"\n\
-                 grants = [\"log\", \"config\", \"tables\", \"counters\", \"clock\", \"random\"]\n"
+                 grants = [\"log\", \"config\", \"call\", \"tables\", \"counters\", \"clock\", \"random\"]\n"
             );
         }
         text

@@ -4,7 +4,8 @@
 use host::{Grant, Host, HostSettings, PluginSettings, ShardHost};
 use policy::{
     CallFacts, Candidate, DeckRow, IdentityQuestion, Lookup, NumberQuestion, Pin, PrefixHit,
-    Question, RateQuestion, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
+    Question, RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
+    TrunkIdentity,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -115,10 +116,16 @@ fn questions() -> Vec<(&'static str, Question)> {
         caller: caller.clone(),
         callee: callee.clone(),
         source: "192.0.2.17".to_owned(),
-        user_agent: "Strowger bench".to_owned(),
     };
     let rating = RateQuestion {
-        side: Side::Sell,
+        call,
+        subject: RateSubject {
+            side: Side::Sell,
+            is_final: true,
+            account: call.account,
+            trunk: call.trunk,
+            at_ms: call.received_ms,
+        },
         row: DeckRow {
             price_first: 120_000_000,
             price_next: 120_000_000,
@@ -145,11 +152,7 @@ fn questions() -> Vec<(&'static str, Question)> {
         identity_out: caller.clone(),
         display: "Alice".to_owned(),
         host: "198.51.100.4".to_owned(),
-        asserted: vec!["\"Alice\" <sip:+493012345678@192.0.2.17>".to_owned()],
-        preferred: vec![],
-        remote_party: vec![],
         privacy: String::new(),
-        diversion: vec![],
         private: false,
         source_trusted: true,
         target_trusted: true,

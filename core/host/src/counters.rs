@@ -59,6 +59,20 @@ impl Counters {
         window_s: u32,
         now_ms: u64,
     ) -> u64 {
+        self.change((plugin, name), window_s, now_ms, |window, slot| {
+            window.add(slot, u64::from(amount));
+            window.sum
+        })
+    }
+
+    /// Looks at a window, made if need be, under its lock.
+    fn change<R>(
+        &self,
+        (plugin, name): (u32, &str),
+        window_s: u32,
+        now_ms: u64,
+        change: impl FnOnce(&mut Window, u64) -> R,
+    ) -> R {
         let window_s = clamped(window_s);
         let slot = slot(window_s, now_ms);
         let key = Key { plugin, name: name.into() };
@@ -77,8 +91,25 @@ impl Counters {
         });
         let window = &mut windows[at].1;
         window.forget_before(slot);
-        window.add(slot, u64::from(amount));
-        window.sum
+        change(window, slot)
+    }
+
+    /// Adds only if the sum stays within `limit`; else the sum that left no room.
+    pub(crate) fn add_within(
+        &self,
+        (plugin, name): (u32, &str),
+        amount: u32,
+        window_s: u32,
+        limit: u64,
+        now_ms: u64,
+    ) -> Result<u64, u64> {
+        self.change((plugin, name), window_s, now_ms, |window, slot| {
+            if window.sum.saturating_add(u64::from(amount)) > limit {
+                return Err(window.sum);
+            }
+            window.add(slot, u64::from(amount));
+            Ok(window.sum)
+        })
     }
 
     /// The sum of the last `window_s` seconds.
@@ -191,6 +222,15 @@ mod tests {
         assert_eq!(counters.sum(1, "4930", 60, 59_999), 3);
         assert_eq!(counters.sum(1, "4930", 60, 60_000), 2);
         assert_eq!(counters.sum(1, "4930", 60, 90_000), 0);
+    }
+
+    #[test]
+    fn a_limit_is_reached_and_never_passed() {
+        let counters = Counters::new(1000);
+        let add = |amount, now_ms| counters.add_within((1, "4930"), amount, 60, 5, now_ms);
+        assert_eq!((add(3, 0), add(3, 0), add(2, 0)), (Ok(3), Err(3), Ok(5)));
+        assert_eq!(add(1, 59_000), Err(5));
+        assert_eq!(add(1, 60_000), Ok(1));
     }
 
     #[test]

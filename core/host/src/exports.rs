@@ -4,7 +4,8 @@ use crate::LoadError;
 use crate::sandbox::Sandbox;
 use crate::wire::{
     Call, Charge, Decision, DeckRow, Description, Event, IdentityAnswer, IdentityQuestion,
-    NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, ScreenQuestion, Verdict,
+    NoCharge, NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, ScreenQuestion,
+    Subject, Verdict,
 };
 use policy::Hook;
 use wasmtime::Store;
@@ -36,7 +37,7 @@ pub(crate) struct Functions {
     pub(crate) self_test: TypedFunc<(), (Result<u32, String>,)>,
     pub(crate) screen: Optional<(ScreenQuestion<'static>,), Verdict>,
     pub(crate) rewrite: Optional<(NumberQuestion<'static>,), Result<Numbers, Rejection>>,
-    pub(crate) rate: Optional<(DeckRow, Rounding, u64), Result<Charge, String>>,
+    pub(crate) rate: Optional<(Subject, DeckRow, Rounding, u64), Result<Charge, NoCharge>>,
     pub(crate) select: Optional<(RouteQuestion<'static>,), Result<Vec<u32>, Rejection>>,
     pub(crate) after_failure: Optional<(Call, Outcome<'static>), Decision>,
     pub(crate) present: Optional<(IdentityQuestion<'static>,), Result<IdentityAnswer, Rejection>>,

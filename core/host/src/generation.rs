@@ -1,7 +1,7 @@
 use crate::LoadError;
 use crate::reaper::Reaper;
 use crate::version::Version;
-use policy::{Hook, PluginStamp};
+use policy::{Hook, HookSet, PluginStamp};
 use std::sync::Arc;
 
 /// The plugins that calls of one time ask. It never changes; a swap makes the next one,
@@ -20,6 +20,13 @@ pub(crate) struct Bound {
     pub(crate) previous: Option<Arc<Version>>,
 }
 
+impl Bound {
+    fn wants_details(&self) -> bool {
+        let previous = self.previous.as_ref().is_some_and(|version| version.wants_details());
+        self.version.wants_details() || previous
+    }
+}
+
 impl Generation {
     /// Grows by one with each swap; the first is 1.
     #[must_use]
@@ -31,6 +38,12 @@ impl Generation {
     #[must_use]
     pub fn stamp(&self, hook: Hook) -> Option<&Arc<PluginStamp>> {
         self.bound(hook).map(|bound| &bound.version.stamp)
+    }
+
+    /// Hooks whose plugins may ask about the call.
+    pub(crate) fn wants_details(&self) -> HookSet {
+        let wants = |hook: &Hook| self.bound(*hook).is_some_and(Bound::wants_details);
+        Hook::ALL.into_iter().filter(wants).collect()
     }
 
     pub(crate) fn first(versions: Vec<Arc<Version>>, reaper: &Reaper) -> Result<Self, LoadError> {

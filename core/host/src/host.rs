@@ -2,6 +2,7 @@ use crate::artifact::{Artifact, Source};
 use crate::counters::Counters;
 use crate::engine::{Ticker, engine};
 use crate::generation::Generation;
+use crate::holds::Holds;
 use crate::plugin::{Plugin, Services};
 use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
@@ -9,9 +10,13 @@ use crate::shard::ShardHost;
 use crate::state::PluginState;
 use crate::stats::HookMetrics;
 use crate::version::Version;
-use crate::{Grant, HostSettings, LoadError, PluginSettings, ScreeningFallback, imports};
+use crate::{
+    Grant, HostSettings, LoadError, OwnMetric, PluginSettings, ScreeningFallback, imports,
+};
 use arc_swap::ArcSwap;
 use policy::{Hook, Lookup, Pin, PluginStamp};
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,7 +79,8 @@ impl Host {
         let services = Arc::new(Services {
             counters: Counters::new(COUNTER_KEYS),
             started: Instant::now(),
-            random_seed: settings.random_seed,
+            holds: Arc::new(Holds::new()),
+            random_seed: settings.random_seed.unwrap_or_else(|| StdRng::from_os_rng().next_u64()),
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
         });
@@ -121,6 +127,8 @@ impl Host {
         Pin {
             generation: generation.number(),
             hears_events: generation.stamp(Hook::Events).is_some(),
+            wants_details: generation.wants_details(),
+            notes: Arc::default(),
             policy: generation as Arc<dyn Any + Send + Sync>,
             lookup,
         }
@@ -196,6 +204,17 @@ impl Host {
                 plugin.stats(hook).snapshot(&plugin.name, hook)
             })
             .collect()
+    }
+
+    /// Figures that plugins keep themselves: plugin, name, figure.
+    #[must_use]
+    pub fn own_metrics(&self) -> Vec<(Arc<str>, String, OwnMetric)> {
+        let of = |plugin: &Arc<Plugin>| {
+            let (figures, _) = plugin.own_metrics.read();
+            let name = Arc::clone(&plugin.name);
+            figures.into_iter().map(move |(figure, value)| (Arc::clone(&name), figure, value))
+        };
+        self.inner.plugins.values().flat_map(of).collect()
     }
 
     /// Instances alive now, over all shards and generations.

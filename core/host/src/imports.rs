@@ -2,12 +2,13 @@
 
 use crate::plugin::LinePass;
 use crate::sandbox::{HostRefusal, Sandbox};
-use crate::wire::{LogLevel, TableHit};
+use crate::wire::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
 use crate::{Grant, LoadError, PluginSettings};
-use rand::RngCore;
+use policy::{CallDetails, Owner};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, Linker, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut};
 
 /// Shared words; it has no functions, so it needs no grant.
@@ -15,11 +16,22 @@ const TYPES: &str = "strowger:policy/types@0.1.0";
 
 const LOG_LINE: usize = 1024;
 const COUNTER_KEY: usize = 256;
+/// Handles to call facts that an instance may keep.
+const FACTS_HANDLES: usize = 64;
+/// Trunks of one question for statistics.
+const STATISTICS: usize = 1_000;
+
+/// `host-call.facts`; the handle's number is that of the question it was given out in.
+struct Facts;
 
 type Context<'a> = StoreContextMut<'a, Sandbox>;
 
-/// Refuses an import that no grant of this plugin opens.
-pub(crate) fn check(settings: &PluginSettings, component: &Component) -> Result<(), LoadError> {
+/// Refuses an import that no grant of this plugin opens; returns those it uses.
+pub(crate) fn check(
+    settings: &PluginSettings,
+    component: &Component,
+) -> Result<BTreeSet<Grant>, LoadError> {
+    let mut used = BTreeSet::new();
     let plugin = || settings.name.clone();
     for (import, _) in component.component_type().imports(component.engine()) {
         let import = import.to_owned();
@@ -34,10 +46,12 @@ pub(crate) fn check(settings: &PluginSettings, component: &Component) -> Result<
             Some(grant) if !settings.grants.contains(&grant) => {
                 return Err(LoadError::MissingGrant { plugin: plugin(), import, grant });
             }
-            Some(_) => {}
+            Some(grant) => {
+                used.insert(grant);
+            }
         }
     }
-    Ok(())
+    Ok(used)
 }
 
 /// Every host function; [`check`] has decided before which of them a plugin reaches.
@@ -49,10 +63,20 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
     let mut tables = linker.instance(Grant::Tables.interface())?;
     tables.func_wrap("longest-prefix", longest_prefix)?;
     tables.func_wrap("exact", exact)?;
+    tables.func_wrap("contains", contains)?;
+    call_facts(&mut linker)?;
     let mut counters = linker.instance(Grant::Counters.interface())?;
+    counters.func_wrap("add-within", counter_add_within)?;
+    counters.func_wrap("hold", hold)?;
+    counters.func_wrap("release", release)?;
+    counters.func_wrap("held", held)?;
     counters.func_wrap("add", counter_add)?;
     counters.func_wrap("sum", counter_sum)?;
     counters.func_wrap("clear", counter_clear)?;
+    linker.instance(Grant::Trunks.interface())?.func_wrap("read", statistics)?;
+    let mut metrics = linker.instance(Grant::Metrics.interface())?;
+    metrics.func_wrap("add", metric_add)?;
+    metrics.func_wrap("set", metric_set)?;
     linker.instance(Grant::Clock.interface())?.func_wrap("now-ms", now_ms)?;
     linker.instance(Grant::Random.interface())?.func_wrap("next", random)?;
     Ok(linker)
@@ -73,7 +97,8 @@ fn log(context: Context<'_>, (level, mut line): (LogLevel, String)) -> Result<()
         line.truncate(end);
     }
     line.retain(|character| !character.is_control());
-    let call = format_args!("{:032x}", sandbox.call);
+    let call = sandbox.asking.as_ref().map_or(0, |asking| asking.call.id);
+    let call = format_args!("{call:032x}");
     match level {
         LogLevel::Debug => tracing::debug!(plugin, %call, "{line}"),
         LogLevel::Info => tracing::info!(plugin, %call, "{line}"),
@@ -84,7 +109,7 @@ fn log(context: Context<'_>, (level, mut line): (LogLevel, String)) -> Result<()
 }
 
 fn text(context: Context<'_>, (handle,): (u64,)) -> Result<(Option<Arc<str>>,)> {
-    let lookup = context.data().lookup.as_ref();
+    let lookup = context.data().lookup();
     Ok((lookup.filter(|_| handle != 0).and_then(|lookup| lookup.text(handle)),))
 }
 
@@ -92,13 +117,13 @@ fn longest_prefix(
     context: Context<'_>,
     (table, number): (String, String),
 ) -> Result<(Option<TableHit>,)> {
-    let lookup = context.data().lookup.as_ref();
+    let lookup = context.data().lookup();
     let hit = lookup.and_then(|lookup| lookup.longest_prefix(&table, &number));
     Ok((hit.map(|hit| TableHit { length: hit.length, value: hit.value }),))
 }
 
 fn exact(context: Context<'_>, (table, number): (String, String)) -> Result<(Option<Arc<str>>,)> {
-    let lookup = context.data().lookup.as_ref();
+    let lookup = context.data().lookup();
     Ok((lookup.and_then(|lookup| lookup.exact(&table, &number)),))
 }
 
@@ -110,6 +135,37 @@ fn counter_add(
     counter_key(&key)?;
     let services = &plugin.services;
     Ok((services.counters.add(plugin.number, &key, amount, window_s, services.now_ms()),))
+}
+
+fn counter_add_within(
+    context: Context<'_>,
+    (key, amount, window_s, limit): (String, u32, u32, u64),
+) -> Result<(std::result::Result<u64, u64>,)> {
+    let plugin = &context.data().plugin;
+    counter_key(&key)?;
+    let services = &plugin.services;
+    let key = (plugin.number, key.as_str());
+    Ok((services.counters.add_within(key, amount, window_s, limit, services.now_ms()),))
+}
+
+fn hold(context: Context<'_>, (key, limit): (String, u32)) -> Result<(bool,)> {
+    let sandbox = context.data();
+    counter_key(&key)?;
+    let Some(asking) = &sandbox.asking else { return Ok((false,)) };
+    let holds = &sandbox.plugin.services.holds;
+    Ok((holds.take(&asking.notes, sandbox.plugin.number, &key, limit),))
+}
+
+fn release(context: Context<'_>, (key,): (String,)) -> Result<(bool,)> {
+    let sandbox = context.data();
+    let Some(asking) = &sandbox.asking else { return Ok((false,)) };
+    let holds = &sandbox.plugin.services.holds;
+    Ok((holds.release(&asking.notes, sandbox.plugin.number, &key),))
+}
+
+fn held(context: Context<'_>, (key,): (String,)) -> Result<(u32,)> {
+    let plugin = &context.data().plugin;
+    Ok((plugin.services.holds.held(plugin.number, &key),))
 }
 
 fn counter_sum(context: Context<'_>, (key, window_s): (String, u32)) -> Result<(u64,)> {
@@ -139,6 +195,130 @@ fn now_ms(_: Context<'_>, (): ()) -> Result<(u64,)> {
     Ok((u64::try_from(since.as_millis()).unwrap_or(u64::MAX),))
 }
 
+/// The same draws for the same seed, call and position, so that a decision can be replayed.
 fn random(mut context: Context<'_>, (): ()) -> Result<(u64,)> {
-    Ok((context.data_mut().random.next_u64(),))
+    let sandbox = context.data_mut();
+    let (call, draw) = match &sandbox.asking {
+        Some(asking) => (asking.call.id, asking.notes.next_draw()),
+        None => {
+            sandbox.draws = sandbox.draws.wrapping_add(1);
+            (0, sandbox.draws)
+        }
+    };
+    let seed = sandbox.plugin.services.random_seed;
+    let words = [(call >> 64) as u64, call as u64, u64::from(draw)];
+    Ok((words.into_iter().fold(mixed(seed), |state, word| mixed(state ^ word)),))
+}
+
+/// The output function of SplitMix64: every bit of the input reaches every bit of the output.
+fn mixed(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+fn contains(context: Context<'_>, (table, number): (String, String)) -> Result<(bool,)> {
+    let lookup = context.data().lookup();
+    Ok((lookup.is_some_and(|lookup| lookup.longest_prefix(&table, &number).is_some()),))
+}
+
+fn statistics(context: Context<'_>, (trunks,): (Vec<u32>,)) -> Result<(Vec<Option<Statistics>>,)> {
+    if trunks.len() > STATISTICS {
+        let words = format!("statistics of {} trunks, at most {STATISTICS}", trunks.len());
+        return Err(HostRefusal(words).into());
+    }
+    let lookup = context.data().lookup();
+    let of = |trunk| lookup.and_then(|lookup| lookup.trunk_statistics(trunk)).map(Into::into);
+    Ok((trunks.into_iter().map(of).collect(),))
+}
+
+fn metric_add(context: Context<'_>, (name, amount): (String, u64)) -> Result<()> {
+    context.data().plugin.own_metrics.add(&name, amount);
+    Ok(())
+}
+
+fn metric_set(context: Context<'_>, (name, value): (String, i64)) -> Result<()> {
+    context.data().plugin.own_metrics.set(&name, value);
+    Ok(())
+}
+
+fn call_facts(linker: &mut Linker<Sandbox>) -> Result<()> {
+    let mut call = linker.instance(Grant::Call.interface())?;
+    call.resource("facts", ResourceType::host::<Facts>(), |mut context, _| {
+        let handles = &mut context.data_mut().handles;
+        *handles = handles.saturating_sub(1);
+        Ok(())
+    })?;
+    call.func_wrap("current", current)?;
+    call.func_wrap("[method]facts.header", |context, (facts, name): (Resource<Facts>, String)| {
+        let of = |details: &CallDetails| {
+            details.invite.as_ref().map(|invite| invite.header(&name)).unwrap_or_default()
+        };
+        Ok((details(&context, &facts).map(of).unwrap_or_default(),))
+    })?;
+    call.func_wrap("[method]facts.request-uri", |context, (facts,): (Resource<Facts>,)| {
+        let of = |details: &CallDetails| {
+            details.invite.as_ref().map(|invite| invite.request_uri().to_owned())
+        };
+        Ok((details(&context, &facts).and_then(of).unwrap_or_default(),))
+    })?;
+    call.func_wrap("[method]facts.numbers", |context, (facts,): (Resource<Facts>,)| {
+        let numbers = details(&context, &facts).map(|details| details.numbers.clone());
+        Ok((CallNumbers::from(numbers.unwrap_or_default()),))
+    })?;
+    call.func_wrap("[method]facts.attempts", |context, (facts,): (Resource<Facts>,)| {
+        let attempts = details(&context, &facts).map(|details| details.attempts.as_slice());
+        let past = attempts.unwrap_or_default().iter().copied().map(PastAttempt::from);
+        Ok((past.collect::<Vec<_>>(),))
+    })?;
+    call.func_wrap(
+        "[method]facts.account-attribute",
+        |context, (facts, name): (Resource<Facts>, String)| {
+            let account = |call: policy::CallFacts| Owner::Account(call.account);
+            Ok((attribute(&context, &facts, account, &name),))
+        },
+    )?;
+    call.func_wrap(
+        "[method]facts.customer-attribute",
+        |context, (facts, name): (Resource<Facts>, String)| {
+            let customer = |call: policy::CallFacts| Owner::Customer(call.trunk);
+            Ok((attribute(&context, &facts, customer, &name),))
+        },
+    )?;
+    call.func_wrap(
+        "[method]facts.vendor-attribute",
+        |context, (facts, trunk, name): (Resource<Facts>, u32, String)| {
+            Ok((attribute(&context, &facts, |_| Owner::Vendor(trunk), &name),))
+        },
+    )
+}
+
+fn current(mut context: Context<'_>, (): ()) -> Result<(Resource<Facts>,)> {
+    let sandbox = context.data_mut();
+    sandbox.handles += 1;
+    if sandbox.handles > FACTS_HANDLES {
+        let words = format!("{FACTS_HANDLES} handles to call facts are not dropped");
+        return Err(HostRefusal(words).into());
+    }
+    Ok((Resource::new_own(sandbox.questions),))
+}
+
+/// Facts of the question that a handle belongs to; a handle kept from an earlier question
+/// knows nothing.
+fn details<'a>(context: &'a Context<'_>, facts: &Resource<Facts>) -> Option<&'a CallDetails> {
+    let sandbox = context.data();
+    let asking = sandbox.asking.as_ref().filter(|_| facts.rep() == sandbox.questions)?;
+    asking.details.as_deref()
+}
+
+fn attribute(
+    context: &Context<'_>,
+    facts: &Resource<Facts>,
+    owner: impl FnOnce(policy::CallFacts) -> Owner,
+    name: &str,
+) -> Option<Arc<str>> {
+    let sandbox = context.data();
+    let asking = sandbox.asking.as_ref().filter(|_| facts.rep() == sandbox.questions)?;
+    asking.lookup.attribute(owner(asking.call), name)
 }

@@ -1,10 +1,11 @@
+use crate::LoadError;
 use crate::exports::Functions;
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
+use crate::verify::{self, Said};
 use crate::version::Code;
 use crate::wire;
-use crate::{LoadError, verify};
-use policy::{Answer, Fault, Pin, Question};
+use policy::{Answer, Context, Fault, Question};
 use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
@@ -54,33 +55,33 @@ impl Instance {
     }
 
     /// Asks with the lookups of the call's own snapshot.
-    pub(crate) fn ask(&mut self, pin: &Pin, question: &Question) -> Result<Answer, Fault> {
-        let sandbox = self.store.data_mut();
-        sandbox.lookup = Some(Arc::clone(&pin.lookup));
-        sandbox.call = call_id(question);
-        let answer = self.put(question);
+    pub(crate) fn ask(&mut self, context: Context<'_>, question: &Question) -> Result<Said, Fault> {
+        self.store.data_mut().open(context, question.call());
+        let said = self.put(question);
         // A snapshot must not outlive its calls because an idle instance holds it.
-        self.store.data_mut().lookup = None;
-        answer
+        self.store.data_mut().close();
+        said
     }
 
-    fn put(&mut self, question: &Question) -> Result<Answer, Fault> {
+    fn put(&mut self, question: &Question) -> Result<Said, Fault> {
         let store = &mut self.store;
         let functions = &self.functions;
         match question {
             Question::Screen(question) => {
                 let function = functions.screen.ok_or(Fault::Absent)?;
-                verify::verdict(run(store, function, (question.into(),))?.0)
+                verify::verdict(run(store, function, (question.into(),))?.0).map(Said::Answer)
             }
             Question::Number(question) => {
                 let function = functions.rewrite.ok_or(Fault::Absent)?;
-                verify::numbers(run(store, function, (question.into(),))?.0)
+                verify::numbers(run(store, function, (question.into(),))?.0).map(Said::Answer)
             }
             Question::Rate(question) => {
                 let function = functions.rate.ok_or(Fault::Absent)?;
+                let subject = wire::Subject::from(&question.subject);
                 let row = wire::DeckRow::from(&question.row);
                 let rounding = wire::Rounding::from(&question.rounding);
-                verify::charge(run(store, function, (row, rounding, question.duration_ms))?.0)
+                let asked = (subject, row, rounding, question.duration_ms);
+                verify::charge(run(store, function, asked)?.0)
             }
             Question::Route(question) => {
                 let function = functions.select.ok_or(Fault::Absent)?;
@@ -93,7 +94,7 @@ impl Instance {
                     sell_price: question.sell_price,
                     candidates: &self.candidates,
                 };
-                verify::routes(run(store, function, (asked,))?.0)
+                verify::routes(run(store, function, (asked,))?.0).map(Said::Answer)
             }
             Question::Advance(question) => {
                 let function = functions.after_failure.ok_or(Fault::Absent)?;
@@ -102,11 +103,11 @@ impl Instance {
             }
             Question::Identity(question) => {
                 let function = functions.present.ok_or(Fault::Absent)?;
-                verify::identity(run(store, function, (question.into(),))?.0)
+                verify::identity(run(store, function, (question.into(),))?.0).map(Said::Answer)
             }
             Question::Event(notice) => {
                 let function = functions.notify.ok_or(Fault::Absent)?;
-                run(store, function, (notice.into(),)).map(|()| Answer::Noted)
+                run(store, function, (notice.into(),)).map(|()| Said::Answer(Answer::Noted))
             }
         }
     }
@@ -118,16 +119,4 @@ where
     R: ComponentNamedList + Lift,
 {
     function.call(store, question).map_err(|error| sandbox::fault(&error))
-}
-
-fn call_id(question: &Question) -> u128 {
-    match question {
-        Question::Screen(question) => question.call.id,
-        Question::Number(question) => question.call.id,
-        Question::Rate(_) => 0,
-        Question::Route(question) => question.call.id,
-        Question::Advance(question) => question.call.id,
-        Question::Identity(question) => question.call.id,
-        Question::Event(notice) => notice.call.id,
-    }
 }

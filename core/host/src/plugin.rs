@@ -3,6 +3,8 @@
 use crate::PluginSettings;
 use crate::counters::Counters;
 use crate::engine::Pace;
+use crate::holds::Holds;
+use crate::own_metrics::OwnMetrics;
 use crate::stats::HookCounters;
 use policy::Hook;
 use std::sync::Arc;
@@ -16,8 +18,10 @@ const LOG_LINES: u64 = 100;
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) counters: Counters,
+    pub(crate) holds: Arc<Holds>,
     pub(crate) started: Instant,
-    pub(crate) random_seed: Option<u64>,
+    /// Where `host-random` starts from.
+    pub(crate) random_seed: u64,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
     /// How finely deadlines are looked at.
@@ -42,6 +46,8 @@ pub(crate) struct Plugin {
     pub(crate) log: LineLimit,
     /// Lines that the host writes about its faults.
     pub(crate) faults_logged: LineLimit,
+    /// Figures of its own.
+    pub(crate) own_metrics: OwnMetrics,
     stats: [HookCounters; Hook::ALL.len()],
 }
 
@@ -54,6 +60,7 @@ impl Plugin {
             services,
             log: LineLimit::default(),
             faults_logged: LineLimit::default(),
+            own_metrics: OwnMetrics::default(),
             stats: std::array::from_fn(|_| HookCounters::new()),
         }
     }

@@ -4,9 +4,7 @@
 use crate::engine::{IDLE_TICK, TICK};
 use crate::plugin::Plugin;
 use crate::verify::shortened;
-use policy::{Fault, Lookup};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,10 +23,13 @@ const TABLE_ELEMENTS: usize = 20_000;
 pub(crate) struct Sandbox {
     pub(crate) plugin: Arc<Plugin>,
     /// Of the call that asks now.
-    pub(crate) lookup: Option<Arc<dyn Lookup>>,
-    /// Of the call that asks now; 0 when the question does not say.
-    pub(crate) call: u128,
-    pub(crate) random: StdRng,
+    pub(crate) asking: Option<Asking>,
+    /// Questions so far: names the one that a handle to call facts belongs to.
+    pub(crate) questions: u32,
+    /// Handles to call facts that the guest has not dropped.
+    pub(crate) handles: usize,
+    /// Random draws without a call.
+    pub(crate) draws: u32,
     deadline_ms: u32,
     /// When the question was put.
     began: Instant,
@@ -37,20 +38,45 @@ pub(crate) struct Sandbox {
     since: Option<Duration>,
 }
 
+/// What host functions know about the call that asks.
+pub(crate) struct Asking {
+    pub(crate) call: CallFacts,
+    pub(crate) lookup: Arc<dyn Lookup>,
+    pub(crate) notes: Arc<CallNotes>,
+    pub(crate) details: Option<Arc<CallDetails>>,
+}
+
 impl Sandbox {
+    /// A question begins.
+    pub(crate) fn open(&mut self, context: Context<'_>, call: CallFacts) {
+        self.questions = self.questions.wrapping_add(1);
+        self.asking = Some(Asking {
+            call,
+            lookup: Arc::clone(&context.pin.lookup),
+            notes: Arc::clone(&context.pin.notes),
+            details: context.details.cloned(),
+        });
+    }
+
+    /// The question is over.
+    pub(crate) fn close(&mut self) {
+        self.asking = None;
+    }
+
+    pub(crate) fn lookup(&self) -> Option<&Arc<dyn Lookup>> {
+        self.asking.as_ref().map(|asking| &asking.lookup)
+    }
+
     pub(crate) fn store(engine: &Engine, plugin: &Arc<Plugin>) -> Store<Sandbox> {
-        let random = match plugin.services.random_seed {
-            Some(seed) => StdRng::seed_from_u64(seed),
-            None => StdRng::from_os_rng(),
-        };
         plugin.services.instances.fetch_add(1, Relaxed);
         let mut store = Store::new(
             engine,
             Sandbox {
                 plugin: Arc::clone(plugin),
-                lookup: None,
-                call: 0,
-                random,
+                asking: None,
+                questions: 0,
+                handles: 0,
+                draws: 0,
                 deadline_ms: plugin.settings.deadline_ms,
                 began: Instant::now(),
                 since: None,

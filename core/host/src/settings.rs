@@ -93,20 +93,35 @@ pub enum Grant {
     Log,
     /// Texts of the configuration snapshot.
     Config,
+    /// Headers, numbers, attempts and attributes of the call.
+    Call,
     /// Prefix tables and sets.
     Tables,
-    /// Sliding-window counters.
+    /// Sliding-window counters and places held by calls.
     Counters,
+    /// Live figures of vendor trunks.
+    Trunks,
     /// The time of day.
     Clock,
     /// Random bits.
     Random,
+    /// Figures of its own in the switch's metrics.
+    Metrics,
 }
 
 impl Grant {
     /// Every grant.
-    pub const ALL: [Grant; 6] =
-        [Grant::Log, Grant::Config, Grant::Tables, Grant::Counters, Grant::Clock, Grant::Random];
+    pub const ALL: [Grant; 9] = [
+        Grant::Log,
+        Grant::Config,
+        Grant::Call,
+        Grant::Tables,
+        Grant::Counters,
+        Grant::Trunks,
+        Grant::Clock,
+        Grant::Random,
+        Grant::Metrics,
+    ];
 
     /// Its word in configuration and messages.
     #[must_use]
@@ -114,10 +129,13 @@ impl Grant {
         match self {
             Grant::Log => "log",
             Grant::Config => "config",
+            Grant::Call => "call",
             Grant::Tables => "tables",
             Grant::Counters => "counters",
+            Grant::Trunks => "trunks",
             Grant::Clock => "clock",
             Grant::Random => "random",
+            Grant::Metrics => "metrics",
         }
     }
 
@@ -127,10 +145,13 @@ impl Grant {
         match self {
             Grant::Log => "strowger:policy/host-log@0.1.0",
             Grant::Config => "strowger:policy/host-config@0.1.0",
+            Grant::Call => "strowger:policy/host-call@0.1.0",
             Grant::Tables => "strowger:policy/host-tables@0.1.0",
             Grant::Counters => "strowger:policy/host-counters@0.1.0",
+            Grant::Trunks => "strowger:policy/host-trunks@0.1.0",
             Grant::Clock => "strowger:policy/host-clock@0.1.0",
             Grant::Random => "strowger:policy/host-random@0.1.0",
+            Grant::Metrics => "strowger:policy/host-metrics@0.1.0",
         }
     }
 }

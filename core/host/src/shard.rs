@@ -1,7 +1,8 @@
 use crate::generation::{Bound, Generation};
 use crate::host::Inner;
 use crate::plugin::LinePass;
-use policy::{Answer, Fault, Hook, Pin, Question, Reply};
+use crate::verify::Said;
+use policy::{Advance, Answer, Context, Fault, Hook, Question, Reply};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -26,10 +27,12 @@ impl ShardHost {
 
     /// Asks the plugin of the pinned generation. It never fails to reply: where no usable
     /// answer came, the reply says why, and the caller takes the hook's fallback.
-    pub fn ask(&mut self, pin: &Pin, question: &Question) -> Reply {
+    pub fn ask<'a>(&mut self, context: impl Into<Context<'a>>, question: &Question) -> Reply {
+        let context = context.into();
         let begun = Instant::now();
         let hook = question.hook();
-        let Some(bound) = pin.policy.downcast_ref().and_then(|it: &Generation| it.bound(hook))
+        let Some(bound) =
+            context.pin.policy.downcast_ref().and_then(|it: &Generation| it.bound(hook))
         else {
             return Reply {
                 outcome: Err(Fault::Absent),
@@ -40,8 +43,9 @@ impl ShardHost {
         };
         let plugin = &bound.version.plugin;
         let deadline_ms = plugin.settings.deadline_ms;
-        let first = bound.version.ask(self.number, pin, question, deadline_ms, &self.host.reaper);
-        let fault = match first {
+        let first =
+            bound.version.ask(self.number, context, question, deadline_ms, &self.host.reaper);
+        let fault = match first.and_then(|said| settled(said, question)) {
             Ok(answer) => {
                 let nanos = nanos_since(begun);
                 plugin.stats(hook).note(None, false, nanos);
@@ -49,7 +53,7 @@ impl ShardHost {
             }
             Err(fault) => fault,
         };
-        let second = self.ask_previous(bound, pin, question);
+        let second = self.ask_previous(bound, context, question);
         let nanos = nanos_since(begun);
         plugin.stats(hook).note(Some(&fault), second.is_some(), nanos);
         self.report(bound, hook, &fault, second.is_some());
@@ -76,10 +80,16 @@ impl ShardHost {
         self.warm(&generation);
     }
 
-    fn ask_previous(&self, bound: &Bound, pin: &Pin, question: &Question) -> Option<Answer> {
+    fn ask_previous(
+        &self,
+        bound: &Bound,
+        context: Context<'_>,
+        question: &Question,
+    ) -> Option<Answer> {
         let previous = bound.previous.as_ref()?;
         let deadline_ms = previous.plugin.settings.deadline_ms.min(SECOND_DEADLINE_MS);
-        previous.ask(self.number, pin, question, deadline_ms, &self.host.reaper).ok()
+        let said = previous.ask(self.number, context, question, deadline_ms, &self.host.reaper);
+        said.and_then(|said| settled(said, question)).ok()
     }
 
     fn report(&self, bound: &Bound, hook: Hook, fault: &Fault, by_previous: bool) {
@@ -87,6 +97,15 @@ impl ShardHost {
         if plugin.faults_logged.pass(plugin.services.now_ms()) != LinePass::No {
             tracing::warn!(plugin = %bound.version.stamp, %hook, %fault, by_previous, "no usable answer");
         }
+    }
+}
+
+/// What it means that nobody in the chain wants to decide.
+fn settled(said: Said, question: &Question) -> Result<Answer, Fault> {
+    match (said, question) {
+        (Said::Answer(answer), _) => Ok(answer),
+        (Said::Pass, Question::Advance(_)) => Ok(Answer::Advance(Advance::Next)),
+        (Said::Pass, _) => Err(Fault::Refused("no plugin decides this".to_owned())),
     }
 }
 

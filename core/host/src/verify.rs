@@ -4,6 +4,15 @@
 use crate::wire;
 use policy::{Answer, Fault};
 
+/// What a plugin said to a question.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// This.
+    Answer(Answer),
+    /// Ask the next one of the chain.
+    Pass,
+}
+
 const NUMBER_LENGTH: usize = 128;
 const HEADER_NAME_LENGTH: usize = 64;
 const HEADER_VALUE_LENGTH: usize = 2048;
@@ -44,23 +53,30 @@ pub(crate) fn numbers(answer: Result<wire::Numbers, wire::Rejection>) -> Checked
             text("caller", &numbers.caller, NUMBER_LENGTH)?;
             text("callee", &numbers.callee, NUMBER_LENGTH)?;
             text("identity", &numbers.identity, NUMBER_LENGTH)?;
+            text("route-as", &numbers.route_as, NUMBER_LENGTH)?;
+            text("rate-as", &numbers.rate_as, NUMBER_LENGTH)?;
+            uri_parameters(&numbers.uri_parameters)?;
             Ok(policy::NumberAnswer {
                 caller: numbers.caller,
                 callee: numbers.callee,
                 identity: numbers.identity,
+                route_as: numbers.route_as,
+                rate_as: numbers.rate_as,
+                uri_parameters: numbers.uri_parameters,
             })
         }
     }))
 }
 
-pub(crate) fn charge(answer: Result<wire::Charge, String>) -> Checked<Answer> {
+pub(crate) fn charge(answer: Result<wire::Charge, wire::NoCharge>) -> Checked<Said> {
     match answer {
-        Err(words) => Err(Fault::Refused(shortened(words))),
+        Err(wire::NoCharge::Pass) => Ok(Said::Pass),
+        Err(wire::NoCharge::Failed(words)) => Err(Fault::Refused(shortened(words))),
         Ok(charge) if charge.amount < 0 => nonsense(format!("charge {} is below 0", charge.amount)),
-        Ok(charge) => Ok(Answer::Rate(policy::Charge {
+        Ok(charge) => Ok(Said::Answer(Answer::Rate(policy::Charge {
             amount: charge.amount,
             billed_seconds: charge.billed_seconds,
-        })),
+        }))),
     }
 }
 
@@ -74,15 +90,16 @@ pub(crate) fn routes(answer: Result<Vec<u32>, wire::Rejection>) -> Checked<Answe
     }
 }
 
-pub(crate) fn decision(answer: wire::Decision) -> Checked<Answer> {
-    Ok(Answer::Advance(match answer {
+pub(crate) fn decision(answer: wire::Decision) -> Checked<Said> {
+    Ok(Said::Answer(Answer::Advance(match answer {
+        wire::Decision::Pass => return Ok(Said::Pass),
         wire::Decision::Next => policy::Advance::Next,
         wire::Decision::Stop => policy::Advance::Stop,
         wire::Decision::StopWith(code) => {
             response_code(code)?;
             policy::Advance::StopWith(code)
         }
-    }))
+    })))
 }
 
 pub(crate) fn identity(answer: Result<wire::IdentityAnswer, wire::Rejection>) -> Checked<Answer> {
@@ -134,6 +151,17 @@ fn text(what: &str, value: &str, limit: usize) -> Checked<()> {
     }
 }
 
+/// Parameters of a number inside a Request-URI: nothing that ends its user part (RFC 3261
+/// section 25.1).
+fn uri_parameters(value: &str) -> Checked<()> {
+    text("uri-parameters", value, HEADER_VALUE_LENGTH)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/%".contains(&byte);
+    match value.bytes().position(|byte| !allowed(byte)) {
+        Some(at) => nonsense(format!("uri-parameters has a forbidden character at byte {at}")),
+        None => Ok(()),
+    }
+}
+
 /// A token of RFC 3261 section 25.1.
 fn header_name(name: &str) -> Checked<()> {
     if name.is_empty() || name.len() > HEADER_NAME_LENGTH {
@@ -163,7 +191,7 @@ pub(crate) fn shortened(mut words: String) -> String {
 mod tests {
     use super::*;
 
-    fn why(result: Checked<Answer>) -> String {
+    fn why<T: std::fmt::Debug>(result: Checked<T>) -> String {
         match result {
             Err(Fault::Nonsense(words)) => words,
             other => panic!("should be nonsense, is {other:?}"),
@@ -193,6 +221,9 @@ mod tests {
             caller: String::new(),
             callee: callee.into(),
             identity: String::new(),
+            route_as: String::new(),
+            rate_as: String::new(),
+            uri_parameters: String::new(),
         };
         assert!(numbers(Ok(numbers_with("4930123"))).is_ok());
         assert_eq!(
@@ -203,6 +234,13 @@ mod tests {
             why(numbers(Ok(numbers_with(&"1".repeat(129))))),
             "callee has 129 bytes, at most 128 are used"
         );
+    }
+
+    #[test]
+    fn parameters_cannot_end_the_number() {
+        assert!(uri_parameters("rn=+12025550100;npdi").is_ok());
+        assert!(uri_parameters("rn=1@evil.example").is_err());
+        assert!(uri_parameters("rn=1>").is_err());
     }
 
     #[test]

@@ -4,8 +4,10 @@ use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
-use crate::{LoadError, imports};
-use policy::{Answer, Fault, Hook, Pin, PluginStamp, Question};
+use crate::verify::Said;
+use crate::{Grant, LoadError, imports};
+use policy::{Context, Fault, Hook, PluginStamp, Question};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,8 @@ const LOAD_DEADLINE_MS: u32 = 2_000;
 pub(crate) struct Code {
     pub(crate) pre: InstancePre<Sandbox>,
     pub(crate) exports: Exports,
+    /// Grants that it really uses.
+    pub(crate) imports: BTreeSet<Grant>,
 }
 
 impl Code {
@@ -34,9 +38,9 @@ impl Code {
         };
         let component =
             Component::new(linker.engine(), &artifact.component).map_err(compile_error)?;
-        imports::check(settings, &component)?;
+        let imports = imports::check(settings, &component)?;
         let pre = linker.instantiate_pre(&component).map_err(compile_error)?;
-        Ok(Code { pre, exports: Exports::find(&settings.name, &component)? })
+        Ok(Code { pre, exports: Exports::find(&settings.name, &component)?, imports })
     }
 }
 
@@ -119,11 +123,11 @@ impl Version {
     pub(crate) fn ask(
         &self,
         shard: usize,
-        pin: &Pin,
+        context: Context<'_>,
         question: &Question,
         deadline_ms: u32,
         reaper: &Reaper,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Said, Fault> {
         let mut slot = self.slot(shard);
         let instance = match &mut *slot {
             Some(instance) => {
@@ -132,13 +136,13 @@ impl Version {
             }
             empty => empty.insert(Box::new(self.configured(deadline_ms)?)),
         };
-        let answer = instance.ask(pin, question);
-        if !matches!(answer, Ok(_) | Err(Fault::Refused(_)))
+        let said = instance.ask(context, question);
+        if !matches!(said, Ok(_) | Err(Fault::Refused(_)))
             && let Some(instance) = slot.take()
         {
             reaper.take_instance(instance);
         }
-        answer
+        said
     }
 
     /// Makes the shard's instance before a call needs it.
@@ -148,6 +152,11 @@ impl Version {
             *slot = Some(Box::new(self.configured(LOAD_DEADLINE_MS)?));
         }
         Ok(())
+    }
+
+    /// It imports `host-call`.
+    pub(crate) fn wants_details(&self) -> bool {
+        self.code.imports.contains(&Grant::Call)
     }
 
     pub(crate) fn set_since(&self, generation: u64) {

@@ -46,7 +46,7 @@ pub enum DisplayMode {
 }
 
 /// Identity settings of a vendor trunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrunkIdentity {
     /// SIG-72, default caller.
     pub asserted: HeaderMode,
@@ -82,7 +82,7 @@ impl Default for TrunkIdentity {
 }
 
 /// Asked for each attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityQuestion {
     /// The call.
     pub call: CallFacts,
@@ -96,16 +96,8 @@ pub struct IdentityQuestion {
     pub display: String,
     /// Host part for From and identity headers.
     pub host: String,
-    /// P-Asserted-Identity lines as received.
-    pub asserted: Vec<String>,
-    /// P-Preferred-Identity lines as received.
-    pub preferred: Vec<String>,
-    /// Remote-Party-ID lines as received.
-    pub remote_party: Vec<String>,
     /// Privacy as received, empty if absent.
     pub privacy: String,
-    /// Diversion lines as received.
-    pub diversion: Vec<String>,
     /// Privacy was requested and is supported (SIG-76).
     pub private: bool,
     /// SIG-78 of the customer trunk.
@@ -117,7 +109,7 @@ pub struct IdentityQuestion {
 }
 
 /// Answer to [`IdentityQuestion`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityAnswer {
     /// Display name of From; empty: none.
     pub display: String,

@@ -6,6 +6,7 @@
 //! The shapes follow `wit/v0.1/policy.wit` one to one; units are stated there and here.
 #![forbid(unsafe_code)]
 
+mod details;
 mod hook;
 mod identity;
 mod numbering;
@@ -15,14 +16,15 @@ mod rating;
 mod routing;
 mod screening;
 
+pub use details::{CallDetails, CallNumbers, Invite, Owner, PastAttempt, TrunkStatistics};
 pub use hook::{Hook, PluginStamp};
 pub use identity::{
     DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode, TrunkIdentity,
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage};
-pub use pin::{Lookup, Pin, PrefixHit};
+pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{Answer, CallFacts, EventKind, EventNotice, Fault, Question, Rejection, Reply};
-pub use rating::{Charge, DeckRow, RateQuestion, Rounding, RoundingMode, Side};
+pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{
     Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,
     StopAfterMedia,

@@ -1,7 +1,9 @@
 use crate::CallFacts;
+use serde::{Deserialize, Serialize};
 
 /// Where in the life of a call numbers change (NUM-01).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Customer trunk: `*_in` to `*_route`.
     Ingress,
@@ -10,7 +12,7 @@ pub enum Stage {
 }
 
 /// Asked once at ingress and once for each attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberQuestion {
     /// The call.
     pub call: CallFacts,
@@ -34,8 +36,8 @@ pub struct NumberQuestion {
     pub reject_unmatched: bool,
 }
 
-/// Answer to [`NumberQuestion`]; empty strings are allowed for caller and identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Answer to [`NumberQuestion`]; empty strings are allowed everywhere but for the callee.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberAnswer {
     /// New caller.
     pub caller: String,
@@ -43,4 +45,13 @@ pub struct NumberAnswer {
     pub callee: String,
     /// Number for PAI, PPI and RPID.
     pub identity: String,
+    /// Ingress: number that chooses the route instead of the callee (ROUTE-62).
+    #[serde(default)]
+    pub route_as: String,
+    /// Ingress: number that chooses the rate instead of the callee (ROUTE-62).
+    #[serde(default)]
+    pub rate_as: String,
+    /// Egress: parameters of the called number in the Request-URI (RFC 4694).
+    #[serde(default)]
+    pub uri_parameters: String,
 }

@@ -1,6 +1,8 @@
+use crate::{CallDetails, Hook, Owner, TrunkStatistics};
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// What a call pins when it begins and keeps until it ends: one generation of plugins
 /// and the lookups of one configuration snapshot.
@@ -14,6 +16,72 @@ pub struct Pin {
     pub lookup: Arc<dyn Lookup>,
     /// Somebody answers the `events` hook; if not, events need not be told.
     pub hears_events: bool,
+    /// Hooks whose plugins may ask for more about the call than the question says.
+    pub wants_details: HookSet,
+    /// What the host keeps for this call alone.
+    pub notes: Arc<CallNotes>,
+}
+
+impl Pin {
+    /// The pin of one call: the same generation and lookups, notes of its own.
+    #[must_use]
+    pub fn for_call(&self) -> Pin {
+        Pin { notes: Arc::default(), ..self.clone() }
+    }
+}
+
+/// What the host keeps for one call; dropped with the call's pin, which gives back what
+/// the call held.
+#[derive(Default)]
+pub struct CallNotes {
+    draws: AtomicU32,
+    held: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl CallNotes {
+    /// Number of the next random draw of this call, from 0.
+    pub fn next_draw(&self) -> u32 {
+        self.draws.fetch_add(1, Relaxed)
+    }
+
+    /// The host's own object, made at first use.
+    pub fn held(
+        &self,
+        make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
+    ) -> &(dyn Any + Send + Sync) {
+        &**self.held.get_or_init(make)
+    }
+}
+
+impl fmt::Debug for CallNotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallNotes").field("draws", &self.draws).finish_non_exhaustive()
+    }
+}
+
+/// A set of hooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HookSet(u8);
+
+impl HookSet {
+    /// Whether the hook is in it.
+    #[must_use]
+    pub fn contains(self, hook: Hook) -> bool {
+        self.0 >> hook as u8 & 1 == 1
+    }
+
+    /// Puts a hook in.
+    pub fn insert(&mut self, hook: Hook) {
+        self.0 |= 1 << hook as u8;
+    }
+}
+
+impl FromIterator<Hook> for HookSet {
+    fn from_iter<I: IntoIterator<Item = Hook>>(hooks: I) -> HookSet {
+        let mut set = HookSet::default();
+        hooks.into_iter().for_each(|hook| set.insert(hook));
+        set
+    }
 }
 
 impl fmt::Debug for Pin {
@@ -30,6 +98,31 @@ pub trait Lookup: Send + Sync {
     fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit>;
     /// The entry of `table` equal to `number`.
     fn exact(&self, table: &str, number: &str) -> Option<Arc<str>>;
+    /// An attribute that the operator gave to an account or trunk.
+    fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
+        let _ = (owner, name);
+        None
+    }
+    /// Live figures of a vendor trunk; none if there is no such trunk.
+    fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
+        let _ = trunk;
+        None
+    }
+}
+
+impl<'a> From<&'a Pin> for Context<'a> {
+    fn from(pin: &'a Pin) -> Context<'a> {
+        Context { pin, details: None }
+    }
+}
+
+/// A question with what the call knows beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Generation, lookups and notes of the call.
+    pub pin: &'a Pin,
+    /// Present when [`Pin::wants_details`] has the question's hook.
+    pub details: Option<&'a Arc<CallDetails>>,
 }
 
 /// An entry found in a prefix table.

@@ -9,7 +9,8 @@ use thiserror::Error;
 /// A call, as every hook sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallFacts {
-    /// Time-sortable 128-bit call id (CDR-05).
+    /// Time-sortable 128-bit call id (CDR-05); 32 hex digits where people read it.
+    #[serde(with = "call_id")]
     pub id: u128,
     /// When the INVITE arrived, UTC milliseconds.
     pub received_ms: u64,
@@ -31,7 +32,8 @@ pub struct Rejection {
 }
 
 /// What a call asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Question {
     /// May this call go on?
     Screen(ScreenQuestion),
@@ -62,10 +64,25 @@ impl Question {
             Question::Event(_) => Hook::Events,
         }
     }
+
+    /// The call that asks.
+    #[must_use]
+    pub fn call(&self) -> CallFacts {
+        match self {
+            Question::Screen(question) => question.call,
+            Question::Number(question) => question.call,
+            Question::Rate(question) => question.call,
+            Question::Route(question) => question.call,
+            Question::Advance(question) => question.call,
+            Question::Identity(question) => question.call,
+            Question::Event(notice) => notice.call,
+        }
+    }
 }
 
 /// What a call accepts as an answer; the variant matches that of the question.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// To [`Question::Screen`].
     Screen(Verdict),
@@ -106,6 +123,28 @@ pub enum Fault {
     Refused(String),
 }
 
+/// A call id as 32 hex digits where people read it, as a number where they do not.
+mod call_id {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(id: &u128, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            to.collect_str(&format_args!("{id:032x}"))
+        } else {
+            id.serialize(to)
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<u128, D::Error> {
+        if !from.is_human_readable() {
+            return u128::deserialize(from);
+        }
+        let digits = String::deserialize(from)?;
+        u128::from_str_radix(&digits, 16)
+            .map_err(|_| D::Error::custom(format!("call id `{digits}` is not hexadecimal")))
+    }
+}
+
 /// An answer with its provenance, for the decision trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -120,7 +159,7 @@ pub struct Reply {
 }
 
 /// A state change of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventNotice {
     /// The call.
     pub call: CallFacts,
@@ -141,7 +180,8 @@ pub struct EventNotice {
 }
 
 /// Kinds of [`EventNotice`] (CDR-15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The call was admitted to the checks.
     Incoming,

@@ -1,4 +1,4 @@
-use crate::PolicyMoney;
+use crate::{CallFacts, PolicyMoney};
 use serde::{Deserialize, Serialize};
 
 /// Price fields of a rate deck row (BILL-01); money in 10^-10 units.
@@ -53,7 +53,7 @@ impl Default for Rounding {
     }
 }
 
-/// Which purse is asked about.
+/// Whose account is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -63,11 +63,28 @@ pub enum Side {
     Buy,
 }
 
-/// Asked at admission for the first increment and at the end for each side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateQuestion {
-    /// Whose price; not told to the plugin, kept in the trail.
+/// Who is rated, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateSubject {
+    /// Whose account is charged.
     pub side: Side,
+    /// The call has ended and the charge will be booked; else it is an estimate.
+    pub is_final: bool,
+    /// The account that is charged.
+    pub account: u32,
+    /// Customer trunk when selling, vendor trunk when buying.
+    pub trunk: u32,
+    /// Moment whose price holds (BILL-03): INVITE at admission, else answer; UTC ms.
+    pub at_ms: u64,
+}
+
+/// Asked at admission for the first increment and at the end for each side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateQuestion {
+    /// The call; not told to the plugin, kept in the trail.
+    pub call: CallFacts,
+    /// Who and what for.
+    pub subject: RateSubject,
     /// The deck row.
     pub row: DeckRow,
     /// The payer's rounding.

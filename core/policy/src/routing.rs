@@ -2,7 +2,7 @@ use crate::{CallFacts, PolicyMoney};
 use serde::{Deserialize, Serialize};
 
 /// One vendor trunk whose prefix matches, with the facts a choice may need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Numeric id of the vendor trunk.
     pub trunk: u32,
@@ -29,7 +29,7 @@ pub struct Candidate {
 }
 
 /// Asked at admission.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteQuestion {
     /// The call.
     pub call: CallFacts,
@@ -75,7 +75,7 @@ pub enum StopAfterMedia {
 }
 
 /// Failover switches of a vendor trunk (ROUTE-50).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailoverSwitches {
     /// Row 6; default on.
     pub stop_after_busy: bool,
@@ -103,7 +103,7 @@ impl Default for FailoverSwitches {
 
 /// Asked after each failed attempt, unless the core itself ends the call
 /// (rows 1 to 4 and 12 of ROUTE-50).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdvanceQuestion {
     /// The call.
     pub call: CallFacts,
@@ -130,7 +130,8 @@ pub struct AdvanceQuestion {
 }
 
 /// Answer to [`AdvanceQuestion`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Advance {
     /// Try the next choice.
     Next,

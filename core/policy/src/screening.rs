@@ -1,22 +1,22 @@
 use crate::{CallFacts, Rejection};
+use serde::{Deserialize, Serialize};
 
-/// Asked when a call arrives, before numbers are rewritten.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Asked once, after the ingress rewrite (ROUTE-15 steps 8 and 9, SIG-82).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScreenQuestion {
     /// The call.
     pub call: CallFacts,
-    /// Caller as received, after clean-up (NUM-02).
+    /// Caller after the ingress rewrite; empty: none.
     pub caller: String,
-    /// Callee as received, after clean-up (NUM-02).
+    /// Callee after the ingress rewrite.
     pub callee: String,
     /// Address the INVITE came from, without port.
     pub source: String,
-    /// User-Agent, empty if absent.
-    pub user_agent: String,
 }
 
 /// Answer to [`ScreenQuestion`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Go on.
     Allow,

@@ -161,8 +161,8 @@ pub struct PluginConfig {
     pub name: String,
     /// File in the folder; by default `NAME.wasm`.
     pub file: Option<PathBuf>,
-    /// Host interfaces that it may import: `log`, `config`, `tables`, `counters`, `clock`,
-    /// `random`. What is imported without a grant refuses the load.
+    /// Host interfaces that it may import: `log`, `config`, `call`, `tables`, `counters`,
+    /// `trunks`, `clock`, `random`, `metrics`. What is imported without a grant refuses the load.
     #[serde(default)]
     pub grants: BTreeSet<host::Grant>,
     /// Given to it as JSON when it starts.

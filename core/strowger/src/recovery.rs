@@ -6,7 +6,7 @@ use host::ShardHost;
 use ledger::{
     CallDocument, ChargeRecord, EndedBy, Money, Posting, PostingKind, RecordState, TrailEntry,
 };
-use policy::{Answer, Charge, Pin, Question, RateQuestion, Reply, Side};
+use policy::{Answer, CallFacts, Charge, Pin, Question, RateQuestion, RateSubject, Reply, Side};
 use switch::World;
 
 /// Turns interim copies into final documents. Charges are booked to the live purses; the
@@ -37,9 +37,19 @@ fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> Cal
     } else {
         call.sell = None;
     }
-    let mut rater = Rater { host, pin: &world.pin, trail: &mut document.trail, failed: false };
+    let facts = CallFacts {
+        id: call.id,
+        received_ms: call.invite_ms,
+        trunk: call.trunk,
+        account: call.account,
+    };
+    let pin = world.pin.for_call();
+    let trail = &mut document.trail;
+    let mut rater = Rater { host, pin: &pin, call: facts, trail, failed: false };
+    let at_ms = call.answer_ms.unwrap_or(call.invite_ms);
     if let Some(sell) = &mut call.sell {
-        rater.rate(Side::Sell, 0, sell, billable);
+        let payer = (Side::Sell, call.account, call.trunk);
+        rater.rate(subject(payer, at_ms), 0, sell, billable);
     }
     for attempt in document.attempts.iter_mut().filter(|attempt| attempt.end_ms.is_none()) {
         attempt.end_ms = Some(evidence);
@@ -52,7 +62,8 @@ fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> Cal
             attempt.buy = None;
         }
         if let Some(buy) = &mut attempt.buy {
-            rater.rate(Side::Buy, attempt.number, buy, billable);
+            let payer = (Side::Buy, attempt.vendor_account, attempt.trunk);
+            rater.rate(subject(payer, at_ms), attempt.number, buy, billable);
         }
     }
     call.rerate = rater.failed;
@@ -87,22 +98,34 @@ fn book(world: &World, document: &mut CallDocument) {
     document.postings = postings;
 }
 
+fn subject((side, account, trunk): (Side, u32, u32), at_ms: u64) -> RateSubject {
+    RateSubject { side, is_final: true, account, trunk, at_ms }
+}
+
 struct Rater<'a> {
     host: &'a mut ShardHost,
     pin: &'a Pin,
+    call: CallFacts,
     trail: &'a mut Vec<TrailEntry>,
     failed: bool,
 }
 
 impl Rater<'_> {
-    fn rate(&mut self, side: Side, attempt: u16, charge: &mut ChargeRecord, duration_ms: u64) {
+    fn rate(
+        &mut self,
+        subject: RateSubject,
+        attempt: u16,
+        charge: &mut ChargeRecord,
+        duration_ms: u64,
+    ) {
         let (Some(row), Some(rounding)) =
             (switch::deck_row(&charge.row), switch::rounding(&charge.rounding))
         else {
             self.failed = true;
             return;
         };
-        let question = Question::Rate(RateQuestion { side, row, rounding, duration_ms });
+        let call = self.call;
+        let question = Question::Rate(RateQuestion { call, subject, row, rounding, duration_ms });
         let Reply { outcome, plugin, nanos, .. } = self.host.ask(self.pin, &question);
         let plugin = plugin.map_or_else(|| "core".into(), |stamp| stamp.to_string().into());
         let (answer, fault) = match outcome {

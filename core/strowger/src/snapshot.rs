@@ -9,6 +9,7 @@ pub(crate) use lookup::SnapshotLookup;
 
 use crate::config::Config;
 use ledger::{PrefixTable, Purse, RateDeck};
+use policy::Owner;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +79,12 @@ impl Snapshot {
             ..Facts::default()
         };
         accounts(&mut facts, business, &mut shared.purses);
+        for loaded in &business.accounts {
+            let words = &loaded.account.attributes;
+            lookup.add_attributes(Owner::Account(loaded.id), words);
+        }
         for loaded in &business.customer_trunks {
+            lookup.add_attributes(Owner::Customer(loaded.id), &loaded.trunk.attributes);
             let usage = shared.customers.entry(loaded.id).or_default().clone();
             let mut trunk = trunks::customer(loaded, &mut names, &rules, usage);
             trunk.locked |= draining;
@@ -86,6 +92,8 @@ impl Snapshot {
         }
         for loaded in &business.vendor_trunks {
             let usage = shared.vendors.entry(loaded.id).or_default().clone();
+            lookup.add_attributes(Owner::Vendor(loaded.id), &loaded.trunk.attributes);
+            lookup.add_usage(loaded.id, &usage);
             let trunk = trunks::vendor(loaded, &mut names, &rules, usage);
             for prefix in &loaded.trunk.prefixes {
                 let entry = RouteEntry {

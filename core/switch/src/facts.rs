@@ -1,8 +1,9 @@
 //! What the call machine knows about trunks, accounts and prices: one immutable
 //! snapshot. A call keeps the snapshot it began with (promise 4 of the design).
 
+use crate::quality::Quality;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
-use policy::{FailoverSwitches, TrunkIdentity};
+use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -310,6 +311,8 @@ pub struct TrunkUsage {
     day: AtomicU64,
     /// Attempts sent on that day.
     today: AtomicU64,
+    /// Outcomes of the last minutes; vendor trunks only.
+    pub(crate) quality: Quality,
 }
 
 const DAY_MS: u64 = 86_400_000;
@@ -326,6 +329,12 @@ impl TrunkUsage {
     /// Gives a taken channel back.
     pub fn release(&self) {
         self.active.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Live figures at `utc_ms` (ROUTE-31 to ROUTE-34).
+    #[must_use]
+    pub fn statistics(&self, utc_ms: u64) -> TrunkStatistics {
+        TrunkStatistics { active: self.active(), ..self.quality.read(utc_ms) }
     }
 
     /// Channels taken now.

@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use ledger::CallDocument;
-use policy::{Pin, Question};
+use policy::{CallDetails, Pin, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,6 +52,8 @@ pub struct Ask {
     pub pin: Pin,
     /// The question.
     pub question: Question,
+    /// What else the call knows, if a plugin of this hook may ask.
+    pub details: Option<Arc<CallDetails>>,
 }
 
 /// Side of a relayed call.

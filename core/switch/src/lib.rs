@@ -13,6 +13,7 @@ mod index;
 mod ingress;
 mod io;
 mod number;
+mod quality;
 mod reason;
 mod sdp;
 mod shard;

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::headers::{address, escaped, fixed, is_one_line, named_address, plain};
 use plugin_sdk::{
-    DisplayMode, Header, HeaderMode, IdentityQuestion, PresentedIdentity, PrivacyMode,
+    DisplayMode, Header, HeaderMode, IdentityQuestion, PresentedIdentity, PrivacyMode, host,
 };
 
 /// Host of an identity that is withheld (RFC 3323 section 4.1.1.3).
@@ -52,14 +52,14 @@ fn display(question: &IdentityQuestion) -> String {
 fn identity_headers(config: &Config, question: &IdentityQuestion, headers: &mut Vec<Header>) {
     let built = !question.identity_out.is_empty();
     let (number, host) = (question.identity_out.as_str(), question.host.as_str());
-    for (name, mode, received) in [
-        ("P-Asserted-Identity", question.asserted_mode, &question.asserted),
-        ("P-Preferred-Identity", question.preferred_mode, &question.preferred),
+    for (name, mode) in [
+        ("P-Asserted-Identity", question.asserted_mode),
+        ("P-Preferred-Identity", question.preferred_mode),
     ] {
         match mode {
             HeaderMode::Caller if built => headers.push(Header::new(name, address(number, host))),
             HeaderMode::Caller => {}
-            _ => copied(config, question, name, mode, received, headers),
+            _ => copied(config, question, name, mode, headers),
         }
     }
     match question.remote_party_mode {
@@ -72,10 +72,7 @@ fn identity_headers(config: &Config, question: &IdentityQuestion, headers: &mut 
             headers.push(Header::new("Remote-Party-ID", value));
         }
         HeaderMode::Caller => {}
-        mode => {
-            let received = &question.remote_party;
-            copied(config, question, "Remote-Party-ID", mode, received, headers);
-        }
+        mode => copied(config, question, "Remote-Party-ID", mode, headers),
     }
 }
 
@@ -83,7 +80,7 @@ fn identity_headers(config: &Config, question: &IdentityQuestion, headers: &mut 
 /// so it writes nothing.
 fn diversion(config: &Config, question: &IdentityQuestion, headers: &mut Vec<Header>) {
     let mode = question.diversion_mode;
-    copied(config, question, "Diversion", mode, &question.diversion, headers);
+    copied(config, question, "Diversion", mode, headers);
 }
 
 /// The modes `pass` and `fixed`, which are alike for all headers.
@@ -92,15 +89,14 @@ fn copied(
     question: &IdentityQuestion,
     name: &str,
     mode: HeaderMode,
-    received: &[String],
     headers: &mut Vec<Header>,
 ) {
     match mode {
         HeaderMode::None | HeaderMode::Caller => {}
         HeaderMode::Pass if config.pass_trusted_only && !question.source_trusted => {}
         HeaderMode::Pass => {
-            let values = received.iter().filter(|value| is_one_line(value));
-            headers.extend(values.map(|value| Header::new(name, value.as_str())));
+            let values = host::call().header(name).into_iter().filter(|value| is_one_line(value));
+            headers.extend(values.map(|value| Header::new(name, value)));
         }
         HeaderMode::Fixed if is_one_line(&question.fixed_identity) => {
             headers.push(Header::new(name, fixed(&question.fixed_identity)));
@@ -126,17 +122,24 @@ fn privacy(question: &IdentityQuestion, headers: &mut Vec<Header>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plugin_sdk::FakeHost;
 
     fn caller() -> IdentityQuestion {
+        let switch = FakeHost::install();
+        for (name, value) in [
+            ("P-Asserted-Identity", "<sip:900@pbx.example>"),
+            ("P-Asserted-Identity", "<tel:900>"),
+            ("Remote-Party-ID", "<sip:900@pbx.example>;party=calling"),
+            ("P-Preferred-Identity", "<sip:901@pbx.example>"),
+            ("Diversion", "<sip:800@pbx.example>;reason=unconditional"),
+        ] {
+            switch.header(name, value);
+        }
         IdentityQuestion {
             caller_out: "4930123".to_owned(),
             identity_out: "+4930123".to_owned(),
             display: "Ann Lee".to_owned(),
             host: "sip.example".to_owned(),
-            asserted: vec!["<sip:900@pbx.example>".to_owned(), "<tel:900>".to_owned()],
-            remote_party: vec!["<sip:900@pbx.example>;party=calling".to_owned()],
-            preferred: vec!["<sip:901@pbx.example>".to_owned()],
-            diversion: vec!["<sip:800@pbx.example>;reason=unconditional".to_owned()],
             privacy: "id;critical".to_owned(),
             target_trusted: true,
             asserted_mode: HeaderMode::Caller,
@@ -202,7 +205,7 @@ mod tests {
         };
         let presented = shown(&question);
         assert_eq!(values(&presented, "P-Preferred-Identity"), ["<sip:+4930123@sip.example>"]);
-        assert_eq!(values(&presented, "Diversion"), question.diversion);
+        assert_eq!(values(&presented, "Diversion"), ["<sip:800@pbx.example>;reason=unconditional"]);
         let passed = shown(&IdentityQuestion { preferred_mode: HeaderMode::Pass, ..caller() });
         assert_eq!(values(&passed, "P-Preferred-Identity"), ["<sip:901@pbx.example>"]);
         assert!(values(&passed, "Diversion").is_empty());
@@ -221,7 +224,10 @@ mod tests {
             ["<sip:+4930123@sip.example>;party=calling;screen=yes;privacy=full"]
         );
         let passed = IdentityQuestion { remote_party_mode: HeaderMode::Pass, ..question };
-        assert_eq!(values(&shown(&passed), "Remote-Party-ID"), passed.remote_party);
+        assert_eq!(
+            values(&shown(&passed), "Remote-Party-ID"),
+            ["<sip:900@pbx.example>;party=calling"]
+        );
     }
 
     #[test]
@@ -298,10 +304,10 @@ mod tests {
     fn header_values_never_carry_a_line_end() {
         let question = IdentityQuestion {
             asserted_mode: HeaderMode::Pass,
-            asserted: vec!["<sip:1@a>\r\nVia: x".to_owned()],
             display: "Ann\r\nVia: x".to_owned(),
             ..caller()
         };
+        FakeHost::install().header("P-Asserted-Identity", "<sip:1@a>\r\nVia: x");
         let presented = shown(&question);
         assert_eq!(presented.display, "AnnVia: x");
         assert!(presented.headers.is_empty());

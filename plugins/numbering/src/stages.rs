@@ -11,14 +11,14 @@ pub(crate) fn rewrite(
     let callee = rewrite_callee(rule_sets, question)?;
     let caller = rewrite_caller(rule_sets, question.caller_rules, &question.caller)?;
     match question.stage {
-        Stage::Ingress => Ok(Numbers { caller, callee, identity: String::new() }),
+        Stage::Ingress => Ok(Numbers { caller, callee, ..Numbers::default() }),
         Stage::Egress => {
             let identity = rewrite_caller(rule_sets, question.identity_rules, &caller)?;
             let callee = match question.tech_prefix.as_str() {
                 "" => callee,
                 prefix => format!("{prefix}{callee}"),
             };
-            Ok(Numbers { caller, callee, identity })
+            Ok(Numbers { caller, callee, identity, ..Numbers::default() })
         }
     }
 }

@@ -9,7 +9,9 @@ mod table;
 
 pub use formula::charge;
 
-use plugin_sdk::{Charge, DeckRow, NoConfig, Plugin, Rating, Rounding, export_plugin};
+use plugin_sdk::{
+    Charge, DeckRow, NoCharge, NoConfig, Plugin, RateSubject, Rating, Rounding, export_plugin,
+};
 
 /// The plugin. It has no state: every charge depends on its question alone.
 #[derive(Debug)]
@@ -32,11 +34,12 @@ impl Plugin for DeckRating {
 impl Rating for DeckRating {
     fn rate(
         &mut self,
+        _: &RateSubject,
         row: &DeckRow,
         rounding: &Rounding,
         duration_ms: u64,
-    ) -> Result<Charge, String> {
-        charge(row, rounding, duration_ms)
+    ) -> Result<Charge, NoCharge> {
+        Ok(charge(row, rounding, duration_ms)?)
     }
 }
 

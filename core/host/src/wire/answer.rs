@@ -10,6 +10,8 @@ pub(crate) struct Description {
     pub(crate) version: String,
     #[component(name = "summary")]
     pub(crate) summary: String,
+    #[component(name = "config-schema")]
+    pub(crate) config_schema: String,
 }
 
 /// `types.rejection`.
@@ -48,6 +50,12 @@ pub(crate) struct Numbers {
     pub(crate) callee: String,
     #[component(name = "identity")]
     pub(crate) identity: String,
+    #[component(name = "route-as")]
+    pub(crate) route_as: String,
+    #[component(name = "rate-as")]
+    pub(crate) rate_as: String,
+    #[component(name = "uri-parameters")]
+    pub(crate) uri_parameters: String,
 }
 
 /// `rating.charge`.
@@ -60,6 +68,16 @@ pub(crate) struct Charge {
     pub(crate) billed_seconds: u32,
 }
 
+/// `rating.no-charge`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum NoCharge {
+    #[component(name = "pass")]
+    Pass,
+    #[component(name = "failed")]
+    Failed(String),
+}
+
 /// `routing.decision`.
 #[derive(Debug, ComponentType, Lift)]
 #[component(variant)]
@@ -70,9 +88,11 @@ pub(crate) enum Decision {
     Stop,
     #[component(name = "stop-with")]
     StopWith(u16),
+    #[component(name = "pass")]
+    Pass,
 }
 
-/// `identity.header`.
+/// `types.header`.
 #[derive(Debug, ComponentType, Lift)]
 #[component(record)]
 pub(crate) struct Header {

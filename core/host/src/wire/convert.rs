@@ -2,8 +2,8 @@
 
 use super::question::{
     Call, Candidate, DeckRow, DisplayMode, Event, EventKind, Failure, HeaderMode, IdentityQuestion,
-    NumberQuestion, Outcome, PrivacyMode, Rounding, RoundingMode, ScreenQuestion, Stage,
-    StopAfterMedia,
+    NumberQuestion, Outcome, PrivacyMode, Purpose, Rounding, RoundingMode, ScreenQuestion, Stage,
+    StopAfterMedia, Subject,
 };
 
 impl From<policy::CallFacts> for Call {
@@ -25,7 +25,6 @@ impl<'a> From<&'a policy::ScreenQuestion> for ScreenQuestion<'a> {
             caller: &from.caller,
             callee: &from.callee,
             source: &from.source,
-            user_agent: &from.user_agent,
         }
     }
 }
@@ -44,6 +43,18 @@ impl<'a> From<&'a policy::NumberQuestion> for NumberQuestion<'a> {
             tech_prefix: &from.tech_prefix,
             reject_unmatched: from.reject_unmatched,
         }
+    }
+}
+
+impl From<&policy::RateSubject> for Subject {
+    fn from(from: &policy::RateSubject) -> Subject {
+        let purpose = match (from.side, from.is_final) {
+            (policy::Side::Sell, false) => Purpose::SellEstimate,
+            (policy::Side::Sell, true) => Purpose::SellFinal,
+            (policy::Side::Buy, false) => Purpose::BuyEstimate,
+            (policy::Side::Buy, true) => Purpose::BuyFinal,
+        };
+        Subject { purpose, account: from.account, trunk: from.trunk, at_ms: from.at_ms }
     }
 }
 
@@ -120,11 +131,7 @@ impl<'a> From<&'a policy::IdentityQuestion> for IdentityQuestion<'a> {
             identity_out: &from.identity_out,
             display: &from.display,
             host: &from.host,
-            asserted: &from.asserted,
-            preferred: &from.preferred,
-            remote_party: &from.remote_party,
             privacy: &from.privacy,
-            diversion: &from.diversion,
             private: from.private,
             source_trusted: from.source_trusted,
             target_trusted: from.target_trusted,

@@ -14,10 +14,10 @@ mod host;
 mod question;
 
 pub(crate) use answer::{
-    Charge, Decision, Description, IdentityAnswer, Numbers, Rejection, Verdict,
+    Charge, Decision, Description, IdentityAnswer, NoCharge, Numbers, Rejection, Verdict,
 };
-pub(crate) use host::{LogLevel, TableHit};
+pub(crate) use host::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
 pub(crate) use question::{
     Call, Candidate, DeckRow, Event, IdentityQuestion, NumberQuestion, Outcome, Rounding,
-    RouteQuestion, ScreenQuestion,
+    RouteQuestion, ScreenQuestion, Subject,
 };

@@ -28,8 +28,6 @@ pub(crate) struct ScreenQuestion<'a> {
     pub(crate) callee: &'a str,
     #[component(name = "source")]
     pub(crate) source: &'a str,
-    #[component(name = "user-agent")]
-    pub(crate) user_agent: &'a str,
 }
 
 /// `numbering.stage`.
@@ -67,6 +65,35 @@ pub(crate) struct NumberQuestion<'a> {
     pub(crate) tech_prefix: &'a str,
     #[component(name = "reject-unmatched")]
     pub(crate) reject_unmatched: bool,
+}
+
+/// `rating.purpose`.
+#[derive(Clone, Copy, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(crate) enum Purpose {
+    #[component(name = "sell-estimate")]
+    SellEstimate,
+    #[component(name = "sell-final")]
+    SellFinal,
+    #[component(name = "buy-estimate")]
+    BuyEstimate,
+    #[component(name = "buy-final")]
+    BuyFinal,
+}
+
+/// `rating.subject`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Subject {
+    #[component(name = "purpose")]
+    pub(crate) purpose: Purpose,
+    #[component(name = "account")]
+    pub(crate) account: u32,
+    #[component(name = "trunk")]
+    pub(crate) trunk: u32,
+    #[component(name = "at-ms")]
+    pub(crate) at_ms: u64,
 }
 
 /// `rating.deck-row`.
@@ -160,7 +187,7 @@ pub(crate) struct RouteQuestion<'a> {
     pub(crate) candidates: &'a [Candidate],
 }
 
-/// `routing.failure`.
+/// `types.failure`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(enum)]
 #[repr(u8)]
@@ -285,16 +312,8 @@ pub(crate) struct IdentityQuestion<'a> {
     pub(crate) display: &'a str,
     #[component(name = "host")]
     pub(crate) host: &'a str,
-    #[component(name = "asserted")]
-    pub(crate) asserted: &'a [String],
-    #[component(name = "preferred")]
-    pub(crate) preferred: &'a [String],
-    #[component(name = "remote-party")]
-    pub(crate) remote_party: &'a [String],
     #[component(name = "privacy")]
     pub(crate) privacy: &'a str,
-    #[component(name = "diversion")]
-    pub(crate) diversion: &'a [String],
     #[component(name = "private")]
     pub(crate) private: bool,
     #[component(name = "source-trusted")]

@@ -2,8 +2,9 @@
 
 use host::{Grant, Host, HostSettings, PluginSettings, ShardHost};
 use policy::{
-    CallFacts, Candidate, DeckRow, Lookup, Pin, PrefixHit, Question, RateQuestion, Reply, Rounding,
-    RouteQuestion, ScreenQuestion, Side,
+    AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow, Invite, Lookup, Owner,
+    PastAttempt, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
+    RouteQuestion, ScreenQuestion, Side, TrunkStatistics,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -92,6 +93,60 @@ impl Lookup for Tables {
     fn exact(&self, _table: &str, number: &str) -> Option<Arc<str>> {
         (number == "110").then(|| Arc::from("police"))
     }
+
+    fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
+        match (owner, name) {
+            (Owner::Account(3), "plan") => Some(Arc::from("gold")),
+            (Owner::Vendor(5), "class") => Some(Arc::from("cli")),
+            _ => None,
+        }
+    }
+
+    fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
+        let figures = TrunkStatistics { active: 4, asr_permille: 570, ..Default::default() };
+        (trunk == 5).then_some(figures)
+    }
+}
+
+/// What the call knows beside its questions.
+pub(crate) fn details() -> Arc<CallDetails> {
+    let failure = AttemptFailure::Response;
+    Arc::new(CallDetails {
+        invite: Some(Arc::new(Headers)),
+        numbers: CallNumbers {
+            caller_in: "0301".into(),
+            callee_in: "0044".into(),
+            callee: "44".into(),
+            ..CallNumbers::default()
+        },
+        attempts: vec![PastAttempt { trunk: 5, failure, code: 503, cause: 0, duration_ms: 9 }],
+    })
+}
+
+#[derive(Debug)]
+struct Headers;
+
+impl Invite for Headers {
+    fn request_uri(&self) -> &str {
+        "sip:0044@192.0.2.2"
+    }
+
+    fn header(&self, name: &str) -> Vec<String> {
+        let named =
+            self.headers().into_iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value).collect()
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        [
+            ("User-Agent", "peer/1"),
+            ("P-Asserted-Identity", "<sip:4930@a>"),
+            ("P-Asserted-Identity", "<tel:4930>"),
+            ("Diversion", "<sip:1@a>"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
 }
 
 pub(crate) fn call() -> CallFacts {
@@ -109,13 +164,13 @@ pub(crate) fn screen(callee: &str) -> Question {
         caller: "493012345".to_owned(),
         callee: callee.to_owned(),
         source: "192.0.2.1".to_owned(),
-        user_agent: "peer/1".to_owned(),
     })
 }
 
 pub(crate) fn rate(duration_ms: u64) -> Question {
     Question::Rate(RateQuestion {
-        side: Side::Sell,
+        call: call(),
+        subject: RateSubject { side: Side::Sell, is_final: true, account: 3, trunk: 12, at_ms: 1 },
         row: DeckRow {
             price_first: 42,
             price_next: 0,

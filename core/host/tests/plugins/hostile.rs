@@ -65,11 +65,7 @@ fn identity(what: &str) -> Question {
         identity_out: String::new(),
         display: String::new(),
         host: "h".to_owned(),
-        asserted: vec![],
-        preferred: vec![],
-        remote_party: vec![],
         privacy: String::new(),
-        diversion: vec![],
         private: false,
         source_trusted: false,
         target_trusted: false,
@@ -103,6 +99,32 @@ fn hunger_for_memory_meets_the_limit() {
 fn a_counter_key_without_end_is_refused() {
     let Fault::Trap(words) = costs_one_decision("key", &screen("long-key")) else { panic!() };
     assert_eq!(words, "counter key of 1000 bytes, at most 256");
+}
+
+#[test]
+fn handles_that_are_never_dropped_are_refused() {
+    let Fault::Trap(words) = costs_one_decision("handles", &screen("hoard-handles")) else {
+        panic!()
+    };
+    assert_eq!(words, "64 handles to call facts are not dropped");
+}
+
+#[test]
+fn host_calls_beyond_their_limits_are_refused() {
+    let Fault::Trap(words) = costs_one_decision("trunks", &screen("many-trunks")) else { panic!() };
+    assert_eq!(words, "statistics of 1001 trunks, at most 1000");
+    nonsense("parameters", &number("at"));
+}
+
+#[test]
+fn a_price_that_nobody_makes_is_refused() {
+    let fault = costs_one_decision_of_the_chain(&rate(4));
+    assert_eq!(fault, Fault::Refused("no plugin decides this".to_owned()));
+}
+
+fn costs_one_decision_of_the_chain(question: &Question) -> Fault {
+    let (_host, mut shard, pin) = bench("passed");
+    shard.ask(&pin, question).outcome.expect_err("nobody answers")
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Every hook, asked and answered across the boundary.
 
-use crate::common::{bench, call, marks, rate, route, screen};
+use crate::common::{bench, call, details, marks, rate, route, screen};
 use policy::{
-    Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, EventKind, EventNotice,
+    Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, Context, EventKind, EventNotice,
     FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection, Stage,
     TrunkIdentity, Verdict,
 };
@@ -10,7 +10,9 @@ use policy::{
 #[test]
 fn screening_sees_the_whole_question() {
     let (_host, mut shard, pin) = bench("echo");
-    let reply = shard.ask(&pin, &screen("echo"));
+    let details = details();
+    let context = Context { pin: &pin, details: Some(&details) };
+    let reply = shard.ask(context, &screen("echo"));
     assert_eq!(reply.plugin.as_ref().unwrap().version.as_ref(), "1.0.0-build-a");
     assert_eq!(
         marks(reply),
@@ -57,17 +59,15 @@ fn numbering_rating_routing_and_identity_answer() {
         identity_out: "4930".into(),
         display: "Alice".into(),
         host: "192.0.2.9".into(),
-        asserted: vec!["<sip:4930@a>".into(), "<tel:4930>".into()],
-        preferred: vec![],
-        remote_party: vec![],
         privacy: String::new(),
-        diversion: vec![],
         private: false,
         source_trusted: true,
         target_trusted: true,
         modes: TrunkIdentity::default(),
     });
-    let Ok(Answer::Identity(Ok(answer))) = shard.ask(&pin, &identity).outcome else { panic!() };
+    let details = details();
+    let context = Context { pin: &pin, details: Some(&details) };
+    let Ok(Answer::Identity(Ok(answer))) = shard.ask(context, &identity).outcome else { panic!() };
     assert_eq!(answer.display, "Alice");
     assert_eq!(answer.headers[1], ("P-Asserted-Identity".to_owned(), "<tel:4930>".to_owned()));
 }
@@ -93,7 +93,8 @@ fn a_failed_attempt_is_judged_by_its_code() {
     };
     assert_eq!(after(503), Ok(Answer::Advance(Advance::Next)));
     assert_eq!(after(486), Ok(Answer::Advance(Advance::Stop)));
-    assert_eq!(after(404), Ok(Answer::Advance(Advance::StopWith(404))));
+    assert_eq!(after(480), Ok(Answer::Advance(Advance::StopWith(480))));
+    assert_eq!(after(404), Ok(Answer::Advance(Advance::Next)), "it passes, nobody else decides");
     assert!(matches!(after(302), Err(Fault::Nonsense(_))));
 }
 
@@ -122,7 +123,58 @@ fn host_services_answer_from_the_pinned_snapshot() {
     let second = marks(other.ask(&pin, &screen("services")));
     assert_eq!(second[4], "4", "a counter is one for all shards");
     assert_eq!(host.counter_keys(), 1);
-    assert_eq!(first[7], second[7], "the tests' seed makes random bits repeat");
+    assert_ne!(first[7], second[7], "one call, two draws");
+}
+
+/// ROUTE-44, SIG-80, NUM-07: the rest of what is known about a call is there on demand.
+#[test]
+fn a_plugin_reads_headers_numbers_attempts_attributes_and_statistics() {
+    let (_host, mut shard, pin) = bench("call");
+    let details = details();
+    let context = Context { pin: &pin, details: Some(&details) };
+    assert_eq!(
+        marks(shard.ask(context, &screen("call"))),
+        [
+            "<sip:1@a>",
+            "0",
+            "sip:0044@192.0.2.2",
+            "0301 0044 44",
+            "5:503",
+            "gold",
+            "cli",
+            "4 570,none"
+        ]
+    );
+    let without = marks(shard.ask(&pin, &screen("call")));
+    assert_eq!(without[..5], ["", "0", "", "  ", ""]);
+    assert_eq!(without[5], "gold", "attributes belong to the snapshot");
+}
+
+/// NUM-21: places are held by a call and free when it ends.
+#[test]
+fn places_end_with_their_call_and_limits_are_not_passed() {
+    let (host, mut shard, pin) = bench("places");
+    let (one, two) = (pin.for_call(), pin.for_call());
+    assert_eq!(marks(shard.ask(&one, &screen("places"))), ["true", "1", "Ok(2)", "Err(2)", "true"]);
+    let mut other = host.shard();
+    assert_eq!(marks(other.ask(&two, &screen("places")))[..2], ["true", "2"]);
+    assert_eq!(marks(other.ask(&two, &screen("places")))[..2], ["false", "2"]);
+    drop(one);
+    assert_eq!(marks(other.ask(&two, &screen("places")))[..2], ["true", "2"]);
+    let asked = host.own_metrics();
+    assert_eq!(asked.len(), 1, "a bad name is dropped");
+    assert_eq!((asked[0].1.as_str(), asked[0].2), ("asked", host::OwnMetric::Counter(4)));
+}
+
+/// Draws depend on the seed, the call and their order, so that replay draws them again.
+#[test]
+fn random_bits_repeat_for_the_same_call_and_differ_within_it() {
+    let (_host, mut shard, pin) = bench("random");
+    let mut draw = |pin: &policy::Pin| marks(shard.ask(pin, &screen("services")))[7].clone();
+    let (one, again) = (pin.for_call(), pin.for_call());
+    let first = draw(&one);
+    assert_eq!(draw(&again), first);
+    assert_ne!(draw(&one), first);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::words;
 use ledger::{DurationRounding, Money, PriceRounding};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Who pays us, or whom we pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,10 @@ pub struct Account {
     /// Credit, at least 0; none is `"unlimited"` (BILL-43).
     #[serde(default = "no_credit", with = "words::credit")]
     pub credit_limit: Option<Money>,
+    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
+    /// wants to know about it (`host-call`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// Takes no calls.
     #[serde(default)]
     pub locked: bool,

@@ -1,5 +1,6 @@
 use super::words::{self, PeerAddress, Secret};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub struct CustomerTrunk {
     /// Privacy asked for by the caller counts (SIG-76).
     #[serde(default = "yes")]
     pub support_privacy: bool,
+    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
+    /// wants to know about it (`host-call`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// Its asserted identity is believed (SIG-78).
     #[serde(default)]
     pub trusted: bool,

@@ -65,6 +65,10 @@ pub struct VendorTrunk {
     /// Host for From and identity headers (SIG-70); left out: the listener's domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_host: Option<String>,
+    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
+    /// wants to know about it (`host-call`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// It may see a private caller's number (SIG-78).
     #[serde(default = "yes")]
     pub trusted: bool,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use host::ShardHost;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
+use policy::Context;
 use sip::Flow;
 use std::io;
 use std::sync::Arc;
@@ -243,7 +244,8 @@ impl Driver {
             match output {
                 Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
                 Output::Ask(ask) => {
-                    let reply = self.host.ask(&ask.pin, &ask.question);
+                    let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
+                    let reply = self.host.ask(context, &ask.question);
                     let now: Now = clock::now();
                     self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
                 }

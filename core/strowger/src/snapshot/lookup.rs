@@ -1,15 +1,18 @@
 //! What plugins look up in a snapshot: texts by content handle, number lists by name.
 
 use super::TextTable;
-use policy::{Lookup, PrefixHit};
-use std::collections::HashMap;
+use policy::{Lookup, Owner, PrefixHit, TrunkStatistics};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::business::{ListKind, NumberList};
+use switch::facts::TrunkUsage;
 
 /// Texts and tables of one snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotLookup {
     texts: HashMap<u64, Arc<str>>,
+    attributes: HashMap<Owner, BTreeMap<String, Arc<str>>>,
+    usage: HashMap<u32, Arc<TrunkUsage>>,
     tables: HashMap<String, Table>,
 }
 
@@ -30,6 +33,19 @@ impl SnapshotLookup {
         }
         self.texts.insert(handle, text.into());
         handle
+    }
+
+    /// Keeps the words that an operator gave to an account or trunk.
+    pub(super) fn add_attributes(&mut self, owner: Owner, words: &BTreeMap<String, String>) {
+        if !words.is_empty() {
+            let words = words.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            self.attributes.insert(owner, words.collect());
+        }
+    }
+
+    /// Keeps the live counters of a vendor trunk.
+    pub(super) fn add_usage(&mut self, trunk: u32, usage: &Arc<TrunkUsage>) {
+        self.usage.insert(trunk, usage.clone());
     }
 
     pub(super) fn add_table(&mut self, list: &NumberList) {
@@ -58,6 +74,14 @@ impl Lookup for SnapshotLookup {
 
     fn exact(&self, table: &str, number: &str) -> Option<Arc<str>> {
         self.tables.get(table)?.entries.get(number).cloned()
+    }
+
+    fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
+        self.attributes.get(&owner)?.get(name).cloned()
+    }
+
+    fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
+        Some(self.usage.get(&trunk)?.statistics(crate::clock::now().utc_ms))
     }
 }
 

@@ -7,8 +7,8 @@ use crate::number;
 use crate::reason::name;
 use ledger::{ChargeRecord, RateLookup};
 use policy::{
-    Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, Reply, RouteQuestion,
-    ScreenQuestion, Side, Stage, Verdict,
+    Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
+    RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
 };
 use std::collections::HashSet;
 
@@ -47,30 +47,6 @@ impl Call {
             return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
         }
         self.channel_taken = true;
-        let question = ScreenQuestion {
-            call: self.facts,
-            caller: self.caller_in.clone(),
-            callee: self.callee_in.clone(),
-            source: self.caller.flow.remote.ip().to_canonical().to_string(),
-            user_agent: self.user_agent.clone(),
-        };
-        self.state = State::Deciding(Step::Screen);
-        self.ask(cx, Question::Screen(question));
-    }
-
-    /// The fallback of screening is to allow, unless the operator chose to refuse.
-    pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
-        match reply.outcome {
-            Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
-            Ok(Answer::Screen(Verdict::Challenge)) if !self.authenticated => {
-                return self.challenge(cx);
-            }
-            Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
-            Err(fault) if self.world.settings.screening_rejects => {
-                return self.refuse(cx, 503, name::INTERNAL_ERROR, &fault.to_string());
-            }
-            _ => {}
-        }
         let mut callee = self.callee_in.as_str();
         if self.customer.strip_tech_prefix
             && !self.customer.tech_prefix.is_empty()
@@ -95,6 +71,43 @@ impl Call {
         self.ask(cx, Question::Number(question));
     }
 
+    /// The fallback of screening is to allow, unless the operator chose to refuse.
+    pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        match reply.outcome {
+            Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
+            Ok(Answer::Screen(Verdict::Challenge)) if !self.authenticated => {
+                return self.challenge(cx);
+            }
+            Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
+            Err(fault) if self.world.settings.screening_rejects => {
+                return self.refuse(cx, 503, name::INTERNAL_ERROR, &fault.to_string());
+            }
+            _ => {}
+        }
+        let Some(deck) = self.account.deck.clone() else {
+            let detail = format!("account {} has no rate deck", self.account.name);
+            return self.refuse(cx, 403, name::NO_RATE, &detail);
+        };
+        let row = match deck.find(self.rated_number(), cx.now.utc_ms) {
+            RateLookup::Found(row) => row,
+            RateLookup::Blocked => {
+                return self.refuse(cx, 403, name::NO_RATE, "the destination is not sold");
+            }
+            RateLookup::None => {
+                let detail = format!("deck {} has no row for {}", deck.name, self.rated_number());
+                return self.refuse(cx, 403, name::NO_RATE, &detail);
+            }
+        };
+        let sell = super::record::unrated(&deck, row, self.account.rounding);
+        let Some(question) = self.first_increment(&sell) else {
+            return self.refuse(cx, 403, name::NO_RATE, "price beyond the range of a charge");
+        };
+        self.sell_price = question.row.price_next;
+        self.sell = Some(sell);
+        self.state = State::Deciding(Step::AdmissionRate);
+        self.ask(cx, Question::Rate(question));
+    }
+
     pub(super) fn on_numbered(&mut self, cx: &mut Cx<'_>, reply: Reply) {
         let numbers = match reply.outcome {
             Ok(Answer::Number(Ok(numbers))) => numbers,
@@ -109,30 +122,23 @@ impl Call {
             return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
         }
         self.callee_route = numbers.callee;
+        for (as_other, number) in
+            [(&mut self.route_as, numbers.route_as), (&mut self.rate_as, numbers.rate_as)]
+        {
+            if number::is_valid(&number) && number != self.callee_route {
+                *as_other = number;
+            }
+        }
         self.caller_route =
             if number::is_valid(&numbers.caller) { numbers.caller } else { String::new() };
-        let Some(deck) = self.account.deck.clone() else {
-            let detail = format!("account {} has no rate deck", self.account.name);
-            return self.refuse(cx, 403, name::NO_RATE, &detail);
+        let question = ScreenQuestion {
+            call: self.facts,
+            caller: self.caller_route.clone(),
+            callee: self.callee_route.clone(),
+            source: self.caller.flow.remote.ip().to_canonical().to_string(),
         };
-        let row = match deck.find(&self.callee_route, cx.now.utc_ms) {
-            RateLookup::Found(row) => row,
-            RateLookup::Blocked => {
-                return self.refuse(cx, 403, name::NO_RATE, "the destination is not sold");
-            }
-            RateLookup::None => {
-                let detail = format!("deck {} has no row for {}", deck.name, self.callee_route);
-                return self.refuse(cx, 403, name::NO_RATE, &detail);
-            }
-        };
-        let sell = super::record::unrated(&deck, row, self.account.rounding);
-        let Some(question) = first_increment(&sell) else {
-            return self.refuse(cx, 403, name::NO_RATE, "price beyond the range of a charge");
-        };
-        self.sell_price = question.row.price_next;
-        self.sell = Some(sell);
-        self.state = State::Deciding(Step::AdmissionRate);
-        self.ask(cx, Question::Rate(question));
+        self.state = State::Deciding(Step::Screen);
+        self.ask(cx, Question::Screen(question));
     }
 
     /// Room for BILL-40: what is looked at here will be reserved here.
@@ -154,7 +160,8 @@ impl Call {
         if candidates.is_empty() {
             return match (full, unusable) {
                 (0, 0) => {
-                    let detail = format!("no vendor trunk has a prefix of {}", self.callee_route);
+                    let detail =
+                        format!("no vendor trunk has a prefix of {}", self.routed_number());
                     self.refuse(cx, 404, name::NO_ROUTE, &detail)
                 }
                 (_, 0) => self.refuse(cx, 503, name::ALL_ROUTES_BUSY, ""),
@@ -168,7 +175,7 @@ impl Call {
         let question = RouteQuestion {
             call: self.facts,
             caller: self.caller_route.clone(),
-            callee: self.callee_route.clone(),
+            callee: self.routed_number().to_owned(),
             sell_price: self.sell_price,
             candidates,
         };
@@ -181,7 +188,7 @@ impl Call {
     fn candidates(&self, utc_ms: u64) -> (Vec<Candidate>, usize, usize) {
         let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
         let mut seen = HashSet::new();
-        for (length, entries) in self.world.routes.matches(&self.callee_route) {
+        for (length, entries) in self.world.routes.matches(self.routed_number()) {
             for entry in entries {
                 if !seen.insert(entry.trunk) || candidates.len() >= MAX_CANDIDATES {
                     continue;
@@ -206,7 +213,7 @@ impl Call {
         if trunk.locked || vendor.locked || trunk.targets.is_empty() {
             return None;
         }
-        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(&self.callee_route, utc_ms) else {
+        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.rated_number(), utc_ms) else {
             return None;
         };
         Some(Candidate {
@@ -241,16 +248,23 @@ impl Call {
         self.tell(cx, EventKind::Routed, first.trunk, 0);
         self.next_choice(cx);
     }
-}
 
-/// The question for the least that a call of this row costs.
-fn first_increment(sell: &ChargeRecord) -> Option<RateQuestion> {
-    let row = super::record::deck_row(&sell.row)?;
-    let seconds = u64::from(row.first_increment_s.max(1)) + u64::from(row.free_seconds);
-    Some(RateQuestion {
-        side: Side::Sell,
-        row,
-        rounding: super::record::rounding(&sell.rounding)?,
-        duration_ms: seconds * 1000,
-    })
+    /// The question for the least that a call of this row costs.
+    fn first_increment(&self, sell: &ChargeRecord) -> Option<RateQuestion> {
+        let row = super::record::deck_row(&sell.row)?;
+        let seconds = u64::from(row.first_increment_s.max(1)) + u64::from(row.free_seconds);
+        Some(RateQuestion {
+            call: self.facts,
+            subject: RateSubject {
+                side: Side::Sell,
+                is_final: false,
+                account: self.account.id,
+                trunk: self.customer.id,
+                at_ms: self.facts.received_ms,
+            },
+            row,
+            rounding: super::record::rounding(&sell.rounding)?,
+            duration_ms: seconds * 1000,
+        })
+    }
 }

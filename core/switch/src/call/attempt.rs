@@ -4,6 +4,7 @@
 use super::{Call, Choice, Cx, State, Step};
 use crate::facts::VendorTrunk;
 use crate::io::MediaSide;
+use crate::quality::Outcome;
 use crate::reason::{self, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::{new_call_id, tag_text};
@@ -44,6 +45,15 @@ struct Outgoing {
     numbers: NumberAnswer,
     identity: Option<IdentityAnswer>,
     body: Vec<u8>,
+}
+
+impl Outgoing {
+    /// The called number with its parameters (RFC 4694, SIG-84) at the vendor's address.
+    fn request_uri(&self, remote: std::net::SocketAddr) -> String {
+        let (callee, parameters) = (&self.numbers.callee, &self.numbers.uri_parameters);
+        let separator = if parameters.is_empty() { "" } else { ";" };
+        format!("sip:{callee}{separator}{parameters}@{remote}")
+    }
 }
 
 /// An attempt that is out or was out.
@@ -215,11 +225,7 @@ impl Call {
             identity_out: numbers.identity.clone(),
             display: self.identity.display.clone(),
             host: vendor.from_host.to_string(),
-            asserted: self.identity.asserted.clone(),
-            preferred: self.identity.preferred.clone(),
-            remote_party: self.identity.remote_party.clone(),
             privacy: self.identity.privacy.clone(),
-            diversion: self.identity.diversion.clone(),
             private: self.private,
             source_trusted: self.customer.trusted,
             target_trusted: vendor.trusted,
@@ -284,7 +290,7 @@ impl Call {
         };
         let Some(identity) = &outgoing.identity else { return };
         let flow = Flow { listener: attempt.vendor.listener, remote: *remote };
-        let uri = format!("sip:{}@{remote}", outgoing.numbers.callee);
+        let uri = outgoing.request_uri(*remote);
         let display = if identity.display.is_empty() {
             String::new()
         } else {
@@ -372,7 +378,7 @@ impl Call {
             .zip(attempt.outgoing.as_ref())
             .zip(attempt.vendor.targets.get(attempt.target))
             .and_then(|((credentials, outgoing), remote)| {
-                let uri = format!("sip:{}@{remote}", outgoing.numbers.callee);
+                let uri = outgoing.request_uri(*remote);
                 crate::authentication::answer(response, &credentials, &uri, &mut cx.core.rng)
             });
         let done = answer.is_some();
@@ -571,6 +577,12 @@ impl Call {
             return;
         }
         attempt.outgoing = None;
+        let alerted =
+            attempt.alerted && (attempt.record.code == 480 || why == name::CALLER_CANCELLED);
+        let busy = matches!(attempt.record.code, 486 | 600 | 603);
+        let delivered = alerted || busy || failure == AttemptFailure::RingTimeout;
+        let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
+        attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, attempt.record.pdd_ms);
         attempt.record.end_ms = Some(cx.now.utc_ms);
         attempt.record.end_reason = why.to_owned();
         attempt.record.ended_by = match failure {

@@ -1,11 +1,14 @@
 //! After the last word to the caller: stray vendor legs are awaited, charges asked for,
 //! the record written (promise 6 of the design).
 
+use super::details::rated_number;
 use super::{Call, Cx, End, State};
 use crate::io::{MediaSide, Output};
 use crate::reason::name;
 use ledger::{EndedBy, Money, RecordState};
-use policy::{Answer, Charge, EventKind, Question, RateQuestion, Rejection, Reply, Side};
+use policy::{
+    Answer, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection, Reply, Side,
+};
 
 /// Which charges are still to be asked for.
 #[derive(Debug, Default)]
@@ -86,6 +89,10 @@ impl Call {
         self.close_media(cx);
         if let Some(attempt) = self.current.take() {
             attempt.vendor.usage.release();
+            if attempt.answered.is_some() {
+                let talked_ms = attempt.record.duration_ms;
+                attempt.vendor.usage.quality.ended(cx.now.utc_ms, talked_ms);
+            }
             if let Some(id) = attempt.transaction {
                 cx.core.owners.remove(&id);
             }
@@ -160,7 +167,14 @@ impl Call {
                 self.answered?;
                 let sell = self.sell.as_ref()?;
                 Some(RateQuestion {
-                    side: Side::Sell,
+                    call: self.facts,
+                    subject: RateSubject {
+                        side: Side::Sell,
+                        is_final: true,
+                        account: self.account.id,
+                        trunk: self.customer.id,
+                        at_ms: self.answer_ms.unwrap_or(self.facts.received_ms),
+                    },
                     row: super::record::deck_row(&sell.row)?,
                     rounding: super::record::rounding(&sell.rounding)?,
                     duration_ms: self.duration_ms,
@@ -168,14 +182,22 @@ impl Call {
             }
             Payer::Vendor(at) => {
                 let record = self.finished.get_mut(at)?;
-                record.answer_ms?;
+                let answer_ms = record.answer_ms?;
                 if record.buy.is_none() {
                     let vendor = self.world.accounts.get(&record.vendor_account)?;
-                    record.buy = super::record::price_of(vendor, &self.callee_route, cx.now.utc_ms);
+                    let number = rated_number(&self.rate_as, &self.callee_route);
+                    record.buy = super::record::price_of(vendor, number, cx.now.utc_ms);
                 }
                 let buy = record.buy.as_ref()?;
                 Some(RateQuestion {
-                    side: Side::Buy,
+                    call: self.facts,
+                    subject: RateSubject {
+                        side: Side::Buy,
+                        is_final: true,
+                        account: record.vendor_account,
+                        trunk: record.trunk,
+                        at_ms: answer_ms,
+                    },
                     row: super::record::deck_row(&buy.row)?,
                     rounding: super::record::rounding(&buy.rounding)?,
                     duration_ms: record.billable_ms,

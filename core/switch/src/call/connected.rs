@@ -3,6 +3,7 @@
 
 use super::{Attempt, Call, Cx, Leg, Relayed, State};
 use crate::io::{MediaSide, RemoteMedia};
+use crate::quality::Outcome;
 use crate::reason::{cause_of, name};
 use crate::sdp;
 use crate::switch::{Owner, Role};
@@ -114,6 +115,8 @@ impl Call {
         attempt.answered = Some(cx.now.instant);
         let waited = cx.now.instant.saturating_duration_since(attempt.sent).as_millis();
         attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
+        let (usage, pdd_ms) = (&attempt.vendor.usage, attempt.record.pdd_ms);
+        usage.quality.attempt(cx.now.utc_ms, Outcome::Answered, pdd_ms);
         Call::settle_answered_attempt(&mut attempt);
         self.vendor_tag = attempt.tag;
         self.vendor = Some(Leg { dialog, flow, origin: attempt.origin, natted: false });

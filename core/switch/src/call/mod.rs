@@ -8,6 +8,7 @@ mod admission;
 mod attempt;
 mod closing;
 mod connected;
+mod details;
 pub(crate) mod record;
 
 pub(crate) use attempt::Attempt;
@@ -19,8 +20,12 @@ use crate::sdp::Origin;
 use crate::shard::tag_text;
 use crate::switch::{Core, Role};
 use closing::Charging;
+use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, TrailEntry};
-use policy::{Answer, AttemptFailure, CallFacts, EventKind, EventNotice, Pin, Question, Reply};
+use policy::{
+    Answer, AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin,
+    Question, Reply,
+};
 use sip::{Dialog, Flow, Message, TransactionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -103,11 +108,7 @@ struct Relayed {
 #[derive(Debug, Default)]
 struct CallerIdentity {
     display: String,
-    asserted: Vec<String>,
-    preferred: Vec<String>,
-    remote_party: Vec<String>,
     privacy: String,
-    diversion: Vec<String>,
 }
 
 /// How a call came to its end.
@@ -135,7 +136,7 @@ pub(crate) struct Call {
     // The caller's leg.
     ingress: TransactionId,
     /// The caller's INVITE, for responses to it; gone once it is acknowledged.
-    invite: Option<Box<Message>>,
+    invite: Option<Arc<Message>>,
     caller: Leg,
     /// Our tag on the caller's leg.
     tag: u64,
@@ -151,6 +152,9 @@ pub(crate) struct Call {
     callee_in: String,
     caller_route: String,
     callee_route: String,
+    /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); mostly empty.
+    route_as: String,
+    rate_as: String,
     tech_prefix_in: String,
     private: bool,
     marks: Vec<String>,
@@ -240,14 +244,9 @@ impl Call {
             .ok()
             .filter(|number| crate::number::is_valid(number) && number != "anonymous")
             .unwrap_or_default();
-        let list = |name| invite.headers(name).map(str::to_owned).collect::<Vec<_>>();
         let identity = Box::new(CallerIdentity {
             display: from.display().into_owned(),
-            asserted: list("P-Asserted-Identity"),
-            preferred: list("P-Preferred-Identity"),
-            remote_party: list("Remote-Party-ID"),
             privacy: invite.header("Privacy").unwrap_or("").to_owned(),
-            diversion: list("Diversion"),
         });
         let asked_privacy = !matches!(identity.privacy.trim(), "" | "none");
         Call {
@@ -258,9 +257,9 @@ impl Call {
                 trunk: customer.id,
                 account: account.id,
             },
-            pin: core.world.pin.clone(),
+            pin: core.world.pin.for_call(),
             world: Arc::clone(&core.world.facts),
-            state: State::Deciding(Step::Screen),
+            state: State::Deciding(Step::IngressNumber),
             ticket: 0,
             ingress,
             caller: Leg {
@@ -277,11 +276,13 @@ impl Call {
             user_agent: invite.header("User-Agent").unwrap_or("").to_owned(),
             authenticated,
             max_forwards: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),
-            invite: Some(Box::new(invite)),
+            invite: Some(Arc::new(invite)),
             caller_in,
             callee_in,
             caller_route: String::new(),
             callee_route: String::new(),
+            route_as: String::new(),
+            rate_as: String::new(),
             tech_prefix_in: String::new(),
             marks: Vec::new(),
             choices: VecDeque::new(),
@@ -500,14 +501,47 @@ impl Call {
         }
     }
 
+    /// The number that chooses the route (ROUTE-62).
+    fn routed_number(&self) -> &str {
+        if self.route_as.is_empty() { &self.callee_route } else { &self.route_as }
+    }
+
+    /// The number that chooses the rate (ROUTE-62).
+    fn rated_number(&self) -> &str {
+        rated_number(&self.rate_as, &self.callee_route)
+    }
+
+    /// What the call knows beside a question, if a plugin of its hook may ask.
+    fn details(&self, question: &Question) -> Option<Arc<CallDetails>> {
+        if !self.pin.wants_details.contains(question.hook()) {
+            return None;
+        }
+        let invite = self.invite.clone().map(|message| Arc::new(InviteFacts(message)) as _);
+        let ended = self.finished.iter().chain(self.lingering.iter().map(|a| &a.record));
+        Some(Arc::new(CallDetails {
+            invite,
+            numbers: CallNumbers {
+                caller_in: self.caller_in.clone(),
+                callee_in: self.callee_in.clone(),
+                caller: self.caller_route.clone(),
+                callee: self.callee_route.clone(),
+                route_as: self.route_as.clone(),
+                tech_prefix_in: self.tech_prefix_in.clone(),
+            },
+            attempts: ended.map(past_attempt).collect(),
+        }))
+    }
+
     /// Asks and waits: only the answer with this ticket is taken.
     fn ask(&mut self, cx: &mut Cx<'_>, question: Question) {
         self.ticket = self.ticket.wrapping_add(1).max(1);
+        let details = self.details(&question);
         cx.core.outputs.push_back(Output::Ask(Ask {
             call: self.key,
             ticket: self.ticket,
             pin: self.pin.clone(),
             question,
+            details,
         }));
     }
 
@@ -526,11 +560,14 @@ impl Call {
             caller: self.shown_caller().to_owned(),
             callee: self.shown_callee().to_owned(),
         };
+        let question = Question::Event(notice);
+        let details = self.details(&question);
         cx.core.outputs.push_back(Output::Ask(Ask {
             call: self.key,
             ticket: 0,
             pin: self.pin.clone(),
-            question: Question::Event(notice),
+            question,
+            details,
         }));
     }
 

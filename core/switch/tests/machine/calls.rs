@@ -5,7 +5,9 @@ use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
 use crate::support::{Network, Stage};
-use policy::{Answer, Fault, Question, Rejection, Verdict};
+use policy::{
+    Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict,
+};
 use std::time::Duration;
 use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
 
@@ -205,10 +207,8 @@ fn attempts_and_set_up_time_are_limited() {
         (few, VendorPlan::refuses(404), "attempt_limit"),
         (hasty, VendorPlan::silent(), "setup_budget"),
     ] {
-        let vendors = vec![
-            vendor(11, "vendor-a", &[VENDOR_A], 1),
-            vendor(12, "vendor-b", &[VENDOR_B], 2),
-        ];
+        let vendors =
+            vec![vendor(11, "vendor-a", &[VENDOR_A], 1), vendor(12, "vendor-b", &[VENDOR_B], 2)];
         let mut stage = stage_of(operator(trunk, vendors), first, VendorPlan::answers());
         call(&mut stage, CallerPlan::default());
         stage.run_until_quiet();
@@ -464,6 +464,83 @@ fn screening_refuses() {
     assert_eq!(stage.agent(CALLER).last().responses, [100, 403]);
     assert_eq!(stage.finals[0].call.end_reason, "caller_barred");
     assert_eq!(stage.finals[0].call.detail, "on the list");
+}
+
+/// ROUTE-15, SIG-82: the ingress rewrite comes before the lists, those before the price.
+#[test]
+fn questions_come_in_the_order_of_the_checks() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let asked: Vec<_> = stage.policy.asked.iter().filter(|hook| **hook != "events").collect();
+    assert_eq!(
+        asked,
+        [
+            &"numbering",
+            &"screening",
+            &"rating",
+            &"routing",
+            &"numbering",
+            &"identity",
+            &"rating",
+            &"rating"
+        ]
+    );
+}
+
+/// ROUTE-62, SIG-84: an LRN chooses route and rate; the vendor gets the dialled number and
+/// the parameters of RFC 4694.
+#[test]
+fn a_ported_number_is_routed_and_rated_by_its_lrn() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    stage.policy.instead = Some(Box::new(|question: &Question| match question {
+        Question::Number(asked) => {
+            let mut numbers = NumberAnswer {
+                caller: asked.caller.clone(),
+                callee: asked.callee.clone(),
+                ..NumberAnswer::default()
+            };
+            match asked.stage {
+                // Only 44 is sold and routed.
+                Numbered::Ingress => {
+                    numbers.callee = "12025550100".to_owned();
+                    numbers.route_as = "4420777".to_owned();
+                    numbers.rate_as = "4420777".to_owned();
+                }
+                Numbered::Egress => numbers.uri_parameters = "rn=4420777;npdi".to_owned(),
+            }
+            Some(Ok(Answer::Number(Ok(numbers))))
+        }
+        Question::Route(asked) => {
+            assert_eq!(asked.callee, "4420777");
+            None
+        }
+        _ => None,
+    }));
+    stage.keep_wire = true;
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    assert_eq!(stage.finals[0].call.code_returned, 200, "{:?}", stage.finals[0].call.detail);
+    assert_eq!(stage.finals[0].call.callee_route, "12025550100");
+    let invite = stage.wire.iter().find(|(_, _, bytes)| bytes.starts_with(b"INVITE")).unwrap();
+    let line = format!("INVITE sip:12025550100;rn=4420777;npdi@{VENDOR_A} SIP/2.0\r\n");
+    assert!(invite.2.starts_with(line.as_bytes()), "{}", String::from_utf8_lossy(&invite.2));
+}
+
+/// ROUTE-44, ROUTE-56: what a plugin may look up beside its question.
+#[test]
+fn earlier_attempts_numbers_and_headers_are_known_to_plugins() {
+    let mut stage = stage(VendorPlan::refuses(503), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let last = stage.policy.details.iter().rfind(|(hook, _)| *hook == "identity").unwrap();
+    let details = &last.1;
+    assert_eq!((details.attempts.len(), details.attempts[0].code), (1, 503));
+    assert_eq!(details.attempts[0].failure, AttemptFailure::Response);
+    assert!(!details.numbers.callee_in.is_empty() && !details.numbers.callee.is_empty());
+    let invite = details.invite.as_ref().expect("not acknowledged yet");
+    assert_eq!(invite.header("cseq"), ["1 INVITE"]);
+    assert!(invite.request_uri().starts_with("sip:"));
 }
 
 /// SIG-35: the longest call is cut on both sides.

@@ -11,9 +11,10 @@ use exports::strowger::policy::{
 };
 use std::cell::RefCell;
 use std::hint::black_box;
-use strowger::policy::types::{Call, Rejection};
+use strowger::policy::types::{Call, Header, Rejection};
 use strowger::policy::{
-    host_clock, host_config, host_counters, host_log, host_random, host_tables,
+    host_call, host_clock, host_config, host_counters, host_log, host_metrics, host_random,
+    host_tables, host_trunks,
 };
 
 /// The last letter names the build; build `x` fails at rating and routing.
@@ -48,6 +49,13 @@ fn misbehave(what: &str) {
                 host_log::log(host_log::Level::Debug, "again");
             }
         }
+        "hoard-handles" => {
+            let kept: Vec<_> = (0..1000).map(|_| host_call::current()).collect();
+            black_box(&kept);
+        }
+        "many-trunks" => {
+            host_trunks::read(&[1; 1001]);
+        }
         "long-key" => {
             host_counters::add(&"k".repeat(1000), 1, 60);
         }
@@ -73,6 +81,7 @@ impl lifecycle::Guest for Hostile {
             name: "hostile".to_owned(),
             version: version().to_owned(),
             summary: "Does what it is told.".to_owned(),
+            config_schema: String::new(),
         }
     }
 
@@ -115,14 +124,49 @@ impl screening::Guest for Hostile {
                 q.caller,
                 q.callee,
                 q.source,
-                q.user_agent,
+                host_call::current().header("user-agent").join("|"),
                 format!("{:x}{:016x}", q.call.id_high, q.call.id_low),
                 q.call.trunk.to_string(),
             ]),
             "services" => services(&q.caller),
+            "call" => facts(),
+            "places" => places(),
             _ => screening::Verdict::Allow,
         }
     }
+}
+
+fn facts() -> screening::Verdict {
+    let facts = host_call::current();
+    let numbers = facts.numbers();
+    let attempts = facts.attempts();
+    let statistics = host_trunks::read(&[5, 99]);
+    let shown = |one: &Option<host_trunks::Statistics>| match one {
+        Some(figures) => format!("{} {}", figures.active, figures.asr_permille),
+        None => "none".to_owned(),
+    };
+    screening::Verdict::Mark(vec![
+        facts.header("Diversion").join("|"),
+        facts.header("Absent").len().to_string(),
+        facts.request_uri(),
+        format!("{} {} {}", numbers.caller_in, numbers.callee_in, numbers.callee),
+        attempts.iter().map(|one| format!("{}:{}", one.trunk, one.code)).collect(),
+        facts.account_attribute("plan").unwrap_or_default(),
+        facts.vendor_attribute(5, "class").unwrap_or_default(),
+        statistics.iter().map(shown).collect::<Vec<_>>().join(","),
+    ])
+}
+
+fn places() -> screening::Verdict {
+    host_metrics::add("asked", 1);
+    host_metrics::set("Not A Name", 1);
+    screening::Verdict::Mark(vec![
+        host_counters::hold("pool", 2).to_string(),
+        host_counters::held("pool").to_string(),
+        format!("{:?}", host_counters::add_within("day", 2, 3600, 3)),
+        format!("{:?}", host_counters::add_within("day", 2, 3600, 3)),
+        host_tables::contains("deny", "4930").to_string(),
+    ])
 }
 
 fn services(caller: &str) -> screening::Verdict {
@@ -149,23 +193,34 @@ impl numbering::Guest for Hostile {
             "reject" => return Err(refusal(484, "number_incomplete")),
             other => format!("{}{other}", q.tech_prefix),
         };
-        Ok(numbering::Numbers { caller: q.caller, callee, identity: String::new() })
+        let none = String::new;
+        let uri_parameters = if q.callee == "at" { "rn=1@evil".to_owned() } else { none() };
+        Ok(numbering::Numbers {
+            caller: q.caller,
+            callee,
+            identity: none(),
+            route_as: none(),
+            rate_as: none(),
+            uri_parameters,
+        })
     }
 }
 
 impl rating::Guest for Hostile {
     fn rate(
+        _who: rating::Subject,
         row: rating::DeckRow,
         _rounding: rating::Rounding,
         duration_ms: u64,
-    ) -> Result<rating::Charge, String> {
+    ) -> Result<rating::Charge, rating::NoCharge> {
         if version().ends_with('x') {
             misbehave("trap");
         }
         match duration_ms {
             1 => misbehave("loop"),
             2 => return Ok(rating::Charge { amount: -1, billed_seconds: 0 }),
-            3 => return Err("no such plan".to_owned()),
+            3 => return Err(rating::NoCharge::Failed("no such plan".to_owned())),
+            4 => return Err(rating::NoCharge::Pass),
             _ => {}
         }
         Ok(rating::Charge {
@@ -192,6 +247,7 @@ impl routing::Guest for Hostile {
         match o.code {
             503 => routing::Decision::Next,
             486 => routing::Decision::Stop,
+            404 => routing::Decision::Pass,
             code => routing::Decision::StopWith(code),
         }
     }
@@ -200,16 +256,17 @@ impl routing::Guest for Hostile {
 impl identity::Guest for Hostile {
     fn present(q: identity::Question) -> Result<identity::Answer, Rejection> {
         misbehave(&q.caller_out);
-        let header = |name: &str, value: &str| identity::Header {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
+        let header =
+            |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
         let headers = match q.caller_out.as_str() {
             "crlf-value" => vec![header("X-A", "1\r\nVia: evil")],
             "crlf-name" => vec![header("X-A\r\n", "1")],
             "many" => vec![header("X-A", "1"); 65],
             "long" => vec![header("X-A", &"1".repeat(2049))],
-            _ => q.asserted.iter().map(|value| header("P-Asserted-Identity", value)).collect(),
+            _ => {
+                let asserted = host_call::current().header("P-Asserted-Identity");
+                asserted.iter().map(|value| header("P-Asserted-Identity", value)).collect()
+            }
         };
         Ok(identity::Answer { display: q.display, user: q.caller_out, host: q.host, headers })
     }

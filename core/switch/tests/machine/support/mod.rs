@@ -179,7 +179,7 @@ impl Stage {
                         self.send(from, transmit.flow.remote, transmit.bytes);
                     }
                     Output::Ask(ask) => {
-                        let reply = self.policy.answer(&ask.question);
+                        let reply = self.policy.answer(&ask.question, ask.details);
                         let now = self.clock();
                         self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
                     }

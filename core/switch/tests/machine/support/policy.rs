@@ -1,8 +1,8 @@
 //! Decisions without plugins: everyone may call, numbers stay, a second costs a cent.
 
 use policy::{
-    Advance, Answer, AttemptFailure, Charge, Fault, IdentityAnswer, NumberAnswer, Pin, PrefixHit,
-    Question, Reply, Verdict,
+    Advance, Answer, AttemptFailure, CallDetails, Charge, Fault, IdentityAnswer, NumberAnswer, Pin,
+    PrefixHit, Question, Reply, Verdict,
 };
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ pub(crate) struct Policy {
     /// Asked first; none leaves the decision to the default.
     pub(crate) instead: Option<Override>,
     pub(crate) asked: Vec<&'static str>,
+    /// What the call knew beside each question.
+    pub(crate) details: Vec<(&'static str, Arc<CallDetails>)>,
 }
 
 struct NoLookup;
@@ -31,11 +33,25 @@ impl policy::Lookup for NoLookup {
 
 /// A generation with nothing in it.
 pub(crate) fn pin(generation: u64) -> Pin {
-    Pin { generation, policy: Arc::new(()), lookup: Arc::new(NoLookup), hears_events: true }
+    Pin {
+        generation,
+        policy: Arc::new(()),
+        lookup: Arc::new(NoLookup),
+        hears_events: true,
+        wants_details: policy::Hook::ALL.into_iter().collect(),
+        notes: Arc::default(),
+    }
 }
 
 impl Policy {
-    pub(crate) fn answer(&mut self, question: &Question) -> Reply {
+    pub(crate) fn answer(
+        &mut self,
+        question: &Question,
+        details: Option<Arc<CallDetails>>,
+    ) -> Reply {
+        if let Some(details) = details.filter(|_| self.details.len() < 1000) {
+            self.details.push((question.hook().name(), details));
+        }
         if self.asked.len() < 1000 {
             self.asked.push(question.hook().name());
         }
@@ -55,6 +71,7 @@ fn default_answer(question: &Question) -> Answer {
             caller: q.caller.clone(),
             callee: format!("{}{}", q.tech_prefix, q.callee),
             identity: q.caller.clone(),
+            ..NumberAnswer::default()
         })),
         Question::Rate(q) => {
             let seconds = u32::try_from(q.duration_ms.div_ceil(1000)).expect("a short call");
