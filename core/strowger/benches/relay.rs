@@ -1,17 +1,16 @@
 //! Processor time per relayed packet: 100 calls of two parties over loopback sockets.
 //!
 //! One thread plays all parties. Only the relay thread's own processor time counts, as the
-//! kernel's scheduler keeps it, so that the parties cost the figure nothing. The engines take
-//! turns, and the median of each counts. Beside them stands the floor of the same machine in
-//! the same minute: one receive and one send of the same packet between two sockets, nothing
-//! else, nothing cold. `cargo bench -p strowger --bench relay`; `RELAY_SECONDS` (of one turn),
-//! `RELAY_TURNS`, `RELAY_CALLS` and `RELAY_PPS` change duration, calls and packets per second.
+//! kernel's scheduler keeps it, so that the parties cost the figure nothing. Beside it stands
+//! the floor of the same machine in the same minute: one receive and one send of the same
+//! packet between two sockets, nothing else, nothing cold. `cargo bench -p strowger --bench relay`; `RELAY_SECONDS`, `RELAY_CALLS` and
+//! `RELAY_PPS` change duration, calls and packets per second.
 
 use serde_json::json;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use strowger::media_plane::{MediaAddress, MediaEngine, MediaPlane, MediaSettings, PlaneControl};
@@ -23,8 +22,6 @@ const GOAL_US: f64 = 2.5;
 const RTPENGINE_US: f64 = 5.0;
 /// RTP of 20 ms G.711: header and 160 bytes.
 const PACKET: usize = 172;
-/// Where parties and relay are.
-const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How often the parties send.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -34,69 +31,34 @@ struct Party {
     relay: SocketAddr,
 }
 
-/// What the parties do.
-struct Load {
-    seconds: u64,
-    calls: u64,
-    /// Packets per second.
-    rate: u64,
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let load = Load {
-        seconds: setting("RELAY_SECONDS", 4)?,
-        calls: setting("RELAY_CALLS", 100)?,
-        rate: setting("RELAY_PPS", 40_000)?,
-    };
-    let turns = setting("RELAY_TURNS", 3)?.max(1);
-    let mut engines = vec![("epoll", MediaEngine::Epoll, Vec::new())];
-    match MediaPlane::start(settings(MediaEngine::IoUring)) {
-        Ok(_) => engines.push(("io_uring", MediaEngine::IoUring, Vec::new())),
-        Err(error) => println!("skipped: {error}"),
-    }
-    let mut floor = Vec::new();
-    for _ in 0..turns {
-        for (_, engine, figures) in &mut engines {
-            figures.push(relay_us(*engine, &load)?);
-        }
-        floor.push(bare_us()?);
-    }
-    let floor = median(&mut floor);
-    println!("{} calls at {} packets/s, {turns} turns", load.calls, load.rate);
-    for (name, _, figures) in &mut engines {
-        report(name, median(figures), floor)?;
-    }
-    Ok(())
-}
-
-fn settings(engine: MediaEngine) -> MediaSettings {
-    MediaSettings {
+    let seconds = setting("RELAY_SECONDS", 10)?;
+    let calls = setting("RELAY_CALLS", 100)?;
+    let rate = setting("RELAY_PPS", 40_000)?;
+    let localhost = IpAddr::from([127, 0, 0, 1]);
+    let plane = MediaPlane::start(MediaSettings {
         addresses: vec![MediaAddress {
             name: "bench".into(),
-            bind: HOST,
-            advertised: HOST,
+            bind: localhost,
+            advertised: localhost,
             ports: 20_000..=29_999,
         }],
         threads: 1,
-        engine,
+        engine: MediaEngine::Auto,
         dscp: 46,
         seed: [1; 32],
-    }
-}
-
-/// Microseconds of the relay thread's processor time per packet.
-fn relay_us(engine: MediaEngine, load: &Load) -> Result<f64, Box<dyn Error>> {
-    let plane = MediaPlane::start(settings(engine))?;
+    })?;
     let mut control = plane.control();
     let mut parties = Vec::new();
-    for key in 0..load.calls {
-        parties.extend(call(&mut control, key, HOST)?);
+    for key in 0..calls {
+        parties.extend(call(&mut control, key, localhost)?);
     }
+
     let thread = relay_thread()?;
     let (cpu, before) = (cpu_ns(&thread)?, plane.stats());
-    let sent = talk(&parties, load.rate, Duration::from_secs(load.seconds))?;
+    let sent = talk(&parties, rate, Duration::from_secs(seconds))?;
     let deadline = Instant::now() + Duration::from_secs(2);
-    while plane.stats().packets_out < before.packets_out + sent && Instant::now() < deadline {
+    while plane.stats().packets_in < before.packets_in + sent && Instant::now() < deadline {
         std::thread::sleep(TICK);
     }
     let (cpu, after) = (cpu_ns(&thread)? - cpu, plane.stats());
@@ -104,12 +66,9 @@ fn relay_us(engine: MediaEngine, load: &Load) -> Result<f64, Box<dyn Error>> {
     if relayed * 100 < sent * 99 {
         return Err(format!("only {relayed} of {sent} packets were relayed").into());
     }
-    Ok(cpu as f64 / 1_000.0 / relayed as f64)
-}
-
-fn median(figures: &mut [f64]) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    let us = cpu as f64 / 1_000.0 / relayed as f64;
+    println!("{relayed} packets of {calls} calls at {rate} packets/s");
+    report(us, bare_us()?)
 }
 
 /// Opens a call whose parties have sockets of their own.
@@ -171,16 +130,16 @@ fn bare_us() -> Result<f64, Box<dyn Error>> {
     Ok((cpu_ns(&own)? - before) as f64 / 1_000.0 / f64::from(ROUNDS * BATCH))
 }
 
-fn report(engine: &str, us: f64, bare: f64) -> Result<(), Box<dyn Error>> {
+fn report(us: f64, bare: f64) -> Result<(), Box<dyn Error>> {
     let verdict = if us <= GOAL_US { "met" } else { "missed" };
     println!(
-        "{engine}: {us:.2} us of processor time per packet (goal {GOAL_US}, {verdict}; rtpengine in \
+        "relay: {us:.2} us of processor time per packet (goal {GOAL_US}, {verdict}; rtpengine in \
          user space {RTPENGINE_US}, documented; bare receive and send here and now {bare:.2})"
     );
     let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
     let lines = [
         json!({
-            "name": format!("relay_us_per_packet_{engine}"),
+            "name": "relay_us_per_packet",
             "value": rounded(us),
             "unit": "us",
             "goal": GOAL_US,
@@ -188,7 +147,7 @@ fn report(engine: &str, us: f64, bare: f64) -> Result<(), Box<dyn Error>> {
             "ratio": rounded(us / RTPENGINE_US),
         }),
         json!({
-            "name": format!("relay_over_bare_sockets_{engine}"),
+            "name": "relay_over_bare_sockets",
             "value": rounded(us / bare),
             "unit": "times",
             "goal": null,
