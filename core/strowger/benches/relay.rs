@@ -13,7 +13,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use strowger::media_plane::{MediaAddress, MediaEngine, MediaPlane, MediaSettings, PlaneControl};
+use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl};
 use switch::{CallKey, MediaControl, MediaSide, RemoteMedia};
 
 /// Microseconds of processor time that a packet may cost.
@@ -44,7 +44,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             ports: 20_000..=29_999,
         }],
         threads: 1,
-        engine: MediaEngine::Auto,
         dscp: 46,
         seed: [1; 32],
     })?;

@@ -7,7 +7,6 @@ pub mod values;
 
 pub use values::{Dscp, PortRange};
 
-use crate::media_plane::MediaEngine;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -96,9 +95,6 @@ pub struct MediaConfig {
     pub addresses: Vec<MediaAddressConfig>,
     /// Relay threads, 1 to 64; by default half the processors.
     pub threads: Option<u16>,
-    /// How they receive and send, default `auto`.
-    #[serde(default)]
-    pub engine: MediaEngine,
     /// Marking of RTP and RTCP (MEDIA-46), default EF.
     #[serde(default = "default_media_dscp")]
     pub dscp: Dscp,

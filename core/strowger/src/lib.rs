@@ -1,6 +1,5 @@
 //! The program: sockets, shards, configuration and interfaces around the call machine.
-// Allowed in one module only: media_plane/ring.rs.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod admin;
 pub mod agents;

@@ -28,7 +28,6 @@ fn a_short_file_is_completed_by_defaults() {
     assert_eq!(config.listeners[0].domain(), "127.0.0.1");
     assert_eq!(config.listeners[0].dscp, Dscp::CS5);
     assert_eq!(config.media.dscp, Dscp::EF);
-    assert_eq!(config.media.engine, MediaEngine::Auto);
     assert_eq!(config.media.addresses[0].ports, PortRange { first: 10_000, last: 39_999 });
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:8080");
     assert_eq!(config.calls.max_duration, Duration::from_secs(43_200));
@@ -104,11 +103,6 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             "[media]",
             "[calls]\ninterim = \"2h\"\n[media]",
             &["node.toml:8: calls.interim:", "1s to 1h"],
-        ),
-        (
-            "[media]",
-            "[media]\nengine = \"uring\"",
-            &["node.toml:8: media.engine:", "`auto`, `io_uring`, `epoll`"],
         ),
         ("[media]", "[log]\nlevel = \"loud!\"\n[media]", &["node.toml:8: log.level:", "debug"]),
         ("name = \"main\"\n", "", &["node.toml:3: listeners[0]", "missing field `name`"]),

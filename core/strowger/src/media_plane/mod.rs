@@ -5,17 +5,8 @@
 //! sockets to the relay thread with the fewest sessions. From then on shard and relay
 //! share only counters.
 
-mod calls;
-mod epoll;
-mod port;
 mod relay_thread;
-#[expect(unsafe_code, reason = "the kernel works on memory and sockets on its own")]
-mod ring;
-mod settings;
 mod sockets;
-mod uring;
-
-pub use settings::{MediaAddress, MediaEngine, MediaSettings};
 
 use media::{PortPool, RemoteMedia, SessionCounters, Side};
 use rand::rngs::StdRng;
@@ -24,7 +15,8 @@ use relay_thread::{Command, RelayThread, SessionId};
 use sockets::SocketPair;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,6 +25,32 @@ use switch::{CallKey, LegCounters, MediaControl, MediaSide};
 
 /// Pairs tried before a side is told that there are no ports.
 const BIND_TRIES: usize = 8;
+
+/// What the media plane needs to know at start.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// Media addresses; trunks name them by their place in this list (MEDIA-10). At least one.
+    pub addresses: Vec<MediaAddress>,
+    /// Relay threads, at least 1.
+    pub threads: usize,
+    /// DSCP of RTP and RTCP, 0-63; EF is 46 (MEDIA-46, SIG-94).
+    pub dscp: u8,
+    /// Seed of the port choice (MEDIA-08): secret, else ports could be guessed.
+    pub seed: [u8; 32],
+}
+
+/// An address that media comes to and leaves from (MEDIA-10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaAddress {
+    /// Its name in configuration and metrics.
+    pub name: String,
+    /// Local address that sockets are bound to.
+    pub bind: IpAddr,
+    /// Address written into SDP; differs from `bind` behind a static NAT.
+    pub advertised: IpAddr,
+    /// Ports, 1024 or higher; no overlap with another range of the same `bind` (MEDIA-08).
+    pub ports: RangeInclusive<u16>,
+}
 
 /// The running media plane. Dropping it ends the relay threads and all relayed calls.
 #[derive(Debug)]
@@ -130,8 +148,7 @@ impl MediaPlane {
     /// `InvalidInput` for settings that cannot work, with the offending address and value;
     /// else what the system says.
     pub fn start(settings: MediaSettings) -> io::Result<MediaPlane> {
-        settings::check(&settings)
-            .map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+        check(&settings).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
         let mut addresses = Vec::new();
         for address in settings.addresses {
             let pool = PortPool::new(address.ports.clone()).map_err(|error| {
@@ -148,9 +165,8 @@ impl MediaPlane {
             threads: Vec::new(),
             seeds: Mutex::new(StdRng::from_seed(settings.seed)),
         };
-        let engine = settings.engine.choose()?;
         for number in 0..settings.threads {
-            let (relay, thread) = RelayThread::start(number, settings.dscp, engine)?;
+            let (relay, thread) = RelayThread::start(number, settings.dscp)?;
             plane.relays.push(relay);
             plane.threads.push(thread);
         }
@@ -334,6 +350,38 @@ impl OpenSession {
             }
         })
     }
+}
+
+/// What makes settings impossible, if anything.
+fn check(settings: &MediaSettings) -> Result<(), String> {
+    if settings.addresses.is_empty() {
+        return Err("no media address; at least one is needed".into());
+    }
+    if settings.threads == 0 {
+        return Err("0 relay threads; at least 1 is needed".into());
+    }
+    if settings.dscp > 63 {
+        return Err(format!("media DSCP {} is not in 0-63 (EF is 46)", settings.dscp));
+    }
+    for (index, one) in settings.addresses.iter().enumerate() {
+        if one.bind.is_ipv4() != one.advertised.is_ipv4() {
+            return Err(format!(
+                "media address `{}` is bound to {} but advertises {}: not the same IP version",
+                one.name, one.bind, one.advertised
+            ));
+        }
+        for other in &settings.addresses[..index] {
+            let apart =
+                one.ports.start() > other.ports.end() || other.ports.start() > one.ports.end();
+            if one.bind == other.bind && !apart {
+                return Err(format!(
+                    "media addresses `{}` and `{}` share ports of {}",
+                    other.name, one.name, one.bind
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,20 +1,39 @@
-//! A relay thread: one loop over the sockets of its sessions. It shares nothing with
+//! A relay thread: one poll loop over the sockets of its sessions. It shares nothing with
 //! signalling but a command queue and counters, so that neither delays the other.
+//!
+//! The poll is level-triggered: a ready socket gives one packet per round and is reported
+//! again while it has more. So no flood on one socket delays another call, and no packet
+//! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
-use super::calls::{Calls, Clocks, Obeyed};
-use super::epoll::EpollEngine;
-use super::port::Token;
-use super::sockets::SocketPair;
-use super::uring::UringEngine;
-use media::{RemoteMedia, SessionCounters, Side};
+use super::sockets::{LatchedSocket, SocketPair};
+use media::{Forward, Kind, RelaySession, RemoteMedia, SessionCounters, Side};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use std::collections::HashMap;
 use std::io;
-use std::net::UdpSocket;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Longest packet relayed; longer ones would not cross any usual link in one piece.
+const LONGEST_PACKET: usize = 2_048;
+/// Sockets served in one round.
+const ROUND: usize = 256;
+/// Packets taken at once from the first socket when its side gets a connected one: more than
+/// a socket's default buffer holds.
+const HANDOVER: usize = 512;
+/// Token of the waker; no slot reaches it.
+const WAKE: Token = Token(u64::MAX);
+
+/// What the poll reports: which socket is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Token(u64);
 
 /// Names a session towards its relay thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,36 +50,6 @@ pub(super) enum Command {
     Close { id: SessionId },
     /// Leave the thread.
     Stop,
-}
-
-/// How a relay thread receives and sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EngineKind {
-    IoUring,
-    Epoll,
-}
-
-/// What brings packets to the calls of a relay thread and carries them away.
-pub(super) trait Engine {
-    /// Begins to receive at a socket. A connected one is heard after all that waits at the
-    /// first socket of its side.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    fn watch(&mut self, token: Token, socket: &Arc<UdpSocket>) -> io::Result<()>;
-
-    /// Ends that, if it was begun; the caller closes the socket afterwards. No packet that
-    /// came before is taken for one of the token's next socket.
-    fn forget(&mut self, token: Token);
-
-    /// Waits until there is something to do or the waker was written.
-    ///
-    /// # Errors
-    /// What the system says; the thread cannot go on.
-    fn wait(&mut self) -> io::Result<()>;
-
-    /// Relays what came, a bounded number of packets for each socket.
-    fn serve(&mut self, clocks: Clocks, calls: &mut Calls);
 }
 
 /// Totals of a relay thread since start.
@@ -82,40 +71,32 @@ pub(super) struct RelayThread {
     totals: Arc<ThreadTotals>,
 }
 
-/// The thread's own state.
-struct Relay<E> {
-    engine: E,
-    calls: Calls,
-    commands: Receiver<Command>,
-    totals: Arc<ThreadTotals>,
-}
-
 impl RelayThread {
-    /// Starts the thread `relay-{number}` and waits until its engine runs.
+    /// Starts the thread `relay-{number}`.
     ///
     /// # Errors
-    /// If the system refuses the engine or a thread.
-    pub(super) fn start(
-        number: usize,
-        dscp: u8,
-        kind: EngineKind,
-    ) -> io::Result<(RelayThread, JoinHandle<()>)> {
+    /// If the system refuses a poll instance or a thread.
+    pub(super) fn start(number: usize, dscp: u8) -> io::Result<(RelayThread, JoinHandle<()>)> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+        watch(&poll, &waker, WAKE)?;
         let (commands, received) = channel();
         let totals = Arc::new(ThreadTotals::default());
-        let (say, started) = sync_channel(1);
-        let (woken, published) = (waker.clone(), totals.clone());
-        let body = move || {
-            // Made here: a ring belongs to the thread that makes it.
-            match kind {
-                EngineKind::IoUring => {
-                    run(UringEngine::new(&woken), dscp, received, published, &say)
-                }
-                EngineKind::Epoll => run(EpollEngine::new(woken), dscp, received, published, &say),
-            }
+        let relay = Relay {
+            poll,
+            waker: waker.clone(),
+            commands: received,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            buffer: Box::new([0; LONGEST_PACKET + 1]),
+            sums: Sums::default(),
+            totals: totals.clone(),
+            dscp,
         };
-        let thread = std::thread::Builder::new().name(format!("relay-{number}")).spawn(body)?;
-        started.recv().map_err(|_| io::Error::other("a relay thread panicked at its start"))??;
+        let thread = std::thread::Builder::new()
+            .name(format!("relay-{number}"))
+            .spawn(move || relay.run())?;
         Ok((RelayThread { commands, waker, sessions: Arc::default(), totals }, thread))
     }
 
@@ -154,43 +135,342 @@ impl RelayThread {
     }
 }
 
-impl<E: Engine> Relay<E> {
+/// The thread's own state.
+struct Relay {
+    poll: OwnedFd,
+    waker: Arc<OwnedFd>,
+    commands: Receiver<Command>,
+    /// Sessions by slot; the slot is part of the poll token.
+    slots: Vec<Option<Relayed>>,
+    free: Vec<usize>,
+    by_id: HashMap<SessionId, usize>,
+    /// One byte longer than the longest packet, to notice what was cut.
+    buffer: Box<[u8; LONGEST_PACKET + 1]>,
+    sums: Sums,
+    totals: Arc<ThreadTotals>,
+    dscp: u8,
+}
+
+/// A session and its sockets, indexed by side.
+struct Relayed {
+    session: RelaySession,
+    sockets: Box<[SocketPair; 2]>,
+    latched: [Latched; 2],
+}
+
+/// Whether a side's RTP has a connected socket.
+enum Latched {
+    /// Its source is not locked.
+    Not,
+    /// It is, and most packets take this socket.
+    Connected(LatchedSocket),
+    /// The system gave no socket for this source; the first one serves alone.
+    Refused(SocketAddr),
+}
+
+/// A socket of a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// The bound socket of this kind.
+    Bound(Side, Kind),
+    /// The side's connected RTP socket.
+    Connected(Side),
+}
+
+/// The totals as the thread counts them; published once per wake.
+#[derive(Default)]
+struct Sums {
+    packets_in: u64,
+    packets_out: u64,
+    dropped: u64,
+}
+
+/// The clocks, read once per wake.
+#[derive(Clone, Copy)]
+struct Clocks {
+    now: Instant,
+    utc_ms: u64,
+}
+
+impl Relay {
     fn run(mut self) {
+        let mut ready = Vec::with_capacity(ROUND);
         loop {
-            if let Err(error) = self.engine.wait() {
-                tracing::error!(%error, "relay thread cannot wait for packets and ends");
-                return;
-            }
-            // Before the packets: what was told before a packet was sent applies to it.
-            while let Ok(command) = self.commands.try_recv() {
-                if self.calls.obey(command, &mut self.engine) == Obeyed::Stop {
+            match epoll::wait(&self.poll, spare_capacity(&mut ready), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "relay thread cannot poll and ends");
                     return;
                 }
             }
-            self.engine.serve(Clocks::read(), &mut self.calls);
-            let sums = self.calls.sums();
-            self.totals.packets_in.store(sums.packets_in, Relaxed);
-            self.totals.packets_out.store(sums.packets_out, Relaxed);
-            self.totals.dropped.store(sums.dropped, Relaxed);
+            if ready.iter().any(|event: &epoll::Event| Token(event.data.u64()) == WAKE) {
+                // Before the commands are taken: one that comes later wakes again.
+                let _ = rustix::io::read(&self.waker, &mut [0; 8]);
+            }
+            // Before the packets: what was told before a packet was sent applies to it.
+            if self.obey() == Obeyed::Stop {
+                return;
+            }
+            let clocks = Clocks::read();
+            for event in ready.drain(..) {
+                let token = Token(event.data.u64());
+                if token != WAKE {
+                    self.serve(clocks, token);
+                }
+            }
+            self.publish();
+        }
+    }
+
+    fn serve(&mut self, clocks: Clocks, token: Token) {
+        let (slot, port) = port_of(token);
+        let Some(Some(relayed)) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let side = port.side();
+        relayed.relay_one(clocks, port, &mut self.buffer[..], &mut self.sums);
+        if relayed.latch_moved(side) {
+            relayed.follow_latch(side, slot, &self.poll, self.dscp);
+            // From here on the source's packets reach the connected socket; what still waits
+            // at the first one came before them and goes ahead.
+            let first = Port::Bound(side, Kind::Rtp);
+            for _ in 0..HANDOVER {
+                if !relayed.relay_one(clocks, first, &mut self.buffer[..], &mut self.sums) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        self.totals.packets_in.store(self.sums.packets_in, Relaxed);
+        self.totals.packets_out.store(self.sums.packets_out, Relaxed);
+        self.totals.dropped.store(self.sums.dropped, Relaxed);
+    }
+
+    fn obey(&mut self) -> Obeyed {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Open { id, sockets, counters } => self.open(id, sockets, counters),
+                Command::Update { id, side, remote } => {
+                    if let Some(&slot) = self.by_id.get(&id)
+                        && let Some(relayed) = &mut self.slots[slot]
+                    {
+                        relayed.session.set_remote(side, remote);
+                        relayed.follow_latch(side, slot, &self.poll, self.dscp);
+                    }
+                }
+                Command::Close { id } => {
+                    if let Some(slot) = self.by_id.remove(&id) {
+                        // Closing a socket takes it out of the poll as well.
+                        self.slots[slot] = None;
+                        self.free.push(slot);
+                    }
+                }
+                Command::Stop => return Obeyed::Stop,
+            }
+        }
+        Obeyed::Continue
+    }
+
+    fn open(
+        &mut self,
+        id: SessionId,
+        sockets: Box<[SocketPair; 2]>,
+        counters: Arc<SessionCounters>,
+    ) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        for side in [Side::Caller, Side::Vendor] {
+            let pair = &sockets[side.index()];
+            for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
+                let token = token_of(slot, Port::Bound(side, kind));
+                if let Err(error) = watch(&self.poll, socket, token) {
+                    tracing::error!(%error, ?side, ?kind, "relay socket cannot be polled");
+                }
+            }
+        }
+        let session = RelaySession::new(counters);
+        let latched = [Latched::Not, Latched::Not];
+        self.slots[slot] = Some(Relayed { session, sockets, latched });
+        self.by_id.insert(id, slot);
+    }
+}
+
+/// Whether to go on after the commands.
+#[derive(PartialEq, Eq)]
+enum Obeyed {
+    Continue,
+    Stop,
+}
+
+impl Relayed {
+    /// Relays the packet that waits at a socket; false if there is none.
+    fn relay_one(
+        &mut self,
+        clocks: Clocks,
+        port: Port,
+        buffer: &mut [u8],
+        sums: &mut Sums,
+    ) -> bool {
+        let (side, kind) = (port.side(), port.kind());
+        // An error is an empty socket, or the refusal of an earlier packet: then the socket
+        // is reported again.
+        let Some(Ok((len, source))) = self.socket(port).map(|socket| socket.recv_from(buffer))
+        else {
+            return false;
+        };
+        sums.packets_in += 1;
+        if len > LONGEST_PACKET {
+            self.session.too_long(side);
+            sums.dropped += 1;
+            return true;
+        }
+        let packet = &buffer[..len];
+        match self.session.receive(clocks.now, clocks.utc_ms, (side, kind), source, packet) {
+            Some(forward) if self.send(forward, packet) => sums.packets_out += 1,
+            Some(forward) => {
+                self.session.not_sent(forward, packet);
+                sums.dropped += 1;
+            }
+            None => sums.dropped += 1,
+        }
+        true
+    }
+
+    /// False if the network took no packet: a full queue, no route.
+    fn send(&self, forward: Forward, packet: &[u8]) -> bool {
+        let pair = &self.sockets[forward.side.index()];
+        let sent = match (forward.kind, &self.latched[forward.side.index()]) {
+            (Kind::Rtp, Latched::Connected(latched)) if latched.peer == forward.to => {
+                latched.send(packet)
+            }
+            (Kind::Rtp, _) => pair.rtp.send_to(packet, forward.to),
+            (Kind::Rtcp, _) => pair.rtcp.send_to(packet, forward.to),
+        };
+        sent.is_ok()
+    }
+
+    /// True if a side's connected socket is not the one that its latch asks for.
+    fn latch_moved(&self, side: Side) -> bool {
+        self.session.locked(side) != self.latched[side.index()].peer()
+    }
+
+    /// Gives a side the connected socket that its latch asks for.
+    fn follow_latch(&mut self, side: Side, slot: usize, poll: &OwnedFd, dscp: u8) {
+        if !self.latch_moved(side) {
+            return;
+        }
+        let latched = &mut self.latched[side.index()];
+        *latched = Latched::Not;
+        if let Some(peer) = self.session.locked(side) {
+            let token = token_of(slot, Port::Connected(side));
+            let first = &self.sockets[side.index()].rtp;
+            let connected = LatchedSocket::connect(first, peer, dscp).and_then(|latched| {
+                watch(poll, &latched.socket, token)?;
+                Ok(latched)
+            });
+            *latched = match connected {
+                Ok(connected) => Latched::Connected(connected),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no connected socket for a latched source");
+                    Latched::Refused(peer)
+                }
+            };
+        }
+    }
+
+    fn socket(&self, port: Port) -> Option<&UdpSocket> {
+        let pair = &self.sockets[port.side().index()];
+        match (port, &self.latched[port.side().index()]) {
+            (Port::Bound(_, Kind::Rtp), _) => Some(&pair.rtp),
+            (Port::Bound(_, Kind::Rtcp), _) => Some(&pair.rtcp),
+            (Port::Connected(_), Latched::Connected(latched)) => Some(&latched.socket),
+            (Port::Connected(_), _) => None,
         }
     }
 }
 
-/// Says whether the engine was made, and runs the relay on it.
-fn run<E: Engine>(
-    made: io::Result<E>,
-    dscp: u8,
-    commands: Receiver<Command>,
-    totals: Arc<ThreadTotals>,
-    say: &SyncSender<io::Result<()>>,
-) {
-    let (engine, said) = match made {
-        Ok(engine) => (Some(engine), Ok(())),
-        Err(error) => (None, Err(error)),
+impl Latched {
+    /// The source that the side is known to be locked to.
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Latched::Not => None,
+            Latched::Connected(latched) => Some(latched.peer),
+            Latched::Refused(peer) => Some(*peer),
+        }
+    }
+}
+
+impl Port {
+    fn side(self) -> Side {
+        match self {
+            Port::Bound(side, _) | Port::Connected(side) => side,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Port::Bound(_, kind) => kind,
+            Port::Connected(_) => Kind::Rtp,
+        }
+    }
+}
+
+impl Clocks {
+    fn read() -> Clocks {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let utc_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Clocks { now: Instant::now(), utc_ms }
+    }
+}
+
+/// Has the poll report a descriptor whenever it is readable. Closing it ends that.
+fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
+    Ok(epoll::add(poll, readable, EventData::new_u64(token.0), EventFlags::IN)?)
+}
+
+/// Eight tokens per slot: three sockets for each side, two tokens unused.
+fn token_of(slot: usize, port: Port) -> Token {
+    let socket = match port {
+        Port::Bound(_, Kind::Rtp) => 0,
+        Port::Bound(_, Kind::Rtcp) => 1,
+        Port::Connected(_) => 2,
     };
-    if say.send(said).is_ok()
-        && let Some(engine) = engine
-    {
-        Relay { engine, calls: Calls::new(dscp), commands, totals }.run();
+    Token((slot * 8 + port.side().index() * 4 + socket) as u64)
+}
+
+fn port_of(token: Token) -> (usize, Port) {
+    let side = if token.0 & 4 == 0 { Side::Caller } else { Side::Vendor };
+    let port = match token.0 & 3 {
+        0 => Port::Bound(side, Kind::Rtp),
+        1 => Port::Bound(side, Kind::Rtcp),
+        _ => Port::Connected(side),
+    };
+    ((token.0 / 8) as usize, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_one_socket_of_one_session() {
+        let mut tokens = Vec::new();
+        for slot in [0, 1, 7_499] {
+            for side in [Side::Caller, Side::Vendor] {
+                for port in [
+                    Port::Bound(side, Kind::Rtp),
+                    Port::Bound(side, Kind::Rtcp),
+                    Port::Connected(side),
+                ] {
+                    let token = token_of(slot, port);
+                    assert!(port_of(token) == (slot, port) && !tokens.contains(&token));
+                    tokens.push(token);
+                }
+            }
+        }
     }
 }

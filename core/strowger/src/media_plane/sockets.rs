@@ -3,13 +3,12 @@
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 
 /// The sockets of one side: RTP on the even port, RTCP on the next.
 #[derive(Debug)]
 pub(super) struct SocketPair {
-    pub(super) rtp: Arc<UdpSocket>,
-    pub(super) rtcp: Arc<UdpSocket>,
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
 }
 
 impl SocketPair {
@@ -20,8 +19,8 @@ impl SocketPair {
     /// What the system says; `AddrInUse` if another program holds one of the two.
     pub(super) fn bind(address: IpAddr, port: u16, dscp: u8) -> io::Result<SocketPair> {
         Ok(SocketPair {
-            rtp: Arc::new(bind(SocketAddr::new(address, port), dscp)?),
-            rtcp: Arc::new(bind(SocketAddr::new(address, port + 1), dscp)?),
+            rtp: bind(SocketAddr::new(address, port), dscp)?,
+            rtcp: bind(SocketAddr::new(address, port + 1), dscp)?,
         })
     }
 }
@@ -33,7 +32,7 @@ impl SocketPair {
 /// sources still arrive at the first socket, where they are counted and may be learned.
 #[derive(Debug)]
 pub(super) struct LatchedSocket {
-    pub(super) socket: Arc<UdpSocket>,
+    pub(super) socket: UdpSocket,
     pub(super) peer: SocketAddr,
 }
 
@@ -52,7 +51,7 @@ impl LatchedSocket {
         shared.set_reuse_address(true)?;
         let connected = connect_beside(first.local_addr()?, peer, dscp);
         shared.set_reuse_address(false)?;
-        Ok(LatchedSocket { socket: Arc::new(connected?.into()), peer })
+        Ok(LatchedSocket { socket: connected?.into(), peer })
     }
 
     /// Sends to the peer. The socket may still hold the refusal of an earlier packet; that

@@ -281,7 +281,6 @@ fn media_settings(config: &Config) -> io::Result<MediaSettings> {
     Ok(MediaSettings {
         addresses: config.media.addresses.iter().map(address).collect(),
         threads: usize::from(config.media_threads()),
-        engine: config.media.engine,
         dscp: config.media.dscp.code(),
         seed: random_bytes()?,
     })
