@@ -4,12 +4,14 @@
 
 mod deck;
 mod money;
+mod number_table;
 mod prefix;
 mod purse;
 mod record;
 
 pub use deck::{DurationRounding, PriceRounding, PriceRow, RateDeck, RateLookup, RateRow};
 pub use money::{Money, MoneyError};
+pub use number_table::{NumberTable, NumberTableBuilder, NumberTableError};
 pub use prefix::PrefixTable;
 pub use purse::Purse;
 pub use record::{
