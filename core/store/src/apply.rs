@@ -1,7 +1,7 @@
 //! Bringing the database to what is configured, in one transaction.
 
 use crate::amount::split;
-use crate::business::{Account, Business, Deck, NumberList};
+use crate::business::{Account, Business, Deck};
 use crate::change::{Action, Change, Changes};
 use crate::error::{StoreError, Task};
 use crate::records::{begin, book, finish, kind_name, roll_back};
@@ -14,7 +14,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::{HashMap, HashSet};
 
-/// Rows of one statement when decks and lists are written.
+/// Rows of one statement when decks are written.
 const ROWS: usize = 50;
 
 /// A table of objects: its name and its statements.
@@ -52,7 +52,6 @@ pub(crate) const NUMBER_LISTS: Table = table!("number_list");
 pub(crate) const OPEN: &str =
     "INSERT INTO posting (account, units, fraction, kind, at_ms) VALUES (?, ?, ?, ?, ?)";
 pub(crate) const CLEAR_DECK: &str = "DELETE FROM deck_row WHERE deck = ?";
-pub(crate) const CLEAR_LIST: &str = "DELETE FROM number_list_row WHERE list = ?";
 
 /// An object as it will be stored.
 struct Wanted {
@@ -144,13 +143,9 @@ async fn change(
         }
     }
 
-    let wanted = business.number_lists.iter().map(list_body).collect();
-    let outcome = objects(connection, &NUMBER_LISTS, wanted, &mut changes).await?;
-    for list in &business.number_lists {
-        if let Some(id) = outcome.ids.get(&list.name).filter(|id| outcome.touched.contains(id)) {
-            write_list(connection, *id, &list.entries).await?;
-        }
-    }
+    let lists = business.number_lists.iter().map(|filled| &filled.list);
+    let wanted = lists.map(|list| Wanted::new(&list.name, list)).collect::<Result<_, _>>()?;
+    objects(connection, &NUMBER_LISTS, wanted, &mut changes).await?;
 
     accounts(connection, &business.accounts, &mut changes).await?;
 
@@ -390,16 +385,6 @@ fn deck_body(deck: &Deck) -> Wanted {
     sheet_body(&deck.name, [("currency", currency)], deck.rows.len(), hash)
 }
 
-fn list_body(list: &NumberList) -> Wanted {
-    let mut hash = Sha256::new();
-    for text in list.entries.iter().flat_map(|(number, value)| [number, value]) {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    }
-    let kind = serde_json::to_value(list.kind).unwrap_or_default();
-    sheet_body(&list.name, [("kind", kind)], list.entries.len(), hash)
-}
-
 /// The body of an object whose rows are in a table of their own.
 fn sheet_body<const N: usize>(
     name: &str,
@@ -447,27 +432,6 @@ async fn write_deck(
                 .push_bind(row.blocked);
         });
         insert.build().execute(&mut *connection).await.during("writing a deck")?;
-    }
-    Ok(())
-}
-
-async fn write_list(
-    connection: &mut SqliteConnection,
-    list: u32,
-    entries: &[(String, String)],
-) -> Result<(), StoreError> {
-    sqlx::query(CLEAR_LIST)
-        .bind(list)
-        .execute(&mut *connection)
-        .await
-        .during("clearing a number list")?;
-    for entries in entries.chunks(ROWS) {
-        let mut insert =
-            QueryBuilder::<Sqlite>::new("INSERT INTO number_list_row (list, number, value) ");
-        insert.push_values(entries, |mut values, (number, value)| {
-            values.push_bind(list).push_bind(number.clone()).push_bind(value.clone());
-        });
-        insert.build().execute(&mut *connection).await.during("writing a number list")?;
     }
     Ok(())
 }

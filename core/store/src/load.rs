@@ -2,7 +2,7 @@
 
 use crate::amount::join;
 use crate::apply::{CUSTOMER_TRUNKS, DECKS, NUMBER_LISTS, RULE_SETS, Table, VENDOR_TRUNKS};
-use crate::business::{Account, CustomerTrunk, ListKind, NumberList, RuleSet, VendorTrunk};
+use crate::business::{Account, CustomerTrunk, NumberList, RuleSet, VendorTrunk};
 use crate::error::{StoreError, Task};
 use crate::store::Store;
 use ledger::{Money, PriceRow, RateDeck, RateRow};
@@ -25,7 +25,7 @@ pub struct Loaded {
     pub decks: Vec<Arc<RateDeck>>,
     /// Rule sets.
     pub rule_sets: Vec<RuleSet>,
-    /// Number lists.
+    /// Number lists; their rows are in their files ([`NumberList::fill`]).
     pub number_lists: Vec<NumberList>,
 }
 
@@ -58,8 +58,6 @@ pub(crate) const LOAD_DECK_ROWS: &str = "SELECT number, prefix, destination, pri
      price_next, connect_fee, first_increment, next_increment, free_seconds, minimum_charge, \
      valid_from_ms, valid_to_ms, blocked FROM deck_row WHERE deck = ? AND number >= ? \
      ORDER BY number LIMIT 10000";
-pub(crate) const LOAD_LIST_ROWS: &str =
-    "SELECT number, value FROM number_list_row WHERE list = ? ORDER BY number";
 
 impl Store {
     /// Reads every object that is in use.
@@ -91,13 +89,13 @@ impl Store {
         }
         let rule_sets = objects::<RuleSet>(connection, &RULE_SETS).await?;
         let decks = decks(connection).await?;
-        let number_lists = number_lists(connection).await?;
+        let number_lists = objects::<NumberList>(connection, &NUMBER_LISTS).await?;
         Ok(Loaded {
             customer_trunks,
             vendor_trunks,
             decks,
             rule_sets: rule_sets.into_iter().map(|(_, set)| set).collect(),
-            number_lists,
+            number_lists: number_lists.into_iter().map(|(_, list)| list).collect(),
             accounts,
         })
     }
@@ -197,23 +195,4 @@ fn deck_row(row: DeckColumns, destinations: &mut HashSet<Arc<str>>) -> RateRow {
         valid_to_ms: to.map(instant),
         blocked: no,
     }
-}
-
-async fn number_lists(connection: &mut SqliteConnection) -> Result<Vec<NumberList>, StoreError> {
-    #[derive(Deserialize)]
-    struct Body {
-        kind: ListKind,
-    }
-
-    let mut lists = Vec::new();
-    for (id, name, body) in bodies(connection, &NUMBER_LISTS).await? {
-        let Body { kind } = object("number_list", &name, &body)?;
-        let entries: Vec<(String, String)> = sqlx::query_as(LOAD_LIST_ROWS)
-            .bind(id)
-            .fetch_all(&mut *connection)
-            .await
-            .during("reading a number list")?;
-        lists.push(NumberList { name, kind, entries });
-    }
-    Ok(lists)
 }

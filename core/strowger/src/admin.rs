@@ -45,6 +45,8 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .route("/v1/accounts", get(routes::accounts))
         .route("/v1/plugins", get(routes::plugins))
         .route("/v1/plugins/{name}/swap", post(routes::swap))
+        .route("/v1/tables", get(routes::tables))
+        .route("/v1/tables/{name}/reload", post(routes::reload_table))
         .route("/v1/reload", post(routes::reload))
         .layer(axum::middleware::from_fn_with_state(guard::Token::new(token), guard::check));
     Router::new()

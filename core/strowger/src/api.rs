@@ -145,6 +145,25 @@ pub struct SwapDone {
     pub compile_ms: u64,
 }
 
+/// A number table of new calls, `GET /v1/tables` and `POST /v1/tables/{name}/reload`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLine {
+    /// Name, as plugins ask for it.
+    pub name: String,
+    /// `prefix` or `exact`.
+    pub kind: String,
+    /// Entries.
+    pub rows: u64,
+    /// Memory.
+    pub bytes: u64,
+    /// When the file was read.
+    pub loaded_ms: u64,
+    /// The file.
+    pub file: String,
+    /// Why the file was not taken when it changed last; empty if it was.
+    pub error: String,
+}
+
 /// Body of `POST /v1/reload`; an empty body reads the configured folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -73,6 +73,14 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// List number tables, or read the file of one again.
+    Tables {
+        /// Read the file of this table and give it to new calls.
+        #[arg(long, value_name = "NAME")]
+        reload: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// List plugins, or swap one while calls are running.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -167,6 +175,14 @@ impl Cli {
             Command::Accounts { node } => {
                 let accounts = node.client()?.accounts()?;
                 print(out, node.json, &accounts, |accounts| show::accounts(accounts))
+            }
+            Command::Tables { reload, node } => {
+                let client = node.client()?;
+                let tables = match reload {
+                    Some(name) => vec![client.reload_table(&name)?],
+                    None => client.tables()?,
+                };
+                print(out, node.json, &tables, |tables| show::tables(tables))
             }
             Command::Plugin(PluginCommand::List { node }) => {
                 let plugins = node.client()?.plugins()?;

@@ -42,6 +42,9 @@ pub struct Config {
     /// Who decides.
     #[serde(default)]
     pub plugins: PluginsConfig,
+    /// Number tables.
+    #[serde(default)]
+    pub tables: TablesConfig,
     /// Limits of every call.
     #[serde(default)]
     pub calls: CallsConfig,
@@ -146,6 +149,20 @@ pub struct PluginsConfig {
 impl Default for PluginsConfig {
     fn default() -> Self {
         PluginsConfig { folder: PathBuf::from("plugins"), watch: true, list: Vec::new() }
+    }
+}
+
+/// How number tables are kept up to date.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TablesConfig {
+    /// Read a number file again when it changes.
+    pub watch: bool,
+}
+
+impl Default for TablesConfig {
+    fn default() -> Self {
+        TablesConfig { watch: true }
     }
 }
 

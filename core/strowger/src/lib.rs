@@ -16,5 +16,6 @@ mod run;
 mod shard;
 mod snapshot;
 mod sockets;
+mod tables;
 mod watch;
 mod world;

@@ -2,6 +2,7 @@
 //! of the request: nothing is counted twice and nothing is counted on the call path for
 //! this page's sake.
 
+use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
 use host::HookMetrics;
@@ -22,6 +23,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) mailboxes: &'a [&'a ShardCounters],
     /// Of each plugin at each hook.
     pub(crate) hooks: &'a [HookMetrics],
+    /// Number tables of new calls.
+    pub(crate) tables: &'a [TableLine],
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
     /// Of the writer of records.
@@ -40,6 +43,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     node(&mut families, readings);
     calls(&mut families, readings.shards);
     hooks(&mut families, readings.hooks);
+    tables(&mut families, readings.tables);
     media(&mut families, readings.media);
     queues(&mut families, readings);
     // The encoder refuses a family without a value.
@@ -195,6 +199,18 @@ fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
         }
     }
     families.extend([seconds, previous, faults]);
+}
+
+fn tables(families: &mut Vec<MetricFamily>, tables: &[TableLine]) {
+    let mut rows =
+        family("strowger_table_rows", "Rows of a number table (SEC-17).", MetricType::GAUGE);
+    let mut bytes = family("strowger_table_bytes", "Memory of a number table.", MetricType::GAUGE);
+    for table in tables {
+        let labels = [("table", table.name.as_str())];
+        push_gauge(&mut rows, &labels, table.rows as f64);
+        push_gauge(&mut bytes, &labels, table.bytes as f64);
+    }
+    families.extend([rows, bytes]);
 }
 
 fn histogram(labels: &[(&str, &str)], times: &host::Histogram) -> Metric {

@@ -2,6 +2,7 @@
 
 mod service;
 mod start;
+mod tables;
 
 pub(crate) use service::RecordFilter;
 pub(crate) use start::check;
@@ -12,6 +13,7 @@ use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +35,9 @@ pub(crate) struct Node {
     mailboxes: Vec<Mailbox>,
     /// Held during a reload, so that of two the second sees what the first did.
     reloading: tokio::sync::Mutex<()>,
+    /// Why files were not taken after they had changed, by table.
+    refused_tables: Mutex<BTreeMap<String, String>>,
+    table_watch: Mutex<Option<FolderWatch>>,
     draining: AtomicBool,
     started: Instant,
 }
@@ -47,6 +52,7 @@ pub(crate) struct RunningNode {
     _watch: Option<FolderWatch>,
     stop_admin: watch::Sender<bool>,
     admin_task: JoinHandle<std::io::Result<()>>,
+    sweeper: JoinHandle<()>,
 }
 
 impl Node {

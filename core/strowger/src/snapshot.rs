@@ -8,7 +8,8 @@ mod trunks;
 pub(crate) use lookup::SnapshotLookup;
 
 use crate::config::Config;
-use ledger::{PrefixTable, Purse, RateDeck};
+use crate::tables::{Table, Tables};
+use ledger::{Purse, RateDeck};
 use policy::Owner;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -56,21 +57,19 @@ impl Snapshot {
     pub(crate) fn build(
         config: &Config,
         business: &Loaded,
+        tables: Tables,
         registry: &Registry,
         nonce_secret: [u8; 32],
         draining: bool,
     ) -> Result<Snapshot, SnapshotError> {
         let mut shared = registry.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names = Names { config, problems: Vec::new() };
-        let mut lookup = SnapshotLookup::default();
+        let mut lookup = SnapshotLookup::of(tables);
         let rules: HashMap<String, u64> = business
             .rule_sets
             .iter()
             .map(|set| (set.name.clone(), lookup.keep(&set.text)))
             .collect();
-        for list in &business.number_lists {
-            lookup.add_table(list);
-        }
         let mut facts = Facts {
             node: config.name.as_str().into(),
             listeners: listeners(config),
@@ -109,6 +108,14 @@ impl Snapshot {
             return Err(SnapshotError(names.problems));
         }
         Ok(Snapshot { facts: Arc::new(facts), lookup: Arc::new(lookup) })
+    }
+}
+
+impl Snapshot {
+    /// The same with another state of some tables.
+    pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> Snapshot {
+        let lookup = Arc::new(self.lookup.with(tables));
+        Snapshot { facts: self.facts.clone(), lookup }
     }
 }
 
@@ -192,7 +199,7 @@ pub(crate) fn provisional(business: &Business) -> Loaded {
             .collect(),
         decks: business.decks.iter().map(rate_deck).collect(),
         rule_sets: business.rule_sets.clone(),
-        number_lists: business.number_lists.clone(),
+        number_lists: business.number_lists.iter().map(|filled| filled.list.clone()).collect(),
     }
 }
 
@@ -248,9 +255,6 @@ impl Names<'_> {
         target
     }
 }
-
-/// A table of prefixes with a text each.
-pub(crate) type TextTable = PrefixTable<Arc<str>>;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,14 @@
-//! The watched plugin folder: a replaced `.wasm` file is swapped in.
+//! Watched folders: a replaced plugin is swapped in, a changed number file is read again.
 
+use crate::node::Node;
 use crate::world::WorldDesk;
 use host::LoadError;
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A file is looked at when nothing happened to the folder for this long: a copy comes as
@@ -15,26 +17,61 @@ const QUIET: Duration = Duration::from_millis(150);
 
 /// Watches as long as it lives.
 pub(crate) struct FolderWatch {
-    _watcher: notify::RecommendedWatcher,
+    watcher: notify::RecommendedWatcher,
+    folders: BTreeSet<PathBuf>,
 }
 
 impl FolderWatch {
-    /// Begins to watch `folder`.
-    pub(crate) fn start(folder: &Path, desk: Arc<WorldDesk>) -> anyhow::Result<FolderWatch> {
+    /// Watches the plugin folder.
+    pub(crate) fn plugins(folder: &Path, desk: Arc<WorldDesk>) -> anyhow::Result<FolderWatch> {
+        let mut watch = FolderWatch::start("plugin-folder", written, move |changed| {
+            changed.iter().for_each(|path| swap(path, &desk));
+        })?;
+        watch.add(folder)?;
+        Ok(watch)
+    }
+
+    /// Watches the folders of number files, which are added one by one.
+    pub(crate) fn tables(node: Weak<Node>) -> anyhow::Result<FolderWatch> {
+        FolderWatch::start("table-folders", finished, move |_| {
+            if let Some(node) = node.upgrade() {
+                node.read_outdated_tables();
+            }
+        })
+    }
+
+    /// Watches a folder more, unless it is watched already.
+    pub(crate) fn add(&mut self, folder: &Path) -> notify::Result<()> {
+        if !self.folders.contains(folder) {
+            self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            self.folders.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// `which` gives the files that an event concerns, `act` gets them when all is quiet.
+    fn start(
+        thread: &str,
+        which: fn(Event) -> Vec<PathBuf>,
+        act: impl FnMut(BTreeSet<PathBuf>) + Send + 'static,
+    ) -> anyhow::Result<FolderWatch> {
         let (sender, receiver) = mpsc::channel();
-        let mut watcher = notify::recommended_watcher(move |event| {
+        let watcher = notify::recommended_watcher(move |event| {
             let _ = sender.send(event);
         })?;
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
         std::thread::Builder::new()
-            .name("plugin-folder".to_owned())
-            .spawn(move || follow(&receiver, &desk))?;
-        Ok(FolderWatch { _watcher: watcher })
+            .name(thread.to_owned())
+            .spawn(move || follow(&receiver, which, act))?;
+        Ok(FolderWatch { watcher, folders: BTreeSet::new() })
     }
 }
 
 /// Ends when the watcher is dropped and its channel with it.
-fn follow(events: &Receiver<notify::Result<notify::Event>>, desk: &WorldDesk) {
+fn follow(
+    events: &Receiver<notify::Result<Event>>,
+    which: fn(Event) -> Vec<PathBuf>,
+    mut act: impl FnMut(BTreeSet<PathBuf>),
+) {
     let mut changed = BTreeSet::new();
     loop {
         let event = if changed.is_empty() {
@@ -43,23 +80,29 @@ fn follow(events: &Receiver<notify::Result<notify::Event>>, desk: &WorldDesk) {
             events.recv_timeout(QUIET)
         };
         match event {
-            Ok(Ok(event)) => changed.extend(written(event)),
-            Ok(Err(error)) => tracing::warn!(%error, "the plugin folder cannot be watched"),
-            Err(RecvTimeoutError::Timeout) => {
-                for path in std::mem::take(&mut changed) {
-                    swap(&path, desk);
-                }
-            }
+            Ok(Ok(event)) => changed.extend(which(event)),
+            Ok(Err(error)) => tracing::warn!(%error, "a folder cannot be watched"),
+            Err(RecvTimeoutError::Timeout) => act(std::mem::take(&mut changed)),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
 /// Plugin files that an event says were written or moved here.
-fn written(event: notify::Event) -> Vec<PathBuf> {
+fn written(event: Event) -> Vec<PathBuf> {
     let relevant = matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_));
     let wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
     if relevant { event.paths.into_iter().filter(wasm).collect() } else { Vec::new() }
+}
+
+/// Files that an event says were closed by their writer or moved here. What is still open
+/// for writing may be half of a list.
+fn finished(event: Event) -> Vec<PathBuf> {
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Name(_)) => event.paths,
+        _ => Vec::new(),
+    }
 }
 
 fn swap(path: &Path, desk: &WorldDesk) {

@@ -3,6 +3,7 @@
 
 use crate::shard::Mailbox;
 use crate::snapshot::Snapshot;
+use crate::tables::Retired;
 use arc_swap::ArcSwap;
 use host::{Host, LoadError, Source, SwapReport};
 use std::path::Path;
@@ -16,6 +17,7 @@ pub(crate) struct WorldDesk {
     /// Held while a world is put together: of two changes, neither loses the other.
     snapshot: Mutex<Arc<Snapshot>>,
     shards: OnceLock<Vec<Mailbox>>,
+    retired: Retired,
 }
 
 impl WorldDesk {
@@ -27,6 +29,7 @@ impl WorldDesk {
             published: Arc::new(ArcSwap::from_pointee(world)),
             snapshot: Mutex::new(snapshot),
             shards: OnceLock::new(),
+            retired: Retired::default(),
         }
     }
 
@@ -53,8 +56,14 @@ impl WorldDesk {
     /// Gives new calls another snapshot.
     pub(crate) fn replace_snapshot(&self, snapshot: Arc<Snapshot>) {
         let mut current = self.lock();
+        self.retired.keep(current.lookup.tables(), snapshot.lookup.tables());
         *current = snapshot;
         self.publish(&current);
+    }
+
+    /// Gives back what replaced snapshots held and no call needs any more.
+    pub(crate) fn sweep(&self) {
+        self.retired.sweep();
     }
 
     /// Gives new calls another build of a plugin; waits for its compilation and tests.

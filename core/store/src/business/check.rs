@@ -67,7 +67,11 @@ fn names(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     check("vendor_trunk", trunks, &origins.vendor_trunks);
     check("deck", decks.iter().map(|d| &*d.name).collect(), &origins.decks);
     check("rule_set", rule_sets.iter().map(|s| &*s.name).collect(), &origins.rule_sets);
-    check("number_list", number_lists.iter().map(|l| &*l.name).collect(), &origins.number_lists);
+    check(
+        "number_list",
+        number_lists.iter().map(|l| &*l.list.name).collect(),
+        &origins.number_lists,
+    );
 
     let mut ids = HashSet::new();
     for (n, account) in accounts.iter().enumerate() {

@@ -59,6 +59,11 @@ impl ConfigErrors {
         }
     }
 
+    pub(crate) fn append(&mut self, other: ConfigErrors) {
+        other.errors.into_iter().for_each(|error| self.push(error));
+        self.more += other.more;
+    }
+
     pub(crate) fn of_file(&mut self, file: &Path, problem: String) {
         self.push(ConfigError {
             file: file.to_owned(),

@@ -1,7 +1,7 @@
 //! Reading the configuration folder: TOML files with the place of every field, so that
 //! errors can name it.
 
-use super::lists::{DeckEntry, ListEntry};
+use super::lists::DeckEntry;
 use super::{
     Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NumberList, RuleSet,
     VendorTrunk, check, secrets, sheets,
@@ -186,13 +186,18 @@ impl Reader {
                 }
             }
             _ => {
-                if let Some((entry, origin)) = page.object::<ListEntry>(table, item, errors) {
-                    let entries = page
-                        .sheet(&entry.file, table, &origin, errors)
-                        .map(|(file, text)| sheets::list_entries(&file, &text, errors));
-                    let ListEntry { name, kind, .. } = entry;
-                    let entries = entries.unwrap_or_default();
-                    business.number_lists.push(NumberList { name, kind, entries });
+                if let Some((mut list, origin)) = page.object::<NumberList>(table, item, errors) {
+                    let path = page.beside(&list.file);
+                    if let Err(error) = path.metadata() {
+                        let problem = format!("{} cannot be read: {error}", path.display());
+                        let value = format!("{:?}", list.file);
+                        return errors.push(origin.error(table, "file", value, problem));
+                    }
+                    list.file = path;
+                    match list.fill() {
+                        Ok(list) => business.number_lists.push(list),
+                        Err(wrong) => return errors.append(wrong),
+                    }
                     origins.number_lists.push(origin);
                 }
             }
@@ -306,6 +311,12 @@ impl Page<'_> {
                 None
             }
         }
+    }
+
+    /// A path that is named in this file, absolute.
+    fn beside(&self, name: &Path) -> PathBuf {
+        let path = self.file.parent().unwrap_or(Path::new(".")).join(name);
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     /// Line of a byte offset, from 1.

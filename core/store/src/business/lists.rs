@@ -1,5 +1,8 @@
-use ledger::RateRow;
+use super::numbers::FileStamp;
+use ledger::{NumberTable, RateRow};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Named number rewrite rules (NUM-11). Their grammar is the numbering plugin's: the
 /// store keeps the text.
@@ -16,15 +19,30 @@ pub struct RuleSet {
     pub rules: Vec<String>,
 }
 
-/// Numbers with an optional value each, for plugins to look up (SEC-18, `host-tables`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A list of numbers with an optional value each, for plugins to look up (SEC-17, SEC-18,
+/// `host-tables`). Its rows stay in the file: the database keeps where they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NumberList {
     /// Unique name: the table's name for plugins.
     pub name: String,
     /// How a number is compared with the entries.
+    #[serde(default)]
     pub kind: ListKind,
-    /// Number or prefix, and its value; sorted.
-    pub entries: Vec<(String, String)>,
+    /// The rows: a CSV file, or one number a line. Relative to the TOML file that names it,
+    /// absolute once that was read.
+    pub file: PathBuf,
+}
+
+/// A list and the rows that its file held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilledList {
+    /// What is configured.
+    pub list: NumberList,
+    /// The rows, ready for look-ups.
+    pub numbers: Arc<NumberTable>,
+    /// The file when it was read.
+    pub stamp: FileStamp,
 }
 
 /// How a list is looked up.
@@ -38,6 +56,17 @@ pub enum ListKind {
     Exact,
 }
 
+impl ListKind {
+    /// The word for it in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ListKind::Prefix => "prefix",
+            ListKind::Exact => "exact",
+        }
+    }
+}
+
 /// A rate deck (BILL-01).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deck {
@@ -47,16 +76,6 @@ pub struct Deck {
     pub currency: super::Currency,
     /// Rows in the order of the file.
     pub rows: Vec<RateRow>,
-}
-
-/// A list as a TOML file names it: the numbers are in a CSV file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListEntry {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) kind: ListKind,
-    pub(super) file: String,
 }
 
 /// A deck as a TOML file names it: the rows are in a CSV file.

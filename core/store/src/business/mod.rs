@@ -7,6 +7,7 @@ mod customer;
 mod error;
 mod folder;
 mod lists;
+mod numbers;
 mod secrets;
 mod sheets;
 mod vendor;
@@ -15,7 +16,8 @@ pub(crate) mod words;
 pub use account::{Account, AccountKind, Currency, Rounding};
 pub use customer::{Authentication, CustomerTrunk, FailureReply};
 pub use error::{ConfigError, ConfigErrors};
-pub use lists::{Deck, ListKind, NumberList, RuleSet};
+pub use lists::{Deck, FilledList, ListKind, NumberList, RuleSet};
+pub use numbers::FileStamp;
 pub use vendor::{
     CodePolicy, DisplayMode, Failover, HeaderMode, Identity, PrivacyMode, Resend, ResponseCode,
     StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
@@ -40,7 +42,7 @@ pub struct Business {
     /// Number rewrite rules.
     pub rule_sets: Vec<RuleSet>,
     /// Numbers for plugins to look up.
-    pub number_lists: Vec<NumberList>,
+    pub number_lists: Vec<FilledList>,
 }
 
 impl Business {

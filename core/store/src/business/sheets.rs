@@ -1,9 +1,9 @@
-//! CSV sheets: rate decks and number lists. Every refused cell is named by line and column.
+//! CSV sheets of rate decks. Every refused cell is named by line and column.
 
 use super::words::parse_instant;
 use super::{ConfigError, ConfigErrors};
 use ledger::{Money, PriceRow, RateRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,9 +23,6 @@ pub(super) const DECK_COLUMNS: [&str; 12] = [
     "valid_to",
     "blocked",
 ];
-
-/// Columns of a list sheet.
-const LIST_COLUMNS: [&str; 2] = ["number", "value"];
 
 /// Reads the rows of a deck (BILL-01). `prefix` and `price` are needed, a blocked row
 /// needs no price.
@@ -123,32 +120,6 @@ pub(super) fn deck_rows(file: &Path, text: &str, errors: &mut ConfigErrors) -> V
         rows.push(row);
     }
     rows
-}
-
-/// Reads the numbers of a list; sorted by number.
-pub(super) fn list_entries(
-    file: &Path,
-    text: &str,
-    errors: &mut ConfigErrors,
-) -> Vec<(String, String)> {
-    let mut entries = BTreeMap::new();
-    let Some(mut sheet) = Sheet::open(file, text, &LIST_COLUMNS, &["number"], errors) else {
-        return Vec::new();
-    };
-    while let Some(cells) = sheet.next(errors) {
-        let number = cells.read("number", errors, |text| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#._-".contains(&byte);
-            if text.len() <= 64 && text.bytes().all(plain) {
-                Ok(text.to_owned())
-            } else {
-                Err("expected 0 to 64 characters of 0-9 + * # A-Z a-z . _ - (NUM-03)".to_owned())
-            }
-        });
-        if let Some(number) = number {
-            entries.insert(number, cells.get("value").to_owned());
-        }
-    }
-    entries.into_iter().collect()
 }
 
 /// Money of at least 0 that crosses the plugin boundary.

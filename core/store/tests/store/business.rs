@@ -94,8 +94,10 @@ failover = { stop_after_busy = false, code_policy = { "404" = "stop" } }
     assert_eq!(rows.len(), 4);
     assert_eq!(rows[0].price.price_next, Money(100_000_000), "as the first price (BILL-01)");
     assert!(rows[2].blocked && rows[3].prefix.is_empty());
-    assert_eq!(business.number_lists[0].kind, ListKind::Exact);
-    assert_eq!(business.number_lists[0].entries[0].0, "+44*");
+    let denied = &business.number_lists[0];
+    assert_eq!(denied.list.kind, ListKind::Exact);
+    assert_eq!(denied.list.file, folder.join("denied.csv"));
+    assert_eq!((denied.numbers.get("4770"), denied.numbers.get("+44*")), (Some("fraud"), Some("")));
     assert_eq!(business.rule_sets[0].text, "0 -> +49\n00 -> +");
     let phones = &business.customer_trunks[0];
     assert_eq!(phones.failure_reply, FailureReply::Fixed(404), "SIG-86");
@@ -326,3 +328,51 @@ fn several_mistakes_are_shown_at_once() {
     assert!(errors.errors().len() >= 3, "{text}");
     assert!(text.contains("broken.toml:1"), "{text}");
 }
+
+/// SEC-17: each row: the file, and what it holds.
+#[test]
+fn number_files_have_a_header_or_none() {
+    for (text, number, value) in [
+        ("number,value\n4477,x\n", "4477", "x"),
+        ("value,number\nx,4477\n", "4477", "x"),
+        ("number\n4477\n", "4477", ""),
+        ("\u{feff}number\r\n4477\r\n", "4477", ""),
+        ("4477\n\n4478\n", "4478", ""),
+        ("4477, x y \n", "4477", "x y"),
+        ("4477,\"x,y\"\n4478\n", "4477", "x,y"),
+        ("4477,a\n4477,b\n", "4477", "b"),
+        ("number,value\n,rest\n", "", "rest"),
+        ("alice.7\n", "alice.7", ""),
+    ] {
+        let folder = configuration(&[("all.toml", LIST), ("n.csv", text)]);
+        let business = Business::from_folder(folder.path(), "").unwrap();
+        assert_eq!(business.number_lists[0].numbers.get(number), Some(value), "{text:?}");
+    }
+}
+
+/// Each row: the file, and words of the refusal.
+#[test]
+fn number_files_that_are_wrong_or_cut_off_are_refused_with_the_place() {
+    let long = format!("1,{}\n", "x".repeat(256));
+    for (text, words) in [
+        ("", &["n.csv: the file is empty"][..]),
+        ("4477\n44", &["n.csv: the last line has no end"]),
+        ("4477\n44 78\n+49\n44/9,x\n", &["n.csv:2: number = \"44 78\"", "n.csv:4: number"]),
+        ("4477,x,y\n", &["n.csv:1: the row has 3 cells, expected 2"]),
+        ("prefix,value\n44,x\n", &["n.csv:1: prefix: expected a header row"]),
+        ("number,note\n44,x\n", &["n.csv:1: note: expected the columns number and value"]),
+        ("number,number\n44,45\n", &["n.csv:1: number: expected the columns"]),
+        (&long, &["n.csv:1: value", "at most 255 bytes"]),
+    ] {
+        let folder = configuration(&[("all.toml", LIST), ("n.csv", text)]);
+        let told = Business::from_folder(folder.path(), "").unwrap_err().to_string();
+        for word in words {
+            assert!(told.contains(word), "{text:?}: {told}");
+        }
+    }
+    let folder = configuration(&[("all.toml", LIST)]);
+    let told = Business::from_folder(folder.path(), "").unwrap_err().to_string();
+    assert!(told.contains("all.toml:3: number_list.file = \"n.csv\""), "{told}");
+}
+
+const LIST: &str = "[[number_list]]\nname = \"n\"\nfile = \"n.csv\"\n";

@@ -3,7 +3,7 @@
 use super::ApiError;
 use crate::api::{
     AccountLine, CallLine, Health, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
-    SwapRequest, parse_call_id,
+    SwapRequest, TableLine, parse_call_id,
 };
 use crate::node::{Node, RecordFilter};
 use axum::Json;
@@ -109,6 +109,19 @@ enum SwapSource {
     Upload(Vec<u8>),
 }
 
+pub(super) async fn tables(State(node): State<Arc<Node>>) -> Json<Vec<TableLine>> {
+    Json(node.tables())
+}
+
+pub(super) async fn reload_table(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+) -> Reply<TableLine> {
+    // Millions of rows take a second or more and must not delay other requests.
+    let read = tokio::task::spawn_blocking(move || node.read_table(&name));
+    read.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+}
+
 pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<ReloadDone> {
     let request: ReloadRequest =
         if body.is_empty() { ReloadRequest::default() } else { json(&body)? };
@@ -117,7 +130,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/reload",
+        "no path {}; there are /health, /metrics, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
         uri.path()
     ))
 }

@@ -1,6 +1,6 @@
 //! The admin interface of a real node, over real HTTP.
 
-use crate::api::{ErrorBody, Health, ReloadDone};
+use crate::api::{ErrorBody, Health, ReloadDone, TableLine};
 use crate::config::Config;
 use crate::node::RunningNode;
 use serde::de::DeserializeOwned;
@@ -84,12 +84,13 @@ fn a_node_tells_its_health_calls_records_and_accounts() {
 #[test]
 fn refusals_say_what_is_wrong_and_where() {
     let stage = Stage::new("refuses", None);
-    let rows: [(&str, u16, &str, Option<&str>, &str); 6] = [
+    let rows: [(&str, u16, &str, Option<&str>, &str); 7] = [
         ("/v1/records?limit=0", 400, "invalid", Some("limit"), "1 to 10000"),
         ("/v1/records?limt=1", 400, "invalid", Some("query"), "limit"),
         ("/v1/records/xyz", 400, "invalid", Some("id"), "32 hexadecimal digits"),
         ("/v1/records/00000000000070000000000000000001", 404, "not_found", None, "no record"),
         ("/v1/nothing", 404, "not_found", None, "/v1/calls"),
+        ("/v1/tables/t", 404, "not_found", None, "/v1/tables"),
         ("/v1/reload", 405, "wrong_method", None, "GET"),
     ];
     for (path, code, error, field, words) in rows {
@@ -128,6 +129,43 @@ fn a_reload_shows_the_difference_first_and_refuses_what_is_wrong() {
     assert_eq!((status, refused.error.as_str()), (422, "configuration_refused"));
     assert!(refused.detail.contains("all.toml:3"), "{}", refused.detail);
     assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/accounts").1.len(), 2);
+}
+
+/// SEC-17: a table is shown, replaced on demand, and stays as it was when its file is wrong.
+#[test]
+fn a_table_is_shown_replaced_and_kept_when_its_file_is_wrong() {
+    let stage = Stage::new("tables", None);
+    let put = |name: &str, text: &str| {
+        std::fs::write(stage.folder.join("business").join(name), text).unwrap();
+    };
+    put("lists.toml", "[[number_list]]\nname = \"barred\"\nkind = \"exact\"\nfile = \"b.csv\"\n");
+    put("b.csv", "44\n45\n");
+    assert_eq!(stage.post::<ReloadDone>("/v1/reload", "").0, 200);
+    let live = || stage.get::<Vec<TableLine>>("/v1/tables").1.remove(0);
+    let table = live();
+    assert_eq!((table.name.as_str(), table.kind.as_str(), table.rows), ("barred", "exact", 2));
+    assert!(table.file.ends_with("business/b.csv") && table.bytes > 0 && table.loaded_ms > 0);
+    let mut metrics = stage.agent.get(stage.url("/metrics")).call().unwrap();
+    let page = metrics.body_mut().read_to_string().unwrap();
+    assert!(page.contains("\nstrowger_table_rows{table=\"barred\"} 2\n"), "{page}");
+    let bytes = format!("\nstrowger_table_bytes{{table=\"barred\"}} {}\n", table.bytes);
+    assert!(page.contains(&bytes), "{page}");
+
+    put("b.csv", "44\n45\n4 6\n");
+    let (status, refused) = stage.post::<ErrorBody>("/v1/tables/barred/reload", "");
+    assert_eq!((status, refused.error.as_str()), (422, "table_refused"));
+    assert!(refused.detail.contains("b.csv:3: number = \"4 6\""), "{}", refused.detail);
+    assert_eq!((live().rows, live().error), (2, refused.detail));
+
+    put("b.csv", "44\n45\n46\n");
+    let (_, dry) = stage.post::<ReloadDone>("/v1/reload", r#"{"dry_run":true}"#);
+    // The watched folder may have been faster.
+    assert!(dry.changes.is_empty() || dry.changes == ["~ table barred: 2 -> 3 rows"], "{dry:?}");
+    let (_, read) = stage.post::<TableLine>("/v1/tables/barred/reload", "");
+    assert_eq!((read.rows, live().rows, live().error), (3, 3, String::new()));
+    let (status, unknown) = stage.post::<ErrorBody>("/v1/tables/absent/reload", "");
+    assert_eq!(status, 404);
+    assert!(unknown.detail.contains("there are: barred"), "{}", unknown.detail);
 }
 
 #[test]

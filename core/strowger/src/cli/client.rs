@@ -2,6 +2,7 @@
 
 use crate::api::{
     AccountLine, CallLine, ErrorBody, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
+    TableLine,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -58,6 +59,15 @@ impl Client {
         let url = self.url(&format!("/v1/plugins/{}/swap", encode(name)));
         let request = self.authorised(self.agent.post(&url)).content_type("application/wasm");
         self.read(request.send(wasm))
+    }
+
+    pub(crate) fn tables(&self) -> Result<Vec<TableLine>> {
+        self.get("/v1/tables")
+    }
+
+    pub(crate) fn reload_table(&self, name: &str) -> Result<TableLine> {
+        let url = self.url(&format!("/v1/tables/{}/reload", encode(name)));
+        self.read(self.authorised(self.agent.post(&url)).send_empty())
     }
 
     pub(crate) fn reload(&self, folder: Option<String>, dry_run: bool) -> Result<ReloadDone> {

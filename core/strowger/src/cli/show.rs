@@ -3,6 +3,7 @@
 use super::table::{Table, clock, date_time, elapsed};
 use crate::api::{
     AccountLine, AttemptView, CallLine, ChargeView, PluginList, RecordView, ReloadDone, SwapDone,
+    TableLine,
 };
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
@@ -38,6 +39,28 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// Number tables.
+pub(super) fn tables(tables: &[TableLine]) -> String {
+    if tables.is_empty() {
+        return "no tables\n".to_owned();
+    }
+    let mut table = Table::new(&["NAME", "KIND", ">ROWS", ">BYTES", "READ (UTC)", "FILE"]);
+    for line in tables {
+        table.row([
+            line.name.clone(),
+            line.kind.clone(),
+            line.rows.to_string(),
+            line.bytes.to_string(),
+            date_time(line.loaded_ms),
+            line.file.clone(),
+        ]);
+    }
+    let refused = tables.iter().filter(|line| !line.error.is_empty());
+    let refused =
+        refused.map(|line| format!("{} was not taken again: {}\n", line.name, line.error));
+    format!("{table}{}", refused.collect::<String>())
 }
 
 /// Call records in a list.

@@ -8,10 +8,11 @@ use crate::api::{
 use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
 use crate::snapshot::{Registry, Snapshot, provisional};
+use crate::tables::Tables;
 use host::{LoadError, Source, SwapReport};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use store::{Business, CallFilter};
 use tokio::sync::oneshot;
 
@@ -173,19 +174,30 @@ impl Node {
         let business = Business::from_folder(&folder, &super::start::realm(&self.config))
             .map_err(|errors| refused(errors.to_string()))?;
         // Names that the node file does not have are found before anything is stored.
-        let scratch = Registry::default();
-        Snapshot::build(&self.config, &provisional(&business), &scratch, self.nonce_secret, false)
+        let live = self.live_tables();
+        let tables = Tables::of(&business.number_lists, &live);
+        let (stored, scratch) = (provisional(&business), Registry::default());
+        let secret = self.nonce_secret;
+        Snapshot::build(&self.config, &stored, tables.clone(), &scratch, secret, false)
             .map_err(|error| refused(error.to_string()))?;
+        let mut lines = tables.differences(&live);
         let changes = if dry_run {
             self.store.preview(&business).await.map_err(store_failed)?
         } else {
             let changes = self.store.apply(&business).await.map_err(store_failed)?;
             let loaded = self.store.load().await.map_err(store_failed)?;
-            let snapshot = self.snapshot_of(&loaded).map_err(|error| refused(error.to_string()))?;
+            let snapshot =
+                self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
             self.desk.replace_snapshot(Arc::new(snapshot));
+            self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            if let Err(error) = self.watch_tables() {
+                tracing::error!(%error, "a folder of number files cannot be watched");
+            }
             changes
         };
-        let lines = if changes.is_empty() { Vec::new() } else { lines(&changes) };
+        if !changes.is_empty() {
+            lines.splice(0..0, changes.to_string().lines().map(str::to_owned));
+        }
         Ok(ReloadDone { dry_run, changes: lines })
     }
 
@@ -205,6 +217,7 @@ impl Node {
             shards: &shards,
             mailboxes: &mailboxes,
             hooks: &self.desk.host().metrics(),
+            tables: &self.tables(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
             generation: self.generation(),
@@ -212,11 +225,6 @@ impl Node {
             uptime_s: self.started.elapsed().as_secs_f64(),
         })
     }
-}
-
-/// A line for each object, with what changes in it.
-fn lines(changes: &store::Changes) -> Vec<String> {
-    changes.to_string().lines().map(str::to_owned).collect()
 }
 
 fn store_failed(error: store::StoreError) -> ApiError {

@@ -6,6 +6,7 @@ use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError, provisional};
 use crate::sockets::{self, BindError};
+use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use crate::{admin, recovery};
@@ -30,6 +31,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Between two looks at whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Between two looks at what replaced tables still hold.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Why a node does not start. Each message names the thing that is wrong.
 #[derive(Debug, Error)]
@@ -100,10 +104,13 @@ impl RunningNode {
         let admin = admin_listener.local_addr()?;
 
         let store = Store::open(&config.database()).await?;
+        let mut tables = Tables::default();
         if let Some(business) = &business {
+            tables = Tables::of(&business.number_lists, &tables);
             // Names that the node file does not have are found before they are stored.
             let registry = Registry::default();
-            Snapshot::build(&config, &provisional(business), &registry, nonce_secret, false)?;
+            let stored = provisional(business);
+            Snapshot::build(&config, &stored, tables.clone(), &registry, nonce_secret, false)?;
             let changes = store.apply(business).await?;
             for line in changes.to_string().lines() {
                 tracing::info!("business: {line}");
@@ -121,7 +128,10 @@ impl RunningNode {
         }
         let registry = Registry::default();
         let loaded = store.load().await?;
-        let snapshot = Snapshot::build(&config, &loaded, &registry, nonce_secret, false)?;
+        if business.is_none() {
+            tables = Tables::read(&loaded.number_lists)?;
+        }
+        let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret, false)?;
         let desk = Arc::new(WorldDesk::new(host, Arc::new(snapshot)));
 
         let lost = recovery::close_lost(&desk, recovery.unfinished);
@@ -137,7 +147,7 @@ impl RunningNode {
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
-            let started = FolderWatch::start(&config.plugins.folder, desk.clone());
+            let started = FolderWatch::plugins(&config.plugins.folder, desk.clone());
             let path = config.plugins.folder.clone();
             Some(
                 started
@@ -158,20 +168,29 @@ impl RunningNode {
             plane,
             mailboxes,
             reloading: tokio::sync::Mutex::default(),
+            refused_tables: Mutex::default(),
+            table_watch: Mutex::default(),
             draining: AtomicBool::new(false),
             started: Instant::now(),
         });
+        if node.config.tables.watch {
+            let watch = FolderWatch::tables(Arc::downgrade(&node)).map_err(io::Error::other)?;
+            *node.table_watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+            node.watch_tables().map_err(io::Error::other)?;
+        }
+        let sweeper = tokio::spawn(sweep(node.desk.clone()));
         let (stop_admin, stopped) = watch::channel(false);
         let service = admin::serve(admin_listener, node.clone(), token, stopped);
         let admin_task = tokio::spawn(service);
         let shards = Mutex::new(shards);
-        Ok(RunningNode { node, admin, shards, _watch: watch, stop_admin, admin_task })
+        Ok(RunningNode { node, admin, shards, _watch: watch, stop_admin, admin_task, sweeper })
     }
 
     /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
     /// returns when every record is durable.
     pub(crate) async fn stop(self, drain: Duration) {
-        let RunningNode { node, shards, _watch, stop_admin, admin_task, .. } = self;
+        let RunningNode { node, shards, _watch, stop_admin, admin_task, sweeper, .. } = self;
+        sweeper.abort();
         node.drain().await;
         node.wait_for_silence(drain).await;
         for mailbox in &node.mailboxes {
@@ -200,7 +219,7 @@ impl Node {
         self.draining.store(true, Ordering::Relaxed);
         let _turn = self.reloading.lock().await;
         match self.store.load().await {
-            Ok(loaded) => match self.snapshot_of(&loaded) {
+            Ok(loaded) => match self.snapshot_of(&loaded, self.live_tables()) {
                 Ok(snapshot) => self.desk.replace_snapshot(Arc::new(snapshot)),
                 Err(error) => tracing::error!(%error, "new calls are not refused while stopping"),
             },
@@ -216,9 +235,21 @@ impl Node {
     }
 
     /// The snapshot of a business on this node.
-    pub(super) fn snapshot_of(&self, business: &Loaded) -> Result<Snapshot, SnapshotError> {
+    pub(super) fn snapshot_of(
+        &self,
+        business: &Loaded,
+        tables: Tables,
+    ) -> Result<Snapshot, SnapshotError> {
         let draining = self.draining.load(Ordering::Relaxed);
-        Snapshot::build(&self.config, business, &self.registry, self.nonce_secret, draining)
+        Snapshot::build(&self.config, business, tables, &self.registry, self.nonce_secret, draining)
+    }
+}
+
+/// Gives memory of replaced tables back, away from the threads of calls.
+async fn sweep(desk: Arc<WorldDesk>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        desk.sweep();
     }
 }
 
@@ -230,7 +261,8 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
     if let Some(folder) = &config.business {
         let business = Business::from_folder(folder, &realm(config))?;
-        Snapshot::build(config, &provisional(&business), &Registry::default(), [0; 32], false)?;
+        let (stored, registry) = (provisional(&business), Registry::default());
+        Snapshot::build(config, &stored, Tables::default(), &registry, [0; 32], false)?;
         summary = format!(
             "{} accounts, {} customer trunks, {} vendor trunks, {} decks, {} rule sets, {} number lists\n",
             business.accounts.len(),

@@ -1,25 +1,19 @@
 //! What plugins look up in a snapshot: texts by content handle, number lists by name.
 
-use super::TextTable;
+use crate::tables::{Table, Tables};
 use policy::{Lookup, Owner, PrefixHit, TrunkStatistics};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::business::{ListKind, NumberList};
+use store::business::ListKind;
 use switch::facts::TrunkUsage;
 
-/// Texts and tables of one snapshot.
-#[derive(Debug, Default)]
+/// Texts and tables of one snapshot. A clone shares both.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SnapshotLookup {
     texts: HashMap<u64, Arc<str>>,
     attributes: HashMap<Owner, BTreeMap<String, Arc<str>>>,
     usage: HashMap<u32, Arc<TrunkUsage>>,
-    tables: HashMap<String, Table>,
-}
-
-#[derive(Debug)]
-struct Table {
-    kind: ListKind,
-    entries: TextTable,
+    tables: Tables,
 }
 
 impl SnapshotLookup {
@@ -48,12 +42,20 @@ impl SnapshotLookup {
         self.usage.insert(trunk, usage.clone());
     }
 
-    pub(super) fn add_table(&mut self, list: &NumberList) {
-        let mut entries = TextTable::new();
-        for (number, value) in &list.entries {
-            entries.insert(number, value.as_str().into());
-        }
-        self.tables.insert(list.name.clone(), Table { kind: list.kind, entries });
+    /// Without texts.
+    pub(super) fn of(tables: Tables) -> SnapshotLookup {
+        SnapshotLookup { tables, ..SnapshotLookup::default() }
+    }
+
+    /// The same with another state of some tables.
+    pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> SnapshotLookup {
+        let mut lookup = self.clone();
+        lookup.tables.replace(tables);
+        lookup
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 }
 
@@ -65,15 +67,17 @@ impl Lookup for SnapshotLookup {
     /// A list of whole numbers only matches a whole number.
     fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
         let table = self.tables.get(table)?;
-        let (length, value) = match table.kind {
-            ListKind::Prefix => table.entries.longest(number)?,
-            ListKind::Exact => (number.len(), table.entries.get(number)?),
+        let (length, value) = match table.list.kind {
+            ListKind::Prefix => table.numbers.longest(number)?,
+            ListKind::Exact => (number.len(), table.numbers.get(number)?),
         };
-        Some(PrefixHit { length: u32::try_from(length).unwrap_or(u32::MAX), value: value.clone() })
+        // A text of its own for each hit: a count that all shards write to would cost more.
+        let value = Arc::from(value);
+        Some(PrefixHit { length: u32::try_from(length).unwrap_or(u32::MAX), value })
     }
 
     fn exact(&self, table: &str, number: &str) -> Option<Arc<str>> {
-        self.tables.get(table)?.entries.get(number).cloned()
+        self.tables.get(table)?.numbers.get(number).map(Arc::from)
     }
 
     fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
@@ -107,15 +111,12 @@ mod tests {
         assert_eq!(one.text(0), None);
     }
 
-    /// SEC-18: lists by prefix and by whole number.
+    /// SEC-17: lists by prefix and by whole number.
     #[test]
     fn lists_answer_by_prefix_or_by_whole_number() {
-        let mut lookup = SnapshotLookup::default();
-        let entries = vec![("44".to_owned(), "uk".to_owned()), ("4470".to_owned(), "m".to_owned())];
-        let list =
-            |name: &str, kind| NumberList { name: name.to_owned(), kind, entries: entries.clone() };
-        lookup.add_table(&list("prefixes", ListKind::Prefix));
-        lookup.add_table(&list("numbers", ListKind::Exact));
+        let table = |name, kind| Table::for_test(name, kind, &[("44", "uk"), ("4470", "m")]);
+        let lookup = SnapshotLookup::default()
+            .with(vec![table("prefixes", ListKind::Prefix), table("numbers", ListKind::Exact)]);
         let hit = |table, number| lookup.longest_prefix(table, number).map(|hit| hit.length);
         assert_eq!(hit("prefixes", "447011"), Some(4));
         assert_eq!(hit("prefixes", "4411"), Some(2));

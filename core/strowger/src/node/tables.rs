@@ -1,0 +1,95 @@
+//! Number tables of a running node: shown, and replaced when their files change.
+
+use super::Node;
+use crate::admin::ApiError;
+use crate::api::TableLine;
+use crate::tables::{Table, Tables};
+use std::sync::{Arc, PoisonError};
+use store::ConfigErrors;
+
+impl Node {
+    /// By name.
+    pub(crate) fn tables(&self) -> Vec<TableLine> {
+        self.live_tables().iter().map(|table| self.table_line(table)).collect()
+    }
+
+    /// Reads the file of a table again and gives it to new calls. Waits for the file: not
+    /// for an async thread.
+    pub(crate) fn read_table(&self, name: &str) -> Result<TableLine, ApiError> {
+        let _turn = self.reloading.blocking_lock();
+        let live = self.live_tables();
+        let Some(table) = live.get(name) else {
+            let names: Vec<&str> = live.iter().map(|table| table.list.name.as_str()).collect();
+            let detail = format!("no table `{name}`; there are: {}", names.join(", "));
+            return Err(ApiError::not_found(detail));
+        };
+        self.replace_table(table)
+            .map(|table| self.table_line(&table))
+            .map_err(|errors| ApiError::refused("table_refused", errors.to_string()))
+    }
+
+    /// Reads every file again that is another one than was read. What is wrong with it is
+    /// logged, and its table goes on as it was. Waits for the files.
+    pub(crate) fn read_outdated_tables(&self) {
+        let _turn = self.reloading.blocking_lock();
+        for table in self.live_tables().iter().filter(|table| table.is_outdated()) {
+            let name = &table.list.name;
+            match self.replace_table(table) {
+                Ok(table) => {
+                    let rows = table.numbers.len();
+                    tracing::info!(table = %name, rows, "number file read again for new calls");
+                }
+                Err(errors) => {
+                    tracing::error!(table = %name, "number file not taken, the live rows go on: {errors}");
+                }
+            }
+        }
+    }
+
+    /// Watches the folders of all tables from now on, if the node file wants it.
+    pub(super) fn watch_tables(&self) -> notify::Result<()> {
+        let mut watch = self.table_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = watch.as_mut() {
+            for folder in self.live_tables().folders() {
+                watch.add(folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of new calls.
+    pub(super) fn live_tables(&self) -> Tables {
+        self.desk.snapshot().lookup.tables().clone()
+    }
+
+    /// Under the lock of reloads, so that no snapshot is lost.
+    fn replace_table(&self, table: &Arc<Table>) -> Result<Arc<Table>, ConfigErrors> {
+        let read = table.read_again();
+        let mut refusals = self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(table) => {
+                refusals.remove(&table.list.name);
+                let snapshot = self.desk.snapshot().with(vec![table.clone()]);
+                self.desk.replace_snapshot(Arc::new(snapshot));
+                Ok(table)
+            }
+            Err(errors) => {
+                refusals.insert(table.list.name.clone(), errors.to_string());
+                Err(errors)
+            }
+        }
+    }
+
+    fn table_line(&self, table: &Table) -> TableLine {
+        let refusals = self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        TableLine {
+            name: table.list.name.clone(),
+            kind: table.list.kind.name().to_owned(),
+            rows: table.numbers.len() as u64,
+            bytes: table.numbers.bytes() as u64,
+            loaded_ms: table.loaded_ms,
+            file: table.list.file.display().to_string(),
+            error: refusals.get(&table.list.name).cloned().unwrap_or_default(),
+        }
+    }
+}
