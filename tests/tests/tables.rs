@@ -1,0 +1,83 @@
+//! Number tables in files: what they bar, and how they are replaced while calls run.
+
+use serde_json::Value;
+use std::time::Duration;
+use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::{switch::Setup, wait};
+
+const LIMIT: Duration = Duration::from_secs(10);
+const CALLER: &str = "15559990001";
+
+/// A stage whose screening plugin bars the callers of a file.
+fn stage(callers: &str) -> Stage {
+    let mut setup = Setup::new();
+    setup.business = "[[number_list]]\nname = \"barred-callers\"\nkind = \"exact\"\n\
+                      file = \"callers.csv\"\n"
+        .to_owned();
+    let folder = setup.write();
+    folder.put("business/callers.csv", callers);
+    Stage::on(&setup, folder)
+}
+
+fn table(stage: &Stage) -> Value {
+    let tables = stage.switch.get("/v1/tables");
+    let tables = tables.as_array().expect("a list of tables");
+    let barred = tables.iter().find(|table| table["name"] == "barred-callers");
+    barred.expect("the table is there").clone()
+}
+
+fn waits_for_rows(stage: &Stage, rows: u64) {
+    wait::until(&format!("{rows} rows"), LIMIT, || (table(stage)["rows"] == rows).then_some(()));
+}
+
+fn is_barred(stage: &Stage) {
+    let mut caller = stage.caller().with("caller", CALLER).is_refused_with(403);
+    caller.succeeds(CALL_LIMIT);
+}
+
+/// SEC-17, promise 4: the file is the table. A call that is up when its caller gets barred
+/// goes on, because it keeps its snapshot.
+#[test]
+fn a_deny_list_in_a_file_is_replaced_while_calls_run() {
+    let stage = stage("number,value\n15559990001,fraud\n");
+    is_barred(&stage);
+    stage.switch.record().shows("/end_reason", "caller_barred");
+
+    stage.switch.folder().put("business/callers.csv", "number\n15559990002\n15559990003\n");
+    waits_for_rows(&stage, 2);
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().with("caller", CALLER).with("talk_ms", 1500).calls();
+    wait::until("the call is up", LIMIT, || (stage.switch.calls_now() == 1).then_some(()));
+
+    // Moved into place, as a careful script does it.
+    let folder = stage.switch.folder();
+    folder.put("business/new", "15559990001\n15559990002\n15559990003\n");
+    let business = folder.path().join("business");
+    std::fs::rename(business.join("new"), business.join("callers.csv")).unwrap();
+    waits_for_rows(&stage, 3);
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    assert_eq!(stage.switch.settled_records(2)[0]["end_reason"], "caller_hangup");
+    is_barred(&stage);
+}
+
+/// A file that is cut off or wrong is not taken: the live table goes on, and the place is
+/// told.
+#[test]
+fn a_half_written_file_leaves_the_table_as_it_was() {
+    let stage = stage("15559990001\n");
+    stage.switch.folder().put("business/callers.csv", "15559990002\n155599");
+    let told = wait::until("the refusal is told", LIMIT, || {
+        table(&stage)["error"].as_str().filter(|error| !error.is_empty()).map(str::to_owned)
+    });
+    assert!(told.contains("callers.csv: the last line has no end"), "{told}");
+    assert!(stage.switch.log().contains("the last line has no end"), "{}", stage.switch.log());
+    assert_eq!(table(&stage)["rows"], 1);
+    is_barred(&stage);
+    stage.switch.folder().put("business/callers.csv", "15559990002\n1555999 3\n15559990003\n");
+    wait::until("the place is told", LIMIT, || {
+        let error = table(&stage)["error"].to_string();
+        error.contains("callers.csv:2: number = ").then_some(())
+    });
+    assert_eq!(table(&stage)["rows"], 1);
+}
