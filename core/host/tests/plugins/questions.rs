@@ -126,7 +126,7 @@ fn host_services_answer_from_the_pinned_snapshot() {
     assert_ne!(first[7], second[7], "one call, two draws");
 }
 
-/// ROUTE-44, SIG-80, NUM-07: the rest of what is known about a call is there on demand.
+/// The rest of what is known about a call is there on demand.
 #[test]
 fn a_plugin_reads_headers_numbers_attempts_attributes_and_statistics() {
     let (_host, mut shard, pin) = bench("call");

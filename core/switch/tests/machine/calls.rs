@@ -65,8 +65,8 @@ fn an_answered_call_is_connected_charged_and_recorded() {
     assert_eq!(
         hooks,
         [
-            "screening",
             "numbering",
+            "screening",
             "rating",
             "routing",
             "numbering",
@@ -466,28 +466,6 @@ fn screening_refuses() {
     assert_eq!(stage.finals[0].call.detail, "on the list");
 }
 
-/// ROUTE-15, SIG-82: the ingress rewrite comes before the lists, those before the price.
-#[test]
-fn questions_come_in_the_order_of_the_checks() {
-    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
-    call(&mut stage, hangs_up_after(1));
-    stage.run_until_quiet();
-    let asked: Vec<_> = stage.policy.asked.iter().filter(|hook| **hook != "events").collect();
-    assert_eq!(
-        asked,
-        [
-            &"numbering",
-            &"screening",
-            &"rating",
-            &"routing",
-            &"numbering",
-            &"identity",
-            &"rating",
-            &"rating"
-        ]
-    );
-}
-
 /// ROUTE-62, SIG-84: an LRN chooses route and rate; the vendor gets the dialled number and
 /// the parameters of RFC 4694.
 #[test]
@@ -527,7 +505,7 @@ fn a_ported_number_is_routed_and_rated_by_its_lrn() {
     assert!(invite.2.starts_with(line.as_bytes()), "{}", String::from_utf8_lossy(&invite.2));
 }
 
-/// ROUTE-44, ROUTE-56: what a plugin may look up beside its question.
+/// What a plugin may look up beside its question.
 #[test]
 fn earlier_attempts_numbers_and_headers_are_known_to_plugins() {
     let mut stage = stage(VendorPlan::refuses(503), VendorPlan::answers());
