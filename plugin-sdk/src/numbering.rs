@@ -48,6 +48,8 @@ pub struct NumberQuestion {
     pub caller: String,
     /// The number dialled.
     pub callee: String,
+    /// Identity number that the plugin before chose; empty for the first one asked.
+    pub identity: String,
     /// Rules for the caller (NUM-05, NUM-09).
     pub caller_rules: RuleSetId,
     /// Rules for the callee (NUM-04, NUM-08).
@@ -90,6 +92,7 @@ impl From<wire::Question> for NumberQuestion {
             trunk: TrunkId(question.trunk),
             caller: question.caller,
             callee: question.callee,
+            identity: question.identity,
             caller_rules: RuleSetId(question.caller_rules),
             callee_rules: RuleSetId(question.callee_rules),
             identity_rules: RuleSetId(question.identity_rules),

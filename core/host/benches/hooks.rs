@@ -91,6 +91,7 @@ fn questions() -> Vec<(&'static str, Question)> {
             trunk: 12,
             caller: caller.clone(),
             callee: callee.clone(),
+            identity: String::new(),
             caller_rules: RULES,
             callee_rules: RULES,
             identity_rules: if stage == Stage::Egress { RULES } else { 0 },

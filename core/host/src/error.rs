@@ -7,6 +7,22 @@ use thiserror::Error;
 /// one, the change that makes it right; what was live before stays live.
 #[derive(Debug, Error)]
 pub enum LoadError {
+    /// A chain names a plugin twice.
+    #[error("the chain of `{hook}` names plugin `{plugin}` twice")]
+    ChainedTwice {
+        /// The plugin.
+        plugin: String,
+        /// The hook.
+        hook: Hook,
+    },
+    /// There is nothing to do it with: no canary, no shadow, no build before.
+    #[error("plugin `{plugin}` has no {what}")]
+    Nothing {
+        /// The plugin.
+        plugin: String,
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A setting is out of its range.
     #[error("plugin `{plugin}`: {field} is {value}, allowed is {allowed}")]
     Setting {
@@ -140,19 +156,6 @@ pub enum LoadError {
         plugin: String,
         /// The hook.
         hook: Hook,
-    },
-    /// Another plugin has the hook.
-    #[error(
-        "plugin `{plugin}` exports the hook `{hook}`, which `{holder}` has; \
-         set `hooks` of one of them so that each hook has one plugin"
-    )]
-    HookTaken {
-        /// The configured name.
-        plugin: String,
-        /// The hook.
-        hook: Hook,
-        /// Who has it.
-        holder: String,
     },
     /// A new version leaves a hook without an answer.
     #[error(

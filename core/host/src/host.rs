@@ -1,11 +1,13 @@
 use crate::artifact::{Artifact, Source};
+use crate::chain::ChainSettings;
 use crate::counters::Counters;
 use crate::engine::{Ticker, engine};
-use crate::generation::Generation;
+use crate::generation::{Generation, Live};
 use crate::holds::Holds;
 use crate::plugin::{Plugin, Services};
 use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
+use crate::shadow::ShadowThread;
 use crate::shard::ShardHost;
 use crate::state::PluginState;
 use crate::stats::HookMetrics;
@@ -21,7 +23,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use wasmtime::component::Linker;
 
@@ -32,17 +34,21 @@ const COUNTER_KEYS: usize = 1_000_000;
 /// Cloning is cheap; all clones are one host.
 #[derive(Clone)]
 pub struct Host {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
     linker: Linker<Sandbox>,
     pub(crate) plugins: BTreeMap<String, Arc<Plugin>>,
+    /// Their names in the order of the configuration.
+    order: Vec<Arc<str>>,
+    pub(crate) chains: Mutex<Vec<ChainSettings>>,
+    pub(crate) shadows: ShadowThread,
     services: Arc<Services>,
     pub(crate) current: ArcSwap<Generation>,
     /// Generations that some call may still pin.
     lived: Mutex<Vec<(u64, Weak<Generation>)>>,
-    swapping: Mutex<()>,
+    changing: Mutex<()>,
     shards: usize,
     shards_made: AtomicUsize,
     pub(crate) reaper: Reaper,
@@ -86,26 +92,33 @@ impl Host {
         });
         let shards = settings.shards.max(1);
         let mut plugins = BTreeMap::new();
-        let mut versions = Vec::new();
+        let mut order = Vec::new();
+        let mut live = BTreeMap::new();
         for (number, settings) in (0..).zip(settings.plugins) {
             check(&settings)?;
             let name = settings.name.clone();
             let plugin = Arc::new(Plugin::new(settings, number, Arc::clone(&services)));
             let artifact = Artifact::read(&name, plugin.settings.path.clone().into())?;
-            versions.push(Arc::new(Version::load(&linker, &plugin, artifact, shards)?));
+            let version = Version::load(&linker, &plugin, artifact, shards, &reaper)?;
+            version.set_since(1);
+            order.push(Arc::clone(&plugin.name));
+            live.insert(Arc::clone(&plugin.name), Arc::new(Live::alone(Arc::new(version))));
             if plugins.insert(name.clone(), plugin).is_some() {
                 return Err(LoadError::Twice(name));
             }
         }
-        let first = Arc::new(Generation::first(versions, &reaper)?);
+        let first = Arc::new(Generation::new(1, live, &order, &[], &reaper)?);
         Ok(Host {
             inner: Arc::new(Inner {
                 linker,
                 plugins,
+                order,
+                chains: Mutex::default(),
+                shadows: ShadowThread::start(shards)?,
                 services,
                 lived: Mutex::new(vec![(first.number(), Arc::downgrade(&first))]),
                 current: ArcSwap::new(first),
-                swapping: Mutex::new(()),
+                changing: Mutex::new(()),
                 shards,
                 shards_made: AtomicUsize::new(0),
                 reaper,
@@ -126,7 +139,7 @@ impl Host {
         let generation = self.current();
         Pin {
             generation: generation.number(),
-            hears_events: generation.stamp(Hook::Events).is_some(),
+            hears_events: generation.answers(Hook::Events),
             wants_details: generation.wants_details(),
             notes: Arc::default(),
             policy: generation as Arc<dyn Any + Send + Sync>,
@@ -182,8 +195,7 @@ impl Host {
     pub fn check(&self, name: &str, source: impl Into<Source>) -> Result<PluginStamp, LoadError> {
         let plugin = self.inner.plugin(name)?;
         let artifact = Artifact::read(name, source.into())?;
-        let version = Version::load(&self.inner.linker, plugin, artifact, self.inner.shards)?;
-        Ok(PluginStamp::clone(&version.stamp))
+        Ok(PluginStamp::clone(&self.load(plugin, artifact)?.stamp))
     }
 
     /// Every plugin as it stands.
@@ -196,14 +208,13 @@ impl Host {
     #[must_use]
     pub fn metrics(&self) -> Vec<HookMetrics> {
         let current = self.inner.current.load();
-        Hook::ALL
-            .into_iter()
-            .filter_map(|hook| Some((hook, current.bound(hook)?)))
-            .map(|(hook, bound)| {
-                let plugin = &bound.version.plugin;
-                plugin.stats(hook).snapshot(&plugin.name, hook)
-            })
-            .collect()
+        let plugins = current.plugins().values();
+        let figures = plugins.flat_map(|live| {
+            let version = &live.version;
+            let plugin = &version.plugin;
+            version.hooks.iter().map(|hook| plugin.stats(*hook).snapshot(&plugin.name, *hook))
+        });
+        figures.collect()
     }
 
     /// Figures that plugins keep themselves: plugin, name, figure.
@@ -229,14 +240,16 @@ impl Host {
         self.inner.services.counters.len()
     }
 
-    /// What a call does when screening does not answer.
+    /// What a call does when screening does not answer: it is refused if one plugin that
+    /// screens says so.
     #[must_use]
     pub fn screening_fallback(&self) -> ScreeningFallback {
         let current = self.inner.current.load();
-        current
-            .bound(Hook::Screening)
-            .map(|bound| bound.version.plugin.settings.screening_fallback)
-            .unwrap_or_default()
+        let mut links = current.chains().all(Hook::Screening);
+        let reject = |live: &Arc<Live>| {
+            live.version.plugin.settings.screening_fallback == ScreeningFallback::Reject
+        };
+        if links.any(reject) { ScreeningFallback::Reject } else { ScreeningFallback::Allow }
     }
 
     /// What a plugin calls itself, asked on an instance that nothing else meets.
@@ -249,37 +262,90 @@ impl Host {
         Version::name_of(&self.inner.linker, &Arc::new(stranger), artifact)
     }
 
+    pub(crate) fn load(
+        &self,
+        plugin: &Arc<Plugin>,
+        artifact: Artifact,
+    ) -> Result<Version, LoadError> {
+        let inner = &self.inner;
+        Version::load(&inner.linker, plugin, artifact, inner.shards, &inner.reaper)
+    }
+
     fn publish(&self, plugin: &Arc<Plugin>, artifact: Artifact) -> Result<SwapReport, LoadError> {
-        let _one_at_a_time = self.inner.swapping.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = self.current();
-        let unknown = || self.inner.unknown(&plugin.name);
-        let live = current.version(&plugin.name).ok_or_else(unknown)?;
-        if live.digest == artifact.digest {
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        if live.version.digest == artifact.digest {
             return Ok(SwapReport {
-                from: Arc::clone(&live.stamp),
-                to: Arc::clone(&live.stamp),
+                from: Arc::clone(&live.version.stamp),
+                to: Arc::clone(&live.version.stamp),
                 compile_ms: 0,
-                self_test_cases: live.self_test_cases,
-                generation: current.number(),
+                self_test_cases: live.version.self_test_cases,
+                generation: self.current().number(),
             });
         }
-        let version =
-            Arc::new(Version::load(&self.inner.linker, plugin, artifact, self.inner.shards)?);
-        let report = SwapReport {
-            from: Arc::clone(&live.stamp),
-            to: Arc::clone(&version.stamp),
-            compile_ms: version.compile_ms,
-            self_test_cases: version.self_test_cases,
-            generation: current.number() + 1,
+        let proven = live.canary.as_ref().map(|canary| &canary.version);
+        let version = match proven.filter(|version| version.digest == artifact.digest) {
+            Some(version) => Arc::clone(version),
+            None => Arc::new(self.load(plugin, artifact)?),
         };
-        let next = Arc::new(current.next(version)?);
-        let mut lived = self.inner.lived.lock().unwrap_or_else(PoisonError::into_inner);
-        lived.retain(|(_, generation)| generation.strong_count() > 0);
-        lived.push((next.number(), Arc::downgrade(&next)));
-        drop(lived);
-        self.inner.current.store(next);
-        tracing::info!(from = %report.from, to = %report.to, generation = report.generation, "plugin swapped");
+        self.replace(plugin, &live, version, "plugin swapped")
+    }
+
+    /// Makes `version` the live one of its plugin; what stood beside the old one goes.
+    pub(crate) fn replace(
+        &self,
+        plugin: &Arc<Plugin>,
+        live: &Live,
+        version: Arc<Version>,
+        what: &'static str,
+    ) -> Result<SwapReport, LoadError> {
+        keeps_hooks(&live.version, &version)?;
+        let next = Live { previous: Some(Arc::clone(&live.version)), ..Live::alone(version) };
+        let report = SwapReport {
+            from: Arc::clone(&live.version.stamp),
+            to: Arc::clone(&next.version.stamp),
+            compile_ms: next.version.compile_ms,
+            self_test_cases: next.version.self_test_cases,
+            generation: self.put(plugin, next)?,
+        };
+        tracing::info!(from = %report.from, to = %report.to, generation = report.generation, "{what}");
         Ok(report)
+    }
+
+    /// Publishes a generation in which one plugin stands otherwise; returns its number.
+    pub(crate) fn put(&self, plugin: &Arc<Plugin>, live: Live) -> Result<u64, LoadError> {
+        let mut plugins = self.current().plugins().clone();
+        let version = Arc::clone(&live.version);
+        plugins.insert(Arc::clone(&plugin.name), Arc::new(live));
+        let number = self.advance(plugins)?;
+        if version.since.load(Relaxed) == 0 {
+            version.set_since(number);
+        }
+        Ok(number)
+    }
+
+    pub(crate) fn advance(&self, plugins: BTreeMap<Arc<str>, Arc<Live>>) -> Result<u64, LoadError> {
+        let inner = &self.inner;
+        let number = self.current().number() + 1;
+        let chains = inner.chains.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let next = Generation::new(number, plugins, &inner.order, &chains, &inner.reaper)?;
+        let next = Arc::new(next);
+        let mut lived = inner.lived.lock().unwrap_or_else(PoisonError::into_inner);
+        lived.retain(|(_, generation)| generation.strong_count() > 0);
+        lived.push((number, Arc::downgrade(&next)));
+        drop(lived);
+        inner.current.store(next);
+        Ok(number)
+    }
+
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How a plugin stands in the generation of new calls.
+    pub(crate) fn live(&self, plugin: &Arc<Plugin>) -> Result<Arc<Live>, LoadError> {
+        let current = self.current();
+        current.plugin(&plugin.name).cloned().ok_or_else(|| self.inner.unknown(&plugin.name))
     }
 
     /// Generations that are alive, oldest first, and how many calls pin each.
@@ -300,13 +366,25 @@ impl Host {
 }
 
 impl Inner {
-    fn plugin(&self, name: &str) -> Result<&Arc<Plugin>, LoadError> {
+    pub(crate) fn plugin(&self, name: &str) -> Result<&Arc<Plugin>, LoadError> {
         self.plugins.get(name).ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> LoadError {
         let known: Vec<&str> = self.plugins.keys().map(String::as_str).collect();
         LoadError::UnknownPlugin { name: name.to_owned(), known: known.join(", ") }
+    }
+}
+
+/// A build may not drop a hook that calls ask its plugin for.
+pub(crate) fn keeps_hooks(old: &Version, new: &Version) -> Result<(), LoadError> {
+    match old.hooks.iter().find(|hook| !new.hooks.contains(hook)) {
+        None => Ok(()),
+        Some(hook) => Err(LoadError::HookLost {
+            plugin: new.plugin.name.to_string(),
+            version: new.stamp.version.to_string(),
+            hook: *hook,
+        }),
     }
 }
 

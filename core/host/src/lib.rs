@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod artifact;
+mod chain;
 mod counters;
 mod engine;
 mod error;
@@ -16,24 +17,35 @@ mod holds;
 mod host;
 mod imports;
 mod instance;
+mod lifecycle;
 mod own_metrics;
 mod plugin;
 mod reaper;
 mod sandbox;
 mod settings;
+mod shadow;
 mod shard;
 mod state;
 mod stats;
+mod tally;
+mod trial;
 mod verify;
 mod version;
 mod wire;
 
 pub use artifact::Source;
+pub use chain::{ChainScope, ChainSettings};
 pub use error::LoadError;
 pub use generation::Generation;
 pub use host::{Host, SwapReport};
+pub use lifecycle::Retreat;
 pub use own_metrics::OwnMetric;
-pub use settings::{Grant, HostSettings, PluginSettings, ScreeningFallback};
+pub use settings::{
+    Grant, HostSettings, Isolation, PluginSettings, RollbackSettings, ScreeningFallback,
+};
+pub use shadow::{Difference, ShadowState};
 pub use shard::ShardHost;
-pub use state::{LiveBuild, PluginState};
+pub use state::{CanaryState, LiveBuild, PluginState};
 pub use stats::{FaultCounts, Histogram, HookMetrics};
+pub use tally::BuildTally;
+pub use trial::{SelectBy, Selection};

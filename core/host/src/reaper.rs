@@ -2,8 +2,9 @@
 //! takes a tenth of a millisecond.
 
 use crate::LoadError;
+use crate::generation::Live;
 use crate::instance::Instance;
-use crate::version::Version;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
@@ -16,7 +17,7 @@ pub(crate) struct Reaper {
 /// What is sent to be dropped; it is never read, only dropped.
 enum Remains {
     Instance { _instance: Box<Instance> },
-    Versions { _versions: Vec<Arc<Version>> },
+    Plugins { _plugins: BTreeMap<Arc<str>, Arc<Live>> },
 }
 
 impl Reaper {
@@ -34,7 +35,7 @@ impl Reaper {
         let _ = self.sender.send(Remains::Instance { _instance: instance });
     }
 
-    pub(crate) fn take_versions(&self, versions: Vec<Arc<Version>>) {
-        let _ = self.sender.send(Remains::Versions { _versions: versions });
+    pub(crate) fn take_plugins(&self, plugins: BTreeMap<Arc<str>, Arc<Live>>) {
+        let _ = self.sender.send(Remains::Plugins { _plugins: plugins });
     }
 }

@@ -95,13 +95,14 @@ impl Sandbox {
         self.plugin.services.pace.hurry();
         let spent = processor_time();
         // Before the first tick only the wall clock was read, and a thread may have been
-        // put aside: no more than a tick is held against it.
-        let since = *self
-            .since
-            .get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(IDLE_TICK)));
+        // put aside: no more than a tick, or half of a short deadline, is held against it.
+        let deadline = Duration::from_millis(u64::from(self.deadline_ms));
+        let most = IDLE_TICK.min(deadline / 2);
+        let since =
+            *self.since.get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(most)));
         // The next look is a tick away: the limit is kept rather than passed.
         let used = spent.saturating_sub(since) + TICK / 2;
-        if used >= Duration::from_millis(u64::from(self.deadline_ms)) {
+        if used >= deadline {
             return Err(DeadlinePassed(self.deadline_ms).into());
         }
         Ok(UpdateDeadline::Continue(1))

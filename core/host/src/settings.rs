@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// What the host needs to know before the first call.
 #[derive(Clone, Debug)]
 pub struct HostSettings {
-    /// The plugins that are loaded at start; each hook belongs to one of them.
+    /// The plugins that are loaded at start, in the order in which calls ask them.
     pub plugins: Vec<PluginSettings>,
     /// Folder where compiled code is kept from one start to the next; none keeps nothing.
     pub cache_dir: Option<PathBuf>,
@@ -44,6 +44,52 @@ pub struct PluginSettings {
     /// What a call does when screening gives no answer.
     #[serde(default)]
     pub screening_fallback: ScreeningFallback,
+    /// Asked by every call at each of its hooks; else only where a chain names it.
+    #[serde(default = "yes")]
+    pub by_default: bool,
+    /// Whether an instance answers one question or many.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// When a new build is taken back by itself.
+    #[serde(default)]
+    pub rollback: RollbackSettings,
+}
+
+/// How long an instance lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Many questions of one shard, until a fault or a swap.
+    #[default]
+    Reused,
+    /// One question: nothing in its memory meets another call.
+    PerCall,
+}
+
+/// When a build that went live lately, or a canary, is taken back by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackSettings {
+    /// Share of questions without a usable answer, in thousandths, above which it goes;
+    /// 0 never takes it back for faults. Default 20.
+    pub faults_permille: u32,
+    /// How much larger, in thousandths of all questions, its share of rejections may be
+    /// than that of the build before; 0 never takes it back for rejections. Default 200.
+    pub rejects_permille: u32,
+    /// Questions before it is judged, 1 or more. Default 100.
+    pub least: u64,
+    /// Seconds after going live in which it is judged. Default 600.
+    pub within_s: u64,
+}
+
+impl Default for RollbackSettings {
+    fn default() -> Self {
+        RollbackSettings { faults_permille: 20, rejects_permille: 200, least: 100, within_s: 600 }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl PluginSettings {
@@ -58,6 +104,9 @@ impl PluginSettings {
             memory_bytes: default_memory_bytes(),
             hooks: None,
             screening_fallback: ScreeningFallback::default(),
+            by_default: true,
+            isolation: Isolation::default(),
+            rollback: RollbackSettings::default(),
         }
     }
 }

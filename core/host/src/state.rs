@@ -1,5 +1,8 @@
-use crate::generation::Generation;
+use crate::generation::{Generation, Live};
+use crate::shadow::ShadowState;
 use crate::stats::{FaultCounts, Histogram};
+use crate::tally::BuildTally;
+use crate::trial::Selection;
 use policy::{Hook, PluginStamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +39,14 @@ pub struct PluginState {
     pub p99_nanos: u64,
     /// Builds of it that calls can still ask, oldest first; the live one is the last.
     pub builds: Vec<LiveBuild>,
+    /// How the live build does since it was loaded.
+    pub tally: BuildTally,
+    /// What a rollback brings back.
+    pub previous: Option<Arc<PluginStamp>>,
+    /// The build that decides a part of the calls.
+    pub canary: Option<CanaryState>,
+    /// The build that is asked and not obeyed.
+    pub shadow: Option<ShadowState>,
 }
 
 /// A build of a plugin that some generation still holds.
@@ -49,49 +60,65 @@ pub struct LiveBuild {
     pub pinned: usize,
 }
 
+/// A canary as `plugin list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryState {
+    /// Which build.
+    pub stamp: Arc<PluginStamp>,
+    /// Which calls it decides.
+    pub selection: Selection,
+    /// How it does.
+    pub tally: BuildTally,
+}
+
 pub(crate) fn list(current: &Generation, lived: &[(Arc<Generation>, usize)]) -> Vec<PluginState> {
-    let mut seen = Vec::new();
-    let mut states = Vec::new();
-    for version in current.versions() {
-        if seen.contains(&&version.plugin.name) {
-            continue;
-        }
-        seen.push(&version.plugin.name);
-        let mut answered = 0;
-        let mut by_previous = 0;
-        let mut faults = FaultCounts::default();
-        let mut nanos = Histogram::default();
-        for hook in &version.hooks {
-            let metrics = version.plugin.stats(*hook).snapshot(&version.plugin.name, *hook);
-            answered += metrics.answered;
-            by_previous += metrics.by_previous;
-            faults.add(metrics.faults);
-            nanos.add(&metrics.nanos);
-        }
-        states.push(PluginState {
-            stamp: Arc::clone(&version.stamp),
-            digest: version.digest.clone(),
-            summary: version.summary.clone(),
-            hooks: version.hooks.clone(),
-            since_generation: version.since.load(Relaxed),
-            path: version.path.clone(),
-            loaded_at_ms: version.loaded_at_ms,
-            self_test_cases: version.self_test_cases,
-            answered,
-            by_previous,
-            faults,
-            p50_nanos: nanos.quantile(0.5),
-            p99_nanos: nanos.quantile(0.99),
-            builds: builds(&version.plugin.name, lived),
-        });
+    current.plugins().values().map(|live| state(live, lived)).collect()
+}
+
+fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
+    let version = &live.version;
+    let mut answered = 0;
+    let mut by_previous = 0;
+    let mut faults = FaultCounts::default();
+    let mut nanos = Histogram::default();
+    for hook in &version.hooks {
+        let metrics = version.plugin.stats(*hook).snapshot(&version.plugin.name, *hook);
+        answered += metrics.answered;
+        by_previous += metrics.by_previous;
+        faults.add(metrics.faults);
+        nanos.add(&metrics.nanos);
     }
-    states
+    PluginState {
+        stamp: Arc::clone(&version.stamp),
+        digest: version.digest.clone(),
+        summary: version.summary.clone(),
+        hooks: version.hooks.clone(),
+        since_generation: version.since.load(Relaxed),
+        path: version.path.clone(),
+        loaded_at_ms: version.loaded_at_ms,
+        self_test_cases: version.self_test_cases,
+        answered,
+        by_previous,
+        faults,
+        p50_nanos: nanos.quantile(0.5),
+        p99_nanos: nanos.quantile(0.99),
+        builds: builds(&version.plugin.name, lived),
+        tally: version.tally.read(),
+        previous: live.previous.as_ref().map(|version| Arc::clone(&version.stamp)),
+        canary: live.canary.as_ref().map(|canary| CanaryState {
+            stamp: Arc::clone(&canary.version.stamp),
+            selection: canary.selection.clone(),
+            tally: canary.version.tally.read(),
+        }),
+        shadow: live.shadow.as_ref().map(|shadow| shadow.state()),
+    }
 }
 
 fn builds(plugin: &str, lived: &[(Arc<Generation>, usize)]) -> Vec<LiveBuild> {
     let mut builds: Vec<LiveBuild> = Vec::new();
     for (generation, pinned) in lived {
-        let Some(version) = generation.version(plugin) else { continue };
+        let Some(live) = generation.plugin(plugin) else { continue };
+        let version = &live.version;
         match builds.iter_mut().find(|build| build.stamp == version.stamp) {
             Some(build) => {
                 build.generations.push(generation.number());

@@ -4,8 +4,9 @@ use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
+use crate::tally::Tally;
 use crate::verify::Said;
-use crate::{Grant, LoadError, imports};
+use crate::{Grant, Isolation, LoadError, imports};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ pub(crate) struct Version {
     pub(crate) since: AtomicU64,
     code: Code,
     config: String,
+    pub(crate) tally: Tally,
+    reaper: Reaper,
     slots: Box<[Mutex<Option<Box<Instance>>>]>,
 }
 
@@ -71,6 +74,7 @@ impl Version {
         plugin: &Arc<Plugin>,
         artifact: Artifact,
         shards: usize,
+        reaper: &Reaper,
     ) -> Result<Version, LoadError> {
         let begun = Instant::now();
         let code = Code::compile(linker, plugin, &artifact)?;
@@ -97,7 +101,9 @@ impl Version {
             since: AtomicU64::new(0),
             code,
             config,
-            slots: (0..shards).map(|_| Mutex::default()).collect(),
+            tally: Tally::default(),
+            reaper: reaper.clone(),
+            slots: (0..=shards).map(|_| Mutex::default()).collect(),
         })
     }
 
@@ -126,7 +132,34 @@ impl Version {
         context: Context<'_>,
         question: &Question,
         deadline_ms: u32,
-        reaper: &Reaper,
+    ) -> Result<Said, Fault> {
+        let said = match self.plugin.settings.isolation {
+            Isolation::Reused => self.ask_reused(shard, context, question, deadline_ms),
+            Isolation::PerCall => self.ask_fresh(context, question, deadline_ms),
+        };
+        self.tally.note(&said);
+        said
+    }
+
+    /// On an instance that no question met before and none will meet again.
+    fn ask_fresh(
+        &self,
+        context: Context<'_>,
+        question: &Question,
+        deadline_ms: u32,
+    ) -> Result<Said, Fault> {
+        let mut instance = Box::new(self.configured(deadline_ms)?);
+        let said = instance.ask(context, question);
+        self.reaper.take_instance(instance);
+        said
+    }
+
+    fn ask_reused(
+        &self,
+        shard: usize,
+        context: Context<'_>,
+        question: &Question,
+        deadline_ms: u32,
     ) -> Result<Said, Fault> {
         let mut slot = self.slot(shard);
         let instance = match &mut *slot {
@@ -140,13 +173,16 @@ impl Version {
         if !matches!(said, Ok(_) | Err(Fault::Refused(_)))
             && let Some(instance) = slot.take()
         {
-            reaper.take_instance(instance);
+            self.reaper.take_instance(instance);
         }
         said
     }
 
     /// Makes the shard's instance before a call needs it.
     pub(crate) fn warm(&self, shard: usize) -> Result<(), Fault> {
+        if self.plugin.settings.isolation == Isolation::PerCall {
+            return Ok(());
+        }
         let mut slot = self.slot(shard);
         if slot.is_none() {
             *slot = Some(Box::new(self.configured(LOAD_DEADLINE_MS)?));

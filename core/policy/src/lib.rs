@@ -23,7 +23,9 @@ pub use identity::{
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage};
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
-pub use question::{Answer, CallFacts, EventKind, EventNotice, Fault, Question, Rejection, Reply};
+pub use question::{
+    Answer, CallFacts, EarlierStep, EventKind, EventNotice, Fault, Question, Rejection, Reply,
+};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{
     Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,

@@ -24,6 +24,9 @@ pub struct NumberQuestion {
     pub caller: String,
     /// Callee.
     pub callee: String,
+    /// Identity number that the plugin before chose; empty for the first one asked.
+    #[serde(default)]
+    pub identity: String,
     /// Handle of the caller's rule set; 0 is none.
     pub caller_rules: u64,
     /// Handle of the callee's rule set; 0 is none.

@@ -35,10 +35,37 @@ impl Pin {
 #[derive(Default)]
 pub struct CallNotes {
     draws: AtomicU32,
+    number: AtomicU32,
     held: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl CallNotes {
+    /// Notes of a call that has drawn `draws` times.
+    #[must_use]
+    pub fn starting_at(draws: u32) -> CallNotes {
+        CallNotes { draws: AtomicU32::new(draws), ..CallNotes::default() }
+    }
+
+    /// Random draws so far.
+    #[must_use]
+    pub fn draws(&self) -> u32 {
+        self.draws.load(Relaxed)
+    }
+
+    /// Remembers the called number as received, by which trials may choose calls.
+    pub fn set_number(&self, callee: &str) {
+        let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let hash = callee.bytes().fold(0x811c_9dc5, mix);
+        // FNV-1a alone leaves the upper bits of short numbers alike.
+        self.number.store(hash.wrapping_mul(0x9e37_79b9) ^ hash.rotate_left(16), Relaxed);
+    }
+
+    /// A hash of that number.
+    #[must_use]
+    pub fn number_hash(&self) -> u32 {
+        self.number.load(Relaxed)
+    }
+
     /// Number of the next random draw of this call, from 0.
     pub fn next_draw(&self) -> u32 {
         self.draws.fetch_add(1, Relaxed)

@@ -154,8 +154,22 @@ pub struct Reply {
     pub plugin: Option<Arc<PluginStamp>>,
     /// Time the host spent, nanoseconds.
     pub nanos: u64,
-    /// The first choice failed and the previous version answered (rating, routing).
+    /// The first choice failed and another build of it answered: the previous version
+    /// (rating, routing), or the live one for a canary.
     pub by_previous: bool,
+    /// Where several plugins were asked in turn: those before `plugin`, in order.
+    pub earlier: Vec<EarlierStep>,
+}
+
+/// What a plugin of a chain said before the next one was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EarlierStep {
+    /// Who.
+    pub plugin: Arc<PluginStamp>,
+    /// Its answer, none if it left the decision to the next one, or its fault.
+    pub outcome: Result<Option<Answer>, Fault>,
+    /// Time it took, nanoseconds.
+    pub nanos: u64,
 }
 
 /// A state change of a call.

@@ -3,6 +3,7 @@
 mod error;
 mod guard;
 mod routes;
+mod trials;
 
 pub(crate) use error::ApiError;
 
@@ -45,6 +46,12 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .route("/v1/accounts", get(routes::accounts))
         .route("/v1/plugins", get(routes::plugins))
         .route("/v1/plugins/{name}/swap", post(routes::swap))
+        .route("/v1/plugins/{name}/canary", post(trials::canary))
+        .route("/v1/plugins/{name}/shadow", post(trials::shadow))
+        .route("/v1/plugins/{name}/promote", post(trials::promote))
+        .route("/v1/plugins/{name}/rollback", post(trials::rollback))
+        .route("/v1/plugins/{name}/trial", delete(trials::end))
+        .route("/v1/plugins/{name}/differences", get(trials::differences))
         .route("/v1/tables", get(routes::tables))
         .route("/v1/tables/{name}/reload", post(routes::reload_table))
         .route("/v1/reload", post(routes::reload))

@@ -1,6 +1,10 @@
 //! What the admin interface and the command line say to each other, as JSON. Money is a
 //! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
 
+mod trials;
+
+pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
+
 use ledger::{AttemptRecord, CallDocument, CallId, ChargeRecord, EndedBy, MediaRecord, TrailEntry};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -88,6 +92,12 @@ pub struct PluginLine {
     pub p50_nanos: u64,
     /// 99 of 100 questions took at most this long, nanoseconds.
     pub p99_nanos: u64,
+    /// The build that a rollback brings back; empty if there is none.
+    pub previous: String,
+    /// The build that decides a part of the calls.
+    pub canary: Option<CanaryLine>,
+    /// The build that is asked and compared.
+    pub shadow: Option<ShadowLine>,
 }
 
 impl From<&host::PluginState> for PluginLine {
@@ -105,6 +115,9 @@ impl From<&host::PluginState> for PluginLine {
             faults: state.faults.total(),
             p50_nanos: state.p50_nanos,
             p99_nanos: state.p99_nanos,
+            previous: state.previous.as_ref().map(ToString::to_string).unwrap_or_default(),
+            canary: state.canary.as_ref().map(CanaryLine::from),
+            shadow: state.shadow.as_ref().map(ShadowLine::from),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod client;
 mod show;
 mod table;
+mod trials;
 
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use table::{Table, date_time};
@@ -95,6 +96,8 @@ enum PluginCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    #[command(flatten)]
+    Trial(trials::TrialCommand),
     /// Replace a plugin. Running calls keep the version they began with.
     Swap {
         /// Its configured name.
@@ -194,6 +197,7 @@ impl Cli {
                 let done = node.client()?.swap(&name, &bytes)?;
                 print(out, node.json, &done, show::swap)
             }
+            Command::Plugin(PluginCommand::Trial(command)) => trials::run(command, out),
             Command::Demo(args) => crate::demo::demo(&args, out),
         }
     }

@@ -142,13 +142,20 @@ pub struct PluginsConfig {
     pub folder: PathBuf,
     /// Swap a plugin in when its file in the folder is replaced.
     pub watch: bool,
-    /// In no particular order; each hook belongs to one plugin.
+    /// In the order in which calls ask those that have the same hook.
     pub list: Vec<PluginConfig>,
+    /// Other orders, for everybody, an account or a customer trunk.
+    pub chain: Vec<ChainConfig>,
 }
 
 impl Default for PluginsConfig {
     fn default() -> Self {
-        PluginsConfig { folder: PathBuf::from("plugins"), watch: true, list: Vec::new() }
+        PluginsConfig {
+            folder: PathBuf::from("plugins"),
+            watch: true,
+            list: Vec::new(),
+            chain: Vec::new(),
+        }
     }
 }
 
@@ -164,6 +171,20 @@ impl Default for TablesConfig {
     fn default() -> Self {
         TablesConfig { watch: true }
     }
+}
+
+/// Which plugins a hook asks, in order.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainConfig {
+    /// The hook.
+    pub hook: policy::Hook,
+    /// Names from the list; empty: nobody is asked.
+    pub plugins: Vec<String>,
+    /// Only calls of the customer trunk of this name.
+    pub customer_trunk: Option<String>,
+    /// Only calls of the account of this name, unless a chain is for their trunk.
+    pub account: Option<String>,
 }
 
 /// One plugin.
@@ -192,6 +213,15 @@ pub struct PluginConfig {
     /// What a screening plugin's failure means; other hooks have one fallback only.
     #[serde(default)]
     pub fallback: host::ScreeningFallback,
+    /// Asked by every call at each of its hooks; else only where a chain names it.
+    #[serde(default = "yes")]
+    pub by_default: bool,
+    /// Whether an instance answers many questions or one.
+    #[serde(default)]
+    pub isolation: host::Isolation,
+    /// When a new build is taken back by itself.
+    #[serde(default)]
+    pub rollback: host::RollbackSettings,
 }
 
 /// Limits that hold for every call of the node.
@@ -358,6 +388,9 @@ impl PluginConfig {
             memory_bytes: self.memory as u64,
             hooks: self.hooks.clone(),
             screening_fallback: self.fallback,
+            by_default: self.by_default,
+            isolation: self.isolation,
+            rollback: self.rollback,
         }
     }
 }
@@ -365,6 +398,10 @@ impl PluginConfig {
 fn half_the_processors() -> u16 {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u16::try_from(processors / 2).unwrap_or(64).clamp(1, 64)
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_name() -> String {

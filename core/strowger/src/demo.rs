@@ -89,7 +89,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     wait_until(begun + SWAP_AT);
     let up = runtime.block_on(node.calls());
     writeln!(out, "{:>5} ms  {} calls are up and talking", begun.elapsed().as_millis(), up.len())?;
-    let swapped = node.swap_bytes("routing", replacement);
+    let swapped = node.swap("routing", replacement.into());
     let Ok(swapped) = swapped else {
         bail!("{} is refused: {swapped:?}", swap_to.display());
     };

@@ -4,6 +4,7 @@
 mod admin;
 pub mod agents;
 pub mod api;
+mod chains;
 pub mod cli;
 mod clock;
 pub mod config;

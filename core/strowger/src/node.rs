@@ -3,9 +3,11 @@
 mod service;
 mod start;
 mod tables;
+mod trials;
 
 pub(crate) use service::RecordFilter;
 pub(crate) use start::check;
+pub(crate) use trials::{Trial, Turn};
 
 use crate::config::Config;
 use crate::media_plane::MediaPlane;
@@ -56,6 +58,10 @@ pub(crate) struct RunningNode {
 }
 
 impl Node {
+    fn desk(&self) -> &WorldDesk {
+        &self.desk
+    }
+
     /// The folder that a reload reads unless it is told another one.
     fn business_folder(&self) -> Option<PathBuf> {
         self.config.business.clone()

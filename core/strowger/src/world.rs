@@ -1,11 +1,13 @@
 //! The one place where new calls get their world from: a configuration snapshot and a
 //! plugin generation, replaced together by one atomic store (promise 4 of the design).
 
+use crate::chains;
+use crate::config::ChainConfig;
 use crate::shard::Mailbox;
 use crate::snapshot::Snapshot;
 use crate::tables::Retired;
 use arc_swap::ArcSwap;
-use host::{Host, LoadError, Source, SwapReport};
+use host::{Host, LoadError, SwapReport};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use switch::World;
@@ -13,6 +15,7 @@ use switch::World;
 /// Joins snapshots and plugin generations, and publishes the result to the shards.
 pub(crate) struct WorldDesk {
     host: Host,
+    chains: Vec<ChainConfig>,
     published: Arc<ArcSwap<World>>,
     /// Held while a world is put together: of two changes, neither loses the other.
     snapshot: Mutex<Arc<Snapshot>>,
@@ -22,15 +25,24 @@ pub(crate) struct WorldDesk {
 
 impl WorldDesk {
     /// The first world.
-    pub(crate) fn new(host: Host, snapshot: Arc<Snapshot>) -> WorldDesk {
+    ///
+    /// # Errors
+    /// A chain that names a plugin which is unknown or has not the hook.
+    pub(crate) fn new(
+        host: Host,
+        chains: Vec<ChainConfig>,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<WorldDesk, LoadError> {
+        host.set_chains(chains::resolve(&chains, &snapshot))?;
         let world = join(&host, &snapshot);
-        WorldDesk {
+        Ok(WorldDesk {
             host,
+            chains,
             published: Arc::new(ArcSwap::from_pointee(world)),
             snapshot: Mutex::new(snapshot),
             shards: OnceLock::new(),
             retired: Retired::default(),
-        }
+        })
     }
 
     /// Who is woken by each new world.
@@ -58,6 +70,7 @@ impl WorldDesk {
         let mut current = self.lock();
         self.retired.keep(current.lookup.tables(), snapshot.lookup.tables());
         *current = snapshot;
+        self.set_chains(&current);
         self.publish(&current);
     }
 
@@ -66,11 +79,28 @@ impl WorldDesk {
         self.retired.sweep();
     }
 
-    /// Gives new calls another build of a plugin; waits for its compilation and tests.
-    pub(crate) fn swap(&self, plugin: &str, source: Source) -> Result<SwapReport, LoadError> {
-        let report = self.host.swap(plugin, source)?;
+    /// Changes which builds of a plugin new calls ask.
+    pub(crate) fn change(
+        &self,
+        change: impl FnOnce(&Host) -> Result<SwapReport, LoadError>,
+    ) -> Result<SwapReport, LoadError> {
+        let report = change(&self.host)?;
         self.publish(&self.lock());
         Ok(report)
+    }
+
+    /// Takes back builds that do badly; the host logs each.
+    pub(crate) fn watch_builds(&self) {
+        if !self.host.watch().is_empty() {
+            self.publish(&self.lock());
+        }
+    }
+
+    /// Chains name trunks and accounts, which a snapshot may bring or take.
+    fn set_chains(&self, snapshot: &Snapshot) {
+        if let Err(error) = self.host.set_chains(chains::resolve(&self.chains, snapshot)) {
+            tracing::error!(%error, "chains stay as they were");
+        }
     }
 
     /// As [`WorldDesk::swap`] for a file of the plugin folder.

@@ -37,6 +37,7 @@ impl<'a> From<&'a policy::NumberQuestion> for NumberQuestion<'a> {
             trunk: from.trunk,
             caller: &from.caller,
             callee: &from.callee,
+            identity: &from.identity,
             caller_rules: from.caller_rules,
             callee_rules: from.callee_rules,
             identity_rules: from.identity_rules,

@@ -55,6 +55,8 @@ pub(crate) struct NumberQuestion<'a> {
     pub(crate) caller: &'a str,
     #[component(name = "callee")]
     pub(crate) callee: &'a str,
+    #[component(name = "identity")]
+    pub(crate) identity: &'a str,
     #[component(name = "caller-rules")]
     pub(crate) caller_rules: u64,
     #[component(name = "callee-rules")]

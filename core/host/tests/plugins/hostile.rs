@@ -49,6 +49,7 @@ fn number(callee: &str) -> Question {
         trunk: 1,
         caller: String::new(),
         callee: callee.to_owned(),
+        identity: String::new(),
         caller_rules: 0,
         callee_rules: 0,
         identity_rules: 0,

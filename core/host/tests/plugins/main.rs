@@ -2,6 +2,7 @@
 
 mod common;
 mod hostile;
+mod lifecycle;
 mod loading;
 mod questions;
 mod swapping;

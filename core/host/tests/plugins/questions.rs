@@ -39,6 +39,7 @@ fn numbering_rating_routing_and_identity_answer() {
         trunk: 5,
         caller: "4930".into(),
         callee: "331".into(),
+        identity: String::new(),
         caller_rules: 0,
         callee_rules: 0,
         identity_rules: 0,

@@ -12,12 +12,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
+use host::Source;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-type Reply<T> = Result<Json<T>, ApiError>;
+pub(super) type Reply<T> = Result<Json<T>, ApiError>;
 
 pub(super) async fn health(State(node): State<Arc<Node>>) -> Json<Health> {
     Json(node.health().await)
@@ -89,24 +90,20 @@ pub(super) async fn swap(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<SwapDone> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let source = if kind.starts_with("application/json") {
-        let SwapRequest { path } = json(&body)?;
-        SwapSource::File(PathBuf::from(path))
-    } else {
-        SwapSource::Upload(body.to_vec())
-    };
+    let source = source(&headers, &body)?;
     // Compiling takes hundreds of milliseconds and must not delay other requests.
-    let swapped = tokio::task::spawn_blocking(move || match source {
-        SwapSource::File(path) => node.swap_file(&name, &path),
-        SwapSource::Upload(bytes) => node.swap_bytes(&name, bytes),
-    });
+    let swapped = tokio::task::spawn_blocking(move || node.swap(&name, source));
     swapped.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
-enum SwapSource {
-    File(PathBuf),
-    Upload(Vec<u8>),
+/// A plugin's bytes: the body itself, or the file that JSON in it names.
+pub(super) fn source(headers: &HeaderMap, body: &Bytes) -> Result<Source, ApiError> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/json") {
+        let SwapRequest { path } = json(body)?;
+        return Ok(Source::Path(PathBuf::from(path)));
+    }
+    Ok(Source::Bytes(body.to_vec()))
 }
 
 pub(super) async fn tables(State(node): State<Arc<Node>>) -> Json<Vec<TableLine>> {

@@ -1,8 +1,8 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, CallLine, ErrorBody, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
-    TableLine,
+    AccountLine, CallLine, DifferenceLine, ErrorBody, PluginList, RecordView, ReloadDone,
+    ReloadRequest, SwapDone, TableLine, TrialParameters,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -59,6 +59,42 @@ impl Client {
         let url = self.url(&format!("/v1/plugins/{}/swap", encode(name)));
         let request = self.authorised(self.agent.post(&url)).content_type("application/wasm");
         self.read(request.send(wasm))
+    }
+
+    /// Starts a trial, `canary` or `shadow`.
+    pub(crate) fn trial(
+        &self,
+        name: &str,
+        trial: &str,
+        parameters: &TrialParameters,
+        wasm: &[u8],
+    ) -> Result<SwapDone> {
+        let by = match parameters.by {
+            host::SelectBy::Call => "call",
+            host::SelectBy::Number => "number",
+        };
+        let mut path = format!("/v1/plugins/{}/{trial}?by={by}", encode(name));
+        if let Some(share) = &parameters.share {
+            path.push_str(&format!("&share={}", encode(share)));
+        }
+        path.push_str(&format!("&trunks={}", encode(&parameters.trunks)));
+        let request = self.authorised(self.agent.post(self.url(&path)));
+        self.read(request.content_type("application/wasm").send(wasm))
+    }
+
+    /// `promote` or `rollback`.
+    pub(crate) fn turn(&self, name: &str, turn: &str) -> Result<SwapDone> {
+        let url = self.url(&format!("/v1/plugins/{}/{turn}", encode(name)));
+        self.read(self.authorised(self.agent.post(&url)).send_empty())
+    }
+
+    pub(crate) fn end_trial(&self, name: &str) -> Result<SwapDone> {
+        let url = self.url(&format!("/v1/plugins/{}/trial", encode(name)));
+        self.read(self.authorised(self.agent.delete(&url)).call())
+    }
+
+    pub(crate) fn differences(&self, name: &str) -> Result<Vec<DifferenceLine>> {
+        self.get(&format!("/v1/plugins/{}/differences", encode(name)))
     }
 
     pub(crate) fn tables(&self) -> Result<Vec<TableLine>> {

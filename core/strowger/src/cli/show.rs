@@ -331,7 +331,27 @@ pub(super) fn plugins(list: &PluginList) -> String {
             plugin.summary.clone(),
         ]);
     }
-    format!("{table}generation {}\n", list.generation)
+    let mut trials = String::new();
+    for plugin in &list.plugins {
+        if let Some(canary) = &plugin.canary {
+            trials.push_str(&format!(
+                "canary {}: {}, asked {}, faults {}, rejects {}\n",
+                canary.build, canary.selection, canary.asked, canary.faults, canary.rejects
+            ));
+        }
+        if let Some(shadow) = &plugin.shadow {
+            trials.push_str(&format!(
+                "shadow {}: {}, asked {}, different {}, faults {}, left out {}\n",
+                shadow.build,
+                shadow.selection,
+                shadow.asked,
+                shadow.different,
+                shadow.faults,
+                shadow.left_out
+            ));
+        }
+    }
+    format!("{table}{trials}generation {}\n", list.generation)
 }
 
 /// A swap.

@@ -82,7 +82,11 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         (
             "grants = [\"log\"]",
             "grants = [\"log\", \"files\"]",
-            &["node.toml:12: plugins.list[0].grants[1]:", "`files`", "`log`, `config`, `call`, `tables`"],
+            &[
+                "node.toml:12: plugins.list[0].grants[1]:",
+                "`files`",
+                "`log`, `config`, `call`, `tables`",
+            ],
         ),
         (
             "grants = [\"log\"]",

@@ -9,8 +9,8 @@ use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
 use crate::snapshot::{Registry, Snapshot, provisional};
 use crate::tables::Tables;
-use host::{LoadError, Source, SwapReport};
-use std::path::{Path, PathBuf};
+use host::{LoadError, Source};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use store::{Business, CallFilter};
@@ -131,31 +131,8 @@ impl Node {
     }
 
     /// Waits for compilation and self-test: not for an async thread.
-    pub(crate) fn swap_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<SwapDone, ApiError> {
-        self.swap(name, Source::Bytes(bytes))
-    }
-
-    /// As [`Node::swap_bytes`] with a file on this node's disk.
-    pub(crate) fn swap_file(&self, name: &str, path: &Path) -> Result<SwapDone, ApiError> {
-        self.swap(name, Source::Path(path.to_owned()))
-    }
-
-    fn swap(&self, name: &str, source: Source) -> Result<SwapDone, ApiError> {
-        let generation_before = self.generation();
-        let report: SwapReport = self.desk.swap(name, source).map_err(|error| match error {
-            LoadError::UnknownPlugin { .. } => ApiError::not_found(error.to_string()),
-            LoadError::Read { .. } => ApiError::invalid("path", error.to_string()),
-            error => ApiError::refused("plugin_refused", error.to_string()),
-        })?;
-        Ok(SwapDone {
-            name: name.to_owned(),
-            before: report.from.to_string(),
-            after: report.to.to_string(),
-            generation_before,
-            generation: report.generation,
-            self_tests: report.self_test_cases,
-            compile_ms: report.compile_ms,
-        })
+    pub(crate) fn swap(&self, name: &str, source: Source) -> Result<SwapDone, ApiError> {
+        self.changed(name, |host| host.swap(name, source))
     }
 
     /// Reads the business folder, shows what differs, and unless it is a dry run stores it
@@ -229,4 +206,13 @@ impl Node {
 
 fn store_failed(error: store::StoreError) -> ApiError {
     ApiError::internal(error.to_string())
+}
+
+/// Why a change of plugins was not made.
+pub(super) fn refused(error: LoadError) -> ApiError {
+    match error {
+        LoadError::UnknownPlugin { .. } => ApiError::not_found(error.to_string()),
+        LoadError::Read { .. } => ApiError::invalid("path", error.to_string()),
+        error => ApiError::refused("plugin_refused", error.to_string()),
+    }
 }

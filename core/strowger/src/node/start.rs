@@ -132,7 +132,8 @@ impl RunningNode {
             tables = Tables::read(&loaded.number_lists)?;
         }
         let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret, false)?;
-        let desk = Arc::new(WorldDesk::new(host, Arc::new(snapshot)));
+        let chains = config.plugins.chain.clone();
+        let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
 
         let lost = recovery::close_lost(&desk, recovery.unfinished);
         if !lost.is_empty() {
@@ -250,6 +251,7 @@ async fn sweep(desk: Arc<WorldDesk>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         desk.sweep();
+        desk.watch_builds();
     }
 }
 

@@ -61,6 +61,7 @@ impl Call {
             trunk: self.customer.id,
             caller: self.caller_in.clone(),
             callee: callee.to_owned(),
+            identity: String::new(),
             caller_rules: self.customer.caller_rules,
             callee_rules: self.customer.callee_rules,
             identity_rules: 0,

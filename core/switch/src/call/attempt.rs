@@ -136,6 +136,7 @@ impl Call {
                 trunk: attempt.vendor.id,
                 caller: self.caller_route.clone(),
                 callee: self.callee_route.clone(),
+                identity: String::new(),
                 caller_rules: attempt.vendor.caller_rules,
                 callee_rules: attempt.vendor.callee_rules,
                 identity_rules: attempt.vendor.identity_rules,

@@ -248,6 +248,8 @@ impl Call {
             display: from.display().into_owned(),
             privacy: invite.header("Privacy").unwrap_or("").to_owned(),
         });
+        let pin = core.world.pin.for_call();
+        pin.notes.set_number(&callee_in);
         let asked_privacy = !matches!(identity.privacy.trim(), "" | "none");
         Call {
             key,
@@ -257,7 +259,7 @@ impl Call {
                 trunk: customer.id,
                 account: account.id,
             },
-            pin: core.world.pin.for_call(),
+            pin,
             world: Arc::clone(&core.world.facts),
             state: State::Deciding(Step::IngressNumber),
             ticket: 0,
@@ -597,14 +599,33 @@ impl Call {
             _ => 0,
         };
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
+        for step in &reply.earlier {
+            let (answer, fault) = match &step.outcome {
+                Ok(Some(answer)) => (self.describe(answer), String::new()),
+                Ok(None) => ("pass".to_owned(), String::new()),
+                Err(fault) => ("fallback".to_owned(), fault.to_string()),
+            };
+            self.trail.push(TrailEntry {
+                at_ms,
+                attempt,
+                hook: cx.core.names.hook(hook),
+                plugin: cx.core.names.plugin(Some(&step.plugin)),
+                answer,
+                fault,
+                micros: u32::try_from(step.nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+            });
+        }
+        let earlier: u64 = reply.earlier.iter().map(|step| step.nanos).sum();
+        let nanos = reply.nanos.saturating_sub(earlier);
         self.trail.push(TrailEntry {
-            at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+            at_ms,
             attempt,
             hook: cx.core.names.hook(hook),
             plugin: cx.core.names.plugin(reply.plugin.as_ref()),
             answer,
             fault,
-            micros: u32::try_from(reply.nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+            micros: u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX),
         });
     }
 

@@ -20,6 +20,9 @@ use strowger::policy::{
 /// The last letter names the build; build `x` fails at rating and routing.
 static VERSION: &str = "1.0.0-build-a";
 
+/// What follows `name=` is its name; tests change a letter of that too.
+static NAME: &str = "name=hostile";
+
 struct Hostile;
 
 thread_local! {
@@ -78,7 +81,7 @@ fn refusal(code: u16, reason: &str) -> Rejection {
 impl lifecycle::Guest for Hostile {
     fn describe() -> lifecycle::Description {
         lifecycle::Description {
-            name: "hostile".to_owned(),
+            name: black_box(NAME).trim_start_matches("name=").to_owned(),
             version: version().to_owned(),
             summary: "Does what it is told.".to_owned(),
             config_schema: String::new(),

@@ -60,7 +60,7 @@ impl Policy {
             .as_mut()
             .and_then(|instead| instead(question))
             .unwrap_or_else(|| Ok(default_answer(question)));
-        Reply { outcome, plugin: None, nanos: 1000, by_previous: false }
+        Reply { outcome, plugin: None, nanos: 1000, by_previous: false, earlier: Vec::new() }
     }
 }
 

@@ -1,0 +1,227 @@
+//! What an operator does with a build between its load and its end: canary, promotion,
+//! shadow, rollback; and what the host does by itself when a new build does badly.
+
+use crate::LoadError;
+use crate::artifact::{Artifact, Source};
+use crate::chain::ChainSettings;
+use crate::generation::Live;
+use crate::host::{Host, SwapReport, keeps_hooks};
+use crate::plugin::Plugin;
+use crate::shadow::{Difference, Shadow};
+use crate::trial::{Canary, Selection, WHOLE};
+use crate::version::Version;
+use policy::PluginStamp;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Separates the counters and places of a shadow from those of the live build.
+const SHADOW_NUMBER: u32 = 1 << 31;
+
+/// A build that the host took back by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retreat {
+    /// The build that did badly.
+    pub from: Arc<PluginStamp>,
+    /// The build that calls ask now.
+    pub to: Arc<PluginStamp>,
+    /// It was a canary; the live build did not change.
+    pub was_canary: bool,
+    /// In words for the operator.
+    pub why: String,
+    /// The generation that new calls pin.
+    pub generation: u64,
+}
+
+impl Host {
+    /// Lets another build of a plugin decide a part of the calls. A canary that is there
+    /// already is replaced; one of the same bytes only gets the new selection.
+    ///
+    /// # Errors
+    /// What is wrong with the build or the selection; nothing changes then.
+    pub fn canary(
+        &self,
+        name: &str,
+        source: impl Into<Source>,
+        selection: Selection,
+    ) -> Result<SwapReport, LoadError> {
+        check(name, &selection)?;
+        let plugin = self.inner.plugin(name)?;
+        let artifact = Artifact::read(name, source.into())?;
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        let same = live.canary.as_ref().filter(|it| it.version.digest == artifact.digest);
+        let version = match same {
+            Some(canary) => Arc::clone(&canary.version),
+            None => Arc::new(self.load(plugin, artifact)?),
+        };
+        keeps_hooks(&live.version, &version)?;
+        let to = Arc::clone(&version);
+        let canary = Some(Canary { version, selection: selection.clone() });
+        let generation = self.put(plugin, Live { canary, ..Live::clone(&live) })?;
+        tracing::info!(live = %live.version.stamp, canary = %to.stamp, %selection, generation, "canary");
+        Ok(report(&live.version, &to, generation))
+    }
+
+    /// Makes a plugin's canary its live build.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn promote(&self, name: &str) -> Result<SwapReport, LoadError> {
+        let plugin = self.inner.plugin(name)?;
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        let canary = live.canary.as_ref().ok_or_else(|| nothing(name, "canary"))?;
+        self.replace(plugin, &live, Arc::clone(&canary.version), "canary promoted")
+    }
+
+    /// Has another build asked what calls ask, aside, compared with what was obeyed.
+    ///
+    /// # Errors
+    /// What is wrong with the build or the selection; nothing changes then.
+    pub fn shadow(
+        &self,
+        name: &str,
+        source: impl Into<Source>,
+        selection: Selection,
+    ) -> Result<SwapReport, LoadError> {
+        check(name, &selection)?;
+        let plugin = self.inner.plugin(name)?;
+        let artifact = Artifact::read(name, source.into())?;
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        // Counters, places and figures of its own: what it does must touch no call.
+        let aside = Plugin::new(
+            plugin.settings.clone(),
+            plugin.number | SHADOW_NUMBER,
+            Arc::clone(&plugin.services),
+        );
+        let version = Arc::new(self.load(&Arc::new(aside), artifact)?);
+        let to = Arc::clone(&version);
+        let shadow = Some(Arc::new(Shadow::new(version, selection.clone())));
+        let generation = self.put(plugin, Live { shadow, ..Live::clone(&live) })?;
+        tracing::info!(live = %live.version.stamp, shadow = %to.stamp, %selection, generation, "shadow");
+        Ok(report(&live.version, &to, generation))
+    }
+
+    /// The latest decisions that a plugin's shadow would have made otherwise, oldest first.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn differences(&self, name: &str) -> Result<Vec<Difference>, LoadError> {
+        let live = self.live(self.inner.plugin(name)?)?;
+        let shadow = live.shadow.as_ref().ok_or_else(|| nothing(name, "shadow"))?;
+        Ok(shadow.differences())
+    }
+
+    /// Ends a plugin's canary and shadow; the live build decides all.
+    ///
+    /// # Errors
+    /// If it has neither.
+    pub fn end_trial(&self, name: &str) -> Result<SwapReport, LoadError> {
+        let plugin = self.inner.plugin(name)?;
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        let stamp = match (&live.canary, &live.shadow) {
+            (Some(canary), _) => Arc::clone(&canary.version.stamp),
+            (None, Some(shadow)) => Arc::clone(&shadow.version().stamp),
+            (None, None) => return Err(nothing(name, "canary and no shadow")),
+        };
+        let next = Live { canary: None, shadow: None, ..Live::clone(&live) };
+        let generation = self.put(plugin, next)?;
+        tracing::info!(plugin = %stamp, generation, "trial ended");
+        Ok(SwapReport { from: stamp, ..report(&live.version, &live.version, generation) })
+    }
+
+    /// Makes the build before the live one live again.
+    ///
+    /// # Errors
+    /// If there is none since the start or since the last rollback.
+    pub fn rollback(&self, name: &str) -> Result<SwapReport, LoadError> {
+        let plugin = self.inner.plugin(name)?;
+        let _one_at_a_time = self.changing();
+        let live = self.live(plugin)?;
+        let previous = live.previous.clone().ok_or_else(|| nothing(name, "build before"))?;
+        let to = Arc::clone(&previous);
+        let generation = self.put(plugin, Live::alone(previous))?;
+        tracing::info!(from = %live.version.stamp, to = %to.stamp, generation, "rolled back");
+        Ok(report(&live.version, &to, generation))
+    }
+
+    /// Sets which plugins calls ask at which hook; what is not named stays with the order
+    /// of the configuration. True if anything changed.
+    ///
+    /// # Errors
+    /// A plugin that is unknown, named twice, or without the hook; nothing changes then.
+    pub fn set_chains(&self, settings: Vec<ChainSettings>) -> Result<bool, LoadError> {
+        let _one_at_a_time = self.changing();
+        let lock = || self.inner.chains.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *lock(), settings);
+        if *lock() == before {
+            return Ok(false);
+        }
+        match self.advance(self.current().plugins().clone()) {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                *lock() = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes back what does badly: a canary, or a build that went live lately. Call it
+    /// every second or so.
+    pub fn watch(&self) -> Vec<Retreat> {
+        let plugins: Vec<Arc<Live>> = self.current().plugins().values().cloned().collect();
+        plugins.iter().filter_map(|live| self.retreat(live)).collect()
+    }
+
+    fn retreat(&self, live: &Live) -> Option<Retreat> {
+        let settings = &live.version.plugin.settings;
+        let limits = &settings.rollback;
+        let young = |version: &Version| version.tally.age() < Duration::from_secs(limits.within_s);
+        if let Some(canary) = &live.canary {
+            let before = live.version.tally.read();
+            let why = canary.version.tally.read().verdict(before, limits);
+            if let Some(why) = why {
+                let report = self.end_trial(&settings.name).ok()?;
+                return Some(retreat(report, why, true));
+            }
+        }
+        let previous = live.previous.as_ref().filter(|_| young(&live.version))?;
+        let why = live.version.tally.read().verdict(previous.tally.read(), limits)?;
+        let report = self.rollback(&settings.name).ok()?;
+        Some(retreat(report, why, false))
+    }
+}
+
+fn retreat(report: SwapReport, why: String, was_canary: bool) -> Retreat {
+    let SwapReport { from, to, generation, .. } = report;
+    tracing::error!(%from, %to, generation, was_canary, why, "a build is taken back");
+    Retreat { from, to, was_canary, why, generation }
+}
+
+fn report(from: &Version, to: &Version, generation: u64) -> SwapReport {
+    SwapReport {
+        from: Arc::clone(&from.stamp),
+        to: Arc::clone(&to.stamp),
+        compile_ms: to.compile_ms,
+        self_test_cases: to.self_test_cases,
+        generation,
+    }
+}
+
+fn nothing(name: &str, what: &'static str) -> LoadError {
+    LoadError::Nothing { plugin: name.to_owned(), what }
+}
+
+fn check(name: &str, selection: &Selection) -> Result<(), LoadError> {
+    if selection.share > WHOLE {
+        return Err(LoadError::Setting {
+            plugin: name.to_owned(),
+            field: "share",
+            value: selection.share.to_string(),
+            allowed: "0 to 10000 ten thousandths of the calls",
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! How one build does: what a rollback is decided by.
+
+use crate::RollbackSettings;
+use crate::verify::Said;
+use policy::{Answer, Fault, Verdict};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Counts of one build since it was loaded.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    asked: AtomicU64,
+    faults: AtomicU64,
+    rejects: AtomicU64,
+    loaded: Instant,
+}
+
+/// A reading of how one build does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuildTally {
+    /// Questions put to it.
+    pub asked: u64,
+    /// Those without a usable answer.
+    pub faults: u64,
+    /// Those answered with a rejection.
+    pub rejects: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Tally { asked: zero(), faults: zero(), rejects: zero(), loaded: Instant::now() }
+    }
+}
+
+impl Tally {
+    pub(crate) fn note(&self, said: &Result<Said, Fault>) {
+        self.asked.fetch_add(1, Relaxed);
+        match said {
+            Err(_) => {
+                self.faults.fetch_add(1, Relaxed);
+            }
+            Ok(Said::Answer(answer)) if is_rejection(answer) => {
+                self.rejects.fetch_add(1, Relaxed);
+            }
+            Ok(_) => {}
+        }
+    }
+
+    pub(crate) fn read(&self) -> BuildTally {
+        BuildTally {
+            asked: self.asked.load(Relaxed),
+            faults: self.faults.load(Relaxed),
+            rejects: self.rejects.load(Relaxed),
+        }
+    }
+
+    /// How long ago the build was loaded.
+    pub(crate) fn age(&self) -> Duration {
+        self.loaded.elapsed()
+    }
+}
+
+impl BuildTally {
+    /// Why a build with these counts is taken back, measured against the one before.
+    pub(crate) fn verdict(self, before: BuildTally, limits: &RollbackSettings) -> Option<String> {
+        if self.asked < limits.least.max(1) {
+            return None;
+        }
+        let permille = |part: u64, whole: u64| part.saturating_mul(1000) / whole.max(1);
+        let faults = permille(self.faults, self.asked);
+        if limits.faults_permille > 0 && faults > u64::from(limits.faults_permille) {
+            return Some(format!(
+                "{} of {} questions without a usable answer, allowed are {} in 1000",
+                self.faults, self.asked, limits.faults_permille
+            ));
+        }
+        let (now, then) =
+            (permille(self.rejects, self.asked), permille(before.rejects, before.asked));
+        if limits.rejects_permille > 0 && now > then + u64::from(limits.rejects_permille) {
+            return Some(format!(
+                "{now} of 1000 questions rejected, {then} by the build before; allowed is a rise of {}",
+                limits.rejects_permille
+            ));
+        }
+        None
+    }
+}
+
+fn is_rejection(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Screen(Verdict::Reject(_))
+            | Answer::Number(Err(_))
+            | Answer::Route(Err(_))
+            | Answer::Identity(Err(_))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_judged_by_faults_and_by_more_rejections_than_before() {
+        let limits = RollbackSettings::default();
+        let tally = |asked, faults, rejects| BuildTally { asked, faults, rejects };
+        let quiet = tally(10_000, 0, 500);
+        assert_eq!(tally(99, 99, 0).verdict(quiet, &limits), None, "too few");
+        assert_eq!(tally(1_000, 20, 50).verdict(quiet, &limits), None);
+        let why = tally(1_000, 21, 0).verdict(quiet, &limits).expect("too many faults");
+        assert!(why.starts_with("21 of 1000 questions without"), "{why}");
+        let why = tally(1_000, 0, 251).verdict(quiet, &limits).expect("too many rejections");
+        assert!(why.starts_with("251 of 1000 questions rejected, 50 by"), "{why}");
+        let lax = RollbackSettings { rejects_permille: 0, faults_permille: 0, ..limits };
+        assert_eq!(tally(1_000, 1_000, 1_000).verdict(quiet, &lax), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! Several builds and several plugins at once: chains, canaries, shadows, rollbacks.
+
+use crate::common::{Tables, bench, build, file, guest, hostile, marks, rate, screen, settings};
+use host::{
+    ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
+    RollbackSettings, SelectBy, Selection,
+};
+use policy::{Answer, Hook, Pin, Question, Verdict};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A screening question of another call.
+fn of_call(id: u64, callee: &str) -> Question {
+    let Question::Screen(mut question) = screen(callee) else { panic!("it is one") };
+    // Spread as the random half of a real id is.
+    question.call.id = u128::from(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    Question::Screen(question)
+}
+
+fn half() -> Selection {
+    Selection { share: 5_000, by: SelectBy::Call, trunks: vec![] }
+}
+
+/// Which build answers each of so many calls.
+fn builds(host: &Host, calls: u64) -> Vec<String> {
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    (0..calls)
+        .map(|id| marks(shard.ask(&pin.for_call(), &of_call(id, "version"))).remove(0))
+        .collect()
+}
+
+#[test]
+fn a_canary_decides_its_share_and_is_promoted_without_another_load() {
+    let (host, _, _) = bench("canary");
+    host.canary("hostile", build('b'), half()).expect("it loads");
+    let first = builds(&host, 400);
+    let b = first.iter().filter(|version| version.ends_with('b')).count();
+    assert!((140..260).contains(&b), "{b} of 400 calls");
+    assert_eq!(builds(&host, 400), first, "a call is always decided by the same build");
+    let state = &host.list()[0];
+    let canary = state.canary.as_ref().expect("it is shown");
+    assert_eq!((canary.tally.asked, canary.tally.faults), (2 * b as u64, 0));
+    assert_eq!(canary.selection.to_string(), "50 % of calls");
+
+    let none = Selection { trunks: vec![999], ..half() };
+    host.canary("hostile", build('b'), none).expect("another selection");
+    assert!(builds(&host, 50).iter().all(|version| version.ends_with('a')));
+
+    let report = host.promote("hostile").expect("there is a canary");
+    assert_eq!(report.to.version.as_ref(), "1.0.0-build-b");
+    assert!(builds(&host, 50).iter().all(|version| version.ends_with('b')));
+    assert!(host.list()[0].canary.is_none());
+    assert!(matches!(host.promote("hostile"), Err(LoadError::Nothing { .. })));
+
+    host.rollback("hostile").expect("build a is kept");
+    assert!(builds(&host, 50).iter().all(|version| version.ends_with('a')));
+    let error = host.rollback("hostile").unwrap_err().to_string();
+    assert_eq!(error, "plugin `hostile` has no build before");
+}
+
+#[test]
+fn a_number_always_meets_the_same_build() {
+    let (host, mut shard, _) = bench("by-number");
+    let by_number = Selection { by: SelectBy::Number, ..half() };
+    host.canary("hostile", build('b'), by_number).expect("it loads");
+    let pin = host.pin(Arc::new(Tables));
+    let mut of_number = |number: &str, id| {
+        let call = pin.for_call();
+        call.notes.set_number(number);
+        marks(shard.ask(&call, &of_call(id, "version"))).remove(0)
+    };
+    let numbers: Vec<String> = (0..200).map(|n| format!("49301234{n:03}")).collect();
+    let first: Vec<String> = numbers.iter().map(|number| of_number(number, 1)).collect();
+    let again: Vec<String> = numbers.iter().map(|number| of_number(number, 77)).collect();
+    assert_eq!(first, again);
+    let b = first.iter().filter(|version| version.ends_with('b')).count();
+    assert!((60..140).contains(&b), "{b} of 200 numbers");
+}
+
+/// A canary that fails costs nothing: the live build answers, and the canary is taken back.
+#[test]
+fn a_canary_that_fails_is_covered_and_taken_back() {
+    let plugin = PluginSettings {
+        rollback: RollbackSettings { least: 20, ..RollbackSettings::default() },
+        ..hostile(file("bad-canary", &guest("hostile")))
+    };
+    let host = Host::new(settings(plugin, 2)).expect("it loads");
+    host.canary("hostile", build('x'), Selection::all()).expect("it passes its tests");
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    for asked in 0..20 {
+        assert!(host.watch().is_empty(), "after {asked}");
+        let reply = shard.ask(&pin, &rate(61_000));
+        assert!(reply.by_previous && reply.outcome.is_ok());
+        assert_eq!(reply.plugin.unwrap().version.as_ref(), "1.0.0-build-a");
+    }
+    let retreats = host.watch();
+    assert_eq!(retreats.len(), 1);
+    assert!(retreats[0].was_canary, "{retreats:?}");
+    assert!(retreats[0].why.starts_with("20 of 20 questions"), "{}", retreats[0].why);
+    assert!(host.list()[0].canary.is_none());
+    assert!(host.watch().is_empty());
+}
+
+#[test]
+fn a_live_build_that_does_badly_is_rolled_back_by_itself() {
+    let plugin = PluginSettings {
+        rollback: RollbackSettings { least: 20, ..RollbackSettings::default() },
+        ..hostile(file("bad-live", &guest("hostile")))
+    };
+    let host = Host::new(settings(plugin, 2)).expect("it loads");
+    host.swap("hostile", build('x')).expect("it passes its tests");
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    for _ in 0..20 {
+        assert!(shard.ask(&pin, &rate(61_000)).by_previous);
+    }
+    let retreats = host.watch();
+    assert_eq!(retreats[0].to.version.as_ref(), "1.0.0-build-a");
+    assert!(!retreats[0].was_canary);
+    let newer = host.pin(Arc::new(Tables));
+    assert!(!shard.ask(&newer, &rate(61_000)).by_previous);
+
+    // The same by rejections: build c of the same plugin rejects everything it is asked here.
+    host.swap("hostile", build('c')).expect("it loads");
+    let pin = host.pin(Arc::new(Tables));
+    for _ in 0..20 {
+        shard.ask(&pin, &screen("reject"));
+    }
+    let retreats = host.watch();
+    assert!(retreats[0].why.contains("questions rejected"), "{retreats:?}");
+}
+
+#[test]
+fn a_shadow_is_compared_and_never_obeyed() {
+    let (host, mut shard, _) = bench("shadow");
+    host.shadow("hostile", build('b'), Selection::all()).expect("it loads");
+    let pin = host.pin(Arc::new(Tables));
+    for id in 0..10 {
+        let answer = marks(shard.ask(&pin.for_call(), &of_call(id, "version")));
+        assert_eq!(answer, ["1.0.0-build-a"], "the live build is obeyed");
+    }
+    assert_eq!(shard.ask(&pin, &screen("1")).outcome, Ok(Answer::Screen(Verdict::Allow)));
+    // Random draws and counters: the same draws, counters of its own.
+    let live = marks(shard.ask(&pin.for_call(), &screen("services")));
+    let shadow = || host.list()[0].shadow.clone().expect("it is there");
+    eventually("the shadow has been asked", || shadow().asked == 12);
+    assert_eq!((shadow().different, shadow().faults), (10, 0), "{:?}", host.differences("hostile"));
+    let differences = host.differences("hostile").expect("it is there");
+    assert_eq!(differences.len(), 10);
+    assert_eq!(differences[0].live, Answer::Screen(Verdict::Mark(vec!["1.0.0-build-a".into()])));
+    assert_eq!(
+        differences[0].shadow,
+        Ok(Answer::Screen(Verdict::Mark(vec!["1.0.0-build-b".into()])))
+    );
+    assert_eq!(marks(shard.ask(&pin.for_call(), &screen("services")))[4], "4", "{live:?}");
+    host.end_trial("hostile").expect("there is a shadow");
+    assert!(host.list()[0].shadow.is_none() && host.differences("hostile").is_err());
+}
+
+#[test]
+fn an_instance_of_its_own_for_each_question_remembers_nothing() {
+    let plugin = PluginSettings {
+        isolation: Isolation::PerCall,
+        ..hostile(file("per-call", &guest("hostile")))
+    };
+    let host = Host::new(settings(plugin, 1)).expect("it loads");
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    for _ in 0..200 {
+        assert_eq!(shard.ask(&pin, &screen("1")).outcome, Ok(Answer::Screen(Verdict::Allow)));
+    }
+    eventually("instances go", || host.instances() == 0);
+}
+
+/// A host with the hostile plugin under two names: a chain of two.
+fn two(test: &str) -> (Host, Pin) {
+    let second = patched_name(guest("hostile"));
+    let mut both = settings(hostile(file(&format!("{test}-1"), &guest("hostile"))), 2);
+    both.plugins.push(PluginSettings {
+        name: "hostilf".to_owned(),
+        ..hostile(file(&format!("{test}-2"), &second))
+    });
+    let host = Host::new(HostSettings { ..both }).expect("both load");
+    let pin = host.pin(Arc::new(Tables));
+    (host, pin)
+}
+
+fn patched_name(bytes: Vec<u8>) -> Vec<u8> {
+    let renamed = crate::common::patched(bytes, "name=hostile", "name=hostilf");
+    crate::common::patched(renamed, "1.0.0-build-a", "1.0.0-build-b")
+}
+
+#[test]
+fn plugins_of_one_hook_are_asked_in_turn() {
+    let (host, pin) = two("chain");
+    let mut shard = host.shard();
+    let reply = shard.ask(&pin, &screen("version"));
+    assert_eq!(reply.earlier.len(), 1);
+    assert_eq!(&*reply.earlier[0].plugin.name, "hostile");
+    assert_eq!(&*reply.plugin.as_ref().expect("the last").name, "hostilf");
+    assert_eq!(marks(reply), ["1.0.0-build-a", "1.0.0-build-b"], "marks add up");
+
+    let reply = shard.ask(&pin, &screen("reject"));
+    assert!(reply.earlier.is_empty(), "the first rejects, the second is not asked");
+    let fallback = shard.ask(&pin, &screen("trap"));
+    assert!(fallback.outcome.is_err() && fallback.earlier[0].outcome.is_err());
+
+    // Only the second for trunk 12, nobody for account 3 elsewhere.
+    let chain = |scope, plugins: &[&str]| ChainSettings {
+        hook: Hook::Screening,
+        scope,
+        plugins: plugins.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let narrower =
+        vec![chain(ChainScope::Trunk(12), &["hostilf"]), chain(ChainScope::Account(3), &[])];
+    assert!(host.set_chains(narrower.clone()).expect("both are known"));
+    assert!(!host.set_chains(narrower).expect("nothing changes"));
+    let pin = host.pin(Arc::new(Tables));
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-b"]);
+    let Question::Screen(mut elsewhere) = screen("version") else { panic!("it is one") };
+    elsewhere.call.trunk = 13;
+    let reply = shard.ask(&pin, &Question::Screen(elsewhere));
+    assert_eq!(reply.outcome, Err(policy::Fault::Absent));
+
+    for (plugins, words) in [
+        (["nobody"].as_slice(), "there are: hostile, hostilf"),
+        (["hostile", "hostile"].as_slice(), "names plugin `hostile` twice"),
+    ] {
+        let error = host.set_chains(vec![chain(ChainScope::Everyone, plugins)]).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-b"], "nothing changed");
+}

@@ -1,0 +1,162 @@
+//! Canary, shadow, promotion and rollback from the command line.
+
+use super::client::Client;
+use super::table::Table;
+use super::{NodeArgs, print};
+use crate::api::{DifferenceLine, SwapDone, TrialParameters};
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What can be done with a build beside the live one.
+#[derive(Debug, Subcommand)]
+pub(super) enum TrialCommand {
+    /// Let another build decide a part of the calls. Taken back by itself if it does badly.
+    Canary {
+        /// Configured name of the plugin.
+        name: String,
+        /// The `.wasm` file; it is uploaded.
+        file: PathBuf,
+        #[command(flatten)]
+        selection: SelectionArgs,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Make the canary the live build.
+    Promote {
+        /// Configured name of the plugin.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Have another build asked what calls ask, compared and not obeyed.
+    Shadow {
+        /// Configured name of the plugin.
+        name: String,
+        /// The `.wasm` file; it is uploaded. Without it: what the shadow of now would have
+        /// decided otherwise.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        selection: SelectionArgs,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// End canary and shadow; the live build decides all.
+    EndTrial {
+        /// Configured name of the plugin.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Make the build before the live one live again.
+    Rollback {
+        /// Configured name of the plugin.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// Which calls.
+#[derive(Debug, Args)]
+pub(super) struct SelectionArgs {
+    /// Share of the calls, such as 5% or 0.25%; left out: all.
+    #[arg(long, value_name = "PERCENT")]
+    share: Option<String>,
+    /// What the share is chosen by: each call, or the called number.
+    #[arg(long, value_enum, default_value_t = By::Call)]
+    by: By,
+    /// Only calls of these customer trunks, separated by commas.
+    #[arg(long, default_value = "", value_name = "NAMES")]
+    trunks: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum By {
+    Call,
+    Number,
+}
+
+impl SelectionArgs {
+    fn parameters(&self) -> TrialParameters {
+        TrialParameters {
+            share: self.share.clone(),
+            by: match self.by {
+                By::Call => host::SelectBy::Call,
+                By::Number => host::SelectBy::Number,
+            },
+            trunks: self.trunks.clone(),
+        }
+    }
+}
+
+pub(super) fn run(command: TrialCommand, out: &mut impl Write) -> Result<()> {
+    match command {
+        TrialCommand::Canary { name, file, selection, node } => {
+            let done = start(&node.client()?, &name, "canary", file, &selection)?;
+            print(out, node.json, &done, |done| {
+                format!("{} stays live, {} decides its share\n", done.before, done.after)
+            })
+        }
+        TrialCommand::Shadow { name, file: Some(file), selection, node } => {
+            let done = start(&node.client()?, &name, "shadow", file, &selection)?;
+            print(out, node.json, &done, |done| {
+                format!("{} stays live, {} is asked and compared\n", done.before, done.after)
+            })
+        }
+        TrialCommand::Shadow { name, file: None, node, .. } => {
+            let differences = node.client()?.differences(&name)?;
+            print(out, node.json, &differences, |differences| shown(differences))
+        }
+        TrialCommand::Promote { name, node } => turned(out, &node, &name, "promote", "is live now"),
+        TrialCommand::Rollback { name, node } => {
+            turned(out, &node, &name, "rollback", "is live again")
+        }
+        TrialCommand::EndTrial { name, node } => {
+            let done = node.client()?.end_trial(&name)?;
+            print(out, node.json, &done, |done| {
+                format!("{} is asked no more, {} decides all\n", done.before, done.after)
+            })
+        }
+    }
+}
+
+fn start(
+    client: &Client,
+    name: &str,
+    trial: &str,
+    file: PathBuf,
+    selection: &SelectionArgs,
+) -> Result<SwapDone> {
+    let bytes =
+        std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    client.trial(name, trial, &selection.parameters(), &bytes)
+}
+
+fn turned(
+    out: &mut impl Write,
+    node: &NodeArgs,
+    name: &str,
+    turn: &str,
+    words: &str,
+) -> Result<()> {
+    let done = node.client()?.turn(name, turn)?;
+    print(out, node.json, &done, |done| {
+        format!("{} -> {}: it {words}; running calls keep theirs\n", done.before, done.after)
+    })
+}
+
+fn shown(differences: &Vec<DifferenceLine>) -> String {
+    let mut table = Table::new(&["CALL", "HOOK", "ASKED", "LIVE", "SHADOW"]);
+    for one in differences {
+        table.row([
+            one.call.clone(),
+            one.hook.clone(),
+            one.question.clone(),
+            one.live.clone(),
+            one.shadow.clone(),
+        ]);
+    }
+    format!("{table}{} differences kept\n", differences.len())
+}
