@@ -1,7 +1,10 @@
 //! The host's services in native tests: same functions as the imports, answered from
 //! state of the test's own thread.
 
+pub(crate) mod host_http;
+
 use crate::TrunkId;
+use crate::host::http::{HttpError, Response};
 use crate::host::{CallNumbers, PastAttempt, TrunkStatistics};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -23,6 +26,8 @@ struct State {
     statistics: HashMap<u32, TrunkStatistics>,
     held: HashMap<String, u32>,
     metrics: BTreeMap<String, i64>,
+    request_uri: Option<String>,
+    http: host_http::Http,
     lines: Vec<String>,
     now_ms: u64,
     random: u64,
@@ -43,6 +48,8 @@ impl State {
             statistics: HashMap::new(),
             held: HashMap::new(),
             metrics: BTreeMap::new(),
+            request_uri: None,
+            http: host_http::Http::default(),
             lines: Vec::new(),
             now_ms: 1_767_225_600_000,
             random: 1,
@@ -85,6 +92,36 @@ impl FakeHost {
     /// Adds a header line to the call's INVITE.
     pub fn header(&self, name: &str, value: &str) {
         STATE.with_borrow_mut(|state| state.headers.push((name.to_owned(), value.to_owned())));
+    }
+
+    /// Sets the Request-URI of the call's INVITE; else it is made of `callee_in`.
+    pub fn request_uri(&self, uri: &str) {
+        STATE.with_borrow_mut(|state| state.request_uri = Some(uri.to_owned()));
+    }
+
+    /// Lets a server answer requests for a URL with a status and a body. Called again for
+    /// the same URL, each is given once, in order, and the last one again and again. A URL
+    /// without an answer cannot be connected to.
+    pub fn http_answer(&self, url: &str, status: u16, body: &str) {
+        let (headers, body) = (Vec::new(), body.as_bytes().to_vec());
+        self.http_outcome(url, Ok(Response { status, headers, body, cached: false }));
+    }
+
+    /// Lets requests for a URL fail; as [`FakeHost::http_answer`] otherwise.
+    pub fn http_error(&self, url: &str, error: HttpError) {
+        self.http_outcome(url, Err(error));
+    }
+
+    fn http_outcome(&self, url: &str, outcome: Result<Response, HttpError>) {
+        STATE.with_borrow_mut(|state| {
+            state.http.answers.entry(url.to_owned()).or_default().push_back(outcome);
+        });
+    }
+
+    /// Requests that were sent, as `GET http://...`; those answered from the cache were not.
+    #[must_use]
+    pub fn http_sent(&self) -> Vec<String> {
+        STATE.with_borrow(|state| state.http.sent.clone())
     }
 
     /// Sets the call's numbers.
@@ -197,8 +234,10 @@ pub(crate) mod host_call {
         }
 
         pub(crate) fn request_uri(&self) -> String {
-            super::STATE
-                .with_borrow(|state| format!("sip:{}@switch.example", state.numbers.callee_in))
+            super::STATE.with_borrow(|state| {
+                let made = || format!("sip:{}@switch.example", state.numbers.callee_in);
+                state.request_uri.clone().unwrap_or_else(made)
+            })
         }
 
         pub(crate) fn numbers(&self) -> Numbers {

@@ -9,6 +9,8 @@ use crate::bindings::host::strowger::policy as import;
 use crate::fake as import;
 use crate::{Failure, TrunkId};
 
+pub mod http;
+
 /// How important a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {

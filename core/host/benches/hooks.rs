@@ -1,7 +1,7 @@
 //! Processor time of the five default plugins, question by question, and of what a load
 //! costs. `cargo bench -p strowger-host`; figures go to `target/bench.jsonl`.
 
-use host::{Grant, Host, HostSettings, PluginSettings, ShardHost};
+use host::{Grant, Host, HostSettings, HttpSettings, PluginSettings, ShardHost};
 use policy::{
     CallFacts, Candidate, DeckRow, IdentityQuestion, Lookup, NumberQuestion, Pin, PrefixHit,
     Question, RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = build()?;
     let plugins = PLUGINS.map(|name| PluginSettings {
         grants: Grant::ALL.into_iter().collect(),
+        http: Some(HttpSettings::new(["unused.example"])),
         ..PluginSettings::new(name, folder.join(format!("strowger_{name}.wasm")))
     });
     let begun = Instant::now();

@@ -23,6 +23,10 @@ const FINE_TICKS: u32 = 16;
 /// Native stack of a guest; a recursion that passes it traps.
 const GUEST_STACK: usize = 512 << 10;
 
+/// Stack of a fibre: that of the guest, and host functions on top of it. Address space; what
+/// was never used takes no memory.
+const FIBRE_STACK: usize = GUEST_STACK + (512 << 10);
+
 /// Memory that a slot keeps when its instance goes: the next instance of the plugin
 /// starts on warm pages.
 const KEPT_RESIDENT: usize = 256 << 10;
@@ -48,6 +52,7 @@ pub(crate) fn engine(settings: &HostSettings) -> Result<Engine, LoadError> {
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .concurrency_support(false)
+        .async_stack_size(FIBRE_STACK)
         .wasm_component_model(true)
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK);

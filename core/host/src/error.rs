@@ -104,7 +104,7 @@ pub enum LoadError {
     /// It imports what the host does not have.
     #[error(
         "plugin `{plugin}` imports `{import}`, which this host does not offer; no grant allows \
-         it. Offered are strowger:policy/host-{{log,config,tables,counters,clock,random}}@0.1.0"
+         it. Offered are strowger:policy/host-{{log,config,call,tables,counters,trunks,clock,random,metrics,http}}@0.1.0"
     )]
     UnknownImport {
         /// The configured name.

@@ -35,6 +35,11 @@ impl Live {
         Live { version, previous: None, canary: None, shadow: None }
     }
 
+    /// One of its builds may wait for a server outside.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.versions().any(|version| version.on_fibre())
+    }
+
     /// Every build that a call of the generation may ask.
     pub(crate) fn versions(&self) -> impl Iterator<Item = &Arc<Version>> {
         let canary = self.canary.as_ref().map(|canary| &canary.version);

@@ -4,16 +4,16 @@ use crate::counters::Counters;
 use crate::engine::{Ticker, engine};
 use crate::generation::{Generation, Live};
 use crate::holds::Holds;
+use crate::imports::Linkers;
 use crate::plugin::{Plugin, Services};
 use crate::reaper::Reaper;
-use crate::sandbox::Sandbox;
 use crate::shadow::ShadowThread;
 use crate::shard::ShardHost;
 use crate::state::PluginState;
 use crate::stats::HookMetrics;
 use crate::version::Version;
 use crate::{
-    Grant, HostSettings, LoadError, OwnMetric, PluginSettings, ScreeningFallback, imports,
+    Grant, HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, ScreeningFallback, http,
 };
 use arc_swap::ArcSwap;
 use policy::{Hook, Lookup, Pin, PluginStamp};
@@ -23,9 +23,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
-use wasmtime::component::Linker;
 
 /// Counters that `host-counters` keeps at most, over all plugins.
 const COUNTER_KEYS: usize = 1_000_000;
@@ -38,13 +37,13 @@ pub struct Host {
 }
 
 pub(crate) struct Inner {
-    linker: Linker<Sandbox>,
+    linkers: Linkers,
     pub(crate) plugins: BTreeMap<String, Arc<Plugin>>,
     /// Their names in the order of the configuration.
     order: Vec<Arc<str>>,
     pub(crate) chains: Mutex<Vec<ChainSettings>>,
     pub(crate) shadows: ShadowThread,
-    services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
     pub(crate) current: ArcSwap<Generation>,
     /// Generations that some call may still pin.
     lived: Mutex<Vec<(u64, Weak<Generation>)>>,
@@ -78,7 +77,7 @@ impl Host {
     /// The first setting, file or plugin that is not usable.
     pub fn new(settings: HostSettings) -> Result<Host, LoadError> {
         let engine = engine(&settings)?;
-        let linker = imports::linker(&engine)
+        let linkers = Linkers::new(&engine)
             .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;
         let ticker = Ticker::start(&engine)?;
         let reaper = Reaper::start()?;
@@ -89,6 +88,7 @@ impl Host {
             random_seed: settings.random_seed.unwrap_or_else(|| StdRng::from_os_rng().next_u64()),
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
+            lane: OnceLock::new(),
         });
         let shards = settings.shards.max(1);
         let mut plugins = BTreeMap::new();
@@ -99,7 +99,7 @@ impl Host {
             let name = settings.name.clone();
             let plugin = Arc::new(Plugin::new(settings, number, Arc::clone(&services)));
             let artifact = Artifact::read(&name, plugin.settings.path.clone().into())?;
-            let version = Version::load(&linker, &plugin, artifact, shards, &reaper)?;
+            let version = Version::load(&linkers, &plugin, artifact, shards, &reaper)?;
             version.set_since(1);
             order.push(Arc::clone(&plugin.name));
             live.insert(Arc::clone(&plugin.name), Arc::new(Live::alone(Arc::new(version))));
@@ -110,7 +110,7 @@ impl Host {
         let first = Arc::new(Generation::new(1, live, &order, &[], &reaper)?);
         Ok(Host {
             inner: Arc::new(Inner {
-                linker,
+                linkers,
                 plugins,
                 order,
                 chains: Mutex::default(),
@@ -228,6 +228,13 @@ impl Host {
         self.inner.plugins.values().flat_map(of).collect()
     }
 
+    /// Requests to servers outside of each plugin that may make any.
+    #[must_use]
+    pub fn http_metrics(&self) -> Vec<HttpMetrics> {
+        let plugins = self.inner.plugins.values();
+        plugins.filter_map(|plugin| Some(plugin.outside.as_ref()?.metrics(&plugin.name))).collect()
+    }
+
     /// Instances alive now, over all shards and generations.
     #[must_use]
     pub fn instances(&self) -> usize {
@@ -259,7 +266,7 @@ impl Host {
             ..PluginSettings::new(stem, path)
         };
         let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.inner.services));
-        Version::name_of(&self.inner.linker, &Arc::new(stranger), artifact)
+        Version::name_of(&self.inner.linkers, &Arc::new(stranger), artifact)
     }
 
     pub(crate) fn load(
@@ -268,7 +275,7 @@ impl Host {
         artifact: Artifact,
     ) -> Result<Version, LoadError> {
         let inner = &self.inner;
-        Version::load(&inner.linker, plugin, artifact, inner.shards, &inner.reaper)
+        Version::load(&inner.linkers, plugin, artifact, inner.shards, &inner.reaper)
     }
 
     fn publish(&self, plugin: &Arc<Plugin>, artifact: Artifact) -> Result<SwapReport, LoadError> {
@@ -366,6 +373,10 @@ impl Host {
 }
 
 impl Inner {
+    pub(crate) fn shards(&self) -> usize {
+        self.shards
+    }
+
     pub(crate) fn plugin(&self, name: &str) -> Result<&Arc<Plugin>, LoadError> {
         self.plugins.get(name).ok_or_else(|| self.unknown(name))
     }
@@ -402,5 +413,5 @@ fn check(settings: &PluginSettings) -> Result<(), LoadError> {
     if !((64 << 10)..=(1 << 30)).contains(&settings.memory_bytes) {
         return wrong("memory_bytes", settings.memory_bytes.to_string(), "65536 to 1073741824");
     }
-    Ok(())
+    http::check(settings)
 }

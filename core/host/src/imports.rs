@@ -54,8 +54,33 @@ pub(crate) fn check(
     Ok(used)
 }
 
-/// Every host function; [`check`] has decided before which of them a plugin reaches.
-pub(crate) fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
+/// What components are linked with; [`check`] has decided before what a plugin reaches.
+pub(crate) struct Linkers {
+    /// Everything that answers at once: these plugins are called synchronously.
+    plain: Linker<Sandbox>,
+    /// The same and `host-http`: these run on a fibre.
+    waiting: Linker<Sandbox>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engine: &Engine) -> Result<Linkers> {
+        let mut waiting = linker(engine)?;
+        crate::http::link(&mut waiting)?;
+        Ok(Linkers { plain: linker(engine)?, waiting })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.plain.engine()
+    }
+
+    /// For a component that imports these.
+    pub(crate) fn of(&self, imports: &BTreeSet<Grant>) -> &Linker<Sandbox> {
+        if imports.contains(&Grant::Http) { &self.waiting } else { &self.plain }
+    }
+}
+
+/// Every host function during which nothing waits.
+fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     linker.instance(TYPES)?;
     linker.instance(Grant::Log.interface())?.func_wrap("log", log)?;

@@ -1,5 +1,6 @@
 use crate::LoadError;
 use crate::exports::Functions;
+use crate::lane::{at_once, waited};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
 use crate::verify::{self, Said};
@@ -10,10 +11,65 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
 
+/// Puts a question to the function that answers it, by `run`, which may have to be waited
+/// for: called at once and called on a fibre are the same but for that.
+macro_rules! put {
+    ($instance:ident, $question:ident, $run:ident $(, $wait:tt)?) => {{
+        let store = &mut $instance.store;
+        let functions = &$instance.functions;
+        match $question {
+            Question::Screen(question) => {
+                let function = functions.screen.ok_or(Fault::Absent)?;
+                verify::verdict($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
+            }
+            Question::Number(question) => {
+                let function = functions.rewrite.ok_or(Fault::Absent)?;
+                verify::numbers($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
+            }
+            Question::Rate(question) => {
+                let function = functions.rate.ok_or(Fault::Absent)?;
+                let subject = wire::Subject::from(&question.subject);
+                let row = wire::DeckRow::from(&question.row);
+                let rounding = wire::Rounding::from(&question.rounding);
+                let asked = (subject, row, rounding, question.duration_ms);
+                verify::charge($run(store, function, asked)$(.$wait)??.0)
+            }
+            Question::Route(question) => {
+                let function = functions.select.ok_or(Fault::Absent)?;
+                $instance.candidates.clear();
+                $instance.candidates.extend(question.candidates.iter().map(wire::Candidate::from));
+                let asked = wire::RouteQuestion {
+                    call: question.call.into(),
+                    caller: &question.caller,
+                    callee: &question.callee,
+                    sell_price: question.sell_price,
+                    candidates: &$instance.candidates,
+                };
+                verify::routes($run(store, function, (asked,))$(.$wait)??.0).map(Said::Answer)
+            }
+            Question::Advance(question) => {
+                let function = functions.after_failure.ok_or(Fault::Absent)?;
+                let call = wire::Call::from(question.call);
+                verify::decision($run(store, function, (call, question.into()))$(.$wait)??.0)
+            }
+            Question::Identity(question) => {
+                let function = functions.present.ok_or(Fault::Absent)?;
+                verify::identity($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
+            }
+            Question::Event(notice) => {
+                let function = functions.notify.ok_or(Fault::Absent)?;
+                $run(store, function, (notice.into(),))$(.$wait)?.map(|()| Said::Answer(Answer::Noted))
+            }
+        }
+    }};
+}
+
 /// One running copy of a plugin version, used by one shard.
 pub(crate) struct Instance {
     store: Store<Sandbox>,
     functions: Functions,
+    /// Its imports may wait, so the engine wants it called on a fibre.
+    on_fibre: bool,
     /// Kept between questions for its room.
     candidates: Vec<wire::Candidate>,
 }
@@ -32,9 +88,16 @@ impl Instance {
         };
         let mut store = Sandbox::store(code.pre.engine(), plugin);
         sandbox::begin(&mut store, deadline_ms);
-        let instance = code.pre.instantiate(&mut store).map_err(failed)?;
+        let on_fibre = code.on_fibre;
+        let instance = if on_fibre {
+            at_once(code.pre.instantiate_async(&mut store))
+                .unwrap_or_else(|| Err(wasmtime::Error::msg(waited())))
+        } else {
+            code.pre.instantiate(&mut store)
+        };
+        let instance = instance.map_err(failed)?;
         let functions = code.exports.functions(&instance, &mut store)?;
-        Ok(Instance { store, functions, candidates: Vec::new() })
+        Ok(Instance { store, functions, on_fibre, candidates: Vec::new() })
     }
 
     /// Starts the time of what is called next.
@@ -43,15 +106,18 @@ impl Instance {
     }
 
     pub(crate) fn describe(&mut self) -> Result<wire::Description, Fault> {
-        run(&mut self.store, self.functions.describe, ()).map(|(description,)| description)
+        let function = self.functions.describe;
+        self.run_at_once(function, ()).map(|(description,)| description)
     }
 
     pub(crate) fn configure(&mut self, config: &str) -> Result<Result<(), String>, Fault> {
-        run(&mut self.store, self.functions.configure, (config,)).map(|(result,)| result)
+        let function = self.functions.configure;
+        self.run_at_once(function, (config,)).map(|(result,)| result)
     }
 
     pub(crate) fn self_test(&mut self) -> Result<Result<u32, String>, Fault> {
-        run(&mut self.store, self.functions.self_test, ()).map(|(result,)| result)
+        let function = self.functions.self_test;
+        self.run_at_once(function, ()).map(|(result,)| result)
     }
 
     /// Asks with the lookups of the call's own snapshot.
@@ -63,52 +129,39 @@ impl Instance {
         said
     }
 
+    /// [`Instance::ask`] on a fibre: the thread is free while the guest waits. An instance
+    /// whose answer was not waited for cannot be asked again.
+    pub(crate) async fn ask_on_fibre(
+        &mut self,
+        context: Context<'_>,
+        question: &Question,
+        deadline_ms: u32,
+    ) -> Result<Said, Fault> {
+        self.store.data_mut().open(context, question.call());
+        sandbox::begin_on_fibre(&mut self.store, deadline_ms);
+        let said = self.put_on_fibre(question).await;
+        self.store.data_mut().close();
+        said
+    }
+
     fn put(&mut self, question: &Question) -> Result<Said, Fault> {
-        let store = &mut self.store;
-        let functions = &self.functions;
-        match question {
-            Question::Screen(question) => {
-                let function = functions.screen.ok_or(Fault::Absent)?;
-                verify::verdict(run(store, function, (question.into(),))?.0).map(Said::Answer)
-            }
-            Question::Number(question) => {
-                let function = functions.rewrite.ok_or(Fault::Absent)?;
-                verify::numbers(run(store, function, (question.into(),))?.0).map(Said::Answer)
-            }
-            Question::Rate(question) => {
-                let function = functions.rate.ok_or(Fault::Absent)?;
-                let subject = wire::Subject::from(&question.subject);
-                let row = wire::DeckRow::from(&question.row);
-                let rounding = wire::Rounding::from(&question.rounding);
-                let asked = (subject, row, rounding, question.duration_ms);
-                verify::charge(run(store, function, asked)?.0)
-            }
-            Question::Route(question) => {
-                let function = functions.select.ok_or(Fault::Absent)?;
-                self.candidates.clear();
-                self.candidates.extend(question.candidates.iter().map(wire::Candidate::from));
-                let asked = wire::RouteQuestion {
-                    call: question.call.into(),
-                    caller: &question.caller,
-                    callee: &question.callee,
-                    sell_price: question.sell_price,
-                    candidates: &self.candidates,
-                };
-                verify::routes(run(store, function, (asked,))?.0).map(Said::Answer)
-            }
-            Question::Advance(question) => {
-                let function = functions.after_failure.ok_or(Fault::Absent)?;
-                let call = wire::Call::from(question.call);
-                verify::decision(run(store, function, (call, question.into()))?.0)
-            }
-            Question::Identity(question) => {
-                let function = functions.present.ok_or(Fault::Absent)?;
-                verify::identity(run(store, function, (question.into(),))?.0).map(Said::Answer)
-            }
-            Question::Event(notice) => {
-                let function = functions.notify.ok_or(Fault::Absent)?;
-                run(store, function, (notice.into(),)).map(|()| Said::Answer(Answer::Noted))
-            }
+        put!(self, question, run)
+    }
+
+    async fn put_on_fibre(&mut self, question: &Question) -> Result<Said, Fault> {
+        put!(self, question, run_on_fibre, await)
+    }
+
+    /// Functions of the life cycle wait for nothing.
+    fn run_at_once<P, R>(&mut self, function: TypedFunc<P, R>, given: P) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        if self.on_fibre {
+            at_once(run_on_fibre(&mut self.store, function, given)).unwrap_or_else(|| Err(waited()))
+        } else {
+            run(&mut self.store, function, given)
         }
     }
 }
@@ -119,4 +172,16 @@ where
     R: ComponentNamedList + Lift,
 {
     function.call(store, question).map_err(|error| sandbox::fault(&error))
+}
+
+async fn run_on_fibre<P, R>(
+    store: &mut Store<Sandbox>,
+    function: TypedFunc<P, R>,
+    question: P,
+) -> Result<R, Fault>
+where
+    P: ComponentNamedList + Lower + Send + Sync,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    function.call_async(store, question).await.map_err(|error| sandbox::fault(&error))
 }

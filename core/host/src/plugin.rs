@@ -1,14 +1,16 @@
 //! What all versions of one plugin share, and what all plugins of a host share.
 
-use crate::PluginSettings;
 use crate::counters::Counters;
 use crate::engine::Pace;
 use crate::holds::Holds;
+use crate::http::Outside;
+use crate::lane::Lane;
 use crate::own_metrics::OwnMetrics;
 use crate::stats::HookCounters;
+use crate::{LoadError, PluginSettings};
 use policy::Hook;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Log lines a plugin may write in a second.
@@ -26,9 +28,25 @@ pub(crate) struct Services {
     pub(crate) instances: AtomicUsize,
     /// How finely deadlines are looked at.
     pub(crate) pace: Arc<Pace>,
+    /// Started when it is first needed.
+    pub(crate) lane: OnceLock<Lane>,
 }
 
 impl Services {
+    /// The lane, started if it is not yet.
+    pub(crate) fn start_lane(&self) -> Result<&Lane, LoadError> {
+        if self.lane.get().is_none() {
+            // Of two loads at one time the second one's lane is dropped again, unused.
+            let _ = self.lane.set(Lane::start()?);
+        }
+        self.lane().ok_or_else(|| LoadError::Engine("no threads for fibres".to_owned()))
+    }
+
+    /// The lane, if a plugin needed it.
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        self.lane.get()
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -48,6 +66,8 @@ pub(crate) struct Plugin {
     pub(crate) faults_logged: LineLimit,
     /// Figures of its own.
     pub(crate) own_metrics: OwnMetrics,
+    /// What it may ask outside; none without the grant.
+    pub(crate) outside: Option<Arc<Outside>>,
     stats: [HookCounters; Hook::ALL.len()],
 }
 
@@ -55,6 +75,7 @@ impl Plugin {
     pub(crate) fn new(settings: PluginSettings, number: u32, services: Arc<Services>) -> Plugin {
         Plugin {
             name: Arc::from(settings.name.as_str()),
+            outside: settings.http.clone().map(|http| Arc::new(Outside::new(http))),
             settings,
             number,
             services,

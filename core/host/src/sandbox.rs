@@ -31,11 +31,13 @@ pub(crate) struct Sandbox {
     /// Random draws without a call.
     pub(crate) draws: u32,
     deadline_ms: u32,
-    /// When the question was put.
+    /// When the question was put, or went on after it had waited.
     began: Instant,
     /// Processor time of the thread at the first tick of the question, less what the
     /// question may have used before it.
     since: Option<Duration>,
+    /// Used before the question waited.
+    used: Duration,
 }
 
 /// What host functions know about the call that asks.
@@ -80,12 +82,25 @@ impl Sandbox {
                 deadline_ms: plugin.settings.deadline_ms,
                 began: Instant::now(),
                 since: None,
+                used: Duration::ZERO,
             },
         );
         store.limiter(|sandbox| sandbox);
         store.set_hostcall_fuel(BYTES_ACROSS);
         store.epoch_deadline_callback(|mut context| context.data_mut().tick());
         store
+    }
+
+    /// The question waits: what the thread does meanwhile is not its time.
+    pub(crate) fn pause(&mut self) {
+        let spent = processor_time();
+        self.used += spent.saturating_sub(self.since.unwrap_or(spent));
+    }
+
+    /// It goes on, perhaps on another thread.
+    pub(crate) fn resume(&mut self) {
+        self.began = Instant::now();
+        self.since = Some(processor_time());
     }
 
     /// Asked at the first epoch tick inside a question and at each one after it. A
@@ -101,7 +116,7 @@ impl Sandbox {
         let since =
             *self.since.get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(most)));
         // The next look is a tick away: the limit is kept rather than passed.
-        let used = spent.saturating_sub(since) + TICK / 2;
+        let used = self.used + spent.saturating_sub(since) + TICK / 2;
         if used >= deadline {
             return Err(DeadlinePassed(self.deadline_ms).into());
         }
@@ -121,7 +136,15 @@ pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32) {
     sandbox.deadline_ms = deadline_ms;
     sandbox.began = Instant::now();
     sandbox.since = None;
+    sandbox.used = Duration::ZERO;
     store.set_epoch_deadline(1);
+}
+
+/// [`begin`] for a question on a fibre: it can go on on another thread, so the clock is read
+/// here and not at the first tick.
+pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline_ms: u32) {
+    begin(store, deadline_ms);
+    store.data_mut().since = Some(processor_time());
 }
 
 fn processor_time() -> Duration {

@@ -1,3 +1,4 @@
+use crate::HttpSettings;
 use policy::Hook;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -41,6 +42,9 @@ pub struct PluginSettings {
     /// Take only these of its hooks; none takes all that it exports.
     #[serde(default)]
     pub hooks: Option<BTreeSet<Hook>>,
+    /// What the grant `http` opens; needed with it, and only with it.
+    #[serde(default)]
+    pub http: Option<HttpSettings>,
     /// What a call does when screening gives no answer.
     #[serde(default)]
     pub screening_fallback: ScreeningFallback,
@@ -103,6 +107,7 @@ impl PluginSettings {
             deadline_ms: default_deadline_ms(),
             memory_bytes: default_memory_bytes(),
             hooks: None,
+            http: None,
             screening_fallback: ScreeningFallback::default(),
             by_default: true,
             isolation: Isolation::default(),
@@ -156,11 +161,13 @@ pub enum Grant {
     Random,
     /// Figures of its own in the switch's metrics.
     Metrics,
+    /// Requests to the servers named in [`PluginSettings::http`].
+    Http,
 }
 
 impl Grant {
     /// Every grant.
-    pub const ALL: [Grant; 9] = [
+    pub const ALL: [Grant; 10] = [
         Grant::Log,
         Grant::Config,
         Grant::Call,
@@ -170,6 +177,7 @@ impl Grant {
         Grant::Clock,
         Grant::Random,
         Grant::Metrics,
+        Grant::Http,
     ];
 
     /// Its word in configuration and messages.
@@ -185,6 +193,7 @@ impl Grant {
             Grant::Clock => "clock",
             Grant::Random => "random",
             Grant::Metrics => "metrics",
+            Grant::Http => "http",
         }
     }
 
@@ -201,6 +210,7 @@ impl Grant {
             Grant::Clock => "strowger:policy/host-clock@0.1.0",
             Grant::Random => "strowger:policy/host-random@0.1.0",
             Grant::Metrics => "strowger:policy/host-metrics@0.1.0",
+            Grant::Http => "strowger:policy/host-http@0.1.0",
         }
     }
 }

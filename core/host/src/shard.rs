@@ -1,7 +1,9 @@
 use crate::chain::{Fold, Step, nobody_decided};
 use crate::generation::{Generation, Live};
 use crate::host::Inner;
-use crate::plugin::LinePass;
+use crate::lane::{at_once, waited};
+use crate::later::{Asked, Later};
+use crate::plugin::{LinePass, Services};
 use crate::verify::Said;
 use crate::version::Version;
 use policy::{Answer, Context, EarlierStep, Fault, Hook, PluginStamp, Question, Reply};
@@ -17,9 +19,16 @@ const SECOND_DEADLINE_MS: u32 = 3;
 /// The plugin instances of one signalling thread. It can be sent to that thread, and used
 /// by it only.
 pub struct ShardHost {
-    host: Arc<Inner>,
-    number: usize,
+    asker: Asker,
     _one_thread: PhantomData<Cell<()>>,
+}
+
+/// Who puts questions to plugins: a shard, or threads for questions that wait.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    host: Arc<Inner>,
+    /// Whose instances are asked, of plugins that never wait.
+    number: usize,
 }
 
 /// What one plugin said, and which of its builds.
@@ -32,28 +41,71 @@ struct LinkReply<'a> {
 
 impl ShardHost {
     pub(crate) fn new(host: Arc<Inner>, number: usize) -> ShardHost {
-        ShardHost { host, number, _one_thread: PhantomData }
+        ShardHost { asker: Asker { host, number }, _one_thread: PhantomData }
     }
 
-    /// Asks the plugins of the pinned generation. It never fails to reply: where no usable
-    /// answer came, the reply says why, and the caller takes the hook's fallback.
+    /// Asks the plugins of the pinned generation, and waits where one of them waits for a
+    /// server outside. It never fails to reply: where no usable answer came, the reply says
+    /// why, and the caller takes the hook's fallback.
     pub fn ask<'a>(&mut self, context: impl Into<Context<'a>>, question: &Question) -> Reply {
+        self.begin(context, question).wait()
+    }
+
+    /// [`ShardHost::ask`] for a thread that must not wait: replies at once, unless a plugin
+    /// that is to be asked may wait for a server outside.
+    pub fn begin<'a>(&mut self, context: impl Into<Context<'a>>, question: &Question) -> Asked {
         let context = context.into();
+        let chain = chain(context, question);
+        if chain.iter().any(|live| live.may_wait()) {
+            let number = self.asker.host.shards();
+            let asker = Asker { host: Arc::clone(&self.asker.host), number };
+            return Asked::Later(Later::new(asker, context, question));
+        }
+        let reply = at_once(self.asker.ask_all(chain, context, question));
+        Asked::Now(reply.unwrap_or_else(|| nobody(waited(), Instant::now())))
+    }
+
+    /// Makes the instances of a generation before a call needs them; call it on this
+    /// shard's thread after a swap, between two calls. A plugin that cannot be made is
+    /// reported when a call asks it.
+    pub fn warm(&mut self, generation: &Generation) {
+        for live in generation.plugins().values() {
+            let canary = live.canary.as_ref().map(|canary| &canary.version);
+            for version in [&live.version].into_iter().chain(canary) {
+                if let Err(fault) = version.warm(self.asker.number) {
+                    tracing::warn!(plugin = %version.stamp, %fault, "instance cannot be made ahead");
+                }
+            }
+        }
+    }
+
+    /// [`ShardHost::warm`] for the generation that a call arriving now gets.
+    pub fn warm_current(&mut self) {
+        let generation = self.asker.host.current.load_full();
+        self.warm(&generation);
+    }
+}
+
+impl Asker {
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.host.services
+    }
+
+    pub(crate) async fn ask(&self, context: Context<'_>, question: &Question) -> Reply {
+        self.ask_all(chain(context, question), context, question).await
+    }
+
+    async fn ask_all(
+        &self,
+        chain: &[Arc<Live>],
+        context: Context<'_>,
+        question: &Question,
+    ) -> Reply {
         let begun = Instant::now();
-        let chain = match context.pin.policy.downcast_ref() {
-            Some(generation) => Generation::chain(generation, question.hook(), question.call()),
-            None => &[],
-        };
         match chain {
-            [] => Reply {
-                outcome: Err(Fault::Absent),
-                plugin: None,
-                nanos: nanos_since(begun),
-                by_previous: false,
-                earlier: Vec::new(),
-            },
+            [] => nobody(Fault::Absent, begun),
             [only] => {
-                let reply = self.ask_link(only, context, question);
+                let reply = self.ask_link(only, context, question).await;
                 let outcome = match reply.said {
                     Ok(Said::Answer(answer)) => Ok(answer),
                     Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
@@ -67,33 +119,13 @@ impl ShardHost {
                     earlier: Vec::new(),
                 }
             }
-            chain => self.ask_chain(chain, context, question, begun),
+            chain => self.ask_chain(chain, context, question, begun).await,
         }
-    }
-
-    /// Makes the instances of a generation before a call needs them; call it on this
-    /// shard's thread after a swap, between two calls. A plugin that cannot be made is
-    /// reported when a call asks it.
-    pub fn warm(&mut self, generation: &Generation) {
-        for live in generation.plugins().values() {
-            let canary = live.canary.as_ref().map(|canary| &canary.version);
-            for version in [&live.version].into_iter().chain(canary) {
-                if let Err(fault) = version.warm(self.number) {
-                    tracing::warn!(plugin = %version.stamp, %fault, "instance cannot be made ahead");
-                }
-            }
-        }
-    }
-
-    /// [`ShardHost::warm`] for the generation that a call arriving now gets.
-    pub fn warm_current(&mut self) {
-        let generation = self.host.current.load_full();
-        self.warm(&generation);
     }
 
     /// Asks several plugins in turn; `chain.rs` says what their answers make together. One
     /// that fails is left out of routing and events; elsewhere its fault is the answer.
-    fn ask_chain(
+    async fn ask_chain(
         &self,
         chain: &[Arc<Live>],
         context: Context<'_>,
@@ -105,7 +137,7 @@ impl ShardHost {
         let mut by_previous = false;
         let mut fatal = None;
         for live in chain {
-            let reply = self.ask_link(live, context, fold.question(question));
+            let reply = self.ask_link(live, context, fold.question(question)).await;
             by_previous |= reply.by_other;
             let mut step = EarlierStep {
                 plugin: Arc::clone(&reply.version.stamp),
@@ -163,7 +195,7 @@ impl ShardHost {
 
     /// Asks one plugin: its canary if the call is chosen, else the live build; after a
     /// fault the build that stands in for it.
-    fn ask_link<'a>(
+    async fn ask_link<'a>(
         &self,
         live: &'a Live,
         context: Context<'_>,
@@ -179,7 +211,7 @@ impl ShardHost {
                 && canary.selection.takes(question.call(), &context.pin.notes)
         });
         let version = canary.map_or(&live.version, |canary| &canary.version);
-        let said = version.ask(self.number, context, question, deadline_ms);
+        let said = self.put(version, context, question, deadline_ms).await;
         let (said, version, by_other) = match said {
             Ok(said) => {
                 plugin.stats(hook).note(None, false, nanos_since(begun));
@@ -191,9 +223,11 @@ impl ShardHost {
                     None => live.previous.as_ref().filter(|_| stands_in(hook)),
                 };
                 let deadline_ms = deadline_ms.min(SECOND_DEADLINE_MS);
-                let second = other.and_then(|other| {
-                    Some((other.ask(self.number, context, question, deadline_ms).ok()?, other))
-                });
+                let mut second = None;
+                if let Some(other) = other {
+                    let said = self.put(other, context, question, deadline_ms).await;
+                    second = said.ok().map(|said| (said, other));
+                }
                 let by_other = second.is_some();
                 plugin.stats(hook).note(Some(&fault), by_other, nanos_since(begun));
                 self.report(&version.stamp, plugin, hook, &fault, by_other);
@@ -208,6 +242,22 @@ impl ShardHost {
             self.cast_shadow(shadow, context, first_draw, question, answer);
         }
         LinkReply { said, version, by_other, nanos }
+    }
+
+    /// Asks a build in its own way.
+    async fn put(
+        &self,
+        version: &Version,
+        context: Context<'_>,
+        question: &Question,
+        deadline_ms: u32,
+    ) -> Result<Said, Fault> {
+        if version.on_fibre() {
+            // On the heap: the future of a question that never waits stays small.
+            Box::pin(version.ask_on_fibre(context, question, deadline_ms)).await
+        } else {
+            version.ask(self.number, context, question, deadline_ms)
+        }
     }
 
     fn cast_shadow(
@@ -239,6 +289,24 @@ impl ShardHost {
         if plugin.faults_logged.pass(plugin.services.now_ms()) != LinePass::No {
             tracing::warn!(plugin = %stamp, %hook, %fault, by_other, "no usable answer");
         }
+    }
+}
+
+/// Whom the call asks, in the generation that it pinned.
+fn chain<'a>(context: Context<'a>, question: &Question) -> &'a [Arc<Live>] {
+    match context.pin.policy.downcast_ref() {
+        Some(generation) => Generation::chain(generation, question.hook(), question.call()),
+        None => &[],
+    }
+}
+
+fn nobody(fault: Fault, begun: Instant) -> Reply {
+    Reply {
+        outcome: Err(fault),
+        plugin: None,
+        nanos: nanos_since(begun),
+        by_previous: false,
+        earlier: Vec::new(),
     }
 }
 

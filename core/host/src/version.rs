@@ -1,22 +1,27 @@
 use crate::artifact::Artifact;
 use crate::exports::Exports;
+use crate::imports::{self, Linkers};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
 use crate::tally::Tally;
 use crate::verify::Said;
-use crate::{Grant, Isolation, LoadError, imports};
+use crate::{Grant, Isolation, LoadError};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use wasmtime::component::{Component, InstancePre, Linker};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wasmtime::component::{Component, InstancePre};
 
 /// Processor time for each step before a version is live, when no call waits.
 const LOAD_DEADLINE_MS: u32 = 2_000;
+
+/// Idle instances that a version keeps for questions on fibres; more are made when more
+/// questions wait at one time, and dropped after their answer.
+const IDLE: usize = 16;
 
 /// Compiled code, ready to be instantiated.
 pub(crate) struct Code {
@@ -24,24 +29,26 @@ pub(crate) struct Code {
     pub(crate) exports: Exports,
     /// Grants that it really uses.
     pub(crate) imports: BTreeSet<Grant>,
+    /// It imports something that can make it wait.
+    pub(crate) on_fibre: bool,
 }
 
 impl Code {
-    fn compile(
-        linker: &Linker<Sandbox>,
-        plugin: &Plugin,
-        artifact: &Artifact,
-    ) -> Result<Code, LoadError> {
+    fn compile(linkers: &Linkers, plugin: &Plugin, artifact: &Artifact) -> Result<Code, LoadError> {
         let settings = &plugin.settings;
         let compile_error = |cause: wasmtime::Error| LoadError::Compile {
             plugin: settings.name.clone(),
             cause: format!("{cause:#}"),
         };
         let component =
-            Component::new(linker.engine(), &artifact.component).map_err(compile_error)?;
+            Component::new(linkers.engine(), &artifact.component).map_err(compile_error)?;
         let imports = imports::check(settings, &component)?;
-        let pre = linker.instantiate_pre(&component).map_err(compile_error)?;
-        Ok(Code { pre, exports: Exports::find(&settings.name, &component)?, imports })
+        let pre = linkers.of(&imports).instantiate_pre(&component).map_err(compile_error)?;
+        let on_fibre = imports.contains(&Grant::Http);
+        if on_fibre {
+            plugin.services.start_lane()?;
+        }
+        Ok(Code { pre, exports: Exports::find(&settings.name, &component)?, imports, on_fibre })
     }
 }
 
@@ -65,19 +72,21 @@ pub(crate) struct Version {
     pub(crate) tally: Tally,
     reaper: Reaper,
     slots: Box<[Mutex<Option<Box<Instance>>>]>,
+    /// For questions on fibres.
+    idle: Mutex<Vec<Box<Instance>>>,
 }
 
 impl Version {
     /// The whole way from bytes to a version that may go live.
     pub(crate) fn load(
-        linker: &Linker<Sandbox>,
+        linkers: &Linkers,
         plugin: &Arc<Plugin>,
         artifact: Artifact,
         shards: usize,
         reaper: &Reaper,
     ) -> Result<Version, LoadError> {
         let begun = Instant::now();
-        let code = Code::compile(linker, plugin, &artifact)?;
+        let code = Code::compile(linkers, plugin, &artifact)?;
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
         let config = plugin.settings.config.to_string();
@@ -104,16 +113,17 @@ impl Version {
             tally: Tally::default(),
             reaper: reaper.clone(),
             slots: (0..=shards).map(|_| Mutex::default()).collect(),
+            idle: Mutex::default(),
         })
     }
 
     /// The name that a build gives itself.
     pub(crate) fn name_of(
-        linker: &Linker<Sandbox>,
+        linkers: &Linkers,
         plugin: &Arc<Plugin>,
         artifact: &Artifact,
     ) -> Result<String, LoadError> {
-        let code = Code::compile(linker, plugin, artifact)?;
+        let code = Code::compile(linkers, plugin, artifact)?;
         let mut instance = Instance::new(&code, plugin, LOAD_DEADLINE_MS)?;
         instance.begin(LOAD_DEADLINE_MS);
         let failed = |fault| LoadError::Failed {
@@ -133,12 +143,58 @@ impl Version {
         question: &Question,
         deadline_ms: u32,
     ) -> Result<Said, Fault> {
+        if self.on_fibre()
+            && let Some(lane) = self.plugin.services.lane()
+        {
+            return lane.wait(self.ask_on_fibre(context, question, deadline_ms));
+        }
         let said = match self.plugin.settings.isolation {
             Isolation::Reused => self.ask_reused(shard, context, question, deadline_ms),
             Isolation::PerCall => self.ask_fresh(context, question, deadline_ms),
         };
         self.tally.note(&said);
         said
+    }
+
+    /// Asks an instance that nobody else asks meanwhile, on a fibre: while the guest waits
+    /// for a server, the thread does something else.
+    pub(crate) async fn ask_on_fibre(
+        &self,
+        context: Context<'_>,
+        question: &Question,
+        deadline_ms: u32,
+    ) -> Result<Said, Fault> {
+        let Some(outside) = &self.plugin.outside else {
+            return Err(Fault::Trap("it was loaded without `http` settings".to_owned()));
+        };
+        let Some(_place) = outside.enter() else {
+            return Err(Fault::Busy(outside.in_flight_limit()));
+        };
+        let reused = self.plugin.settings.isolation == Isolation::Reused;
+        let idle = self.idle().pop();
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => Box::new(self.configured(deadline_ms)?),
+        };
+        let asked = instance.ask_on_fibre(context, question, deadline_ms);
+        let limit = Duration::from_millis(u64::from(outside.total_ms()));
+        let said = tokio::time::timeout(limit, asked).await;
+        let said = said.unwrap_or_else(|_| Err(Fault::Timeout(outside.total_ms())));
+        self.tally.note(&said);
+        if reused && matches!(said, Ok(_) | Err(Fault::Refused(_))) {
+            let mut idle = self.idle();
+            if idle.len() < IDLE {
+                idle.push(instance);
+                return said;
+            }
+        }
+        self.reaper.take_instance(instance);
+        said
+    }
+
+    /// Its questions may wait: a thread that must not asks by [`Version::ask_on_fibre`].
+    pub(crate) fn on_fibre(&self) -> bool {
+        self.code.on_fibre
     }
 
     /// On an instance that no question met before and none will meet again.
@@ -183,6 +239,13 @@ impl Version {
         if self.plugin.settings.isolation == Isolation::PerCall {
             return Ok(());
         }
+        if self.on_fibre() {
+            let mut idle = self.idle();
+            if idle.is_empty() {
+                idle.push(Box::new(self.configured(LOAD_DEADLINE_MS)?));
+            }
+            return Ok(());
+        }
         let mut slot = self.slot(shard);
         if slot.is_none() {
             *slot = Some(Box::new(self.configured(LOAD_DEADLINE_MS)?));
@@ -201,6 +264,10 @@ impl Version {
 
     fn slot(&self, shard: usize) -> std::sync::MutexGuard<'_, Option<Box<Instance>>> {
         self.slots[shard % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Box<Instance>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Instantiation and configuration share one deadline.

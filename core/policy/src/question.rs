@@ -121,6 +121,12 @@ pub enum Fault {
     /// It answered with an error of its own.
     #[error("plugin says: {0}")]
     Refused(String),
+    /// It waited for a server outside, and longer than a question may take.
+    #[error("no answer within {0} ms")]
+    Timeout(u32),
+    /// As many of its questions as may wait for servers outside do already.
+    #[error("{0} of its questions are waiting, no more may")]
+    Busy(u32),
 }
 
 /// A call id as 32 hex digits where people read it, as a number where they do not.

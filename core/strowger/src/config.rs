@@ -2,9 +2,11 @@
 //! here; they live in the business folder and the database.
 
 mod check;
+mod http;
 mod place;
 pub mod values;
 
+pub use http::HttpConfig;
 pub use values::{Dscp, PortRange};
 
 use serde::Deserialize;
@@ -196,9 +198,11 @@ pub struct PluginConfig {
     /// File in the folder; by default `NAME.wasm`.
     pub file: Option<PathBuf>,
     /// Host interfaces that it may import: `log`, `config`, `call`, `tables`, `counters`,
-    /// `trunks`, `clock`, `random`, `metrics`. What is imported without a grant refuses the load.
+    /// `trunks`, `clock`, `random`, `metrics`, `http`. What is imported without a grant refuses the load.
     #[serde(default)]
     pub grants: BTreeSet<host::Grant>,
+    /// What the grant `http` opens.
+    pub http: Option<HttpConfig>,
     /// Given to it as JSON when it starts.
     #[serde(default)]
     pub config: BTreeMap<String, toml::Value>,
@@ -384,9 +388,10 @@ impl PluginConfig {
             path: self.path(folder),
             config: self.config_json(),
             grants: self.grants.clone(),
-            deadline_ms: u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX),
+            deadline_ms: milliseconds(self.deadline),
             memory_bytes: self.memory as u64,
             hooks: self.hooks.clone(),
+            http: self.http.as_ref().map(HttpConfig::host_settings),
             screening_fallback: self.fallback,
             by_default: self.by_default,
             isolation: self.isolation,
@@ -426,6 +431,10 @@ fn default_ports() -> PortRange {
 
 fn default_deadline() -> Duration {
     Duration::from_millis(5)
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn default_memory() -> usize {

@@ -5,7 +5,7 @@
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
-use host::HookMetrics;
+use host::{HookMetrics, HttpMetrics};
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) mailboxes: &'a [&'a ShardCounters],
     /// Of each plugin at each hook.
     pub(crate) hooks: &'a [HookMetrics],
+    /// Requests of plugins to servers outside.
+    pub(crate) http: &'a [HttpMetrics],
     /// Number tables of new calls.
     pub(crate) tables: &'a [TableLine],
     /// Of the relay.
@@ -43,6 +45,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     node(&mut families, readings);
     calls(&mut families, readings.shards);
     hooks(&mut families, readings.hooks);
+    http(&mut families, readings.http);
     tables(&mut families, readings.tables);
     media(&mut families, readings.media);
     queues(&mut families, readings);
@@ -199,6 +202,40 @@ fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
         }
     }
     families.extend([seconds, previous, faults]);
+}
+
+fn http(families: &mut Vec<MetricFamily>, plugins: &[HttpMetrics]) {
+    let mut seconds = family(
+        "strowger_plugin_http_seconds",
+        "Time of a request of a plugin to a server outside.",
+        MetricType::HISTOGRAM,
+    );
+    let mut requests = family(
+        "strowger_plugin_http_requests_total",
+        "Requests of a plugin, by result; those cached, joined, refused and busy were not sent.",
+        MetricType::COUNTER,
+    );
+    let gauges: [(&str, &str, fn(&HttpMetrics) -> f64); 4] = [
+        ("strowger_plugin_http_requests", "Requests under way.", |m| f64::from(m.requests)),
+        ("strowger_plugin_waiting", "Questions under way on fibres.", |m| f64::from(m.questions)),
+        ("strowger_plugin_http_cache_entries", "Answers kept.", |m| m.cache_entries as f64),
+        ("strowger_plugin_http_cache_bytes", "Memory of them.", |m| m.cache_bytes as f64),
+    ];
+    for metrics in plugins {
+        let label = ("plugin", metrics.plugin.as_str());
+        seconds.mut_metric().push(histogram(&[label], &metrics.nanos));
+        for (result, count) in metrics.results() {
+            push_counter(&mut requests, &[label, ("result", result)], count as f64);
+        }
+    }
+    families.extend([seconds, requests]);
+    for (name, help, of) in gauges {
+        let mut gauge = family(name, help, MetricType::GAUGE);
+        for metrics in plugins {
+            push_gauge(&mut gauge, &[("plugin", metrics.plugin.as_str())], of(metrics));
+        }
+        families.push(gauge);
+    }
 }
 
 fn tables(families: &mut Vec<MetricFamily>, tables: &[TableLine]) {

@@ -1,4 +1,4 @@
-use wasmtime::component::{ComponentType, Lift};
+use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// `lifecycle.description`.
 #[derive(Debug, ComponentType, Lift)]
@@ -93,7 +93,7 @@ pub(crate) enum Decision {
 }
 
 /// `types.header`.
-#[derive(Debug, ComponentType, Lift)]
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(crate) struct Header {
     #[component(name = "name")]

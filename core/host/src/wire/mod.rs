@@ -11,12 +11,14 @@
 mod answer;
 mod convert;
 mod host;
+mod http;
 mod question;
 
 pub(crate) use answer::{
-    Charge, Decision, Description, IdentityAnswer, NoCharge, Numbers, Rejection, Verdict,
+    Charge, Decision, Description, Header, IdentityAnswer, NoCharge, Numbers, Rejection, Verdict,
 };
 pub(crate) use host::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
+pub(crate) use http::{HttpError, HttpMethod, HttpRequest, HttpResponse};
 pub(crate) use question::{
     Call, Candidate, DeckRow, Event, IdentityQuestion, NumberQuestion, Outcome, Rounding,
     RouteQuestion, ScreenQuestion, Subject,

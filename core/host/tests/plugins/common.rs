@@ -1,6 +1,6 @@
 //! Guests built from source, and questions in few words.
 
-use host::{Grant, Host, HostSettings, PluginSettings, ShardHost};
+use host::{Grant, Host, HostSettings, HttpSettings, PluginSettings, ShardHost};
 use policy::{
     AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow, Invite, Lookup, Owner,
     PastAttempt, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
@@ -18,7 +18,9 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
-            .args(["-p", "strowger-guest-hostile", "-p", "strowger-guest-trespasser"])
+            .args(
+                ["hostile", "trespasser", "outside"].map(|name| format!("-pstrowger-guest-{name}")),
+            )
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -32,7 +34,12 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// The same plugin as another build: the last letter of its version is `letter`.
 pub(crate) fn build(letter: char) -> Vec<u8> {
-    patched(guest("hostile"), "1.0.0-build-a", &format!("1.0.0-build-{letter}"))
+    build_of("hostile", letter)
+}
+
+/// The same for another guest.
+pub(crate) fn build_of(name: &str, letter: char) -> Vec<u8> {
+    patched(guest(name), "1.0.0-build-a", &format!("1.0.0-build-{letter}"))
 }
 
 /// Replaces text by text of the same length.
@@ -60,6 +67,7 @@ pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
 pub(crate) fn hostile(path: PathBuf) -> PluginSettings {
     PluginSettings {
         grants: Grant::ALL.into_iter().collect(),
+        http: Some(HttpSettings::new(["unused.example"])),
         ..PluginSettings::new("hostile", path)
     }
 }

@@ -4,5 +4,7 @@ mod common;
 mod hostile;
 mod lifecycle;
 mod loading;
+mod outside;
 mod questions;
+mod server;
 mod swapping;

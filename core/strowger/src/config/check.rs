@@ -29,7 +29,7 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     found
 }
 
-type Found = Vec<(String, String)>;
+pub(super) type Found = Vec<(String, String)>;
 
 fn threads(found: &mut Found, field: &str, count: Option<u16>) {
     if let Some(count) = count
@@ -160,6 +160,7 @@ fn plugins(found: &mut Found, config: &Config) {
         if !((64 << 10)..=(1 << 30)).contains(&plugin.memory) {
             found.push((field("memory"), "out of range: allowed are 64KiB to 1GiB".to_owned()));
         }
+        super::http::problems(found, plugin, &field);
     }
 }
 
@@ -169,7 +170,7 @@ fn calls(found: &mut Found, config: &Config) {
     range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "1s", "1h");
 }
 
-fn range(found: &mut Found, field: String, value: Duration, low: &str, high: &str) {
+pub(super) fn range(found: &mut Found, field: String, value: Duration, low: &str, high: &str) {
     let bound = |text| super::values::parse_duration(text).unwrap_or_default();
     if value < bound(low) || value > bound(high) {
         found.push((field, format!("{value:?} is out of range: allowed are {low} to {high}")));
@@ -219,7 +220,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-fn is_host_port(text: &str) -> bool {
+pub(super) fn is_host_port(text: &str) -> bool {
     if is_host(text) {
         return true;
     }

@@ -81,6 +81,21 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "grants = [\"log\"]",
+            "grants = [\"http\"]",
+            &["plugins.list[0].grants:", "set `http = { hosts = [...] }`"],
+        ),
+        (
+            "grants = [\"log\"]",
+            "http = { hosts = [\"lrn.example.com\"] }",
+            &["plugins.list[0].http:", "add \"http\" to `grants`"],
+        ),
+        (
+            "grants = [\"log\"]",
+            "grants = [\"http\"]\nhttp = { hosts = [\"http://lrn\"], timeout = \"6s\" }",
+            &["plugins.list[0].http.hosts:", "`http://lrn`", "http.timeout:", "1ms to 5s"],
+        ),
+        (
+            "grants = [\"log\"]",
             "grants = [\"log\", \"files\"]",
             &[
                 "node.toml:12: plugins.list[0].grants[1]:",

@@ -194,6 +194,7 @@ impl Node {
             shards: &shards,
             mailboxes: &mailboxes,
             hooks: &self.desk.host().metrics(),
+            http: &self.desk.host().http_metrics(),
             tables: &self.tables(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),

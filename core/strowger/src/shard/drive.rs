@@ -1,21 +1,21 @@
 //! The loop around one call machine: datagrams, letters and timers in; datagrams,
 //! questions and records out.
 
-use super::mailbox::{Command, Inbox, Letter, Mailbox, ShardReading};
+use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use crate::clock;
 use crate::media_plane::PlaneControl;
 use arc_swap::ArcSwap;
-use host::ShardHost;
+use host::{Asked, ShardHost};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use policy::Context;
+use policy::{Context, Reply};
 use sip::Flow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::Recorder;
-use switch::{Now, Output, Switch, SwitchSettings, World, shard_of};
+use switch::{CallKey, Output, Switch, SwitchSettings, World, shard_of};
 
 /// Datagrams taken from one socket before timers and letters get their turn.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -163,6 +163,10 @@ impl Driver {
             match letter {
                 Letter::Datagram(flow, datagram) => self.receive(flow, &datagram),
                 Letter::Command(command) => self.obey(command),
+                Letter::Answer(Answer { call, ticket, reply }) => {
+                    self.answer(call, ticket, reply);
+                    self.give();
+                }
             }
         }
     }
@@ -245,9 +249,15 @@ impl Driver {
                 Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
                 Output::Ask(ask) => {
                     let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
-                    let reply = self.host.ask(context, &ask.question);
-                    let now: Now = clock::now();
-                    self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
+                    let (call, ticket) = (ask.call, ask.ticket);
+                    match self.host.begin(context, &ask.question) {
+                        Asked::Now(reply) => self.answer(call, ticket, reply),
+                        // Only this call waits.
+                        Asked::Later(later) => {
+                            let own = self.mailboxes[usize::from(self.number)].clone();
+                            later.then(move |reply| own.answer(Answer { call, ticket, reply }));
+                        }
+                    }
                 }
                 Output::Document(document) => {
                     // Counted by the recorder; the journal or the disk has failed for long.
@@ -257,6 +267,10 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn answer(&mut self, call: CallKey, ticket: u32, reply: Reply) {
+        self.switch.answer(clock::now(), call, ticket, reply, &mut self.media);
     }
 
     fn transmit(&mut self, flow: Flow, bytes: &[u8]) {

@@ -1,12 +1,13 @@
 //! How other threads reach a shard: datagrams from its neighbours, commands from the
-//! admin interface.
+//! admin interface, answers of plugins that had to wait.
 
 use mio::Waker;
+use policy::Reply;
 use sip::Flow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use switch::{CallView, Counters};
+use switch::{CallKey, CallView, Counters};
 use tokio::sync::oneshot;
 
 /// Datagrams that may wait for one shard; more are dropped, as a full socket would.
@@ -54,6 +55,14 @@ pub(crate) struct ShardCounters {
 pub(super) enum Letter {
     Datagram(Flow, Box<[u8]>),
     Command(Command),
+    Answer(Answer),
+}
+
+/// What a plugin answered that had to wait.
+pub(super) struct Answer {
+    pub(super) call: CallKey,
+    pub(super) ticket: u32,
+    pub(super) reply: Reply,
 }
 
 /// The sending end; cheap to clone.
@@ -103,6 +112,12 @@ impl Mailbox {
         self.counters.inbox_depth.fetch_add(1, Ordering::Relaxed);
         self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
         let _ = self.letters.send(Letter::Datagram(flow, datagram.into()));
+        self.wake();
+    }
+
+    /// Answers a question of this shard; a call that has ended meanwhile does not miss it.
+    pub(super) fn answer(&self, answer: Answer) {
+        let _ = self.letters.send(Letter::Answer(answer));
         self.wake();
     }
 
