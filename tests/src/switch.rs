@@ -34,6 +34,8 @@ pub struct Setup {
     pub calls: String,
     /// Where the plugins are taken from, by name; `None` is the built one.
     pub plugins: Vec<(String, Option<PathBuf>)>,
+    /// Lines after the list of plugins in the node file, such as chains.
+    pub plugin_lines: String,
     /// Media of all trunks passes through the switch.
     pub relay: bool,
     /// Log level.
@@ -57,6 +59,7 @@ impl Setup {
             node: "shards = 1".to_owned(),
             calls: String::new(),
             plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
+            plugin_lines: String::new(),
             relay: true,
             log: "info".to_owned(),
         }
@@ -128,7 +131,7 @@ impl Setup {
                  grants = [\"log\", \"config\", \"call\", \"tables\", \"counters\", \"clock\", \"random\"]\n"
             );
         }
-        text
+        text + &self.plugin_lines
     }
 
     fn business_file(&self) -> String {

@@ -78,7 +78,7 @@ impl Chains {
         let of = |scope| self.narrower.get(&(hook, scope));
         let narrower =
             of(ChainScope::Trunk(call.trunk)).or_else(|| of(ChainScope::Account(call.account)));
-        narrower.map_or_else(|| self.everyone(hook), |links| links)
+        narrower.unwrap_or(&self.everyone[hook as usize])
     }
 
     /// Every plugin that some call may ask at the hook.

@@ -58,7 +58,7 @@ impl Selection {
             SelectBy::Call => (call.id as u64 ^ (call.id as u64 >> 32)) as u32,
             SelectBy::Number => notes.number_hash(),
         };
-        u64::from(place) * u64::from(WHOLE) >> 32 < u64::from(self.share)
+        (u64::from(place) * u64::from(WHOLE)) >> 32 < u64::from(self.share)
     }
 }
 
