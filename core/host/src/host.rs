@@ -89,6 +89,7 @@ impl Host {
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
+            recorded: None,
         });
         let shards = settings.shards.max(1);
         let mut plugins = BTreeMap::new();
@@ -239,6 +240,13 @@ impl Host {
     #[must_use]
     pub fn instances(&self) -> usize {
         self.inner.services.instances.load(Relaxed)
+    }
+
+    /// Where `host-random` starts from: with it, a call and a number of draws, a decision
+    /// can be made again.
+    #[must_use]
+    pub fn random_seed(&self) -> u64 {
+        self.inner.services.random_seed
     }
 
     /// Counters kept now for `host-counters`.
@@ -399,7 +407,7 @@ pub(crate) fn keeps_hooks(old: &Version, new: &Version) -> Result<(), LoadError>
     }
 }
 
-fn check(settings: &PluginSettings) -> Result<(), LoadError> {
+pub(crate) fn check(settings: &PluginSettings) -> Result<(), LoadError> {
     let wrong = |field, value: String, allowed| {
         Err(LoadError::Setting { plugin: settings.name.clone(), field, value, allowed })
     };

@@ -7,7 +7,6 @@ use crate::{Grant, LoadError, PluginSettings};
 use policy::{CallDetails, Owner};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::component::{Component, Linker, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut};
 
@@ -215,9 +214,8 @@ fn counter_key(key: &str) -> Result<()> {
     Ok(())
 }
 
-fn now_ms(_: Context<'_>, (): ()) -> Result<(u64,)> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((u64::try_from(since.as_millis()).unwrap_or(u64::MAX),))
+fn now_ms(context: Context<'_>, (): ()) -> Result<(u64,)> {
+    Ok((context.data().plugin.services.utc_ms(),))
 }
 
 /// The same draws for the same seed, call and position, so that a decision can be replayed.
@@ -230,7 +228,7 @@ fn random(mut context: Context<'_>, (): ()) -> Result<(u64,)> {
             (0, sandbox.draws)
         }
     };
-    let seed = sandbox.plugin.services.random_seed;
+    let seed = sandbox.plugin.services.seed();
     let words = [(call >> 64) as u64, call as u64, u64::from(draw)];
     Ok((words.into_iter().fold(mixed(seed), |state, word| mixed(state ^ word)),))
 }

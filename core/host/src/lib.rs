@@ -9,6 +9,7 @@
 mod artifact;
 mod chain;
 mod counters;
+pub mod decisions;
 mod engine;
 mod error;
 mod exports;

@@ -11,7 +11,7 @@ use crate::{LoadError, PluginSettings};
 use policy::Hook;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Log lines a plugin may write in a second.
 const LOG_LINES: u64 = 100;
@@ -30,6 +30,15 @@ pub(crate) struct Services {
     pub(crate) pace: Arc<Pace>,
     /// Started when it is first needed.
     pub(crate) lane: OnceLock<Lane>,
+    /// In a replay: where time and random bits come from instead.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+/// What holds for the decision that is replayed now.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) utc_ms: AtomicU64,
+    pub(crate) seed: AtomicU64,
 }
 
 impl Services {
@@ -47,8 +56,28 @@ impl Services {
         self.lane.get()
     }
 
+    /// Milliseconds since some moment: the clock of counters and limits.
     pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        match &self.recorded {
+            Some(recorded) => recorded.utc_ms.load(Relaxed),
+            None => u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The time of day, UTC milliseconds.
+    pub(crate) fn utc_ms(&self) -> u64 {
+        match &self.recorded {
+            Some(recorded) => recorded.utc_ms.load(Relaxed),
+            None => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    /// Where `host-random` starts from.
+    pub(crate) fn seed(&self) -> u64 {
+        self.recorded.as_ref().map_or(self.random_seed, |recorded| recorded.seed.load(Relaxed))
     }
 }
 

@@ -22,6 +22,10 @@ pub trait Invite: fmt::Debug + Send + Sync {
     fn header(&self, name: &str) -> Vec<String>;
     /// Every header line in order: long name, value.
     fn headers(&self) -> Vec<(String, String)>;
+    /// [`Invite::headers`] without copies.
+    fn each_header(&self, visit: &mut dyn FnMut(&str, &str)) {
+        self.headers().iter().for_each(|(name, value)| visit(name, value));
+    }
 }
 
 /// Numbers at every stage so far (NUM-01).

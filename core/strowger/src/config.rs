@@ -2,10 +2,12 @@
 //! here; they live in the business folder and the database.
 
 mod check;
+mod decisions;
 mod http;
 mod place;
 pub mod values;
 
+pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
 pub use values::{Dscp, PortRange};
 
@@ -47,6 +49,9 @@ pub struct Config {
     /// Number tables.
     #[serde(default)]
     pub tables: TablesConfig,
+    /// What is kept of decisions.
+    #[serde(default)]
+    pub decisions: DecisionsConfig,
     /// Limits of every call.
     #[serde(default)]
     pub calls: CallsConfig,
@@ -349,6 +354,12 @@ impl Config {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.database.clone().unwrap_or_else(|| self.data_dir.join("strowger.db"))
+    }
+
+    /// Where decisions are kept.
+    #[must_use]
+    pub fn decision_folder(&self) -> PathBuf {
+        self.data_dir.join("decisions")
     }
 
     /// Signalling threads.

@@ -5,6 +5,7 @@
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
+use host::decisions::DecisionCounts;
 use host::{HookMetrics, HttpMetrics};
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -31,6 +32,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) media: &'a PlaneStats,
     /// Of the writer of records.
     pub(crate) recorder: &'a store::Gauges,
+    /// Of the decision log, if there is one.
+    pub(crate) decisions: Option<DecisionCounts>,
     /// Plugin generation of new calls.
     pub(crate) generation: u64,
     /// Plugin generations that still decide calls.
@@ -49,6 +52,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     tables(&mut families, readings.tables);
     media(&mut families, readings.media);
     queues(&mut families, readings);
+    decisions(&mut families, readings.decisions);
     // The encoder refuses a family without a value.
     families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
@@ -368,6 +372,22 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         push_counter(&mut unsent, &labels, counters.send_errors.load(Relaxed) as f64);
     }
     families.extend([depth, handed, dropped, unsent]);
+}
+
+fn decisions(families: &mut Vec<MetricFamily>, counts: Option<DecisionCounts>) {
+    let Some(counts) = counts else { return };
+    let totals = [
+        ("strowger_decisions_recorded_total", "Decisions kept for replay.", counts.recorded),
+        (
+            "strowger_decisions_dropped_total",
+            "Decisions not kept: their writer was behind, or the disk failed.",
+            counts.dropped,
+        ),
+        ("strowger_decisions_bytes_total", "Compressed bytes of kept decisions.", counts.bytes),
+    ];
+    for (name, help, value) in totals {
+        families.push(counter(name, help, [(NONE, value as f64)]));
+    }
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];

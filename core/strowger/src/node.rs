@@ -15,6 +15,7 @@ use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
+use host::decisions::DecisionLog;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) struct Node {
     nonce_secret: [u8; 32],
     store: Store,
     recorder: Recorder,
+    decisions: Option<DecisionLog>,
     plane: MediaPlane,
     mailboxes: Vec<Mailbox>,
     /// Held during a reload, so that of two the second sees what the first did.

@@ -16,6 +16,7 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     media(&mut found, config);
     admin(&mut found, config);
     plugins(&mut found, config);
+    decisions(&mut found, config);
     calls(&mut found, config);
     if !is_log_filter(&config.log.level) {
         found.push((
@@ -188,6 +189,23 @@ fn unique_name<'a>(
         found.push((field, name_rule(name)));
     } else if !seen.insert(name) {
         found.push((field, format!("`{name}` is the name of an earlier {what}; names are unique")));
+    }
+}
+
+fn decisions(found: &mut Found, config: &Config) {
+    let decisions = &config.decisions;
+    let mut wrong = |field: &str, value: String, allowed: &str| {
+        let detail = format!("{value} is out of range: allowed are {allowed}");
+        found.push((format!("decisions.{field}"), detail));
+    };
+    if !(60..=8_760 * 3_600).contains(&decisions.keep.as_secs()) {
+        wrong("keep", format!("{:?}", decisions.keep), "1m to 8760h");
+    }
+    if decisions.max_size < 1 << 20 {
+        wrong("max_size", format!("{} bytes", decisions.max_size), "1MiB and more");
+    }
+    if decisions.mask_numbers > 18 {
+        wrong("mask_numbers", decisions.mask_numbers.to_string(), "0 to 18");
     }
 }
 

@@ -32,6 +32,9 @@ fn a_short_file_is_completed_by_defaults() {
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:8080");
     assert_eq!(config.calls.max_duration, Duration::from_secs(43_200));
     assert_eq!(config.calls.setup_limit, Duration::from_secs(180));
+    let decisions = &config.decisions;
+    assert!(decisions.enabled && decisions.mask_numbers == 0);
+    assert_eq!((decisions.keep, decisions.max_size), (Duration::from_secs(86_400), 2 << 30));
     let plugin = &config.plugins.list[0];
     assert_eq!(plugin.path(Path::new("p")), Path::new("p/routing.wasm"));
     assert_eq!(plugin.config_json().to_string(), r#"{"strategy":"priority"}"#);
@@ -49,6 +52,21 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             &["node.toml:1: nme:", "unknown field", "`data_dir`"],
         ),
         ("name = \"node-1\"", "shards = 0", &["node.toml:1: shards:", "1 to 64"]),
+        (
+            "name = \"node-1\"",
+            "decisions = { keep = \"10s\" }",
+            &["node.toml:1: decisions.keep:", "1m to 8760h"],
+        ),
+        (
+            "name = \"node-1\"",
+            "decisions = { max_size = \"1KiB\" }",
+            &["node.toml:1: decisions.max_size:", "1MiB"],
+        ),
+        (
+            "name = \"node-1\"",
+            "decisions = { mask_numbers = 19 }",
+            &["node.toml:1: decisions.mask_numbers:", "0 to 18"],
+        ),
         (
             "\"127.0.0.1:5060\"",
             "\"localhost\"",

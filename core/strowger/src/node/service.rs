@@ -198,6 +198,7 @@ impl Node {
             tables: &self.tables(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
+            decisions: self.decisions.as_ref().map(|decisions| decisions.counts()),
             generation: self.generation(),
             generations_alive: alive.len() as u64,
             uptime_s: self.started.elapsed().as_secs_f64(),

@@ -10,6 +10,7 @@ use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use crate::{admin, recovery};
+use host::decisions::{DecisionLog, DecisionSettings};
 use host::{Host, HostSettings, LoadError};
 use mio::{Poll, Waker};
 use rand::TryRngCore;
@@ -144,7 +145,9 @@ impl RunningNode {
         }
 
         let plane = MediaPlane::start(media_settings(&config)?).map_err(StartError::Media)?;
-        let shards = start_shards(&config, &desk, &plane, &recorder)?;
+        let folder = config.decision_folder();
+        let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
+        let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
@@ -166,6 +169,7 @@ impl RunningNode {
             nonce_secret,
             store,
             recorder,
+            decisions,
             plane,
             mailboxes,
             reloading: tokio::sync::Mutex::default(),
@@ -205,6 +209,9 @@ impl RunningNode {
             tracing::error!(%error, "a shard does not stop");
         }
         node.recorder.flush().await;
+        if let Some(decisions) = &node.decisions {
+            decisions.close();
+        }
         stop_admin.send_replace(true);
         match admin_task.await {
             Ok(Ok(())) => {}
@@ -325,6 +332,7 @@ fn start_shards(
     desk: &WorldDesk,
     plane: &MediaPlane,
     recorder: &Recorder,
+    decisions: Option<&DecisionLog>,
 ) -> Result<Vec<Shard>, StartError> {
     let count = config.shards();
     let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..count).map(|_| Vec::new()).collect();
@@ -352,9 +360,32 @@ fn start_shards(
             host: desk.host().shard(),
             media: plane.control(),
             recorder: recorder.clone(),
+            decisions: decisions.map(|decisions| decisions.tap(number)),
         })?);
     }
     Ok(shards)
+}
+
+/// Starts keeping decisions, if the node file wants it.
+fn decisions(
+    config: &Config,
+    host: &Host,
+    nonce_secret: [u8; 32],
+) -> io::Result<Option<DecisionLog>> {
+    if !config.decisions.enabled {
+        return Ok(None);
+    }
+    let settings = DecisionSettings {
+        folder: config.decision_folder(),
+        node: config.name.clone(),
+        keep: config.decisions.keep,
+        max_bytes: config.decisions.max_size as u64,
+        mask_digits: config.decisions.mask_numbers,
+        // Equal numbers stay equal for as long as the folder lives.
+        mask_key: nonce_secret,
+        random_seed: host.random_seed(),
+    };
+    DecisionLog::start(settings).map(Some)
 }
 
 fn random_bytes() -> io::Result<[u8; 32]> {

@@ -5,6 +5,7 @@ use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use crate::clock;
 use crate::media_plane::PlaneControl;
 use arc_swap::ArcSwap;
+use host::decisions::{Decided, DecisionTap};
 use host::{Asked, ShardHost};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::Recorder;
-use switch::{CallKey, Output, Switch, SwitchSettings, World, shard_of};
+use switch::{Ask, Now, Output, Switch, SwitchSettings, World, shard_of};
 
 /// Datagrams taken from one socket before timers and letters get their turn.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -46,6 +47,8 @@ pub(crate) struct ShardParts {
     pub(crate) media: PlaneControl,
     /// Where records go.
     pub(crate) recorder: Recorder,
+    /// Where decisions are kept, if they are.
+    pub(crate) decisions: Option<DecisionTap>,
 }
 
 impl ShardParts {
@@ -78,6 +81,7 @@ struct Driver {
     host: ShardHost,
     media: PlaneControl,
     recorder: Recorder,
+    decisions: Option<DecisionTap>,
     stopping: bool,
 }
 
@@ -111,6 +115,7 @@ impl Driver {
             host,
             media: parts.media,
             recorder: parts.recorder,
+            decisions: parts.decisions,
             stopping: false,
         })
     }
@@ -143,7 +148,9 @@ impl Driver {
         if self.listeners.iter().any(|listener| listener.readable) {
             return Some(Duration::ZERO);
         }
-        self.switch.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()))
+        let kept = self.decisions.as_ref().and_then(DecisionTap::due);
+        let next = [self.switch.poll_timeout(), kept].into_iter().flatten().min();
+        next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     fn take_world(&mut self) {
@@ -163,8 +170,8 @@ impl Driver {
             match letter {
                 Letter::Datagram(flow, datagram) => self.receive(flow, &datagram),
                 Letter::Command(command) => self.obey(command),
-                Letter::Answer(Answer { call, ticket, reply }) => {
-                    self.answer(call, ticket, reply);
+                Letter::Answer(Answer { ask, draw, reply }) => {
+                    self.answer(&ask, draw, reply);
                     self.give();
                 }
             }
@@ -203,6 +210,11 @@ impl Driver {
 
     fn take_timeouts(&mut self) {
         let now = clock::now();
+        if let Some(decisions) = &mut self.decisions
+            && decisions.due().is_some_and(|at| at <= now.instant)
+        {
+            decisions.hand_over();
+        }
         if self.switch.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.switch.handle_timeout(now, &mut self.media);
             self.give();
@@ -249,13 +261,14 @@ impl Driver {
                 Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
                 Output::Ask(ask) => {
                     let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
-                    let (call, ticket) = (ask.call, ask.ticket);
+                    let draw = ask.pin.notes.draws();
                     match self.host.begin(context, &ask.question) {
-                        Asked::Now(reply) => self.answer(call, ticket, reply),
+                        Asked::Now(reply) => self.answer(&ask, draw, reply),
                         // Only this call waits.
                         Asked::Later(later) => {
                             let own = self.mailboxes[usize::from(self.number)].clone();
-                            later.then(move |reply| own.answer(Answer { call, ticket, reply }));
+                            let ask = Box::new(ask);
+                            later.then(move |reply| own.answer(Answer { ask, draw, reply }));
                         }
                     }
                 }
@@ -269,8 +282,14 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, call: CallKey, ticket: u32, reply: Reply) {
-        self.switch.answer(clock::now(), call, ticket, reply, &mut self.media);
+    fn answer(&mut self, ask: &Ask, draw: u32, reply: Reply) {
+        let now: Now = clock::now();
+        if let Some(decisions) = &mut self.decisions {
+            let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
+            let (at_ms, question, reply) = (now.utc_ms, &ask.question, &reply);
+            decisions.record(now.instant, &Decided { at_ms, draw, context, question, reply });
+        }
+        self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
     }
 
     fn transmit(&mut self, flow: Flow, bytes: &[u8]) {

@@ -7,7 +7,7 @@ use sip::Flow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use switch::{CallKey, CallView, Counters};
+use switch::{Ask, CallView, Counters};
 use tokio::sync::oneshot;
 
 /// Datagrams that may wait for one shard; more are dropped, as a full socket would.
@@ -60,8 +60,9 @@ pub(super) enum Letter {
 
 /// What a plugin answered that had to wait.
 pub(super) struct Answer {
-    pub(super) call: CallKey,
-    pub(super) ticket: u32,
+    pub(super) ask: Box<Ask>,
+    /// Random draws of the call before.
+    pub(super) draw: u32,
     pub(super) reply: Reply,
 }
 

@@ -23,6 +23,10 @@ impl Invite for InviteFacts {
         let line = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         self.0.header_lines().map(line).collect()
     }
+
+    fn each_header(&self, visit: &mut dyn FnMut(&str, &str)) {
+        self.0.header_lines().for_each(|(name, value)| visit(name, value));
+    }
 }
 
 /// An attempt that has ended, as plugins see it.

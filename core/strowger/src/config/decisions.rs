@@ -1,0 +1,32 @@
+//! The `[decisions]` table.
+
+use super::values;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What is kept of decisions for `strowger plugin replay`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecisionsConfig {
+    /// Keep decisions with their inputs, in `decisions` in `data_dir`.
+    pub enabled: bool,
+    /// How long, 1 minute to 8,760 h, default 24 h.
+    #[serde(deserialize_with = "values::duration")]
+    pub keep: Duration,
+    /// Bytes on disk that are never passed, at least 1 MiB, default 2 GiB.
+    #[serde(deserialize_with = "values::size")]
+    pub max_size: usize,
+    /// Last digits of every number that are replaced by others, 0 to 18; 0 keeps them.
+    pub mask_numbers: u8,
+}
+
+impl Default for DecisionsConfig {
+    fn default() -> Self {
+        DecisionsConfig {
+            enabled: true,
+            keep: Duration::from_secs(24 * 3600),
+            max_size: 2 << 30,
+            mask_numbers: 0,
+        }
+    }
+}
