@@ -302,6 +302,18 @@ impl Switch {
         self.child.wait().expect("the switch is ours");
     }
 
+    /// Asks the program to stop, and waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end within 20 s.
+    pub fn stop(&mut self) {
+        let status = Command::new("kill").arg(self.pid().to_string()).status();
+        assert!(status.expect("kill runs").success(), "the switch is ours");
+        wait::until("the end of the switch", Duration::from_secs(20), || {
+            self.child.try_wait().expect("the switch is ours")
+        });
+    }
+
     /// Starts the program again on the same files.
     ///
     /// # Panics

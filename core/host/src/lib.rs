@@ -25,6 +25,7 @@ mod lifecycle;
 mod own_metrics;
 mod plugin;
 mod reaper;
+pub mod replay;
 mod sandbox;
 mod settings;
 mod shadow;

@@ -63,6 +63,26 @@ impl Store {
         Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, path })
     }
 
+    /// Opens the database of a node, running or not, to read from it only: it is neither
+    /// made nor brought to another schema.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened. A database of another version shows when it is read.
+    pub async fn open_to_read(path: impl AsRef<Path>) -> Result<Store, StoreError> {
+        let path = path.as_ref().to_owned();
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(10))
+            .disable_statement_logging();
+        let connection =
+            SqliteConnection::connect_with(&options).await.during("opening the database")?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let writer = Writer { connection, next_seq: 0 };
+        Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, path })
+    }
+
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -2,6 +2,8 @@
 //! the admin interface of a running one.
 
 mod client;
+mod moment;
+mod replay;
 mod show;
 mod table;
 mod trials;
@@ -107,6 +109,9 @@ enum PluginCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Put what calls have asked to another build, and tell what it would have decided.
+    /// It runs aside: the switch need not be running, and notices nothing.
+    Replay(Box<replay::ReplayArgs>),
 }
 
 /// Where the running node is, and how to print.
@@ -198,6 +203,10 @@ impl Cli {
                 print(out, node.json, &done, show::swap)
             }
             Command::Plugin(PluginCommand::Trial(command)) => trials::run(command, out),
+            Command::Plugin(PluginCommand::Replay(args)) => {
+                let report = replay::replay(&args)?;
+                print(out, args.json, &report, replay::text)
+            }
             Command::Demo(args) => crate::demo::demo(&args, out),
         }
     }

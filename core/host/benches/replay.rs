@@ -1,0 +1,362 @@
+//! What keeping a decision costs the call, how much of the disk a call takes, and how fast
+//! the default plugins decide again. `cargo bench -p strowger-host --bench replay`; figures
+//! go to `target/bench.jsonl`.
+
+use host::decisions::{Decided, DecisionLog, DecisionReader, DecisionSettings};
+use host::replay::{Names, ReplayHost, ReplayOptions};
+use host::{Grant, Host, HostSettings, PluginSettings};
+use policy::{
+    CallDetails, CallFacts, CallNumbers, Candidate, Context, DeckRow, IdentityQuestion, Invite,
+    Lookup, NumberQuestion, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
+    RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
+};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
+const CALLS: u32 = 20_000;
+const RULES: u64 = 7;
+/// Nanoseconds of a call's thread for one decision.
+const RECORD_GOAL_NS: f64 = 1_000.0;
+/// Decisions that one core decides again in a second.
+const REPLAY_GOAL: f64 = 100_000.0;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let built = build()?;
+    let plugins = PLUGINS.map(|name| settings(&built, name));
+    let host = Host::new(HostSettings {
+        plugins: plugins.clone().into(),
+        cache_dir: None,
+        shards: 1,
+        random_seed: None,
+    })?;
+    let folder = std::env::temp_dir().join(format!("strowger-replay-{}", std::process::id()));
+    let log = DecisionLog::start(DecisionSettings {
+        folder: folder.clone(),
+        node: "bench".to_owned(),
+        keep: Duration::from_secs(86_400),
+        max_bytes: 2 << 30,
+        mask_digits: 0,
+        mask_key: [0; 32],
+        random_seed: host.random_seed(),
+    })?;
+    let decisions = record(&host, &log)?;
+    let (record_ns, counts) = (decisions.ns, log.counts());
+    println!(
+        "recording: {record_ns:.0} ns of the call's thread a decision (goal {RECORD_GOAL_NS}), \
+         {} dropped",
+        counts.dropped
+    );
+    let per_call = counts.bytes as f64 / f64::from(CALLS);
+    println!("on disk:   {per_call:.0} bytes a call of {} decisions", decisions.of_a_call);
+
+    let replay = ReplayHost::new(None)?;
+    let (mut asked, mut all_ns) = (0, 0);
+    let mut lines = vec![
+        line("decision_record_ns", record_ns, "ns", Some(RECORD_GOAL_NS)),
+        line("decision_bytes_per_call", per_call, "bytes", None),
+    ];
+    for settings in plugins {
+        let name = settings.name.clone();
+        let build = replay.load(settings, Some(Arc::new(Snapshot)))?;
+        let mut reader = DecisionReader::open(&folder, 0, u64::MAX)?;
+        let options = ReplayOptions { hooks: None, limit: 10 };
+        let before = processor_ns();
+        let report = build.run(&mut reader, &options, &Names::default())?;
+        let ns = processor_ns() - before;
+        if report.different > 0 || report.faults > 0 {
+            return Err(format!("{name} decides otherwise: {report:?}").into());
+        }
+        let rate = report.asked as f64 * 1e9 / ns as f64;
+        println!("replay:    {name:<10} {:>8} decisions, {rate:>9.0} a second", report.asked);
+        lines.push(line(&format!("replay_{name}_per_second"), rate, "1/s", None));
+        asked += report.asked;
+        all_ns += ns;
+    }
+    let rate = asked as f64 * 1e9 / all_ns as f64;
+    let verdict = if rate >= REPLAY_GOAL { "met" } else { "missed" };
+    println!(
+        "replay:    all five   {asked:>8} decisions, {rate:>9.0} a second (goal {REPLAY_GOAL}, {verdict})"
+    );
+    lines.push(line("replay_per_second_per_core", rate, "1/s", Some(REPLAY_GOAL)));
+    std::fs::remove_dir_all(&folder)?;
+    write(&lines)
+}
+
+struct Recorded {
+    /// Processor time of the calling thread for one decision.
+    ns: f64,
+    of_a_call: usize,
+}
+
+/// Lets the plugins decide, call by call, and keeps what they decided; only keeping is
+/// measured.
+fn record(host: &Host, log: &DecisionLog) -> Result<Recorded, Box<dyn Error>> {
+    let mut shard = host.shard();
+    shard.warm_current();
+    let mut tap = log.tap(0);
+    let world = host.pin(Arc::new(Snapshot));
+    let (mut spent, mut kept, mut of_a_call) = (0, 0, 0);
+    let received_ms = 1_700_000_000_000;
+    for number in 0..CALLS {
+        let pin = world.for_call();
+        let at_ms = received_ms + u64::from(number);
+        let details = details(number);
+        let asked: Vec<(Question, u32, Reply)> = questions(number, at_ms)
+            .into_iter()
+            .map(|question| {
+                let draw = pin.notes.draws();
+                let reply = shard.ask(context(&pin, &details, &question), &question);
+                (question, draw, reply)
+            })
+            .collect();
+        of_a_call = asked.len();
+        let now = Instant::now();
+        let before = processor_ns();
+        for (question, draw, reply) in &asked {
+            let context = context(&pin, &details, question);
+            tap.record(now, &Decided { at_ms, draw: *draw, context, question, reply });
+        }
+        spent += processor_ns() - before;
+        kept += asked.len();
+    }
+    drop(tap);
+    log.close();
+    Ok(Recorded { ns: spent as f64 / kept as f64, of_a_call })
+}
+
+fn context<'a>(pin: &'a Pin, details: &'a Arc<CallDetails>, question: &Question) -> Context<'a> {
+    let wanted = pin.wants_details.contains(question.hook());
+    Context { pin, details: wanted.then_some(details) }
+}
+
+fn settings(built: &Path, name: &str) -> PluginSettings {
+    PluginSettings {
+        grants: Grant::ALL.into_iter().collect(),
+        ..PluginSettings::new(name, built.join(format!("strowger_{name}.wasm")))
+    }
+}
+
+fn processor_ns() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// A multiplicative hash: digits that look like those of different subscribers.
+fn scattered(number: u32) -> u64 {
+    u64::from(number.wrapping_mul(2_654_435_761)) % 100_000_000
+}
+
+fn details(number: u32) -> Arc<CallDetails> {
+    let caller = format!("4930{:08}", scattered(number));
+    let callee = format!("0033145{:08}", scattered(number + 1));
+    Arc::new(CallDetails {
+        invite: Some(Arc::new(Headers::new(number, &caller, &callee))),
+        numbers: CallNumbers {
+            caller_in: caller.clone(),
+            callee_in: callee.clone(),
+            caller,
+            callee: callee.trim_start_matches('0').to_owned(),
+            ..CallNumbers::default()
+        },
+        attempts: Vec::new(),
+    })
+}
+
+/// A wholesale call: rewritten numbers, ten vendors, an asserted identity, three charges.
+fn questions(number: u32, at_ms: u64) -> Vec<Question> {
+    let noise = u128::from(scattered(number)) << 64 | u128::from(scattered(number ^ 0x5555));
+    let id = u128::from(at_ms) << 80 | noise;
+    let call = CallFacts { id, received_ms: at_ms, trunk: number % 40, account: 3 };
+    let caller = format!("4930{:08}", scattered(number));
+    let dialled = format!("0033145{:08}", scattered(number + 1));
+    let callee = dialled.trim_start_matches('0').to_owned();
+    let numbers = |stage, callee: &str| {
+        Question::Number(NumberQuestion {
+            call,
+            stage,
+            trunk: 12,
+            caller: caller.clone(),
+            callee: callee.to_owned(),
+            identity: caller.clone(),
+            caller_rules: 0,
+            callee_rules: if stage == Stage::Ingress { RULES } else { 0 },
+            identity_rules: 0,
+            tech_prefix: String::new(),
+            reject_unmatched: false,
+        })
+    };
+    let rate = |side, is_final| {
+        Question::Rate(RateQuestion {
+            call,
+            subject: RateSubject { side, is_final, account: 3, trunk: 12, at_ms },
+            row: DeckRow {
+                price_first: 120_000_000,
+                price_next: 120_000_000,
+                connect_fee: 0,
+                first_increment_s: 60,
+                next_increment_s: 1,
+                free_seconds: 0,
+                minimum_charge: 0,
+            },
+            rounding: Rounding::default(),
+            duration_ms: scattered(number) % 200_000,
+        })
+    };
+    let candidate = |trunk: u32| Candidate {
+        trunk,
+        prefix_length: if trunk < 4 { 4 } else { 2 },
+        prefix_priority: 0,
+        extend: true,
+        priority: trunk % 3,
+        weight: 10,
+        last_resort: false,
+        active: (number * trunk) % 97,
+        channels: 500,
+        calls_today: u64::from(number),
+        buy_price: 100_000_000 + i64::from(trunk),
+    };
+    let route = RouteQuestion {
+        call,
+        caller: caller.clone(),
+        callee: callee.clone(),
+        sell_price: 120_000_000,
+        candidates: (1..=10).map(candidate).collect(),
+    };
+    let screen = ScreenQuestion {
+        call,
+        caller: caller.clone(),
+        callee: callee.clone(),
+        source: "192.0.2.17".to_owned(),
+    };
+    let identity = IdentityQuestion {
+        call,
+        trunk: 5,
+        caller_out: caller.clone(),
+        identity_out: caller.clone(),
+        display: String::new(),
+        host: "198.51.100.4".to_owned(),
+        privacy: String::new(),
+        private: false,
+        source_trusted: true,
+        target_trusted: true,
+        modes: TrunkIdentity::default(),
+    };
+    vec![
+        numbers(Stage::Ingress, &dialled),
+        Question::Screen(screen),
+        rate(Side::Sell, false),
+        Question::Route(route),
+        numbers(Stage::Egress, &callee),
+        Question::Identity(identity),
+        rate(Side::Sell, true),
+        rate(Side::Buy, true),
+    ]
+}
+
+/// The headers of an ordinary INVITE.
+#[derive(Debug)]
+struct Headers {
+    uri: String,
+    lines: Vec<(String, String)>,
+}
+
+impl Headers {
+    fn new(number: u32, caller: &str, callee: &str) -> Headers {
+        let unique = scattered(number ^ 0xaaaa);
+        let lines = [
+            ("Via", format!("SIP/2.0/UDP 192.0.2.17:5060;branch=z9hG4bK{unique:x}")),
+            ("From", format!("<sip:{caller}@192.0.2.17>;tag={unique:x}")),
+            ("To", format!("<sip:{callee}@198.51.100.4>")),
+            ("Call-ID", format!("{unique:x}-{number}@192.0.2.17")),
+            ("CSeq", "1 INVITE".to_owned()),
+            ("Contact", "<sip:192.0.2.17:5060>".to_owned()),
+            ("Max-Forwards", "70".to_owned()),
+            ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE".to_owned()),
+            ("Supported", "100rel, timer".to_owned()),
+            ("User-Agent", "bench/1.0".to_owned()),
+            ("Content-Type", "application/sdp".to_owned()),
+            ("Content-Length", "214".to_owned()),
+        ];
+        Headers {
+            uri: format!("sip:{callee}@198.51.100.4"),
+            lines: lines.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+}
+
+impl Invite for Headers {
+    fn request_uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn header(&self, name: &str) -> Vec<String> {
+        let named = self.lines.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.clone()).collect()
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        self.lines.clone()
+    }
+
+    fn each_header(&self, visit: &mut dyn FnMut(&str, &str)) {
+        self.lines.iter().for_each(|(name, value)| visit(name, value));
+    }
+}
+
+/// One rule set and no lists.
+struct Snapshot;
+
+impl Lookup for Snapshot {
+    fn text(&self, handle: u64) -> Option<Arc<str>> {
+        (handle == RULES).then(|| Arc::from("00 ->\n0 -> 49\n* -> *\n"))
+    }
+
+    fn longest_prefix(&self, _table: &str, _number: &str) -> Option<PrefixHit> {
+        None
+    }
+
+    fn exact(&self, _table: &str, _number: &str) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// Builds the plugins from source and says where they are.
+fn build() -> Result<PathBuf, Box<dyn Error>> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?;
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
+        .args(PLUGINS.map(|name| format!("--package=strowger-{name}")))
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !status.success() {
+        return Err("the default plugins do not build".into());
+    }
+    Ok(target.join("wasm32-unknown-unknown/release"))
+}
+
+fn line(name: &str, value: f64, unit: &str, goal: Option<f64>) -> serde_json::Value {
+    let value = value.round();
+    json!({ "name": name, "value": value, "unit": unit, "goal": goal, "peer": null, "ratio": null })
+}
+
+fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
+    // Set by `make bench`; a run by hand adds to the same table.
+    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
+        PathBuf::from,
+    );
+    let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    for line in lines {
+        writeln!(table, "{line}")?;
+    }
+    Ok(())
+}

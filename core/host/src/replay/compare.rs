@@ -1,0 +1,178 @@
+//! What differs between the answer that a call got and the one it would get.
+
+use policy::{Answer, Fault, NumberAnswer, Question, Rejection, RouteQuestion, Verdict};
+use serde::Serialize;
+
+/// What is different about an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Refused now.
+    NewReject,
+    /// No longer refused.
+    GoneReject,
+    /// Refused with another code or reason.
+    OtherReject,
+    /// No usable answer now: the hook's fallback applies.
+    NewFault,
+    /// There was no usable answer.
+    GoneFault,
+    /// Decided now, left to other plugins before.
+    Decides,
+    /// Left to other plugins now.
+    LeftToOthers,
+    /// Another vendor trunk comes first.
+    FirstRoute,
+    /// The same trunks in another order.
+    RouteOrder,
+    /// Other trunks.
+    RouteSet,
+    /// Another decision after a failed attempt.
+    AfterFailure,
+    /// Another caller number.
+    Caller,
+    /// Another callee number.
+    Callee,
+    /// Another number for identity headers.
+    IdentityNumber,
+    /// Another number chooses route or rate, or other URI parameters.
+    OtherNumbers,
+    /// Another charge.
+    Price,
+    /// The same charge for other seconds.
+    BilledSeconds,
+    /// Challenged now, or no longer.
+    Challenge,
+    /// Other marks.
+    Marks,
+    /// Another From.
+    From,
+    /// Other identity headers.
+    Headers,
+}
+
+/// A difference, and what it is worth.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) kinds: Vec<Kind>,
+    /// New charge less the old one.
+    pub(super) price: i64,
+    /// New margin a minute of the first choice less the old one.
+    pub(super) margin: i64,
+}
+
+impl Difference {
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+}
+
+/// None is a decision that is left to other plugins.
+type Outcome = Result<Option<Answer>, Fault>;
+
+/// None when both mean the same to the call. What a plugin tells the operator about a
+/// refusal, and which fault it was, does not count.
+pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> Option<Difference> {
+    let mut found = Difference::default();
+    if old == new {
+        return None;
+    }
+    match (old, new) {
+        (Err(_), Err(_)) => {}
+        (Ok(_), Err(_)) => found.kinds.push(Kind::NewFault),
+        (Err(_), Ok(_)) => found.kinds.push(Kind::GoneFault),
+        (Ok(None), Ok(_)) => found.kinds.push(Kind::Decides),
+        (Ok(_), Ok(None)) => found.kinds.push(Kind::LeftToOthers),
+        (Ok(_), Ok(_)) => {}
+    }
+    match (rejection(old), rejection(new)) {
+        (None, None) => {
+            if let (Ok(Some(old)), Ok(Some(new))) = (old, new) {
+                answers(&mut found, question, old, new);
+            }
+        }
+        (None, Some(_)) => found.kinds.push(Kind::NewReject),
+        // Without an answer the call may be refused all the same.
+        (Some(_), None) if new.is_ok() => found.kinds.push(Kind::GoneReject),
+        (Some(_), None) => {}
+        (Some(old), Some(new)) => {
+            if (old.code, &old.reason) != (new.code, &new.reason) {
+                found.kinds.push(Kind::OtherReject);
+            }
+        }
+    }
+    Some(found).filter(|found| !found.kinds.is_empty())
+}
+
+/// The refusal in an answer.
+pub(super) fn rejection(outcome: &Outcome) -> Option<&Rejection> {
+    match outcome.as_ref().ok()?.as_ref()? {
+        Answer::Screen(Verdict::Reject(rejection))
+        | Answer::Number(Err(rejection))
+        | Answer::Route(Err(rejection))
+        | Answer::Identity(Err(rejection)) => Some(rejection),
+        _ => None,
+    }
+}
+
+fn answers(found: &mut Difference, question: &Question, old: &Answer, new: &Answer) {
+    let kinds = &mut found.kinds;
+    let mut differs = |kind, differs: bool| {
+        if differs {
+            kinds.push(kind);
+        }
+    };
+    match (old, new) {
+        (Answer::Route(Ok(old)), Answer::Route(Ok(new))) => {
+            let sorted = |trunks: &[u32]| {
+                let mut trunks = trunks.to_vec();
+                trunks.sort_unstable();
+                trunks
+            };
+            let same_set = sorted(old) == sorted(new);
+            differs(Kind::FirstRoute, old.first() != new.first());
+            differs(Kind::RouteSet, !same_set);
+            differs(Kind::RouteOrder, same_set);
+            if let Question::Route(question) = question
+                && let (Some(old), Some(new)) = (margin(question, old), margin(question, new))
+            {
+                found.margin = new.saturating_sub(old);
+            }
+        }
+        (Answer::Advance(old), Answer::Advance(new)) => differs(Kind::AfterFailure, old != new),
+        (Answer::Number(Ok(old)), Answer::Number(Ok(new))) => {
+            let others = |it: &NumberAnswer| {
+                (it.route_as.clone(), it.rate_as.clone(), it.uri_parameters.clone())
+            };
+            differs(Kind::Caller, old.caller != new.caller);
+            differs(Kind::Callee, old.callee != new.callee);
+            differs(Kind::IdentityNumber, old.identity != new.identity);
+            differs(Kind::OtherNumbers, others(old) != others(new));
+        }
+        (Answer::Rate(old), Answer::Rate(new)) => {
+            differs(Kind::Price, old.amount != new.amount);
+            differs(Kind::BilledSeconds, old.amount == new.amount);
+            found.price = new.amount.saturating_sub(old.amount);
+        }
+        (Answer::Screen(old), Answer::Screen(new)) => {
+            let challenge = |verdict: &Verdict| matches!(verdict, Verdict::Challenge);
+            let challenged = challenge(old) != challenge(new);
+            differs(Kind::Challenge, challenged);
+            differs(Kind::Marks, !challenged);
+        }
+        (Answer::Identity(Ok(old)), Answer::Identity(Ok(new))) => {
+            let headers = old.headers != new.headers;
+            let from = (&old.display, &old.user, &old.host);
+            differs(Kind::From, from != (&new.display, &new.user, &new.host));
+            differs(Kind::Headers, headers);
+        }
+        _ => {}
+    }
+}
+
+/// What a minute over the first choice leaves: sell price less its buy price.
+pub(super) fn margin(question: &RouteQuestion, trunks: &[u32]) -> Option<i64> {
+    let first = trunks.first()?;
+    let candidate = question.candidates.iter().find(|candidate| candidate.trunk == *first)?;
+    Some(question.sell_price.saturating_sub(candidate.buy_price))
+}

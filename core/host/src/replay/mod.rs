@@ -1,0 +1,271 @@
+//! Replay: another build of a plugin is asked what calls have asked, and its answers are
+//! compared with those that the calls got (`docs/plugins.md`, "Replay").
+//!
+//! It runs aside, in a process of its own: the build goes the whole way of a swap, but its
+//! counters are its own and begin empty, its clock is that of the recorded decisions, and
+//! its random bits are those that the calls drew.
+
+mod compare;
+mod example;
+mod groups;
+mod report;
+mod tally;
+
+pub use compare::Kind;
+pub use example::Example;
+pub use groups::Group;
+pub use report::{HookReport, Money, Report, Sums, Turn};
+
+use crate::artifact::{Artifact, Source};
+use crate::chain::{Fold, nobody_decided};
+use crate::counters::Counters;
+use crate::decisions::{Decision, DecisionReader, Texts};
+use crate::engine::{Ticker, engine};
+use crate::holds::Holds;
+use crate::imports::Linkers;
+use crate::plugin::{Plugin, Recorded, Services};
+use crate::reaper::Reaper;
+use crate::verify::Said;
+use crate::version::Version;
+use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings};
+use policy::{
+    Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Counters of the replayed build, as many as a node keeps.
+const COUNTER_KEYS: usize = 1_000_000;
+
+/// The only host that a replayed build may ask: there is none of this name (RFC 2606).
+const NOBODY: &str = "replay.invalid";
+
+/// What is replayed, and how much of it is shown.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// Only these hooks of the build; none takes all that it answers.
+    pub hooks: Option<BTreeSet<Hook>>,
+    /// Most examples, trunks and destinations in the report.
+    pub limit: usize,
+}
+
+/// Names for numbers in the report; a trunk without one is shown by its number.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Customer trunks by id.
+    pub customers: HashMap<u32, String>,
+    /// Vendor trunks by id.
+    pub vendors: HashMap<u32, String>,
+}
+
+/// An engine for replays: nothing in it meets a call.
+pub struct ReplayHost {
+    linkers: Linkers,
+    services: Arc<Services>,
+    reaper: Reaper,
+    _ticker: Ticker,
+}
+
+impl ReplayHost {
+    /// Starts the engine; `cache_dir` keeps compiled code.
+    ///
+    /// # Errors
+    /// When the engine does not start.
+    pub fn new(cache_dir: Option<PathBuf>) -> Result<ReplayHost, LoadError> {
+        let settings =
+            HostSettings { plugins: Vec::new(), cache_dir, shards: 1, random_seed: None };
+        let engine = engine(&settings)?;
+        let linkers = Linkers::new(&engine)
+            .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;
+        let ticker = Ticker::start(&engine)?;
+        let services = Services {
+            counters: Counters::new(COUNTER_KEYS),
+            started: Instant::now(),
+            holds: Arc::new(Holds::new()),
+            random_seed: 0,
+            instances: AtomicUsize::new(0),
+            pace: ticker.pace(),
+            lane: OnceLock::new(),
+            recorded: Some(Recorded::default()),
+        };
+        Ok(ReplayHost {
+            linkers,
+            services: Arc::new(services),
+            reaper: Reaper::start()?,
+            _ticker: ticker,
+        })
+    }
+
+    /// What a build calls itself.
+    ///
+    /// # Errors
+    /// When it is no plugin.
+    pub fn name_of(&self, file: &Path) -> Result<String, LoadError> {
+        let settings = PluginSettings {
+            grants: Grant::ALL.into_iter().collect(),
+            ..PluginSettings::new("replay", file)
+        };
+        let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.services));
+        let artifact = Artifact::read("replay", Source::from(file))?;
+        Version::name_of(&self.linkers, &Arc::new(stranger), &artifact)
+    }
+
+    /// Loads a build as a swap would. `beside` answers for tables and attributes; servers
+    /// outside are never asked: a request is refused as one to a host without a grant.
+    ///
+    /// # Errors
+    /// As [`crate::Host::swap`].
+    pub fn load(
+        &self,
+        mut settings: PluginSettings,
+        beside: Option<Arc<dyn Lookup>>,
+    ) -> Result<Replay<'_>, LoadError> {
+        let granted = settings.grants.contains(&Grant::Http);
+        settings.http = granted.then(|| HttpSettings::new([NOBODY]));
+        crate::host::check(&settings)?;
+        let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
+        let artifact = Artifact::read(&plugin.name, plugin.settings.path.clone().into())?;
+        let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
+        Ok(Replay { host: self, version, beside })
+    }
+}
+
+/// A build that is ready to be asked.
+pub struct Replay<'a> {
+    host: &'a ReplayHost,
+    version: Version,
+    beside: Option<Arc<dyn Lookup>>,
+}
+
+impl Replay<'_> {
+    /// Which build it is.
+    #[must_use]
+    pub fn stamp(&self) -> &PluginStamp {
+        &self.version.stamp
+    }
+
+    /// Puts every decision of its hooks to the build and tells what differs.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn run(
+        &self,
+        reader: &mut DecisionReader,
+        options: &ReplayOptions,
+        names: &Names,
+    ) -> io::Result<Report> {
+        let begun = Instant::now();
+        let wanted = |hook: &Hook| {
+            self.version.hooks.contains(hook)
+                && options.hooks.as_ref().is_none_or(|hooks| hooks.contains(hook))
+        };
+        let hooks: Vec<Hook> = Hook::ALL.into_iter().filter(wanted).collect();
+        let mut pin = Pin {
+            generation: 0,
+            policy: Arc::new(()),
+            lookup: Arc::new(KeptLookup { texts: reader.texts(), beside: self.beside.clone() }),
+            hears_events: false,
+            wants_details: policy::HookSet::default(),
+            notes: Arc::default(),
+        };
+        let mut tally = tally::Tally::new(options.limit, names, self.version.wants_details());
+        while let Some(decision) = reader.next()? {
+            tally.meet(&decision);
+            if hooks.contains(&decision.question.hook()) {
+                tally.add(&self.compared(decision, &mut pin));
+            }
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(tally.report(self.version.stamp.to_string(), reader.counts(), seconds))
+    }
+
+    /// Puts the build in the place of its plugin: behind those that were asked before it.
+    /// Where its plugin was not asked, it takes the place of the one that decided.
+    fn compared(&self, mut decision: Decision, pin: &mut Pin) -> Compared {
+        let name = &self.version.plugin.name;
+        let own = decision.earlier.iter().position(|(stamp, _)| stamp.name == *name);
+        let mut fold = Fold::new();
+        for (_, outcome) in &decision.earlier[..own.unwrap_or(decision.earlier.len())] {
+            if let Ok(Some(answer)) = outcome {
+                fold.add(&decision.question, answer.clone());
+            }
+        }
+        let said = self.ask(&decision, fold.question(&decision.question), pin);
+        let passed = matches!(said, Ok(Said::Pass));
+        let (old, new) = match (own, said) {
+            (Some(at), said) => (
+                decision.earlier.swap_remove(at).1,
+                said.map(|said| match said {
+                    Said::Answer(answer) => Some(answer),
+                    Said::Pass => None,
+                }),
+            ),
+            (None, said) => (
+                std::mem::replace(&mut decision.outcome, Err(Fault::Absent)).map(Some),
+                said.and_then(|said| settled(said, fold, &decision.question)).map(Some),
+            ),
+        };
+        Compared { decision, old, new, passed }
+    }
+
+    fn ask(&self, decision: &Decision, question: &Question, pin: &mut Pin) -> Result<Said, Fault> {
+        if let Some(recorded) = &self.host.services.recorded {
+            recorded.utc_ms.store(decision.at_ms, Relaxed);
+            recorded.seed.store(decision.random_seed, Relaxed);
+        }
+        pin.notes = Arc::new(CallNotes::starting_at(decision.draw));
+        let context = Context { pin, details: decision.details.as_ref() };
+        let deadline_ms = self.version.plugin.settings.deadline_ms;
+        self.version.ask(0, context, question, deadline_ms)
+    }
+}
+
+/// A decision as it was and as it would be.
+struct Compared {
+    decision: Decision,
+    /// What the plugin answered, or all plugins together; none: it left it to others.
+    old: Result<Option<Answer>, Fault>,
+    new: Result<Option<Answer>, Fault>,
+    /// The build leaves it to others.
+    passed: bool,
+}
+
+/// What the last plugin's word makes with those before it, as for a call.
+fn settled(said: Said, mut fold: Fold, question: &Question) -> Result<Answer, Fault> {
+    if let Said::Answer(answer) = said {
+        fold.add(question, answer);
+    }
+    let undecided = || Fault::Refused("no plugin decides this".to_owned());
+    fold.finish().or_else(|| nobody_decided(question)).ok_or_else(undecided)
+}
+
+/// Texts as they were; tables and attributes as they are now, if somebody knows them.
+struct KeptLookup {
+    texts: Arc<Texts>,
+    beside: Option<Arc<dyn Lookup>>,
+}
+
+impl Lookup for KeptLookup {
+    fn text(&self, handle: u64) -> Option<Arc<str>> {
+        self.texts.get(handle)
+    }
+
+    fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
+        self.beside.as_ref()?.longest_prefix(table, number)
+    }
+
+    fn exact(&self, table: &str, number: &str) -> Option<Arc<str>> {
+        self.beside.as_ref()?.exact(table, number)
+    }
+
+    fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
+        self.beside.as_ref()?.attribute(owner, name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

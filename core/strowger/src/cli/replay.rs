@@ -1,0 +1,291 @@
+//! `strowger plugin replay`.
+
+use super::moment;
+use super::table::{Table, date_time};
+use crate::config::Config;
+use crate::snapshot::{Registry, Snapshot};
+use crate::tables::Tables;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use host::decisions::DecisionReader;
+use host::replay::{Group, Names, ReplayHost, ReplayOptions, Report, Sums};
+use host::{Grant, PluginSettings};
+use policy::{Hook, Lookup};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use store::Store;
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// The other build: a `.wasm` file.
+    file: PathBuf,
+    /// Plugin of the node file whose grants, settings and limits it gets; by default the one
+    /// with the name that the build calls itself.
+    #[arg(long, value_name = "PLUGIN")]
+    name: Option<String>,
+    /// From when on: how long ago (24h), a UTC date, or milliseconds since 1970.
+    #[arg(long, default_value = "24h", value_name = "MOMENT")]
+    since: String,
+    /// Until when, written in the same ways; by default now.
+    #[arg(long, value_name = "MOMENT")]
+    until: Option<String>,
+    /// Only this hook of the build; may be given more than once.
+    #[arg(long, value_name = "HOOK")]
+    hook: Vec<String>,
+    /// Settings of the plugin as JSON, instead of those of the node file.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// Most examples, trunks and destinations.
+    #[arg(long, default_value_t = 10)]
+    limit: usize,
+    /// Folder of the decision log, instead of that of the node file.
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+    /// Node file.
+    #[arg(long, default_value = "config/strowger.toml")]
+    config: PathBuf,
+    /// JSON instead of tables.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Runs it.
+pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
+    // A log alone is enough: then nothing is known about the node.
+    let config = match &args.log {
+        Some(_) if !args.config.exists() => None,
+        _ => Some(Config::load(&args.config)?),
+    };
+    let folder = match (&args.log, &config) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(config)) => config.decision_folder(),
+        (None, None) => bail!("name the decision log with --log, or the node file with --config"),
+    };
+    let now_ms = super::now_ms();
+    let since_ms = moment::parse(&args.since, now_ms)?;
+    let until_ms = match &args.until {
+        Some(until) => moment::parse(until, now_ms)?,
+        None => u64::MAX,
+    };
+    let mut reader = DecisionReader::open(&folder, since_ms, until_ms)
+        .with_context(|| format!("{} has no decisions to replay", folder.display()))?;
+
+    let cache = config.as_ref().map(|config| config.data_dir.join("plugin-cache"));
+    let host = ReplayHost::new(cache.filter(|cache| cache.exists()))?;
+    let settings = settings(args, config.as_ref(), &host)?;
+    let surroundings = config.as_ref().map(surroundings);
+    let (names, lookup, problem) = match surroundings {
+        Some(Ok((names, lookup))) => (names, Some(lookup), None),
+        Some(Err(error)) => (Names::default(), None, Some(format!("{error:#}"))),
+        None => (Names::default(), None, Some("no node file".to_owned())),
+    };
+    let options = ReplayOptions { hooks: hooks(&args.hook)?, limit: args.limit };
+    let build = host.load(settings, lookup)?;
+    let mut report = build.run(&mut reader, &options, &names)?;
+    if let Some(problem) = problem {
+        let lost = "number lists, attributes and names of trunks are not known";
+        report.notes.push(format!("{lost}: {problem}"));
+    }
+    Ok(report)
+}
+
+fn hooks(names: &[String]) -> Result<Option<BTreeSet<Hook>>> {
+    let mut hooks = BTreeSet::new();
+    for name in names {
+        match Hook::ALL.into_iter().find(|hook| hook.name() == *name) {
+            Some(hook) => hooks.insert(hook),
+            None => {
+                let known = Hook::ALL.map(Hook::name).join(", ");
+                bail!("`{name}` is no hook: there are {known}");
+            }
+        };
+    }
+    Ok(Some(hooks).filter(|hooks| !hooks.is_empty()))
+}
+
+/// What the plugin would be given on the node.
+fn settings(
+    args: &ReplayArgs,
+    config: Option<&Config>,
+    host: &ReplayHost,
+) -> Result<PluginSettings> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => host.name_of(&args.file)?,
+    };
+    let configured =
+        config.and_then(|config| config.plugins.list.iter().find(|plugin| plugin.name == name));
+    let mut settings = match (configured, config) {
+        (Some(plugin), Some(config)) => plugin.host_settings(&config.plugins.folder),
+        _ => PluginSettings {
+            grants: Grant::ALL.into_iter().collect(),
+            ..PluginSettings::new(&name, &args.file)
+        },
+    };
+    settings.path.clone_from(&args.file);
+    if let Some(json) = &args.settings {
+        settings.config = serde_json::from_str(json).context("--settings is not JSON")?;
+    }
+    Ok(settings)
+}
+
+/// What the node knows beside the log, as it is now.
+fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>)> {
+    let runtime = crate::run::runtime()?;
+    let business = runtime.block_on(async {
+        let store = Store::open_to_read(&config.database()).await?;
+        store.load().await
+    })?;
+    let tables = Tables::read(&business.number_lists)?;
+    let snapshot =
+        Snapshot::build(config, &business, tables, &Registry::default(), [0; 32], false)?;
+    let facts = &snapshot.facts;
+    let customers = facts.customers.values().map(|trunk| (trunk.id, trunk.name.to_string()));
+    let vendors = facts.vendors.values().map(|trunk| (trunk.id, trunk.name.to_string()));
+    let names = Names { customers: customers.collect(), vendors: vendors.collect() };
+    Ok((names, snapshot.lookup.clone()))
+}
+
+/// The report for people.
+pub(super) fn text(report: &Report) -> String {
+    let mut text = format!("{} was asked what calls have asked", report.plugin);
+    if report.asked > 0 {
+        let (from, until) = (date_time(report.from_ms), date_time(report.until_ms));
+        let _ = write!(text, " from {from} to {until} UTC");
+    }
+    let _ = writeln!(
+        text,
+        "\n{} decisions: {} same, {} different, {} left to others, {} without a usable answer",
+        report.asked, report.same, report.different, report.passed, report.faults
+    );
+    if report.asked > 0 {
+        let _ = write!(text, "\n{}", by_hook(report));
+    }
+    text += &money(report);
+    if !report.rejects.is_empty() {
+        let mut table = Table::new(&["REFUSAL", "HOOK", ">NEW", ">GONE"]);
+        for turn in &report.rejects {
+            table.row([
+                format!("{} {}", turn.code, turn.reason),
+                turn.hook.to_owned(),
+                turn.new.to_string(),
+                turn.gone.to_string(),
+            ]);
+        }
+        let _ = write!(text, "\n{table}");
+    }
+    for (heading, groups) in
+        [("CUSTOMER TRUNK", &report.trunks), ("DESTINATION", &report.destinations)]
+    {
+        if !groups.is_empty() {
+            let _ = write!(text, "\n{}", by_group(heading, groups));
+        }
+    }
+    for (number, example) in (1..).zip(&report.examples) {
+        let _ = write!(
+            text,
+            "\n{number}. {} UTC, call {}, {}: {}\n   asked   {}\n   before  {}\n   after   {}\n",
+            date_time(example.at_ms),
+            example.call,
+            example.hook,
+            words(&example.kinds),
+            example.question,
+            example.before,
+            example.after,
+        );
+    }
+    text.push('\n');
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    let _ = writeln!(
+        text,
+        "{} segments read, {:.0} decisions a second",
+        report.log.segments, report.per_second
+    );
+    text
+}
+
+fn by_hook(report: &Report) -> Table {
+    let mut table = Table::new(&["HOOK", ">ASKED", ">DIFFERENT", ">NO ANSWER", "WHAT DIFFERS"]);
+    for (hook, counts) in &report.hooks {
+        let kinds = counts.kinds.iter().map(|(kind, count)| format!("{count} {}", word(kind)));
+        table.row([
+            (*hook).to_owned(),
+            counts.asked.to_string(),
+            counts.different.to_string(),
+            counts.faults.to_string(),
+            kinds.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    table
+}
+
+/// Sums of money, where there are any.
+fn money(report: &Report) -> String {
+    let rows: [(&str, &Sums); 3] = [
+        ("charges of customers", &report.sell),
+        ("charges of vendors", &report.buy),
+        ("margin a minute of first choices (estimate)", &report.margin),
+    ];
+    let mut table =
+        Table::new(&["MONEY", ">DECISIONS", ">BEFORE", ">AFTER", ">DIFFERENCE", ">PER CENT"]);
+    let mut any = false;
+    for (name, sums) in rows.into_iter().filter(|(_, sums)| sums.count > 0) {
+        any = true;
+        let percent = sums.permille().map(|permille| {
+            let sign = if permille < 0 { "-" } else { "+" };
+            let permille = permille.unsigned_abs();
+            format!("{sign}{}.{}", permille / 10, permille % 10)
+        });
+        table.row([
+            name.to_owned(),
+            sums.count.to_string(),
+            sums.before.to_string(),
+            sums.after.to_string(),
+            sums.difference().to_string(),
+            percent.unwrap_or_default(),
+        ]);
+    }
+    if any { format!("\n{table}") } else { String::new() }
+}
+
+fn by_group(heading: &'static str, groups: &[Group]) -> Table {
+    let mut table = Table::new(&[
+        heading,
+        ">ASKED",
+        ">DIFFERENT",
+        ">NEW REJECTS",
+        ">GONE REJECTS",
+        ">FIRST ROUTES",
+        ">NUMBERS",
+        ">PRICE",
+        ">MARGIN",
+    ]);
+    for group in groups {
+        table.row([
+            group.name.clone(),
+            group.asked.to_string(),
+            group.different.to_string(),
+            group.new_rejects.to_string(),
+            group.gone_rejects.to_string(),
+            group.first_routes.to_string(),
+            group.numbers.to_string(),
+            group.price.to_string(),
+            group.margin.to_string(),
+        ]);
+    }
+    table
+}
+
+/// `first route, route set`.
+fn words(kinds: &[host::replay::Kind]) -> String {
+    kinds.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+fn word(kind: &host::replay::Kind) -> String {
+    let value = serde_json::to_value(kind).unwrap_or_default();
+    value.as_str().unwrap_or_default().replace('_', " ")
+}
