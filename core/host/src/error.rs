@@ -188,6 +188,22 @@ pub enum LoadError {
         /// The name from `describe`.
         described: String,
     },
+    /// The schema of its configuration is not one.
+    #[error("plugin `{plugin}` ships a configuration schema that is not valid: {cause}")]
+    SchemaNotValid {
+        /// The configured name.
+        plugin: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Its configuration does not fit the schema that it ships.
+    #[error("plugin `{plugin}`: its configuration does not fit its schema: {problems}")]
+    ConfigDoesNotFit {
+        /// The configured name.
+        plugin: String,
+        /// JSON pointer, value and what is allowed, of each problem.
+        problems: String,
+    },
     /// It does not accept its configuration.
     #[error("plugin `{plugin}` refuses its configuration: {cause}")]
     ConfigRefused {

@@ -27,6 +27,7 @@ mod plugin;
 mod reaper;
 pub mod replay;
 mod sandbox;
+mod schema;
 mod settings;
 mod shadow;
 mod shard;

@@ -17,6 +17,8 @@ pub struct PluginState {
     pub digest: String,
     /// What it says about itself.
     pub summary: String,
+    /// JSON Schema of its configuration; empty: it ships none.
+    pub config_schema: String,
     /// The hooks that it answers.
     pub hooks: Vec<Hook>,
     /// The generation in which the live build went live.
@@ -92,6 +94,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         stamp: Arc::clone(&version.stamp),
         digest: version.digest.clone(),
         summary: version.summary.clone(),
+        config_schema: version.config_schema.clone(),
         hooks: version.hooks.clone(),
         since_generation: version.since.load(Relaxed),
         path: version.path.clone(),

@@ -7,7 +7,7 @@ use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
 use crate::tally::Tally;
 use crate::verify::Said;
-use crate::{Grant, Isolation, LoadError};
+use crate::{Grant, Isolation, LoadError, schema};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -59,6 +59,8 @@ pub(crate) struct Version {
     /// All 64 digits; the stamp has eight.
     pub(crate) digest: String,
     pub(crate) summary: String,
+    /// JSON Schema of its configuration; empty: it ships none.
+    pub(crate) config_schema: String,
     pub(crate) path: Option<PathBuf>,
     pub(crate) hooks: Vec<Hook>,
     /// UTC milliseconds.
@@ -102,6 +104,7 @@ impl Version {
             plugin: Arc::clone(plugin),
             digest: artifact.digest,
             summary: description.summary,
+            config_schema: description.config_schema,
             path: artifact.path,
             hooks,
             loaded_at_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
@@ -312,6 +315,7 @@ fn probation(
     if description.name != plugin.settings.name {
         return Err(LoadError::WrongName { configured: name(), described: description.name });
     }
+    schema::check(&name(), &description.config_schema, &plugin.settings.config)?;
     instance.begin(LOAD_DEADLINE_MS);
     if let Err(cause) = instance.configure(config).map_err(failed("configure"))? {
         return Err(LoadError::ConfigRefused { plugin: name(), cause });

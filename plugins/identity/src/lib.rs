@@ -21,6 +21,7 @@ pub struct CallerIdentity {
 impl Plugin for CallerIdentity {
     const NAME: &'static str = "identity";
     const SUMMARY: &'static str = "From, PAI, PPI, RPID, Privacy and Diversion by trunk modes.";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {

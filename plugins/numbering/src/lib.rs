@@ -26,6 +26,7 @@ pub struct PatternNumbering {
 impl Plugin for PatternNumbering {
     const NAME: &'static str = "numbering";
     const SUMMARY: &'static str = "Rewrites numbers by pattern rules, longest match, one rule.";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = NoConfig;
 
     fn new(_: NoConfig) -> Result<Self, String> {

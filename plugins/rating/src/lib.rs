@@ -20,6 +20,7 @@ pub struct DeckRating;
 impl Plugin for DeckRating {
     const NAME: &'static str = "rating";
     const SUMMARY: &'static str = "Charges by increments, rounded once at the end (BILL-12).";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = NoConfig;
 
     fn new(_: NoConfig) -> Result<Self, String> {

@@ -25,6 +25,7 @@ impl Plugin for PrefixRouting {
     const NAME: &'static str = "routing";
     const SUMMARY: &'static str =
         "Longest prefix, priority, balance; failover by response code (ROUTE-23, ROUTE-50).";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {

@@ -22,6 +22,7 @@ impl Plugin for ListScreening {
     const NAME: &'static str = "screening";
     const SUMMARY: &'static str =
         "Allow and deny lists, and a block for callers that call too often.";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {

@@ -1,7 +1,7 @@
 //! A server outside, as plugins meet it: HTTP/1.1 over a socket of the standard library.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 

@@ -1,0 +1,157 @@
+//! A plugin's settings against the JSON Schema (draft 2020-12) that it ships.
+
+use crate::LoadError;
+use crate::verify::shortened;
+use jsonschema::{Draft, PatternOptions};
+use serde_json::Value;
+
+/// Problems that a refusal names; more are counted.
+const NAMED: usize = 5;
+
+/// Refuses settings that do not fit, and a schema that is none. Nothing is fetched: a
+/// schema that refers outside of itself is not valid here.
+pub(crate) fn check(plugin: &str, schema: &str, config: &Value) -> Result<(), LoadError> {
+    if schema.trim().is_empty() {
+        return Ok(());
+    }
+    let not_valid = |cause: String| LoadError::SchemaNotValid {
+        plugin: plugin.to_owned(),
+        cause: shortened(cause),
+    };
+    let schema: Value =
+        serde_json::from_str(schema).map_err(|error| not_valid(error.to_string()))?;
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        // An engine whose time is linear in the text.
+        .with_pattern_options(PatternOptions::regex())
+        .build(&schema)
+        .map_err(|error| {
+            not_valid(format!("{}: {error}", place(error.instance_path().as_str())))
+        })?;
+    let mut problems: Vec<String> = validator
+        .iter_errors(config)
+        .map(|error| shortened(format!("{}: {error}", place(error.instance_path().as_str()))))
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let more = problems.len().saturating_sub(NAMED);
+    problems.truncate(NAMED);
+    if more > 0 {
+        problems.push(format!("and {more} more"));
+    }
+    Err(LoadError::ConfigDoesNotFit { plugin: plugin.to_owned(), problems: problems.join("; ") })
+}
+
+/// The field by its JSON pointer.
+fn place(pointer: &str) -> &str {
+    if pointer.is_empty() { "the whole" } else { pointer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const SCHEMA: &str = r#"{
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "balance": { "enum": ["usage", "weight"] },
+            "velocity": {
+                "type": "object",
+                "properties": { "window_s": { "type": "integer", "minimum": 60, "maximum": 86400 } }
+            },
+            "names": { "type": "array", "maxItems": 2, "items": { "type": "string", "pattern": "^[a-z]+$" } }
+        }
+    }"#;
+
+    fn refused(config: Value) -> String {
+        match check("routing", SCHEMA, &config) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_fits_passes_and_no_schema_takes_everything() {
+        assert_eq!(refused(json!({})), "");
+        assert_eq!(refused(json!({ "balance": "usage", "names": ["a"] })), "");
+        assert!(check("routing", "", &json!({ "anything": 1 })).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_names_plugin_field_value_and_what_is_allowed() {
+        for (config, words) in [
+            (json!({ "balance": "fair" }), ["`routing`", "/balance", "\"fair\"", "\"weight\""]),
+            (
+                json!({ "velocity": { "window_s": 10 } }),
+                ["`routing`", "/velocity/window_s", "10", "60"],
+            ),
+            (json!({ "names": ["a", "B"] }), ["`routing`", "/names/1", "\"B\"", "^[a-z]+$"]),
+            (json!({ "blance": "usage" }), ["`routing`", "the whole", "'blance'", "unexpected"]),
+        ] {
+            let refusal = refused(config);
+            for word in words {
+                assert!(refusal.contains(word), "{word} in: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn several_problems_are_told_at_once() {
+        let refusal = refused(json!({ "balance": 1, "velocity": { "window_s": "x" } }));
+        assert!(
+            refusal.contains("/balance") && refusal.contains("/velocity/window_s"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_refused() {
+        for schema in [
+            "no JSON",
+            r#"{ "type": "colour" }"#,
+            r#"{ "minimum": "low" }"#,
+            r#"{ "pattern": "(" }"#,
+            r#"{ "$ref": "https://example.com/schema.json" }"#,
+            r##"{ "$ref": "#/$defs/absent" }"##,
+        ] {
+            let error = check("routing", schema, &json!({})).expect_err(schema);
+            assert!(matches!(error, LoadError::SchemaNotValid { .. }), "{schema}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_shipped_schema_fits_its_own_defaults_and_refuses_what_is_misspelt() {
+        let shipped = [
+            ("identity", include_str!("../../../plugins/identity/src/schema.json")),
+            ("numbering", include_str!("../../../plugins/numbering/src/schema.json")),
+            ("rating", include_str!("../../../plugins/rating/src/schema.json")),
+            ("routing", include_str!("../../../plugins/routing/src/schema.json")),
+            ("screening", include_str!("../../../plugins/screening/src/schema.json")),
+        ];
+        for (plugin, text) in shipped {
+            check(plugin, text, &json!({})).expect(plugin);
+            check(plugin, text, &defaults(&serde_json::from_str(text).unwrap())).expect(plugin);
+            let refusal = check(plugin, text, &json!({ "misspelt": 1 })).expect_err(plugin);
+            assert!(refusal.to_string().contains("'misspelt'"), "{refusal}");
+        }
+    }
+
+    /// What a schema names as default, as an object.
+    fn defaults(schema: &Value) -> Value {
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        let default = |schema: &Value| match &schema["default"] {
+            Value::Null => defaults(schema),
+            value => value.clone(),
+        };
+        let known =
+            |schema: &&Value| schema["default"] != Value::Null || schema["type"] == "object";
+        fields
+            .filter(|(_, schema)| known(schema))
+            .map(|(name, schema)| (name.clone(), default(schema)))
+            .collect()
+    }
+}
