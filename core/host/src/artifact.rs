@@ -54,13 +54,25 @@ impl Artifact {
         let origin = path
             .as_ref()
             .map_or_else(|| "the upload".to_owned(), |path| path.display().to_string());
-        let kind = examine(&bytes, &origin)?;
         let digest = hex(&Sha256::digest(&bytes));
-        let component = match kind {
-            Kind::Component => bytes,
-            Kind::CoreModule => componentize(plugin, &bytes)?,
-        };
+        let component = made_component(plugin, bytes, &origin)?;
         Ok(Artifact { component, digest, path })
+    }
+}
+
+/// The component of a plugin: a core module that carries its component type, as compilers
+/// leave it, is made one; a component stays as it is.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn component(plugin: &str, bytes: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+    made_component(plugin, bytes, plugin)
+}
+
+fn made_component(plugin: &str, bytes: Vec<u8>, origin: &str) -> Result<Vec<u8>, LoadError> {
+    match examine(&bytes, origin)? {
+        Kind::Component => Ok(bytes),
+        Kind::CoreModule => componentize(plugin, &bytes),
     }
 }
 

@@ -35,15 +35,19 @@ const KEPT_RESIDENT: usize = 256 << 10;
 /// Address space is reserved for each, memory is not.
 const INSTANCES: u32 = 1000;
 
+/// Core instances that one component may be made of. A component from Python, whose modules
+/// are linked when it is instantiated, has 38.
+const CORE_INSTANCES: u32 = 64;
+
 pub(crate) fn engine(settings: &HostSettings) -> Result<Engine, LoadError> {
     let refused = |cause: wasmtime::Error| LoadError::Engine(format!("{cause:#}"));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 4)
+        .total_core_instances(INSTANCES * 16)
         .total_memories(INSTANCES)
         .total_tables(INSTANCES * 2)
         .max_memories_per_component(1)
-        .max_core_instances_per_component(8)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_tables_per_component(4)
         .linear_memory_keep_resident(KEPT_RESIDENT)
         .table_keep_resident(64 << 10)

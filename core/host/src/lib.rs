@@ -39,7 +39,7 @@ mod verify;
 mod version;
 mod wire;
 
-pub use artifact::Source;
+pub use artifact::{Source, component};
 pub use chain::{ChainScope, ChainSettings};
 pub use error::LoadError;
 pub use generation::Generation;
