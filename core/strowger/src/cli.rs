@@ -1,5 +1,5 @@
-//! The command line: `run` and `demo` are the switch itself, everything else speaks to
-//! the admin interface of a running one.
+//! The command line: `run` and `demo` are the switch itself, `plugin new`, `build` and `test`
+//! are the plugin kit, everything else speaks to the admin interface of a running one.
 
 mod client;
 mod moment;
@@ -12,6 +12,7 @@ pub(crate) use show::{decision_trail, vendors};
 pub(crate) use table::{Table, date_time};
 
 use crate::config::Config;
+use crate::kit::KitCommand;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -84,7 +85,7 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// List plugins, or swap one while calls are running.
+    /// List plugins, swap one while calls are running; make, build and test your own.
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Show a call through the switch, with a built-in caller and two built-in vendors.
@@ -93,6 +94,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
+    #[command(flatten)]
+    Kit(KitCommand),
     /// Live plugins, their versions and hooks.
     List {
         #[command(flatten)]
@@ -192,6 +195,7 @@ impl Cli {
                 };
                 print(out, node.json, &tables, |tables| show::tables(tables))
             }
+            Command::Plugin(PluginCommand::Kit(command)) => command.execute(out),
             Command::Plugin(PluginCommand::List { node }) => {
                 let plugins = node.client()?.plugins()?;
                 print(out, node.json, &plugins, show::plugins)

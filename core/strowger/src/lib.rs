@@ -9,6 +9,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod demo;
+mod kit;
 pub mod media_plane;
 mod metrics;
 mod node;

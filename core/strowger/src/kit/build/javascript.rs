@@ -1,0 +1,20 @@
+//! JavaScript: SpiderMonkey with the program already loaded, by componentize-js.
+
+use super::{intermediate, run};
+use crate::kit::interface;
+use crate::kit::manifest::Project;
+use crate::kit::toolchain::Tools;
+use anyhow::Result;
+use std::path::PathBuf;
+
+pub(super) fn compile(project: &Project, tools: &Tools) -> Result<PathBuf> {
+    let mut command = tools.componentize_js()?;
+    let component = intermediate(project, "component.wasm")?;
+    command
+        .arg(&project.source)
+        .arg(interface::write(project)?)
+        .arg(interface::WORLD)
+        .arg(&component);
+    run(command)?;
+    Ok(component)
+}

@@ -1,0 +1,57 @@
+//! The interface between switch and plugin, and the part of it that one project uses.
+
+use super::manifest::Project;
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// `wit/v0.1/policy.wit` of this program.
+pub(crate) const POLICY: &str = include_str!("../../../../wit/v0.1/policy.wit");
+
+/// Where a project keeps its own copy, which is the one that it is built against.
+pub(crate) const OWN_COPY: &str = "wit/policy.wit";
+
+const VERSION: &str = "0.1.0";
+
+/// Name of the world: what bindings call their header and their types.
+pub(crate) const WORLD: &str = "plugin";
+
+/// Writes a WIT package with the world of a project, and the interface as its dependency;
+/// returns its folder.
+pub(crate) fn write(project: &Project) -> Result<PathBuf> {
+    let own = project.folder.join(OWN_COPY);
+    let policy = if own.exists() {
+        std::fs::read_to_string(&own).with_context(|| format!("{} is lost", own.display()))?
+    } else {
+        POLICY.to_owned()
+    };
+    let folder = project.build_folder().join("wit");
+    put(&folder.join("deps/policy/policy.wit"), &policy)?;
+    put(&folder.join("plugin.wit"), &world(project))?;
+    Ok(folder)
+}
+
+/// What the plugin imports and exports.
+fn world(project: &Project) -> String {
+    let mut text = format!("package local:guest;\n\nworld {WORLD} {{\n");
+    // Writing into a String cannot fail.
+    for grant in &project.grants {
+        let _ = writeln!(text, "  import {};", grant.interface());
+    }
+    let _ = writeln!(text, "  export strowger:policy/lifecycle@{VERSION};");
+    for hook in &project.hooks {
+        let _ = writeln!(text, "  export strowger:policy/{hook}@{VERSION};");
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn put(file: &Path, text: &str) -> Result<()> {
+    let write = || {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(file, text)
+    };
+    write().with_context(|| format!("{} cannot be written", file.display()))
+}

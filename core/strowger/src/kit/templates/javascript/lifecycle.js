@@ -1,0 +1,21 @@
+
+// What the plugin says about itself.
+export const lifecycle = {
+  describe() {
+    return {
+      name: "{{name}}",
+      version: "0.1.0",
+      summary: "{{summary}}",
+      // JSON Schema of the settings; this plugin has none.
+      configSchema: '{"type":"object","additionalProperties":false}',
+    };
+  },
+
+  /** The settings as JSON; throw a text to refuse them. */
+  configure(config) {},
+
+  /** The plugin's own examples, run before it goes live: how many passed. */
+  selfTest() {
+    return 0;
+  },
+};

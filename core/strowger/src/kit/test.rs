@@ -1,0 +1,77 @@
+//! `plugin test`: the project's vectors, asked in the real host.
+
+use super::build::Component;
+use super::manifest::Project;
+use super::toolchain;
+use super::vectors::{Case, Vectors};
+use anyhow::{Context, Result, bail};
+use host::{Host, HostSettings, PluginSettings};
+use policy::Reply;
+use serde_json::json;
+use std::io::Write;
+
+/// Asks the component the project's questions.
+pub(super) fn vectors(
+    project: &Project,
+    component: &Component,
+    out: &mut impl Write,
+) -> Result<()> {
+    let vectors = Vectors::read(&project.vectors)?;
+    let cases = vectors.cases().with_context(|| format!("{}", project.vectors.display()))?;
+    if cases.is_empty() {
+        bail!("{} has no cases", project.vectors.display());
+    }
+    let plugin = PluginSettings { path: component.path.clone(), ..project.settings.clone() };
+    let host = Host::new(HostSettings {
+        plugins: vec![plugin],
+        cache_dir: Some(project.build_folder().join("cache")),
+        shards: 1,
+        random_seed: Some(vectors.random_seed),
+    })?;
+    let mut shard = host.shard();
+    shard.warm_current();
+    let pin = host.pin(vectors.lookup());
+    let mut failed = 0;
+    let mut nanos = Vec::with_capacity(cases.len());
+    for case in &cases {
+        let pin = pin.for_call();
+        let reply = shard.ask(policy::Context { pin: &pin, details: None }, &case.question);
+        nanos.push(reply.nanos);
+        failed += usize::from(!verdict(case, &reply, out)?);
+    }
+    nanos.sort_unstable();
+    let median = nanos[nanos.len() / 2] / 1000;
+    writeln!(out, "{} passed, {failed} failed; {median} us a question", cases.len() - failed)?;
+    if failed > 0 { bail!("{failed} of {} vectors fail", cases.len()) } else { Ok(()) }
+}
+
+/// Says whether the answer is the right one.
+fn verdict(case: &Case, reply: &Reply, out: &mut impl Write) -> Result<bool> {
+    let answered = match &reply.outcome {
+        Ok(answer) if *answer == case.answer => {
+            writeln!(out, "ok      {}", case.name)?;
+            return Ok(true);
+        }
+        Ok(answer) => json!(answer).to_string(),
+        Err(fault) => format!("nothing: {fault}"),
+    };
+    writeln!(out, "FAILED  {}", case.name)?;
+    writeln!(out, "        expected {}\n        answered {answered}", json!(case.answer))?;
+    Ok(false)
+}
+
+/// Runs the native tests of a Rust project.
+pub(super) fn cargo(project: &Project) -> Result<()> {
+    let output = toolchain::cargo(project)?
+        .args(["test", "--quiet"])
+        .output()
+        .context("`cargo` cannot be started")?;
+    if !output.status.success() {
+        bail!(
+            "`cargo test` fails:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
