@@ -8,18 +8,33 @@ purpose=${1:?build, test or bench}
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 # Debian packages, by the program that shows that they are there.
-declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=util-linux)
+declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=util-linux
+    [clang]=clang [wasm-ld]=lld [wasi-libc]=wasi-libc [compiler-rt]=libclang-rt-dev-wasm32
+    [node]=nodejs [npm]=npm [python3]=python3 [pip]=python3-pip)
+# Without them some tests or columns are left out.
+wanted=" kamailio clang wasm-ld wasi-libc compiler-rt node npm python3 pip "
 case $purpose in
     build) programs=(cc) ;;
-    test) programs=(cc sipp) ;;
+    test) programs=(cc sipp clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;
     bench) programs=(cc taskset kamailio) ;;
     *) say "unknown purpose $purpose"; exit 2 ;;
 esac
 
 PATH=$PATH:/usr/sbin
+
+# Most are programs; the libraries of C plugins are files that clang knows, pip is a module.
+present() {
+    case $1 in
+        wasi-libc) [[ -f $(clang --target=wasm32-wasi -print-file-name=libc.a 2>/dev/null) ]] ;;
+        compiler-rt) [[ -f $(clang --target=wasm32-wasi -print-libgcc-file-name 2>/dev/null) ]] ;;
+        pip) python3 -m pip --version >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
 missing=()
 for program in "${programs[@]}"; do
-    command -v "$program" >/dev/null || missing+=("${package[$program]}")
+    present "$program" || missing+=("${package[$program]}")
 done
 
 if ((${#missing[@]})); then
@@ -34,10 +49,9 @@ if ((${#missing[@]})); then
         say "please install: apt-get install ${missing[*]}"
     fi
     for program in "${programs[@]}"; do
-        command -v "$program" >/dev/null && continue
-        # The benchmark's peer is wanted, not needed.
-        if [[ $program == kamailio ]]; then
-            say "without kamailio the peer's column stays empty"
+        present "$program" && continue
+        if [[ $wanted == *" $program "* ]]; then
+            say "without $program (package ${package[$program]}) something is left out"
             continue
         fi
         say "$program is missing (package ${package[$program]})"

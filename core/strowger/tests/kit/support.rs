@@ -1,0 +1,58 @@
+//! The program, and where things are.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The source tree.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A folder of this test's own, empty.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the test's folder is writable");
+    }
+    std::fs::create_dir_all(&folder).expect("the test's folder is writable");
+    folder
+}
+
+/// `strowger plugin ...`, with compilers in the target folder.
+pub(crate) fn plugin(arguments: &[&str]) -> Output {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    Command::new(env!("CARGO_BIN_EXE_strowger"))
+        .arg("plugin")
+        .args(arguments)
+        .env("STROWGER_TOOLS", target.with_file_name("tools"))
+        // Rust projects compile the same crates: once is enough.
+        .env("CARGO_TARGET_DIR", target.join("kit-rust"))
+        .output()
+        .expect("the program starts")
+}
+
+/// What the command says; nothing where its compiler is missing outside of CI.
+pub(crate) fn succeeds(arguments: &[&str]) -> Option<String> {
+    let output = plugin(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if !output.status.success() && errors.contains("is not on this machine") && !in_ci {
+        println!("skipped: {errors}");
+        return None;
+    }
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments:?}\n{words}\n{errors}");
+    Some(words)
+}
+
+/// What the command complains about.
+pub(crate) fn fails(arguments: &[&str]) -> String {
+    let output = plugin(arguments);
+    assert!(!output.status.success(), "{arguments:?} succeeds");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
