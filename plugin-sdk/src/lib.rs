@@ -51,6 +51,8 @@ mod plugin;
 mod rating;
 mod routing;
 mod screening;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 
 pub use call::{AccountId, Call, Reason, Rejection, TrunkId};
 pub use events::{Event, EventKind, Events};

@@ -81,3 +81,42 @@ fn a_half_written_file_leaves_the_table_as_it_was() {
     });
     assert_eq!(table(&stage)["rows"], 1);
 }
+
+/// A do-not-originate list as regulators give them out: a million rows, in no order. The
+/// plugin is the example of that name; the rows stay with the switch.
+#[test]
+fn a_list_of_a_million_callers_that_never_call_bars_them_on_the_wire() {
+    const ROWS: u64 = 1_000_000;
+    // 7,919 has no factor in common with a million: every row comes once, far from its
+    // neighbours.
+    let number = |row: u64| 18_000_000_000 + 37 * (row * 7_919 % ROWS);
+    let mut list = String::from("number\n");
+    for row in 0..ROWS {
+        list.push_str(&number(row).to_string());
+        list.push('\n');
+    }
+    let mut setup = Setup::new();
+    setup.plugins.retain(|(name, _)| name != "screening");
+    setup.plugins.push(("do-not-originate".to_owned(), None));
+    setup.business =
+        "[[number_list]]\nname = \"dno\"\nkind = \"exact\"\nfile = \"dno.csv\"\n".to_owned();
+    let folder = setup.write();
+    folder.put("business/dno.csv", &list);
+    let stage = Stage::on(&setup, folder);
+    let tables = stage.switch.get("/v1/tables");
+    let tables = tables.as_array().expect("a list of tables");
+    let dno = tables.iter().find(|table| table["name"] == "dno").expect("the table is there");
+    assert_eq!(dno["rows"], ROWS);
+
+    for row in [0, ROWS / 2, ROWS - 1] {
+        let caller = stage.caller().with("caller", number(row));
+        caller.is_refused_with(403).succeeds(CALL_LIMIT);
+    }
+    for record in stage.switch.settled_records(3) {
+        assert_eq!(record["end_reason"], "caller_barred", "{record}");
+    }
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().with("caller", number(5) + 1).calls();
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+}

@@ -1,6 +1,7 @@
 //! The host against real guests: answers, refusals, hostility, swaps.
 
 mod common;
+mod examples;
 mod hostile;
 mod lifecycle;
 mod loading;
