@@ -138,7 +138,7 @@ fn context<'a>(pin: &'a Pin, details: &'a Arc<CallDetails>, question: &Question)
 
 fn settings(built: &Path, name: &str) -> PluginSettings {
     PluginSettings {
-        grants: Grant::ALL.into_iter().collect(),
+        grants: Grant::ALL.into_iter().filter(|grant| *grant != Grant::Http).collect(),
         ..PluginSettings::new(name, built.join(format!("strowger_{name}.wasm")))
     }
 }
