@@ -49,10 +49,11 @@ impl Database {
             let Some(path) = line.strip_prefix("GET /") else { continue };
             let number = path.split(' ').next().unwrap_or_default();
             let (state, changed) = &*self.state;
-            let mut state = state.lock().unwrap();
+            let mut state = state.lock().expect("no test panics with it");
             state.asked.insert(number.to_owned());
             if number == SLOW {
-                state = changed.wait_while(state, |state| !state.open).unwrap();
+                state =
+                    changed.wait_while(state, |state| !state.open).expect("no test panics with it");
             }
             drop(state);
             let body = "{\"lrn\": \"33144550000\"}";
@@ -64,12 +65,20 @@ impl Database {
     }
 
     fn waits_for(&self, number: &str) {
-        let asked = || self.state.0.lock().unwrap().asked.contains(number).then_some(());
+        let asked = || {
+            self.state
+                .0
+                .lock()
+                .expect("no test panics with it")
+                .asked
+                .contains(number)
+                .then_some(())
+        };
         wait::until("the database is asked", LIMIT, asked);
     }
 
     fn let_go(&self) {
-        self.state.0.lock().unwrap().open = true;
+        self.state.0.lock().expect("no test panics with it").open = true;
         self.state.1.notify_all();
     }
 }

@@ -75,6 +75,7 @@ pub(crate) struct Version {
     reaper: Reaper,
     slots: Box<[Mutex<Option<Box<Instance>>>]>,
     /// For questions on fibres.
+    #[expect(clippy::vec_box, reason = "instances are large and go in and out")]
     idle: Mutex<Vec<Box<Instance>>>,
 }
 
@@ -269,6 +270,7 @@ impl Version {
         self.slots[shard % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[expect(clippy::vec_box, reason = "as the field")]
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Box<Instance>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

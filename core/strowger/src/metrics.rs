@@ -219,7 +219,8 @@ fn http(families: &mut Vec<MetricFamily>, plugins: &[HttpMetrics]) {
         "Requests of a plugin, by result; those cached, joined, refused and busy were not sent.",
         MetricType::COUNTER,
     );
-    let gauges: [(&str, &str, fn(&HttpMetrics) -> f64); 4] = [
+    type Reading = fn(&HttpMetrics) -> f64;
+    let gauges: [(&str, &str, Reading); 4] = [
         ("strowger_plugin_http_requests", "Requests under way.", |m| f64::from(m.requests)),
         ("strowger_plugin_waiting", "Questions under way on fibres.", |m| f64::from(m.questions)),
         ("strowger_plugin_http_cache_entries", "Answers kept.", |m| m.cache_entries as f64),

@@ -13,7 +13,7 @@ mod segment;
 mod tap;
 mod writer;
 
-pub use reader::{Decision, DecisionReader, ReadCounts, Texts};
+pub use reader::{Decision, DecisionReader, EarlierAnswer, ReadCounts, Texts};
 pub use tap::{Decided, DecisionTap};
 
 use std::io;

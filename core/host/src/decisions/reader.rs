@@ -8,6 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
+/// What a plugin of a chain said before the next one was asked; none: it passed.
+pub type EarlierAnswer = (Arc<PluginStamp>, Result<Option<Answer>, Fault>);
+
 /// How much later a thread's buffer may come than another's with the same times: twice
 /// the time that a buffer waits.
 const SKEW_MS: u64 = 2_000;
@@ -34,7 +37,7 @@ pub struct Decision {
     /// What was answered, or why nothing was.
     pub outcome: Result<Answer, Fault>,
     /// What plugins said that were asked before the one that decided, in order.
-    pub earlier: Vec<(Arc<PluginStamp>, Result<Option<Answer>, Fault>)>,
+    pub earlier: Vec<EarlierAnswer>,
     /// What the call knew beside the question, where a plugin might have asked.
     pub details: Option<Arc<CallDetails>>,
 }
@@ -119,6 +122,7 @@ impl DecisionReader {
     ///
     /// # Errors
     /// When a file cannot be read. Segments that the switch deletes meanwhile are left out.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, an iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<Decision>> {
         loop {
             let oldest = self

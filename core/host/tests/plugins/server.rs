@@ -35,7 +35,7 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                state.seen.lock().unwrap().connections += 1;
+                state.seen.lock().expect("no test panics with it").connections += 1;
                 std::thread::spawn(move || state.serve(&stream));
             }
         });
@@ -44,24 +44,31 @@ impl Server {
 
     /// Lets slow answers go, now and from now on.
     pub(crate) fn let_go(&self) {
-        self.state.seen.lock().unwrap().open = true;
+        self.state.seen.lock().expect("no test panics with it").open = true;
         self.state.changed.notify_all();
     }
 
     /// Requests for a path so far.
     pub(crate) fn requests(&self, path: &str) -> u32 {
-        self.state.seen.lock().unwrap().requests.get(path).copied().unwrap_or(0)
+        self.state
+            .seen
+            .lock()
+            .expect("no test panics with it")
+            .requests
+            .get(path)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Waits until a path was asked for so often.
     pub(crate) fn wait_for(&self, path: &str, requests: u32) {
-        let seen = self.state.seen.lock().unwrap();
+        let seen = self.state.seen.lock().expect("no test panics with it");
         let fewer = |seen: &mut Seen| seen.requests.get(path).copied().unwrap_or(0) < requests;
-        drop(self.state.changed.wait_while(seen, fewer).unwrap());
+        drop(self.state.changed.wait_while(seen, fewer).expect("no test panics with it"));
     }
 
     pub(crate) fn connections(&self) -> u32 {
-        self.state.seen.lock().unwrap().connections
+        self.state.seen.lock().expect("no test panics with it").connections
     }
 }
 
@@ -69,13 +76,16 @@ impl State {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         while let Some((path, text)) = request(&mut reader) {
-            let mut seen = self.seen.lock().unwrap();
+            let mut seen = self.seen.lock().expect("no test panics with it");
             let count = seen.requests.entry(path.clone()).or_default();
             *count += 1;
             let count = *count;
             self.changed.notify_all();
             if path.starts_with("/slow") {
-                seen = self.changed.wait_while(seen, |seen| !seen.open).unwrap();
+                seen = self
+                    .changed
+                    .wait_while(seen, |seen| !seen.open)
+                    .expect("no test panics with it");
             }
             drop(seen);
             if answer(stream, &path, count, &text).is_err() || path == "/breaks" {

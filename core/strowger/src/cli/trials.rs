@@ -107,7 +107,7 @@ pub(super) fn run(command: TrialCommand, out: &mut impl Write) -> Result<()> {
         }
         TrialCommand::Shadow { name, file: None, node, .. } => {
             let differences = node.client()?.differences(&name)?;
-            print(out, node.json, &differences, |differences| shown(differences))
+            print(out, node.json, &differences, shown)
         }
         TrialCommand::Promote { name, node } => turned(out, &node, &name, "promote", "is live now"),
         TrialCommand::Rollback { name, node } => {
