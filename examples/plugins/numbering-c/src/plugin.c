@@ -129,7 +129,7 @@ void exports_strowger_policy_lifecycle_describe(
   description->name = say("numbering");
   description->version = say("1.0.0");
   description->summary = say("Rewrites numbers by pattern rules, longest match, one rule; in C.");
-  description->config_schema = say("{\"type\":\"object\",\"additionalProperties\":false}");
+  description->config_schema = say("{\"type\":\"object\",\"unevaluatedProperties\":false}");
 }
 
 // There are no settings: the first one in `{"NAME":...}` is refused by its name.

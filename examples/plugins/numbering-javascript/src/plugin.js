@@ -83,7 +83,7 @@ export const lifecycle = {
       name: "numbering",
       version: "1.0.0",
       summary: "Rewrites numbers by pattern rules, longest match, one rule; in JavaScript.",
-      configSchema: '{"type":"object","additionalProperties":false}',
+      configSchema: '{"type":"object","unevaluatedProperties":false}',
     };
   },
 

@@ -88,7 +88,7 @@ class Lifecycle:
             name="numbering",
             version="1.0.0",
             summary="Rewrites numbers by pattern rules, longest match, one rule; in Python.",
-            config_schema='{"type":"object","additionalProperties":false}',
+            config_schema='{"type":"object","unevaluatedProperties":false}',
         )
 
     def configure(self, config: str) -> None:

@@ -9,7 +9,7 @@ void exports_strowger_policy_lifecycle_describe(
   plugin_string_dup(&description->summary, "{{summary}}");
   // JSON Schema of the settings; this plugin has none.
   plugin_string_dup(&description->config_schema,
-                    "{\"type\":\"object\",\"additionalProperties\":false}");
+                    "{\"type\":\"object\",\"unevaluatedProperties\":false}");
 }
 
 // The settings as JSON; false with an error refuses them.

@@ -7,7 +7,7 @@ export const lifecycle = {
       version: "0.1.0",
       summary: "{{summary}}",
       // JSON Schema of the settings; this plugin has none.
-      configSchema: '{"type":"object","additionalProperties":false}',
+      configSchema: '{"type":"object","unevaluatedProperties":false}',
     };
   },
 

@@ -9,7 +9,7 @@ class Lifecycle:
             version="0.1.0",
             summary="{{summary}}",
             # JSON Schema of the settings; this plugin has none.
-            config_schema='{"type":"object","additionalProperties":false}',
+            config_schema='{"type":"object","unevaluatedProperties":false}',
         )
 
     def configure(self, config: str) -> None:
