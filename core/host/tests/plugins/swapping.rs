@@ -19,9 +19,7 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn eight_threads_ask_while_fifty_swaps_happen() {
-    // Swaps are on trial here, not deadlines: eight threads share the machine with a compiler.
-    let plugin =
-        host::PluginSettings { deadline_ms: 500, ..hostile(file("fifty", &guest("hostile"))) };
+    let plugin = hostile(file("fifty", &guest("hostile")));
     let host = Host::new(settings(plugin, 8)).expect("it loads");
     let builds = [build('a'), build('b')];
     let stop = AtomicBool::new(false);
