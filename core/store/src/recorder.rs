@@ -45,7 +45,7 @@ impl Default for RecorderSettings {
     fn default() -> Self {
         RecorderSettings {
             capacity: 100_000,
-            commit_window: Duration::from_millis(40),
+            commit_window: Duration::from_millis(75),
             store_window: Duration::from_millis(500),
             segment_bytes: 32 * 1024 * 1024,
             on_durable: None,
@@ -149,6 +149,8 @@ struct Inbox {
     /// When the first of them came.
     since: Option<Instant>,
     submitted: u64,
+    /// The journal's thread looks here by itself within a commit window.
+    attended: bool,
     /// Someone waits for everything to be written.
     hurry: bool,
     stop: bool,
@@ -212,6 +214,7 @@ impl Recorder {
             jobs,
             outbox: Vec::new(),
             outbox_since: None,
+            linger: None,
             settings,
         };
         for document in &recovery.unfinished {
@@ -245,8 +248,10 @@ impl Recorder {
         inbox.submitted += 1;
         if inbox.documents.len() == 1 {
             inbox.since = Some(Instant::now());
-            drop(inbox);
-            shared.wake.notify_all();
+            if !inbox.attended {
+                drop(inbox);
+                shared.wake.notify_all();
+            }
         }
         Ok(())
     }
@@ -306,6 +311,9 @@ struct Clerk {
     outbox: Vec<Finished>,
     /// When the first of them came.
     outbox_since: Option<Instant>,
+    /// After a commit: when to look for documents without being told. While calls keep
+    /// ending, nobody has to wake this thread.
+    linger: Option<Instant>,
     settings: RecorderSettings,
 }
 
@@ -332,7 +340,7 @@ impl Clerk {
     }
 
     /// Waits for work; none when the recorder is gone and everything is written.
-    fn wait(&self) -> Option<Work> {
+    fn wait(&mut self) -> Option<Work> {
         let mut inbox = self.shared.inbox();
         loop {
             let now = Instant::now();
@@ -344,12 +352,19 @@ impl Clerk {
                 return None;
             }
             let hurry = inbox.hurry || inbox.stop;
-            if hurry || due.is_some_and(|due| due <= now) {
+            let lingered = self.linger.take_if(|end| *end <= now).is_some();
+            inbox.attended = self.linger.is_some();
+            let company = lingered && !inbox.documents.is_empty();
+            if hurry || company || due.is_some_and(|due| due <= now) {
                 inbox.hurry = false;
                 let documents = std::mem::take(&mut inbox.documents);
+                if !documents.is_empty() {
+                    self.linger = Some(now + self.settings.commit_window);
+                    inbox.attended = true;
+                }
                 return Some(Work { documents, since: inbox.since.take(), hurry });
             }
-            inbox = match due {
+            inbox = match due.into_iter().chain(self.linger).min() {
                 None => self.shared.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner),
                 Some(due) => {
                     let woken = self.shared.wake.wait_timeout(inbox, due - now);

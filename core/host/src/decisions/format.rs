@@ -109,7 +109,7 @@ pub(super) fn next(bytes: &[u8]) -> postcard::Result<Option<(Item, &[u8])>> {
 pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, tag: u8, item: &T) -> postcard::Result<()> {
     let before = bytes.len();
     bytes.push(tag);
-    let written = postcard::to_extend(item, Appended(bytes)).map(drop);
+    let written = postcard::serialize_with_flavor(item, Appended(bytes));
     if written.is_err() {
         bytes.truncate(before);
     }
@@ -119,8 +119,20 @@ pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, tag: u8, item: &T) -> po
 /// A buffer that is not lost when encoding fails half-way.
 struct Appended<'a>(&'a mut Vec<u8>);
 
-impl Extend<u8> for Appended<'_> {
-    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
-        self.0.extend(bytes);
+impl postcard::ser_flavors::Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }

@@ -57,12 +57,34 @@ pub struct DecisionCounts {
     pub bytes: u64,
 }
 
-/// What taps and the writing thread count together.
+/// Emptied buffers that are kept for taps.
+const SPARE: usize = 4;
+
+/// What taps and the writing thread share.
 #[derive(Debug, Default)]
-struct Counters {
+struct Shared {
     recorded: AtomicU64,
     dropped: AtomicU64,
     bytes: AtomicU64,
+    /// Emptied buffers: a signalling thread that grows a new one for each block pays for its
+    /// pages with page faults.
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shared {
+    /// An empty buffer, with room if there is one.
+    fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE {
+            spare.push(buffer);
+        }
+    }
 }
 
 /// What is sent to the writing thread.
@@ -74,7 +96,7 @@ enum Letter {
 /// The writing end of a node's decision log.
 #[derive(Debug)]
 pub struct DecisionLog {
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
     sender: SyncSender<Letter>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -86,28 +108,28 @@ impl DecisionLog {
     /// # Errors
     /// When the folder cannot be made or read, or the thread does not start.
     pub fn start(settings: DecisionSettings) -> io::Result<DecisionLog> {
-        let counters = Arc::new(Counters::default());
+        let shared = Arc::new(Shared::default());
         let (sender, receiver) = sync_channel(WAITING);
-        let writer = writer::Writer::open(settings, Arc::clone(&counters))?;
+        let writer = writer::Writer::open(settings, Arc::clone(&shared))?;
         let thread = std::thread::Builder::new()
             .name("decisions".to_owned())
             .spawn(move || writer.run(&receiver))?;
-        Ok(DecisionLog { counters, sender, thread: Mutex::new(Some(thread)) })
+        Ok(DecisionLog { shared, sender, thread: Mutex::new(Some(thread)) })
     }
 
     /// The writing end of one signalling thread.
     #[must_use]
     pub fn tap(&self, shard: u16) -> DecisionTap {
-        DecisionTap::new(shard, self.sender.clone(), Arc::clone(&self.counters))
+        DecisionTap::new(shard, self.sender.clone(), Arc::clone(&self.shared))
     }
 
     /// Figures for metrics.
     #[must_use]
     pub fn counts(&self) -> DecisionCounts {
         DecisionCounts {
-            recorded: self.counters.recorded.load(Relaxed),
-            dropped: self.counters.dropped.load(Relaxed),
-            bytes: self.counters.bytes.load(Relaxed),
+            recorded: self.shared.recorded.load(Relaxed),
+            dropped: self.shared.dropped.load(Relaxed),
+            bytes: self.shared.bytes.load(Relaxed),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The call path's end of the log: encodes, and never waits.
 
 use super::format::{DECISION, DecisionRef, DetailsItem, EarlierItem, INVITE, append};
-use super::{Counters, Letter};
+use super::{Letter, Shared};
 use policy::{Context, Invite, PluginStamp, Question, Reply};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ pub struct Decided<'a> {
 #[derive(Debug)]
 pub struct DecisionTap {
     sender: SyncSender<Letter>,
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
     block: Block,
     began: Option<Instant>,
     /// Handles of the texts in the block.
@@ -57,10 +57,10 @@ pub struct DecisionTap {
 }
 
 impl DecisionTap {
-    pub(super) fn new(shard: u16, sender: SyncSender<Letter>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(shard: u16, sender: SyncSender<Letter>, shared: Arc<Shared>) -> Self {
         DecisionTap {
             sender,
-            counters,
+            shared,
             block: Block { shard, ..Block::default() },
             began: None,
             handles: HashSet::new(),
@@ -100,7 +100,7 @@ impl DecisionTap {
         };
         // It cannot fail on plain integers and texts; if it does, the others are not hurt.
         if append(&mut self.block.items, DECISION, &item).is_err() {
-            self.counters.dropped.fetch_add(1, Relaxed);
+            self.shared.dropped.fetch_add(1, Relaxed);
             return;
         }
         self.block.decisions += 1;
@@ -122,7 +122,8 @@ impl DecisionTap {
         if self.began.take().is_none() {
             return;
         }
-        let empty = Block { shard: self.block.shard, ..Block::default() };
+        let items = self.shared.buffer();
+        let empty = Block { shard: self.block.shard, items, ..Block::default() };
         let block = std::mem::replace(&mut self.block, empty);
         self.handles.clear();
         self.invites.clear();
@@ -130,7 +131,7 @@ impl DecisionTap {
             Ok(()) => {}
             Err(TrySendError::Full(letter) | TrySendError::Disconnected(letter)) => {
                 if let Letter::Block(block) = letter {
-                    self.counters.dropped.fetch_add(block.decisions, Relaxed);
+                    self.shared.dropped.fetch_add(block.decisions, Relaxed);
                 }
             }
         }

@@ -444,7 +444,7 @@ fn old_segments_are_deleted_at_the_next_start() {
 /// A thread that is behind costs decisions, not time.
 #[test]
 fn nobody_waits_for_a_writer_that_is_behind() {
-    let counters = Arc::new(Counters::default());
+    let counters = Arc::new(Shared::default());
     let (sender, receiver) = sync_channel(2);
     let mut tap = DecisionTap::new(0, sender, Arc::clone(&counters));
     for id in 0..5 {

@@ -4,7 +4,7 @@ use super::format::{self, BlockHead, DECISION, Item};
 use super::mask::Mask;
 use super::segment::{SegmentHead, SegmentWriter, numbers, path};
 use super::tap::Block;
-use super::{Counters, DecisionSettings, Letter};
+use super::{DecisionSettings, Letter, Shared};
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(60);
 
 pub(super) struct Writer {
     settings: DecisionSettings,
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
     mask: Option<Mask>,
     /// Segments that are complete, oldest first.
     done: VecDeque<Done>,
@@ -49,7 +49,7 @@ struct Open {
 }
 
 impl Writer {
-    pub(super) fn open(settings: DecisionSettings, counters: Arc<Counters>) -> io::Result<Writer> {
+    pub(super) fn open(settings: DecisionSettings, shared: Arc<Shared>) -> io::Result<Writer> {
         std::fs::create_dir_all(&settings.folder)?;
         let mut done = VecDeque::new();
         for number in numbers(&settings.folder)? {
@@ -59,7 +59,7 @@ impl Writer {
         }
         Ok(Writer {
             mask: Mask::new(settings.mask_key, settings.mask_digits),
-            counters,
+            shared,
             done_bytes: done.iter().map(|done| done.bytes).sum(),
             next: done.back().map_or(1, |done: &Done| done.number + 1),
             done,
@@ -85,15 +85,15 @@ impl Writer {
         match self.write(block) {
             Ok(bytes) => {
                 self.failing = false;
-                self.counters.recorded.fetch_add(decisions, Relaxed);
-                self.counters.bytes.fetch_add(bytes, Relaxed);
+                self.shared.recorded.fetch_add(decisions, Relaxed);
+                self.shared.bytes.fetch_add(bytes, Relaxed);
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     let folder = self.settings.folder.display();
                     tracing::error!(%folder, %error, "decisions are not kept; calls go on");
                 }
-                self.counters.dropped.fetch_add(decisions, Relaxed);
+                self.shared.dropped.fetch_add(decisions, Relaxed);
                 self.close();
             }
         }
@@ -120,6 +120,7 @@ impl Writer {
         };
         let head = postcard::to_stdvec(&head).map_err(io::Error::other)?;
         let frame = open.segment.compress([&head, &block.items]);
+        self.shared.give_back(block.items);
         // Kept open even when this fails, so that what is whole in it is counted.
         let open = self.open.insert(open);
         let frame = frame?;

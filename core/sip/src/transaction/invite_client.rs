@@ -232,6 +232,11 @@ impl InviteClient {
         matches!(self.state, State::Calling { .. })
     }
 
+    /// Whether it is over and only absorbs what is repeated (timers D and M).
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Accepted { .. })
+    }
+
     /// Whether the transaction user gave it up.
     pub(super) fn is_abandoned(&self) -> bool {
         self.abandoned

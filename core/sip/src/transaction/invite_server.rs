@@ -185,4 +185,9 @@ impl InviteServer {
     pub(super) fn is_sending(&self) -> bool {
         matches!(self.state, State::Completed { .. } | State::Accepted { pending: Some(_), .. })
     }
+
+    /// Whether it is over and only absorbs what is repeated (timers I and L).
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. } | State::Accepted { pending: None, .. })
+    }
 }

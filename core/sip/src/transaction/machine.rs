@@ -156,6 +156,19 @@ impl Entry {
             Machine::NonInviteServer(_) => false,
         }
     }
+
+    /// Whether it is over and only answers what is repeated: its end may be a little late.
+    pub(super) fn is_resting(&self) -> bool {
+        match &self.machine {
+            Machine::InviteClient(machine) => machine.is_resting(),
+            Machine::NonInviteClient(machine) | Machine::CancelClient(machine) => {
+                machine.is_resting()
+            }
+            Machine::InviteServer(machine) => machine.is_resting(),
+            // Its only timer is J.
+            Machine::NonInviteServer(_) => true,
+        }
+    }
 }
 
 #[cfg(test)]

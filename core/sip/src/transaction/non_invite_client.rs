@@ -68,4 +68,9 @@ impl NonInviteClient {
     pub(super) fn is_sending(&self) -> bool {
         matches!(self, NonInviteClient::Trying { .. })
     }
+
+    /// Whether it is over and only absorbs what is repeated (timer K).
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self, NonInviteClient::Completed { .. })
+    }
 }

@@ -1,26 +1,40 @@
-//! The next deadline of every transaction: a binary heap with lazy deletion.
+//! The next deadline of every transaction: exact ones in a heap, others in a calendar.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::{Duration, Instant};
 
-/// One timer per slot. Setting a timer leaves the old entry in the heap as a stale one;
-/// stale entries are dropped when they reach the top, and the heap is rebuilt when they
-/// outnumber the live ones. The top is always live, so [`Timers::next`] is O(1).
+/// One timer per slot. Setting a timer leaves its old entry behind as a stale one, which is
+/// dropped when its turn comes.
+///
+/// What somebody waits for, such as a retransmission or the end of waiting, is kept to the
+/// instant in a heap. Transactions that are over and only absorb what is repeated (timers D,
+/// I, J, K, L and M) may end up to [`PAGE`] late: those of many calls cost one wake-up
+/// together, and no sifting through a heap of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Deadline>>,
+    /// Deadlines in pages by the end of the page, when all of it is due.
+    calendar: BTreeMap<Instant, Vec<Entry>>,
     /// By slot.
     armed: Vec<Armed>,
-    /// Slots whose timer runs.
+    /// Entries of the heap whose timer still runs.
     live: usize,
 }
+
+/// Deadlines that need not be exact fire together this often.
+const PAGE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Deadline {
     at: Instant,
+    entry: Entry,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     slot: u32,
-    /// Which setting of the slot's timer made this entry.
+    /// Which setting of the slot's timer made it.
     stamp: u32,
 }
 
@@ -28,89 +42,157 @@ struct Deadline {
 struct Armed {
     at: Option<Instant>,
     stamp: u32,
+    /// Its entry is in the heap.
+    exact: bool,
 }
 
 impl Timers {
-    /// Stale entries tolerated beyond the number of live ones.
+    /// Stale entries tolerated in the heap beyond the number of live ones.
     const SLACK: usize = 64;
 
     /// Sets, moves or (with none) clears the timer of `slot`.
     pub(super) fn set(&mut self, slot: u32, at: Option<Instant>) {
-        let index = slot as usize;
-        if index >= self.armed.len() {
-            if at.is_none() {
-                return;
-            }
-            self.armed.resize(index + 1, Armed::default());
-        }
-        let armed = &mut self.armed[index];
-        if armed.at == at {
-            return;
-        }
-        self.live -= usize::from(armed.at.is_some());
-        self.live += usize::from(at.is_some());
-        armed.at = at;
-        armed.stamp = armed.stamp.wrapping_add(1);
-        if let Some(at) = at {
-            self.heap.push(Reverse(Deadline { at, slot, stamp: armed.stamp }));
+        if let Some((entry, at)) = self.arm(slot, at, true) {
+            self.live += 1;
+            self.heap.push(Reverse(Deadline { at, entry }));
         }
         self.drop_stale();
     }
 
-    /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(deadline)| deadline.at)
+    /// Sets or moves the timer of `slot`, which may fire up to [`PAGE`] late.
+    pub(super) fn set_about(&mut self, slot: u32, at: Instant) {
+        if let Some((entry, at)) = self.arm(slot, Some(at), false) {
+            match self.calendar.range_mut(at..=at + PAGE).next() {
+                Some((_, page)) => page.push(entry),
+                None => drop(self.calendar.insert(at + PAGE, vec![entry])),
+            }
+        }
+        self.drop_stale();
     }
 
-    /// Takes the earliest slot whose deadline is not after `now`; its timer is cleared.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
-        let Reverse(deadline) = *self.heap.peek()?;
-        if deadline.at > now {
+    /// Notes a deadline; what is to be written down for it, if it is a new one.
+    fn arm(&mut self, slot: u32, at: Option<Instant>, exact: bool) -> Option<(Entry, Instant)> {
+        let index = slot as usize;
+        if index >= self.armed.len() {
+            at?;
+            self.armed.resize(index + 1, Armed::default());
+        }
+        let armed = &mut self.armed[index];
+        if (armed.at, armed.exact) == (at, exact) {
             return None;
         }
-        self.set(deadline.slot, None);
-        Some(deadline.slot)
+        self.live -= usize::from(armed.at.is_some() && armed.exact);
+        *armed = Armed { at, exact, stamp: armed.stamp.wrapping_add(1) };
+        Some((Entry { slot, stamp: armed.stamp }, at?))
+    }
+
+    /// When [`Timers::pop_due`] has something to do: never later than the earliest deadline
+    /// or the end of its page.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let exact = self.heap.peek().map(|Reverse(deadline)| deadline.at);
+        let about = self.calendar.first_key_value().map(|(end, _)| *end);
+        exact.into_iter().chain(about).min()
+    }
+
+    /// Takes a slot whose deadline is not after `now`; its timer is cleared.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
+        let slot = self.due_exact(now).or_else(|| self.due_about(now))?;
+        self.set(slot, None);
+        Some(slot)
+    }
+
+    fn due_exact(&self, now: Instant) -> Option<u32> {
+        let Reverse(deadline) = self.heap.peek()?;
+        (deadline.at <= now).then_some(deadline.entry.slot)
+    }
+
+    fn due_about(&mut self, now: Instant) -> Option<u32> {
+        loop {
+            let mut page = self.calendar.first_entry()?;
+            if *page.key() > now {
+                return None;
+            }
+            while let Some(entry) = page.get_mut().pop() {
+                if is_live(&self.armed, entry) {
+                    return Some(entry.slot);
+                }
+            }
+            page.remove();
+        }
     }
 
     fn drop_stale(&mut self) {
-        while self.heap.peek().is_some_and(|Reverse(deadline)| !self.is_live(deadline)) {
+        let armed = &self.armed;
+        while self.heap.peek().is_some_and(|Reverse(top)| !is_live(armed, top.entry)) {
             self.heap.pop();
         }
         if self.heap.len() > 2 * self.live + Self::SLACK {
-            let mut heap = std::mem::take(&mut self.heap);
-            heap.retain(|Reverse(deadline)| self.is_live(deadline));
-            heap.shrink_to(2 * self.live + Self::SLACK);
-            self.heap = heap;
+            self.heap.retain(|Reverse(deadline)| is_live(armed, deadline.entry));
+            self.heap.shrink_to(2 * self.live + Self::SLACK);
         }
     }
+}
 
-    fn is_live(&self, deadline: &Deadline) -> bool {
-        let armed = self.armed[deadline.slot as usize];
-        armed.at.is_some() && armed.stamp == deadline.stamp
-    }
+fn is_live(armed: &[Armed], entry: Entry) -> bool {
+    armed
+        .get(entry.slot as usize)
+        .is_some_and(|armed| armed.at.is_some() && armed.stamp == entry.stamp)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
-    fn timers_fire_in_order_and_a_moved_one_fires_once() {
+    fn exact_timers_fire_in_order_and_a_moved_one_fires_once() {
         let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let at = |ms| start + Duration::from_millis(ms);
         let mut timers = Timers::default();
-        timers.set(0, Some(at(5)));
-        timers.set(1, Some(at(3)));
-        timers.set(2, Some(at(4)));
-        timers.set(1, Some(at(9)));
+        timers.set(0, Some(at(500)));
+        timers.set(1, Some(at(300)));
+        timers.set(2, Some(at(400)));
+        timers.set(1, Some(at(900)));
         timers.set(2, None);
-        assert_eq!(timers.next(), Some(at(5)), "stale entries never show");
-        assert_eq!(timers.pop_due(at(4)), None);
-        assert_eq!(timers.pop_due(at(20)), Some(0));
-        assert_eq!(timers.pop_due(at(20)), Some(1));
-        assert_eq!(timers.pop_due(at(20)), None);
+        assert_eq!(timers.next(), Some(at(500)), "stale entries never show");
+        assert_eq!(timers.pop_due(at(499)), None);
+        assert_eq!(timers.pop_due(at(2000)), Some(0));
+        assert_eq!(timers.pop_due(at(2000)), Some(1));
+        assert_eq!(timers.pop_due(at(2000)), None);
         assert_eq!((timers.next(), timers.live), (None, 0));
+    }
+
+    #[test]
+    fn other_timers_fire_in_pages_never_early_and_at_most_a_page_late() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut timers = Timers::default();
+        let mut expected = Vec::new();
+        for slot in 0..3200_u32 {
+            let due = at(32_000 + u64::from(slot));
+            timers.set_about(slot, due);
+            expected.push(due);
+        }
+        timers.set(77, None);
+        timers.set(78, Some(at(3300)));
+        let (mut fired, mut wakes) = (vec![None; 3200], 0);
+        while let Some(now) = timers.next() {
+            wakes += 1;
+            while let Some(slot) = timers.pop_due(now) {
+                assert_eq!(fired[slot as usize].replace(now), None, "slot {slot} fired twice");
+            }
+        }
+        for (slot, (fired, due)) in fired.into_iter().zip(expected).enumerate() {
+            match slot {
+                77 => assert_eq!(fired, None, "it was cleared"),
+                78 => assert_eq!(fired, Some(at(3300)), "it was moved"),
+                _ => {
+                    let fired = fired.expect("every timer fires");
+                    assert!(fired >= due && fired <= due + PAGE, "slot {slot}");
+                }
+            }
+        }
+        assert!(wakes <= 34, "3,200 calls cost {wakes} wake-ups");
+        assert_eq!(timers.pop_due(at(100_000)), None);
     }
 
     #[test]
@@ -119,7 +201,8 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(0, Some(start));
         for round in 0..100_000_u64 {
-            timers.set(1 + (round % 10) as u32, Some(start + Duration::from_millis(1 + round)));
+            let now = start + Duration::from_millis(round);
+            timers.set(1 + (round % 10) as u32, Some(now + Duration::from_millis(1)));
             assert!(timers.heap.len() <= 2 * 11 + Timers::SLACK + 1);
         }
         assert_eq!(timers.live, 11);

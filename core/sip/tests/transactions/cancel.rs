@@ -1,6 +1,6 @@
 //! RFC 3261 section 9 and SIG-08: CANCEL and what it may cross.
 
-use crate::stage::{Stage, ack, invite, request, response, vendor};
+use crate::stage::{LATE, Stage, ack, invite, request, response, vendor};
 use strowger_sip::Message;
 
 const BRANCH: &str = "z9hG4bKinvite";
@@ -35,7 +35,7 @@ fn the_outcome_of_the_cancel_itself_is_not_reported() {
     stage.receive(&response(487, "a", "INVITE", BRANCH));
     assert_eq!(stage.events(), ["180 a", "487 a"]);
     assert_eq!(stage.sent_names(), ["ACK"]);
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0));
 }
 
@@ -78,7 +78,7 @@ fn sig_15_an_abandoned_attempt_is_cancelled_when_it_rings_after_all() {
     stage.receive(&response(200, "a", "CANCEL", BRANCH));
     stage.receive(&response(487, "a", "INVITE", BRANCH));
     assert_eq!(stage.sent_names(), ["CANCEL", "ACK"]);
-    stage.until(44_000);
+    stage.until(44_000 + LATE);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0));
 }
 
@@ -109,7 +109,7 @@ fn sig_08_a_200_that_crosses_the_cancel_is_reported() {
     assert_eq!(stage.events(), ["180 a", "200 a"]);
     stage.layer.ack(stage.now(), id, vendor(), ack("a", "z9hG4bKack"));
     assert_eq!(stage.sent_names(), ["INVITE", "CANCEL", "ACK"]);
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0));
 }
 
@@ -159,7 +159,7 @@ fn a_received_cancel_is_answered_with_the_tag_of_the_invites_responses() {
     stage.receive(&request("CANCEL", BRANCH, ""));
     assert_eq!(stage.sent_names(), ["487", "200"], "a repeated CANCEL gets its 200 again");
     assert_eq!(stage.events().len(), 0);
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!(stage.layer.len(), 0);
 }
 
@@ -194,6 +194,6 @@ fn a_cancel_of_nothing_is_answered_481() {
     stage.receive(&request("CANCEL", BRANCH, ""));
     assert_eq!(stage.sent_names(), ["481", "481"]);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 1));
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!(stage.layer.len(), 0);
 }

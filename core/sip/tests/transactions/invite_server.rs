@@ -1,6 +1,6 @@
 //! RFC 3261 17.2.1 and RFC 6026 figure 7, arrow by arrow.
 
-use crate::stage::{Stage, ack, invite, request_over, response, response_over, vendor};
+use crate::stage::{LATE, Stage, ack, invite, request_over, response, response_over, vendor};
 use std::sync::Arc;
 use strowger_sip::{Flow, Message, ResendSchedule, TransactionEvent};
 
@@ -49,7 +49,7 @@ fn the_ack_of_a_refusal_is_absorbed_and_confirmed_lasts_5_seconds() {
     assert_eq!(stage.sent_moments(), [0, 0, 500]);
     stage.until(5599);
     assert_eq!((stage.sent().len(), stage.layer.len()), (0, 1));
-    stage.until(5600);
+    stage.until(5600 + LATE);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0), "timer I");
     assert_eq!(stage.layer.strays().acks, 0);
 }
@@ -99,7 +99,7 @@ fn a_2xx_is_repeated_until_its_ack_which_is_reported_once() {
     stage.until(31_999);
     assert_eq!(stage.sent_moments(), [0, 500, 1500]);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 1));
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0), "timer L");
     stage.receive(&ack("me", "z9hG4bKack2"));
     assert_eq!(stage.layer.strays().acks, 2);
@@ -140,7 +140,7 @@ fn sig_21_a_short_schedule_times_out_early_but_absorbs_invites_for_32_seconds() 
     stage.receive(&invite(BRANCH));
     stage.until(31_999);
     assert_eq!((stage.sent().len(), stage.events().len(), stage.layer.len()), (0, 0, 1));
-    stage.until(32_000);
+    stage.until(32_000 + LATE);
     assert_eq!(stage.layer.len(), 0);
 }
 
@@ -212,7 +212,7 @@ fn rfc_2543_branches_are_matched_by_uri_tags_call_id_cseq_and_via() {
     }
     stage.respond(id, response(486, "me", "INVITE", BRANCH));
     stage.receive(old(ack("me", BRANCH)).as_bytes());
-    stage.until(5000);
+    stage.until(5000 + LATE);
     assert_eq!(stage.layer.len(), changes.len(), "its ACK was matched, only the others are left");
 }
 

@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strowger_sip::{Flow, Message, ResendSchedule, TransactionEvent, TransactionId, Transactions};
 
+/// Transactions that are over and only absorb what is repeated may stay this long beyond
+/// their time, in milliseconds.
+pub(crate) const LATE: u64 = 100;
+
 /// A layer at a moment.
 pub(crate) struct Stage {
     pub(crate) layer: Transactions,
