@@ -65,10 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for settings in plugins {
         let name = settings.name.clone();
         let build = replay.load(settings, Some(Arc::new(Snapshot)))?;
-        let mut reader = DecisionReader::open(&folder, 0, u64::MAX)?;
+        let reader = DecisionReader::open(&folder, 0, u64::MAX)?;
         let options = ReplayOptions { hooks: None, limit: 10 };
         let before = processor_ns();
-        let report = build.run(&mut reader, &options, &Names::default())?;
+        let report = build.run(reader, &options, &Names::default())?;
         let ns = processor_ns() - before;
         if report.different > 0 || report.faults > 0 {
             return Err(format!("{name} decides otherwise: {report:?}").into());

@@ -21,9 +21,11 @@ pub(super) struct BlockHead {
     pub(super) items: u32,
 }
 
-/// First byte of an item.
-pub(super) const DECISION: u8 = 0;
-pub(super) const INVITE: u8 = 1;
+/// First byte of an INVITE; that of a decision is the number of its hook.
+pub(super) const INVITE: u8 = 255;
+
+/// First byte, and length of what follows.
+const ITEM_HEAD: usize = 5;
 
 /// The INVITE of a call, before the first decision in the block that refers to it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,25 +95,53 @@ pub(super) enum Item {
     Invite(InviteItem),
 }
 
-/// The next item and what is behind it; none at the end.
-pub(super) fn next(bytes: &[u8]) -> postcard::Result<Option<(Item, &[u8])>> {
-    let Some((tag, bytes)) = bytes.split_first() else { return Ok(None) };
-    match *tag {
-        DECISION => postcard::take_from_bytes(bytes)
-            .map(|(decision, rest)| Some((Item::Decision(Box::new(decision)), rest))),
-        INVITE => postcard::take_from_bytes(bytes)
-            .map(|(invite, rest)| Some((Item::Invite(invite), rest))),
-        _ => Err(postcard::Error::DeserializeBadEnum),
+/// An item that is not decoded: who has no use for it passes over it.
+pub(super) struct RawItem<'a> {
+    /// [`INVITE`], or the number of the hook.
+    pub(super) tag: u8,
+    body: &'a [u8],
+}
+
+impl RawItem<'_> {
+    pub(super) fn decode(&self) -> postcard::Result<Item> {
+        match self.tag {
+            INVITE => postcard::from_bytes(self.body).map(Item::Invite),
+            _ => postcard::from_bytes(self.body).map(Box::new).map(Item::Decision),
+        }
     }
+
+    /// When a decision was made, its first field.
+    pub(super) fn at_ms(&self) -> postcard::Result<u64> {
+        postcard::take_from_bytes(self.body).map(|(at_ms, _)| at_ms)
+    }
+}
+
+/// The next item and what is behind it; none at the end.
+pub(super) fn next(bytes: &[u8]) -> postcard::Result<Option<(RawItem<'_>, &[u8])>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let split = || {
+        let (head, rest) = bytes.split_at_checked(ITEM_HEAD)?;
+        let length = head[1..].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let (body, behind) = rest.split_at_checked(length)?;
+        Some((RawItem { tag: head[0], body }, behind))
+    };
+    split().map(Some).ok_or(postcard::Error::DeserializeUnexpectedEnd)
 }
 
 /// Appends an item, or nothing when it cannot be encoded.
 pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, tag: u8, item: &T) -> postcard::Result<()> {
     let before = bytes.len();
-    bytes.push(tag);
+    bytes.extend([tag, 0, 0, 0, 0]);
     let written = postcard::serialize_with_flavor(item, Appended(bytes));
-    if written.is_err() {
-        bytes.truncate(before);
+    match written {
+        Ok(()) => {
+            // Items are kilobytes.
+            let length = (bytes.len() - before - ITEM_HEAD) as u32;
+            bytes[before + 1..before + ITEM_HEAD].copy_from_slice(&length.to_le_bytes());
+        }
+        Err(_) => bytes.truncate(before),
     }
     written
 }

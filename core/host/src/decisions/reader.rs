@@ -2,7 +2,7 @@
 
 use super::format::{self, BlockHead, DecisionOwned, Item};
 use super::segment::{Next, SegmentReader, numbers, path};
-use policy::{Answer, CallDetails, Fault, Invite, PluginStamp, Question};
+use policy::{Answer, CallDetails, Fault, Hook, Invite, PluginStamp, Question};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,9 @@ pub struct DecisionReader {
     shards: Vec<(u16, VecDeque<Decision>)>,
     newest_ms: u64,
     counts: ReadCounts,
+    /// Hooks whose decisions are given out, by number.
+    hooks: [bool; Hook::ALL.len()],
+    invites: bool,
 }
 
 impl DecisionReader {
@@ -103,7 +106,17 @@ impl DecisionReader {
             shards: Vec::new(),
             newest_ms: 0,
             counts: ReadCounts::default(),
+            hooks: [true; Hook::ALL.len()],
+            invites: true,
         })
+    }
+
+    /// Leaves out decisions of other hooks and, if they are not wanted, INVITEs.
+    #[must_use]
+    pub fn only(mut self, hooks: &[Hook], invites: bool) -> DecisionReader {
+        self.hooks = Hook::ALL.map(|hook| hooks.contains(&hook));
+        self.invites = invites;
+        self
     }
 
     /// Texts behind the content handles of decisions that were given out.
@@ -216,20 +229,26 @@ impl DecisionReader {
             self.shards.push((head.shard, VecDeque::new()));
             self.shards.len() - 1
         });
-        while let Some((item, behind)) = format::next(rest)? {
+        while let Some((raw, behind)) = format::next(rest)? {
             rest = behind;
-            match item {
-                Item::Invite(invite) => {
+            if raw.tag == format::INVITE {
+                if self.invites
+                    && let Item::Invite(invite) = raw.decode()?
+                {
                     let call = invite.call;
                     invites.insert(call, Arc::new(KeptInvite(invite)));
                 }
-                Item::Decision(decision) => {
-                    self.newest_ms = self.newest_ms.max(decision.at_ms);
-                    if (self.since_ms..self.until_ms).contains(&decision.at_ms) {
-                        let decision = whole(*decision, &head.stamps, &invites, random_seed);
-                        self.shards[at].1.push_back(decision);
-                    }
-                }
+                continue;
+            }
+            let at_ms = raw.at_ms()?;
+            self.newest_ms = self.newest_ms.max(at_ms);
+            let wanted = self.hooks.get(usize::from(raw.tag)).is_some_and(|wanted| *wanted);
+            if wanted
+                && (self.since_ms..self.until_ms).contains(&at_ms)
+                && let Item::Decision(decision) = raw.decode()?
+            {
+                let decision = whole(*decision, &head.stamps, &invites, random_seed);
+                self.shards[at].1.push_back(decision);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The call path's end of the log: encodes, and never waits.
 
-use super::format::{DECISION, DecisionRef, DetailsItem, EarlierItem, INVITE, append};
+use super::format::{DecisionRef, DetailsItem, EarlierItem, INVITE, append};
 use super::{Letter, Shared};
 use policy::{Context, Invite, PluginStamp, Question, Reply};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
@@ -99,7 +99,7 @@ impl DecisionTap {
             earlier,
         };
         // It cannot fail on plain integers and texts; if it does, the others are not hurt.
-        if append(&mut self.block.items, DECISION, &item).is_err() {
+        if append(&mut self.block.items, question.hook() as u8, &item).is_err() {
             self.shared.dropped.fetch_add(1, Relaxed);
             return;
         }

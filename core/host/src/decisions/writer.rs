@@ -1,6 +1,6 @@
 //! The thread that masks, compresses, appends and deletes.
 
-use super::format::{self, BlockHead, DECISION, Item};
+use super::format::{self, BlockHead, Item};
 use super::mask::Mask;
 use super::segment::{SegmentHead, SegmentWriter, numbers, path};
 use super::tap::Block;
@@ -192,10 +192,10 @@ fn masked(mask: &Mask, items: &[u8]) -> postcard::Result<Vec<u8>> {
     let mut rest = items;
     while let Some((item, behind)) = format::next(rest)? {
         rest = behind;
-        match item {
+        match item.decode()? {
             Item::Decision(mut decision) => {
                 mask.decision(&mut decision);
-                format::append(&mut result, DECISION, &*decision)?;
+                format::append(&mut result, item.tag, &*decision)?;
             }
             // Numbers stand anywhere in it.
             Item::Invite(_) => {}

@@ -154,7 +154,7 @@ impl Replay<'_> {
     /// When the log cannot be read.
     pub fn run(
         &self,
-        reader: &mut DecisionReader,
+        reader: DecisionReader,
         options: &ReplayOptions,
         names: &Names,
     ) -> io::Result<Report> {
@@ -164,6 +164,10 @@ impl Replay<'_> {
                 && options.hooks.as_ref().is_none_or(|hooks| hooks.contains(hook))
         };
         let hooks: Vec<Hook> = Hook::ALL.into_iter().filter(wanted).collect();
+        // Where a call goes is told by its screening, for those that do not say it.
+        let wants_details = self.version.wants_details();
+        let met: Vec<Hook> = hooks.iter().copied().chain([Hook::Screening]).collect();
+        let mut reader = reader.only(&met, wants_details);
         let mut pin = Pin {
             generation: 0,
             policy: Arc::new(()),
@@ -172,7 +176,7 @@ impl Replay<'_> {
             wants_details: policy::HookSet::default(),
             notes: Arc::default(),
         };
-        let mut tally = tally::Tally::new(options.limit, names, self.version.wants_details());
+        let mut tally = tally::Tally::new(options.limit, names, wants_details);
         while let Some(decision) = reader.next()? {
             tally.meet(&decision);
             if hooks.contains(&decision.question.hook()) {

@@ -69,7 +69,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
         Some(until) => moment::parse(until, now_ms)?,
         None => u64::MAX,
     };
-    let mut reader = DecisionReader::open(&folder, since_ms, until_ms)
+    let reader = DecisionReader::open(&folder, since_ms, until_ms)
         .with_context(|| format!("{} has no decisions to replay", folder.display()))?;
 
     let cache = config.as_ref().map(|config| config.data_dir.join("plugin-cache"));
@@ -77,15 +77,15 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
     let settings = settings(args, config.as_ref(), &host)?;
     let surroundings = config.as_ref().map(surroundings);
     let (names, lookup, problem) = match surroundings {
-        Some(Ok((names, lookup))) => (names, Some(lookup), None),
+        Some(Ok((names, lookup, problem))) => (names, Some(lookup), problem),
         Some(Err(error)) => (Names::default(), None, Some(format!("{error:#}"))),
         None => (Names::default(), None, Some("no node file".to_owned())),
     };
     let options = ReplayOptions { hooks: hooks(&args.hook)?, limit: args.limit };
     let build = host.load(settings, lookup)?;
-    let mut report = build.run(&mut reader, &options, &names)?;
+    let mut report = build.run(reader, &options, &names)?;
     if let Some(problem) = problem {
-        let lost = "number lists, attributes and names of trunks are not known";
+        let lost = "what the node knows beside its log is not known, or not all of it";
         report.notes.push(format!("{lost}: {problem}"));
     }
     Ok(report)
@@ -131,21 +131,25 @@ fn settings(
     Ok(settings)
 }
 
-/// What the node knows beside the log, as it is now.
-fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>)> {
+/// What the node knows beside the log, as it is now; a number list that cannot be read does
+/// not hide the rest.
+fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>, Option<String>)> {
     let runtime = crate::run::runtime()?;
     let business = runtime.block_on(async {
         let store = Store::open_to_read(&config.database()).await?;
         store.load().await
     })?;
-    let tables = Tables::read(&business.number_lists)?;
+    let (tables, problem) = match Tables::read(&business.number_lists) {
+        Ok(tables) => (tables, None),
+        Err(errors) => (Tables::default(), Some(format!("number lists: {errors}"))),
+    };
     let snapshot =
         Snapshot::build(config, &business, tables, &Registry::default(), [0; 32], false)?;
     let facts = &snapshot.facts;
     let customers = facts.customers.values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let vendors = facts.vendors.values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let names = Names { customers: customers.collect(), vendors: vendors.collect() };
-    Ok((names, snapshot.lookup.clone()))
+    Ok((names, snapshot.lookup.clone(), problem))
 }
 
 /// The report for people.
