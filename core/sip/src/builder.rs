@@ -44,18 +44,14 @@ impl MessageBuilder {
                     top = false;
                     builder.top_via(request, value);
                 }
-                Known::Via => builder.line(format_args!("Via: {value}")),
-                Known::Timestamp if status == 100 => {
-                    builder.line(format_args!("Timestamp: {value}"));
-                }
-                Known::RecordRoute if creates_dialog => {
-                    builder.line(format_args!("Record-Route: {value}"));
-                }
+                Known::Via => builder.copy("Via", value),
+                Known::Timestamp if status == 100 => builder.copy("Timestamp", value),
+                Known::RecordRoute if creates_dialog => builder.copy("Record-Route", value),
                 _ => {
                     // A repeated one is not ours to pass on.
                     let once = ONCE.iter().position(|&once| once == known);
                     if once.is_some_and(|at| !std::mem::replace(&mut copied[at], true)) {
-                        builder.line(format_args!("{}: {value}", known.name()));
+                        builder.copy(known.name(), value);
                         if known == Known::To && request.to_tag().is_none() {
                             builder.to_end = Some(builder.head.len() - 2);
                         }
@@ -71,9 +67,9 @@ impl MessageBuilder {
         let top = values.next().unwrap_or_default();
         let stamped =
             request.source().and_then(|source| Some(ViaRef::parse(top).ok()?.stamped(top, source)));
-        self.line(format_args!("Via: {}", stamped.as_deref().unwrap_or(top)));
+        self.copy("Via", stamped.as_deref().unwrap_or(top));
         for value in values {
-            self.line(format_args!("Via: {value}"));
+            self.copy("Via", value);
         }
     }
 
@@ -91,7 +87,8 @@ impl MessageBuilder {
     /// Adds a header line. Content-Length is added by [`MessageBuilder::finish`].
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Display) -> MessageBuilder {
-        self.line(format_args!("{name}: {value}"));
+        self.text(name);
+        self.line(format_args!(": {value}"));
         self
     }
 
@@ -99,7 +96,8 @@ impl MessageBuilder {
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> MessageBuilder {
         if let Some(at) = self.to_end.take() {
-            self.head.insert_str(at, &format!(";tag={tag}"));
+            self.head.insert_str(at, tag);
+            self.head.insert_str(at, ";tag=");
         }
         self
     }
@@ -107,7 +105,7 @@ impl MessageBuilder {
     /// Adds Content-Type and the body.
     #[must_use]
     pub fn body(mut self, content_type: &str, body: &[u8]) -> MessageBuilder {
-        self.line(format_args!("Content-Type: {content_type}"));
+        self.copy("Content-Type", content_type);
         self.body = body.to_vec();
         self
     }
@@ -120,6 +118,19 @@ impl MessageBuilder {
         let mut bytes = self.head.into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
+    }
+
+    /// Adds a line with a value that needs no formatting.
+    fn copy(&mut self, name: &str, value: &str) {
+        self.text(name);
+        self.head.push_str(": ");
+        self.text(value);
+        self.head.push_str("\r\n");
+    }
+
+    fn text(&mut self, text: &str) {
+        // Writing into a String cannot fail.
+        let _ = OneLine(&mut self.head).write_str(text);
     }
 
     fn line(&mut self, line: fmt::Arguments<'_>) {
@@ -137,8 +148,7 @@ struct OneLine<'a>(&'a mut String);
 
 impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let ends_line = |byte: u8| matches!(byte, b'\r' | b'\n');
-        if text.bytes().any(ends_line) {
+        if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
             self.0.extend(text.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
         } else {
             self.0.push_str(text);

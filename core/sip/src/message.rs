@@ -13,12 +13,13 @@ use std::net::SocketAddr;
 /// decoded when they are asked for.
 #[derive(Clone, Debug)]
 pub struct Message {
-    bytes: Vec<u8>,
+    /// Start line and header lines, with the empty line.
+    head: String,
     start: StartLine,
     method: Method,
     cseq: u32,
     lines: Vec<Line>,
-    body: Span,
+    body: Vec<u8>,
     call_id: Span,
     from: NameAddrSpans,
     to: NameAddrSpans,
@@ -53,21 +54,24 @@ impl Message {
     pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
         let mut bytes = scan::trim_start(datagram)?.to_vec();
         let Scan { start_line, lines, body } = scan::scan(&mut bytes)?;
-        let (start, request_method) = parse_start_line(&bytes, start_line)?;
+        let mut body = bytes.split_off(body);
+        // The scan has replaced what is not.
+        let head = String::from_utf8(bytes).map_err(|_| ParseError::Truncated)?;
+        let (start, request_method) = parse_start_line(&head, start_line)?;
         let find = |known: Known| {
             let line = lines.iter().find(|line| line.known == known);
             line.map(|line| line.value).ok_or(ParseError::Missing { header: known.name() })
         };
-        let via = find(Known::Via)?.text(&bytes);
+        let via = find(Known::Via)?.text(&head);
         let top = Parts::new(via, b',').next().unwrap_or_default();
         ViaRef::parse(top).map_err(|problem| bad(Known::Via, problem))?;
-        let from = name_addr_spans(&bytes, find(Known::From)?, Known::From)?;
-        let to = name_addr_spans(&bytes, find(Known::To)?, Known::To)?;
+        let from = name_addr_spans(&head, find(Known::From)?, Known::From)?;
+        let to = name_addr_spans(&head, find(Known::To)?, Known::To)?;
         let call_id = find(Known::CallId)?;
         if call_id.range().is_empty() {
             return Err(bad(Known::CallId, "is empty"));
         }
-        let (cseq, cseq_method) = parse_cseq(find(Known::CSeq)?.text(&bytes))?;
+        let (cseq, cseq_method) = parse_cseq(find(Known::CSeq)?.text(&head))?;
         let method = match request_method {
             Some(method) if method != cseq_method => {
                 return Err(ParseError::MethodMismatch {
@@ -77,22 +81,20 @@ impl Message {
             }
             _ => cseq_method,
         };
-        let mut body = body..bytes.len();
         if let Ok(announced) = find(Known::ContentLength) {
-            let announced = parse_content_length(announced.text(&bytes))?;
+            let announced = parse_content_length(announced.text(&head))?;
             if announced > body.len() {
                 return Err(ParseError::BodyTooShort { announced, present: body.len() });
             }
-            body.end = body.start + announced;
+            body.truncate(announced);
         }
-        bytes.truncate(body.end);
-        let body = Span::new(body);
-        Ok(Message { bytes, start, method, cseq, lines, body, call_id, from, to, source: None })
+        Ok(Message { head, start, method, cseq, lines, body, call_id, from, to, source: None })
     }
 
     /// The message as indexed: without leading line breaks and trailing bytes, unfolded.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.head.as_bytes(), &self.body].concat()
     }
 
     /// Request or response.
@@ -108,7 +110,7 @@ impl Message {
     /// Request-URI as written; empty for a response.
     pub fn uri(&self) -> &str {
         match self.start {
-            StartLine::Request { uri, .. } => uri.text(&self.bytes),
+            StartLine::Request { uri, .. } => uri.text(&self.head),
             StartLine::Response { .. } => "",
         }
     }
@@ -116,7 +118,7 @@ impl Message {
     /// SIP version of a request line, `SIP/2.0` for a response.
     pub(crate) fn version(&self) -> &str {
         match self.start {
-            StartLine::Request { version, .. } => version.text(&self.bytes),
+            StartLine::Request { version, .. } => version.text(&self.head),
             StartLine::Response { .. } => "SIP/2.0",
         }
     }
@@ -133,7 +135,7 @@ impl Message {
     pub fn reason_phrase(&self) -> &str {
         match self.start {
             StartLine::Request { .. } => "",
-            StartLine::Response { reason, .. } => reason.text(&self.bytes),
+            StartLine::Response { reason, .. } => reason.text(&self.head),
         }
     }
 
@@ -181,30 +183,29 @@ impl Message {
     ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         let matches = move |line: &Line| {
             line.known == known
-                && (known != Known::Other
-                    || self.bytes[line.name.range()].eq_ignore_ascii_case(name.as_bytes()))
+                && (known != Known::Other || line.name.text(&self.head).eq_ignore_ascii_case(name))
         };
-        self.lines.iter().filter(move |line| matches(line)).map(|line| line.value.text(&self.bytes))
+        self.lines.iter().filter(move |line| matches(line)).map(|line| line.value.text(&self.head))
     }
 
     /// Every header line in order: name as sent, value unfolded.
     pub fn header_lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.lines.iter().map(|line| (line.name.text(&self.bytes), line.value.text(&self.bytes)))
+        self.lines.iter().map(|line| (line.name.text(&self.head), line.value.text(&self.head)))
     }
 
     /// Lines in order with their classified names.
     pub(crate) fn known_lines(&self) -> impl Iterator<Item = (Known, &str)> {
-        self.lines.iter().map(|line| (line.known, line.value.text(&self.bytes)))
+        self.lines.iter().map(|line| (line.known, line.value.text(&self.head)))
     }
 
     /// The body; empty if there is none.
     pub fn body(&self) -> &[u8] {
-        &self.bytes[self.body.range()]
+        &self.body
     }
 
     /// Call-ID.
     pub fn call_id(&self) -> &str {
-        self.call_id.text(&self.bytes)
+        self.call_id.text(&self.head)
     }
 
     /// Number and method of CSeq.
@@ -230,20 +231,20 @@ impl Message {
 
     fn name_addr(&self, spans: NameAddrSpans) -> NameAddrRef<'_> {
         NameAddrRef {
-            display: spans.display.text(&self.bytes),
-            uri: spans.uri.text(&self.bytes),
-            params: spans.params.text(&self.bytes),
+            display: spans.display.text(&self.head),
+            uri: spans.uri.text(&self.head),
+            params: spans.params.text(&self.head),
         }
     }
 
     /// Tag of From; absent only in requests of RFC 2543 elements.
     pub fn from_tag(&self) -> Option<&str> {
-        Some(self.from.tag.text(&self.bytes)).filter(|tag| !tag.is_empty())
+        Some(self.from.tag.text(&self.head)).filter(|tag| !tag.is_empty())
     }
 
     /// Tag of To; absent in requests outside a dialog.
     pub fn to_tag(&self) -> Option<&str> {
-        Some(self.to.tag.text(&self.bytes)).filter(|tag| !tag.is_empty())
+        Some(self.to.tag.text(&self.head)).filter(|tag| !tag.is_empty())
     }
 
     /// The first Contact value that can be read.
@@ -283,9 +284,9 @@ fn bad(header: Known, problem: impl Into<String>) -> ParseError {
     ParseError::Header { header: header.name(), problem: problem.into() }
 }
 
-fn parse_start_line(bytes: &[u8], line: Span) -> Result<(StartLine, Option<Method>), ParseError> {
+fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>), ParseError> {
     let refuse = |problem| Err(ParseError::StartLine { problem });
-    let text = line.text(bytes);
+    let text = line.text(head);
     let is_status_line = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
     if is_status_line {
         let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -335,8 +336,8 @@ fn parse_start_line(bytes: &[u8], line: Span) -> Result<(StartLine, Option<Metho
     Ok((StartLine::Request { uri, version }, Some(method)))
 }
 
-fn name_addr_spans(bytes: &[u8], value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
-    let text = value.text(bytes);
+fn name_addr_spans(head: &str, value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
+    let text = value.text(head);
     let parsed = NameAddrRef::parse(text).map_err(|problem| bad(header, problem))?;
     let part =
         |part: &str| if part.is_empty() { Span::default() } else { value.of_part(text, part) };

@@ -30,10 +30,9 @@ impl Span {
         usize::from(self.start)..usize::from(self.end)
     }
 
-    /// The text; empty if the span is not UTF-8, which the scanner has excluded.
-    pub(crate) fn text(self, bytes: &[u8]) -> &str {
-        let slice = bytes.get(self.range()).unwrap_or_default();
-        std::str::from_utf8(slice).unwrap_or_default()
+    /// The text in the head of a message.
+    pub(crate) fn text(self, head: &str) -> &str {
+        head.get(self.range()).unwrap_or_default()
     }
 
     /// Where `part`, a slice of this span's text, lies in the message.

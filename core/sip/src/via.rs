@@ -2,6 +2,7 @@
 
 use crate::params::{self, Parts, trim};
 use crate::uri::{host_ip, split_host_port};
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// Start of every branch made by RFC 3261 elements (8.1.1.7).
@@ -126,7 +127,10 @@ impl<'a> ViaRef<'a> {
         if !wants_rport && host_ip(self.host) == Some(source.ip()) && self.received().is_none() {
             return value.to_owned();
         }
-        let mut stamped = format!("SIP/{}/{} {}", self.version, self.transport, self.sent_by);
+        let mut stamped = String::with_capacity(value.len() + 48);
+        for part in ["SIP/", self.version, "/", self.transport, " ", self.sent_by] {
+            stamped.push_str(part);
+        }
         for part in Parts::new(self.params, b';').filter(|part| !part.is_empty()) {
             let name = trim(part.split('=').next().unwrap_or(part));
             if !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport") {
@@ -134,9 +138,10 @@ impl<'a> ViaRef<'a> {
                 stamped.push_str(part);
             }
         }
-        stamped.push_str(&format!(";received={}", source.ip()));
+        // Writing into a String cannot fail.
+        let _ = write!(stamped, ";received={}", source.ip());
         if wants_rport {
-            stamped.push_str(&format!(";rport={}", source.port()));
+            let _ = write!(stamped, ";rport={}", source.port());
         }
         stamped
     }

@@ -120,7 +120,7 @@ fn no_mutation_of_the_torture_messages_panics() {
         let run = std::panic::catch_unwind(|| match Message::parse(&bytes) {
             Ok(mut message) => {
                 read_all(&message);
-                let again = Message::parse(message.bytes()).unwrap();
+                let again = Message::parse(&message.to_bytes()).unwrap();
                 assert_eq!(again.call_id(), message.call_id());
                 if message.is_request() {
                     message.set_source(source);

@@ -236,7 +236,7 @@ fn display_names_long_values_and_second_messages_do_not_confuse() {
     let dblreq = message("dblreq");
     assert_eq!(dblreq.method(), &Method::Register);
     assert!(dblreq.body().is_empty());
-    assert!(!String::from_utf8_lossy(dblreq.bytes()).contains("INVITE"), "the rest is dropped");
+    assert!(!String::from_utf8_lossy(&dblreq.to_bytes()).contains("INVITE"), "the rest is dropped");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn an_ordinary_invite_is_read() {
     assert_eq!(invite.headers("From").count(), 1, "its comma separates nothing");
     assert_eq!(invite.header_lines().count(), 11);
     assert_eq!(invite.validate_request(), Ok(()));
-    assert_eq!(invite.bytes(), INVITE.as_bytes());
+    assert_eq!(invite.to_bytes(), INVITE.as_bytes());
 }
 
 #[test]

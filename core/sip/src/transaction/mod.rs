@@ -20,8 +20,10 @@ mod timers;
 
 pub use event::{Flow, TransactionEvent, TransactionId, Transmit};
 
+use crate::header_name::Known;
+use crate::params::Parts;
 use crate::schedule::Resends;
-use crate::{Message, Method, ResendSchedule};
+use crate::{Message, Method, ResendSchedule, ViaRef};
 use flows::Flows;
 use invite_client::InviteClient;
 use key::{Key, KeyMap, Keys};
@@ -118,7 +120,7 @@ impl Transactions {
         bytes: Vec<u8>,
         schedule: &Arc<ResendSchedule>,
     ) -> TransactionId {
-        let kind = |request: &Message, bytes, resends| match request.method() {
+        let kind = |method: &Method, bytes, resends| match method {
             Method::Invite => Machine::InviteClient(InviteClient::new(bytes, resends)),
             _ => Machine::NonInviteClient(NonInviteClient::new(bytes, resends)),
         };
@@ -276,17 +278,14 @@ impl Transactions {
         flow: Flow,
         bytes: Vec<u8>,
         schedule: &Arc<ResendSchedule>,
-        machine: impl FnOnce(&Message, Arc<[u8]>, Resends) -> Machine,
+        machine: impl FnOnce(&Method, Arc<[u8]>, Resends) -> Machine,
     ) -> Option<TransactionId> {
-        let request = Message::parse(&bytes).ok().filter(Message::is_request)?;
-        if *request.method() == Method::Ack {
-            return None;
-        }
-        let key = self.keys.client(request.top_via().branch()?, request.method());
-        let reliable = receive::is_reliable(&request);
+        let (method, via) = outgoing(&bytes).filter(|(method, _)| *method != Method::Ack)?;
+        let key = self.keys.client(via.branch()?, &method);
+        let reliable = receive::is_reliable(via);
         let bytes: Arc<[u8]> = bytes.into();
         let resends = Resends::new(Arc::clone(schedule), now, reliable);
-        let machine = machine(&request, Arc::clone(&bytes), resends);
+        let machine = machine(&method, Arc::clone(&bytes), resends);
         let slot = self.open(Entry::new(key, flow, reliable, machine));
         self.carry_out(now, slot, Step::send(bytes), None);
         Some(self.slots.id(slot))
@@ -358,6 +357,25 @@ impl Transactions {
     fn find(&self, key: Key) -> Option<u32> {
         self.index.get(&key).copied()
     }
+}
+
+/// Method and top Via of a request that we have written ourselves: nothing else of it
+/// concerns its transaction, so it is not indexed.
+fn outgoing(bytes: &[u8]) -> Option<(Method, ViaRef<'_>)> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let (method, rest) = split(lines.next()?, b' ')?;
+    let method = Method::parse(method).filter(|_| rest.ends_with(b" SIP/2.0\r"))?;
+    let (_, value) = lines
+        .take_while(|line| !line.is_empty() && *line != b"\r")
+        .filter_map(|line| split(line, b':'))
+        .find(|(name, _)| Known::of(name) == Known::Via)?;
+    let value = std::str::from_utf8(value.trim_ascii()).ok()?;
+    Some((method, ViaRef::parse(Parts::new(value, b',').next()?).ok()?))
+}
+
+fn split(line: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(at, line)?;
+    Some((&line[..end], &line[end + 1..]))
 }
 
 /// The event for a report; none if it lacks the message that it is about.

@@ -4,7 +4,7 @@ use super::invite_server::InviteServer;
 use super::machine::{Entry, Machine};
 use super::non_invite_server::NonInviteServer;
 use super::{Flow, TransactionEvent, Transactions};
-use crate::{Message, MessageBuilder, Method};
+use crate::{Message, MessageBuilder, Method, ViaRef};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,7 +37,7 @@ impl Transactions {
             Method::Invite => Machine::InviteServer(InviteServer::new(Arc::clone(&self.standard))),
             _ => Machine::NonInviteServer(NonInviteServer::Trying),
         };
-        let reliable = is_reliable(&request);
+        let reliable = is_reliable(request.top_via());
         let responses = response_flow(flow, &request, reliable);
         let slot = self.open(Entry::new(key, responses, reliable, machine));
         if *request.method() == Method::Cancel {
@@ -100,8 +100,8 @@ impl Transactions {
 }
 
 /// Whether the transport of the top Via repeats by itself.
-pub(super) fn is_reliable(request: &Message) -> bool {
-    !request.top_via().transport().eq_ignore_ascii_case("UDP")
+pub(super) fn is_reliable(via: ViaRef<'_>) -> bool {
+    !via.transport().eq_ignore_ascii_case("UDP")
 }
 
 /// Where the responses go. The address is always the source's, never what the request

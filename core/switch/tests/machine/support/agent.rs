@@ -379,7 +379,7 @@ impl Agent {
         log.requests.push(message.method().as_str().to_owned());
         match message.method() {
             Method::Invite if message.to_tag().is_none() => {
-                log.last_invite = String::from_utf8_lossy(message.bytes()).into_owned();
+                log.last_invite = String::from_utf8_lossy(&message.to_bytes()).into_owned();
                 self.order.push(call.clone());
                 let plan =
                     if self.plans.is_empty() { self.plan.clone() } else { self.plans.remove(0) };
@@ -440,7 +440,7 @@ impl Agent {
         let via = self.via();
         let log = self.legs.entry(call.clone()).or_default();
         log.responses.push(status);
-        log.last_response = String::from_utf8_lossy(response.bytes()).into_owned();
+        log.last_response = String::from_utf8_lossy(&response.to_bytes()).into_owned();
         let Some(leg) = self.calls.get_mut(&call) else { return };
         match status {
             100..=199 => {}
