@@ -11,10 +11,15 @@ export STROWGER_BENCH_FILE
 
 benches=()
 for file in core/*/benches/*.rs tests/benches/*.rs; do
-    benches+=(--bench "$(basename "$file" .rs)")
+    name=$(basename "$file" .rs)
+    # Its peer LuaJIT is built for it alone.
+    [ "$name" = hooks ] || benches+=(--bench "$name")
 done
 # Built first, so that no compiler runs beside a measurement.
+lua=(--features strowger-host/luajit --bench hooks)
+cargo bench --workspace "${lua[@]}" --no-run
 cargo bench --workspace "${benches[@]}" --no-run
 cargo bench --workspace "${benches[@]}"
+cargo bench --workspace "${lua[@]}"
 echo
 echo "figures: $target/bench.jsonl"

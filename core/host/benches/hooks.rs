@@ -1,41 +1,67 @@
-//! Processor time of the five default plugins, question by question, and of what a load
-//! costs. `cargo bench -p strowger-host`; figures go to `target/bench.jsonl`.
+//! Time of the five default plugins, question by question, beside the same decisions in
+//! LuaJIT (feature `luajit`); what a fresh instance for each question costs; how long a swap
+//! takes, and what questions notice of it. Figures go to `target/bench.jsonl`.
 
-use host::{Grant, Host, HostSettings, HttpSettings, PluginSettings, ShardHost};
+#[cfg(feature = "luajit")]
+mod lua;
+mod shared;
+
+use host::{Grant, Host, HostSettings, HttpSettings, Isolation, PluginSettings, ShardHost};
 use policy::{
-    CallFacts, Candidate, DeckRow, IdentityQuestion, Lookup, NumberQuestion, Pin, PrefixHit,
-    Question, RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
-    TrunkIdentity,
+    CallFacts, Candidate, DeckRow, IdentityQuestion, NumberQuestion, Pin, Question, RateQuestion,
+    RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
 };
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::json;
+use shared::{PLUGINS, RULES, Snapshot, build, line, processor_ns, write};
 use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-const GOAL_US: f64 = 15.0;
-const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
+/// Of the five hooks of a call together.
+const FIVE_GOAL_US: f64 = 12.0;
+const RATING_GOAL_US: f64 = 0.5;
+const P50_GOAL_US: f64 = 3.0;
+const P99_GOAL_US: f64 = 10.0;
+const PER_CALL_GOAL_US: f64 = 20.0;
+const CACHED_SWAP_GOAL_MS: f64 = 5.0;
+const FRESH_SWAP_GOAL_MS: f64 = 50.0;
+const SLOWEST_GOAL_MS: f64 = 5.0;
+/// How much longer LuaJIT takes at least.
+const LUA_GOAL: f64 = 1.3;
+
 const ROUNDS: u32 = 20;
 const QUESTIONS: u32 = 2_000;
-const RULES: u64 = 7;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = build()?;
-    let plugins = PLUGINS.map(|name| PluginSettings {
+    let mut table = Vec::new();
+    hooks(&folder, &mut table)?;
+    per_call(&folder, &mut table)?;
+    swaps(&folder, &mut table)?;
+    write(&table)
+}
+
+fn settings(folder: &Path, name: &str) -> PluginSettings {
+    PluginSettings {
         grants: Grant::ALL.into_iter().collect(),
         http: Some(HttpSettings::new(["unused.example"])),
-        ..PluginSettings::new(name, folder.join(format!("strowger_{name}.wasm")))
-    });
+        ..PluginSettings::new(name, file(folder, name))
+    }
+}
+
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("strowger_{name}.wasm"))
+}
+
+fn host(plugins: Vec<PluginSettings>, cache_dir: Option<PathBuf>) -> Result<Host, Box<dyn Error>> {
+    Ok(Host::new(HostSettings { plugins, cache_dir, shards: 1, random_seed: None })?)
+}
+
+/// Every hook of a call, and the same in Lua.
+fn hooks(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
-    let host = Host::new(HostSettings {
-        plugins: plugins.into(),
-        cache_dir: None,
-        shards: 1,
-        random_seed: None,
-    })?;
+    let host = host(PLUGINS.map(|name| settings(folder, name)).into(), None)?;
     println!("five plugins compiled, self-tested and live in {:?}", begun.elapsed());
     let mut shard = host.shard();
     let begun = Instant::now();
@@ -43,41 +69,179 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("five instances made in {:?}", begun.elapsed());
     let pin = host.pin(Arc::new(Snapshot));
 
-    let mut table = Vec::new();
-    let mut five = 0.0;
+    println!("{:<20} {:>9} {:>9} {:>9} {:>12}", "", "cpu us", "p50 us", "p99 us", "LuaJIT us");
+    let (mut five, mut five_in_lua) = (0.0, 0.0);
     for (name, question) in questions() {
-        let us = measure(&mut shard, &pin, &question)?;
-        println!("{name:<20} {us:6.2} us");
+        let us = measure(|| Ok(drop(shard.ask(&pin, &question).outcome?)))?;
+        let (p50, p99) = quantiles(&mut shard, &pin, &question)?;
+        let in_lua = in_lua(&mut shard, &pin, &question)?;
+        let shown = in_lua.map_or_else(|| "-".to_owned(), |us| format!("{us:.2}"));
+        println!("{name:<20} {us:9.2} {p50:9.2} {p99:9.2} {shown:>12}");
         // Numbers are asked at ingress and for each vendor; the goal counts each hook once.
         if name != "numbering_egress" {
             five += us;
+            five_in_lua += in_lua.unwrap_or(0.0);
         }
-        table.push(line(&format!("hook_{name}_us"), us, None));
+        let goal = (name == "rating").then_some(RATING_GOAL_US);
+        table.push(line(&format!("hook_{name}_us"), us, "us", goal, lua_peer(in_lua, us)));
+        table.push(line(&format!("hook_{name}_p50_us"), p50, "us", Some(P50_GOAL_US), None));
+        table.push(line(&format!("hook_{name}_p99_us"), p99, "us", Some(P99_GOAL_US), None));
     }
-    let verdict = if five <= GOAL_US { "met" } else { "missed" };
-    println!("five hooks together  {five:6.2} us (goal {GOAL_US}, {verdict})");
-    table.push(line("five_hooks_us_per_call", five, Some(GOAL_US)));
-    write(&table)
+    let in_lua = (five_in_lua > 0.0).then_some(five_in_lua);
+    let verdict = if five <= FIVE_GOAL_US { "met" } else { "missed" };
+    println!("five hooks together  {five:9.2} (goal {FIVE_GOAL_US}, {verdict})");
+    if let Some(in_lua) = in_lua {
+        let verdict = if in_lua / five >= LUA_GOAL { "met" } else { "missed" };
+        println!(
+            "the same in LuaJIT   {in_lua:9.2}, {:.2} times as long (goal {LUA_GOAL}, {verdict})",
+            in_lua / five
+        );
+    }
+    let peer = lua_peer(in_lua, five);
+    table.push(line("five_hooks_us_per_call", five, "us", Some(FIVE_GOAL_US), peer));
+    Ok(())
+}
+
+/// The peer of a figure: the name and our share of its time.
+fn lua_peer(in_lua: Option<f64>, us: f64) -> Option<(&'static str, f64)> {
+    in_lua.map(|in_lua| ("luajit through mlua", us / in_lua))
+}
+
+/// Processor time of a question in Lua, if it was built in; the answers must be the same.
+#[cfg(feature = "luajit")]
+fn in_lua(
+    shard: &mut ShardHost,
+    pin: &Pin,
+    question: &Question,
+) -> Result<Option<f64>, Box<dyn Error>> {
+    let policies = lua::Policies::load()?;
+    let (ours, theirs) = (shard.ask(pin, question).outcome?, policies.ask(question)?);
+    if ours != theirs {
+        return Err(format!("other answers: {ours:?} and in Lua {theirs:?}").into());
+    }
+    measure(|| Ok(drop(policies.ask(question)?))).map(Some)
+}
+
+#[cfg(not(feature = "luajit"))]
+fn in_lua(_: &mut ShardHost, _: &Pin, _: &Question) -> Result<Option<f64>, Box<dyn Error>> {
+    Ok(None)
 }
 
 /// The best round of processor time per question: what else runs on the machine can only
 /// make a round slower.
-fn measure(shard: &mut ShardHost, pin: &Pin, question: &Question) -> Result<f64, Box<dyn Error>> {
-    shard.ask(pin, question).outcome?;
+fn measure(mut ask: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
+    ask()?;
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
         let before = processor_ns();
         for _ in 0..QUESTIONS {
-            shard.ask(pin, question).outcome?;
+            ask()?;
         }
         best = best.min((processor_ns() - before) as f64 / 1_000.0 / f64::from(QUESTIONS));
     }
     Ok(best)
 }
 
-fn processor_ns() -> i64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
+/// Half and 99 of 100 questions are answered within this many microseconds of wall time.
+fn quantiles(
+    shard: &mut ShardHost,
+    pin: &Pin,
+    question: &Question,
+) -> Result<(f64, f64), Box<dyn Error>> {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS * QUESTIONS {
+        let before = Instant::now();
+        shard.ask(pin, question).outcome?;
+        times.push(before.elapsed());
+    }
+    times.sort_unstable();
+    let at = |share: usize| times[times.len() * share / 100].as_nanos() as f64 / 1_000.0;
+    Ok((at(50), at(99)))
+}
+
+/// A fresh instance for each question.
+fn per_call(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dyn Error>> {
+    let fresh = PluginSettings { isolation: Isolation::PerCall, ..settings(folder, "rating") };
+    let host = host(vec![fresh], None)?;
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Snapshot));
+    let rating = questions().into_iter().find(|(name, _)| *name == "rating");
+    let (_, question) = rating.ok_or("no rating question")?;
+    let us = measure(|| Ok(drop(shard.ask(&pin, &question).outcome?)))?;
+    let verdict = if us <= PER_CALL_GOAL_US { "met" } else { "missed" };
+    println!("rating, an instance per call {us:6.2} us (goal {PER_CALL_GOAL_US}, {verdict})");
+    table.push(line("hook_rating_per_call_us", us, "us", Some(PER_CALL_GOAL_US), None));
+    Ok(())
+}
+
+/// Swaps while a thread asks a thousand questions a second.
+fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dyn Error>> {
+    let cache = std::env::temp_dir().join(format!("strowger-swaps-{}", std::process::id()));
+    let host = host(vec![settings(folder, "rating")], Some(cache.clone()))?;
+    let done = AtomicBool::new(false);
+    let mut shard = host.shard();
+    let (fresh, cached, slowest) = std::thread::scope(|scope| -> Result<_, String> {
+        let asking = scope.spawn(|| ask_steadily(&host, &mut shard, &done));
+        let swapped = swap_often(&host, folder);
+        done.store(true, Ordering::Relaxed);
+        let slowest = asking.join().map_err(|_| "the asking thread ended")??;
+        let (fresh, cached) = swapped?;
+        Ok((fresh, cached, slowest))
+    })?;
+    std::fs::remove_dir_all(&cache)?;
+    for (name, shown, ms, goal) in [
+        ("swap_fresh_ms", "swap of a fresh plugin", fresh, FRESH_SWAP_GOAL_MS),
+        ("swap_cached_ms", "swap of a cached plugin", cached, CACHED_SWAP_GOAL_MS),
+        ("swap_slowest_decision_ms", "slowest decision meanwhile", slowest, SLOWEST_GOAL_MS),
+    ] {
+        let verdict = if ms <= goal { "met" } else { "missed" };
+        println!("{shown:<28} {ms:6.2} ms (goal {goal}, {verdict})");
+        table.push(line(name, ms, "ms", Some(goal), None));
+    }
+    Ok(())
+}
+
+/// Builds with other bytes each, so that they are not in the cache, then the same again. The
+/// median of each, ms.
+fn swap_often(host: &Host, folder: &Path) -> Result<(f64, f64), String> {
+    let bytes = std::fs::read(file(folder, "rating")).map_err(|error| error.to_string())?;
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..2 {
+        for build in 0..15_u8 {
+            let begun = Instant::now();
+            host.swap("rating", numbered(&bytes, build)).map_err(|error| error.to_string())?;
+            times[round].push(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let [fresh, cached] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1_000.0
+    });
+    Ok((fresh, cached))
+}
+
+/// The module with a custom section that tells it apart.
+fn numbered(bytes: &[u8], build: u8) -> Vec<u8> {
+    [bytes, &[0, 6, 4, b'n', b'o', b't', b'e', build]].concat()
+}
+
+/// A question each millisecond until `done`; the longest took this many ms.
+fn ask_steadily(host: &Host, shard: &mut ShardHost, done: &AtomicBool) -> Result<f64, String> {
+    let (_, question) =
+        questions().into_iter().find(|(name, _)| *name == "rating").ok_or("no question")?;
+    let mut slowest = Duration::ZERO;
+    let mut next = Instant::now();
+    while !done.load(Ordering::Relaxed) {
+        shard.warm_current();
+        let pin = host.pin(Arc::new(Snapshot));
+        let begun = Instant::now();
+        shard.ask(&pin, &question).outcome.map_err(|fault| format!("a decision failed: {fault}"))?;
+        slowest = slowest.max(begun.elapsed());
+        next += Duration::from_millis(1);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(slowest.as_secs_f64() * 1_000.0)
 }
 
 /// A wholesale call: rewritten numbers, ten vendors, an asserted identity.
@@ -168,55 +332,4 @@ fn questions() -> Vec<(&'static str, Question)> {
         ("numbering_egress", number(Stage::Egress)),
         ("identity", Question::Identity(identity)),
     ]
-}
-
-/// One rule set and no lists.
-struct Snapshot;
-
-impl Lookup for Snapshot {
-    fn text(&self, handle: u64) -> Option<Arc<str>> {
-        (handle == RULES).then(|| Arc::from("00 ->\n0 -> 49\n* -> *\n"))
-    }
-
-    fn longest_prefix(&self, _table: &str, _number: &str) -> Option<PrefixHit> {
-        None
-    }
-
-    fn exact(&self, _table: &str, _number: &str) -> Option<Arc<str>> {
-        None
-    }
-}
-
-/// Builds the plugins from source and says where they are.
-fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?;
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
-        .args(PLUGINS.map(|name| format!("--package=strowger-{name}")))
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !status.success() {
-        return Err("the default plugins do not build".into());
-    }
-    Ok(target.join("wasm32-unknown-unknown/release"))
-}
-
-fn line(name: &str, us: f64, goal: Option<f64>) -> serde_json::Value {
-    let value = (us * 1_000.0).round() / 1_000.0;
-    json!({ "name": name, "value": value, "unit": "us", "goal": goal, "peer": null, "ratio": null })
-}
-
-fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
-    // Set by `make bench`; a run by hand adds to the same table.
-    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    for line in lines {
-        writeln!(table, "{line}")?;
-    }
-    Ok(())
 }

@@ -2,26 +2,23 @@
 //! the default plugins decide again. `cargo bench -p strowger-host --bench replay`; figures
 //! go to `target/bench.jsonl`.
 
+mod shared;
+
 use host::decisions::{Decided, DecisionLog, DecisionReader, DecisionSettings};
 use host::replay::{Names, ReplayHost, ReplayOptions};
 use host::{Grant, Host, HostSettings, PluginSettings};
 use policy::{
     CallDetails, CallFacts, CallNumbers, Candidate, Context, DeckRow, IdentityQuestion, Invite,
-    Lookup, NumberQuestion, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
+    NumberQuestion, Pin, Question, RateQuestion, RateSubject, Reply, Rounding,
     RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
 };
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::json;
+use shared::{PLUGINS, RULES, Snapshot, build, line, processor_ns, write};
 use std::error::Error;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
 const CALLS: u32 = 20_000;
-const RULES: u64 = 7;
 /// Nanoseconds of a call's thread for one decision.
 const RECORD_GOAL_NS: f64 = 1_000.0;
 /// Decisions that one core decides again in a second.
@@ -59,8 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let replay = ReplayHost::new(None)?;
     let (mut asked, mut all_ns) = (0, 0);
     let mut lines = vec![
-        line("decision_record_ns", record_ns, "ns", Some(RECORD_GOAL_NS)),
-        line("decision_bytes_per_call", per_call, "bytes", None),
+        line("decision_record_ns", record_ns, "ns", Some(RECORD_GOAL_NS), None),
+        line("decision_bytes_per_call", per_call, "bytes", None, None),
     ];
     for settings in plugins {
         let name = settings.name.clone();
@@ -75,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let rate = report.asked as f64 * 1e9 / ns as f64;
         println!("replay:    {name:<10} {:>8} decisions, {rate:>9.0} a second", report.asked);
-        lines.push(line(&format!("replay_{name}_per_second"), rate, "1/s", None));
+        lines.push(line(&format!("replay_{name}_per_second"), rate, "1/s", None, None));
         asked += report.asked;
         all_ns += ns;
     }
@@ -84,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "replay:    all five   {asked:>8} decisions, {rate:>9.0} a second (goal {REPLAY_GOAL}, {verdict})"
     );
-    lines.push(line("replay_per_second_per_core", rate, "1/s", Some(REPLAY_GOAL)));
+    lines.push(line("replay_per_second_per_core", rate, "1/s", Some(REPLAY_GOAL), None));
     std::fs::remove_dir_all(&folder)?;
     write(&lines)
 }
@@ -141,11 +138,6 @@ fn settings(built: &Path, name: &str) -> PluginSettings {
         grants: Grant::ALL.into_iter().filter(|grant| *grant != Grant::Http).collect(),
         ..PluginSettings::new(name, built.join(format!("strowger_{name}.wasm")))
     }
-}
-
-fn processor_ns() -> i64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// A multiplicative hash: digits that look like those of different subscribers.
@@ -308,55 +300,4 @@ impl Invite for Headers {
     fn each_header(&self, visit: &mut dyn FnMut(&str, &str)) {
         self.lines.iter().for_each(|(name, value)| visit(name, value));
     }
-}
-
-/// One rule set and no lists.
-struct Snapshot;
-
-impl Lookup for Snapshot {
-    fn text(&self, handle: u64) -> Option<Arc<str>> {
-        (handle == RULES).then(|| Arc::from("00 ->\n0 -> 49\n* -> *\n"))
-    }
-
-    fn longest_prefix(&self, _table: &str, _number: &str) -> Option<PrefixHit> {
-        None
-    }
-
-    fn exact(&self, _table: &str, _number: &str) -> Option<Arc<str>> {
-        None
-    }
-}
-
-/// Builds the plugins from source and says where they are.
-fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?;
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
-        .args(PLUGINS.map(|name| format!("--package=strowger-{name}")))
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !status.success() {
-        return Err("the default plugins do not build".into());
-    }
-    Ok(target.join("wasm32-unknown-unknown/release"))
-}
-
-fn line(name: &str, value: f64, unit: &str, goal: Option<f64>) -> serde_json::Value {
-    let value = value.round();
-    json!({ "name": name, "value": value, "unit": unit, "goal": goal, "peer": null, "ratio": null })
-}
-
-fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
-    // Set by `make bench`; a run by hand adds to the same table.
-    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    for line in lines {
-        writeln!(table, "{line}")?;
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// How often it moves otherwise: the latest moment at which a guest that runs on is
 /// noticed. Each tick wakes a thread, so a quiet switch should have few.
-pub(crate) const IDLE_TICK: Duration = Duration::from_millis(7);
+pub(crate) const IDLE_TICK: Duration = Duration::from_millis(5);
 
 /// Fine ticks after a guest was found running.
 const FINE_TICKS: u32 = 16;
