@@ -2,7 +2,8 @@
 
 use crate::LoadError;
 use crate::verify::shortened;
-use jsonschema::{Draft, PatternOptions};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::Value;
 
 /// Problems that a refusal names; more are counted.
@@ -28,10 +29,8 @@ pub(crate) fn check(plugin: &str, schema: &str, config: &Value) -> Result<(), Lo
         .map_err(|error| {
             not_valid(format!("{}: {error}", place(error.instance_path().as_str())))
         })?;
-    let mut problems: Vec<String> = validator
-        .iter_errors(config)
-        .map(|error| shortened(format!("{}: {error}", place(error.instance_path().as_str()))))
-        .collect();
+    let mut problems: Vec<String> =
+        validator.iter_errors(config).map(|error| shortened(problem(&error, config))).collect();
     if problems.is_empty() {
         return Ok(());
     }
@@ -41,6 +40,22 @@ pub(crate) fn check(plugin: &str, schema: &str, config: &Value) -> Result<(), Lo
         problems.push(format!("and {more} more"));
     }
     Err(LoadError::ConfigDoesNotFit { plugin: plugin.to_owned(), problems: problems.join("; ") })
+}
+
+/// Where it is and what is wrong there. A schema that allows no field at all
+/// (`"additionalProperties": false` beside no `properties`) is told by the library without
+/// the names of the fields, and those are what the reader has to correct.
+fn problem(error: &ValidationError<'_>, config: &Value) -> String {
+    let pointer = error.instance_path().as_str();
+    let closed = matches!(error.kind(), ValidationErrorKind::FalseSchema)
+        && error.schema_path().as_str().ends_with("/additionalProperties");
+    let fields = config.pointer(pointer).and_then(Value::as_object).filter(|_| closed);
+    let Some(fields) = fields else {
+        return format!("{}: {error}", place(pointer));
+    };
+    let names: Vec<String> = fields.keys().map(|name| format!("'{name}'")).collect();
+    let (names, were) = (names.join(", "), if fields.len() == 1 { "was" } else { "were" });
+    format!("{}: no additional properties are allowed ({names} {were} unexpected)", place(pointer))
 }
 
 /// The field by its JSON pointer.
@@ -97,6 +112,40 @@ mod tests {
                 assert!(refusal.contains(word), "{word} in: {refusal}");
             }
         }
+    }
+
+    /// Whatever way a schema closes an object, its whole or a part.
+    #[test]
+    fn a_refused_field_is_named_however_the_schema_says_that_it_is_not_allowed() {
+        let named = [r#""name": { "type": "string" }"#, ""];
+        for properties in named {
+            for word in ["additionalProperties", "unevaluatedProperties"] {
+                let closed = format!(
+                    r#"{{ "type": "object", "properties": {{ {properties} }}, "{word}": false }}"#
+                );
+                let without = format!(r#"{{ "type": "object", "{word}": false }}"#);
+                for schema in [closed, without] {
+                    let nested = format!(r#"{{ "properties": {{ "part": {schema} }} }}"#);
+                    let refused = |schema: &str, config| {
+                        check("routing", schema, &config).expect_err(schema).to_string()
+                    };
+                    let flat = refused(&schema, json!({ "blance": 1, "wieght": 2 }));
+                    assert!(flat.contains("the whole: "), "{flat}");
+                    let deep = refused(&nested, json!({ "part": { "blance": 1, "wieght": 2 } }));
+                    assert!(deep.contains("/part: "), "{deep}");
+                    for refusal in [flat, deep] {
+                        assert!(
+                            refusal.contains("'blance'") && refusal.contains("'wieght'"),
+                            "{schema}: {refusal}"
+                        );
+                    }
+                    check("routing", &schema, &json!({})).expect(&schema);
+                }
+            }
+        }
+        let refusal =
+            check("routing", r#"{ "properties": { "old": false } }"#, &json!({ "old": 1 }));
+        assert!(refusal.expect_err("refused").to_string().contains("/old: "));
     }
 
     #[test]
