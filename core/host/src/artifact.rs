@@ -1,6 +1,6 @@
 //! From the bytes of a file to a component, and to the digest that names the build.
 
-use crate::LoadError;
+use crate::{Anatomy, LoadError, Signer, SigningPolicy};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -40,10 +40,19 @@ pub(crate) struct Artifact {
     pub(crate) digest: String,
     /// The file; none for an upload.
     pub(crate) path: Option<PathBuf>,
+    /// Who signed it: nothing is read that the node's keys forbid.
+    pub(crate) signer: Signer,
+    /// What it is made of.
+    pub(crate) anatomy: Anatomy,
 }
 
 impl Artifact {
-    pub(crate) fn read(plugin: &str, source: Source) -> Result<Artifact, LoadError> {
+    /// The signature is looked at before anything else of the file is.
+    pub(crate) fn read(
+        plugin: &str,
+        source: Source,
+        signing: &SigningPolicy,
+    ) -> Result<Artifact, LoadError> {
         let (bytes, path) = match source {
             Source::Bytes(bytes) => (bytes, None),
             Source::Path(path) => match std::fs::read(&path) {
@@ -54,9 +63,13 @@ impl Artifact {
         let origin = path
             .as_ref()
             .map_or_else(|| "the upload".to_owned(), |path| path.display().to_string());
+        // A file that is half copied has no signature yet: say that, not that it has none.
+        examine(&bytes, &origin)?;
+        let signer = signing.judge(&bytes, &format!("plugin `{plugin}`: {origin}"))?;
         let digest = hex(&Sha256::digest(&bytes));
+        let anatomy = Anatomy::of(&bytes);
         let component = made_component(plugin, bytes, &origin)?;
-        Ok(Artifact { component, digest, path })
+        Ok(Artifact { component, digest, path, signer, anatomy })
     }
 }
 
@@ -105,7 +118,7 @@ fn examine(bytes: &[u8], origin: &str) -> Result<Kind, LoadError> {
 }
 
 /// The sections behind the preamble, each with its header; `None` where one is cut off.
-fn sections(bytes: &[u8]) -> impl Iterator<Item = Option<Section<'_>>> {
+pub(crate) fn sections(bytes: &[u8]) -> impl Iterator<Item = Option<Section<'_>>> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
         let [id, tail @ ..] = rest else { return None };
@@ -124,21 +137,26 @@ fn sections(bytes: &[u8]) -> impl Iterator<Item = Option<Section<'_>>> {
     })
 }
 
-struct Section<'a> {
-    id: u8,
-    body: &'a [u8],
-    whole: &'a [u8],
+pub(crate) struct Section<'a> {
+    pub(crate) id: u8,
+    pub(crate) body: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 impl Section<'_> {
     /// A custom section of DWARF: nine tenths of a file from `cargo build`, of no use here.
     fn is_debug_info(&self) -> bool {
-        let name = leb128(self.body).and_then(|(length, tail)| tail.get(..length));
-        self.id == 0 && name.is_some_and(|name| name.starts_with(b".debug_"))
+        self.custom().is_some_and(|(name, _)| name.starts_with(b".debug_"))
+    }
+
+    /// Name and contents, if it is a custom section.
+    pub(crate) fn custom(&self) -> Option<(&[u8], &[u8])> {
+        let (length, tail) = leb128(self.body).filter(|_| self.id == 0)?;
+        tail.split_at_checked(length)
     }
 }
 
-fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub(crate) fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0usize;
     for (at, byte) in bytes.iter().take(5).enumerate() {
         value |= usize::from(byte & 0x7f) << (7 * at);
@@ -180,7 +198,7 @@ fn wasi_import(cause: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing into a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -60,6 +60,44 @@ pub enum LoadError {
         /// Its length.
         bytes: usize,
     },
+    /// Nobody signed it, and the node wants a signature.
+    #[error(
+        "{origin} is not signed, and wanted is a signature of {wanted}; sign it by \
+         `strowger plugin sign FILE --key KEY`, or take a signed build"
+    )]
+    Unsigned {
+        /// File or upload.
+        origin: String,
+        /// Ids of the keys that are trusted.
+        wanted: String,
+    },
+    /// It is signed by somebody whom the node does not trust.
+    #[error(
+        "{origin} is signed by key {key}, and wanted is a signature of {wanted}; take a build \
+         that is signed by a trusted key, or trust this one: add its public key to `keys` of \
+         `[plugins] signing`"
+    )]
+    Stranger {
+        /// File or upload.
+        origin: String,
+        /// Id of the key that signed it.
+        key: String,
+        /// Ids of the keys that are trusted.
+        wanted: String,
+    },
+    /// Its signature does not fit its bytes.
+    #[error(
+        "{origin} was changed after key {key} signed it: {cause}; do not load it, take the \
+         original again or have it signed anew"
+    )]
+    Forged {
+        /// File or upload.
+        origin: String,
+        /// Id of the key that the signature names.
+        key: String,
+        /// What does not fit.
+        cause: &'static str,
+    },
     /// Not WebAssembly at all.
     #[error("{origin} is not WebAssembly: it does not begin with `\\0asm`")]
     NotWasm {
@@ -100,6 +138,19 @@ pub enum LoadError {
         plugin: String,
         /// The interface.
         import: String,
+    },
+    /// It was built for another version of the interface.
+    #[error(
+        "plugin `{plugin}` was built for `{interface}`, and this host has version {offered} of \
+         strowger:policy; build it with the SDK of this version"
+    )]
+    WrongVersion {
+        /// The configured name.
+        plugin: String,
+        /// What it imports or exports.
+        interface: String,
+        /// The version of the host.
+        offered: &'static str,
     },
     /// It imports what the host does not have.
     #[error(

@@ -13,7 +13,8 @@ use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc,
 };
 
-const VERSION: &str = "0.1.0";
+/// Of the interface between host and plugins.
+pub(crate) const VERSION: &str = "0.1.0";
 
 /// Positions of the functions, found once for each version.
 pub(crate) struct Exports {
@@ -47,6 +48,15 @@ pub(crate) struct Functions {
 /// A function of a hook that the plugin may not have.
 type Optional<Question, Answer> = Option<TypedFunc<Question, (Answer,)>>;
 
+/// The refusal of an interface of ours that has another version.
+pub(crate) fn wrong_version(plugin: &str, interface: &str) -> LoadError {
+    LoadError::WrongVersion {
+        plugin: plugin.to_owned(),
+        interface: interface.to_owned(),
+        offered: VERSION,
+    }
+}
+
 impl Exports {
     /// Needs `lifecycle` and at least one hook; a hook that is there must be whole.
     pub(crate) fn find(plugin: &str, component: &Component) -> Result<Exports, LoadError> {
@@ -63,8 +73,14 @@ impl Exports {
             }
         };
         let needed = |name: &str| {
-            function("lifecycle", name)?
-                .ok_or_else(|| missing(format!("strowger:policy/lifecycle@{VERSION}")))
+            function("lifecycle", name)?.ok_or_else(|| {
+                let names = component.component_type();
+                let mut names = names.exports(component.engine()).map(|(name, _)| name);
+                match names.find(|name| name.starts_with("strowger:policy/lifecycle@")) {
+                    Some(name) => wrong_version(plugin, name),
+                    None => missing(format!("strowger:policy/lifecycle@{VERSION}")),
+                }
+            })
         };
         let exports = Exports {
             describe: needed("describe")?,

@@ -13,7 +13,8 @@ use crate::state::PluginState;
 use crate::stats::HookMetrics;
 use crate::version::Version;
 use crate::{
-    Grant, HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, ScreeningFallback, http,
+    HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, ScreeningFallback,
+    SigningPolicy, http,
 };
 use arc_swap::ArcSwap;
 use policy::{Hook, Lookup, Pin, PluginStamp};
@@ -37,7 +38,7 @@ pub struct Host {
 }
 
 pub(crate) struct Inner {
-    linkers: Linkers,
+    pub(crate) linkers: Linkers,
     pub(crate) plugins: BTreeMap<String, Arc<Plugin>>,
     /// Their names in the order of the configuration.
     order: Vec<Arc<str>>,
@@ -76,6 +77,14 @@ impl Host {
     /// # Errors
     /// The first setting, file or plugin that is not usable.
     pub fn new(settings: HostSettings) -> Result<Host, LoadError> {
+        Host::signed(settings, SigningPolicy::default())
+    }
+
+    /// [`Host::new`] that loads only what its keys allow, now and at every swap.
+    ///
+    /// # Errors
+    /// As [`Host::new`]; a file whose signature is missing or wrong.
+    pub fn signed(settings: HostSettings, signing: SigningPolicy) -> Result<Host, LoadError> {
         let engine = engine(&settings)?;
         let linkers = Linkers::new(&engine)
             .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;
@@ -86,6 +95,7 @@ impl Host {
             started: Instant::now(),
             holds: Arc::new(Holds::new()),
             random_seed: settings.random_seed.unwrap_or_else(|| StdRng::from_os_rng().next_u64()),
+            signing,
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
@@ -99,7 +109,8 @@ impl Host {
             check(&settings)?;
             let name = settings.name.clone();
             let plugin = Arc::new(Plugin::new(settings, number, Arc::clone(&services)));
-            let artifact = Artifact::read(&name, plugin.settings.path.clone().into())?;
+            let artifact =
+                Artifact::read(&name, plugin.settings.path.clone().into(), &services.signing)?;
             let version = Version::load(&linkers, &plugin, artifact, shards, &reaper)?;
             version.set_since(1);
             order.push(Arc::clone(&plugin.name));
@@ -164,7 +175,7 @@ impl Host {
     /// What is wrong with the new build; the live one stays live.
     pub fn swap(&self, name: &str, source: impl Into<Source>) -> Result<SwapReport, LoadError> {
         let plugin = self.inner.plugin(name)?;
-        let artifact = Artifact::read(name, source.into())?;
+        let artifact = self.read(name, source.into())?;
         self.publish(plugin, artifact)
     }
 
@@ -181,7 +192,8 @@ impl Host {
         let stem = stem.split(['.', '@']).next().unwrap_or_default();
         let named = plugins.values().find(|plugin| plugin.settings.path == path);
         let named = named.or_else(|| plugins.get(stem));
-        let artifact = Artifact::read(stem, path.into())?;
+        let known = named.map_or(stem, |plugin| &*plugin.name);
+        let artifact = self.read(known, path.into())?;
         let plugin = match named {
             Some(plugin) => plugin,
             None => self.inner.plugin(&self.name_of(stem, path, &artifact)?)?,
@@ -195,7 +207,7 @@ impl Host {
     /// As [`Host::swap`].
     pub fn check(&self, name: &str, source: impl Into<Source>) -> Result<PluginStamp, LoadError> {
         let plugin = self.inner.plugin(name)?;
-        let artifact = Artifact::read(name, source.into())?;
+        let artifact = self.read(name, source.into())?;
         Ok(PluginStamp::clone(&self.load(plugin, artifact)?.stamp))
     }
 
@@ -269,12 +281,18 @@ impl Host {
 
     /// What a plugin calls itself, asked on an instance that nothing else meets.
     fn name_of(&self, stem: &str, path: &Path, artifact: &Artifact) -> Result<String, LoadError> {
-        let settings = PluginSettings {
-            grants: Grant::ALL.into_iter().collect(),
-            ..PluginSettings::new(stem, path)
-        };
-        let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.inner.services));
-        Version::name_of(&self.inner.linkers, &Arc::new(stranger), artifact)
+        Version::name_of(&self.inner.linkers, &self.stranger(stem, path), artifact)
+    }
+
+    /// A plugin that the configuration does not know, with every grant.
+    pub(crate) fn stranger(&self, name: &str, path: &Path) -> Arc<Plugin> {
+        let settings = PluginSettings::of_stranger(name, path);
+        Arc::new(Plugin::new(settings, u32::MAX, Arc::clone(&self.inner.services)))
+    }
+
+    /// The bytes, unless the node's keys forbid them.
+    pub(crate) fn read(&self, plugin: &str, source: Source) -> Result<Artifact, LoadError> {
+        Artifact::read(plugin, source, &self.inner.services.signing)
     }
 
     pub(crate) fn load(

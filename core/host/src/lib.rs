@@ -6,6 +6,7 @@
 //! isolation, deadlines and fallbacks work.
 #![deny(unsafe_code)]
 
+mod anatomy;
 mod artifact;
 mod chain;
 mod counters;
@@ -18,6 +19,7 @@ mod holds;
 mod host;
 mod http;
 mod imports;
+mod inspect;
 mod instance;
 mod lane;
 mod later;
@@ -31,6 +33,7 @@ mod schema;
 mod settings;
 mod shadow;
 mod shard;
+pub mod signature;
 mod state;
 mod stats;
 mod tally;
@@ -39,12 +42,14 @@ mod verify;
 mod version;
 mod wire;
 
+pub use anatomy::Anatomy;
 pub use artifact::{Source, component};
 pub use chain::{ChainScope, ChainSettings};
 pub use error::LoadError;
 pub use generation::Generation;
 pub use host::{Host, SwapReport};
 pub use http::{HttpMetrics, HttpSettings};
+pub use inspect::Inspection;
 pub use later::{Asked, Later};
 pub use lifecycle::Retreat;
 pub use own_metrics::OwnMetric;
@@ -53,6 +58,7 @@ pub use settings::{
 };
 pub use shadow::{Difference, ShadowState};
 pub use shard::ShardHost;
+pub use signature::{PublicKey, Signer, SigningPolicy};
 pub use state::{CanaryState, LiveBuild, PluginState};
 pub use stats::{FaultCounts, Histogram, HookMetrics};
 pub use tally::BuildTally;

@@ -2,7 +2,7 @@
 //! shadow, rollback; and what the host does by itself when a new build does badly.
 
 use crate::LoadError;
-use crate::artifact::{Artifact, Source};
+use crate::artifact::Source;
 use crate::chain::ChainSettings;
 use crate::generation::Live;
 use crate::host::{Host, SwapReport, keeps_hooks};
@@ -46,7 +46,7 @@ impl Host {
     ) -> Result<SwapReport, LoadError> {
         check(name, &selection)?;
         let plugin = self.inner.plugin(name)?;
-        let artifact = Artifact::read(name, source.into())?;
+        let artifact = self.read(name, source.into())?;
         let _one_at_a_time = self.changing();
         let live = self.live(plugin)?;
         let same = live.canary.as_ref().filter(|it| it.version.digest == artifact.digest);
@@ -86,7 +86,7 @@ impl Host {
     ) -> Result<SwapReport, LoadError> {
         check(name, &selection)?;
         let plugin = self.inner.plugin(name)?;
-        let artifact = Artifact::read(name, source.into())?;
+        let artifact = self.read(name, source.into())?;
         let _one_at_a_time = self.changing();
         let live = self.live(plugin)?;
         // Counters, places and figures of its own: what it does must touch no call.

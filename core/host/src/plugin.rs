@@ -7,7 +7,7 @@ use crate::http::Outside;
 use crate::lane::Lane;
 use crate::own_metrics::OwnMetrics;
 use crate::stats::HookCounters;
-use crate::{LoadError, PluginSettings};
+use crate::{LoadError, PluginSettings, SigningPolicy};
 use policy::Hook;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -24,6 +24,8 @@ pub(crate) struct Services {
     pub(crate) started: Instant,
     /// Where `host-random` starts from.
     pub(crate) random_seed: u64,
+    /// Whose plugins may be loaded.
+    pub(crate) signing: SigningPolicy,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
     /// How finely deadlines are looked at.

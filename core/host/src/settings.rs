@@ -97,6 +97,16 @@ fn yes() -> bool {
 }
 
 impl PluginSettings {
+    /// For a build that is only asked who it is: every grant, and memory that is enough for
+    /// any language.
+    pub(crate) fn of_stranger(name: &str, path: &std::path::Path) -> PluginSettings {
+        PluginSettings {
+            grants: Grant::ALL.into_iter().collect(),
+            memory_bytes: 1 << 30,
+            ..PluginSettings::new(name, path)
+        }
+    }
+
     /// Settings with the defaults of the configuration file and no grant.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> PluginSettings {
         PluginSettings {

@@ -1,3 +1,4 @@
+use crate::Signer;
 use crate::generation::{Generation, Live};
 use crate::shadow::ShadowState;
 use crate::stats::{FaultCounts, Histogram};
@@ -15,6 +16,8 @@ pub struct PluginState {
     pub stamp: Arc<PluginStamp>,
     /// SHA-256 of the bytes as they came, 64 hex digits.
     pub digest: String,
+    /// Who signed it.
+    pub signer: Signer,
     /// What it says about itself.
     pub summary: String,
     /// JSON Schema of its configuration; empty: it ships none.
@@ -93,6 +96,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
     PluginState {
         stamp: Arc::clone(&version.stamp),
         digest: version.digest.clone(),
+        signer: version.signer.clone(),
         summary: version.summary.clone(),
         config_schema: version.config_schema.clone(),
         hooks: version.hooks.clone(),

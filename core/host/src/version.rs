@@ -7,7 +7,7 @@ use crate::reaper::Reaper;
 use crate::sandbox::Sandbox;
 use crate::tally::Tally;
 use crate::verify::Said;
-use crate::{Grant, Isolation, LoadError, schema};
+use crate::{Grant, Isolation, LoadError, Signer, schema};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::component::{Component, InstancePre};
 
 /// Processor time for each step before a version is live, when no call waits.
-const LOAD_DEADLINE_MS: u32 = 2_000;
+pub(crate) const LOAD_DEADLINE_MS: u32 = 2_000;
 
 /// Idle instances that a version keeps for questions on fibres; more are made when more
 /// questions wait at one time, and dropped after their answer.
@@ -34,7 +34,11 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    fn compile(linkers: &Linkers, plugin: &Plugin, artifact: &Artifact) -> Result<Code, LoadError> {
+    pub(crate) fn compile(
+        linkers: &Linkers,
+        plugin: &Plugin,
+        artifact: &Artifact,
+    ) -> Result<Code, LoadError> {
         let settings = &plugin.settings;
         let compile_error = |cause: wasmtime::Error| LoadError::Compile {
             plugin: settings.name.clone(),
@@ -58,6 +62,8 @@ pub(crate) struct Version {
     pub(crate) stamp: Arc<PluginStamp>,
     /// All 64 digits; the stamp has eight.
     pub(crate) digest: String,
+    /// Who signed it.
+    pub(crate) signer: Signer,
     pub(crate) summary: String,
     /// JSON Schema of its configuration; empty: it ships none.
     pub(crate) config_schema: String,
@@ -104,6 +110,7 @@ impl Version {
             }),
             plugin: Arc::clone(plugin),
             digest: artifact.digest,
+            signer: artifact.signer,
             summary: description.summary,
             config_schema: description.config_schema,
             path: artifact.path,

@@ -74,6 +74,12 @@ pub struct PluginLine {
     pub version: String,
     /// First digits of the SHA-256 of its bytes.
     pub digest: String,
+    /// Id of the key that signed it; empty if it is unsigned.
+    #[serde(default)]
+    pub signer: String,
+    /// The node trusts that key, and the signature fits.
+    #[serde(default)]
+    pub trusted: bool,
     /// Hooks that it answers.
     pub hooks: Vec<String>,
     /// Generation in which it went live.
@@ -82,6 +88,9 @@ pub struct PluginLine {
     pub builds: Vec<String>,
     /// Its own sentence.
     pub summary: String,
+    /// JSON Schema of its configuration; null if it ships none.
+    #[serde(default)]
+    pub config_schema: Option<serde_json::Value>,
     /// Where its bytes came from; empty for an upload.
     pub file: String,
     /// Questions answered since start.
@@ -106,10 +115,14 @@ impl From<&host::PluginState> for PluginLine {
             name: state.stamp.name.to_string(),
             version: state.stamp.version.to_string(),
             digest: state.stamp.digest.to_string(),
+            signer: state.signer.key().unwrap_or_default().to_owned(),
+            trusted: state.signer.is_trusted(),
             hooks: state.hooks.iter().map(|hook| hook.name().to_owned()).collect(),
             since_generation: state.since_generation,
             builds: state.builds.iter().map(|build| build.stamp.to_string()).collect(),
             summary: state.summary.clone(),
+            // One that is no JSON was refused when the plugin was loaded.
+            config_schema: serde_json::from_str(&state.config_schema).ok(),
             file: state.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
             answered: state.answered,
             faults: state.faults.total(),

@@ -153,6 +153,28 @@ pub struct PluginsConfig {
     pub list: Vec<PluginConfig>,
     /// Other orders, for everybody, an account or a customer trunk.
     pub chain: Vec<ChainConfig>,
+    /// Whose plugins are loaded.
+    pub signing: SigningConfig,
+}
+
+/// Whose plugins are loaded.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigningConfig {
+    /// Refuse plugins that none of the keys signed.
+    pub required: bool,
+    /// Public keys that are trusted, as `strowger plugin keygen` prints them.
+    pub keys: Vec<String>,
+}
+
+impl SigningConfig {
+    /// What the plugin host needs to know. Texts that are no keys are left out: a
+    /// configuration with one is refused when it is read.
+    #[must_use]
+    pub fn policy(&self) -> host::SigningPolicy {
+        let keys = self.keys.iter().filter_map(|key| key.parse().ok()).collect();
+        host::SigningPolicy { required: self.required, keys }
+    }
 }
 
 impl Default for PluginsConfig {
@@ -162,6 +184,7 @@ impl Default for PluginsConfig {
             watch: true,
             list: Vec::new(),
             chain: Vec::new(),
+            signing: SigningConfig::default(),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::plugin::{Plugin, Recorded, Services};
 use crate::reaper::Reaper;
 use crate::verify::Said;
 use crate::version::Version;
-use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings};
+use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings, SigningPolicy};
 use policy::{
     Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
 };
@@ -87,6 +87,8 @@ impl ReplayHost {
             started: Instant::now(),
             holds: Arc::new(Holds::new()),
             random_seed: 0,
+            // Nothing here meets a call: a build may be tried before anybody signs it.
+            signing: SigningPolicy::default(),
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
@@ -105,12 +107,9 @@ impl ReplayHost {
     /// # Errors
     /// When it is no plugin.
     pub fn name_of(&self, file: &Path) -> Result<String, LoadError> {
-        let settings = PluginSettings {
-            grants: Grant::ALL.into_iter().collect(),
-            ..PluginSettings::new("replay", file)
-        };
+        let settings = PluginSettings::of_stranger("replay", file);
         let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.services));
-        let artifact = Artifact::read("replay", Source::from(file))?;
+        let artifact = Artifact::read("replay", Source::from(file), &self.services.signing)?;
         Version::name_of(&self.linkers, &Arc::new(stranger), &artifact)
     }
 
@@ -128,7 +127,8 @@ impl ReplayHost {
         settings.http = granted.then(|| HttpSettings::new([NOBODY]));
         crate::host::check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
-        let artifact = Artifact::read(&plugin.name, plugin.settings.path.clone().into())?;
+        let file = plugin.settings.path.clone().into();
+        let artifact = Artifact::read(&plugin.name, file, &self.services.signing)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
         Ok(Replay { host: self, version, beside })
     }

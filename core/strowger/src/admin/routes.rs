@@ -2,8 +2,8 @@
 
 use super::ApiError;
 use crate::api::{
-    AccountLine, CallLine, Health, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone,
-    SwapRequest, TableLine, parse_call_id,
+    AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
+    SwapDone, SwapRequest, TableLine, parse_call_id,
 };
 use crate::node::{Node, RecordFilter};
 use axum::Json;
@@ -81,6 +81,16 @@ pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountL
 
 pub(super) async fn plugins(State(node): State<Arc<Node>>) -> Json<PluginList> {
     Json(node.plugins())
+}
+
+pub(super) async fn plugin(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+) -> Reply<PluginLine> {
+    match node.plugins().plugins.into_iter().find(|plugin| plugin.name == name) {
+        Some(plugin) => Ok(Json(plugin)),
+        None => Err(ApiError::not_found(format!("no plugin `{name}`; /v1/plugins lists them"))),
+    }
 }
 
 /// The body is the WASM itself, or JSON that names a file on the node's disk.

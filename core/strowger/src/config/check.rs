@@ -163,6 +163,18 @@ fn plugins(found: &mut Found, config: &Config) {
         }
         super::http::problems(found, plugin, &field);
     }
+    let signing = &config.plugins.signing;
+    for (index, key) in signing.keys.iter().enumerate() {
+        if let Err(error) = key.parse::<host::PublicKey>() {
+            found.push((format!("plugins.signing.keys[{index}]"), error.to_string()));
+        }
+    }
+    if signing.required && signing.keys.is_empty() {
+        found.push((
+            "plugins.signing.keys".to_owned(),
+            "with `required` at least one key is needed, or no plugin can be loaded".to_owned(),
+        ));
+    }
 }
 
 fn calls(found: &mut Found, config: &Config) {

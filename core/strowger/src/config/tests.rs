@@ -68,6 +68,16 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             &["node.toml:1: decisions.mask_numbers:", "0 to 18"],
         ),
         (
+            "[media]",
+            "[plugins.signing]\nrequired = true\n\n[media]",
+            &["plugins.signing.keys:", "at least one key is needed"],
+        ),
+        (
+            "[media]",
+            "[plugins.signing]\nkeys = [\"0123\"]\n\n[media]",
+            &["node.toml:8: plugins.signing.keys[0]:", "`strowger-public:` and 64 hex digits"],
+        ),
+        (
             "\"127.0.0.1:5060\"",
             "\"localhost\"",
             &["node.toml:5: listeners[0].address:", "socket address"],

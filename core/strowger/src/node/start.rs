@@ -97,7 +97,7 @@ impl RunningNode {
             Some(folder) => Some(Business::from_folder(folder, &realm(&config))?),
             None => None,
         };
-        let host = Host::new(host_settings(&config))?;
+        let host = Host::signed(host_settings(&config), config.plugins.signing.policy())?;
         let address = config.admin.address;
         let admin_listener = tokio::net::TcpListener::bind(address)
             .await
@@ -282,7 +282,8 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
             business.number_lists.len(),
         );
     }
-    let host = Host::new(HostSettings { cache_dir: None, ..host_settings(config) })?;
+    let settings = HostSettings { cache_dir: None, ..host_settings(config) };
+    let host = Host::signed(settings, config.plugins.signing.policy())?;
     for plugin in host.list() {
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.name()).collect();
         summary += &format!(
