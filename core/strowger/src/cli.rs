@@ -12,7 +12,7 @@ pub(crate) use show::{decision_trail, vendors};
 pub(crate) use table::{Table, date_time};
 
 use crate::config::Config;
-use crate::kit::KitCommand;
+use crate::kit::{KitCommand, ReleaseCommand};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -101,8 +101,17 @@ enum PluginCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// One live plugin with everything: who signed it, its builds, its configuration schema.
+    Show {
+        /// Its configured name.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     #[command(flatten)]
     Trial(trials::TrialCommand),
+    #[command(flatten)]
+    Release(ReleaseCommand),
     /// Replace a plugin. Running calls keep the version they began with.
     Swap {
         /// Its configured name.
@@ -200,6 +209,10 @@ impl Cli {
                 let plugins = node.client()?.plugins()?;
                 print(out, node.json, &plugins, show::plugins)
             }
+            Command::Plugin(PluginCommand::Show { name, node }) => {
+                let plugin = node.client()?.plugin(&name)?;
+                print(out, node.json, &plugin, show::plugin)
+            }
             Command::Plugin(PluginCommand::Swap { name, file, node }) => {
                 let bytes = std::fs::read(&file)
                     .with_context(|| format!("{} cannot be read", file.display()))?;
@@ -211,6 +224,7 @@ impl Cli {
                 let report = replay::replay(&args)?;
                 print(out, args.json, &report, replay::text)
             }
+            Command::Plugin(PluginCommand::Release(command)) => command.execute(out),
             Command::Demo(args) => crate::demo::demo(&args, out),
         }
     }

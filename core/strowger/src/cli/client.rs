@@ -1,8 +1,8 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, CallLine, DifferenceLine, ErrorBody, PluginList, RecordView, ReloadDone,
-    ReloadRequest, SwapDone, TableLine, TrialParameters,
+    AccountLine, CallLine, DifferenceLine, ErrorBody, PluginLine, PluginList, RecordView,
+    ReloadDone, ReloadRequest, SwapDone, TableLine, TrialParameters,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -53,6 +53,10 @@ impl Client {
 
     pub(crate) fn plugins(&self) -> Result<PluginList> {
         self.get("/v1/plugins")
+    }
+
+    pub(crate) fn plugin(&self, name: &str) -> Result<PluginLine> {
+        self.get(&format!("/v1/plugins/{}", encode(name)))
     }
 
     pub(crate) fn swap(&self, name: &str, wasm: &[u8]) -> Result<SwapDone> {

@@ -2,8 +2,8 @@
 
 use super::table::{Table, clock, date_time, elapsed};
 use crate::api::{
-    AccountLine, AttemptView, CallLine, ChargeView, PluginList, RecordView, ReloadDone, SwapDone,
-    TableLine,
+    AccountLine, AttemptView, CallLine, ChargeView, PluginLine, PluginList, RecordView, ReloadDone,
+    SwapDone, TableLine,
 };
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
@@ -308,6 +308,7 @@ pub(super) fn plugins(list: &PluginList) -> String {
         "PLUGIN",
         "VERSION",
         "DIGEST",
+        "SIGNED BY",
         "HOOKS",
         ">SINCE GEN",
         ">ANSWERED",
@@ -316,12 +317,12 @@ pub(super) fn plugins(list: &PluginList) -> String {
         ">P99 µs",
         "SUMMARY",
     ]);
-    let micros = |nanos: u64| format!("{}.{}", nanos / 1000, nanos / 100 % 10);
     for plugin in &list.plugins {
         table.row([
             plugin.name.clone(),
             plugin.version.clone(),
             plugin.digest.clone(),
+            signer(plugin),
             plugin.hooks.join(", "),
             plugin.since_generation.to_string(),
             plugin.answered.to_string(),
@@ -352,6 +353,46 @@ pub(super) fn plugins(list: &PluginList) -> String {
         }
     }
     format!("{table}{trials}generation {}\n", list.generation)
+}
+
+/// One plugin.
+pub(super) fn plugin(plugin: &PluginLine) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(out, "{name:<14}{value}");
+        }
+    };
+    line("plugin", &format!("{} {}", plugin.name, plugin.version));
+    line("summary", &plugin.summary);
+    line("digest", &plugin.digest);
+    line("signed by", &signer(plugin));
+    line("file", &plugin.file);
+    line("hooks", &plugin.hooks.join(", "));
+    line("since", &format!("generation {}", plugin.since_generation));
+    line("builds", &plugin.builds.join(", "));
+    line("previous", &plugin.previous);
+    line("answered", &plugin.answered.to_string());
+    line("faults", &plugin.faults.to_string());
+    line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
+    match &plugin.config_schema {
+        Some(schema) => line("schema", &format!("{schema:#}")),
+        None => line("schema", "none"),
+    }
+    out
+}
+
+/// The key, and whether it is worth anything here.
+fn signer(plugin: &PluginLine) -> String {
+    match (plugin.signer.as_str(), plugin.trusted) {
+        ("", _) => "nobody".to_owned(),
+        (key, true) => key.to_owned(),
+        (key, false) => format!("{key}, not trusted"),
+    }
+}
+
+fn micros(nanos: u64) -> String {
+    format!("{}.{}", nanos / 1000, nanos / 100 % 10)
 }
 
 /// A swap.

@@ -2,13 +2,14 @@
 //!
 //! A project is a folder with a `plugin.toml` and sources. [`build`] makes one component of
 //! it, whatever the language; [`test`] asks that component the questions of the project's
-//! `vectors.json` in the real host.
+//! `vectors.json` in the real host; [`release`] brings the component to a running switch.
 
 mod build;
 mod interface;
 mod language;
 mod manifest;
 mod new;
+mod release;
 mod test;
 mod toolchain;
 mod vectors;
@@ -17,6 +18,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use language::Language;
 use manifest::Project;
+pub(crate) use release::ReleaseCommand;
 use std::io::Write;
 use std::path::PathBuf;
 use toolchain::Tools;

@@ -9,6 +9,7 @@ use host::{Host, HostSettings, PluginSettings};
 use policy::Reply;
 use serde_json::json;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Asks the component the project's questions.
 pub(super) fn vectors(
@@ -16,15 +17,25 @@ pub(super) fn vectors(
     component: &Component,
     out: &mut impl Write,
 ) -> Result<()> {
-    let vectors = Vectors::read(&project.vectors)?;
-    let cases = vectors.cases().with_context(|| format!("{}", project.vectors.display()))?;
-    if cases.is_empty() {
-        bail!("{} has no cases", project.vectors.display());
-    }
     let plugin = PluginSettings { path: component.path.clone(), ..project.settings.clone() };
+    ask(plugin, Some(project.build_folder().join("cache")), &project.vectors, out).map(drop)
+}
+
+/// Asks a plugin the questions of a file; returns how many, all answered as they should be.
+pub(super) fn ask(
+    plugin: PluginSettings,
+    cache_dir: Option<PathBuf>,
+    file: &Path,
+    out: &mut impl Write,
+) -> Result<usize> {
+    let vectors = Vectors::read(file)?;
+    let cases = vectors.cases().with_context(|| format!("{}", file.display()))?;
+    if cases.is_empty() {
+        bail!("{} has no cases", file.display());
+    }
     let host = Host::new(HostSettings {
         plugins: vec![plugin],
-        cache_dir: Some(project.build_folder().join("cache")),
+        cache_dir,
         shards: 1,
         random_seed: Some(vectors.random_seed),
     })?;
@@ -42,7 +53,7 @@ pub(super) fn vectors(
     nanos.sort_unstable();
     let median = nanos[nanos.len() / 2] / 1000;
     writeln!(out, "{} passed, {failed} failed; {median} us a question", cases.len() - failed)?;
-    if failed > 0 { bail!("{failed} of {} vectors fail", cases.len()) } else { Ok(()) }
+    if failed > 0 { bail!("{failed} of {} vectors fail", cases.len()) } else { Ok(cases.len()) }
 }
 
 /// Says whether the answer is the right one.

@@ -29,6 +29,31 @@ fn a_new_router_passes_and_can_fail(lang: &str) {
     assert!(words.contains("answered {\"route\":{\"Ok\":[7,2,4]}}"), "{words}");
 }
 
+/// Without a file the project says what is checked and measured, and how it is run.
+#[test]
+fn a_project_is_checked_and_measured_with_its_own_settings() {
+    let project = folder("checked").join("my-router");
+    let path = text(&project);
+    let said = plugin(&["new", "my-router", "--lang", "c", "--path", path]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let complaint = fails(&["check", "--path", path]);
+    assert!(complaint.contains("`strowger plugin build` makes it"), "{complaint}");
+    if succeeds(&["build", "--path", path]).is_none() {
+        return;
+    }
+    let words = succeeds(&["check", "--path", path]).expect("it was built before");
+    for line in ["plugin      my-router ", "3 passed, 0 failed", "a switch would load it"] {
+        assert!(words.contains(line), "{line} is not in\n{words}");
+    }
+    let words = succeeds(&["bench", "--path", path, "--questions", "100"]).expect("as before");
+    assert!(words.contains("routing"), "{words}");
+    let vectors = project.join("vectors.json");
+    let wrong = fs::read_to_string(&vectors).expect("readable").replace("[7, 2, 4]", "[2, 7, 4]");
+    fs::write(&vectors, wrong).expect("writable");
+    let complaint = fails(&["check", "--path", path]);
+    assert!(complaint.contains("1 of 3 vectors fail"), "{complaint}");
+}
+
 #[test]
 fn a_new_router_in_c_passes_and_can_fail() {
     a_new_router_passes_and_can_fail("c");
