@@ -44,9 +44,20 @@ pub(crate) struct Artifact {
     pub(crate) signer: Signer,
     /// What it is made of.
     pub(crate) anatomy: Anatomy,
+    /// Somebody said which plugin's place it takes, so it may call itself something else.
+    pub(crate) any_name: bool,
 }
 
 impl Artifact {
+    /// A build for the place of a plugin that the operator named.
+    pub(crate) fn named(
+        plugin: &str,
+        source: Source,
+        signing: &SigningPolicy,
+    ) -> Result<Artifact, LoadError> {
+        Ok(Artifact { any_name: true, ..Artifact::read(plugin, source, signing)? })
+    }
+
     /// The signature is looked at before anything else of the file is.
     pub(crate) fn read(
         plugin: &str,
@@ -69,7 +80,7 @@ impl Artifact {
         let digest = hex(&Sha256::digest(&bytes));
         let anatomy = Anatomy::of(&bytes);
         let component = made_component(plugin, bytes, &origin)?;
-        Ok(Artifact { component, digest, path, signer, anatomy })
+        Ok(Artifact { component, digest, path, signer, anatomy, any_name: false })
     }
 }
 

@@ -191,6 +191,20 @@ pub enum LoadError {
         /// What differs.
         cause: String,
     },
+    /// It was built against another version of the interface.
+    #[error(
+        "plugin `{plugin}` is built for version {wanted} of the policy interface; this host \
+         answers version {answered}: build it against wit/v0.1, or run a switch that answers \
+         {wanted}"
+    )]
+    WrongVersion {
+        /// The configured name.
+        plugin: String,
+        /// The version that it names.
+        wanted: String,
+        /// The version that there is.
+        answered: &'static str,
+    },
     /// It answers no question at all.
     #[error(
         "plugin `{plugin}` exports none of the hooks screening, numbering, rating, routing, \

@@ -16,6 +16,25 @@ use wasmtime::component::{
 /// Of the interface between host and plugins.
 pub(crate) const VERSION: &str = "0.1.0";
 
+/// Refuses a component of another version, whose functions may have the same names and mean
+/// something else.
+pub(crate) fn check_version(plugin: &str, component: &Component) -> Result<(), LoadError> {
+    let kind = component.component_type();
+    let engine = component.engine();
+    let imports = kind.imports(engine).map(|(name, _)| name);
+    let mut names = imports.chain(kind.exports(engine).map(|(name, _)| name));
+    let other = names.find_map(|name| {
+        let (_, version) = name.strip_prefix("strowger:policy/")?.split_once('@')?;
+        (version != VERSION).then(|| version.to_owned())
+    });
+    match other {
+        None => Ok(()),
+        Some(wanted) => {
+            Err(LoadError::WrongVersion { plugin: plugin.to_owned(), wanted, answered: VERSION })
+        }
+    }
+}
+
 /// Positions of the functions, found once for each version.
 pub(crate) struct Exports {
     describe: ComponentExportIndex,

@@ -1,5 +1,6 @@
 use crate::artifact::{Artifact, Source};
 use crate::chain::ChainSettings;
+use crate::compiler::Compiler;
 use crate::counters::Counters;
 use crate::engine::{Ticker, engine};
 use crate::generation::{Generation, Live};
@@ -39,6 +40,7 @@ pub struct Host {
 
 pub(crate) struct Inner {
     pub(crate) linkers: Linkers,
+    compiler: Compiler,
     pub(crate) plugins: BTreeMap<String, Arc<Plugin>>,
     /// Their names in the order of the configuration.
     order: Vec<Arc<str>>,
@@ -123,6 +125,8 @@ impl Host {
         Ok(Host {
             inner: Arc::new(Inner {
                 linkers,
+                // The first builds were compiled at full speed: no call was there to disturb.
+                compiler: Compiler::start()?,
                 plugins,
                 order,
                 chains: Mutex::default(),
@@ -168,14 +172,15 @@ impl Host {
 
     /// Puts another build of a configured plugin in place of the live one: compiled,
     /// instantiated and self-tested aside, then live for new calls by one atomic store.
-    /// Calls that are up keep the generation they pinned. Swaps wait for each other; call
-    /// it from a thread that may wait some tens of milliseconds.
+    /// Calls that are up keep the generation they pinned. The build may call itself
+    /// otherwise than the plugin whose place it takes. Swaps wait for each other; call it
+    /// from a thread that may wait some tens of milliseconds.
     ///
     /// # Errors
     /// What is wrong with the new build; the live one stays live.
     pub fn swap(&self, name: &str, source: impl Into<Source>) -> Result<SwapReport, LoadError> {
         let plugin = self.inner.plugin(name)?;
-        let artifact = self.read(name, source.into())?;
+        let artifact = self.named(name, source.into())?;
         self.publish(plugin, artifact)
     }
 
@@ -207,7 +212,7 @@ impl Host {
     /// As [`Host::swap`].
     pub fn check(&self, name: &str, source: impl Into<Source>) -> Result<PluginStamp, LoadError> {
         let plugin = self.inner.plugin(name)?;
-        let artifact = self.read(name, source.into())?;
+        let artifact = self.named(name, source.into())?;
         Ok(PluginStamp::clone(&self.load(plugin, artifact)?.stamp))
     }
 
@@ -281,7 +286,8 @@ impl Host {
 
     /// What a plugin calls itself, asked on an instance that nothing else meets.
     fn name_of(&self, stem: &str, path: &Path, artifact: &Artifact) -> Result<String, LoadError> {
-        Version::name_of(&self.inner.linkers, &self.stranger(stem, path), artifact)
+        let (inner, stranger) = (&self.inner, self.stranger(stem, path));
+        inner.compiler.run(|| Version::name_of(&inner.linkers, &stranger, artifact))
     }
 
     /// A plugin that the configuration does not know, with every grant.
@@ -295,13 +301,19 @@ impl Host {
         Artifact::read(plugin, source, &self.inner.services.signing)
     }
 
+    /// The same for the place of a plugin that the operator named.
+    pub(crate) fn named(&self, plugin: &str, source: Source) -> Result<Artifact, LoadError> {
+        Artifact::named(plugin, source, &self.inner.services.signing)
+    }
+
     pub(crate) fn load(
         &self,
         plugin: &Arc<Plugin>,
         artifact: Artifact,
     ) -> Result<Version, LoadError> {
         let inner = &self.inner;
-        Version::load(&inner.linkers, plugin, artifact, inner.shards, &inner.reaper)
+        let load = || Version::load(&inner.linkers, plugin, artifact, inner.shards, &inner.reaper);
+        inner.compiler.run(load)
     }
 
     fn publish(&self, plugin: &Arc<Plugin>, artifact: Artifact) -> Result<SwapReport, LoadError> {
@@ -346,7 +358,19 @@ impl Host {
     }
 
     /// Publishes a generation in which one plugin stands otherwise; returns its number.
+    /// Every thread's instance is made before: a first call must not pay for it, and a new
+    /// Python instance takes longer than the time of an answer.
     pub(crate) fn put(&self, plugin: &Arc<Plugin>, live: Live) -> Result<u64, LoadError> {
+        let canary = live.canary.as_ref().map(|canary| &canary.version);
+        for version in [&live.version].into_iter().chain(canary) {
+            for shard in 0..self.inner.shards {
+                version.warm(shard).map_err(|fault| LoadError::Failed {
+                    plugin: plugin.settings.name.clone(),
+                    stage: "instantiation",
+                    fault,
+                })?;
+            }
+        }
         let mut plugins = self.current().plugins().clone();
         let version = Arc::clone(&live.version);
         plugins.insert(Arc::clone(&plugin.name), Arc::new(live));

@@ -9,6 +9,7 @@
 mod anatomy;
 mod artifact;
 mod chain;
+mod compiler;
 mod counters;
 pub mod decisions;
 mod engine;

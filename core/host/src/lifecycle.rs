@@ -44,22 +44,17 @@ impl Host {
         source: impl Into<Source>,
         selection: Selection,
     ) -> Result<SwapReport, LoadError> {
-        check(name, &selection)?;
-        let plugin = self.inner.plugin(name)?;
-        let artifact = self.read(name, source.into())?;
-        let _one_at_a_time = self.changing();
-        let live = self.live(plugin)?;
-        let same = live.canary.as_ref().filter(|it| it.version.digest == artifact.digest);
-        let version = match same {
-            Some(canary) => Arc::clone(&canary.version),
-            None => Arc::new(self.load(plugin, artifact)?),
-        };
-        keeps_hooks(&live.version, &version)?;
-        let to = Arc::clone(&version);
-        let canary = Some(Canary { version, selection: selection.clone() });
-        let generation = self.put(plugin, Live { canary, ..Live::clone(&live) })?;
-        tracing::info!(live = %live.version.stamp, canary = %to.stamp, %selection, generation, "canary");
-        Ok(report(&live.version, &to, generation))
+        self.begin(name, source.into(), &selection, "canary", |plugin, artifact, live| {
+            let same = live.canary.as_ref().filter(|it| it.version.digest == artifact.digest);
+            let version = match same {
+                Some(canary) => Arc::clone(&canary.version),
+                None => Arc::new(self.load(plugin, artifact)?),
+            };
+            keeps_hooks(&live.version, &version)?;
+            let canary =
+                Some(Canary { version: Arc::clone(&version), selection: selection.clone() });
+            Ok((version, Live { canary, ..Live::clone(live) }))
+        })
     }
 
     /// Makes a plugin's canary its live build.
@@ -84,23 +79,39 @@ impl Host {
         source: impl Into<Source>,
         selection: Selection,
     ) -> Result<SwapReport, LoadError> {
-        check(name, &selection)?;
+        self.begin(name, source.into(), &selection, "shadow", |plugin, artifact, live| {
+            // Counters, places and figures of its own: what it does must touch no call.
+            let aside = Plugin::new(
+                plugin.settings.clone(),
+                plugin.number | SHADOW_NUMBER,
+                Arc::clone(&plugin.services),
+            );
+            let version = Arc::new(self.load(&Arc::new(aside), artifact)?);
+            let shadow = Some(Arc::new(Shadow::new(Arc::clone(&version), selection.clone())));
+            Ok((version, Live { shadow, ..Live::clone(live) }))
+        })
+    }
+
+    /// Puts a build beside the live one; `beside` loads it and says how the plugin stands
+    /// then.
+    fn begin(
+        &self,
+        name: &str,
+        source: Source,
+        selection: &Selection,
+        what: &'static str,
+        beside: impl FnOnce(&Arc<Plugin>, Artifact, &Live) -> Result<(Arc<Version>, Live), LoadError>,
+    ) -> Result<SwapReport, LoadError> {
+        check(name, selection)?;
         let plugin = self.inner.plugin(name)?;
-        let artifact = self.read(name, source.into())?;
+        let artifact = self.named(name, source)?;
         let _one_at_a_time = self.changing();
         let live = self.live(plugin)?;
-        // Counters, places and figures of its own: what it does must touch no call.
-        let aside = Plugin::new(
-            plugin.settings.clone(),
-            plugin.number | SHADOW_NUMBER,
-            Arc::clone(&plugin.services),
-        );
-        let version = Arc::new(self.load(&Arc::new(aside), artifact)?);
-        let to = Arc::clone(&version);
-        let shadow = Some(Arc::new(Shadow::new(version, selection.clone())));
-        let generation = self.put(plugin, Live { shadow, ..Live::clone(&live) })?;
-        tracing::info!(live = %live.version.stamp, shadow = %to.stamp, %selection, generation, "shadow");
-        Ok(report(&live.version, &to, generation))
+        let (version, next) = beside(plugin, artifact, &live)?;
+        let generation = self.put(plugin, next)?;
+        let (build, live) = (&version, &live.version);
+        tracing::info!(live = %live.stamp, build = %build.stamp, %selection, generation, "{what}");
+        Ok(report(live, build, generation))
     }
 
     /// The latest decisions that a plugin's shadow would have made otherwise, oldest first.

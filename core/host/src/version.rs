@@ -1,5 +1,5 @@
 use crate::artifact::Artifact;
-use crate::exports::Exports;
+use crate::exports::{self, Exports};
 use crate::imports::{self, Linkers};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
@@ -46,6 +46,7 @@ impl Code {
         };
         let component =
             Component::new(linkers.engine(), &artifact.component).map_err(compile_error)?;
+        exports::check_version(&settings.name, &component)?;
         let imports = imports::check(settings, &component)?;
         let pre = linkers.of(&imports).instantiate_pre(&component).map_err(compile_error)?;
         let on_fibre = imports.contains(&Grant::Http);
@@ -99,7 +100,7 @@ impl Version {
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
         let config = plugin.settings.config.to_string();
-        let (description, self_test_cases) = probation(&code, plugin, &config)?;
+        let (description, self_test_cases) = probation(&code, plugin, &config, artifact.any_name)?;
 
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Version {
@@ -315,13 +316,14 @@ fn probation(
     code: &Code,
     plugin: &Arc<Plugin>,
     config: &str,
+    any_name: bool,
 ) -> Result<(crate::wire::Description, u32), LoadError> {
     let name = || plugin.settings.name.clone();
     let failed = |stage| move |fault| LoadError::Failed { plugin: name(), stage, fault };
     let mut instance = Instance::new(code, plugin, LOAD_DEADLINE_MS)?;
     instance.begin(LOAD_DEADLINE_MS);
     let description = instance.describe().map_err(failed("describe"))?;
-    if description.name != plugin.settings.name {
+    if !any_name && description.name != plugin.settings.name {
         return Err(LoadError::WrongName { configured: name(), described: description.name });
     }
     schema::check(&name(), &description.config_schema, &plugin.settings.config)?;

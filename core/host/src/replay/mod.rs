@@ -128,7 +128,7 @@ impl ReplayHost {
         crate::host::check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
         let file = plugin.settings.path.clone().into();
-        let artifact = Artifact::read(&plugin.name, file, &self.services.signing)?;
+        let artifact = Artifact::named(&plugin.name, file, &self.services.signing)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
         Ok(Replay { host: self, version, beside })
     }

@@ -1,10 +1,11 @@
 //! What is refused before it is live, and in which words.
 
-use crate::common::{build, file, guest, hostile, patched, settings};
+use crate::common::{Tables, build, file, guest, hostile, marks, patched, screen, settings};
 use host::{Grant, Host, LoadError, PluginSettings};
 use policy::{Fault, Hook};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn refused(plugin: PluginSettings) -> LoadError {
     match Host::new(settings(plugin, 1)) {
@@ -45,6 +46,38 @@ fn what_the_host_does_not_have_no_grant_opens() {
     assert!(matches!(&error, LoadError::Wasi { import, .. } if import == "wasi:files/disk@0.2.0"));
 }
 
+/// When 0.2 appears somewhere, what is 0.1 here runs on; a component of 0.2 is told from one
+/// that is broken.
+#[test]
+fn a_component_of_another_version_is_refused_beside_one_of_this_version() {
+    let host = Host::new(settings(hostile(file("version", &guest("hostile"))), 1));
+    let host = host.expect("0.1 loads");
+    let newer = patched(guest("hostile"), "@0.1.0", "@0.2.0");
+    assert_eq!(
+        host.swap("hostile", newer).expect_err("nobody answers 0.2 here").to_string(),
+        "plugin `hostile` is built for version 0.2.0 of the policy interface; this host answers \
+         version 0.1.0: build it against wit/v0.1, or run a switch that answers 0.2.0"
+    );
+    assert_eq!(host.current().number(), 1);
+    let mut shard = host.shard();
+    let pin = host.pin(Arc::new(Tables));
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
+}
+
+/// A plugin that the operator named may call itself otherwise; nobody names one for a file
+/// in the folder.
+#[test]
+fn a_build_of_another_name_takes_the_place_that_the_operator_names() {
+    let host = Host::new(settings(hostile(file("other-name", &guest("hostile"))), 1));
+    let host = host.expect("it loads");
+    let other = patched(build('b'), "name=hostile", "name=hostilf");
+    let done = host.swap("hostile", other.clone()).expect("the operator said so");
+    assert_eq!((&*done.to.name, &*done.to.version), ("hostile", "1.0.0-build-b"));
+    let path = file("other-name", &patched(other, "1.0.0-build-b", "1.0.0-build-c"));
+    let error = host.swap_file(&path).expect_err("the file has another name");
+    assert!(matches!(error, LoadError::WrongName { .. }), "{error}");
+}
+
 #[test]
 fn a_file_names_what_is_wrong_with_it() {
     let bytes = guest("hostile");
@@ -83,6 +116,11 @@ fn configuration_and_self_test_are_tried_before_it_is_live() {
     );
     let trapped = with_config("self-trap", json!({ "self-test": "trap" }));
     assert!(matches!(trapped, LoadError::Failed { stage: "self-test", fault: Fault::Trap(_), .. }));
+    let endless = with_config("self-test-loop", json!({ "self-test": "loop" }));
+    assert_eq!(
+        endless.to_string(),
+        "plugin `hostile` fails in self-test: deadline of 2000 ms passed"
+    );
     let hung = with_config("configure", json!({ "configure": "loop" }));
     assert!(matches!(
         hung,
@@ -91,7 +129,7 @@ fn configuration_and_self_test_are_tried_before_it_is_live() {
 }
 
 #[test]
-fn settings_are_checked_and_hooks_belong_to_one_plugin() {
+fn settings_are_checked_and_can_leave_hooks_out() {
     let path = file("settings", &guest("hostile"));
     let slow = refused(PluginSettings { deadline_ms: 1, ..hostile(path.clone()) });
     assert_eq!(slow.to_string(), "plugin `hostile`: deadline_ms is 1, allowed is 2 to 1000");

@@ -70,8 +70,8 @@ fn a_call_keeps_its_build_and_frees_it_at_its_end() {
     assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
     let report = host.swap("hostile", build('b')).unwrap();
     assert_eq!((report.generation, report.self_test_cases), (2, 3));
-    shard.warm_current();
-    assert_eq!(host.instances(), 2, "the new build is ready before a call asks it");
+    // One of build a, which one thread has asked, and one of build b for each thread.
+    assert_eq!(host.instances(), 3, "the new build is ready before a call asks it");
 
     let newer = host.pin(Arc::new(Tables));
     assert_eq!(marks(shard.ask(&newer, &screen("version"))), ["1.0.0-build-b"]);
@@ -84,8 +84,7 @@ fn a_call_keeps_its_build_and_frees_it_at_its_end() {
     // Build a waits as the previous version of build b until the next swap.
     host.swap("hostile", build('c')).unwrap();
     drop(newer);
-    shard.warm_current();
-    eventually("build a is gone", || host.instances() == 2);
+    eventually("build a is gone", || host.instances() == 4);
 }
 
 #[test]
@@ -129,4 +128,24 @@ fn a_watched_file_is_swapped_once_and_only_when_whole() {
     // A file of any other name is asked who it is.
     let by_itself = file("whoever", &build('d'));
     assert_eq!(host.swap_file(&by_itself).unwrap().to.version.as_ref(), "1.0.0-build-d");
+}
+
+#[test]
+fn swaps_in_the_middle_of_another_wait_for_it() {
+    let (host, mut shard, _) = bench("three-swaps");
+    let mut reports = std::thread::scope(|scope| {
+        let swaps = ['b', 'c', 'd'].map(|letter| {
+            let host = &host;
+            scope.spawn(move || host.swap("hostile", build(letter)).expect("a good build"))
+        });
+        swaps.map(|swap| swap.join().expect("no swap panics"))
+    });
+    reports.sort_by_key(|report| report.generation);
+    assert_eq!(reports.each_ref().map(|report| report.generation), [2, 3, 4]);
+    for pair in reports.windows(2) {
+        assert_eq!(pair[0].to, pair[1].from, "each replaced the one before");
+    }
+    let pin = host.pin(Arc::new(Tables));
+    let version = reports[2].to.version.to_string();
+    assert_eq!(marks(shard.ask(&pin, &screen("version"))), [version]);
 }

@@ -1,8 +1,8 @@
 //! A plugin that does what the question tells it, the bad things too.
 //!
-//! The callee says what to do (`loop`, `trap`, ...); rating has no strings, there the
-//! duration says it. Tests change the last letter of [`VERSION`] in the compiled bytes to
-//! get another build of the same plugin.
+//! The callee says what to do (`loop`, `trap`, ...); rating and `after-failure` have no
+//! callee, there the duration and the code say it by number. Tests change the last letter of
+//! [`VERSION`] in the compiled bytes to get another build of the same plugin.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "plugin" });
 
@@ -22,6 +22,15 @@ static VERSION: &str = "1.0.0-build-a";
 
 /// What follows `name=` is its name; tests change a letter of that too.
 static NAME: &str = "name=hostile";
+
+/// Bad things by number: 100 is the first.
+const DEEDS: [&str; 8] =
+    ["loop", "trap", "recurse", "eat", "hoard-handles", "many-trunks", "long-key", "loop-in-host"];
+
+fn numbered(number: u64) {
+    let place = number.checked_sub(100).and_then(|place| usize::try_from(place).ok());
+    misbehave(place.and_then(|place| DEEDS.get(place)).copied().unwrap_or_default());
+}
 
 struct Hostile;
 
@@ -46,6 +55,10 @@ fn misbehave(what: &str) {
         }
         "eat" => loop {
             HOARD.with_borrow_mut(|hoard| hoard.push(Vec::with_capacity(1 << 20)));
+        },
+        // Each call of the host is short; all of them together are not.
+        "loop-in-host" => loop {
+            black_box(host_clock::now_ms());
         },
         "shout" => {
             for _ in 0..1000 {
@@ -104,6 +117,9 @@ impl lifecycle::Guest for Hostile {
         if config.contains("\"self-test\":\"trap\"") {
             misbehave("trap");
         }
+        if config.contains("\"self-test\":\"loop\"") {
+            misbehave("loop");
+        }
         if config.contains("\"self-test\":\"fail\"") {
             return Err("example 7: expected 2, got 3".to_owned());
         }
@@ -118,6 +134,7 @@ impl screening::Guest for Hostile {
             "reject" => screening::Verdict::Reject(refusal(403, "caller_barred")),
             "code-99" => screening::Verdict::Reject(refusal(99, "caller_barred")),
             "crlf-reason" => screening::Verdict::Reject(refusal(403, "a\r\nVia: b")),
+            "code-max" => screening::Verdict::Reject(refusal(u16::MAX, "caller_barred")),
             "challenge" => screening::Verdict::Challenge,
             "many-marks" => screening::Verdict::Mark(vec![String::new(); 1000]),
             // Two megabytes in pieces that are each harmless.
@@ -219,8 +236,8 @@ impl rating::Guest for Hostile {
         if version().ends_with('x') {
             misbehave("trap");
         }
+        numbered(duration_ms);
         match duration_ms {
-            1 => misbehave("loop"),
             2 => return Ok(rating::Charge { amount: -1, billed_seconds: 0 }),
             3 => return Err(rating::NoCharge::Failed("no such plan".to_owned())),
             4 => return Err(rating::NoCharge::Pass),
@@ -247,6 +264,7 @@ impl routing::Guest for Hostile {
     }
 
     fn after_failure(_call: Call, o: routing::Outcome) -> routing::Decision {
+        numbered(u64::from(o.code));
         match o.code {
             503 => routing::Decision::Next,
             486 => routing::Decision::Stop,

@@ -1,0 +1,50 @@
+//! While calls are running, plugins are compiled on threads of their own that step back
+//! whenever a call wants their core: a large component takes seconds of every core.
+
+use crate::LoadError;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// A tenth of the share of a call's thread where both want one core.
+const NICENESS: i32 = 10;
+
+/// The threads; the engine spreads a compilation over those that it is started on.
+pub(crate) struct Compiler {
+    threads: ThreadPool,
+}
+
+impl Compiler {
+    pub(crate) fn start() -> Result<Compiler, LoadError> {
+        let threads = ThreadPoolBuilder::new()
+            .thread_name(|_| "policy-compile".to_owned())
+            .start_handler(|_| step_back())
+            .build()
+            .map_err(|cause| LoadError::Engine(format!("no threads to compile on: {cause}")))?;
+        Ok(Compiler { threads })
+    }
+
+    /// Does the work there and waits for it.
+    pub(crate) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.threads.install(work)
+    }
+}
+
+/// Linux counts it for the calling thread alone.
+fn step_back() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "plugins are compiled at the priority of calls");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_threads_that_compile_step_back() {
+        let here = || rustix::process::getpriority_process(None).expect("it can be read");
+        let before = here();
+        let compiler = Compiler::start().expect("threads start");
+        assert_eq!(compiler.run(here), (before + NICENESS).min(19));
+        assert_eq!(here(), before);
+    }
+}
