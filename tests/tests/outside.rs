@@ -149,6 +149,8 @@ fn a_call_whose_dip_times_out_goes_on_with_the_dialled_number() {
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
     assert_eq!(destination(&stage, SLOW, 1), "London");
+    let counted = stage.switch.metric("strowger_plugin_own_total", &["lrn-router", "dip_failed"]);
+    assert_eq!(counted as u64, 1, "what the plugin counts itself");
     let labels = ["lrn-router", "timeout"];
     assert_eq!(stage.switch.metric("strowger_plugin_http_requests_total", &labels), 1.0);
 }

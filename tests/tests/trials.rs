@@ -78,6 +78,12 @@ fn a_build_goes_from_shadow_over_canary_to_live_and_back() {
         let routing = lines.iter().find(|line| line["name"] == "routing")?;
         (routing["shadow"]["different"] == 20).then_some(())
     });
+    let metric = |name: &str, labels: &[&str]| stage.switch.metric(name, labels) as u64;
+    let of_shadow = ["plugin=\"routing\"", "trial=\"shadow\""];
+    assert_eq!(metric("strowger_trial_asked_total", &of_shadow), 20);
+    assert_eq!(metric("strowger_trial_different_total", &of_shadow), 20);
+    assert_eq!(metric("strowger_trial_faults_total", &of_shadow), 0);
+    assert_eq!(metric("strowger_plugin_info", &["plugin=\"routing\"", "role=\"shadow\""]), 1);
     let differences = plugin(&stage, &["shadow", "routing"]);
     assert!(differences.contains("20 differences kept"), "{differences}");
 
@@ -85,6 +91,10 @@ fn a_build_goes_from_shadow_over_canary_to_live_and_back() {
     let vendors = call(&stage, 60, 80);
     let b = vendors.iter().filter(|vendor| *vendor == "vendor-b").count();
     assert!((10..50).contains(&b), "{b} of 60 calls");
+    let of_canary = ["plugin=\"routing\"", "trial=\"canary\""];
+    assert_eq!(metric("strowger_trial_asked_total", &of_canary), b as u64);
+    assert_eq!(metric("strowger_trial_faults_total", &of_canary), 0);
+    assert_eq!(metric("strowger_plugin_info", &["plugin=\"routing\"", "role=\"canary\""]), 1);
 
     plugin(&stage, &["canary", "routing", named(&rival), "--trunks", "poor"]);
     assert!(call(&stage, 20, 100).iter().all(|vendor| vendor == "vendor-a"), "another trunk");

@@ -2,11 +2,13 @@
 //! of the request: nothing is counted twice and nothing is counted on the call path for
 //! this page's sake.
 
+mod plugins;
+
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
 use host::decisions::DecisionCounts;
-use host::{HookMetrics, HttpMetrics};
+use host::{HookMetrics, HttpMetrics, OwnMetric, PluginState};
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -24,6 +26,10 @@ pub(crate) struct Readings<'a> {
     pub(crate) mailboxes: &'a [&'a ShardCounters],
     /// Of each plugin at each hook.
     pub(crate) hooks: &'a [HookMetrics],
+    /// Each plugin as it stands.
+    pub(crate) plugins: &'a [PluginState],
+    /// What plugins count themselves: plugin, name, figure.
+    pub(crate) own: &'a [(std::sync::Arc<str>, String, OwnMetric)],
     /// Requests of plugins to servers outside.
     pub(crate) http: &'a [HttpMetrics],
     /// Number tables of new calls.
@@ -48,6 +54,8 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     node(&mut families, readings);
     calls(&mut families, readings.shards);
     hooks(&mut families, readings.hooks);
+    plugins::plugins(&mut families, readings.plugins);
+    plugins::own(&mut families, readings.own);
     http(&mut families, readings.http);
     tables(&mut families, readings.tables);
     media(&mut families, readings.media);

@@ -181,19 +181,19 @@ impl Node {
     pub(crate) async fn metrics(&self) -> String {
         let shards = self.readings().await;
         let mailboxes: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.counters()).collect();
-        let alive: std::collections::BTreeSet<u64> = self
-            .desk
-            .host()
-            .list()
-            .into_iter()
-            .flat_map(|plugin| plugin.builds)
-            .flat_map(|build| build.generations)
+        let plugins = self.desk.host().list();
+        let alive: std::collections::BTreeSet<u64> = plugins
+            .iter()
+            .flat_map(|plugin| &plugin.builds)
+            .flat_map(|build| build.generations.iter().copied())
             .collect();
         metrics::page(&Readings {
             node: &self.config.name,
             shards: &shards,
             mailboxes: &mailboxes,
             hooks: &self.desk.host().metrics(),
+            plugins: &plugins,
+            own: &self.desk.host().own_metrics(),
             http: &self.desk.host().http_metrics(),
             tables: &self.tables(),
             media: &self.plane.stats(),

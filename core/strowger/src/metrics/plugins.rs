@@ -1,0 +1,126 @@
+//! Which build of each plugin stands where, and how canaries and shadows do.
+
+use super::{family, push_counter, push_gauge};
+use host::{OwnMetric, PluginState};
+use policy::PluginStamp;
+use prometheus::proto::{MetricFamily, MetricType};
+use std::sync::Arc;
+
+/// Figures of one trial; what a kind of trial does not count is absent.
+struct Trial<'a> {
+    plugin: &'a str,
+    kind: &'static str,
+    asked: u64,
+    faults: u64,
+    rejects: Option<u64>,
+    different: Option<u64>,
+    left_out: Option<u64>,
+}
+
+pub(super) fn plugins(families: &mut Vec<MetricFamily>, states: &[PluginState]) {
+    let mut info = family(
+        "strowger_plugin_info",
+        "A build of a plugin and where it stands: live, previous, canary or shadow; always 1.",
+        MetricType::GAUGE,
+    );
+    for state in states {
+        let mut stands = |role: &str, stamp: &PluginStamp| {
+            let labels = [
+                ("plugin", &*stamp.name),
+                ("version", &*stamp.version),
+                ("digest", &*stamp.digest),
+                ("role", role),
+            ];
+            push_gauge(&mut info, &labels, 1.0);
+        };
+        stands("live", &state.stamp);
+        state.previous.iter().for_each(|stamp| stands("previous", stamp));
+        state.canary.iter().for_each(|canary| stands("canary", &canary.stamp));
+        state.shadow.iter().for_each(|shadow| stands("shadow", &shadow.stamp));
+    }
+    families.push(info);
+
+    let trials: Vec<Trial<'_>> = states.iter().flat_map(trials).collect();
+    type Reading = fn(&Trial<'_>) -> Option<u64>;
+    let totals: [(&str, &str, Reading); 5] = [
+        (
+            "strowger_trial_asked_total",
+            "Questions put to a canary or a shadow since it began.",
+            |trial| Some(trial.asked),
+        ),
+        (
+            "strowger_trial_different_total",
+            "Questions that a shadow would have answered otherwise.",
+            |trial| trial.different,
+        ),
+        (
+            "strowger_trial_faults_total",
+            "Questions without a usable answer of a canary or a shadow.",
+            |trial| Some(trial.faults),
+        ),
+        (
+            "strowger_trial_rejects_total",
+            "Questions that a canary answered with a rejection.",
+            |trial| trial.rejects,
+        ),
+        (
+            "strowger_trial_left_out_total",
+            "Questions that a shadow was not asked, because too many waited.",
+            |trial| trial.left_out,
+        ),
+    ];
+    for (name, help, of) in totals {
+        let mut counter = family(name, help, MetricType::COUNTER);
+        for trial in &trials {
+            let Some(count) = of(trial) else { continue };
+            let labels = [("plugin", trial.plugin), ("trial", trial.kind)];
+            push_counter(&mut counter, &labels, count as f64);
+        }
+        families.push(counter);
+    }
+}
+
+/// Figures that plugins keep themselves through `host-metrics`.
+pub(super) fn own(families: &mut Vec<MetricFamily>, figures: &[(Arc<str>, String, OwnMetric)]) {
+    let mut counters = family(
+        "strowger_plugin_own_total",
+        "What a plugin counted itself, by its own name for it.",
+        MetricType::COUNTER,
+    );
+    let mut gauges = family(
+        "strowger_plugin_own",
+        "What a plugin set itself, by its own name for it.",
+        MetricType::GAUGE,
+    );
+    for (plugin, name, figure) in figures {
+        let labels = [("plugin", &**plugin), ("name", name.as_str())];
+        match figure {
+            OwnMetric::Counter(count) => push_counter(&mut counters, &labels, *count as f64),
+            OwnMetric::Gauge(value) => push_gauge(&mut gauges, &labels, *value as f64),
+        }
+    }
+    families.extend([counters, gauges]);
+}
+
+fn trials(state: &PluginState) -> impl Iterator<Item = Trial<'_>> {
+    let plugin = &*state.stamp.name;
+    let canary = state.canary.as_ref().map(|canary| Trial {
+        plugin,
+        kind: "canary",
+        asked: canary.tally.asked,
+        faults: canary.tally.faults,
+        rejects: Some(canary.tally.rejects),
+        different: None,
+        left_out: None,
+    });
+    let shadow = state.shadow.as_ref().map(|shadow| Trial {
+        plugin,
+        kind: "shadow",
+        asked: shadow.asked,
+        faults: shadow.faults,
+        rejects: None,
+        different: Some(shadow.different),
+        left_out: Some(shadow.left_out),
+    });
+    canary.into_iter().chain(shadow)
+}
