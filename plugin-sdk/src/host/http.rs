@@ -92,7 +92,7 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// At most 256 KiB.
     pub body: Vec<u8>,
-    /// It was not asked for now.
+    /// Answered from the cache.
     pub cached: bool,
 }
 

@@ -4,7 +4,7 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// `host-http.method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ComponentType, Lift)]
-#[allow(dead_code, reason = "made only by lifting what a guest passes")]
+#[expect(dead_code, reason = "made only by lifting what a guest passes")]
 #[component(enum)]
 #[repr(u8)]
 pub(crate) enum HttpMethod {

@@ -101,9 +101,16 @@ pub(super) async fn swap(
     body: Bytes,
 ) -> Reply<SwapDone> {
     let source = source(&headers, &body)?;
-    // Compiling takes hundreds of milliseconds and must not delay other requests.
-    let swapped = tokio::task::spawn_blocking(move || node.swap(&name, source));
-    swapped.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+    aside(move || node.swap(&name, source)).await
+}
+
+/// Does what takes hundreds of milliseconds and more, such as compiling, reading millions of
+/// rows and waiting for a change that is under way, where it does not delay other requests.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Reply<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
 /// A plugin's bytes: the body itself, or the file that JSON in it names.
@@ -124,9 +131,7 @@ pub(super) async fn reload_table(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
 ) -> Reply<TableLine> {
-    // Millions of rows take a second or more and must not delay other requests.
-    let read = tokio::task::spawn_blocking(move || node.read_table(&name));
-    read.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+    aside(move || node.read_table(&name)).await
 }
 
 pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<ReloadDone> {

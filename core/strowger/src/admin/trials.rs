@@ -1,7 +1,7 @@
 //! Canaries, shadows and rollbacks: one function for each path.
 
 use super::ApiError;
-use super::routes::{Reply, source};
+use super::routes::{Reply, aside, source};
 use crate::api::{DifferenceLine, SwapDone, TrialParameters};
 use crate::node::{Node, Trial, Turn};
 use axum::Json;
@@ -44,31 +44,28 @@ async fn trial(
     let Query(parameters) =
         parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
     let source = source(&headers, &body)?;
-    // Compiling takes hundreds of milliseconds and must not delay other requests.
-    let started =
-        tokio::task::spawn_blocking(move || node.trial(&name, trial, source, &parameters));
-    started.await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+    aside(move || node.trial(&name, trial, source, &parameters)).await
 }
 
 pub(super) async fn promote(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
 ) -> Reply<SwapDone> {
-    node.turn(&name, Turn::Promote).map(Json)
+    aside(move || node.turn(&name, Turn::Promote)).await
 }
 
 pub(super) async fn rollback(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
 ) -> Reply<SwapDone> {
-    node.turn(&name, Turn::Rollback).map(Json)
+    aside(move || node.turn(&name, Turn::Rollback)).await
 }
 
 pub(super) async fn end(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
 ) -> Reply<SwapDone> {
-    node.turn(&name, Turn::End).map(Json)
+    aside(move || node.turn(&name, Turn::End)).await
 }
 
 pub(super) async fn differences(
