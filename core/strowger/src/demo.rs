@@ -2,6 +2,7 @@
 //! plugin that is swapped while calls are up.
 
 mod scene;
+mod stay;
 mod text;
 
 use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Vendor};
@@ -38,6 +39,10 @@ pub(crate) struct DemoArgs {
     /// `first-router`, which prefers the cheapest vendor.
     #[arg(long, value_name = "FILE")]
     swap_to: Option<PathBuf>,
+    /// Keep calling until Ctrl-C, so that plugins can be tried on a switch with traffic. Its
+    /// files, records and decisions are in FOLDER and stay there.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "swap_to")]
+    stay: Option<PathBuf>,
 }
 
 /// Plays the demo.
@@ -46,6 +51,9 @@ pub(crate) struct DemoArgs {
 /// When the plugins are not built, or something of the machine is not available.
 pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     let plugins = scene::plugin_folder(args.plugins.clone())?;
+    if let Some(folder) = &args.stay {
+        return stay::stay(folder.clone(), &plugins, out);
+    }
     let swap_to = args.swap_to.clone().unwrap_or_else(|| plugins.join("first-router.wasm"));
     let replacement = std::fs::read(&swap_to)
         .with_context(|| format!("{} cannot be read; run `make plugins`", swap_to.display()))?;

@@ -2,15 +2,15 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 const FILES: [(&str, &str); 5] = [
-    ("node.toml", include_str!("node.toml")),
-    ("business/business.toml", include_str!("business.toml")),
-    ("business/sell.csv", include_str!("sell.csv")),
-    ("business/buy-a.csv", include_str!("buy-a.csv")),
-    ("business/buy-b.csv", include_str!("buy-b.csv")),
+    ("config/strowger.toml", include_str!("node.toml")),
+    ("config/business/business.toml", include_str!("business.toml")),
+    ("config/business/sell.csv", include_str!("sell.csv")),
+    ("config/business/buy-a.csv", include_str!("buy-a.csv")),
+    ("config/business/buy-b.csv", include_str!("buy-b.csv")),
 ];
 
 /// Ports for media; the system gives out ephemeral ones above.
@@ -24,37 +24,74 @@ pub(super) struct Addresses {
     pub(super) vendor_b: SocketAddr,
 }
 
-/// A folder with a whole configuration, removed at the end.
+/// A folder with a whole configuration.
 pub(super) struct Scene {
     folder: PathBuf,
+    /// It goes when the demo is over.
+    removed: bool,
 }
 
 impl Scene {
+    /// In a folder of the system's temporary files, for the calls of one demo.
     pub(super) fn write(plugins: &Path, addresses: &Addresses) -> Result<Scene> {
         let folder = std::env::temp_dir().join(format!("strowger-demo-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("business"))?;
-        let scene = Scene { folder };
+        let scene = Scene { folder, removed: true };
+        scene.fill(plugins, addresses, "127.0.0.1:0".parse()?, "10")?;
+        Ok(scene)
+    }
+
+    /// In a folder that stays, with money for days and an admin interface that the command
+    /// line finds by the node file.
+    pub(super) fn write_to_stay(
+        folder: PathBuf,
+        plugins: &Path,
+        addresses: &Addresses,
+    ) -> Result<Scene> {
+        let scene = Scene { folder, removed: false };
+        let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        scene.fill(plugins, addresses, admin, "1000000")?;
+        Ok(scene)
+    }
+
+    fn fill(
+        &self,
+        plugins: &Path,
+        addresses: &Addresses,
+        admin: SocketAddr,
+        balance: &str,
+    ) -> Result<()> {
+        let business = self.folder.join("config/business");
+        std::fs::create_dir_all(&business).with_context(|| business.display().to_string())?;
         for (name, text) in FILES {
             let text = text
                 .replace("{switch}", &addresses.switch.to_string())
+                .replace("{admin}", &admin.to_string())
+                .replace("{balance}", balance)
                 .replace("{ports}", PORTS)
                 .replace("{plugins}", &plugins.display().to_string())
                 .replace("{caller}", &addresses.caller.to_string())
                 .replace("{vendor-a}", &addresses.vendor_a.to_string())
                 .replace("{vendor-b}", &addresses.vendor_b.to_string());
-            let path = scene.folder.join(name);
+            let path = self.folder.join(name);
             std::fs::write(&path, text).with_context(|| path.display().to_string())?;
         }
-        Ok(scene)
+        Ok(())
     }
 
     pub(super) fn config(&self) -> Result<Config> {
-        Ok(Config::load(&self.folder.join("node.toml"))?)
+        Ok(Config::load(&self.node_file())?)
+    }
+
+    pub(super) fn node_file(&self) -> PathBuf {
+        self.folder.join("config/strowger.toml")
     }
 }
 
 impl Drop for Scene {
     fn drop(&mut self) {
+        if !self.removed {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             tracing::debug!(%error, "the demo's folder stays");
         }
