@@ -112,6 +112,8 @@ impl Drop for Terminal {
 fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     let mut terminal = Terminal { folder: Folder::new(), demo: None };
     let build = "my-router/build/my-router.wasm";
+    // From here on calls are running.
+    terminal.starts_demo();
 
     // A project, one line changed, and tried in the real host.
     let made = terminal.says(&["plugin", "new", "my-router", "--lang", "python"]);
@@ -130,8 +132,6 @@ fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     let words = String::from_utf8_lossy(&tested.stdout);
     assert!(words.contains("3 passed, 0 failed"), "{words}{errors}");
 
-    // From here on calls are running.
-    terminal.starts_demo();
     let replayed = terminal.says(&["plugin", "replay", build, "--name", "routing", "--limit", "1"]);
     for shown in ["routing 0.1.0", "first route", "after   vendor-b, vendor-a", "acme-pbx"] {
         assert!(replayed.contains(shown), "{shown} in {replayed}");
