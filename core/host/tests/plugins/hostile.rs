@@ -86,6 +86,8 @@ fn advance(code: u16) -> Question {
         media_opened: false,
         rtp_received: false,
         switches: FailoverSwitches::default(),
+        attempts: 1,
+        remaining: 1,
     })
 }
 
