@@ -236,7 +236,10 @@ fn ask_steadily(host: &Host, shard: &mut ShardHost, done: &AtomicBool) -> Result
         shard.warm_current();
         let pin = host.pin(Arc::new(Snapshot));
         let begun = Instant::now();
-        shard.ask(&pin, &question).outcome.map_err(|fault| format!("a decision failed: {fault}"))?;
+        shard
+            .ask(&pin, &question)
+            .outcome
+            .map_err(|fault| format!("a decision failed: {fault}"))?;
         slowest = slowest.max(begun.elapsed());
         next += Duration::from_millis(1);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));

@@ -9,8 +9,8 @@ use host::replay::{Names, ReplayHost, ReplayOptions};
 use host::{Grant, Host, HostSettings, PluginSettings};
 use policy::{
     CallDetails, CallFacts, CallNumbers, Candidate, Context, DeckRow, IdentityQuestion, Invite,
-    NumberQuestion, Pin, Question, RateQuestion, RateSubject, Reply, Rounding,
-    RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
+    NumberQuestion, Pin, Question, RateQuestion, RateSubject, Reply, Rounding, RouteQuestion,
+    ScreenQuestion, Side, Stage, TrunkIdentity,
 };
 use shared::{PLUGINS, RULES, Snapshot, build, line, processor_ns, write};
 use std::error::Error;

@@ -139,19 +139,6 @@ pub enum LoadError {
         /// The interface.
         import: String,
     },
-    /// It was built for another version of the interface.
-    #[error(
-        "plugin `{plugin}` was built for `{interface}`, and this host has version {offered} of \
-         strowger:policy; build it with the SDK of this version"
-    )]
-    WrongVersion {
-        /// The configured name.
-        plugin: String,
-        /// What it imports or exports.
-        interface: String,
-        /// The version of the host.
-        offered: &'static str,
-    },
     /// It imports what the host does not have.
     #[error(
         "plugin `{plugin}` imports `{import}`, which this host does not offer; no grant allows \

@@ -67,15 +67,6 @@ pub(crate) struct Functions {
 /// A function of a hook that the plugin may not have.
 type Optional<Question, Answer> = Option<TypedFunc<Question, (Answer,)>>;
 
-/// The refusal of an interface of ours that has another version.
-pub(crate) fn wrong_version(plugin: &str, interface: &str) -> LoadError {
-    LoadError::WrongVersion {
-        plugin: plugin.to_owned(),
-        interface: interface.to_owned(),
-        offered: VERSION,
-    }
-}
-
 impl Exports {
     /// Needs `lifecycle` and at least one hook; a hook that is there must be whole.
     pub(crate) fn find(plugin: &str, component: &Component) -> Result<Exports, LoadError> {
@@ -92,14 +83,8 @@ impl Exports {
             }
         };
         let needed = |name: &str| {
-            function("lifecycle", name)?.ok_or_else(|| {
-                let names = component.component_type();
-                let mut names = names.exports(component.engine()).map(|(name, _)| name);
-                match names.find(|name| name.starts_with("strowger:policy/lifecycle@")) {
-                    Some(name) => wrong_version(plugin, name),
-                    None => missing(format!("strowger:policy/lifecycle@{VERSION}")),
-                }
-            })
+            function("lifecycle", name)?
+                .ok_or_else(|| missing(format!("strowger:policy/lifecycle@{VERSION}")))
         };
         let exports = Exports {
             describe: needed("describe")?,

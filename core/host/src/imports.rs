@@ -1,6 +1,5 @@
 //! Which imports a plugin may have, and the host functions behind them.
 
-use crate::exports::{VERSION, wrong_version};
 use crate::plugin::LinePass;
 use crate::sandbox::{HostRefusal, Sandbox};
 use crate::wire::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
@@ -42,7 +41,6 @@ pub(crate) fn check(
             return Err(LoadError::Wasi { plugin: plugin(), import });
         }
         match Grant::ALL.into_iter().find(|grant| grant.interface() == import) {
-            None if is_other_version(&import) => return Err(wrong_version(&plugin(), &import)),
             None => return Err(LoadError::UnknownImport { plugin: plugin(), import }),
             Some(grant) if !settings.grants.contains(&grant) => {
                 return Err(LoadError::MissingGrant { plugin: plugin(), import, grant });
@@ -53,14 +51,6 @@ pub(crate) fn check(
         }
     }
     Ok(used)
-}
-
-/// An interface that the host has, as it was or will be.
-fn is_other_version(import: &str) -> bool {
-    let Some((name, version)) = import.split_once('@') else { return false };
-    let ours = Grant::ALL.into_iter().map(Grant::interface).chain([TYPES]);
-    version != VERSION
-        && ours.filter_map(|known| known.split_once('@')).any(|(known, _)| known == name)
 }
 
 /// What components are linked with; [`check`] has decided before what a plugin reaches.

@@ -2,7 +2,7 @@
 //! shadow, rollback; and what the host does by itself when a new build does badly.
 
 use crate::LoadError;
-use crate::artifact::Source;
+use crate::artifact::{Artifact, Source};
 use crate::chain::ChainSettings;
 use crate::generation::Live;
 use crate::host::{Host, SwapReport, keeps_hooks};

@@ -26,9 +26,8 @@ impl Policies {
         let lua = Lua::new();
         let host = lua.create_table()?;
         host.set("text", lua.create_function(|_, _handle: u64| Ok(RULE_TEXT))?)?;
-        let empty = |_: &Lua, (_list, _number): (mlua::BorrowedStr, mlua::BorrowedStr)| {
-            Ok(None::<u32>)
-        };
+        let empty =
+            |_: &Lua, (_list, _number): (mlua::BorrowedStr, mlua::BorrowedStr)| Ok(None::<u32>);
         host.set("longest_prefix", lua.create_function(empty)?)?;
         let counters: Rc<RefCell<HashMap<String, u64>>> = Rc::default();
         let read = Rc::clone(&counters);
