@@ -25,7 +25,8 @@ struct Terminal {
 
 impl Terminal {
     fn command(&self, arguments: &[&str]) -> Command {
-        let target = built_plugin("routing").join("../..");
+        let routing = built_plugin("routing");
+        let target = routing.parent().and_then(Path::parent).expect("target/plugins/routing.wasm");
         let mut command = Command::new(program());
         command
             .args(arguments)
@@ -131,6 +132,8 @@ fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     }
     let words = String::from_utf8_lossy(&tested.stdout);
     assert!(words.contains("3 passed, 0 failed"), "{words}{errors}");
+    let checked = terminal.says(&["plugin", "check", "--path", "my-router"]);
+    assert!(checked.contains("routing"), "{checked}");
 
     let replayed = terminal.says(&["plugin", "replay", build, "--name", "routing", "--limit", "1"]);
     for shown in ["routing 0.1.0", "first route", "after   vendor-b, vendor-a", "acme-pbx"] {

@@ -4,8 +4,9 @@
 use crate::LoadError;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A tenth of the share of a call's thread where both want one core.
-const NICENESS: i32 = 10;
+/// A third of the share of a call's thread where both want one core: where calls take all there
+/// is, a new build still comes.
+const NICENESS: i32 = 5;
 
 /// The threads; the engine spreads a compilation over those that it is started on.
 pub(crate) struct Compiler {

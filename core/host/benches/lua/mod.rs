@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The loaded script.
-pub struct Policies {
+pub(crate) struct Policies {
     lua: Lua,
     screening: Function,
     numbering: Function,
@@ -22,7 +22,7 @@ pub struct Policies {
 impl Policies {
     /// Loads the script with what it needs of the host: lists that are empty, one rule set,
     /// counters.
-    pub fn load() -> Result<Policies> {
+    pub(crate) fn load() -> Result<Policies> {
         let lua = Lua::new();
         let host = lua.create_table()?;
         host.set("text", lua.create_function(|_, _handle: u64| Ok(RULE_TEXT))?)?;
@@ -59,7 +59,7 @@ impl Policies {
     }
 
     /// What the script says to a question.
-    pub fn ask(&self, question: &Question) -> Result<Answer> {
+    pub(crate) fn ask(&self, question: &Question) -> Result<Answer> {
         let table = |size| self.lua.create_table_with_capacity(0, size);
         Ok(match question {
             Question::Screen(screen) => {

@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-pub const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
+pub(crate) const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
 
 /// Content handle of the rule set below.
-pub const RULES: u64 = 7;
+pub(crate) const RULES: u64 = 7;
 
 /// The rule set of every question.
-pub const RULE_TEXT: &str = "00 ->\n0 -> 49\n* -> *\n";
+pub(crate) const RULE_TEXT: &str = "00 ->\n0 -> 49\n* -> *\n";
 
 /// Processor time of this thread.
-pub fn processor_ns() -> i64 {
+pub(crate) fn processor_ns() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// One rule set and no lists.
-pub struct Snapshot;
+pub(crate) struct Snapshot;
 
 impl Lookup for Snapshot {
     fn text(&self, handle: u64) -> Option<Arc<str>> {
@@ -41,7 +41,7 @@ impl Lookup for Snapshot {
 }
 
 /// Builds the plugins from source and says where they are.
-pub fn build() -> Result<PathBuf, Box<dyn Error>> {
+pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?;
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
@@ -57,7 +57,7 @@ pub fn build() -> Result<PathBuf, Box<dyn Error>> {
 }
 
 /// One line of the table; the peer with our share of its figure.
-pub fn line(
+pub(crate) fn line(
     name: &str,
     value: f64,
     unit: &str,
@@ -70,7 +70,7 @@ pub fn line(
 }
 
 /// Adds the lines to the table of all benchmarks.
-pub fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
+pub(crate) fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
     // Set by `make bench`; a run by hand adds to the same table.
     let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),

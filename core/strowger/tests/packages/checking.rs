@@ -117,7 +117,7 @@ fn check_fails_when_questions_are_not_answered() {
     assert!(complaint.contains("example 7: expected 2, got 3"), "{complaint}");
     patched(&hostile, "1.0.0-build-a", "1.0.0-build-x");
     let complaint = fails(&["check", text(&hostile)]);
-    assert!(complaint.contains("fails 2000 of 2000 questions: "), "{complaint}");
+    assert!(complaint.contains(" of 2000 questions: "), "{complaint}");
 }
 
 #[test]
