@@ -46,6 +46,11 @@ fn settings(folder: &Path, name: &str) -> PluginSettings {
     PluginSettings {
         grants: Grant::ALL.into_iter().collect(),
         http: Some(HttpSettings::new(["unused.example"])),
+        config: match name {
+            // One caller asks for all; it must not be blocked for it (SEC-18).
+            "screening" => serde_json::json!({ "velocity": { "limit": u32::MAX } }),
+            _ => serde_json::json!({}),
+        },
         ..PluginSettings::new(name, file(folder, name))
     }
 }

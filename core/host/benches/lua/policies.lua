@@ -52,7 +52,7 @@ function policies.numbering(question)
   return { caller = caller, callee = callee, identity = identity }
 end
 
-local limit, window, block_time = 1000, 3600, 3600
+local limit, window, block_time = 4294967295, 3600, 3600
 
 function policies.screening(question)
   local barred = host.longest_prefix("barred-callers", question.caller)
