@@ -77,7 +77,7 @@ fn hooks(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dy
     println!("{:<20} {:>9} {:>9} {:>9} {:>12}", "", "cpu us", "p50 us", "p99 us", "LuaJIT us");
     let (mut five, mut five_in_lua) = (0.0, 0.0);
     for (name, question) in questions() {
-        let us = measure(|| Ok(drop(shard.ask(&pin, &question).outcome?)))?;
+        let us = measure(|| Ok(shard.ask(&pin, &question).outcome.map(drop)?))?;
         let (p50, p99) = quantiles(&mut shard, &pin, &question)?;
         let in_lua = in_lua(&mut shard, &pin, &question)?;
         let shown = in_lua.map_or_else(|| "-".to_owned(), |us| format!("{us:.2}"));
@@ -124,7 +124,7 @@ fn in_lua(
     if ours != theirs {
         return Err(format!("other answers: {ours:?} and in Lua {theirs:?}").into());
     }
-    measure(|| Ok(drop(policies.ask(question)?))).map(Some)
+    measure(|| Ok(policies.ask(question).map(drop)?)).map(Some)
 }
 
 #[cfg(not(feature = "luajit"))]
@@ -172,7 +172,7 @@ fn per_call(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box
     let pin = host.pin(Arc::new(Snapshot));
     let rating = questions().into_iter().find(|(name, _)| *name == "rating");
     let (_, question) = rating.ok_or("no rating question")?;
-    let us = measure(|| Ok(drop(shard.ask(&pin, &question).outcome?)))?;
+    let us = measure(|| Ok(shard.ask(&pin, &question).outcome.map(drop)?))?;
     let verdict = if us <= PER_CALL_GOAL_US { "met" } else { "missed" };
     println!("rating, an instance per call {us:6.2} us (goal {PER_CALL_GOAL_US}, {verdict})");
     table.push(line("hook_rating_per_call_us", us, "us", Some(PER_CALL_GOAL_US), None));
@@ -211,11 +211,11 @@ fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dy
 fn swap_often(host: &Host, folder: &Path) -> Result<(f64, f64), String> {
     let bytes = std::fs::read(file(folder, "rating")).map_err(|error| error.to_string())?;
     let mut times = [Vec::new(), Vec::new()];
-    for round in 0..2 {
+    for round in &mut times {
         for build in 0..15_u8 {
             let begun = Instant::now();
             host.swap("rating", numbered(&bytes, build)).map_err(|error| error.to_string())?;
-            times[round].push(begun.elapsed());
+            round.push(begun.elapsed());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -12,10 +12,10 @@ pub(super) fn put(shelf: &Path, package: &Package) -> Result<PathBuf> {
     let facts = &package.facts;
     let folder = shelf.join(&facts.name).join(&facts.version);
     let file = folder.join(format!("{}.wasm", facts.name));
-    if let Ok(known) = read(&folder) {
-        if known.digest != facts.digest {
-            bail!("{facts} is published already, with other bytes: give it another version");
-        }
+    if let Ok(known) = read(&folder)
+        && known.digest != facts.digest
+    {
+        bail!("{facts} is published already, with other bytes: give it another version");
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     place(&file, &package.bytes)?;
