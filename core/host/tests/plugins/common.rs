@@ -78,7 +78,12 @@ pub(crate) fn settings(plugin: PluginSettings, shards: usize) -> HostSettings {
 
 /// A host with the hostile plugin, one shard of it, and a pin.
 pub(crate) fn bench(test: &str) -> (Host, ShardHost, Pin) {
-    let plugin = hostile(file(test, &guest("hostile")));
+    bench_within(test, 5)
+}
+
+/// The same with another deadline.
+pub(crate) fn bench_within(test: &str, deadline_ms: u32) -> (Host, ShardHost, Pin) {
+    let plugin = PluginSettings { deadline_ms, ..hostile(file(test, &guest("hostile"))) };
     let host = Host::new(settings(plugin, 2)).expect("the plugin loads");
     let shard = host.shard();
     let pin = host.pin(Arc::new(Tables));
