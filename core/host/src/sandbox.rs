@@ -147,7 +147,8 @@ pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline_ms: u32) {
     store.data_mut().since = Some(processor_time());
 }
 
-fn processor_time() -> Duration {
+/// Of this thread.
+pub(crate) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -247,7 +247,7 @@ impl Asker {
     /// Asks a build in its own way.
     async fn put(
         &self,
-        version: &Version,
+        version: &Arc<Version>,
         context: Context<'_>,
         question: &Question,
         deadline_ms: u32,

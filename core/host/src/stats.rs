@@ -35,6 +35,8 @@ pub struct FaultCounts {
     pub timeout: u64,
     /// Too many of its questions were waiting.
     pub busy: u64,
+    /// The instance that follows one with a fault was not ready.
+    pub starting: u64,
 }
 
 impl FaultCounts {
@@ -46,7 +48,7 @@ impl FaultCounts {
 
     /// Each kind with its word for metrics.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 7] {
+    pub fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("deadline", self.deadline),
             ("trap", self.trap),
@@ -55,6 +57,7 @@ impl FaultCounts {
             ("refused", self.refused),
             ("timeout", self.timeout),
             ("busy", self.busy),
+            ("starting", self.starting),
         ]
     }
 
@@ -66,6 +69,7 @@ impl FaultCounts {
         self.refused += other.refused;
         self.timeout += other.timeout;
         self.busy += other.busy;
+        self.starting += other.starting;
     }
 }
 
@@ -122,7 +126,7 @@ const BUCKETS: usize = OCTAVES * 4 + 1;
 pub(crate) struct HookCounters {
     answered: AtomicU64,
     by_previous: AtomicU64,
-    faults: [AtomicU64; 7],
+    faults: [AtomicU64; 8],
     buckets: [AtomicU64; BUCKETS],
     sum: AtomicU64,
 }
@@ -148,6 +152,7 @@ impl HookCounters {
             Some(Fault::Refused(_)) => self.faults[4].fetch_add(1, Relaxed),
             Some(Fault::Timeout(_)) => self.faults[5].fetch_add(1, Relaxed),
             Some(Fault::Busy(_)) => self.faults[6].fetch_add(1, Relaxed),
+            Some(Fault::Starting) => self.faults[7].fetch_add(1, Relaxed),
         };
         if by_previous {
             self.by_previous.fetch_add(1, Relaxed);
@@ -171,6 +176,7 @@ impl HookCounters {
                 refused: fault(4),
                 timeout: fault(5),
                 busy: fault(6),
+                starting: fault(7),
             },
             nanos: Histogram {
                 buckets: (0..BUCKETS)

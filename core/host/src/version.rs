@@ -4,7 +4,7 @@ use crate::imports::{self, Linkers};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use crate::tally::Tally;
 use crate::verify::Said;
 use crate::{Grant, Isolation, LoadError, Signer, schema};
@@ -22,6 +22,11 @@ pub(crate) const LOAD_DEADLINE_MS: u32 = 2_000;
 /// Idle instances that a version keeps for questions on fibres; more are made when more
 /// questions wait at one time, and dropped after their answer.
 const IDLE: usize = 16;
+
+/// Processor time of making an instance up to which a question that finds none makes it
+/// itself. A longer one (a Python interpreter takes tens of milliseconds) would hold the
+/// calls of the thread up and end at the question's own deadline, each time again.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// Compiled code, ready to be instantiated.
 pub(crate) struct Code {
@@ -78,6 +83,8 @@ pub(crate) struct Version {
     pub(crate) since: AtomicU64,
     code: Code,
     config: String,
+    /// An instance is made within [`QUICK`].
+    quick: bool,
     pub(crate) tally: Tally,
     reaper: Reaper,
     slots: Box<[Mutex<Option<Box<Instance>>>]>,
@@ -100,7 +107,8 @@ impl Version {
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
         let config = plugin.settings.config.to_string();
-        let (description, self_test_cases) = probation(&code, plugin, &config, artifact.any_name)?;
+        let Proven { description, self_test_cases, quick } =
+            probation(&code, plugin, &config, artifact.any_name)?;
 
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Version {
@@ -122,6 +130,7 @@ impl Version {
             since: AtomicU64::new(0),
             code,
             config,
+            quick,
             tally: Tally::default(),
             reaper: reaper.clone(),
             slots: (0..=shards).map(|_| Mutex::default()).collect(),
@@ -147,9 +156,10 @@ impl Version {
     }
 
     /// Asks the shard's instance, making one first where there is none. After a fault the
-    /// instance goes to the reaper: nobody knows what state it is in.
+    /// instance goes to the reaper: nobody knows what state it is in. The reaper also makes
+    /// the next one where that takes long; until then there is no answer.
     pub(crate) fn ask(
-        &self,
+        self: &Arc<Version>,
         shard: usize,
         context: Context<'_>,
         question: &Question,
@@ -223,7 +233,7 @@ impl Version {
     }
 
     fn ask_reused(
-        &self,
+        self: &Arc<Version>,
         shard: usize,
         context: Context<'_>,
         question: &Question,
@@ -235,13 +245,17 @@ impl Version {
                 instance.begin(deadline_ms);
                 instance
             }
-            empty => empty.insert(Box::new(self.configured(deadline_ms)?)),
+            empty if self.quick => empty.insert(Box::new(self.configured(deadline_ms)?)),
+            _ => return Err(Fault::Starting),
         };
         let said = instance.ask(context, question);
         if !matches!(said, Ok(_) | Err(Fault::Refused(_)))
             && let Some(instance) = slot.take()
         {
             self.reaper.take_instance(instance);
+            if !self.quick {
+                self.reaper.make_instance(Arc::clone(self), shard);
+            }
         }
         said
     }
@@ -258,9 +272,10 @@ impl Version {
             }
             return Ok(());
         }
-        let mut slot = self.slot(shard);
-        if slot.is_none() {
-            *slot = Some(Box::new(self.configured(LOAD_DEADLINE_MS)?));
+        if self.slot(shard).is_none() {
+            // Not under the lock: its questions need not wait for it.
+            let made = Box::new(self.configured(LOAD_DEADLINE_MS)?);
+            self.slot(shard).get_or_insert(made);
         }
         Ok(())
     }
@@ -311,16 +326,26 @@ fn hooks(plugin: &Plugin, exports: &Exports) -> Result<Vec<Hook>, LoadError> {
     }
 }
 
+/// What a build showed on probation.
+struct Proven {
+    description: crate::wire::Description,
+    self_test_cases: u32,
+    /// As [`Version::quick`].
+    quick: bool,
+}
+
 /// Describe, configure, self-test, on an instance of their own that no call will meet.
 fn probation(
     code: &Code,
     plugin: &Arc<Plugin>,
     config: &str,
     any_name: bool,
-) -> Result<(crate::wire::Description, u32), LoadError> {
+) -> Result<Proven, LoadError> {
     let name = || plugin.settings.name.clone();
     let failed = |stage| move |fault| LoadError::Failed { plugin: name(), stage, fault };
+    let begun = sandbox::processor_time();
     let mut instance = Instance::new(code, plugin, LOAD_DEADLINE_MS)?;
+    let mut making = sandbox::processor_time().saturating_sub(begun);
     instance.begin(LOAD_DEADLINE_MS);
     let description = instance.describe().map_err(failed("describe"))?;
     if !any_name && description.name != plugin.settings.name {
@@ -328,12 +353,16 @@ fn probation(
     }
     schema::check(&name(), &description.config_schema, &plugin.settings.config)?;
     instance.begin(LOAD_DEADLINE_MS);
+    let begun = sandbox::processor_time();
     if let Err(cause) = instance.configure(config).map_err(failed("configure"))? {
         return Err(LoadError::ConfigRefused { plugin: name(), cause });
     }
+    making += sandbox::processor_time().saturating_sub(begun);
     instance.begin(LOAD_DEADLINE_MS);
     match instance.self_test().map_err(failed("self-test"))? {
-        Ok(cases) => Ok((description, cases)),
+        Ok(self_test_cases) => {
+            Ok(Proven { description, self_test_cases, quick: making <= QUICK })
+        }
         Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
     }
 }

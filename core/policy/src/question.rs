@@ -127,6 +127,9 @@ pub enum Fault {
     /// As many of its questions as may wait for servers outside do already.
     #[error("{0} of its questions are waiting, no more may")]
     Busy(u32),
+    /// Its instance had a fault, and the next one, which takes long to make, is not ready.
+    #[error("a new instance is being made after a fault")]
+    Starting,
 }
 
 /// A call id as 32 hex digits where people read it, as a number where they do not.

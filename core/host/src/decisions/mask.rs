@@ -115,7 +115,11 @@ impl Mask {
             | Fault::Memory(words)
             | Fault::Nonsense(words)
             | Fault::Refused(words) => self.text(words),
-            Fault::Absent | Fault::Deadline(_) | Fault::Timeout(_) | Fault::Busy(_) => {}
+            Fault::Absent
+            | Fault::Deadline(_)
+            | Fault::Timeout(_)
+            | Fault::Busy(_)
+            | Fault::Starting => {}
         }
     }
 

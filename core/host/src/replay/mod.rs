@@ -130,14 +130,14 @@ impl ReplayHost {
         let file = plugin.settings.path.clone().into();
         let artifact = Artifact::named(&plugin.name, file, &self.services.signing)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
-        Ok(Replay { host: self, version, beside })
+        Ok(Replay { host: self, version: Arc::new(version), beside })
     }
 }
 
 /// A build that is ready to be asked.
 pub struct Replay<'a> {
     host: &'a ReplayHost,
-    version: Version,
+    version: Arc<Version>,
     beside: Option<Arc<dyn Lookup>>,
 }
 
@@ -224,6 +224,8 @@ impl Replay<'_> {
         pin.notes = Arc::new(CallNotes::starting_at(decision.draw));
         let context = Context { pin, details: decision.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms;
+        // No call waits, so the instance after a fault may take its time.
+        self.version.warm(0)?;
         self.version.ask(0, context, question, deadline_ms)
     }
 }

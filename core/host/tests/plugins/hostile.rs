@@ -2,12 +2,16 @@
 //! the next question do not notice, and the answer comes within 10 ms. The bound checked
 //! here is wider, because tests share their machine.
 
-use crate::common::{bench, bench_within, call, rate, route, screen};
+use crate::common::{
+    Tables, bench, bench_within, call, file, guest, hostile, rate, route, screen, settings,
+};
+use host::{Host, PluginSettings};
 use policy::{
     AdvanceQuestion, Answer, AttemptFailure, EventKind, EventNotice, FailoverSwitches, Fault,
     IdentityQuestion, NumberQuestion, Question, Stage, TrunkIdentity, Verdict,
 };
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const BOUND: Duration = Duration::from_millis(50);
 
@@ -41,6 +45,36 @@ fn costs_one_within(test: &str, deadline_ms: u32, bad: &Question) -> Fault {
     assert!(best < BOUND, "{test} took {best:?}");
     assert_eq!(host.metrics().iter().map(|hook| hook.faults.total()).sum::<u64>(), 3);
     fault.expect("it was asked")
+}
+
+/// Making its instance takes longer than a question may: it is made aside, after the answer.
+#[test]
+fn a_plugin_that_starts_slowly_is_back_soon_after_a_trap() {
+    let plugin = PluginSettings {
+        config: serde_json::json!({ "configure": "slow" }),
+        ..hostile(file("slow-start", &guest("hostile")))
+    };
+    let host = Host::new(settings(plugin, 1)).expect("nothing waits while it loads");
+    let mut shard = host.shard();
+    shard.warm_current();
+    let pin = host.pin(Arc::new(Tables));
+    let allow = Ok(Answer::Screen(Verdict::Allow));
+    assert_eq!(shard.ask(&pin, &screen("1")).outcome, allow);
+    let trapped = shard.ask(&pin, &screen("trap")).outcome;
+    assert!(matches!(trapped, Err(Fault::Trap(_))), "{trapped:?}");
+
+    let begun = Instant::now();
+    loop {
+        let reply = shard.ask(&pin, &screen("1"));
+        if reply.outcome == allow {
+            break;
+        }
+        assert_eq!(reply.outcome, Err(Fault::Starting));
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not come back");
+        std::thread::yield_now();
+    }
+    let faults = host.metrics().into_iter().map(|hook| hook.faults);
+    assert_eq!(faults.map(|faults| faults.deadline).sum::<u64>(), 0, "no question made it");
 }
 
 fn nonsense(test: &str, bad: &Question) -> String {

@@ -108,6 +108,12 @@ impl lifecycle::Guest for Hostile {
         if config.contains("\"configure\":\"refuse\"") {
             return Err("`colour` must be a colour".to_owned());
         }
+        // Like an interpreter that reads its library: tens of milliseconds.
+        if config.contains("\"configure\":\"slow\"") {
+            for turn in 0..30_000_000_u32 {
+                black_box(turn);
+            }
+        }
         CONFIG.set(config);
         Ok(())
     }
