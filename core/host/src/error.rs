@@ -189,8 +189,8 @@ pub enum LoadError {
         plugin: String,
         /// The version that it names.
         wanted: String,
-        /// The version that there is.
-        answered: &'static str,
+        /// The versions that there are.
+        answered: String,
     },
     /// It answers no question at all.
     #[error(

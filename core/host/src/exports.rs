@@ -1,6 +1,7 @@
 //! Where a component keeps its functions, and their types.
 
 use crate::LoadError;
+use crate::interface::Interface;
 use crate::sandbox::Sandbox;
 use crate::wire::{
     Call, Charge, Decision, DeckRow, Description, Event, IdentityAnswer, IdentityQuestion,
@@ -13,30 +14,9 @@ use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc,
 };
 
-/// Of the interface between host and plugins.
-pub(crate) const VERSION: &str = "0.1.0";
-
-/// Refuses a component of another version, whose functions may have the same names and mean
-/// something else.
-pub(crate) fn check_version(plugin: &str, component: &Component) -> Result<(), LoadError> {
-    let kind = component.component_type();
-    let engine = component.engine();
-    let imports = kind.imports(engine).map(|(name, _)| name);
-    let mut names = imports.chain(kind.exports(engine).map(|(name, _)| name));
-    let other = names.find_map(|name| {
-        let (_, version) = name.strip_prefix("strowger:policy/")?.split_once('@')?;
-        (version != VERSION).then(|| version.to_owned())
-    });
-    match other {
-        None => Ok(()),
-        Some(wanted) => {
-            Err(LoadError::WrongVersion { plugin: plugin.to_owned(), wanted, answered: VERSION })
-        }
-    }
-}
-
 /// Positions of the functions, found once for each version.
 pub(crate) struct Exports {
+    pub(crate) interface: Interface,
     describe: ComponentExportIndex,
     configure: ComponentExportIndex,
     self_test: ComponentExportIndex,
@@ -55,13 +35,21 @@ pub(crate) struct Functions {
     pub(crate) describe: TypedFunc<(), (Description,)>,
     pub(crate) configure: TypedFunc<(&'static str,), (Result<(), String>,)>,
     pub(crate) self_test: TypedFunc<(), (Result<u32, String>,)>,
-    pub(crate) screen: Optional<(ScreenQuestion<'static>,), Verdict>,
+    pub(crate) screen: Option<Screen>,
     pub(crate) rewrite: Optional<(NumberQuestion<'static>,), Result<Numbers, Rejection>>,
     pub(crate) rate: Optional<(Subject, DeckRow, Rounding, u64), Result<Charge, NoCharge>>,
     pub(crate) select: Optional<(RouteQuestion<'static>,), Result<Vec<u32>, Rejection>>,
     pub(crate) after_failure: Optional<(Call, Outcome<'static>), Decision>,
     pub(crate) present: Optional<(IdentityQuestion<'static>,), Result<IdentityAnswer, Rejection>>,
     pub(crate) notify: Option<TypedFunc<(Event<'static>,), ()>>,
+}
+
+/// `screening.screen` of the component's version.
+#[derive(Clone, Copy)]
+pub(crate) enum Screen {
+    V0_1(TypedFunc<(ScreenQuestion<'static>,), (Verdict,)>),
+    #[cfg(test)]
+    V0_2(TypedFunc<(crate::wire::next::ScreenQuestion<'static>,), (Verdict,)>),
 }
 
 /// A function of a hook that the plugin may not have.
@@ -72,8 +60,9 @@ impl Exports {
     pub(crate) fn find(plugin: &str, component: &Component) -> Result<Exports, LoadError> {
         let missing =
             |interface: String| LoadError::MissingExport { plugin: plugin.to_owned(), interface };
+        let version = Interface::of(plugin, component)?;
         let function = |interface: &str, function: &str| {
-            let full = format!("strowger:policy/{interface}@{VERSION}");
+            let full = version.name(interface);
             let Some((_, instance)) = component.get_export(None, &full) else {
                 return Ok(None);
             };
@@ -83,10 +72,10 @@ impl Exports {
             }
         };
         let needed = |name: &str| {
-            function("lifecycle", name)?
-                .ok_or_else(|| missing(format!("strowger:policy/lifecycle@{VERSION}")))
+            function("lifecycle", name)?.ok_or_else(|| missing(version.name("lifecycle")))
         };
         let exports = Exports {
+            interface: version,
             describe: needed("describe")?,
             configure: needed("configure")?,
             self_test: needed("self-test")?,
@@ -115,6 +104,19 @@ impl Exports {
         }
     }
 
+    fn screen(
+        &self,
+        instance: &Instance,
+        store: &mut Store<Sandbox>,
+    ) -> Result<Option<Screen>, LoadError> {
+        let (name, index) = ("screening#screen", &self.screen);
+        Ok(match self.interface {
+            Interface::V0_1 => optional(instance, store, name, index)?.map(Screen::V0_1),
+            #[cfg(test)]
+            Interface::V0_2 => optional(instance, store, name, index)?.map(Screen::V0_2),
+        })
+    }
+
     /// Looks the functions up and compares their types.
     pub(crate) fn functions(
         &self,
@@ -125,7 +127,7 @@ impl Exports {
             describe: typed(instance, store, "lifecycle#describe", &self.describe)?,
             configure: typed(instance, store, "lifecycle#configure", &self.configure)?,
             self_test: typed(instance, store, "lifecycle#self-test", &self.self_test)?,
-            screen: optional(instance, store, "screening#screen", &self.screen)?,
+            screen: self.screen(instance, store)?,
             rewrite: optional(instance, store, "numbering#rewrite", &self.rewrite)?,
             rate: optional(instance, store, "rating#rate", &self.rate)?,
             select: optional(instance, store, "routing#select", &self.select)?,

@@ -1,5 +1,6 @@
 //! Which imports a plugin may have, and the host functions behind them.
 
+use crate::interface::{self, Interface};
 use crate::plugin::LinePass;
 use crate::sandbox::{HostRefusal, Sandbox};
 use crate::wire::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
@@ -7,11 +8,11 @@ use crate::{Grant, LoadError, PluginSettings};
 use policy::{CallDetails, Owner};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wasmtime::component::{Component, Linker, Resource, ResourceType};
+use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut};
 
 /// Shared words; it has no functions, so it needs no grant.
-const TYPES: &str = "strowger:policy/types@0.1.0";
+const TYPES: &str = "types";
 
 const LOG_LINE: usize = 1024;
 const COUNTER_KEY: usize = 256;
@@ -34,13 +35,15 @@ pub(crate) fn check(
     let plugin = || settings.name.clone();
     for (import, _) in component.component_type().imports(component.engine()) {
         let import = import.to_owned();
-        if import == TYPES {
+        let ours = interface::split(&import).map(|(name, _)| name);
+        if ours == Some(TYPES) {
             continue;
         }
         if import.starts_with("wasi:") {
             return Err(LoadError::Wasi { plugin: plugin(), import });
         }
-        match Grant::ALL.into_iter().find(|grant| grant.interface() == import) {
+        let opens = |grant: &Grant| ours == Some(grant.interface());
+        match Grant::ALL.into_iter().find(opens) {
             None => return Err(LoadError::UnknownImport { plugin: plugin(), import }),
             Some(grant) if !settings.grants.contains(&grant) => {
                 return Err(LoadError::MissingGrant { plugin: plugin(), import, grant });
@@ -78,18 +81,26 @@ impl Linkers {
     }
 }
 
-/// Every host function during which nothing waits.
+/// Every host function during which nothing waits, in every version that is answered.
 fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
-    linker.instance(TYPES)?;
-    linker.instance(Grant::Log.interface())?.func_wrap("log", log)?;
-    linker.instance(Grant::Config.interface())?.func_wrap("text", text)?;
-    let mut tables = linker.instance(Grant::Tables.interface())?;
+    for version in Interface::ANSWERED {
+        link(&mut linker, *version)?;
+    }
+    Ok(linker)
+}
+
+fn link(linker: &mut Linker<Sandbox>, version: Interface) -> Result<()> {
+    let name = |grant: Grant| version.name(grant.interface());
+    linker.instance(&version.name(TYPES))?;
+    linker.instance(&name(Grant::Log))?.func_wrap("log", log)?;
+    linker.instance(&name(Grant::Config))?.func_wrap("text", text)?;
+    let mut tables = linker.instance(&name(Grant::Tables))?;
     tables.func_wrap("longest-prefix", longest_prefix)?;
     tables.func_wrap("exact", exact)?;
     tables.func_wrap("contains", contains)?;
-    call_facts(&mut linker)?;
-    let mut counters = linker.instance(Grant::Counters.interface())?;
+    call_facts(&mut linker.instance(&name(Grant::Call))?)?;
+    let mut counters = linker.instance(&name(Grant::Counters))?;
     counters.func_wrap("add-within", counter_add_within)?;
     counters.func_wrap("hold", hold)?;
     counters.func_wrap("release", release)?;
@@ -97,13 +108,20 @@ fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
     counters.func_wrap("add", counter_add)?;
     counters.func_wrap("sum", counter_sum)?;
     counters.func_wrap("clear", counter_clear)?;
-    linker.instance(Grant::Trunks.interface())?.func_wrap("read", statistics)?;
-    let mut metrics = linker.instance(Grant::Metrics.interface())?;
+    linker.instance(&name(Grant::Trunks))?.func_wrap("read", statistics)?;
+    let mut metrics = linker.instance(&name(Grant::Metrics))?;
     metrics.func_wrap("add", metric_add)?;
     metrics.func_wrap("set", metric_set)?;
-    linker.instance(Grant::Clock.interface())?.func_wrap("now-ms", now_ms)?;
-    linker.instance(Grant::Random.interface())?.func_wrap("next", random)?;
-    Ok(linker)
+    let mut clock = linker.instance(&name(Grant::Clock))?;
+    match version {
+        Interface::V0_1 => clock.func_wrap("now-ms", now_ms)?,
+        #[cfg(test)]
+        Interface::V0_2 => clock.func_wrap("now-us", |context: Context<'_>, (): ()| {
+            now_ms(context, ()).map(|(ms,)| (ms * 1000,))
+        })?,
+    }
+    linker.instance(&name(Grant::Random))?.func_wrap("next", random)?;
+    Ok(())
 }
 
 fn log(context: Context<'_>, (level, mut line): (LogLevel, String)) -> Result<()> {
@@ -266,8 +284,7 @@ fn metric_set(context: Context<'_>, (name, value): (String, i64)) -> Result<()> 
     Ok(())
 }
 
-fn call_facts(linker: &mut Linker<Sandbox>) -> Result<()> {
-    let mut call = linker.instance(Grant::Call.interface())?;
+fn call_facts(call: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
     call.resource("facts", ResourceType::host::<Facts>(), |mut context, _| {
         let handles = &mut context.data_mut().handles;
         *handles = handles.saturating_sub(1);

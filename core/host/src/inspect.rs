@@ -24,6 +24,8 @@ pub struct Inspection {
     pub digest: String,
     /// Whose key its signature names.
     pub signer: Signer,
+    /// Version of the policy interface that it was built for, such as `0.1.0`.
+    pub interface: &'static str,
     /// Grants that it cannot be loaded without.
     pub grants: BTreeSet<Grant>,
     /// Hooks that it answers.
@@ -68,6 +70,7 @@ impl Host {
             schema: described.config_schema,
             digest: artifact.digest,
             signer: artifact.signer,
+            interface: code.exports.interface.version(),
             grants: code.imports,
             hooks: Hook::ALL.into_iter().filter(|hook| code.exports.has(*hook)).collect(),
             compile,

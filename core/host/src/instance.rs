@@ -1,5 +1,5 @@
 use crate::LoadError;
-use crate::exports::Functions;
+use crate::exports::{Functions, Screen};
 use crate::lane::{at_once, waited};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
@@ -20,7 +20,12 @@ macro_rules! put {
         match $question {
             Question::Screen(question) => {
                 let function = functions.screen.ok_or(Fault::Absent)?;
-                verify::verdict($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
+                let (verdict,) = match function {
+                    Screen::V0_1(function) => $run(store, function, (question.into(),))$(.$wait)??,
+                    #[cfg(test)]
+                    Screen::V0_2(function) => $run(store, function, (question.into(),))$(.$wait)??,
+                };
+                verify::verdict(verdict).map(Said::Answer)
             }
             Question::Number(question) => {
                 let function = functions.rewrite.ok_or(Fault::Absent)?;

@@ -22,6 +22,7 @@ mod http;
 mod imports;
 mod inspect;
 mod instance;
+mod interface;
 mod lane;
 mod later;
 mod lifecycle;

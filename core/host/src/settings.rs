@@ -207,20 +207,20 @@ impl Grant {
         }
     }
 
-    /// The interface of the WIT package that it opens.
+    /// The interface of the WIT package that it opens, such as `host-log`.
     #[must_use]
     pub fn interface(self) -> &'static str {
         match self {
-            Grant::Log => "strowger:policy/host-log@0.1.0",
-            Grant::Config => "strowger:policy/host-config@0.1.0",
-            Grant::Call => "strowger:policy/host-call@0.1.0",
-            Grant::Tables => "strowger:policy/host-tables@0.1.0",
-            Grant::Counters => "strowger:policy/host-counters@0.1.0",
-            Grant::Trunks => "strowger:policy/host-trunks@0.1.0",
-            Grant::Clock => "strowger:policy/host-clock@0.1.0",
-            Grant::Random => "strowger:policy/host-random@0.1.0",
-            Grant::Metrics => "strowger:policy/host-metrics@0.1.0",
-            Grant::Http => "strowger:policy/host-http@0.1.0",
+            Grant::Log => "host-log",
+            Grant::Config => "host-config",
+            Grant::Call => "host-call",
+            Grant::Tables => "host-tables",
+            Grant::Counters => "host-counters",
+            Grant::Trunks => "host-trunks",
+            Grant::Clock => "host-clock",
+            Grant::Random => "host-random",
+            Grant::Metrics => "host-metrics",
+            Grant::Http => "host-http",
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::artifact::Artifact;
-use crate::exports::{self, Exports};
+use crate::exports::Exports;
 use crate::imports::{self, Linkers};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
@@ -51,14 +51,14 @@ impl Code {
         };
         let component =
             Component::new(linkers.engine(), &artifact.component).map_err(compile_error)?;
-        exports::check_version(&settings.name, &component)?;
+        let exports = Exports::find(&settings.name, &component)?;
         let imports = imports::check(settings, &component)?;
         let pre = linkers.of(&imports).instantiate_pre(&component).map_err(compile_error)?;
         let on_fibre = imports.contains(&Grant::Http);
         if on_fibre {
             plugin.services.start_lane()?;
         }
-        Ok(Code { pre, exports: Exports::find(&settings.name, &component)?, imports, on_fibre })
+        Ok(Code { pre, exports, imports, on_fibre })
     }
 }
 
@@ -360,9 +360,7 @@ fn probation(
     making += sandbox::processor_time().saturating_sub(begun);
     instance.begin(LOAD_DEADLINE_MS);
     match instance.self_test().map_err(failed("self-test"))? {
-        Ok(self_test_cases) => {
-            Ok(Proven { description, self_test_cases, quick: making <= QUICK })
-        }
+        Ok(self_test_cases) => Ok(Proven { description, self_test_cases, quick: making <= QUICK }),
         Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
     }
 }

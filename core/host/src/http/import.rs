@@ -1,5 +1,6 @@
 use super::Fetch;
 use crate::Grant;
+use crate::interface::Interface;
 use crate::sandbox::Sandbox;
 use crate::wire::{HttpError, HttpRequest, HttpResponse};
 use std::sync::Arc;
@@ -8,12 +9,15 @@ use wasmtime::{Result, StoreContextMut};
 
 /// Adds `host-http`: the one function during which a plugin waits, on a fibre.
 pub(crate) fn link(linker: &mut Linker<Sandbox>) -> Result<()> {
-    linker.instance(Grant::Http.interface())?.func_wrap_async(
-        "fetch",
-        |context, (request,): (HttpRequest,)| {
-            Box::new(async move { Ok((fetch(context, request).await,)) })
-        },
-    )
+    for version in Interface::ANSWERED {
+        linker.instance(&version.name(Grant::Http.interface()))?.func_wrap_async(
+            "fetch",
+            |context, (request,): (HttpRequest,)| {
+                Box::new(async move { Ok((fetch(context, request).await,)) })
+            },
+        )?;
+    }
+    Ok(())
 }
 
 async fn fetch(

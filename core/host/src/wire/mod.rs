@@ -12,6 +12,8 @@ mod answer;
 mod convert;
 mod host;
 mod http;
+#[cfg(test)]
+pub(crate) mod next;
 mod question;
 
 pub(crate) use answer::{

@@ -7,27 +7,15 @@ use policy::{
     RouteQuestion, ScreenQuestion, Side, TrunkStatistics,
 };
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-/// Where the guests' files are, after building them once for this test process.
+/// The guest's file, after building all of them once for this test process.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         // The folder that these tests were built in, so that guests compile once.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
-            .args(
-                ["hostile", "trespasser", "outside"].map(|name| format!("-pstrowger-guest-{name}")),
-            )
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "the guests do not build");
-        target.join("wasm32-unknown-unknown/release")
+        crate::guests::build(&["hostile", "trespasser", "outside"], target)
     });
     std::fs::read(folder.join(format!("strowger_guest_{name}.wasm"))).expect("guest was built")
 }

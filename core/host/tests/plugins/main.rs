@@ -2,6 +2,8 @@
 
 mod common;
 mod examples;
+#[path = "../shared/guests.rs"]
+mod guests;
 mod hostile;
 mod lifecycle;
 mod loading;

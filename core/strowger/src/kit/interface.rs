@@ -36,7 +36,7 @@ fn world(project: &Project) -> String {
     let mut text = format!("package local:guest;\n\nworld {WORLD} {{\n");
     // Writing into a String cannot fail.
     for grant in &project.grants {
-        let _ = writeln!(text, "  import {};", grant.interface());
+        let _ = writeln!(text, "  import strowger:policy/{}@{VERSION};", grant.interface());
     }
     let _ = writeln!(text, "  export strowger:policy/lifecycle@{VERSION};");
     for hook in &project.hooks {

@@ -12,7 +12,8 @@ fn check_tells_what_a_plugin_needs_and_how_long_it_takes() {
         "plugin      margin-guard 1.0.0",
         "signed      no",
         "grants      log, metrics",
-        "            log for strowger:policy/host-log@0.1.0",
+        "interface   strowger:policy 0.1.0",
+        "            log for host-log",
         "hooks       routing",
         "self-test   2 passed",
         "deadline    5000 µs for each question",
@@ -74,7 +75,7 @@ fn check_takes_a_plugin_that_asks_servers() {
     let file = plugin_in(&folder, "lrn-router");
     let config = r#"{"url":"https://lrn.example.com/{number}"}"#;
     let said = succeeds(&["check", text(&file), "--config", config]);
-    assert!(said.contains("http for strowger:policy/host-http@0.1.0"), "{said}");
+    assert!(said.contains("http for host-http"), "{said}");
     let complaint = fails(&["check", text(&file), "--config", r#"{"urll":"x"}"#]);
     assert!(complaint.contains("'urll'"), "{complaint}");
 }

@@ -84,6 +84,7 @@ fn facts(inspection: &Inspection, out: &mut impl Write) -> Result<()> {
         anatomy.total, anatomy.code, anatomy.data, anatomy.custom
     )?;
     writeln!(out, "memory      {} bytes at its start", anatomy.memory)?;
+    writeln!(out, "interface   strowger:policy {}", inspection.interface)?;
     let grants: Vec<&str> = inspection.grants.iter().map(|grant| grant.name()).collect();
     writeln!(
         out,

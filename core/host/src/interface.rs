@@ -1,0 +1,76 @@
+//! Versions of the interface between host and plugins.
+//!
+//! A component names the version of each interface that it imports and exports. The host
+//! links every version that it answers side by side, so components of several versions are
+//! loaded at one time and stand in one chain. `wit/README.md` is the promise; the tests of
+//! this module keep it with a small 0.2 that exists for them alone.
+
+use crate::LoadError;
+use wasmtime::component::Component;
+
+/// One folder of `wit/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interface {
+    V0_1,
+    /// `tests/guests/next/wit`: screening is asked something more, the clock is finer.
+    #[cfg(test)]
+    V0_2,
+}
+
+impl Interface {
+    /// What this host answers, oldest first.
+    pub(crate) const ANSWERED: &[Interface] = &[
+        Interface::V0_1,
+        #[cfg(test)]
+        Interface::V0_2,
+    ];
+
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Interface::V0_1 => "0.1.0",
+            #[cfg(test)]
+            Interface::V0_2 => "0.2.0",
+        }
+    }
+
+    /// An interface's whole name, as components have it.
+    pub(crate) fn name(self, interface: &str) -> String {
+        format!("strowger:policy/{interface}@{}", self.version())
+    }
+
+    /// The version whose `lifecycle` the component exports, which is that of its hooks.
+    ///
+    /// Refuses a component with anything of a version that is not answered, whose functions
+    /// may have the same names and mean something else.
+    pub(crate) fn of(plugin: &str, component: &Component) -> Result<Interface, LoadError> {
+        let kind = component.component_type();
+        let engine = component.engine();
+        let imports = kind.imports(engine).map(|(name, _)| name);
+        let mut names = imports.chain(kind.exports(engine).map(|(name, _)| name));
+        let other = names.find_map(|name| {
+            let version = split(name)?.1;
+            let answered = Self::ANSWERED.iter().any(|answered| answered.version() == version);
+            (!answered).then(|| version.to_owned())
+        });
+        if let Some(wanted) = other {
+            let answered = Self::ANSWERED.iter().map(|answered| answered.version());
+            let answered = answered.collect::<Vec<_>>().join(", ");
+            return Err(LoadError::WrongVersion { plugin: plugin.to_owned(), wanted, answered });
+        }
+        let exports =
+            |version: &Interface| component.get_export(None, version.name("lifecycle")).is_some();
+        let found = Self::ANSWERED.iter().rev().copied().find(exports);
+        found.ok_or_else(|| LoadError::MissingExport {
+            plugin: plugin.to_owned(),
+            interface: Interface::V0_1.name("lifecycle"),
+        })
+    }
+}
+
+/// The short name and the version of an interface of ours.
+pub(crate) fn split(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("strowger:policy/")?.split_once('@')
+}
+
+#[cfg(test)]
+mod tests;

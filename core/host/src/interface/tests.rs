@@ -1,0 +1,146 @@
+//! Components of 0.1, built before there was a 0.2, go on in a host that answers both.
+
+use crate::{Grant, Host, HostSettings, LoadError, PluginSettings, ShardHost};
+use policy::{
+    Answer, CallFacts, Lookup, NumberQuestion, Owner, Pin, PrefixHit, Question, ScreenQuestion,
+    Stage, TrunkStatistics, Verdict,
+};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+#[path = "../../tests/shared/guests.rs"]
+mod guests;
+
+/// A guest's file: `hostile` is of 0.1 and says so to `version`, `next` is of 0.2.
+fn guest(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let program = std::env::current_exe().expect("it runs");
+        // target/PROFILE/deps/PROGRAM
+        let target = program.ancestors().nth(3).expect("it is in a target folder");
+        guests::build(&["hostile", "next"], target)
+    });
+    folder.join(format!("strowger_guest_{name}.wasm"))
+}
+
+fn plugin(name: &str) -> PluginSettings {
+    PluginSettings {
+        grants: Grant::ALL.into_iter().filter(|grant| *grant != Grant::Http).collect(),
+        ..PluginSettings::new(name, guest(name))
+    }
+}
+
+fn host(plugins: Vec<PluginSettings>) -> (Host, ShardHost, Pin) {
+    let settings = HostSettings { plugins, cache_dir: None, shards: 1, random_seed: Some(1) };
+    let host = Host::new(settings).expect("it loads");
+    let (shard, pin) = (host.shard(), host.pin(Arc::new(NoFacts)));
+    (host, shard, pin)
+}
+
+struct NoFacts;
+
+impl Lookup for NoFacts {
+    fn text(&self, _handle: u64) -> Option<Arc<str>> {
+        None
+    }
+
+    fn longest_prefix(&self, _table: &str, _number: &str) -> Option<PrefixHit> {
+        None
+    }
+
+    fn exact(&self, _table: &str, _number: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn attribute(&self, _owner: Owner, _name: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn trunk_statistics(&self, _trunk: u32) -> Option<TrunkStatistics> {
+        None
+    }
+}
+
+const CALL: CallFacts = CallFacts { id: 7, received_ms: 1, trunk: 12, account: 3 };
+
+/// What the 0.1 guest marks a call with when it is asked for its version.
+const OLD: &str = "1.0.0-build-a";
+
+fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<String> {
+    let question = Question::Screen(ScreenQuestion {
+        call: CALL,
+        caller: "4930".to_owned(),
+        callee: "version".to_owned(),
+        source: "192.0.2.1".to_owned(),
+    });
+    match shard.ask(pin, &question).outcome {
+        Ok(Answer::Screen(Verdict::Mark(words))) => words,
+        other => panic!("marks expected, got {other:?}"),
+    }
+}
+
+fn new(asked: u32) -> Vec<String> {
+    let asked = asked.to_string();
+    ["0.2", "forwarded false", "4930 to version from 192.0.2.1", "trunk 12", "true", &asked]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+#[test]
+fn both_versions_answer_in_one_chain() {
+    let (_host, mut shard, pin) = host(vec![plugin("hostile"), plugin("next")]);
+    assert_eq!(screened(&mut shard, &pin), [vec![OLD.to_owned()], new(1)].concat());
+    // Hooks that 0.2 leaves to others are answered by 0.1 as ever.
+    let number = Question::Number(NumberQuestion {
+        call: CALL,
+        stage: Stage::Ingress,
+        trunk: 12,
+        caller: "1".to_owned(),
+        callee: "2".to_owned(),
+        identity: String::new(),
+        caller_rules: 0,
+        callee_rules: 0,
+        identity_rules: 0,
+        tech_prefix: String::new(),
+        reject_unmatched: false,
+    });
+    let reply = shard.ask(&pin, &number);
+    assert!(matches!(reply.outcome, Ok(Answer::Number(Ok(_)))), "{reply:?}");
+    assert_eq!(reply.plugin.expect("it answered").name.as_ref(), "hostile");
+}
+
+#[test]
+fn a_build_for_the_next_version_is_swapped_in_and_back() {
+    let mut first = plugin("hostile");
+    first.hooks = Some([policy::Hook::Screening].into());
+    let (host, mut shard, before) = host(vec![first]);
+    assert_eq!(screened(&mut shard, &before), [OLD]);
+    host.swap("hostile", guest("next").as_path()).expect("0.2 is answered");
+    let after = host.pin(Arc::new(NoFacts));
+    assert_eq!(screened(&mut shard, &after), new(1));
+    assert_eq!(screened(&mut shard, &before), [OLD], "a call keeps what it began with");
+    host.swap("hostile", guest("hostile").as_path()).expect("0.1 is answered");
+    assert_eq!(screened(&mut shard, &host.pin(Arc::new(NoFacts))), [OLD]);
+}
+
+#[test]
+fn a_version_that_nobody_answers_is_refused_by_name() {
+    let mut bytes = std::fs::read(guest("next")).expect("it was built");
+    let (from, to) = (b"@0.2.0", b"@0.3.0");
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    let program = std::env::current_exe().expect("it runs");
+    let file = Path::new(&program).with_extension("third.wasm");
+    std::fs::write(&file, bytes).expect("the target folder is writable");
+    let settings = PluginSettings { path: file.clone(), ..plugin("next") };
+    let settings =
+        HostSettings { plugins: vec![settings], cache_dir: None, shards: 1, random_seed: None };
+    let error = Host::new(settings).err().expect("it is refused");
+    std::fs::remove_file(&file).expect("it was written");
+    assert!(matches!(error, LoadError::WrongVersion { .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.contains("0.3.0") && words.contains("0.1.0, 0.2.0"), "{words}");
+}
