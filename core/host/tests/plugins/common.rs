@@ -2,9 +2,10 @@
 
 use host::{Grant, Host, HostSettings, HttpSettings, PluginSettings, ShardHost};
 use policy::{
-    AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow, Invite, Lookup, Owner,
-    PastAttempt, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
-    RouteQuestion, ScreenQuestion, Side, TrunkStatistics,
+    AdvanceQuestion, AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow,
+    EventKind, EventNotice, FailoverSwitches, IdentityQuestion, Invite, Lookup, NumberQuestion,
+    Owner, PastAttempt, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
+    RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity, TrunkStatistics,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -207,6 +208,81 @@ pub(crate) fn route(callee: &str) -> Question {
         sell_price: 9,
         candidates: vec![candidate(5), candidate(3)],
     })
+}
+
+pub(crate) fn number(callee: &str) -> Question {
+    Question::Number(NumberQuestion {
+        call: call(),
+        stage: Stage::Ingress,
+        trunk: 1,
+        caller: String::new(),
+        callee: callee.to_owned(),
+        identity: String::new(),
+        caller_rules: 0,
+        callee_rules: 0,
+        identity_rules: 0,
+        tech_prefix: String::new(),
+        reject_unmatched: false,
+    })
+}
+
+pub(crate) fn identity(what: &str) -> Question {
+    Question::Identity(IdentityQuestion {
+        call: call(),
+        trunk: 1,
+        caller_out: what.to_owned(),
+        identity_out: String::new(),
+        display: String::new(),
+        host: "h".to_owned(),
+        privacy: String::new(),
+        private: false,
+        source_trusted: false,
+        target_trusted: false,
+        modes: TrunkIdentity::default(),
+    })
+}
+
+pub(crate) fn advance(code: u16) -> Question {
+    Question::Advance(AdvanceQuestion {
+        call: call(),
+        trunk: 1,
+        failure: AttemptFailure::Response,
+        code,
+        cause: 0,
+        alerted: false,
+        media_opened: false,
+        rtp_received: false,
+        switches: FailoverSwitches::default(),
+        attempts: 1,
+        remaining: 1,
+    })
+}
+
+pub(crate) fn event(callee: &str) -> Question {
+    Question::Event(EventNotice {
+        call: call(),
+        kind: EventKind::Incoming,
+        at_ms: 1,
+        trunk: 0,
+        code: 0,
+        duration_ms: 0,
+        caller: String::new(),
+        callee: callee.to_owned(),
+    })
+}
+
+/// A question of each function. `told` is the callee; rating and `after-failure` have none,
+/// and are told by number.
+pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 7] {
+    [
+        screen(told),
+        number(told),
+        rate(by_number.into()),
+        route(told),
+        advance(by_number),
+        identity(told),
+        event(told),
+    ]
 }
 
 /// The marks of a screening reply.

@@ -3,13 +3,11 @@
 //! here is wider, because tests share their machine.
 
 use crate::common::{
-    Tables, bench, bench_within, call, file, guest, hostile, rate, route, screen, settings,
+    Tables, bench, bench_within, every_hook, file, guest, hostile, identity, number, rate, route,
+    screen, settings,
 };
 use host::{Host, PluginSettings};
-use policy::{
-    AdvanceQuestion, Answer, AttemptFailure, EventKind, EventNotice, FailoverSwitches, Fault,
-    IdentityQuestion, NumberQuestion, Question, Stage, TrunkIdentity, Verdict,
-};
+use policy::{Answer, Fault, Question, Verdict};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,67 +82,6 @@ fn nonsense(test: &str, bad: &Question) -> String {
     }
 }
 
-fn number(callee: &str) -> Question {
-    Question::Number(NumberQuestion {
-        call: call(),
-        stage: Stage::Ingress,
-        trunk: 1,
-        caller: String::new(),
-        callee: callee.to_owned(),
-        identity: String::new(),
-        caller_rules: 0,
-        callee_rules: 0,
-        identity_rules: 0,
-        tech_prefix: String::new(),
-        reject_unmatched: false,
-    })
-}
-
-fn identity(what: &str) -> Question {
-    Question::Identity(IdentityQuestion {
-        call: call(),
-        trunk: 1,
-        caller_out: what.to_owned(),
-        identity_out: String::new(),
-        display: String::new(),
-        host: "h".to_owned(),
-        privacy: String::new(),
-        private: false,
-        source_trusted: false,
-        target_trusted: false,
-        modes: TrunkIdentity::default(),
-    })
-}
-
-fn advance(code: u16) -> Question {
-    Question::Advance(AdvanceQuestion {
-        call: call(),
-        trunk: 1,
-        failure: AttemptFailure::Response,
-        code,
-        cause: 0,
-        alerted: false,
-        media_opened: false,
-        rtp_received: false,
-        switches: FailoverSwitches::default(),
-        attempts: 1,
-        remaining: 1,
-    })
-}
-
-fn event(callee: &str) -> Question {
-    Question::Event(EventNotice {
-        call: call(),
-        kind: EventKind::Incoming,
-        at_ms: 1,
-        trunk: 0,
-        code: 0,
-        duration_ms: 0,
-        caller: String::new(),
-        callee: callee.to_owned(),
-    })
-}
-
 /// What the guest can be told in every hook, in the order of its own list, and the words in
 /// which its author reads it.
 const DEEDS: [(&str, &str); 8] = [
@@ -166,16 +103,7 @@ fn every_hook_contains_every_misdeed() {
     let number_of = |place: usize| 100 + u16::try_from(place).expect("a short list");
     let mut asked = 0;
     for (place, (deed, words)) in DEEDS.into_iter().enumerate() {
-        let questions = [
-            screen(deed),
-            number(deed),
-            rate(number_of(place).into()),
-            route(deed),
-            advance(number_of(place)),
-            identity(deed),
-            event(deed),
-        ];
-        for bad in questions {
+        for bad in every_hook(deed, number_of(place)) {
             let hook = bad.hook();
             // The best of three: a busy machine may hold the thread back once.
             let mut best = Duration::MAX;

@@ -4,6 +4,7 @@ mod common;
 mod examples;
 #[path = "../shared/guests.rs"]
 mod guests;
+mod handmade;
 mod hostile;
 mod lifecycle;
 mod loading;

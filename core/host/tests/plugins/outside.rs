@@ -1,11 +1,11 @@
 //! Plugins that ask servers outside: their calls wait, others go on.
 
 use crate::common::{
-    Tables, build_of, call, file, guest, hostile, marks, rate, route, screen, settings,
+    Tables, build_of, event, every_hook, file, guest, hostile, marks, rate, route, screen, settings,
 };
 use crate::server::Server;
 use host::{Asked, Grant, Host, HttpMetrics, HttpSettings, LoadError, PluginSettings, ShardHost};
-use policy::{Answer, EventKind, EventNotice, Fault, Hook, Pin, Question, Reply};
+use policy::{Answer, Fault, Hook, Pin, Question, Reply};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -71,7 +71,9 @@ fn a_slow_server_delays_its_own_question_only() {
     let server = Server::start();
     let mut other = hostile(file("beside", &guest("hostile")));
     other.hooks = Some([Hook::Rating, Hook::Numbering].into());
-    let mut all = settings(plugin("slow", &server), 1);
+    let mut slow = plugin("slow", &server);
+    slow.hooks = Some([Hook::Screening].into());
+    let mut all = settings(slow, 1);
     all.plugins.push(other);
     let host = Host::new(all).expect("both load");
     let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
@@ -113,6 +115,38 @@ fn a_question_that_takes_too_long_is_answered_by_the_fallback() {
     assert_eq!(said(&mut shard, &pin, "path=/ok"), "200 1 1");
     let screening = host.metrics().into_iter().find(|one| one.hook == Hook::Screening).unwrap();
     assert_eq!((screening.faults.timeout, screening.answered), (1, 1));
+}
+
+/// A server that does not answer holds each hook's own question, up to its limit, and nobody
+/// else: another plugin answers on the same thread meanwhile.
+#[test]
+fn a_slow_server_costs_one_decision_in_every_hook() {
+    let server = Server::start();
+    let mut slow = plugin("every-hook", &server);
+    if let Some(http) = &mut slow.http {
+        http.total_ms = 100;
+    }
+    // Questions of the other hooks would go through both.
+    let mut other = hostile(file("every-hook-beside", &guest("hostile")));
+    other.hooks = Some([Hook::Screening].into());
+    for question in every_hook("path=/slow timeout=5000", 100) {
+        let mut slow = slow.clone();
+        slow.hooks = Some([question.hook()].into());
+        let mut all = settings(slow, 1);
+        if question.hook() != Hook::Screening {
+            all.plugins.push(other.clone());
+        }
+        let host = Host::new(all).expect("both load");
+        let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
+        let waiting = later(&mut shard, &pin, &question);
+        if question.hook() != Hook::Screening {
+            let asked = shard.begin(&pin, &screen("1"));
+            assert!(matches!(asked, Asked::Now(Reply { outcome: Ok(_), .. })));
+        }
+        let reply = waiting.recv().expect("an answer comes");
+        assert_eq!(reply.outcome, Err(Fault::Timeout(100)), "{question:?}");
+        assert_eq!(reply.plugin.expect("it was asked").name.as_ref(), "outside");
+    }
 }
 
 #[test]
@@ -255,17 +289,7 @@ fn the_previous_build_stands_in_for_one_that_waits() {
 fn events_are_told_without_anybody_waiting() {
     let server = Server::start();
     let (_host, mut shard, pin) = bench(plugin("events", &server));
-    let event = Question::Event(EventNotice {
-        call: call(),
-        kind: EventKind::Answered,
-        at_ms: 1,
-        trunk: 5,
-        code: 200,
-        duration_ms: 0,
-        caller: String::new(),
-        callee: "path=/slow".to_owned(),
-    });
-    let told = later(&mut shard, &pin, &event);
+    let told = later(&mut shard, &pin, &event("path=/slow"));
     server.wait_for("/slow", 1);
     server.let_go();
     assert_eq!(told.recv().unwrap().outcome, Ok(Answer::Noted));

@@ -6,8 +6,10 @@
 
 use plugin_sdk::host::http::{self, HttpError};
 use plugin_sdk::{
-    Event, Events, Plugin, Rejection, RouteQuestion, Routing, ScreenQuestion, Screening, TrunkId,
-    Verdict, export_plugin,
+    Call, Charge, Decision, DeckRow, Event, Events, Identity, IdentityQuestion, Money, NoCharge,
+    NumberQuestion, Numbering, Numbers, Outcome, Plugin, PresentedIdentity, RateSubject, Rating,
+    Rejection, Rounding, RouteQuestion, Routing, ScreenQuestion, Screening, TrunkId, Verdict,
+    export_plugin,
 };
 use std::hint::black_box;
 
@@ -84,6 +86,11 @@ impl Outside {
     }
 }
 
+/// What a question without a callee says by number.
+fn told_by(number: u64) -> &'static str {
+    if number == 100 { "path=/slow timeout=5000" } else { "path=/ok" }
+}
+
 /// The first characters, in one line.
 fn start(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(60)]);
@@ -103,6 +110,38 @@ impl Routing for Outside {
         assert!(!black_box(VERSION).ends_with('x'), "told to");
         Ok(question.candidates.iter().map(|candidate| candidate.trunk).collect())
     }
+
+    fn after_failure(&mut self, _call: &Call, outcome: &Outcome) -> Decision {
+        black_box(self.ask(told_by(outcome.code.into())));
+        Decision::Next
+    }
+}
+
+impl Numbering for Outside {
+    fn rewrite(&mut self, question: &NumberQuestion) -> Result<Numbers, Rejection> {
+        black_box(self.ask(&question.callee));
+        Ok(Numbers { callee: "4930".to_owned(), ..Numbers::default() })
+    }
+}
+
+impl Rating for Outside {
+    fn rate(
+        &mut self,
+        _subject: &RateSubject,
+        _row: &DeckRow,
+        _rounding: &Rounding,
+        duration_ms: u64,
+    ) -> Result<Charge, NoCharge> {
+        black_box(self.ask(told_by(duration_ms)));
+        Ok(Charge { amount: Money::ZERO, billed_seconds: 0 })
+    }
+}
+
+impl Identity for Outside {
+    fn present(&mut self, question: &IdentityQuestion) -> Result<PresentedIdentity, Rejection> {
+        black_box(self.ask(&question.caller_out));
+        Ok(PresentedIdentity::default())
+    }
 }
 
 impl Events for Outside {
@@ -111,4 +150,4 @@ impl Events for Outside {
     }
 }
 
-export_plugin!(Outside: screening, routing, events);
+export_plugin!(Outside: screening, numbering, rating, routing, identity, events);

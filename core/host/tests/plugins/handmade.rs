@@ -1,0 +1,182 @@
+//! Guests that no compiler would make, instruction by instruction: every hook does the same
+//! bad thing with what is below the languages.
+
+use crate::common::{Tables, every_hook, file, settings};
+use host::{Grant, Host, PluginSettings};
+use policy::Fault;
+use std::sync::Arc;
+use std::time::Duration;
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection,
+    Function, FunctionSection, GlobalSection, GlobalType, HeapType, ImportSection, InstructionSink,
+    MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
+};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::abi::{AbiVariant, WasmType};
+use wit_parser::{Resolve, WorldItem};
+
+/// Where a result is answered that is zero in all its fields.
+const ZEROS: i32 = 2048;
+/// Where `host-config.text` puts what it found.
+const FOUND: i32 = 3072;
+/// Where the description is: four strings, of which the first two count.
+const DESCRIPTION: i32 = 1024;
+/// Given out for all that the host lowers; a test asks one question at a time.
+const ROOM: i32 = 4096;
+
+/// Imported functions come first.
+const NOW: u32 = 0;
+const TEXT: u32 = 1;
+
+/// Set while a host function puts a string into this memory.
+const INSIDE: u32 = 0;
+
+/// Fills a function that has `text` and `now-ms` to call and a table that may grow.
+type Deed = fn(&mut InstructionSink<'_>);
+
+fn core_type(of: &WasmType) -> ValType {
+    match of {
+        WasmType::I64 | WasmType::PointerOrI64 => ValType::I64,
+        WasmType::F32 => ValType::F32,
+        WasmType::F64 => ValType::F64,
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
+    }
+}
+
+/// A plugin with every hook, whose hooks all do `deed` and then answer zeros.
+fn plugin(deed: Deed) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let text = include_str!("../../../../wit/v0.1/policy.wit");
+    let package = resolve.push_str("policy.wit", text).expect("the interface is WIT");
+    let world = resolve.select_world(&[package], Some("plugin")).expect("it has the world");
+
+    let mut types = TypeSection::new();
+    types.ty().function([], [ValType::I64]);
+    types.ty().function([ValType::I64, ValType::I32], []);
+    types.ty().function([ValType::I32; 4], [ValType::I32]);
+    let mut imports = ImportSection::new();
+    imports.import("strowger:policy/host-clock@0.1.0", "now-ms", EntityType::Function(0));
+    imports.import("strowger:policy/host-config@0.1.0", "text", EntityType::Function(1));
+    let (mut functions, mut exports, mut code) =
+        (FunctionSection::new(), ExportSection::new(), CodeSection::new());
+
+    // The host calls it for each string that it hands over.
+    functions.function(2);
+    exports.export("cabi_realloc", ExportKind::Func, 2);
+    let mut realloc = Function::new([]);
+    let mut body = realloc.instructions();
+    body.global_get(INSIDE).if_(BlockType::Empty).call(NOW).drop().end();
+    body.i32_const(ROOM).end();
+    code.function(&realloc);
+
+    for item in resolve.worlds[world].exports.values() {
+        let WorldItem::Interface { id, .. } = item else { panic!("only interfaces are exported") };
+        let interface = resolve.id_of(*id).expect("it has a name");
+        let is_hook = !interface.contains("/lifecycle@");
+        for (name, function) in &resolve.interfaces[*id].functions {
+            let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
+            let results: Vec<ValType> = signature.results.iter().map(core_type).collect();
+            let index = types.len();
+            types.ty().function(signature.params.iter().map(core_type), results.clone());
+            functions.function(types.len() - 1);
+            exports.export(&format!("{interface}#{name}"), ExportKind::Func, index);
+            let mut made = Function::new([]);
+            let mut body = made.instructions();
+            if is_hook {
+                deed(&mut body);
+            }
+            if !results.is_empty() {
+                body.i32_const(if name == "describe" { DESCRIPTION } else { ZEROS });
+            }
+            body.end();
+            code.function(&made);
+        }
+    }
+
+    let mut tables = TableSection::new();
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        minimum: 1,
+        maximum: None,
+        table64: false,
+        shared: false,
+    });
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    exports.export("memory", ExportKind::Memory, 0);
+    let mut globals = GlobalSection::new();
+    let inside = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+    globals.global(inside, &ConstExpr::i32_const(0));
+    let (name, version) = ("handmade", "1.0.0");
+    let mut data = DataSection::new();
+    let strings = DESCRIPTION + 64;
+    let lengths = [strings, name.len() as i32, strings + name.len() as i32, version.len() as i32];
+    let description: Vec<u8> = lengths.into_iter().flat_map(i32::to_le_bytes).collect();
+    data.active(0, &ConstExpr::i32_const(DESCRIPTION), description);
+    data.active(0, &ConstExpr::i32_const(strings), format!("{name}{version}").into_bytes());
+
+    let mut module = Module::new();
+    module.section(&types).section(&imports).section(&functions).section(&tables);
+    module.section(&memories).section(&globals).section(&exports).section(&code).section(&data);
+    let mut bytes = module.finish();
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8)
+        .expect("it is a module");
+    bytes
+}
+
+fn host(test: &str, deed: Deed) -> Host {
+    let plugin = PluginSettings {
+        grants: [Grant::Clock, Grant::Config].into(),
+        ..PluginSettings::new("handmade", file(test, &plugin(deed)))
+    };
+    Host::new(settings(plugin, 1)).expect("loading does nothing bad")
+}
+
+/// The host hands a string over, and is called while it does.
+fn reenter(body: &mut InstructionSink<'_>) {
+    body.i32_const(1).global_set(INSIDE);
+    body.i64_const(7).i32_const(FOUND).call(TEXT);
+}
+
+/// A table of ten elements more, and again, until there is no more; it traps if it got less
+/// than a thousand or more than a hundred thousand.
+fn grow_a_table(body: &mut InstructionSink<'_>) {
+    body.loop_(BlockType::Empty);
+    body.ref_null(HeapType::FUNC).i32_const(10).table_grow(0);
+    body.i32_const(-1).i32_ne().br_if(0).end();
+    body.table_size(0).i32_const(1_000).i32_lt_u();
+    body.table_size(0).i32_const(100_000).i32_gt_u();
+    body.i32_or().if_(BlockType::Empty).unreachable().end();
+}
+
+#[test]
+fn a_host_call_inside_a_host_call_is_a_trap_in_every_hook() {
+    let host = host("reenter", reenter);
+    let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
+    for question in every_hook("", 100) {
+        let reply = shard.ask(&pin, &question);
+        match reply.outcome {
+            Err(Fault::Trap(words)) => assert!(words.contains("cannot leave"), "{words}"),
+            other => panic!("{question:?}: {other:?}"),
+        }
+        assert!(Duration::from_nanos(reply.nanos) < Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_table_stops_growing_in_every_hook() {
+    let host = host("table", grow_a_table);
+    let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
+    for question in every_hook("", 100) {
+        let outcome = shard.ask(&pin, &question).outcome;
+        // Zeros are an answer to most questions, and to the others no usable one.
+        assert!(matches!(outcome, Ok(_) | Err(Fault::Nonsense(_))), "{question:?}: {outcome:?}");
+    }
+    assert_eq!(host.instances(), 1, "no instance was lost");
+}
