@@ -57,7 +57,7 @@ impl Host {
             instantiate = instantiate.min(begun.elapsed());
         }
         let mut instance = Instance::new(&code, &plugin, LOAD_DEADLINE_MS)?;
-        instance.begin(LOAD_DEADLINE_MS);
+        instance.begin(LOAD_DEADLINE_MS, Instant::now());
         let described = instance.describe().map_err(|fault| LoadError::Failed {
             plugin: name.to_owned(),
             stage: "describe",

@@ -8,6 +8,7 @@ use crate::version::Code;
 use crate::wire;
 use policy::{Answer, Context, Fault, Question};
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
 
@@ -92,7 +93,7 @@ impl Instance {
             fault: sandbox::fault(&cause),
         };
         let mut store = Sandbox::store(code.pre.engine(), plugin);
-        sandbox::begin(&mut store, deadline_ms);
+        sandbox::begin(&mut store, deadline_ms, Instant::now());
         let on_fibre = code.on_fibre;
         let instance = if on_fibre {
             at_once(code.pre.instantiate_async(&mut store))
@@ -105,9 +106,14 @@ impl Instance {
         Ok(Instance { store, functions, on_fibre, candidates: Vec::new() })
     }
 
-    /// Starts the time of what is called next.
-    pub(crate) fn begin(&mut self, deadline_ms: u32) {
-        sandbox::begin(&mut self.store, deadline_ms);
+    /// Starts the time of what is called next, from `now`.
+    pub(crate) fn begin(&mut self, deadline_ms: u32, now: Instant) {
+        sandbox::begin(&mut self.store, deadline_ms, now);
+    }
+
+    /// Bytes that its linear memories have grown to, together.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes
     }
 
     pub(crate) fn describe(&mut self) -> Result<wire::Description, Fault> {

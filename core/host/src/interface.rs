@@ -38,11 +38,9 @@ impl Interface {
         format!("strowger:policy/{interface}@{}", self.version())
     }
 
-    /// The version whose `lifecycle` the component exports, which is that of its hooks.
-    ///
     /// Refuses a component with anything of a version that is not answered, whose functions
     /// may have the same names and mean something else.
-    pub(crate) fn of(plugin: &str, component: &Component) -> Result<Interface, LoadError> {
+    pub(crate) fn check(plugin: &str, component: &Component) -> Result<(), LoadError> {
         let kind = component.component_type();
         let engine = component.engine();
         let imports = kind.imports(engine).map(|(name, _)| name);
@@ -57,6 +55,11 @@ impl Interface {
             let answered = answered.collect::<Vec<_>>().join(", ");
             return Err(LoadError::WrongVersion { plugin: plugin.to_owned(), wanted, answered });
         }
+        Ok(())
+    }
+
+    /// The version whose `lifecycle` the component exports, which is that of its hooks.
+    pub(crate) fn of(plugin: &str, component: &Component) -> Result<Interface, LoadError> {
         let exports =
             |version: &Interface| component.get_export(None, version.name("lifecycle")).is_some();
         let found = Self::ANSWERED.iter().rev().copied().find(exports);

@@ -30,6 +30,8 @@ pub(crate) struct Sandbox {
     pub(crate) handles: usize,
     /// Random draws without a call.
     pub(crate) draws: u32,
+    /// What its linear memories have grown to, together.
+    pub(crate) memory_bytes: usize,
     deadline_ms: u32,
     /// When the question was put, or went on after it had waited.
     began: Instant,
@@ -79,6 +81,7 @@ impl Sandbox {
                 questions: 0,
                 handles: 0,
                 draws: 0,
+                memory_bytes: 0,
                 deadline_ms: plugin.settings.deadline_ms,
                 began: Instant::now(),
                 since: None,
@@ -131,10 +134,10 @@ impl Drop for Sandbox {
 }
 
 /// Starts a question's time.
-pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32) {
+pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32, now: Instant) {
     let sandbox = store.data_mut();
     sandbox.deadline_ms = deadline_ms;
-    sandbox.began = Instant::now();
+    sandbox.began = now;
     sandbox.since = None;
     sandbox.used = Duration::ZERO;
     store.set_epoch_deadline(1);
@@ -143,7 +146,7 @@ pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32) {
 /// [`begin`] for a question on a fibre: it can go on on another thread, so the clock is read
 /// here and not at the first tick.
 pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline_ms: u32) {
-    begin(store, deadline_ms);
+    begin(store, deadline_ms, Instant::now());
     store.data_mut().since = Some(processor_time());
 }
 
@@ -156,7 +159,7 @@ pub(crate) fn processor_time() -> Duration {
 impl ResourceLimiter for Sandbox {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
@@ -165,6 +168,7 @@ impl ResourceLimiter for Sandbox {
             // A trap rather than a failed grow: guests in C go on with a null pointer.
             return Err(MemoryDenied { desired, limit }.into());
         }
+        self.memory_bytes += desired.saturating_sub(current);
         Ok(true)
     }
 

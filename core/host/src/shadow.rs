@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Questions that may wait for the shadow thread; more are left out and counted.
 const WAITING: usize = 4_096;
@@ -143,7 +143,7 @@ impl Shadow {
     fn ask(&self, slot: usize, job: &Job) {
         let context = Context { pin: &job.pin, details: job.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms.max(DEADLINE_MS);
-        let said = self.version.ask(slot, context, &job.question, deadline_ms);
+        let said = self.version.ask(slot, context, &job.question, deadline_ms, Instant::now());
         self.counts.asked.fetch_add(1, Relaxed);
         let answer = match said {
             // It would have left the decision to others: nothing to compare.

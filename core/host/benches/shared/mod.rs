@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+/// As in the switch; compiling allocates much.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub(crate) const PLUGINS: [&str; 5] = ["screening", "numbering", "rating", "routing", "identity"];
 
 /// Content handle of the rule set below.
@@ -46,6 +50,7 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
         .args(PLUGINS.map(|name| format!("--package=strowger-{name}")))
+        .arg("--package=strowger-guest-hostile")
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -226,7 +226,7 @@ impl Replay<'_> {
         let deadline_ms = self.version.plugin.settings.deadline_ms;
         // No call waits, so the instance after a fault may take its time.
         self.version.warm(0)?;
-        self.version.ask(0, context, question, deadline_ms)
+        self.version.ask(0, context, question, deadline_ms, Instant::now())
     }
 }
 
