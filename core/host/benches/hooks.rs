@@ -7,11 +7,9 @@ mod lua;
 mod shared;
 
 use host::{Grant, Host, HostSettings, HttpSettings, Isolation, PluginSettings, ShardHost};
-use policy::{
-    CallFacts, Candidate, DeckRow, Hook, IdentityQuestion, NumberQuestion, Pin, Question,
-    RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
-};
-use shared::{PLUGINS, RULES, Snapshot, build, line, processor_ns, write};
+use policy::{CallFacts, Hook, Pin, Question, Side, Stage};
+use shared::questions::Wholesale;
+use shared::{PLUGINS, Snapshot, build, line, processor_ns, write};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -275,92 +273,22 @@ fn ask_steadily(host: &Host, shard: &mut ShardHost, done: &AtomicBool) -> Result
     Ok(slowest.as_secs_f64() * 1_000.0)
 }
 
-/// A wholesale call: rewritten numbers, ten vendors, an asserted identity.
+/// One call's, by name.
 fn questions() -> Vec<(&'static str, Question)> {
-    let call = CallFacts { id: 1 << 100, received_ms: 1_700_000_000_000, trunk: 12, account: 3 };
-    let caller = "493012345678".to_owned();
-    let callee = "00331456789012".to_owned();
-    let number = |stage| {
-        Question::Number(NumberQuestion {
-            call,
-            stage,
-            trunk: 12,
-            caller: caller.clone(),
-            callee: callee.clone(),
-            identity: String::new(),
-            caller_rules: RULES,
-            callee_rules: RULES,
-            identity_rules: if stage == Stage::Egress { RULES } else { 0 },
-            tech_prefix: String::new(),
-            reject_unmatched: false,
-        })
-    };
-    let candidate = |trunk: u32| Candidate {
-        trunk,
-        prefix_length: if trunk < 4 { 4 } else { 2 },
-        prefix_priority: 0,
-        extend: true,
-        priority: trunk % 3,
-        weight: 10,
-        last_resort: false,
-        active: trunk * 7,
-        channels: 500,
-        calls_today: 1_000,
-        buy_price: 100_000_000 + i64::from(trunk),
-    };
-    let screening = ScreenQuestion {
-        call,
-        caller: caller.clone(),
-        callee: callee.clone(),
-        source: "192.0.2.17".to_owned(),
-    };
-    let rating = RateQuestion {
-        call,
-        subject: RateSubject {
-            side: Side::Sell,
-            is_final: true,
-            account: call.account,
-            trunk: call.trunk,
-            at_ms: call.received_ms,
-        },
-        row: DeckRow {
-            price_first: 120_000_000,
-            price_next: 120_000_000,
-            connect_fee: 0,
-            first_increment_s: 60,
-            next_increment_s: 1,
-            free_seconds: 0,
-            minimum_charge: 0,
-        },
-        rounding: Rounding::default(),
+    let callee = "00331456789012";
+    let asked = Wholesale {
+        call: CallFacts { id: 1 << 100, received_ms: 1_700_000_000_000, trunk: 12, account: 3 },
+        caller: "493012345678".to_owned(),
+        callee: callee.to_owned(),
+        load: 7,
         duration_ms: 187_345,
     };
-    let routing = RouteQuestion {
-        call,
-        caller: caller.clone(),
-        callee: callee.clone(),
-        sell_price: 120_000_000,
-        candidates: (1..=10).map(candidate).collect(),
-    };
-    let identity = IdentityQuestion {
-        call,
-        trunk: 5,
-        caller_out: caller.clone(),
-        identity_out: caller.clone(),
-        display: "Alice".to_owned(),
-        host: "198.51.100.4".to_owned(),
-        privacy: String::new(),
-        private: false,
-        source_trusted: true,
-        target_trusted: true,
-        modes: TrunkIdentity::default(),
-    };
     vec![
-        ("screening", Question::Screen(screening)),
-        ("numbering", number(Stage::Ingress)),
-        ("rating", Question::Rate(rating)),
-        ("routing", Question::Route(routing)),
-        ("numbering_egress", number(Stage::Egress)),
-        ("identity", Question::Identity(identity)),
+        ("screening", asked.screening()),
+        ("numbering", asked.numbering(Stage::Ingress, callee, true)),
+        ("rating", asked.rating(Side::Sell, true)),
+        ("routing", asked.routing()),
+        ("numbering_egress", asked.numbering(Stage::Egress, callee, true)),
+        ("identity", asked.identity()),
     ]
 }

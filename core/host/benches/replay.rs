@@ -8,11 +8,10 @@ use host::decisions::{Decided, DecisionLog, DecisionReader, DecisionSettings};
 use host::replay::{Names, ReplayHost, ReplayOptions};
 use host::{Grant, Host, HostSettings, PluginSettings};
 use policy::{
-    CallDetails, CallFacts, CallNumbers, Candidate, Context, DeckRow, IdentityQuestion, Invite,
-    NumberQuestion, Pin, Question, RateQuestion, RateSubject, Reply, Rounding, RouteQuestion,
-    ScreenQuestion, Side, Stage, TrunkIdentity,
+    CallDetails, CallFacts, CallNumbers, Context, Invite, Pin, Question, Reply, Side, Stage,
 };
-use shared::{PLUGINS, RULES, Snapshot, build, line, processor_ns, write};
+use shared::questions::Wholesale;
+use shared::{PLUGINS, Snapshot, build, line, processor_ns, write};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -165,90 +164,24 @@ fn details(number: u32) -> Arc<CallDetails> {
 fn questions(number: u32, at_ms: u64) -> Vec<Question> {
     let noise = u128::from(scattered(number)) << 64 | u128::from(scattered(number ^ 0x5555));
     let id = u128::from(at_ms) << 80 | noise;
-    let call = CallFacts { id, received_ms: at_ms, trunk: number % 40, account: 3 };
-    let caller = format!("4930{:08}", scattered(number));
     let dialled = format!("0033145{:08}", scattered(number + 1));
-    let callee = dialled.trim_start_matches('0').to_owned();
-    let numbers = |stage, callee: &str| {
-        Question::Number(NumberQuestion {
-            call,
-            stage,
-            trunk: 12,
-            caller: caller.clone(),
-            callee: callee.to_owned(),
-            identity: caller.clone(),
-            caller_rules: 0,
-            callee_rules: if stage == Stage::Ingress { RULES } else { 0 },
-            identity_rules: 0,
-            tech_prefix: String::new(),
-            reject_unmatched: false,
-        })
-    };
-    let rate = |side, is_final| {
-        Question::Rate(RateQuestion {
-            call,
-            subject: RateSubject { side, is_final, account: 3, trunk: 12, at_ms },
-            row: DeckRow {
-                price_first: 120_000_000,
-                price_next: 120_000_000,
-                connect_fee: 0,
-                first_increment_s: 60,
-                next_increment_s: 1,
-                free_seconds: 0,
-                minimum_charge: 0,
-            },
-            rounding: Rounding::default(),
-            duration_ms: scattered(number) % 200_000,
-        })
-    };
-    let candidate = |trunk: u32| Candidate {
-        trunk,
-        prefix_length: if trunk < 4 { 4 } else { 2 },
-        prefix_priority: 0,
-        extend: true,
-        priority: trunk % 3,
-        weight: 10,
-        last_resort: false,
-        active: (number * trunk) % 97,
-        channels: 500,
-        calls_today: u64::from(number),
-        buy_price: 100_000_000 + i64::from(trunk),
-    };
-    let route = RouteQuestion {
-        call,
-        caller: caller.clone(),
-        callee: callee.clone(),
-        sell_price: 120_000_000,
-        candidates: (1..=10).map(candidate).collect(),
-    };
-    let screen = ScreenQuestion {
-        call,
-        caller: caller.clone(),
-        callee: callee.clone(),
-        source: "192.0.2.17".to_owned(),
-    };
-    let identity = IdentityQuestion {
-        call,
-        trunk: 5,
-        caller_out: caller.clone(),
-        identity_out: caller.clone(),
-        display: String::new(),
-        host: "198.51.100.4".to_owned(),
-        privacy: String::new(),
-        private: false,
-        source_trusted: true,
-        target_trusted: true,
-        modes: TrunkIdentity::default(),
+    let callee = dialled.trim_start_matches('0');
+    let asked = Wholesale {
+        call: CallFacts { id, received_ms: at_ms, trunk: number % 40, account: 3 },
+        caller: format!("4930{:08}", scattered(number)),
+        callee: callee.to_owned(),
+        load: number,
+        duration_ms: scattered(number) % 200_000,
     };
     vec![
-        numbers(Stage::Ingress, &dialled),
-        Question::Screen(screen),
-        rate(Side::Sell, false),
-        Question::Route(route),
-        numbers(Stage::Egress, &callee),
-        Question::Identity(identity),
-        rate(Side::Sell, true),
-        rate(Side::Buy, true),
+        asked.numbering(Stage::Ingress, &dialled, false),
+        asked.screening(),
+        asked.rating(Side::Sell, false),
+        asked.routing(),
+        asked.numbering(Stage::Egress, callee, false),
+        asked.identity(),
+        asked.rating(Side::Sell, true),
+        asked.rating(Side::Buy, true),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! What the benchmarks of the host have in common.
 
+pub(crate) mod questions;
+
 use policy::{Lookup, PrefixHit};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
