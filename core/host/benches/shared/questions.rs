@@ -34,7 +34,7 @@ impl Wholesale {
             trunk: 12,
             caller: self.caller.clone(),
             callee: callee.to_owned(),
-            identity: self.caller.clone(),
+            identity: if stage == Stage::Egress { self.caller.clone() } else { String::new() },
             caller_rules: own,
             callee_rules: if stage == Stage::Ingress { RULES } else { own },
             identity_rules: if stage == Stage::Egress { own } else { 0 },
