@@ -177,8 +177,8 @@ fn per_call(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box
     Ok(())
 }
 
-/// A plugin with some 50 KB of code; it answers nothing here.
-const SMALL: &str = "guest_hostile";
+/// A plugin of some 50 KB; it answers nothing here.
+const SMALL: &str = "guest_plain";
 
 /// Swaps while a thread asks a thousand questions a second.
 fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dyn Error>> {
@@ -186,14 +186,14 @@ fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dy
     let small = PluginSettings {
         hooks: Some([Hook::Events].into()),
         grants: Grant::ALL.into_iter().filter(|grant| *grant != Grant::Http).collect(),
-        ..PluginSettings::new("hostile", file(folder, SMALL))
+        ..PluginSettings::new("plain", file(folder, SMALL))
     };
     let host = host(vec![settings(folder, "rating"), small], Some(cache.clone()))?;
     let done = AtomicBool::new(false);
     let mut shard = host.shard();
     let (small, large, slowest) = std::thread::scope(|scope| -> Result<_, String> {
         let asking = scope.spawn(|| ask_steadily(&host, &mut shard, &done));
-        let small = swap_often(&host, "hostile", &file(folder, SMALL));
+        let small = swap_often(&host, "plain", &file(folder, SMALL));
         let large = swap_often(&host, "rating", &file(folder, "rating"));
         done.store(true, Ordering::Relaxed);
         let slowest = asking.join().map_err(|_| "the asking thread ended")??;
@@ -201,9 +201,15 @@ fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dy
     })?;
     std::fs::remove_dir_all(&cache)?;
     for (name, shown, ms, goal) in [
-        ("swap_fresh_ms", "swap, fresh, 50 KB of code", small.fresh, Some(FRESH_SWAP_GOAL_MS)),
+        ("swap_fresh_ms", "swap, fresh, 50 KB", small.fresh, Some(FRESH_SWAP_GOAL_MS)),
         ("swap_fresh_sdk_ms", "swap, fresh, default rating", large.fresh, None),
-        ("swap_cached_ms", "swap, cached", large.cached, Some(CACHED_SWAP_GOAL_MS)),
+        ("swap_cached_ms", "swap, cached, 50 KB", small.cached, Some(CACHED_SWAP_GOAL_MS)),
+        (
+            "swap_cached_sdk_ms",
+            "swap, cached, default rating",
+            large.cached,
+            Some(CACHED_SWAP_GOAL_MS),
+        ),
         ("swap_slowest_decision_ms", "slowest decision meanwhile", slowest, Some(SLOWEST_GOAL_MS)),
     ] {
         let verdict = goal.map_or(String::new(), |goal| {
