@@ -36,7 +36,7 @@ impl screening::Guest for Plain {
         if host_tables::contains("barred", &q.callee) {
             return screening::Verdict::Reject(Rejection {
                 code: 403,
-                reason: "callee_barred".to_owned(),
+                reason: "destination_barred".to_owned(),
                 detail: format!("{} calls {}", q.caller, q.callee),
             });
         }
