@@ -30,7 +30,7 @@ const IDLE: usize = 16;
 const SMALL: usize = 2 << 20;
 
 /// Processor time of making an instance up to which a question that finds none makes it
-/// itself. A longer one (a Python interpreter takes tens of milliseconds) would hold the
+/// itself. A longer one (a plugin that works through a large configuration) would hold the
 /// calls of the thread up and end at the question's own deadline, each time again.
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -311,7 +311,10 @@ impl Version {
                 Ok(())
             }
             Err(fault) => {
-                *slot = Slot::Empty;
+                // A question may try again; what another made meanwhile stays.
+                if matches!(*slot, Slot::Making) {
+                    *slot = Slot::Empty;
+                }
                 Err(fault)
             }
         }

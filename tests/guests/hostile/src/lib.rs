@@ -108,7 +108,7 @@ impl lifecycle::Guest for Hostile {
         if config.contains("\"configure\":\"refuse\"") {
             return Err("`colour` must be a colour".to_owned());
         }
-        // Like an interpreter that reads its library: tens of milliseconds.
+        // Like one that works through a large configuration: tens of milliseconds.
         if config.contains("\"configure\":\"slow\"") {
             for turn in 0..30_000_000_u32 {
                 black_box(turn);
