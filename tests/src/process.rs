@@ -1,6 +1,7 @@
 //! What the kernel says about a process.
 
 use std::fs;
+use std::time::Duration;
 
 /// Ticks a second of the times in /proc/PID/stat: fixed by the kernel's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -59,4 +60,32 @@ pub fn family(pid: u32) -> Vec<u32> {
         pids.extend(child.parse::<u32>().map(family).unwrap_or_default());
     }
     pids
+}
+
+/// A thread as the kernel sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Processors that it may run on, such as `0-2,7`.
+    pub processors: String,
+    /// Processor time since its start.
+    pub ran: Duration,
+}
+
+/// The threads of a process; those that end meanwhile are left out.
+#[must_use]
+pub fn threads(pid: u32) -> Vec<Thread> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let thread = |task: fs::DirEntry| {
+        let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
+        let (status, ran) = (read("status")?, read("schedstat")?);
+        let line = |key: &str| Some(status.lines().find_map(|l| l.strip_prefix(key))?.trim());
+        Some(Thread {
+            name: line("Name:")?.to_owned(),
+            processors: line("Cpus_allowed_list:")?.to_owned(),
+            ran: Duration::from_nanos(ran.split_whitespace().next()?.parse().ok()?),
+        })
+    };
+    tasks.filter_map(thread).collect()
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use strowger_tests::process::{Thread, threads};
 use strowger_tests::sipp::Sipp;
-use strowger_tests::stage::Stage;
-use strowger_tests::switch::{Setup, built_plugin};
+use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::switch::{Setup, built_plugin, refusal};
 
 /// Calls a second.
 const RATE: u32 = 100;
@@ -152,4 +153,41 @@ fn a_swap_to_something_that_is_no_plugin_is_refused_and_changes_nothing() {
     assert!((400..500).contains(&status), "{status} {answer}");
     assert!(answer["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{answer}");
     assert_eq!(stage.switch.get("/v1/plugins"), before);
+}
+
+/// Signalling and relay threads have processors on which nothing is compiled.
+#[test]
+fn nothing_compiles_on_a_processor_that_carries_calls() {
+    let own = threads(std::process::id());
+    let allowed = &own.first().expect("a thread").processors;
+    let last = allowed.rsplit([',', '-']).next().expect("a processor");
+    let mut setup = Setup::new();
+    setup.node = format!("housekeeping_processors = \"{last}\"\nshards = 2");
+    if allowed == last {
+        assert!(refusal(&setup.write()).contains("leaves no processor for calls"));
+        return;
+    }
+    let stage = Stage::with(&setup);
+    let mut vendor = stage.vendor_a().with("ring_ms", 1500).answers();
+    let mut caller = stage.caller().calls();
+    let _ = caller.hears("SIP/2.0 180");
+    stage.switch.swap("routing", &built_plugin("rival-routing"));
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+
+    let running = threads(stage.switch.pid());
+    let named = |name: &str| {
+        let found: Vec<&Thread> = running.iter().filter(|t| t.name.starts_with(name)).collect();
+        assert!(!found.is_empty(), "no thread {name} in {running:?}");
+        found
+    };
+    for thread in ["shard-", "relay-"].into_iter().flat_map(named) {
+        assert_ne!(thread.processors, *allowed, "{thread:?}");
+        assert!(!thread.processors.contains(last), "{thread:?} and what compiles on {last}");
+    }
+    for name in ["policy-compile", "policy-reaper", "policy-shadow", "plugin-folder", "side"] {
+        named(name).iter().for_each(|thread| assert_eq!(thread.processors, last, "{thread:?}"));
+    }
+    let compiling = named("policy-compile").iter().map(|thread| thread.ran).sum::<Duration>();
+    assert!(compiling > Duration::from_millis(5), "compiled in {compiling:?} of those threads");
 }

@@ -58,7 +58,13 @@ fn file(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn host(plugins: Vec<PluginSettings>, cache_dir: Option<PathBuf>) -> Result<Host, Box<dyn Error>> {
-    Ok(Host::new(HostSettings { plugins, cache_dir, shards: 1, random_seed: None })?)
+    Ok(Host::new(HostSettings {
+        plugins,
+        cache_dir,
+        shards: 1,
+        random_seed: None,
+        housekeeping: None,
+    })?)
 }
 
 /// Every hook of a call, and the same in Lua.

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cache_dir: None,
         shards: 1,
         random_seed: None,
+        housekeeping: None,
     })?;
     let folder = std::env::temp_dir().join(format!("strowger-replay-{}", std::process::id()));
     let log = DecisionLog::start(DecisionSettings {

@@ -1,7 +1,9 @@
-//! While calls are running, plugins are compiled on threads of their own that step back
-//! whenever a call wants their core: a large component takes seconds of every core.
+//! While calls are running, plugins are compiled on threads of their own: a large component
+//! takes seconds of every processor that it is given. The threads keep to the housekeeping
+//! processors; where there are none, they step back whenever a call wants theirs.
 
-use crate::LoadError;
+use crate::processors::keep_to;
+use crate::{LoadError, ProcessorSet};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A third of the share of a call's thread where both want one core: where calls take all there
@@ -14,10 +16,15 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    pub(crate) fn start() -> Result<Compiler, LoadError> {
+    pub(crate) fn start(housekeeping: Option<ProcessorSet>) -> Result<Compiler, LoadError> {
         let threads = ThreadPoolBuilder::new()
+            // 0 is as many as the system has processors.
+            .num_threads(housekeeping.as_ref().map_or(0, ProcessorSet::len))
             .thread_name(|_| "policy-compile".to_owned())
-            .start_handler(|_| step_back())
+            .start_handler(move |_| {
+                keep_to(housekeeping.as_ref());
+                step_back();
+            })
             .build()
             .map_err(|cause| LoadError::Engine(format!("no threads to compile on: {cause}")))?;
         Ok(Compiler { threads })
@@ -44,8 +51,17 @@ mod tests {
     fn only_the_threads_that_compile_step_back() {
         let here = || rustix::process::getpriority_process(None).expect("it can be read");
         let before = here();
-        let compiler = Compiler::start().expect("threads start");
+        let compiler = Compiler::start(None).expect("threads start");
         assert_eq!(compiler.run(here), (before + NICENESS).min(19));
         assert_eq!(here(), before);
+    }
+    #[test]
+    fn what_compiles_keeps_to_the_housekeeping_processors() {
+        let allowed = ProcessorSet::allowed().expect("known");
+        let one = allowed.last(1);
+        let compiler = Compiler::start(Some(one.clone())).expect("threads start");
+        assert_eq!(compiler.threads.current_num_threads(), 1);
+        assert_eq!(compiler.run(ProcessorSet::allowed).expect("known"), one);
+        assert_eq!(ProcessorSet::allowed().expect("known"), allowed);
     }
 }

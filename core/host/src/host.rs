@@ -91,7 +91,8 @@ impl Host {
         let linkers = Linkers::new(&engine)
             .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;
         let ticker = Ticker::start(&engine)?;
-        let reaper = Reaper::start()?;
+        let housekeeping = settings.housekeeping;
+        let reaper = Reaper::start(housekeeping.clone())?;
         let services = Arc::new(Services {
             counters: Counters::new(COUNTER_KEYS),
             started: Instant::now(),
@@ -126,11 +127,11 @@ impl Host {
             inner: Arc::new(Inner {
                 linkers,
                 // The first builds were compiled at full speed: no call was there to disturb.
-                compiler: Compiler::start()?,
+                compiler: Compiler::start(housekeeping.clone())?,
                 plugins,
                 order,
                 chains: Mutex::default(),
-                shadows: ShadowThread::start(shards)?,
+                shadows: ShadowThread::start(shards, housekeeping)?,
                 services,
                 lived: Mutex::new(vec![(first.number(), Arc::downgrade(&first))]),
                 current: ArcSwap::new(first),

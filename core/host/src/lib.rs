@@ -28,6 +28,7 @@ mod later;
 mod lifecycle;
 mod own_metrics;
 mod plugin;
+mod processors;
 mod reaper;
 pub mod replay;
 mod sandbox;
@@ -55,6 +56,7 @@ pub use inspect::Inspection;
 pub use later::{Asked, Later};
 pub use lifecycle::Retreat;
 pub use own_metrics::OwnMetric;
+pub use processors::{NoProcessors, ProcessorSet, keep_to};
 pub use settings::{
     Grant, HostSettings, Isolation, PluginSettings, RollbackSettings, ScreeningFallback,
 };

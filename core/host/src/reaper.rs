@@ -1,10 +1,11 @@
 //! Instances are dropped here, never on a call's thread: giving an instance's memory back
 //! takes a tenth of a millisecond. Those that are slow to make are made anew here.
 
-use crate::LoadError;
 use crate::generation::Live;
 use crate::instance::Instance;
+use crate::processors::keep_to;
 use crate::version::Version;
+use crate::{LoadError, ProcessorSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -36,11 +37,14 @@ impl Work {
 }
 
 impl Reaper {
-    pub(crate) fn start() -> Result<Reaper, LoadError> {
+    pub(crate) fn start(housekeeping: Option<ProcessorSet>) -> Result<Reaper, LoadError> {
         let (sender, receiver) = channel::<Work>();
         std::thread::Builder::new()
             .name("policy-reaper".to_owned())
-            .spawn(move || receiver.into_iter().for_each(Work::carry_out))
+            .spawn(move || {
+                keep_to(housekeeping.as_ref());
+                receiver.into_iter().for_each(Work::carry_out);
+            })
             .map_err(|cause| LoadError::Engine(format!("no thread for the reaper: {cause}")))?;
         Ok(Reaper { sender })
     }

@@ -1,4 +1,4 @@
-use crate::HttpSettings;
+use crate::{HttpSettings, ProcessorSet};
 use policy::Hook;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -16,6 +16,9 @@ pub struct HostSettings {
     pub shards: usize,
     /// Seed of `host-random`; none takes it from the operating system. Tests and replay set it.
     pub random_seed: Option<u64>,
+    /// Where builds are compiled once calls run, shadows asked, and instances made again and
+    /// dropped; none: wherever the system puts them.
+    pub housekeeping: Option<ProcessorSet>,
 }
 
 /// One plugin of the node's configuration.

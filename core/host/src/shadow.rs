@@ -1,9 +1,10 @@
 //! Shadows: a build that is asked what calls ask, aside and later, and never obeyed.
 
-use crate::LoadError;
+use crate::processors::keep_to;
 use crate::trial::Selection;
 use crate::verify::Said;
 use crate::version::Version;
+use crate::{LoadError, ProcessorSet};
 use policy::{Answer, CallDetails, CallNotes, Context, Pin, PluginStamp, Question};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -83,11 +84,17 @@ pub(crate) struct ShadowThread {
 
 impl ShadowThread {
     /// `slot` is the instance slot that no signalling thread uses.
-    pub(crate) fn start(slot: usize) -> Result<ShadowThread, LoadError> {
+    pub(crate) fn start(
+        slot: usize,
+        housekeeping: Option<ProcessorSet>,
+    ) -> Result<ShadowThread, LoadError> {
         let (jobs, waiting) = sync_channel::<Job>(WAITING);
         std::thread::Builder::new()
             .name("policy-shadow".to_owned())
-            .spawn(move || waiting.into_iter().for_each(|job| job.shadow.ask(slot, &job)))
+            .spawn(move || {
+                keep_to(housekeeping.as_ref());
+                waiting.into_iter().for_each(|job| job.shadow.ask(slot, &job));
+            })
             .map_err(|cause| LoadError::Engine(format!("no thread for shadows: {cause}")))?;
         Ok(ShadowThread { jobs })
     }

@@ -3,8 +3,8 @@
 //! One thread plays all parties. Only the relay thread's own processor time counts, as the
 //! kernel's scheduler keeps it, so that the parties cost the figure nothing. Beside it stands
 //! the floor of the same machine in the same minute: one receive and one send of the same
-//! packet between two sockets, nothing else, nothing cold. `cargo bench -p strowger --bench relay`; `RELAY_SECONDS`, `RELAY_CALLS` and
-//! `RELAY_PPS` change duration, calls and packets per second.
+//! packet between two sockets, nothing else, nothing cold. `cargo bench -p strowger --bench relay`;
+//! `RELAY_SECONDS`, `RELAY_CALLS` and `RELAY_PPS` change duration, calls and packets per second.
 
 use serde_json::json;
 use std::error::Error;
@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads: 1,
         dscp: 46,
         seed: [1; 32],
+        processors: None,
     })?;
     let mut control = plane.control();
     let mut parties = Vec::new();

@@ -9,8 +9,9 @@ pub mod values;
 
 pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
-pub use values::{Dscp, PortRange};
+pub use values::{Dscp, Housekeeping, PortRange};
 
+use crate::processors::Processors;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,8 +35,11 @@ pub struct Config {
     pub database: Option<PathBuf>,
     /// Folder of the business files, applied at start and by `strowger apply`.
     pub business: Option<PathBuf>,
-    /// Signalling threads, 1 to 64; by default half the processors.
+    /// Signalling threads, 1 to 64; by default half the processors that carry calls.
     pub shards: Option<u16>,
+    /// Where calls are not: plugins are compiled, tables read and the admin interface served
+    /// there. By default one processor in eight, from four processors on.
+    pub housekeeping_processors: Option<Housekeeping>,
     /// Addresses for SIP, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// The relay.
@@ -103,7 +107,7 @@ impl ListenerConfig {
 pub struct MediaConfig {
     /// At least one; trunks refer to it by name.
     pub addresses: Vec<MediaAddressConfig>,
-    /// Relay threads, 1 to 64; by default half the processors.
+    /// Relay threads, 1 to 64; by default half the processors that carry calls.
     pub threads: Option<u16>,
     /// Marking of RTP and RTCP (MEDIA-46), default EF.
     #[serde(default = "default_media_dscp")]
@@ -388,13 +392,18 @@ impl Config {
     /// Signalling threads.
     #[must_use]
     pub fn shards(&self) -> u16 {
-        self.shards.unwrap_or_else(half_the_processors)
+        self.shards.unwrap_or_else(|| thread_count(self.processors().for_calls().div_ceil(2)))
     }
 
     /// Relay threads.
     #[must_use]
     pub fn media_threads(&self) -> u16 {
-        self.media.threads.unwrap_or_else(half_the_processors)
+        self.media.threads.unwrap_or_else(|| thread_count(self.processors().for_calls() / 2))
+    }
+
+    /// Which processors carry calls, and which do what can wait.
+    pub(crate) fn processors(&self) -> Processors {
+        Processors::of(self)
     }
 }
 
@@ -434,9 +443,8 @@ impl PluginConfig {
     }
 }
 
-fn half_the_processors() -> u16 {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u16::try_from(processors / 2).unwrap_or(64).clamp(1, 64)
+fn thread_count(wanted: usize) -> u16 {
+    u16::try_from(wanted).unwrap_or(64).clamp(1, 64)
 }
 
 fn yes() -> bool {

@@ -13,6 +13,7 @@ mod kit;
 pub mod media_plane;
 mod metrics;
 mod node;
+mod processors;
 mod recovery;
 mod run;
 mod shard;

@@ -3,6 +3,7 @@
 use crate::config::{Config, LogConfig, LogFormat};
 use crate::node::RunningNode;
 use anyhow::{Context, Result};
+use host::{ProcessorSet, keep_to};
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +19,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
     start_log(&config.log)?;
     let drain = config.calls.drain;
-    let runtime = runtime()?;
+    let runtime = runtime(config.processors().housekeeping)?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -46,9 +47,10 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     })
 }
 
-/// The runtime beside the switch's own threads.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+/// The runtime beside the switch's own threads, which keep to `housekeeping`.
+pub(crate) fn runtime(housekeeping: Option<ProcessorSet>) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.on_thread_start(move || keep_to(housekeeping.as_ref()));
     let runtime = builder.worker_threads(SIDE_THREADS).thread_name("side").enable_all().build();
     runtime.context("the runtime does not start")
 }

@@ -7,6 +7,7 @@ mod mailbox;
 pub(crate) use drive::{ShardParts, WAKER};
 pub(crate) use mailbox::{Command, Mailbox, ShardCounters, ShardReading, mailbox};
 
+use host::{ProcessorSet, keep_to};
 use std::io;
 use std::thread::JoinHandle;
 
@@ -19,12 +20,15 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Starts the thread.
-    pub(crate) fn start(parts: ShardParts) -> io::Result<Shard> {
+    /// Starts the thread, kept to `processors` if there are any.
+    pub(crate) fn start(parts: ShardParts, processors: Option<ProcessorSet>) -> io::Result<Shard> {
         let mailbox = parts.own_mailbox();
-        let thread = std::thread::Builder::new()
-            .name(format!("shard-{}", parts.number()))
-            .spawn(move || parts.run())?;
+        let thread = std::thread::Builder::new().name(format!("shard-{}", parts.number())).spawn(
+            move || {
+                keep_to(processors.as_ref());
+                parts.run();
+            },
+        )?;
         Ok(Shard { mailbox, thread })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::world::WorldDesk;
-use host::LoadError;
+use host::{LoadError, ProcessorSet, keep_to};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
@@ -23,17 +23,25 @@ pub(crate) struct FolderWatch {
 
 impl FolderWatch {
     /// Watches the plugin folder.
-    pub(crate) fn plugins(folder: &Path, desk: Arc<WorldDesk>) -> anyhow::Result<FolderWatch> {
-        let mut watch = FolderWatch::start("plugin-folder", written, move |changed| {
-            changed.iter().for_each(|path| swap(path, &desk));
-        })?;
+    pub(crate) fn plugins(
+        folder: &Path,
+        desk: Arc<WorldDesk>,
+        housekeeping: Option<ProcessorSet>,
+    ) -> anyhow::Result<FolderWatch> {
+        let mut watch =
+            FolderWatch::start("plugin-folder", housekeeping, written, move |changed| {
+                changed.iter().for_each(|path| swap(path, &desk));
+            })?;
         watch.add(folder)?;
         Ok(watch)
     }
 
     /// Watches the folders of number files, which are added one by one.
-    pub(crate) fn tables(node: Weak<Node>) -> anyhow::Result<FolderWatch> {
-        FolderWatch::start("table-folders", finished, move |_| {
+    pub(crate) fn tables(
+        node: Weak<Node>,
+        housekeeping: Option<ProcessorSet>,
+    ) -> anyhow::Result<FolderWatch> {
+        FolderWatch::start("table-folders", housekeeping, finished, move |_| {
             if let Some(node) = node.upgrade() {
                 node.read_outdated_tables();
             }
@@ -52,6 +60,7 @@ impl FolderWatch {
     /// `which` gives the files that an event concerns, `act` gets them when all is quiet.
     fn start(
         thread: &str,
+        housekeeping: Option<ProcessorSet>,
         which: fn(Event) -> Vec<PathBuf>,
         act: impl FnMut(BTreeSet<PathBuf>) + Send + 'static,
     ) -> anyhow::Result<FolderWatch> {
@@ -59,9 +68,10 @@ impl FolderWatch {
         let watcher = notify::recommended_watcher(move |event| {
             let _ = sender.send(event);
         })?;
-        std::thread::Builder::new()
-            .name(thread.to_owned())
-            .spawn(move || follow(&receiver, which, act))?;
+        std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
+            keep_to(housekeeping.as_ref());
+            follow(&receiver, which, act);
+        })?;
         Ok(FolderWatch { watcher, folders: BTreeSet::new() })
     }
 }

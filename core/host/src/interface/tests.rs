@@ -31,7 +31,13 @@ fn plugin(name: &str) -> PluginSettings {
 }
 
 fn host(plugins: Vec<PluginSettings>) -> (Host, ShardHost, Pin) {
-    let settings = HostSettings { plugins, cache_dir: None, shards: 1, random_seed: Some(1) };
+    let settings = HostSettings {
+        plugins,
+        cache_dir: None,
+        shards: 1,
+        random_seed: Some(1),
+        housekeeping: None,
+    };
     let host = Host::new(settings).expect("it loads");
     let (shard, pin) = (host.shard(), host.pin(Arc::new(NoFacts)));
     (host, shard, pin)
@@ -136,8 +142,13 @@ fn a_version_that_nobody_answers_is_refused_by_name() {
     let file = Path::new(&program).with_extension("third.wasm");
     std::fs::write(&file, bytes).expect("the target folder is writable");
     let settings = PluginSettings { path: file.clone(), ..plugin("next") };
-    let settings =
-        HostSettings { plugins: vec![settings], cache_dir: None, shards: 1, random_seed: None };
+    let settings = HostSettings {
+        plugins: vec![settings],
+        cache_dir: None,
+        shards: 1,
+        random_seed: None,
+        housekeeping: None,
+    };
     let error = Host::new(settings).err().expect("it is refused");
     std::fs::remove_file(&file).expect("it was written");
     assert!(matches!(error, LoadError::WrongVersion { .. }), "{error}");

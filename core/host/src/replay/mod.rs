@@ -76,8 +76,13 @@ impl ReplayHost {
     /// # Errors
     /// When the engine does not start.
     pub fn new(cache_dir: Option<PathBuf>) -> Result<ReplayHost, LoadError> {
-        let settings =
-            HostSettings { plugins: Vec::new(), cache_dir, shards: 1, random_seed: None };
+        let settings = HostSettings {
+            plugins: Vec::new(),
+            cache_dir,
+            shards: 1,
+            random_seed: None,
+            housekeeping: None,
+        };
         let engine = engine(&settings)?;
         let linkers = Linkers::new(&engine)
             .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;
@@ -97,7 +102,7 @@ impl ReplayHost {
         Ok(ReplayHost {
             linkers,
             services: Arc::new(services),
-            reaper: Reaper::start()?,
+            reaper: Reaper::start(None)?,
             _ticker: ticker,
         })
     }

@@ -62,7 +62,13 @@ pub(crate) fn hostile(path: PathBuf) -> PluginSettings {
 }
 
 pub(crate) fn settings(plugin: PluginSettings, shards: usize) -> HostSettings {
-    HostSettings { plugins: vec![plugin], cache_dir: None, shards, random_seed: Some(1) }
+    HostSettings {
+        plugins: vec![plugin],
+        cache_dir: None,
+        shards,
+        random_seed: Some(1),
+        housekeeping: None,
+    }
 }
 
 /// A host with the hostile plugin, one shard of it, and a pin.

@@ -34,7 +34,7 @@ impl Stage {
             "[[account]]\nname = \"acme\"\ncurrency = \"EUR\"\nopening_balance = \"12.5\"\n";
         std::fs::write(folder.join("business/all.toml"), account).unwrap();
         let config = Config::load(&folder.join("node.toml")).unwrap();
-        let runtime = crate::run::runtime().unwrap();
+        let runtime = crate::run::runtime(None).unwrap();
         let node = runtime.block_on(RunningNode::start(config)).unwrap();
         let settings = ureq::Agent::config_builder().http_status_as_error(false).build();
         Stage { runtime, node: Some(node), agent: settings.into(), folder }

@@ -134,7 +134,7 @@ fn settings(
 /// What the node knows beside the log, as it is now; a number list that cannot be read does
 /// not hide the rest.
 fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>, Option<String>)> {
-    let runtime = crate::run::runtime()?;
+    let runtime = crate::run::runtime(None)?;
     let business = runtime.block_on(async {
         let store = Store::open_to_read(&config.database()).await?;
         store.load().await

@@ -1,6 +1,7 @@
 //! Checks that one value alone cannot show: ranges, uniqueness, overlaps.
 
-use super::{Config, MediaAddressConfig};
+use super::{Config, Housekeeping, MediaAddressConfig};
+use host::ProcessorSet;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
         found.push(("name".to_owned(), name_rule(&config.name)));
     }
     threads(&mut found, "shards", config.shards);
+    housekeeping(&mut found, config);
     listeners(&mut found, config);
     media(&mut found, config);
     admin(&mut found, config);
@@ -38,6 +40,25 @@ fn threads(found: &mut Found, field: &str, count: Option<u16>) {
     {
         found.push((field.to_owned(), format!("{count} is out of range: allowed are 1 to 64")));
     }
+}
+
+fn housekeeping(found: &mut Found, config: &Config) {
+    let (Some(Housekeeping::On(wanted)), Ok(allowed)) =
+        (&config.housekeeping_processors, ProcessorSet::allowed())
+    else {
+        return;
+    };
+    let absent = wanted.without(&allowed);
+    let detail = if !absent.is_empty() {
+        format!("this program may not use processor {absent}: allowed are {allowed}")
+    } else if allowed.without(wanted).is_empty() {
+        format!(
+            "`{wanted}` leaves no processor for calls: allowed are some of {allowed}, or \"none\""
+        )
+    } else {
+        return;
+    };
+    found.push(("housekeeping_processors".to_owned(), detail));
 }
 
 fn listeners(found: &mut Found, config: &Config) {

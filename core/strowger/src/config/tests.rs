@@ -54,6 +54,20 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ("name = \"node-1\"", "shards = 0", &["node.toml:1: shards:", "1 to 64"]),
         (
             "name = \"node-1\"",
+            "housekeeping_processors = \"last\"",
+            &["node.toml:1: housekeeping_processors:", "\"0-3,7\"", "or \"none\""],
+        ),
+        (
+            "name = \"node-1\"",
+            "housekeeping_processors = \"1023\"",
+            &[
+                "node.toml:1: housekeeping_processors:",
+                "may not use processor 1023",
+                "allowed are 0",
+            ],
+        ),
+        (
+            "name = \"node-1\"",
             "decisions = { keep = \"10s\" }",
             &["node.toml:1: decisions.keep:", "1m to 8760h"],
         ),

@@ -1,6 +1,7 @@
 //! How single values are written in the node file: durations, DSCP names, port ranges
 //! and sizes. Each parser's error says what would be right.
 
+use host::{NoProcessors, ProcessorSet};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -29,6 +30,35 @@ pub enum ValueError {
     /// Not a size.
     #[error("`{0}` is not a size: write a whole number and KiB, MiB or GiB, such as \"16MiB\"")]
     Size(String),
+    /// Not a list of processors.
+    #[error("{0}, or \"none\"")]
+    Processors(#[from] NoProcessors),
+}
+
+/// Processors for what can wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Housekeeping {
+    /// Calls and everything else share all processors: `"none"`.
+    None,
+    /// These, and calls have the others: `"7"`, `"6-7,15"`.
+    On(ProcessorSet),
+}
+
+impl FromStr for Housekeeping {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Housekeeping::None);
+        }
+        Ok(Housekeeping::On(text.parse()?))
+    }
+}
+
+impl<'de> Deserialize<'de> for Housekeeping {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Parses `"250us"`, `"5ms"`, `"10s"`, `"3m"`, `"12h"`; `"0s"` is nothing.

@@ -148,8 +148,13 @@ impl ReleaseCommand {
 
 /// What a file says about itself.
 fn inspect(file: &Path) -> Result<Inspection> {
-    let nobody =
-        HostSettings { plugins: Vec::new(), cache_dir: None, shards: 1, random_seed: None };
+    let nobody = HostSettings {
+        plugins: Vec::new(),
+        cache_dir: None,
+        shards: 1,
+        random_seed: None,
+        housekeeping: None,
+    };
     let refused = || format!("{} would be refused", file.display());
     Host::new(nobody)?.inspect(file).with_context(refused)
 }
@@ -193,6 +198,7 @@ impl Subject {
             cache_dir: None,
             shards: 1,
             random_seed: Some(1),
+            housekeeping: None,
         };
         let refused = || format!("{} would be refused", self.settings.path.display());
         Host::new(settings).with_context(refused)

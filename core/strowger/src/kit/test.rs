@@ -38,6 +38,7 @@ pub(super) fn ask(
         cache_dir,
         shards: 1,
         random_seed: Some(vectors.random_seed),
+        housekeeping: None,
     })?;
     let mut shard = host.shard();
     shard.warm_current();

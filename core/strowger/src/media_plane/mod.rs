@@ -8,6 +8,7 @@
 mod relay_thread;
 mod sockets;
 
+use host::ProcessorSet;
 use media::{PortPool, RemoteMedia, SessionCounters, Side};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -37,6 +38,8 @@ pub struct MediaSettings {
     pub dscp: u8,
     /// Seed of the port choice (MEDIA-08): secret, else ports could be guessed.
     pub seed: [u8; 32],
+    /// Processors that the threads keep to; none: wherever the system puts them.
+    pub processors: Option<ProcessorSet>,
 }
 
 /// An address that media comes to and leaves from (MEDIA-10).
@@ -166,7 +169,8 @@ impl MediaPlane {
             seeds: Mutex::new(StdRng::from_seed(settings.seed)),
         };
         for number in 0..settings.threads {
-            let (relay, thread) = RelayThread::start(number, settings.dscp)?;
+            let (relay, thread) =
+                RelayThread::start(number, settings.dscp, settings.processors.clone())?;
             plane.relays.push(relay);
             plane.threads.push(thread);
         }

@@ -6,6 +6,7 @@
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
 use super::sockets::{LatchedSocket, SocketPair};
+use host::{ProcessorSet, keep_to};
 use media::{Forward, Kind, RelaySession, RemoteMedia, SessionCounters, Side};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -13,7 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -72,11 +73,15 @@ pub(super) struct RelayThread {
 }
 
 impl RelayThread {
-    /// Starts the thread `relay-{number}`.
+    /// Starts the thread `relay-{number}`, kept to `processors` if there are any.
     ///
     /// # Errors
     /// If the system refuses a poll instance or a thread.
-    pub(super) fn start(number: usize, dscp: u8) -> io::Result<(RelayThread, JoinHandle<()>)> {
+    pub(super) fn start(
+        number: usize,
+        dscp: u8,
+        processors: Option<ProcessorSet>,
+    ) -> io::Result<(RelayThread, JoinHandle<()>)> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
         watch(&poll, &waker, WAKE)?;
@@ -94,9 +99,11 @@ impl RelayThread {
             totals: totals.clone(),
             dscp,
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("relay-{number}"))
-            .spawn(move || relay.run())?;
+        let thread =
+            std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
+                keep_to(processors.as_ref());
+                relay.run();
+            })?;
         Ok((RelayThread { commands, waker, sessions: Arc::default(), totals }, thread))
     }
 
@@ -318,8 +325,7 @@ impl Relayed {
         let (side, kind) = (port.side(), port.kind());
         // An error is an empty socket, or the refusal of an earlier packet: then the socket
         // is reported again.
-        let Some(Ok((len, source))) = self.socket(port).map(|socket| socket.recv_from(buffer))
-        else {
+        let Some(Ok((len, source))) = self.receive(port, buffer) else {
             return false;
         };
         sums.packets_in += 1;
@@ -382,14 +388,17 @@ impl Relayed {
         }
     }
 
-    fn socket(&self, port: Port) -> Option<&UdpSocket> {
+    /// The packet that waits at a port, and its source; none if there is no such socket.
+    fn receive(&self, port: Port, buffer: &mut [u8]) -> Option<io::Result<(usize, SocketAddr)>> {
         let pair = &self.sockets[port.side().index()];
-        match (port, &self.latched[port.side().index()]) {
-            (Port::Bound(_, Kind::Rtp), _) => Some(&pair.rtp),
-            (Port::Bound(_, Kind::Rtcp), _) => Some(&pair.rtcp),
-            (Port::Connected(_), Latched::Connected(latched)) => Some(&latched.socket),
-            (Port::Connected(_), _) => None,
-        }
+        Some(match (port, &self.latched[port.side().index()]) {
+            (Port::Bound(_, Kind::Rtp), _) => pair.rtp.recv_from(buffer),
+            (Port::Bound(_, Kind::Rtcp), _) => pair.rtcp.recv_from(buffer),
+            (Port::Connected(_), Latched::Connected(latched)) => {
+                latched.receive(buffer).map(|len| (len, latched.peer))
+            }
+            (Port::Connected(_), _) => return None,
+        })
     }
 }
 

@@ -31,6 +31,7 @@ fn settings(address: IpAddr, ports: RangeInclusive<u16>) -> MediaSettings {
         threads: 1,
         dscp: 46,
         seed: [7; 32],
+        processors: None,
     }
 }
 

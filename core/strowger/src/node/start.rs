@@ -150,8 +150,10 @@ impl RunningNode {
         let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
+        let housekeeping = config.processors().housekeeping;
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
-            let started = FolderWatch::plugins(&config.plugins.folder, desk.clone());
+            let started =
+                FolderWatch::plugins(&config.plugins.folder, desk.clone(), housekeeping.clone());
             let path = config.plugins.folder.clone();
             Some(
                 started
@@ -179,7 +181,8 @@ impl RunningNode {
             started: Instant::now(),
         });
         if node.config.tables.watch {
-            let watch = FolderWatch::tables(Arc::downgrade(&node)).map_err(io::Error::other)?;
+            let watch = FolderWatch::tables(Arc::downgrade(&node), housekeeping)
+                .map_err(io::Error::other)?;
             *node.table_watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
             node.watch_tables().map_err(io::Error::other)?;
         }
@@ -310,6 +313,7 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
         // One more for the calls that a run before left behind.
         shards: usize::from(config.shards()) + 1,
         random_seed: None,
+        housekeeping: config.processors().housekeeping,
     }
 }
 
@@ -325,6 +329,7 @@ fn media_settings(config: &Config) -> io::Result<MediaSettings> {
         threads: usize::from(config.media_threads()),
         dscp: config.media.dscp.code(),
         seed: random_bytes()?,
+        processors: config.processors().calls,
     })
 }
 
@@ -349,9 +354,10 @@ fn start_shards(
         ends.push((poll, mailbox, inbox));
     }
     let mailboxes: Vec<Mailbox> = ends.iter().map(|(_, mailbox, _)| mailbox.clone()).collect();
+    let processors = config.processors().calls;
     let mut shards = Vec::new();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
-        shards.push(Shard::start(ShardParts {
+        let parts = ShardParts {
             settings: SwitchSettings { shard: number, shards: count, seed: random_bytes()? },
             poll,
             sockets,
@@ -362,7 +368,8 @@ fn start_shards(
             media: plane.control(),
             recorder: recorder.clone(),
             decisions: decisions.map(|decisions| decisions.tap(number)),
-        })?);
+        };
+        shards.push(Shard::start(parts, processors.clone())?);
     }
     Ok(shards)
 }

@@ -49,7 +49,13 @@ fn one_policy_in_four_languages_gives_the_same_answers() {
 /// Compiled code is kept beside the component, so that it is compiled once here.
 fn settings(plugin: PluginSettings, component: &Path) -> HostSettings {
     let cache_dir = component.parent().map(|folder| folder.join("cache"));
-    HostSettings { plugins: vec![plugin], cache_dir, shards: 1, random_seed: Some(1) }
+    HostSettings {
+        plugins: vec![plugin],
+        cache_dir,
+        shards: 1,
+        random_seed: Some(1),
+        housekeeping: None,
+    }
 }
 
 /// What the host says when the plugin gets a setting that it does not have.

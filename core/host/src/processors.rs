@@ -1,0 +1,170 @@
+//! Sets of the machine's processors, and keeping threads to them.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// Processors by their number in Linux, written as Linux writes them: `0-3,7`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorSet(BTreeSet<usize>);
+
+/// A text that is no list of processors.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "`{0}` is not a list of processors: write numbers and ranges from 0 to {last}, such as \"7\" or \"0-3,7\"",
+    last = CpuSet::MAX_CPU - 1
+)]
+pub struct NoProcessors(String);
+
+impl ProcessorSet {
+    /// Those that the calling thread may use: as a rule all, or what `taskset` or a
+    /// container leaves the program.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn allowed() -> io::Result<ProcessorSet> {
+        let allowed = sched_getaffinity(None)?;
+        Ok((0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number)).collect())
+    }
+
+    /// Keeps the calling thread, and those that it will start, to these processors.
+    ///
+    /// # Errors
+    /// What the system says; none of them is there, or the set is empty.
+    pub fn keep_to(&self) -> io::Result<()> {
+        let mut wanted = CpuSet::new();
+        self.0.iter().for_each(|&number| wanted.set(number));
+        Ok(sched_setaffinity(None, &wanted)?)
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are not in `others`.
+    #[must_use]
+    pub fn without(&self, others: &ProcessorSet) -> ProcessorSet {
+        ProcessorSet(&self.0 - &others.0)
+    }
+
+    /// The `count` with the highest numbers.
+    #[must_use]
+    pub fn last(&self, count: usize) -> ProcessorSet {
+        self.0.iter().rev().take(count).copied().collect()
+    }
+}
+
+impl FromIterator<usize> for ProcessorSet {
+    /// Collects numbers; those that Linux cannot have are left out.
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> ProcessorSet {
+        ProcessorSet(numbers.into_iter().filter(|&number| number < CpuSet::MAX_CPU).collect())
+    }
+}
+
+impl FromStr for ProcessorSet {
+    type Err = NoProcessors;
+
+    fn from_str(text: &str) -> Result<ProcessorSet, NoProcessors> {
+        let wrong = || NoProcessors(text.to_owned());
+        let number = |digits: &str| match digits.trim().parse::<usize>() {
+            Ok(number) if number < CpuSet::MAX_CPU => Ok(number),
+            _ => Err(wrong()),
+        };
+        let mut numbers = BTreeSet::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let range = number(first)?..=number(last)?;
+            if range.is_empty() {
+                return Err(wrong());
+            }
+            numbers.extend(range);
+        }
+        Ok(ProcessorSet(numbers))
+    }
+}
+
+impl fmt::Display for ProcessorSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = self.0.iter().copied().peekable();
+        let mut comma = "";
+        while let Some(first) = left.next() {
+            let mut last = first;
+            while let Some(next) = left.next_if_eq(&(last + 1)) {
+                last = next;
+            }
+            match last == first {
+                true => write!(formatter, "{comma}{first}")?,
+                false => write!(formatter, "{comma}{first}-{last}")?,
+            }
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the calling thread to `processors`, if there are any. A thread that cannot be kept
+/// there runs wherever the system lets it, and the log says so.
+pub fn keep_to(processors: Option<&ProcessorSet>) {
+    if let Some(Err(error)) = processors.map(ProcessorSet::keep_to) {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        tracing::warn!(%error, thread, "calls and housekeeping share a processor");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_as_linux_writes_it() {
+        for (text, written) in
+            [("7", "7"), ("0-3,7", "0-3,7"), ("3,1,2,0", "0-3"), (" 5 - 6 , 8", "5-6,8")]
+        {
+            let set: ProcessorSet = text.parse().expect(text);
+            assert_eq!(set.to_string(), written);
+        }
+        for text in ["", "a", "3-1", "0-", "-1", "1,,2", "1024", "0-99999999999"] {
+            let error = text.parse::<ProcessorSet>().expect_err(text);
+            assert!(error.to_string().contains("0 to 1023"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_set_is_divided() {
+        let all: ProcessorSet = (0..8).collect();
+        let last = all.last(2);
+        assert_eq!(
+            (last.to_string(), all.without(&last).to_string()),
+            ("6-7".into(), "0-5".into())
+        );
+        assert_eq!((all.len(), all.without(&all).is_empty()), (8, true));
+    }
+
+    #[test]
+    fn a_thread_and_those_it_starts_keep_to_a_set() {
+        let allowed = ProcessorSet::allowed().expect("known");
+        let one = allowed.last(1);
+        std::thread::spawn(move || {
+            one.keep_to().expect("kept");
+            assert_eq!(ProcessorSet::allowed().expect("known"), one);
+            let started = std::thread::spawn(ProcessorSet::allowed);
+            assert_eq!(started.join().expect("no panic").expect("known"), one);
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!(ProcessorSet::allowed().expect("known"), allowed);
+        ProcessorSet::default().keep_to().expect_err("no processor at all");
+    }
+}
