@@ -2,7 +2,7 @@ use crate::artifact::{Artifact, Source};
 use crate::chain::ChainSettings;
 use crate::compiler::Compiler;
 use crate::counters::Counters;
-use crate::engine::{Ticker, engine};
+use crate::engine::engine;
 use crate::generation::{Generation, Live};
 use crate::holds::Holds;
 use crate::imports::Linkers;
@@ -12,6 +12,7 @@ use crate::shadow::ShadowThread;
 use crate::shard::ShardHost;
 use crate::state::PluginState;
 use crate::stats::HookMetrics;
+use crate::ticker::Ticker;
 use crate::version::Version;
 use crate::{
     HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, ScreeningFallback,
@@ -362,6 +363,7 @@ impl Host {
     /// Every thread's instance is made before: a first call must not pay for it, and a new
     /// Python instance takes longer than the time of an answer.
     pub(crate) fn put(&self, plugin: &Arc<Plugin>, live: Live) -> Result<u64, LoadError> {
+        let _deadlines_are_kept = self.inner.services.pace.watch();
         let canary = live.canary.as_ref().map(|canary| &canary.version);
         for version in [&live.version].into_iter().chain(canary) {
             for shard in 0..self.inner.shards {

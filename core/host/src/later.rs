@@ -48,7 +48,9 @@ impl Later {
     /// pinned lives.
     pub fn then(self, deliver: impl FnOnce(Reply) + Send + 'static) {
         let services = Arc::clone(self.asker.services());
+        let watching = services.pace.watch();
         let task = async move {
+            let _deadlines_are_kept = watching;
             let context = Context { pin: &self.pin, details: self.details.as_ref() };
             let reply = self.asker.ask(context, &self.question).await;
             deliver(reply);

@@ -40,6 +40,7 @@ pub mod signature;
 mod state;
 mod stats;
 mod tally;
+mod ticker;
 mod trial;
 mod verify;
 mod version;

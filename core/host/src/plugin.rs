@@ -1,12 +1,12 @@
 //! What all versions of one plugin share, and what all plugins of a host share.
 
 use crate::counters::Counters;
-use crate::engine::Pace;
 use crate::holds::Holds;
 use crate::http::Outside;
 use crate::lane::Lane;
 use crate::own_metrics::OwnMetrics;
 use crate::stats::HookCounters;
+use crate::ticker::Pace;
 use crate::{LoadError, PluginSettings, SigningPolicy};
 use policy::Hook;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -28,7 +28,7 @@ pub(crate) struct Services {
     pub(crate) signing: SigningPolicy,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
-    /// How finely deadlines are looked at.
+    /// Who watches deadlines, and how finely.
     pub(crate) pace: Arc<Pace>,
     /// Started when it is first needed.
     pub(crate) lane: OnceLock<Lane>,

@@ -1,8 +1,8 @@
 //! What surrounds one instance: its limits, its deadline, and how an engine error
 //! becomes a [`Fault`].
 
-use crate::engine::{IDLE_TICK, TICK};
 use crate::plugin::Plugin;
+use crate::ticker::{COARSE_TICK, TICK};
 use crate::verify::shortened;
 use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
 use rustix::time::{ClockId, clock_gettime};
@@ -115,7 +115,7 @@ impl Sandbox {
         // Before the first tick only the wall clock was read, and a thread may have been
         // put aside: no more than a tick, or half of a short deadline, is held against it.
         let deadline = Duration::from_millis(u64::from(self.deadline_ms));
-        let most = IDLE_TICK.min(deadline / 2);
+        let most = COARSE_TICK.min(deadline / 2);
         let since =
             *self.since.get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(most)));
         // The next look is a tick away: the limit is kept rather than passed.
@@ -136,6 +136,7 @@ impl Drop for Sandbox {
 /// Starts a question's time.
 pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32, now: Instant) {
     let sandbox = store.data_mut();
+    debug_assert!(sandbox.plugin.services.pace.is_watched(), "nobody keeps the deadline");
     sandbox.deadline_ms = deadline_ms;
     sandbox.began = now;
     sandbox.since = None;

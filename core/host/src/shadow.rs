@@ -148,6 +148,7 @@ impl Shadow {
     }
 
     fn ask(&self, slot: usize, job: &Job) {
+        let _deadlines_are_kept = self.version.plugin.services.pace.watch();
         let context = Context { pin: &job.pin, details: job.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms.max(DEADLINE_MS);
         let said = self.version.ask(slot, context, &job.question, deadline_ms, Instant::now());

@@ -4,6 +4,7 @@ use crate::host::Inner;
 use crate::lane::{at_once, waited};
 use crate::later::{Asked, Later};
 use crate::plugin::{LinePass, Services};
+use crate::ticker::ShardWatch;
 use crate::verify::Said;
 use crate::version::Version;
 use policy::{Answer, Context, EarlierStep, Fault, Hook, PluginStamp, Question, Reply};
@@ -20,6 +21,7 @@ const SECOND_DEADLINE_MS: u32 = 3;
 /// by it only.
 pub struct ShardHost {
     asker: Asker,
+    watch: ShardWatch,
     _one_thread: PhantomData<Cell<()>>,
 }
 
@@ -41,7 +43,8 @@ struct LinkReply<'a> {
 
 impl ShardHost {
     pub(crate) fn new(host: Arc<Inner>, number: usize) -> ShardHost {
-        ShardHost { asker: Asker { host, number }, _one_thread: PhantomData }
+        let watch = host.services.pace.shard_watch();
+        ShardHost { asker: Asker { host, number }, watch, _one_thread: PhantomData }
     }
 
     /// Asks the plugins of the pinned generation, and waits where one of them waits for a
@@ -61,6 +64,7 @@ impl ShardHost {
             let asker = Asker { host: Arc::clone(&self.asker.host), number };
             return Asked::Later(Later::new(asker, context, question));
         }
+        self.watch.arm();
         let reply = at_once(self.asker.ask_all(chain, context, question));
         Asked::Now(reply.unwrap_or_else(|| nobody(waited(), Instant::now())))
     }
@@ -69,6 +73,7 @@ impl ShardHost {
     /// shard's thread after a swap, between two calls. A plugin that cannot be made is
     /// reported when a call asks it.
     pub fn warm(&mut self, generation: &Generation) {
+        self.watch.arm();
         for live in generation.plugins().values() {
             let canary = live.canary.as_ref().map(|canary| &canary.version);
             for version in [&live.version].into_iter().chain(canary) {
@@ -77,6 +82,12 @@ impl ShardHost {
                 }
             }
         }
+    }
+
+    /// Says that nothing is asked for a while: until the next question no deadline needs
+    /// watching, which wakes a thread every few milliseconds. Call it before the thread sleeps.
+    pub fn rest(&mut self) {
+        self.watch.rest();
     }
 
     /// [`ShardHost::warm`] for the generation that a call arriving now gets.

@@ -122,6 +122,7 @@ impl Version {
     ) -> Result<Version, LoadError> {
         let begun = Instant::now();
         let code = Code::compile(linkers, plugin, &artifact)?;
+        let _deadlines_are_kept = plugin.services.pace.watch();
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
         let config = plugin.settings.config.to_string();
@@ -163,6 +164,7 @@ impl Version {
         artifact: &Artifact,
     ) -> Result<String, LoadError> {
         let code = Code::compile(linkers, plugin, artifact)?;
+        let _deadlines_are_kept = plugin.services.pace.watch();
         let mut instance = Instance::new(&code, plugin, LOAD_DEADLINE_MS)?;
         instance.begin(LOAD_DEADLINE_MS, Instant::now());
         let failed = |fault| LoadError::Failed {

@@ -20,11 +20,12 @@ use crate::artifact::{Artifact, Source};
 use crate::chain::{Fold, nobody_decided};
 use crate::counters::Counters;
 use crate::decisions::{Decision, DecisionReader, Texts};
-use crate::engine::{Ticker, engine};
+use crate::engine::engine;
 use crate::holds::Holds;
 use crate::imports::Linkers;
 use crate::plugin::{Plugin, Recorded, Services};
 use crate::reaper::Reaper;
+use crate::ticker::Ticker;
 use crate::verify::Said;
 use crate::version::Version;
 use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings, SigningPolicy};
@@ -163,6 +164,7 @@ impl Replay<'_> {
         options: &ReplayOptions,
         names: &Names,
     ) -> io::Result<Report> {
+        let _deadlines_are_kept = self.host.services.pace.watch();
         let begun = Instant::now();
         let wanted = |hook: &Hook| {
             self.version.hooks.contains(hook)

@@ -132,6 +132,17 @@ fn an_endless_loop_meets_the_deadline() {
     assert_eq!(costs_one_decision("loop", &screen("loop")), Fault::Deadline(5));
 }
 
+/// A thread that slept has nobody watch meanwhile; its next question is watched again.
+#[test]
+fn the_first_question_after_a_rest_meets_the_deadline() {
+    let (_host, mut shard, pin) = bench("every-hook");
+    for _ in 0..3 {
+        shard.rest();
+        let fault = shard.ask(&pin, &screen("loop")).outcome.expect_err("it loops");
+        assert_eq!(fault, Fault::Deadline(5));
+    }
+}
+
 #[test]
 fn a_panic_is_a_trap() {
     assert!(matches!(costs_one_decision("trap", &screen("trap")), Fault::Trap(_)));

@@ -124,7 +124,11 @@ impl Driver {
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; DATAGRAM_BYTES].into_boxed_slice();
         while !self.stopping {
-            match self.poll.poll(&mut events, self.patience()) {
+            let patience = self.patience();
+            if patience != Some(Duration::ZERO) {
+                self.host.rest();
+            }
+            match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
