@@ -50,6 +50,7 @@ impl Host {
         let begun = Instant::now();
         let code = Code::compile(&self.inner.linkers, &plugin, &artifact)?;
         let compile = begun.elapsed();
+        let _deadlines_are_kept = plugin.services.pace.watch();
         let mut instantiate = Duration::MAX;
         for _ in 0..10 {
             let begun = Instant::now();

@@ -3,7 +3,7 @@
 //!
 //! Whoever is about to ask guests watches ([`Pace::watch`], [`ShardWatch`]): a timer runs until
 //! they are done, and each time it ends the epoch moves. A guest that is found running has the
-//! next ticks come finer.
+//! next ticks come finer. Debug builds stop at a guest that is called while nobody watches.
 
 use crate::LoadError;
 use rustix::event::epoll::{self, EventData, EventFlags};
