@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod journal;
 mod load;
+mod migrations;
 mod query;
 mod recorder;
 mod records;

@@ -1,4 +1,5 @@
 use crate::error::{StoreError, Task};
+use crate::migrations;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -52,7 +53,7 @@ impl Store {
             .disable_statement_logging();
         let mut connection =
             SqliteConnection::connect_with(&options).await.during("opening the database")?;
-        let migrated = sqlx::migrate!().run(&mut connection).await;
+        let migrated = migrations::migrator().run(&mut connection).await;
         migrated.map_err(|source| StoreError::Migrate { path: path.clone(), source })?;
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(seq) FROM call_record")
             .fetch_one(&mut connection)
