@@ -206,8 +206,10 @@ pub(super) fn text(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "{} segments read, {:.0} decisions a second",
-        report.log.segments, report.per_second
+        "{} segment{} read, {:.0} decisions a second",
+        report.log.segments,
+        if report.log.segments == 1 { "" } else { "s" },
+        report.per_second
     );
     text
 }
