@@ -57,11 +57,11 @@ mod tests {
     }
     #[test]
     fn what_compiles_keeps_to_the_housekeeping_processors() {
-        let allowed = ProcessorSet::allowed().expect("known");
+        let allowed = ProcessorSet::of_thread().expect("known");
         let one = allowed.last(1);
         let compiler = Compiler::start(Some(one.clone())).expect("threads start");
         assert_eq!(compiler.threads.current_num_threads(), 1);
-        assert_eq!(compiler.run(ProcessorSet::allowed).expect("known"), one);
-        assert_eq!(ProcessorSet::allowed().expect("known"), allowed);
+        assert_eq!(compiler.run(ProcessorSet::of_thread).expect("known"), one);
+        assert_eq!(ProcessorSet::of_thread().expect("known"), allowed);
     }
 }

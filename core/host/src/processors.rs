@@ -1,5 +1,6 @@
 //! Sets of the machine's processors, and keeping threads to them.
 
+use rustix::process::{Pid, getpid};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,13 +21,25 @@ pub struct ProcessorSet(BTreeSet<usize>);
 pub struct NoProcessors(String);
 
 impl ProcessorSet {
-    /// Those that the calling thread may use: as a rule all, or what `taskset` or a
-    /// container leaves the program.
+    /// Those that the program may use: as a rule all, or what `taskset` or a container leaves
+    /// it. Read from its first thread, so that a thread that keeps to some gets the same answer.
     ///
     /// # Errors
     /// What the system says.
-    pub fn allowed() -> io::Result<ProcessorSet> {
-        let allowed = sched_getaffinity(None)?;
+    pub fn of_program() -> io::Result<ProcessorSet> {
+        ProcessorSet::of(Some(getpid()))
+    }
+
+    /// Those that the calling thread may use.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_thread() -> io::Result<ProcessorSet> {
+        ProcessorSet::of(None)
+    }
+
+    fn of(thread: Option<Pid>) -> io::Result<ProcessorSet> {
+        let allowed = sched_getaffinity(thread)?;
         Ok((0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number)).collect())
     }
 
@@ -154,17 +167,18 @@ mod tests {
 
     #[test]
     fn a_thread_and_those_it_starts_keep_to_a_set() {
-        let allowed = ProcessorSet::allowed().expect("known");
-        let one = allowed.last(1);
+        let allowed = ProcessorSet::of_program().expect("known");
+        let (one, all) = (allowed.last(1), allowed.clone());
         std::thread::spawn(move || {
             one.keep_to().expect("kept");
-            assert_eq!(ProcessorSet::allowed().expect("known"), one);
-            let started = std::thread::spawn(ProcessorSet::allowed);
+            assert_eq!(ProcessorSet::of_thread().expect("known"), one);
+            assert_eq!(ProcessorSet::of_program().expect("known"), all);
+            let started = std::thread::spawn(ProcessorSet::of_thread);
             assert_eq!(started.join().expect("no panic").expect("known"), one);
         })
         .join()
         .expect("no panic");
-        assert_eq!(ProcessorSet::allowed().expect("known"), allowed);
+        assert_eq!(ProcessorSet::of_thread().expect("known"), allowed);
         ProcessorSet::default().keep_to().expect_err("no processor at all");
     }
 }

@@ -63,15 +63,13 @@ pub(crate) struct Pace {
 #[must_use]
 pub(crate) struct Watching(Arc<Pace>);
 
-/// A timer of one thread's own, which takes no lock: a shard watches thousands of times a
-/// second.
+/// How a thread that asks often has its deadlines kept.
 #[derive(Debug)]
-pub(crate) struct ShardWatch {
-    pace: Arc<Pace>,
-    timer: Option<(u64, Arc<OwnedFd>)>,
-    /// Instead of a timer, where the system had none left: it watches all the time.
-    always: Option<Watching>,
-    armed: bool,
+pub(crate) enum ShardWatch {
+    /// A timer of its own, which takes no lock: a shard watches thousands of times a second.
+    Own { pace: Arc<Pace>, token: u64, timer: Arc<OwnedFd>, armed: bool },
+    /// The system had no timer left: the common one, all the time.
+    Common { _always: Watching },
 }
 
 impl Ticker {
@@ -148,12 +146,15 @@ impl Pace {
 
     /// For a thread that asks often.
     pub(crate) fn shard_watch(self: &Arc<Pace>) -> ShardWatch {
-        let timer = self.own_timer().inspect_err(|error| {
-            tracing::warn!(%error, "no timer for a thread's deadlines: the common one serves");
-        });
-        let timer = timer.ok();
-        let always = timer.is_none().then(|| self.watch());
-        ShardWatch { pace: Arc::clone(self), timer, always, armed: false }
+        match self.own_timer() {
+            Ok((token, timer)) => {
+                ShardWatch::Own { pace: Arc::clone(self), token, timer, armed: false }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no timer for a thread's deadlines: the common one serves");
+                ShardWatch::Common { _always: self.watch() }
+            }
+        }
     }
 
     /// True while anybody watches: a guest that runs otherwise could run for ever.
@@ -234,23 +235,19 @@ impl Drop for Watching {
 impl ShardWatch {
     /// Guests are about to be asked.
     pub(crate) fn arm(&mut self) {
-        if !self.armed
-            && let Some((_, timer)) = &self.timer
-        {
+        if let ShardWatch::Own { pace, timer, armed: armed @ false, .. } = self {
             run_every(timer, COARSE_TICK);
-            self.pace.watching.fetch_add(1, Ordering::Relaxed);
-            self.armed = true;
+            pace.watching.fetch_add(1, Ordering::Relaxed);
+            *armed = true;
         }
     }
 
     /// No guest is asked before the thread says so again.
     pub(crate) fn rest(&mut self) {
-        if self.armed
-            && let Some((_, timer)) = &self.timer
-        {
+        if let ShardWatch::Own { pace, timer, armed: armed @ true, .. } = self {
             stop(timer);
-            self.pace.watching.fetch_sub(1, Ordering::Relaxed);
-            self.armed = false;
+            pace.watching.fetch_sub(1, Ordering::Relaxed);
+            *armed = false;
         }
     }
 }
@@ -258,10 +255,9 @@ impl ShardWatch {
 impl Drop for ShardWatch {
     fn drop(&mut self) {
         self.rest();
-        self.always = None;
-        if let Some((token, _)) = &self.timer {
+        if let ShardWatch::Own { pace, token, .. } = self {
             // Closing the last handle takes it out of the poll.
-            self.pace.timers().remove(token);
+            pace.timers().remove(token);
         }
     }
 }
@@ -313,7 +309,8 @@ mod tests {
     fn a_shard_has_a_timer_of_its_own_and_rests() {
         let pace = Arc::new(Pace::new().expect("timers"));
         let mut shard = pace.shard_watch();
-        let (_, timer) = shard.timer.clone().expect("a timer");
+        let ShardWatch::Own { timer, .. } = &shard else { panic!("no timer of its own") };
+        let timer = Arc::clone(timer);
         for _ in 0..2 {
             assert!(!pace.is_watched() && !runs(&timer));
             shard.arm();

@@ -82,7 +82,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     out.flush()?;
     let begun = Instant::now();
     let config = scene.config()?;
-    let runtime = crate::run::runtime(config.processors().housekeeping)?;
+    let runtime = crate::run::runtime(config.processors().housekeeping())?;
     let running = runtime.block_on(RunningNode::start(config))?;
     let node = running.node.clone();
     writeln!(out, "It takes calls after {} ms.\n", begun.elapsed().as_millis())?;

@@ -10,41 +10,62 @@ const ONE_IN: usize = 8;
 const SPARED_FROM: usize = 4;
 
 /// How a node divides the processors that it may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Processors {
-    /// Signalling and relay threads keep to these; none: no division.
-    pub(crate) calls: Option<ProcessorSet>,
-    /// Compiling, reading tables and the admin interface keep to these.
-    pub(crate) housekeeping: Option<ProcessorSet>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Processors {
+    /// Every thread runs on any.
+    Shared,
+    /// In two sets that have none in common.
+    Divided {
+        /// Signalling and relay threads keep to these.
+        calls: ProcessorSet,
+        /// Compiling, reading tables and the admin interface keep to these.
+        housekeeping: ProcessorSet,
+    },
 }
 
 impl Processors {
     /// As the node file says, or the system when it does not.
     pub(crate) fn of(config: &Config) -> Processors {
-        match ProcessorSet::allowed() {
+        match ProcessorSet::of_program() {
             Ok(allowed) => Processors::divide(&allowed, config.housekeeping_processors.as_ref()),
             Err(error) => {
                 tracing::warn!(%error, "calls and housekeeping share all processors");
-                Processors::default()
+                Processors::Shared
             }
+        }
+    }
+
+    /// What signalling and relay threads keep to.
+    pub(crate) fn calls(&self) -> Option<ProcessorSet> {
+        match self {
+            Processors::Shared => None,
+            Processors::Divided { calls, .. } => Some(calls.clone()),
+        }
+    }
+
+    /// What the threads of everything that can wait keep to.
+    pub(crate) fn housekeeping(&self) -> Option<ProcessorSet> {
+        match self {
+            Processors::Shared => None,
+            Processors::Divided { housekeeping, .. } => Some(housekeeping.clone()),
         }
     }
 
     fn divide(allowed: &ProcessorSet, wanted: Option<&Housekeeping>) -> Processors {
         let housekeeping = match wanted {
-            Some(Housekeeping::None) => return Processors::default(),
+            Some(Housekeeping::None) => return Processors::Shared,
             Some(Housekeeping::On(processors)) => processors.clone(),
-            None if allowed.len() < SPARED_FROM => return Processors::default(),
+            None if allowed.len() < SPARED_FROM => return Processors::Shared,
             None => allowed.last((allowed.len() / ONE_IN).max(1)),
         };
         let calls = allowed.without(&housekeeping);
-        Processors { calls: Some(calls), housekeeping: Some(housekeeping) }
+        Processors::Divided { calls, housekeeping }
     }
 
     /// How many carry calls: what a container or the division leaves.
     pub(crate) fn for_calls(&self) -> usize {
         let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.calls.as_ref().map_or(usable, |calls| calls.len().min(usable))
+        self.calls().map_or(usable, |calls| calls.len().min(usable))
     }
 }
 
@@ -54,8 +75,8 @@ mod tests {
 
     fn divided(processors: usize, wanted: Option<Housekeeping>) -> [Option<String>; 2] {
         let allowed: ProcessorSet = (0..processors).collect();
-        let Processors { calls, housekeeping } = Processors::divide(&allowed, wanted.as_ref());
-        [calls, housekeeping].map(|set| set.map(|set| set.to_string()))
+        let divided = Processors::divide(&allowed, wanted.as_ref());
+        [divided.calls(), divided.housekeeping()].map(|set| set.map(|set| set.to_string()))
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
     start_log(&config.log)?;
     let drain = config.calls.drain;
-    let runtime = runtime(config.processors().housekeeping)?;
+    let runtime = runtime(config.processors().housekeeping())?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -44,7 +44,7 @@ fn threads(found: &mut Found, field: &str, count: Option<u16>) {
 
 fn housekeeping(found: &mut Found, config: &Config) {
     let (Some(Housekeeping::On(wanted)), Ok(allowed)) =
-        (&config.housekeeping_processors, ProcessorSet::allowed())
+        (&config.housekeeping_processors, ProcessorSet::of_program())
     else {
         return;
     };

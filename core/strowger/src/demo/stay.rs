@@ -33,7 +33,7 @@ pub(super) fn stay(folder: PathBuf, plugins: &Path, out: &mut impl Write) -> Res
     let scene = Scene::write_to_stay(folder, plugins, &addresses)?;
     let config = scene.config()?;
     let admin = config.admin.address;
-    let runtime = crate::run::runtime(config.processors().housekeeping)?;
+    let runtime = crate::run::runtime(config.processors().housekeeping())?;
     let _running = runtime.block_on(RunningNode::start(config))?;
     writeln!(
         out,

@@ -150,7 +150,7 @@ impl RunningNode {
         let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
-        let housekeeping = config.processors().housekeeping;
+        let housekeeping = config.processors().housekeeping();
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
             let started =
                 FolderWatch::plugins(&config.plugins.folder, desk.clone(), housekeeping.clone());
@@ -313,7 +313,7 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
         // One more for the calls that a run before left behind.
         shards: usize::from(config.shards()) + 1,
         random_seed: None,
-        housekeeping: config.processors().housekeeping,
+        housekeeping: config.processors().housekeeping(),
     }
 }
 
@@ -329,7 +329,7 @@ fn media_settings(config: &Config) -> io::Result<MediaSettings> {
         threads: usize::from(config.media_threads()),
         dscp: config.media.dscp.code(),
         seed: random_bytes()?,
-        processors: config.processors().calls,
+        processors: config.processors().calls(),
     })
 }
 
@@ -354,7 +354,7 @@ fn start_shards(
         ends.push((poll, mailbox, inbox));
     }
     let mailboxes: Vec<Mailbox> = ends.iter().map(|(_, mailbox, _)| mailbox.clone()).collect();
-    let processors = config.processors().calls;
+    let processors = config.processors().calls();
     let mut shards = Vec::new();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
         let parts = ShardParts {
