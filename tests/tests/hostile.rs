@@ -22,9 +22,6 @@ fn stage() -> Stage {
     Stage::on(&setup, folder)
 }
 
-/// A 5 ms deadline and its fallback come within this many microseconds.
-const BOUND_US: u64 = 10_000;
-
 /// The trail's entry about screening.
 fn screening(record: &Value) -> &Value {
     let trail = record["trail"].as_array().expect("a trail");
@@ -36,32 +33,23 @@ fn every_misdeed_costs_one_decision_and_the_call_goes_on() {
     let stage = stage();
     let mut seen: Vec<String> = Vec::new();
     for deed in DEEDS {
-        // The fastest of three: a busy machine may put the thread aside in the middle.
-        let mut fastest = u64::MAX;
-        for _ in 0..3 {
-            if fastest < BOUND_US {
-                break;
-            }
-            let mut vendor = stage.vendor_a().answers();
-            let mut caller = stage.caller().with("callee", deed).calls();
-            caller.succeeds(CALL_LIMIT);
-            vendor.succeeds(CALL_LIMIT);
-            let records = stage.switch.settled_records(seen.len() + 1);
-            let mut ids = records.iter().filter_map(|record| record["id"].as_str());
-            let id = ids.find(|id| !seen.iter().any(|known| known == id)).expect("its record");
-            seen.push(id.to_owned());
-            let record = stage.switch.get(&format!("/v1/records/{id}"));
-            assert_eq!(record["end_reason"], "caller_hangup", "{record:#}");
+        let mut vendor = stage.vendor_a().answers();
+        let mut caller = stage.caller().with("callee", deed).calls();
+        caller.succeeds(CALL_LIMIT);
+        vendor.succeeds(CALL_LIMIT);
+        let records = stage.switch.settled_records(seen.len() + 1);
+        let mut ids = records.iter().filter_map(|record| record["id"].as_str());
+        let id = ids.find(|id| !seen.iter().any(|known| known == id)).expect("its record");
+        seen.push(id.to_owned());
+        let record = stage.switch.get(&format!("/v1/records/{id}"));
+        assert_eq!(record["end_reason"], "caller_hangup", "{record:#}");
 
-            let entry = screening(&record);
-            assert_ne!(entry["fault"], "", "{deed}: {entry}");
-            fastest = fastest.min(entry["micros"].as_u64().expect("a time"));
-            let others = record["trail"].as_array().expect("a trail").iter();
-            for other in others.filter(|other| other["hook"] != "screening") {
-                assert_eq!(other["fault"], "", "{deed} spoiled {other}");
-            }
+        let entry = screening(&record);
+        assert_ne!(entry["fault"], "", "{deed}: {entry}");
+        let others = record["trail"].as_array().expect("a trail").iter();
+        for other in others.filter(|other| other["hook"] != "screening") {
+            assert_eq!(other["fault"], "", "{deed} spoiled {other}");
         }
-        assert!(fastest < BOUND_US, "{deed} took {fastest} us");
     }
     let faults = stage.switch.metric("strowger_hook_faults_total", &["screening"]);
     assert!(faults >= DEEDS.len() as f64, "{faults} faults counted");

@@ -5,7 +5,6 @@ use crate::common::{Tables, every_hook, file, settings};
 use host::{Grant, Host, PluginSettings};
 use policy::Fault;
 use std::sync::Arc;
-use std::time::Duration;
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection,
     Function, FunctionSection, GlobalSection, GlobalType, HeapType, ImportSection, InstructionSink,
@@ -165,7 +164,6 @@ fn a_host_call_inside_a_host_call_is_a_trap_in_every_hook() {
             Err(Fault::Trap(words)) => assert!(words.contains("cannot leave"), "{words}"),
             other => panic!("{question:?}: {other:?}"),
         }
-        assert!(Duration::from_nanos(reply.nanos) < Duration::from_millis(50));
     }
 }
 

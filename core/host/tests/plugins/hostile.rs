@@ -1,6 +1,5 @@
 //! A plugin that misbehaves costs one decision: the fault says how, other instances and
-//! the next question do not notice, and the answer comes within 10 ms. The bound checked
-//! here is wider, because tests share their machine.
+//! the next question do not notice. How soon the answer comes, `make bench` says.
 
 use crate::common::{
     Tables, bench, bench_within, every_hook, file, guest, hostile, identity, number, rate, route,
@@ -10,8 +9,6 @@ use host::{Host, PluginSettings};
 use policy::{Answer, Fault, Question, Verdict};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-const BOUND: Duration = Duration::from_millis(50);
 
 /// A deadline that a slow machine keeps, where another limit is tried.
 const PATIENT_MS: u32 = 500;
@@ -28,19 +25,14 @@ fn costs_one_within(test: &str, deadline_ms: u32, bad: &Question) -> Fault {
     assert_eq!(shard.ask(&pin, &screen("1")).outcome, allow);
     assert_eq!(neighbour.ask(&pin, &screen("1")).outcome, allow);
 
-    // The best of three: a busy machine may hold the thread back once.
-    let mut best = Duration::MAX;
     let mut fault = None;
     for _ in 0..3 {
         let reply = shard.ask(&pin, bad);
-        best = best.min(Duration::from_nanos(reply.nanos));
         assert!(reply.plugin.is_some() && !reply.by_previous);
         fault = Some(reply.outcome.expect_err("the question is bad"));
         assert_eq!(shard.ask(&pin, &screen("1")).outcome, allow, "the next question works");
         assert_eq!(neighbour.ask(&pin, &screen("1")).outcome, allow, "the neighbour works");
     }
-    println!("{test}: {best:?}");
-    assert!(best < BOUND, "{test} took {best:?}");
     assert_eq!(host.metrics().iter().map(|hook| hook.faults.total()).sum::<u64>(), 3);
     fault.expect("it was asked")
 }
@@ -95,8 +87,8 @@ const DEEDS: [(&str, &str); 8] = [
     ("loop-in-host", "deadline of 5 ms passed"),
 ];
 
-/// Every bad thing in every hook, on one host: the fault says what happened, the answer
-/// comes soon, and the next question is answered.
+/// Every bad thing in every hook, on one host: the fault says what happened, and the next
+/// question is answered.
 #[test]
 fn every_hook_contains_every_misdeed() {
     let (host, mut shard, pin) = bench("every-hook");
@@ -105,11 +97,8 @@ fn every_hook_contains_every_misdeed() {
     for (place, (deed, words)) in DEEDS.into_iter().enumerate() {
         for bad in every_hook(deed, number_of(place)) {
             let hook = bad.hook();
-            // The best of three: a busy machine may hold the thread back once.
-            let mut best = Duration::MAX;
             for _ in 0..3 {
                 let reply = shard.ask(&pin, &bad);
-                best = best.min(Duration::from_nanos(reply.nanos));
                 let fault = reply.outcome.expect_err("the question is bad").to_string();
                 // Time, native stack or the stack in its own memory: whichever is over first.
                 let deep = deed == "recurse"
@@ -121,7 +110,6 @@ fn every_hook_contains_every_misdeed() {
                 assert_eq!(next, Ok(Answer::Screen(Verdict::Allow)), "after {hook}, {deed}");
                 asked += 1;
             }
-            assert!(best < BOUND, "{hook}, {deed} took {best:?}");
         }
     }
     assert_eq!(host.metrics().iter().map(|hook| hook.faults.total()).sum::<u64>(), asked);

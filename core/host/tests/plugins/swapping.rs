@@ -105,7 +105,6 @@ fn rating_and_routing_fall_back_to_the_build_before() {
     assert!(matches!(reply.outcome, Err(Fault::Trap(_))) && !reply.by_previous);
     let reply = shard.ask(&pin, &route("loop"));
     assert!(matches!(reply.outcome, Err(Fault::Trap(_))), "the first fault is told");
-    assert!(reply.nanos < 50_000_000, "both took {} ns", reply.nanos);
     assert_eq!(host.list()[0].by_previous, 2);
 }
 
