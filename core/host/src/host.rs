@@ -363,11 +363,11 @@ impl Host {
     /// Every thread's instance is made before: a first call must not pay for it, and a new
     /// Python instance takes longer than the time of an answer.
     pub(crate) fn put(&self, plugin: &Arc<Plugin>, live: Live) -> Result<u64, LoadError> {
-        let _deadlines_are_kept = self.inner.services.pace.watch();
+        let watching = self.inner.services.pace.watch();
         let canary = live.canary.as_ref().map(|canary| &canary.version);
         for version in [&live.version].into_iter().chain(canary) {
             for shard in 0..self.inner.shards {
-                version.warm(shard).map_err(|fault| LoadError::Failed {
+                version.warm(shard, watching.watched()).map_err(|fault| LoadError::Failed {
                     plugin: plugin.settings.name.clone(),
                     stage: "instantiation",
                     fault,

@@ -50,15 +50,16 @@ impl Host {
         let begun = Instant::now();
         let code = Code::compile(&self.inner.linkers, &plugin, &artifact)?;
         let compile = begun.elapsed();
-        let _deadlines_are_kept = plugin.services.pace.watch();
+        let watching = plugin.services.pace.watch();
+        let deadline = || watching.watched().deadline(LOAD_DEADLINE_MS);
         let mut instantiate = Duration::MAX;
         for _ in 0..10 {
             let begun = Instant::now();
-            Instance::new(&code, &plugin, LOAD_DEADLINE_MS)?;
+            Instance::new(&code, &plugin, deadline())?;
             instantiate = instantiate.min(begun.elapsed());
         }
-        let mut instance = Instance::new(&code, &plugin, LOAD_DEADLINE_MS)?;
-        instance.begin(LOAD_DEADLINE_MS, Instant::now());
+        let mut instance = Instance::new(&code, &plugin, deadline())?;
+        instance.begin(deadline());
         let described = instance.describe().map_err(|fault| LoadError::Failed {
             plugin: name.to_owned(),
             stage: "describe",

@@ -3,12 +3,12 @@ use crate::exports::{Functions, Screen};
 use crate::lane::{at_once, waited};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
+use crate::ticker::Deadline;
 use crate::verify::{self, Said};
 use crate::version::Code;
 use crate::wire;
 use policy::{Answer, Context, Fault, Question};
 use std::sync::Arc;
-use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
 
@@ -85,7 +85,7 @@ impl Instance {
     pub(crate) fn new(
         code: &Code,
         plugin: &Arc<Plugin>,
-        deadline_ms: u32,
+        deadline: Deadline<'_>,
     ) -> Result<Instance, LoadError> {
         let failed = |cause: wasmtime::Error| LoadError::Failed {
             plugin: plugin.settings.name.clone(),
@@ -93,7 +93,7 @@ impl Instance {
             fault: sandbox::fault(&cause),
         };
         let mut store = Sandbox::store(code.pre.engine(), plugin);
-        sandbox::begin(&mut store, deadline_ms, Instant::now());
+        sandbox::begin(&mut store, deadline);
         let on_fibre = code.on_fibre;
         let instance = if on_fibre {
             at_once(code.pre.instantiate_async(&mut store))
@@ -106,9 +106,9 @@ impl Instance {
         Ok(Instance { store, functions, on_fibre, candidates: Vec::new() })
     }
 
-    /// Starts the time of what is called next, from `now`.
-    pub(crate) fn begin(&mut self, deadline_ms: u32, now: Instant) {
-        sandbox::begin(&mut self.store, deadline_ms, now);
+    /// Starts the time of what is called next.
+    pub(crate) fn begin(&mut self, deadline: Deadline<'_>) {
+        sandbox::begin(&mut self.store, deadline);
     }
 
     /// Bytes that its linear memories have grown to, together.
@@ -146,10 +146,10 @@ impl Instance {
         &mut self,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         self.store.data_mut().open(context, question.call());
-        sandbox::begin_on_fibre(&mut self.store, deadline_ms);
+        sandbox::begin_on_fibre(&mut self.store, deadline);
         let said = self.put_on_fibre(question).await;
         self.store.data_mut().close();
         said

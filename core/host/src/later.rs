@@ -50,9 +50,8 @@ impl Later {
         let services = Arc::clone(self.asker.services());
         let watching = services.pace.watch();
         let task = async move {
-            let _deadlines_are_kept = watching;
             let context = Context { pin: &self.pin, details: self.details.as_ref() };
-            let reply = self.asker.ask(context, &self.question).await;
+            let reply = self.asker.ask(watching.watched(), context, &self.question).await;
             deliver(reply);
         };
         // A plugin that may wait was loaded, and that has started the lane.

@@ -28,8 +28,8 @@ impl Work {
             Work::DropInstance(instance) => drop(instance),
             Work::DropPlugins(plugins) => drop(plugins),
             Work::MakeInstance { version, shard } => {
-                let _deadlines_are_kept = version.plugin.services.pace.watch();
-                if let Err(fault) = version.warm(shard) {
+                let watching = version.plugin.services.pace.watch();
+                if let Err(fault) = version.warm(shard, watching.watched()) {
                     tracing::warn!(plugin = %version.stamp, %fault, "no new instance after a fault");
                 }
             }

@@ -2,7 +2,7 @@
 //! becomes a [`Fault`].
 
 use crate::plugin::Plugin;
-use crate::ticker::{COARSE_TICK, TICK};
+use crate::ticker::{COARSE_TICK, Deadline, TICK};
 use crate::verify::shortened;
 use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
 use rustix::time::{ClockId, clock_gettime};
@@ -134,11 +134,10 @@ impl Drop for Sandbox {
 }
 
 /// Starts a question's time.
-pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32, now: Instant) {
+pub(crate) fn begin(store: &mut Store<Sandbox>, deadline: Deadline<'_>) {
     let sandbox = store.data_mut();
-    debug_assert!(sandbox.plugin.services.pace.is_watched(), "nobody keeps the deadline");
-    sandbox.deadline_ms = deadline_ms;
-    sandbox.began = now;
+    sandbox.deadline_ms = deadline.ms();
+    sandbox.began = deadline.from();
     sandbox.since = None;
     sandbox.used = Duration::ZERO;
     store.set_epoch_deadline(1);
@@ -146,8 +145,8 @@ pub(crate) fn begin(store: &mut Store<Sandbox>, deadline_ms: u32, now: Instant) 
 
 /// [`begin`] for a question on a fibre: it can go on on another thread, so the clock is read
 /// here and not at the first tick.
-pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline_ms: u32) {
-    begin(store, deadline_ms, Instant::now());
+pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline: Deadline<'_>) {
+    begin(store, deadline);
     store.data_mut().since = Some(processor_time());
 }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Questions that may wait for the shadow thread; more are left out and counted.
 const WAITING: usize = 4_096;
@@ -148,10 +148,11 @@ impl Shadow {
     }
 
     fn ask(&self, slot: usize, job: &Job) {
-        let _deadlines_are_kept = self.version.plugin.services.pace.watch();
+        let watching = self.version.plugin.services.pace.watch();
         let context = Context { pin: &job.pin, details: job.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms.max(DEADLINE_MS);
-        let said = self.version.ask(slot, context, &job.question, deadline_ms, Instant::now());
+        let deadline = watching.watched().deadline(deadline_ms);
+        let said = self.version.ask(slot, context, &job.question, deadline);
         self.counts.asked.fetch_add(1, Relaxed);
         let answer = match said {
             // It would have left the decision to others: nothing to compare.

@@ -4,7 +4,7 @@ use crate::host::Inner;
 use crate::lane::{at_once, waited};
 use crate::later::{Asked, Later};
 use crate::plugin::{LinePass, Services};
-use crate::ticker::ShardWatch;
+use crate::ticker::{Deadline, ShardWatch, Watched};
 use crate::verify::Said;
 use crate::version::Version;
 use policy::{Answer, Context, EarlierStep, Fault, Hook, PluginStamp, Question, Reply};
@@ -64,8 +64,8 @@ impl ShardHost {
             let asker = Asker { host: Arc::clone(&self.asker.host), number };
             return Asked::Later(Later::new(asker, context, question));
         }
-        self.watch.arm();
-        let reply = at_once(self.asker.ask_all(chain, context, question));
+        let watched = self.watch.arm();
+        let reply = at_once(self.asker.ask_all(watched, chain, context, question));
         Asked::Now(reply.unwrap_or_else(|| nobody(waited(), Instant::now())))
     }
 
@@ -73,11 +73,11 @@ impl ShardHost {
     /// shard's thread after a swap, between two calls. A plugin that cannot be made is
     /// reported when a call asks it.
     pub fn warm(&mut self, generation: &Generation) {
-        self.watch.arm();
+        let watched = self.watch.arm();
         for live in generation.plugins().values() {
             let canary = live.canary.as_ref().map(|canary| &canary.version);
             for version in [&live.version].into_iter().chain(canary) {
-                if let Err(fault) = version.warm(self.asker.number) {
+                if let Err(fault) = version.warm(self.asker.number, watched) {
                     tracing::warn!(plugin = %version.stamp, %fault, "instance cannot be made ahead");
                 }
             }
@@ -102,12 +102,18 @@ impl Asker {
         &self.host.services
     }
 
-    pub(crate) async fn ask(&self, context: Context<'_>, question: &Question) -> Reply {
-        self.ask_all(chain(context, question), context, question).await
+    pub(crate) async fn ask(
+        &self,
+        watched: Watched<'_>,
+        context: Context<'_>,
+        question: &Question,
+    ) -> Reply {
+        self.ask_all(watched, chain(context, question), context, question).await
     }
 
     async fn ask_all(
         &self,
+        watched: Watched<'_>,
         chain: &[Arc<Live>],
         context: Context<'_>,
         question: &Question,
@@ -115,7 +121,7 @@ impl Asker {
         match chain {
             [] => nobody(Fault::Absent, Instant::now()),
             [only] => {
-                let reply = self.ask_link(only, context, question).await;
+                let reply = self.ask_link(watched, only, context, question).await;
                 let outcome = match reply.said {
                     Ok(Said::Answer(answer)) => Ok(answer),
                     Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
@@ -129,7 +135,7 @@ impl Asker {
                     earlier: Vec::new(),
                 }
             }
-            chain => self.ask_chain(chain, context, question).await,
+            chain => self.ask_chain(watched, chain, context, question).await,
         }
     }
 
@@ -137,6 +143,7 @@ impl Asker {
     /// that fails is left out of routing and events; elsewhere its fault is the answer.
     async fn ask_chain(
         &self,
+        watched: Watched<'_>,
         chain: &[Arc<Live>],
         context: Context<'_>,
         question: &Question,
@@ -147,7 +154,7 @@ impl Asker {
         let mut by_previous = false;
         let mut fatal = None;
         for live in chain {
-            let reply = self.ask_link(live, context, fold.question(question)).await;
+            let reply = self.ask_link(watched, live, context, fold.question(question)).await;
             by_previous |= reply.by_other;
             let mut step = EarlierStep {
                 plugin: Arc::clone(&reply.version.stamp),
@@ -207,6 +214,7 @@ impl Asker {
     /// fault the build that stands in for it.
     async fn ask_link<'a>(
         &self,
+        watched: Watched<'_>,
         live: &'a Live,
         context: Context<'_>,
         question: &Question,
@@ -221,7 +229,10 @@ impl Asker {
                 && canary.selection.takes(question.call(), &context.pin.notes)
         });
         let version = canary.map_or(&live.version, |canary| &canary.version);
-        let said = self.put(version, context, question, deadline_ms, begun).await;
+        // The clock is read once for all who want to know: reading it is a tenth of what a
+        // short question takes.
+        let deadline = watched.deadline_from(deadline_ms, begun);
+        let said = self.put(version, context, question, deadline).await;
         let (said, version, by_other, nanos) = match said {
             Ok(said) => {
                 let nanos = nanos_since(begun);
@@ -233,11 +244,10 @@ impl Asker {
                     Some(_) => Some(&live.version),
                     None => live.previous.as_ref().filter(|_| stands_in(hook)),
                 };
-                let deadline_ms = deadline_ms.min(SECOND_DEADLINE_MS);
                 let mut second = None;
                 if let Some(other) = other {
-                    let now = Instant::now();
-                    let said = self.put(other, context, question, deadline_ms, now).await;
+                    let deadline = watched.deadline(deadline_ms.min(SECOND_DEADLINE_MS));
+                    let said = self.put(other, context, question, deadline).await;
                     second = said.ok().map(|said| (said, other));
                 }
                 let by_other = second.is_some();
@@ -256,21 +266,19 @@ impl Asker {
         LinkReply { said, version, by_other, nanos }
     }
 
-    /// Asks a build in its own way. `now` is read once for all who want to know: reading the
-    /// clock is a tenth of what a short question takes.
+    /// Asks a build in its own way.
     async fn put(
         &self,
         version: &Arc<Version>,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
-        now: Instant,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         if version.on_fibre() {
             // On the heap: the future of a question that never waits stays small.
-            Box::pin(version.ask_on_fibre(context, question, deadline_ms)).await
+            Box::pin(version.ask_on_fibre(context, question, deadline)).await
         } else {
-            version.ask(self.number, context, question, deadline_ms, now)
+            version.ask(self.number, context, question, deadline)
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Whoever is about to ask guests watches ([`Pace::watch`], [`ShardWatch`]): a timer runs until
 //! they are done, and each time it ends the epoch moves. A guest that is found running has the
-//! next ticks come finer. Debug builds stop at a guest that is called while nobody watches.
+//! next ticks come finer. A guest cannot be called without a [`Deadline`], and only who
+//! watches makes one.
 
 use crate::LoadError;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -14,10 +15,11 @@ use rustix::time::{
 };
 use std::collections::HashMap;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 /// How often the epoch moves while a guest runs on: the grain of every deadline.
@@ -53,8 +55,6 @@ pub(crate) struct Pace {
     /// Of all watchers but the shards'.
     common: Arc<OwnedFd>,
     watchers: Mutex<u32>,
-    /// Watchers of both kinds.
-    watching: AtomicU32,
     stopped: AtomicBool,
 }
 
@@ -62,6 +62,19 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Watching(Arc<Pace>);
+
+/// Proof that somebody watches for as long as `'w`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched<'w>(PhantomData<&'w ()>);
+
+/// A time limit that is kept: somebody watches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline<'w> {
+    /// Processor time, ms.
+    ms: u32,
+    from: Instant,
+    watched: Watched<'w>,
+}
 
 /// How a thread that asks often has its deadlines kept.
 #[derive(Debug)]
@@ -121,7 +134,6 @@ impl Pace {
             fine_left: AtomicU32::new(0),
             common,
             watchers: Mutex::new(0),
-            watching: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
         })
     }
@@ -140,7 +152,6 @@ impl Pace {
         if *watchers == 1 {
             run_every(&self.common, COARSE_TICK);
         }
-        self.watching.fetch_add(1, Ordering::Relaxed);
         Watching(Arc::clone(self))
     }
 
@@ -155,11 +166,6 @@ impl Pace {
                 ShardWatch::Common { _always: self.watch() }
             }
         }
-    }
-
-    /// True while anybody watches: a guest that runs otherwise could run for ever.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.watching.load(Ordering::Relaxed) > 0
     }
 
     fn own_timer(&self) -> io::Result<(u64, Arc<OwnedFd>)> {
@@ -220,6 +226,39 @@ impl Pace {
     }
 }
 
+impl Watching {
+    pub(crate) fn watched(&self) -> Watched<'_> {
+        Watched(PhantomData)
+    }
+}
+
+impl<'w> Watched<'w> {
+    /// From now on.
+    pub(crate) fn deadline(self, ms: u32) -> Deadline<'w> {
+        self.deadline_from(ms, Instant::now())
+    }
+
+    /// For who has just read the clock.
+    pub(crate) fn deadline_from(self, ms: u32, from: Instant) -> Deadline<'w> {
+        Deadline { ms, from, watched: self }
+    }
+}
+
+impl Deadline<'_> {
+    pub(crate) fn ms(self) -> u32 {
+        self.ms
+    }
+
+    pub(crate) fn from(self) -> Instant {
+        self.from
+    }
+
+    /// The same limit, from now on.
+    pub(crate) fn again(self) -> Self {
+        self.watched.deadline(self.ms)
+    }
+}
+
 impl Drop for Watching {
     fn drop(&mut self) {
         let pace = &self.0;
@@ -228,25 +267,23 @@ impl Drop for Watching {
         if *watchers == 0 {
             stop(&pace.common);
         }
-        pace.watching.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl ShardWatch {
     /// Guests are about to be asked.
-    pub(crate) fn arm(&mut self) {
-        if let ShardWatch::Own { pace, timer, armed: armed @ false, .. } = self {
+    pub(crate) fn arm(&mut self) -> Watched<'_> {
+        if let ShardWatch::Own { timer, armed: armed @ false, .. } = self {
             run_every(timer, COARSE_TICK);
-            pace.watching.fetch_add(1, Ordering::Relaxed);
             *armed = true;
         }
+        Watched(PhantomData)
     }
 
     /// No guest is asked before the thread says so again.
     pub(crate) fn rest(&mut self) {
-        if let ShardWatch::Own { pace, timer, armed: armed @ true, .. } = self {
+        if let ShardWatch::Own { timer, armed: armed @ true, .. } = self {
             stop(timer);
-            pace.watching.fetch_sub(1, Ordering::Relaxed);
             *armed = false;
         }
     }
@@ -296,13 +333,13 @@ mod tests {
     #[test]
     fn a_timer_runs_while_somebody_watches() {
         let pace = Arc::new(Pace::new().expect("timers"));
-        assert!(!pace.is_watched() && !runs(&pace.common));
+        assert!(!runs(&pace.common));
         let (one, other) = (pace.watch(), pace.watch());
         drop(one);
-        assert!(pace.is_watched() && runs(&pace.common));
+        assert!(runs(&pace.common));
         pace.wait().expect("a tick");
         drop(other);
-        assert!(!pace.is_watched() && !runs(&pace.common));
+        assert!(!runs(&pace.common));
     }
 
     #[test]
@@ -312,17 +349,17 @@ mod tests {
         let ShardWatch::Own { timer, .. } = &shard else { panic!("no timer of its own") };
         let timer = Arc::clone(timer);
         for _ in 0..2 {
-            assert!(!pace.is_watched() && !runs(&timer));
-            shard.arm();
-            shard.arm();
-            assert!(pace.is_watched() && runs(&timer) && !runs(&pace.common));
+            assert!(!runs(&timer));
+            let _ = shard.arm();
+            let _ = shard.arm();
+            assert!(runs(&timer) && !runs(&pace.common));
             pace.wait().expect("a tick");
             shard.rest();
             shard.rest();
         }
-        shard.arm();
+        let _ = shard.arm();
         drop(shard);
-        assert!(!pace.is_watched() && !runs(&timer));
+        assert!(!runs(&timer));
         assert_eq!(pace.timers().len(), 2);
     }
 

@@ -7,6 +7,7 @@ use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::sandbox::{self, Sandbox};
 use crate::tally::Tally;
+use crate::ticker::{Deadline, Watched};
 use crate::verify::Said;
 use crate::{Grant, Isolation, LoadError, Signer, schema};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
@@ -122,7 +123,6 @@ impl Version {
     ) -> Result<Version, LoadError> {
         let begun = Instant::now();
         let code = Code::compile(linkers, plugin, &artifact)?;
-        let _deadlines_are_kept = plugin.services.pace.watch();
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
         let config = plugin.settings.config.to_string();
@@ -164,9 +164,10 @@ impl Version {
         artifact: &Artifact,
     ) -> Result<String, LoadError> {
         let code = Code::compile(linkers, plugin, artifact)?;
-        let _deadlines_are_kept = plugin.services.pace.watch();
-        let mut instance = Instance::new(&code, plugin, LOAD_DEADLINE_MS)?;
-        instance.begin(LOAD_DEADLINE_MS, Instant::now());
+        let watching = plugin.services.pace.watch();
+        let deadline = || watching.watched().deadline(LOAD_DEADLINE_MS);
+        let mut instance = Instance::new(&code, plugin, deadline())?;
+        instance.begin(deadline());
         let failed = |fault| LoadError::Failed {
             plugin: plugin.settings.name.clone(),
             stage: "describe",
@@ -183,17 +184,16 @@ impl Version {
         shard: usize,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
-        now: Instant,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         if self.on_fibre()
             && let Some(lane) = self.plugin.services.lane()
         {
-            return lane.wait(self.ask_on_fibre(context, question, deadline_ms));
+            return lane.wait(self.ask_on_fibre(context, question, deadline));
         }
         let said = match self.plugin.settings.isolation {
-            Isolation::Reused => self.ask_reused(shard, context, question, deadline_ms, now),
-            Isolation::PerCall => self.ask_fresh(context, question, deadline_ms),
+            Isolation::Reused => self.ask_reused(shard, context, question, deadline),
+            Isolation::PerCall => self.ask_fresh(context, question, deadline),
         };
         self.tally.note(&said);
         said
@@ -205,7 +205,7 @@ impl Version {
         &self,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         let Some(outside) = &self.plugin.outside else {
             return Err(Fault::Trap("it was loaded without `http` settings".to_owned()));
@@ -217,9 +217,9 @@ impl Version {
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
-            None => Box::new(self.configured(deadline_ms)?),
+            None => Box::new(self.configured(deadline)?),
         };
-        let asked = instance.ask_on_fibre(context, question, deadline_ms);
+        let asked = instance.ask_on_fibre(context, question, deadline.again());
         let limit = Duration::from_millis(u64::from(outside.total_ms()));
         let said = tokio::time::timeout(limit, asked).await;
         let said = said.unwrap_or_else(|_| Err(Fault::Timeout(outside.total_ms())));
@@ -245,9 +245,9 @@ impl Version {
         &self,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
-        let mut instance = Box::new(self.configured(deadline_ms)?);
+        let mut instance = Box::new(self.configured(deadline)?);
         let said = instance.ask(context, question);
         if instance.memory_bytes() > SMALL {
             self.reaper.take_instance(instance);
@@ -260,16 +260,15 @@ impl Version {
         shard: usize,
         context: Context<'_>,
         question: &Question,
-        deadline_ms: u32,
-        now: Instant,
+        deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         let mut slot = self.slot(shard);
         let mut instance = match std::mem::take(&mut *slot) {
             Slot::Ready(mut instance) => {
-                instance.begin(deadline_ms, now);
+                instance.begin(deadline);
                 instance
             }
-            Slot::Empty => Box::new(self.configured(deadline_ms)?),
+            Slot::Empty => Box::new(self.configured(deadline)?),
             Slot::Making => {
                 *slot = Slot::Making;
                 return Err(Fault::Starting);
@@ -289,14 +288,14 @@ impl Version {
     }
 
     /// Makes the shard's instance before a call needs it.
-    pub(crate) fn warm(&self, shard: usize) -> Result<(), Fault> {
+    pub(crate) fn warm(&self, shard: usize, watched: Watched<'_>) -> Result<(), Fault> {
         if self.plugin.settings.isolation == Isolation::PerCall {
             return Ok(());
         }
         if self.on_fibre() {
             let mut idle = self.idle();
             if idle.is_empty() {
-                idle.push(Box::new(self.configured(LOAD_DEADLINE_MS)?));
+                idle.push(Box::new(self.configured(watched.deadline(LOAD_DEADLINE_MS))?));
             }
             return Ok(());
         }
@@ -304,7 +303,7 @@ impl Version {
             return Ok(());
         }
         // Not under the lock: its questions need not wait for it.
-        let made = self.configured(LOAD_DEADLINE_MS);
+        let made = self.configured(watched.deadline(LOAD_DEADLINE_MS));
         let mut slot = self.slot(shard);
         match made {
             Ok(_) if matches!(*slot, Slot::Ready(_)) => Ok(()),
@@ -341,9 +340,9 @@ impl Version {
     }
 
     /// Instantiation and configuration share one deadline.
-    fn configured(&self, deadline_ms: u32) -> Result<Instance, Fault> {
+    fn configured(&self, deadline: Deadline<'_>) -> Result<Instance, Fault> {
         let mut instance =
-            Instance::new(&self.code, &self.plugin, deadline_ms).map_err(|error| match error {
+            Instance::new(&self.code, &self.plugin, deadline).map_err(|error| match error {
                 LoadError::Failed { fault, .. } => fault,
                 other => Fault::Trap(other.to_string()),
             })?;
@@ -385,21 +384,23 @@ fn probation(
 ) -> Result<Proven, LoadError> {
     let name = || plugin.settings.name.clone();
     let failed = |stage| move |fault| LoadError::Failed { plugin: name(), stage, fault };
-    let mut instance = Instance::new(code, plugin, LOAD_DEADLINE_MS)?;
-    instance.begin(LOAD_DEADLINE_MS, Instant::now());
+    let watching = plugin.services.pace.watch();
+    let deadline = || watching.watched().deadline(LOAD_DEADLINE_MS);
+    let mut instance = Instance::new(code, plugin, deadline())?;
+    instance.begin(deadline());
     let description = instance.describe().map_err(failed("describe"))?;
     if !any_name && description.name != plugin.settings.name {
         return Err(LoadError::WrongName { configured: name(), described: description.name });
     }
     schema::check(&name(), &description.config_schema, &plugin.settings.config)?;
-    instance.begin(LOAD_DEADLINE_MS, Instant::now());
+    instance.begin(deadline());
     if let Err(cause) = instance.configure(config).map_err(failed("configure"))? {
         return Err(LoadError::ConfigRefused { plugin: name(), cause });
     }
-    instance.begin(LOAD_DEADLINE_MS, Instant::now());
+    instance.begin(deadline());
     match instance.self_test().map_err(failed("self-test"))? {
         Ok(self_test_cases) => {
-            let quick = is_quick(code, plugin, config)?;
+            let quick = is_quick(code, plugin, config, watching.watched())?;
             Ok(Proven { description, self_test_cases, quick })
         }
         Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
@@ -408,7 +409,12 @@ fn probation(
 
 /// Whether an instance is made within [`QUICK`]: the best of three, because a busy machine may
 /// slow one of them.
-fn is_quick(code: &Code, plugin: &Arc<Plugin>, config: &str) -> Result<bool, LoadError> {
+fn is_quick(
+    code: &Code,
+    plugin: &Arc<Plugin>,
+    config: &str,
+    watched: Watched<'_>,
+) -> Result<bool, LoadError> {
     let failed = |fault| LoadError::Failed {
         plugin: plugin.settings.name.clone(),
         stage: "configure",
@@ -416,7 +422,7 @@ fn is_quick(code: &Code, plugin: &Arc<Plugin>, config: &str) -> Result<bool, Loa
     };
     for _ in 0..3 {
         let begun = sandbox::processor_time();
-        let mut instance = Instance::new(code, plugin, LOAD_DEADLINE_MS)?;
+        let mut instance = Instance::new(code, plugin, watched.deadline(LOAD_DEADLINE_MS))?;
         // What it refuses it refused before.
         let _ = instance.configure(config).map_err(failed)?;
         if sandbox::processor_time().saturating_sub(begun) <= QUICK {

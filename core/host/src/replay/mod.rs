@@ -25,7 +25,7 @@ use crate::holds::Holds;
 use crate::imports::Linkers;
 use crate::plugin::{Plugin, Recorded, Services};
 use crate::reaper::Reaper;
-use crate::ticker::Ticker;
+use crate::ticker::{Ticker, Watched};
 use crate::verify::Said;
 use crate::version::Version;
 use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings, SigningPolicy};
@@ -164,7 +164,7 @@ impl Replay<'_> {
         options: &ReplayOptions,
         names: &Names,
     ) -> io::Result<Report> {
-        let _deadlines_are_kept = self.host.services.pace.watch();
+        let watching = self.host.services.pace.watch();
         let begun = Instant::now();
         let wanted = |hook: &Hook| {
             self.version.hooks.contains(hook)
@@ -187,7 +187,7 @@ impl Replay<'_> {
         while let Some(decision) = reader.next()? {
             tally.meet(&decision);
             if hooks.contains(&decision.question.hook()) {
-                tally.add(&self.compared(decision, &mut pin));
+                tally.add(&self.compared(watching.watched(), decision, &mut pin));
             }
         }
         let seconds = begun.elapsed().as_secs_f64();
@@ -196,7 +196,7 @@ impl Replay<'_> {
 
     /// Puts the build in the place of its plugin: behind those that were asked before it.
     /// Where its plugin was not asked, it takes the place of the one that decided.
-    fn compared(&self, mut decision: Decision, pin: &mut Pin) -> Compared {
+    fn compared(&self, watched: Watched<'_>, mut decision: Decision, pin: &mut Pin) -> Compared {
         let name = &self.version.plugin.name;
         let own = decision.earlier.iter().position(|(stamp, _)| stamp.name == *name);
         let mut fold = Fold::new();
@@ -205,7 +205,7 @@ impl Replay<'_> {
                 fold.add(&decision.question, answer.clone());
             }
         }
-        let said = self.ask(&decision, fold.question(&decision.question), pin);
+        let said = self.ask(watched, &decision, fold.question(&decision.question), pin);
         let passed = matches!(said, Ok(Said::Pass));
         let (old, new) = match (own, said) {
             (Some(at), said) => (
@@ -223,7 +223,13 @@ impl Replay<'_> {
         Compared { decision, old, new, passed }
     }
 
-    fn ask(&self, decision: &Decision, question: &Question, pin: &mut Pin) -> Result<Said, Fault> {
+    fn ask(
+        &self,
+        watched: Watched<'_>,
+        decision: &Decision,
+        question: &Question,
+        pin: &mut Pin,
+    ) -> Result<Said, Fault> {
         if let Some(recorded) = &self.host.services.recorded {
             recorded.utc_ms.store(decision.at_ms, Relaxed);
             recorded.seed.store(decision.random_seed, Relaxed);
@@ -232,8 +238,8 @@ impl Replay<'_> {
         let context = Context { pin, details: decision.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms;
         // No call waits, so the instance after a fault may take its time.
-        self.version.warm(0)?;
-        self.version.ask(0, context, question, deadline_ms, Instant::now())
+        self.version.warm(0, watched)?;
+        self.version.ask(0, context, question, watched.deadline(deadline_ms))
     }
 }
 
