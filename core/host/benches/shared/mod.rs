@@ -52,7 +52,7 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
         .args(PLUGINS.map(|name| format!("--package=strowger-{name}")))
-        .arg("--package=strowger-guest-plain")
+        .args(["--package=strowger-guest-plain", "--package=strowger-guest-hostile"])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
