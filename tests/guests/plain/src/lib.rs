@@ -8,7 +8,7 @@ use exports::strowger::policy::{
     events, identity, lifecycle, numbering, rating, routing, screening,
 };
 use strowger::policy::types::{Call, Header, Rejection};
-use strowger::policy::{host_call, host_counters, host_log, host_tables};
+use strowger::policy::{host_call, host_counters, host_log, host_tables, host_trunks};
 
 struct Plain;
 
@@ -71,20 +71,31 @@ impl rating::Guest for Plain {
     ) -> Result<rating::Charge, rating::NoCharge> {
         let seconds = u32::try_from(duration_ms.div_ceil(1000)).unwrap_or(u32::MAX);
         let amount = row.price_first.saturating_mul(i64::from(seconds)) / 60;
+        let discount = host_call::current().account_attribute("discount-percent");
+        let percent = match discount.map(|words| words.parse::<i64>()) {
+            None => 0,
+            Some(Ok(percent @ 0..=100)) => percent,
+            Some(_) => return Err(rating::NoCharge::Failed("discount-percent".to_owned())),
+        };
+        let amount = amount - amount / 100 * percent;
         Ok(rating::Charge { amount, billed_seconds: seconds })
     }
 }
 
 impl routing::Guest for Plain {
     fn select(q: routing::Question) -> Result<Vec<u32>, Rejection> {
-        let mut candidates = q.candidates;
-        candidates.sort_by_key(|one| (one.priority, one.buy_price, one.trunk));
-        Ok(candidates.into_iter().map(|one| one.trunk).collect())
+        let paying = q.candidates.into_iter().filter(|one| one.buy_price <= q.sell_price);
+        let trunks: Vec<u32> = paying.map(|one| one.trunk).collect();
+        let known = host_trunks::read(&trunks);
+        let answers = |asr: Option<u32>| asr.is_none_or(|permille| permille >= 100);
+        let asr = known.into_iter().map(|one| one.map(|one| u32::from(one.asr_permille)));
+        Ok(trunks.into_iter().zip(asr).filter(|(_, asr)| answers(*asr)).map(|(t, _)| t).collect())
     }
 
     fn after_failure(_call: Call, outcome: routing::Outcome) -> routing::Decision {
         match outcome.code {
             486 | 600.. => routing::Decision::Stop,
+            _ if host_call::current().attempts().len() > 5 => routing::Decision::Stop,
             _ => routing::Decision::Next,
         }
     }
@@ -104,7 +115,7 @@ impl identity::Guest for Plain {
 
 impl events::Guest for Plain {
     fn notify(e: events::Event) {
-        host_log::log(host_log::Level::Debug, &format!("{} {} {}", e.caller, e.callee, e.code));
+        host_log::log(host_log::Level::Debug, &format!("{:?} {} {}", e.kind, e.caller, e.callee));
     }
 }
 
