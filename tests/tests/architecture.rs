@@ -15,9 +15,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("strowger-switch", &["strowger-sip", "strowger-media", "strowger-ledger", "strowger-policy"]),
     ("strowger-host", &["strowger-policy"]),
     ("strowger-store", &["strowger-ledger"]),
+    ("strowger-config", &["strowger-host", "strowger-policy"]),
+    ("strowger-kit", &["strowger-config", "strowger-host", "strowger-policy"]),
     (
         "strowger",
         &[
+            "strowger-config",
+            "strowger-kit",
             "strowger-switch",
             "strowger-host",
             "strowger-store",

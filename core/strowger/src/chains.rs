@@ -1,7 +1,7 @@
 //! Chains of plugins by the names of the node file, as the ids that calls carry.
 
-use crate::config::ChainConfig;
 use crate::snapshot::Snapshot;
+use config::ChainConfig;
 use host::{ChainScope, ChainSettings};
 
 /// The chains of the node file for this snapshot. One for a trunk or account that the

@@ -5,17 +5,17 @@ mod client;
 mod moment;
 mod replay;
 mod show;
-mod table;
+mod times;
 mod trials;
 
 pub(crate) use show::{decision_trail, vendors};
-pub(crate) use table::{Table, date_time};
+pub(crate) use times::date_time;
 
-use crate::config::Config;
-use crate::kit::{KitCommand, ReleaseCommand};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
+use config::Config;
+use kit::{KitCommand, ReleaseCommand};
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -9,12 +9,12 @@ pub(crate) use service::RecordFilter;
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
 
-use crate::config::Config;
 use crate::media_plane::MediaPlane;
 use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
+use config::Config;
 use host::decisions::DecisionLog;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

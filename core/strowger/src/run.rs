@@ -1,8 +1,8 @@
 //! `strowger run` and `strowger check-config`.
 
-use crate::config::{Config, LogConfig, LogFormat};
 use crate::node::RunningNode;
 use anyhow::{Context, Result};
+use config::{Config, LogConfig, LogFormat};
 use host::{ProcessorSet, keep_to};
 use std::io::IsTerminal;
 use std::path::Path;

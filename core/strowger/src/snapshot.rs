@@ -7,8 +7,8 @@ mod trunks;
 
 pub(crate) use lookup::SnapshotLookup;
 
-use crate::config::Config;
 use crate::tables::{Table, Tables};
+use config::Config;
 use ledger::{Purse, RateDeck};
 use policy::Owner;
 use std::collections::HashMap;
@@ -120,7 +120,7 @@ impl Snapshot {
 }
 
 fn listeners(config: &Config) -> Vec<Listener> {
-    let listener = |listener: &crate::config::ListenerConfig| Listener {
+    let listener = |listener: &config::ListenerConfig| Listener {
         name: listener.name.as_str().into(),
         local: listener.address,
         advertised: listener.advertised().into(),
@@ -243,7 +243,7 @@ impl Names<'_> {
     /// The domain of a listener.
     fn domain(&self, listener: u16) -> String {
         let listener = self.config.listeners.get(usize::from(listener));
-        listener.map(crate::config::ListenerConfig::domain).unwrap_or_default()
+        listener.map(config::ListenerConfig::domain).unwrap_or_default()
     }
 
     /// The address that a target is reached at, unless it is one of our own: a call to

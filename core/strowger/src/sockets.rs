@@ -1,6 +1,6 @@
 //! The UDP sockets of the listeners: one for each shard, sharing the port.
 
-use crate::config::ListenerConfig;
+use config::ListenerConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::UdpSocket;

@@ -2,11 +2,11 @@
 //! plugin generation, replaced together by one atomic store (promise 4 of the design).
 
 use crate::chains;
-use crate::config::ChainConfig;
 use crate::shard::Mailbox;
 use crate::snapshot::Snapshot;
 use crate::tables::Retired;
 use arc_swap::ArcSwap;
+use config::ChainConfig;
 use host::{Host, LoadError, SwapReport};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

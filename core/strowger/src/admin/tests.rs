@@ -1,8 +1,8 @@
 //! The admin interface of a real node, over real HTTP.
 
 use crate::api::{ErrorBody, Health, ReloadDone, TableLine};
-use crate::config::Config;
 use crate::node::RunningNode;
+use config::Config;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;

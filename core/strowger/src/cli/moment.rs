@@ -1,7 +1,7 @@
 //! Moments as they are written on the command line.
 
-use crate::config::values::parse_duration;
 use anyhow::{Result, bail};
+use config::values::parse_duration;
 
 /// `24h` is that long before `now_ms`; digits are UTC milliseconds; else a UTC date such as
 /// `2026-11-21`, `2026-11-21T06:12` or `2026-11-21T06:12:01Z`.

@@ -1,15 +1,16 @@
 //! `strowger plugin replay`.
 
 use super::moment;
-use super::table::{Table, date_time};
-use crate::config::Config;
+use super::times::date_time;
 use crate::snapshot::{Registry, Snapshot};
 use crate::tables::Tables;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use config::Config;
 use host::decisions::DecisionReader;
 use host::replay::{Group, Names, ReplayHost, ReplayOptions, Report, Sums};
 use host::{Grant, PluginSettings};
+use kit::Table;
 use policy::{Hook, Lookup};
 use std::collections::BTreeSet;
 use std::fmt::Write;

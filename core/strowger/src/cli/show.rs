@@ -1,10 +1,11 @@
 //! What the command line prints.
 
-use super::table::{Table, clock, date_time, elapsed};
+use super::times::{clock, date_time, elapsed};
 use crate::api::{
     AccountLine, AttemptView, CallLine, ChargeView, PluginLine, PluginList, RecordView, ReloadDone,
     SwapDone, TableLine,
 };
+use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
 

@@ -1,11 +1,12 @@
 //! Canary, shadow, promotion and rollback from the command line.
 
 use super::client::Client;
-use super::table::Table;
+
 use super::{NodeArgs, print};
 use crate::api::{DifferenceLine, SwapDone, TrialParameters};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use kit::Table;
 use std::io::Write;
 use std::path::PathBuf;
 

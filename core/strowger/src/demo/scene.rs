@@ -1,7 +1,7 @@
 //! The files and addresses of the demo.
 
-use crate::config::Config;
 use anyhow::{Context, Result, bail};
+use config::Config;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 

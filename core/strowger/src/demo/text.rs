@@ -3,7 +3,8 @@
 use super::scene::Addresses;
 use crate::agents::{CallOutcome, Ladder};
 use crate::api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
-use crate::cli::{Table, date_time, decision_trail, vendors};
+use crate::cli::{date_time, decision_trail, vendors};
+use kit::Table;
 use std::fmt::Write;
 use std::time::Duration;
 

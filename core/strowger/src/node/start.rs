@@ -1,7 +1,6 @@
 //! Starting and stopping a node, in the order that loses nothing.
 
 use super::{Node, RunningNode};
-use crate::config::Config;
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError, provisional};
@@ -10,6 +9,7 @@ use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use crate::{admin, recovery};
+use config::Config;
 use host::decisions::{DecisionLog, DecisionSettings};
 use host::{Host, HostSettings, LoadError};
 use mio::{Poll, Waker};
@@ -301,7 +301,7 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
 
 /// The realm of digest hashes for trunks that name none (SIG-51).
 pub(crate) fn realm(config: &Config) -> String {
-    config.listeners.first().map(crate::config::ListenerConfig::domain).unwrap_or_default()
+    config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default()
 }
 
 /// What the plugin host is started with.
@@ -318,7 +318,7 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
 }
 
 fn media_settings(config: &Config) -> io::Result<MediaSettings> {
-    let address = |address: &crate::config::MediaAddressConfig| MediaAddress {
+    let address = |address: &config::MediaAddressConfig| MediaAddress {
         name: address.name.clone(),
         bind: address.bind,
         advertised: address.advertised.unwrap_or(address.bind),

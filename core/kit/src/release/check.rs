@@ -2,7 +2,7 @@
 
 use super::measure::{self, HookTimes};
 use super::{FileArgs, Subject};
-use crate::kit::test;
+use crate::test;
 use anyhow::{Result, bail};
 use host::{Inspection, PluginSettings};
 use serde::Serialize;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// `wit/v0.1/policy.wit` of this program.
-pub(crate) const POLICY: &str = include_str!("../../../../wit/v0.1/policy.wit");
+pub(crate) const POLICY: &str = include_str!("../../../wit/v0.1/policy.wit");
 
 /// Where a project keeps its own copy, which is the one that it is built against.
 pub(crate) const OWN_COPY: &str = "wit/policy.wit";

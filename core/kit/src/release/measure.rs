@@ -2,7 +2,7 @@
 
 use super::FileArgs;
 use super::questions::{Questions, Snapshot, details};
-use crate::cli::Table;
+use crate::Table;
 use anyhow::Result;
 use host::Host;
 use policy::{Context, Fault, Hook};

@@ -10,9 +10,9 @@ mod shelf;
 mod version;
 
 use super::manifest::Project;
-use crate::config::{Config, PluginsConfig};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use config::{Config, PluginsConfig};
 use host::{Grant, Host, HostSettings, HttpSettings, Inspection, PluginSettings, SigningPolicy};
 use package::Package;
 use std::fs::File;
@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 /// Commands around a plugin file; no running switch is needed.
 #[derive(Debug, Subcommand)]
-pub(crate) enum ReleaseCommand {
+pub enum ReleaseCommand {
     /// Say whether a switch would load a plugin, what it needs, and how long it takes.
     Check {
+        /// Which plugin.
         #[command(flatten)]
         file: FileArgs,
         /// Questions with their answers; by default the vectors of the project.
@@ -32,6 +33,7 @@ pub(crate) enum ReleaseCommand {
     },
     /// Measure a plugin: compilation, instantiation, and the questions of each hook.
     Bench {
+        /// Which plugin.
         #[command(flatten)]
         file: FileArgs,
         /// Questions to each hook.
@@ -78,8 +80,9 @@ pub(crate) enum ReleaseCommand {
     Install(InstallArgs),
 }
 
+/// Which plugin, and how it is run.
 #[derive(Debug, Args)]
-pub(crate) struct FileArgs {
+pub struct FileArgs {
     /// The `.wasm` file; by default what `plugin build` made of the project.
     file: Option<PathBuf>,
     /// Folder of the project, if no file is named: its plugin.toml says configuration,
@@ -110,8 +113,9 @@ struct Subject {
     vectors: Option<PathBuf>,
 }
 
+/// What is installed, from where and to where.
 #[derive(Debug, Args)]
-pub(crate) struct InstallArgs {
+pub struct InstallArgs {
     /// NAME, which is the newest version, or NAME@VERSION.
     name: String,
     /// The shelf.
@@ -131,7 +135,10 @@ pub(crate) struct InstallArgs {
 
 impl ReleaseCommand {
     /// Does what was asked and says so on `out`.
-    pub(crate) fn execute(self, out: &mut impl Write) -> Result<()> {
+    ///
+    /// # Errors
+    /// What is wrong with the plugin, the key or the shelf.
+    pub fn execute(self, out: &mut impl Write) -> Result<()> {
         match self {
             ReleaseCommand::Check { file, vectors } => check::run(&file, vectors, out),
             ReleaseCommand::Bench { file, questions } => measure::run(&file, questions, out),

@@ -1,8 +1,8 @@
 //! Rust: the plugin SDK, by cargo for wasm32-unknown-unknown.
 
 use super::run;
-use crate::kit::manifest::Project;
-use crate::kit::toolchain;
+use crate::manifest::Project;
+use crate::toolchain;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 

@@ -1,17 +1,20 @@
 //! The node file: listeners, media addresses, plugins, paths. Business objects are not
 //! here; they live in the business folder and the database.
 
+#![forbid(unsafe_code)]
+
 mod check;
 mod decisions;
 mod http;
 mod place;
+mod processors;
 pub mod values;
 
 pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
+pub use processors::Processors;
 pub use values::{Dscp, Housekeeping, PortRange};
 
-use crate::processors::Processors;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -402,7 +405,8 @@ impl Config {
     }
 
     /// Which processors carry calls, and which do what can wait.
-    pub(crate) fn processors(&self) -> Processors {
+    #[must_use]
+    pub fn processors(&self) -> Processors {
         Processors::of(self)
     }
 }

@@ -1,9 +1,9 @@
 //! Python: CPython with the program already loaded, by componentize-py.
 
 use super::{intermediate, run};
-use crate::kit::interface;
-use crate::kit::manifest::Project;
-use crate::kit::toolchain::Tools;
+use crate::interface;
+use crate::manifest::Project;
+use crate::toolchain::Tools;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 

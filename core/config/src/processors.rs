@@ -1,6 +1,6 @@
 //! Which processors carry calls, and which do what can wait.
 
-use crate::config::{Config, Housekeeping};
+use crate::{Config, Housekeeping};
 use host::ProcessorSet;
 
 /// One housekeeping processor of so many, unless the node file says otherwise.
@@ -11,7 +11,7 @@ const SPARED_FROM: usize = 4;
 
 /// How a node divides the processors that it may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Processors {
+pub enum Processors {
     /// Every thread runs on any.
     Shared,
     /// In two sets that have none in common.
@@ -36,7 +36,8 @@ impl Processors {
     }
 
     /// What signalling and relay threads keep to.
-    pub(crate) fn calls(&self) -> Option<ProcessorSet> {
+    #[must_use]
+    pub fn calls(&self) -> Option<ProcessorSet> {
         match self {
             Processors::Shared => None,
             Processors::Divided { calls, .. } => Some(calls.clone()),
@@ -44,7 +45,8 @@ impl Processors {
     }
 
     /// What the threads of everything that can wait keep to.
-    pub(crate) fn housekeeping(&self) -> Option<ProcessorSet> {
+    #[must_use]
+    pub fn housekeeping(&self) -> Option<ProcessorSet> {
         match self {
             Processors::Shared => None,
             Processors::Divided { housekeeping, .. } => Some(housekeeping.clone()),

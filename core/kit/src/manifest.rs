@@ -1,8 +1,8 @@
 //! `plugin.toml`: what the kit has to know about a project.
 
 use super::language::Language;
-use crate::config::values::{parse_duration, parse_size};
 use anyhow::{Context, Result, bail};
+use config::values::{parse_duration, parse_size};
 use host::{Grant, PluginSettings};
 use policy::Hook;
 use serde::Deserialize;

@@ -4,12 +4,15 @@
 //! it, whatever the language; [`test`] asks that component the questions of the project's
 //! `vectors.json` in the real host; [`release`] brings the component to a running switch.
 
+#![forbid(unsafe_code)]
+
 mod build;
 mod interface;
 mod language;
 mod manifest;
 mod new;
 mod release;
+mod table;
 mod test;
 mod toolchain;
 mod vectors;
@@ -18,14 +21,15 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use language::Language;
 use manifest::Project;
-pub(crate) use release::ReleaseCommand;
+pub use release::{FileArgs, InstallArgs, ReleaseCommand};
 use std::io::Write;
 use std::path::PathBuf;
+pub use table::Table;
 use toolchain::Tools;
 
 /// Commands for authors of plugins; no running switch is needed.
 #[derive(Debug, Subcommand)]
-pub(crate) enum KitCommand {
+pub enum KitCommand {
     /// Make a plugin project that builds and passes its test.
     New(NewArgs),
     /// Compile the project to a component: build/NAME.wasm.
@@ -34,8 +38,9 @@ pub(crate) enum KitCommand {
     Test(TestArgs),
 }
 
+/// What a new project is.
 #[derive(Debug, Args)]
-pub(crate) struct NewArgs {
+pub struct NewArgs {
     /// Name of the plugin: 1 to 64 of a-z, 0-9 and -.
     name: String,
     /// Language that it is written in.
@@ -53,8 +58,9 @@ pub(crate) struct NewArgs {
     sdk: Option<PathBuf>,
 }
 
+/// Which project, and what it is compiled with.
 #[derive(Debug, Args)]
-pub(crate) struct ProjectArgs {
+pub struct ProjectArgs {
     /// Folder with the project's plugin.toml.
     #[arg(long, value_name = "DIR", default_value = ".")]
     path: PathBuf,
@@ -67,8 +73,9 @@ pub(crate) struct ProjectArgs {
     tools: Option<PathBuf>,
 }
 
+/// Which project is tested, and how much of it.
 #[derive(Debug, Args)]
-pub(crate) struct TestArgs {
+pub struct TestArgs {
     #[command(flatten)]
     project: ProjectArgs,
     /// For Rust: leave out `cargo test`.
@@ -86,7 +93,10 @@ impl ProjectArgs {
 
 impl KitCommand {
     /// Does what was asked and says so on `out`.
-    pub(crate) fn execute(self, out: &mut impl Write) -> Result<()> {
+    ///
+    /// # Errors
+    /// What is wrong with the project, or which compiler is missing.
+    pub fn execute(self, out: &mut impl Write) -> Result<()> {
         match self {
             KitCommand::New(args) => new::make(&args, out),
             KitCommand::Build(args) => {

@@ -1,9 +1,9 @@
 //! C: bindings from the interface, clang for WebAssembly, wasi-libc without WASI.
 
 use super::{intermediate, run};
-use crate::kit::interface;
-use crate::kit::manifest::Project;
-use crate::kit::toolchain;
+use crate::interface;
+use crate::manifest::Project;
+use crate::toolchain;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
