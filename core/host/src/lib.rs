@@ -32,7 +32,6 @@ mod processors;
 mod reaper;
 pub mod replay;
 mod sandbox;
-mod schema;
 mod settings;
 mod shadow;
 mod shard;

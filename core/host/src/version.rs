@@ -8,8 +8,8 @@ use crate::reaper::Reaper;
 use crate::sandbox::{self, Sandbox};
 use crate::tally::Tally;
 use crate::ticker::{Deadline, Watched};
-use crate::verify::Said;
-use crate::{Grant, Isolation, LoadError, Signer, schema};
+use crate::verify::{Said, shortened};
+use crate::{Grant, Isolation, LoadError, Signer};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,6 +20,9 @@ use wasmtime::component::{Component, InstancePre};
 
 /// Processor time for each step before a version is live, when no call waits.
 pub(crate) const LOAD_DEADLINE_MS: u32 = 2_000;
+
+/// Problems of a configuration that a refusal names; more are counted.
+const NAMED: usize = 5;
 
 /// Idle instances that a version keeps for questions on fibres; more are made when more
 /// questions wait at one time, and dropped after their answer.
@@ -348,7 +351,7 @@ impl Version {
             })?;
         match instance.configure(&self.config)? {
             Ok(()) => Ok(instance),
-            Err(words) => Err(Fault::Refused(crate::verify::shortened(words))),
+            Err(words) => Err(Fault::Refused(shortened(words))),
         }
     }
 }
@@ -392,7 +395,8 @@ fn probation(
     if !any_name && description.name != plugin.settings.name {
         return Err(LoadError::WrongName { configured: name(), described: description.name });
     }
-    schema::check(&name(), &description.config_schema, &plugin.settings.config)?;
+    schema::check(&description.config_schema, &plugin.settings.config)
+        .map_err(|refusal| does_not_fit(name(), refusal))?;
     instance.begin(deadline());
     if let Err(cause) = instance.configure(config).map_err(failed("configure"))? {
         return Err(LoadError::ConfigRefused { plugin: name(), cause });
@@ -404,6 +408,23 @@ fn probation(
             Ok(Proven { description, self_test_cases, quick })
         }
         Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
+    }
+}
+
+fn does_not_fit(plugin: String, refusal: schema::Refusal) -> LoadError {
+    match refusal {
+        schema::Refusal::NotValid(cause) => {
+            LoadError::SchemaNotValid { plugin, cause: shortened(cause) }
+        }
+        schema::Refusal::DoesNotFit(mut problems) => {
+            let more = problems.len().saturating_sub(NAMED);
+            problems.truncate(NAMED);
+            let mut problems: Vec<String> = problems.into_iter().map(shortened).collect();
+            if more > 0 {
+                problems.push(format!("and {more} more"));
+            }
+            LoadError::ConfigDoesNotFit { plugin, problems: problems.join("; ") }
+        }
     }
 }
 

@@ -1,45 +1,44 @@
 //! A plugin's settings against the JSON Schema (draft 2020-12) that it ships.
+//!
+//! A room of its own because of its weight: the library is compiled into whoever calls it.
+#![forbid(unsafe_code)]
 
-use crate::LoadError;
-use crate::verify::shortened;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::Value;
 
-/// Problems that a refusal names; more are counted.
-const NAMED: usize = 5;
+/// Why settings are not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The schema itself is none; why, in words of any length.
+    NotValid(String),
+    /// The settings do not fit it; of each problem the field as a JSON pointer, its value and
+    /// what is allowed.
+    DoesNotFit(Vec<String>),
+}
 
 /// Refuses settings that do not fit, and a schema that is none. Nothing is fetched: a
-/// schema that refers outside of itself is not valid here.
-pub(crate) fn check(plugin: &str, schema: &str, config: &Value) -> Result<(), LoadError> {
+/// schema that refers outside of itself is not valid here. An empty one takes everything.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn check(schema: &str, config: &Value) -> Result<(), Refusal> {
     if schema.trim().is_empty() {
         return Ok(());
     }
-    let not_valid = |cause: String| LoadError::SchemaNotValid {
-        plugin: plugin.to_owned(),
-        cause: shortened(cause),
-    };
     let schema: Value =
-        serde_json::from_str(schema).map_err(|error| not_valid(error.to_string()))?;
+        serde_json::from_str(schema).map_err(|error| Refusal::NotValid(error.to_string()))?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         // An engine whose time is linear in the text.
         .with_pattern_options(PatternOptions::regex())
         .build(&schema)
         .map_err(|error| {
-            not_valid(format!("{}: {error}", place(error.instance_path().as_str())))
+            Refusal::NotValid(format!("{}: {error}", place(error.instance_path().as_str())))
         })?;
-    let mut problems: Vec<String> =
-        validator.iter_errors(config).map(|error| shortened(problem(&error, config))).collect();
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let more = problems.len().saturating_sub(NAMED);
-    problems.truncate(NAMED);
-    if more > 0 {
-        problems.push(format!("and {more} more"));
-    }
-    Err(LoadError::ConfigDoesNotFit { plugin: plugin.to_owned(), problems: problems.join("; ") })
+    let problems: Vec<String> =
+        validator.iter_errors(config).map(|error| problem(&error, config)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Refusal::DoesNotFit(problems)) }
 }
 
 /// Where it is and what is wrong there. A schema that allows no field at all
@@ -82,10 +81,16 @@ mod tests {
         }
     }"#;
 
+    /// All problems in one text.
     fn refused(config: Value) -> String {
-        match check("routing", SCHEMA, &config) {
+        words(check(SCHEMA, &config))
+    }
+
+    fn words(checked: Result<(), Refusal>) -> String {
+        match checked {
             Ok(()) => String::new(),
-            Err(error) => error.to_string(),
+            Err(Refusal::NotValid(cause)) => panic!("no schema: {cause}"),
+            Err(Refusal::DoesNotFit(problems)) => problems.join("; "),
         }
     }
 
@@ -93,19 +98,16 @@ mod tests {
     fn what_fits_passes_and_no_schema_takes_everything() {
         assert_eq!(refused(json!({})), "");
         assert_eq!(refused(json!({ "balance": "usage", "names": ["a"] })), "");
-        assert!(check("routing", "", &json!({ "anything": 1 })).is_ok());
+        assert!(check("", &json!({ "anything": 1 })).is_ok());
     }
 
     #[test]
-    fn a_refusal_names_plugin_field_value_and_what_is_allowed() {
+    fn a_refusal_names_field_value_and_what_is_allowed() {
         for (config, words) in [
-            (json!({ "balance": "fair" }), ["`routing`", "/balance", "\"fair\"", "\"weight\""]),
-            (
-                json!({ "velocity": { "window_s": 10 } }),
-                ["`routing`", "/velocity/window_s", "10", "60"],
-            ),
-            (json!({ "names": ["a", "B"] }), ["`routing`", "/names/1", "\"B\"", "^[a-z]+$"]),
-            (json!({ "blance": "usage" }), ["`routing`", "the whole", "'blance'", "unexpected"]),
+            (json!({ "balance": "fair" }), ["/balance", "\"fair\"", "\"weight\""]),
+            (json!({ "velocity": { "window_s": 10 } }), ["/velocity/window_s", "10", "60"]),
+            (json!({ "names": ["a", "B"] }), ["/names/1", "\"B\"", "^[a-z]+$"]),
+            (json!({ "blance": "usage" }), ["the whole", "'blance'", "unexpected"]),
         ] {
             let refusal = refused(config);
             for word in words {
@@ -126,9 +128,7 @@ mod tests {
                 let without = format!(r#"{{ "type": "object", "{word}": false }}"#);
                 for schema in [closed, without] {
                     let nested = format!(r#"{{ "properties": {{ "part": {schema} }} }}"#);
-                    let refused = |schema: &str, config| {
-                        check("routing", schema, &config).expect_err(schema).to_string()
-                    };
+                    let refused = |schema: &str, config| words(check(schema, &config));
                     let flat = refused(&schema, json!({ "blance": 1, "wieght": 2 }));
                     assert!(flat.contains("the whole: "), "{flat}");
                     let deep = refused(&nested, json!({ "part": { "blance": 1, "wieght": 2 } }));
@@ -139,13 +139,12 @@ mod tests {
                             "{schema}: {refusal}"
                         );
                     }
-                    check("routing", &schema, &json!({})).expect(&schema);
+                    check(&schema, &json!({})).expect(&schema);
                 }
             }
         }
-        let refusal =
-            check("routing", r#"{ "properties": { "old": false } }"#, &json!({ "old": 1 }));
-        assert!(refusal.expect_err("refused").to_string().contains("/old: "));
+        let refusal = words(check(r#"{ "properties": { "old": false } }"#, &json!({ "old": 1 })));
+        assert!(refusal.contains("/old: "), "{refusal}");
     }
 
     #[test]
@@ -167,8 +166,8 @@ mod tests {
             r#"{ "$ref": "https://example.com/schema.json" }"#,
             r##"{ "$ref": "#/$defs/absent" }"##,
         ] {
-            let error = check("routing", schema, &json!({})).expect_err(schema);
-            assert!(matches!(error, LoadError::SchemaNotValid { .. }), "{schema}: {error}");
+            let error = check(schema, &json!({})).expect_err(schema);
+            assert!(matches!(error, Refusal::NotValid(_)), "{schema}: {error:?}");
         }
     }
 
@@ -182,10 +181,10 @@ mod tests {
             ("screening", include_str!("../../../plugins/screening/src/schema.json")),
         ];
         for (plugin, text) in shipped {
-            check(plugin, text, &json!({})).expect(plugin);
-            check(plugin, text, &defaults(&serde_json::from_str(text).unwrap())).expect(plugin);
-            let refusal = check(plugin, text, &json!({ "misspelt": 1 })).expect_err(plugin);
-            assert!(refusal.to_string().contains("'misspelt'"), "{refusal}");
+            check(text, &json!({})).expect(plugin);
+            check(text, &defaults(&serde_json::from_str(text).unwrap())).expect(plugin);
+            let refusal = words(check(text, &json!({ "misspelt": 1 })));
+            assert!(refusal.contains("'misspelt'"), "{plugin}: {refusal}");
         }
     }
 
