@@ -1,6 +1,7 @@
 //! From the bytes of a file to a component, and to the digest that names the build.
 
-use crate::{Anatomy, LoadError, Signer, SigningPolicy};
+use crate::plugin::Services;
+use crate::{Anatomy, LoadError, Signer};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -53,16 +54,16 @@ impl Artifact {
     pub(crate) fn named(
         plugin: &str,
         source: Source,
-        signing: &SigningPolicy,
+        services: &Services,
     ) -> Result<Artifact, LoadError> {
-        Ok(Artifact { any_name: true, ..Artifact::read(plugin, source, signing)? })
+        Ok(Artifact { any_name: true, ..Artifact::read(plugin, source, services)? })
     }
 
     /// The signature is looked at before anything else of the file is.
     pub(crate) fn read(
         plugin: &str,
         source: Source,
-        signing: &SigningPolicy,
+        services: &Services,
     ) -> Result<Artifact, LoadError> {
         let (bytes, path) = match source {
             Source::Bytes(bytes) => (bytes, None),
@@ -75,11 +76,21 @@ impl Artifact {
             .as_ref()
             .map_or_else(|| "the upload".to_owned(), |path| path.display().to_string());
         // A file that is half copied has no signature yet: say that, not that it has none.
-        examine(&bytes, &origin)?;
-        let signer = signing.judge(&bytes, &format!("plugin `{plugin}`: {origin}"))?;
+        let kind = examine(&bytes, &origin)?;
+        let signer = services.signing.judge(&bytes, &format!("plugin `{plugin}`: {origin}"))?;
         let digest = hex(&Sha256::digest(&bytes));
         let anatomy = Anatomy::of(&bytes);
-        let component = made_component(plugin, bytes, &origin)?;
+        let component = match kind {
+            Kind::Component => bytes,
+            Kind::CoreModule => match services.components.get(&digest) {
+                Some(component) => component,
+                None => {
+                    let component = componentize(plugin, &bytes)?;
+                    services.components.keep(&digest, &component);
+                    component
+                }
+            },
+        };
         Ok(Artifact { component, digest, path, signer, anatomy, any_name: false })
     }
 }
@@ -90,11 +101,7 @@ impl Artifact {
 /// # Errors
 /// What is wrong with the bytes.
 pub fn component(plugin: &str, bytes: Vec<u8>) -> Result<Vec<u8>, LoadError> {
-    made_component(plugin, bytes, plugin)
-}
-
-fn made_component(plugin: &str, bytes: Vec<u8>, origin: &str) -> Result<Vec<u8>, LoadError> {
-    match examine(&bytes, origin)? {
+    match examine(&bytes, plugin)? {
         Kind::Component => Ok(bytes),
         Kind::CoreModule => componentize(plugin, &bytes),
     }

@@ -48,7 +48,8 @@ pub(crate) fn engine(settings: &HostSettings) -> Result<Engine, LoadError> {
         .max_wasm_stack(GUEST_STACK);
     if let Some(directory) = &settings.cache_dir {
         let mut cache = CacheConfig::new();
-        cache.with_directory(directory);
+        // Of its own: the cache removes what it does not know.
+        cache.with_directory(directory.join("code"));
         config.cache(Some(Cache::new(cache).map_err(refused)?));
     }
     Engine::new(&config).map_err(refused)

@@ -1,6 +1,7 @@
 use crate::artifact::{Artifact, Source};
 use crate::chain::ChainSettings;
 use crate::compiler::Compiler;
+use crate::components::Components;
 use crate::counters::Counters;
 use crate::engine::engine;
 use crate::generation::{Generation, Live};
@@ -100,6 +101,7 @@ impl Host {
             holds: Arc::new(Holds::new()),
             random_seed: settings.random_seed.unwrap_or_else(|| StdRng::from_os_rng().next_u64()),
             signing,
+            components: Components::in_cache(settings.cache_dir.as_deref()),
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
@@ -113,8 +115,7 @@ impl Host {
             check(&settings)?;
             let name = settings.name.clone();
             let plugin = Arc::new(Plugin::new(settings, number, Arc::clone(&services)));
-            let artifact =
-                Artifact::read(&name, plugin.settings.path.clone().into(), &services.signing)?;
+            let artifact = Artifact::read(&name, plugin.settings.path.clone().into(), &services)?;
             let version = Version::load(&linkers, &plugin, artifact, shards, &reaper)?;
             version.set_since(1);
             order.push(Arc::clone(&plugin.name));
@@ -300,12 +301,12 @@ impl Host {
 
     /// The bytes, unless the node's keys forbid them.
     pub(crate) fn read(&self, plugin: &str, source: Source) -> Result<Artifact, LoadError> {
-        Artifact::read(plugin, source, &self.inner.services.signing)
+        Artifact::read(plugin, source, &self.inner.services)
     }
 
     /// The same for the place of a plugin that the operator named.
     pub(crate) fn named(&self, plugin: &str, source: Source) -> Result<Artifact, LoadError> {
-        Artifact::named(plugin, source, &self.inner.services.signing)
+        Artifact::named(plugin, source, &self.inner.services)
     }
 
     pub(crate) fn load(

@@ -46,7 +46,7 @@ impl Host {
     pub fn inspect(&self, file: &Path) -> Result<Inspection, LoadError> {
         let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin");
         let plugin = self.stranger(name, file);
-        let artifact = Artifact::read(name, file.into(), &plugin.services.signing)?;
+        let artifact = Artifact::read(name, file.into(), &plugin.services)?;
         let begun = Instant::now();
         let code = Code::compile(&self.inner.linkers, &plugin, &artifact)?;
         let compile = begun.elapsed();

@@ -10,6 +10,7 @@ mod anatomy;
 mod artifact;
 mod chain;
 mod compiler;
+mod components;
 mod counters;
 pub mod decisions;
 mod engine;

@@ -1,5 +1,6 @@
 //! What all versions of one plugin share, and what all plugins of a host share.
 
+use crate::components::Components;
 use crate::counters::Counters;
 use crate::holds::Holds;
 use crate::http::Outside;
@@ -26,6 +27,8 @@ pub(crate) struct Services {
     pub(crate) random_seed: u64,
     /// Whose plugins may be loaded.
     pub(crate) signing: SigningPolicy,
+    /// Those made before.
+    pub(crate) components: Components,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
     /// Who watches deadlines, and how finely.

@@ -18,6 +18,7 @@ pub use report::{HookReport, Money, Report, Sums, Turn};
 
 use crate::artifact::{Artifact, Source};
 use crate::chain::{Fold, nobody_decided};
+use crate::components::Components;
 use crate::counters::Counters;
 use crate::decisions::{Decision, DecisionReader, Texts};
 use crate::engine::engine;
@@ -77,6 +78,7 @@ impl ReplayHost {
     /// # Errors
     /// When the engine does not start.
     pub fn new(cache_dir: Option<PathBuf>) -> Result<ReplayHost, LoadError> {
+        let components = Components::in_cache(cache_dir.as_deref());
         let settings = HostSettings {
             plugins: Vec::new(),
             cache_dir,
@@ -95,6 +97,7 @@ impl ReplayHost {
             random_seed: 0,
             // Nothing here meets a call: a build may be tried before anybody signs it.
             signing: SigningPolicy::default(),
+            components,
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
@@ -115,7 +118,7 @@ impl ReplayHost {
     pub fn name_of(&self, file: &Path) -> Result<String, LoadError> {
         let settings = PluginSettings::of_stranger("replay", file);
         let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.services));
-        let artifact = Artifact::read("replay", Source::from(file), &self.services.signing)?;
+        let artifact = Artifact::read("replay", Source::from(file), &self.services)?;
         Version::name_of(&self.linkers, &Arc::new(stranger), &artifact)
     }
 
@@ -134,7 +137,7 @@ impl ReplayHost {
         crate::host::check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
         let file = plugin.settings.path.clone().into();
-        let artifact = Artifact::named(&plugin.name, file, &self.services.signing)?;
+        let artifact = Artifact::named(&plugin.name, file, &self.services)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
         Ok(Replay { host: self, version: Arc::new(version), beside })
     }

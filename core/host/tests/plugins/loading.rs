@@ -1,7 +1,7 @@
 //! What is refused before it is live, and in which words.
 
 use crate::common::{Tables, build, file, guest, hostile, marks, patched, screen, settings};
-use host::{Grant, Host, LoadError, PluginSettings};
+use host::{Grant, Host, HostSettings, LoadError, PluginSettings};
 use policy::{Fault, Hook};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -153,4 +153,27 @@ fn a_refused_swap_leaves_the_live_build_alone() {
     let unknown = host.swap("billing", build('b')).unwrap_err();
     assert_eq!(unknown.to_string(), "no plugin `billing` is configured; there are: hostile");
     assert_eq!(host.current().number(), 1);
+}
+
+/// What the cache holds is used, and what was damaged there is made anew.
+#[test]
+fn a_damaged_cache_is_as_good_as_none() {
+    let cache = file("cache", &[]).with_extension("folder");
+    let _ = std::fs::remove_dir_all(&cache);
+    let load = || {
+        let plugin = hostile(file("cached", &guest("hostile")));
+        let settings = HostSettings { cache_dir: Some(cache.clone()), ..settings(plugin, 1) };
+        let host = Host::new(settings).expect("it loads");
+        let pin = host.pin(Arc::new(Tables));
+        assert_eq!(marks(host.shard().ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
+        host.list().remove(0).digest
+    };
+    let digest = load();
+    let kept = cache.join("components").join(digest);
+    let component = std::fs::read(&kept).expect("the component is kept");
+    for damaged in [&component[..component.len() / 2], &[0; 100]] {
+        std::fs::write(&kept, damaged).expect("the test's folder is writable");
+        load();
+        assert!(std::fs::read(&kept).expect("it is there") == component, "made anew");
+    }
 }
