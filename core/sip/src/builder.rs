@@ -4,7 +4,6 @@ use crate::header_name::Known;
 use crate::message::Message;
 use crate::method::Method;
 use crate::params::Parts;
-use crate::via::ViaRef;
 use std::fmt::{self, Display, Write};
 
 /// Writes one message, header by header, in the order of the calls.
@@ -65,8 +64,7 @@ impl MessageBuilder {
     fn top_via(&mut self, request: &Message, line: &str) {
         let mut values = Parts::new(line, b',');
         let top = values.next().unwrap_or_default();
-        let stamped =
-            request.source().and_then(|source| Some(ViaRef::parse(top).ok()?.stamped(top, source)));
+        let stamped = request.source().map(|source| request.top_via().stamped(top, source));
         self.copy("Via", stamped.as_deref().unwrap_or(top));
         for value in values {
             self.copy("Via", value);

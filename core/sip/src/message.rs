@@ -6,7 +6,7 @@ use crate::method::Method;
 use crate::name_addr::NameAddrRef;
 use crate::params::{Parts, trim};
 use crate::scan::{self, Line, Scan, Span};
-use crate::via::ViaRef;
+use crate::via::{ViaRef, ViaSpans};
 use std::net::SocketAddr;
 
 /// A SIP message that owns its bytes. Header lines are indexed in one pass; values are
@@ -20,6 +20,8 @@ pub struct Message {
     cseq: u32,
     lines: Vec<Line>,
     body: Vec<u8>,
+    /// The first Via value.
+    via: ViaSpans,
     call_id: Span,
     from: NameAddrSpans,
     to: NameAddrSpans,
@@ -64,7 +66,8 @@ impl Message {
         };
         let via = find(Known::Via)?.text(&head);
         let top = Parts::new(via, b',').next().unwrap_or_default();
-        ViaRef::parse(top).map_err(|problem| bad(Known::Via, problem))?;
+        let via = ViaRef::parse(top).map_err(|problem| bad(Known::Via, problem))?;
+        let via = ViaSpans::of(&head, via);
         let from = name_addr_spans(&head, find(Known::From)?, Known::From)?;
         let to = name_addr_spans(&head, find(Known::To)?, Known::To)?;
         let call_id = find(Known::CallId)?;
@@ -88,7 +91,8 @@ impl Message {
             }
             body.truncate(announced);
         }
-        Ok(Message { head, start, method, cseq, lines, body, call_id, from, to, source: None })
+        let source = None;
+        Ok(Message { head, start, method, cseq, lines, body, via, call_id, from, to, source })
     }
 
     /// The message as indexed: without leading line breaks and trailing bytes, unfolded.
@@ -215,8 +219,7 @@ impl Message {
 
     /// The first Via value.
     pub fn top_via(&self) -> ViaRef<'_> {
-        let value = self.values(Known::Via).next().unwrap_or_default();
-        ViaRef::parse(value).unwrap_or_default()
+        self.via.via(&self.head)
     }
 
     /// From.
@@ -297,7 +300,7 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
         let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
         return match code.parse() {
             Ok(status @ 100..=699) if digits => {
-                Ok((StartLine::Response { status, reason: line.of_part(text, reason) }, None))
+                Ok((StartLine::Response { status, reason: Span::of(head, reason) }, None))
             }
             _ => refuse("status code is not in 100-699"),
         };
@@ -332,15 +335,14 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
     if uri.starts_with('<') {
         return refuse("Request-URI in angle brackets");
     }
-    let (uri, version) = (line.of_part(text, uri), line.of_part(text, version));
+    let (uri, version) = (Span::of(head, uri), Span::of(head, version));
     Ok((StartLine::Request { uri, version }, Some(method)))
 }
 
 fn name_addr_spans(head: &str, value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
     let text = value.text(head);
     let parsed = NameAddrRef::parse(text).map_err(|problem| bad(header, problem))?;
-    let part =
-        |part: &str| if part.is_empty() { Span::default() } else { value.of_part(text, part) };
+    let part = |part: &str| Span::of(head, part);
     Ok(NameAddrSpans {
         display: part(parsed.display),
         uri: part(parsed.uri),

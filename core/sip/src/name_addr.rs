@@ -29,14 +29,14 @@ impl<'a> NameAddrRef<'a> {
             }
             return NameAddrRef::bracketed(display, rest);
         }
-        match value.find('<') {
+        match memchr::memchr(b'<', value.as_bytes()) {
             // A parameter before the bracket: the bracket belongs to a quoted parameter value.
-            Some(at) if !value[..at].contains('=') => {
+            Some(at) if !value.as_bytes()[..at].contains(&b'=') => {
                 let display = trim(&value[..at]);
-                if display.contains(',') {
+                if display.as_bytes().contains(&b',') {
                     return Err("comma in a display name without quotes");
                 }
-                if display.contains('"') {
+                if display.as_bytes().contains(&b'"') {
                     return Err("misplaced quote in the display name");
                 }
                 NameAddrRef::bracketed(display, &value[at..])
@@ -46,8 +46,8 @@ impl<'a> NameAddrRef<'a> {
     }
 
     fn bracketed(display: &'a str, rest: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
-        let end = rest.find('>').ok_or("no `>` after the URI")?;
-        let (uri, params) = (&rest[1..end], trim(&rest[end + 1..]));
+        let (uri, params) = params::split_once(&rest[1..], b'>').ok_or("no `>` after the URI")?;
+        let params = trim(params);
         NameAddrRef::check_uri(uri)?;
         match params.strip_prefix(';') {
             Some(params) => Ok(NameAddrRef { display, uri, params }),
@@ -58,7 +58,7 @@ impl<'a> NameAddrRef<'a> {
 
     /// Without brackets all parameters belong to the header (RFC 3261 20).
     fn bare(value: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
-        let (uri, params) = value.split_once(';').unwrap_or((value, ""));
+        let (uri, params) = params::split_once(value, b';').unwrap_or((value, ""));
         let uri = trim(uri);
         NameAddrRef::check_uri(uri)?;
         if uri.contains([',', '?']) {

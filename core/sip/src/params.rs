@@ -29,40 +29,40 @@ impl<'a> Iterator for Parts<'a> {
 /// Position of the first `wanted` outside quoted strings and angle brackets.
 pub(crate) fn top_level(text: &str, wanted: u8) -> Option<usize> {
     let bytes = text.as_bytes();
-    let (mut quoted, mut bracket, mut at) = (false, false, 0);
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if quoted {
-            match byte {
-                b'\\' => at += 1,
-                b'"' => quoted = false,
-                _ => {}
-            }
-        } else if byte == wanted && !bracket {
-            return Some(at);
-        } else {
-            match byte {
-                b'"' if !bracket => quoted = true,
-                b'<' => bracket = true,
-                b'>' => bracket = false,
-                _ => {}
-            }
-        }
-        at += 1;
+    let mut at = 0;
+    loop {
+        at += memchr::memchr3(wanted, b'"', b'<', bytes.get(at..)?)?;
+        at += match bytes[at] {
+            byte if byte == wanted => return Some(at),
+            b'"' => quoted_length(&text[at..])?,
+            _ => memchr::memchr(b'>', &bytes[at..])? + 1,
+        };
     }
-    None
 }
 
 /// Without spaces and tabs at both ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let bytes = text.as_bytes();
+    let start = bytes.iter().take_while(|byte| blank(byte)).count();
+    let end = bytes[start..].iter().rev().take_while(|byte| blank(byte)).count();
+    &text[start..text.len() - end]
+}
+
+/// What stands before and after the first `at`, which is ASCII. The standard library's search
+/// is written for long texts; those of a header line are short.
+pub(crate) fn split_once(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = memchr::memchr(at, text.as_bytes())?;
+    Some((&text[..found], &text[found + 1..]))
 }
 
 /// The parameters of `;a=b;c`: name and raw value. A leading `;` is optional.
 pub(crate) fn params(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    Parts::new(text, b';').filter(|part| !part.is_empty()).map(|part| match part.split_once('=') {
-        Some((name, value)) => (trim(name), trim(value)),
-        None => (part, ""),
+    Parts::new(text, b';').filter(|part| !part.is_empty()).map(|part| {
+        match split_once(part, b'=') {
+            Some((name, value)) => (trim(name), trim(value)),
+            None => (part, ""),
+        }
     })
 }
 

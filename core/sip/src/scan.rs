@@ -35,11 +35,13 @@ impl Span {
         head.get(self.range()).unwrap_or_default()
     }
 
-    /// Where `part`, a slice of this span's text, lies in the message.
-    pub(crate) fn of_part(self, whole: &str, part: &str) -> Span {
-        let offset = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-        let start = usize::from(self.start) + offset.min(whole.len());
-        Span::new(start..start + part.len())
+    /// Where `part`, a slice of `head`, lies in it; an empty part lies nowhere.
+    pub(crate) fn of(head: &str, part: &str) -> Span {
+        if part.is_empty() {
+            return Span::default();
+        }
+        let start = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
+        Span::new(start..start.saturating_add(part.len()))
     }
 }
 

@@ -39,7 +39,7 @@ impl<'a> UriRef<'a> {
         if text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f)) {
             return refuse("contains a character that a URI cannot have");
         }
-        let Some((scheme, opaque)) = text.split_once(':') else {
+        let Some((scheme, opaque)) = params::split_once(text, b':') else {
             return refuse("has no scheme");
         };
         let scheme_ok = scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
@@ -71,7 +71,7 @@ impl<'a> UriRef<'a> {
             // Written by devices that hide their number.
             Some(("", rest)) => rest,
             Some((info, rest)) => {
-                let (user, password) = match info.split_once(':') {
+                let (user, password) = match params::split_once(info, b':') {
                     Some((user, password)) => (user, Some(password)),
                     None => (info, None),
                 };
@@ -195,7 +195,7 @@ pub(crate) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), &'stati
     let host_length = if text.starts_with('[') {
         text.find(']').ok_or("has an IPv6 address without `]`")? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_length);
     if let Some(inside) = host.strip_prefix('[') {
@@ -228,5 +228,5 @@ pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
 }
 
 fn split_at_first(text: &str, separator: u8) -> (&str, &str) {
-    text.split_once(char::from(separator)).unwrap_or((text, ""))
+    params::split_once(text, separator).unwrap_or((text, ""))
 }

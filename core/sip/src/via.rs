@@ -1,6 +1,7 @@
 //! Via: where a request came through, and where its response goes.
 
 use crate::params::{self, Parts, trim};
+use crate::scan::Span;
 use crate::uri::{host_ip, split_host_port};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,48 @@ pub struct ViaRef<'a> {
     port: Option<u16>,
     sent_by: &'a str,
     params: &'a str,
+    /// Empty if there is none.
+    branch: &'a str,
+}
+
+/// Where a Via value has its parts, for a message that is asked for them again and again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ViaSpans {
+    version: Span,
+    transport: Span,
+    host: Span,
+    port: Option<u16>,
+    sent_by: Span,
+    params: Span,
+    branch: Span,
+}
+
+impl ViaSpans {
+    /// The parts of `via` in the head of its message.
+    pub(crate) fn of(head: &str, via: ViaRef<'_>) -> ViaSpans {
+        let part = |part: &str| Span::of(head, part);
+        ViaSpans {
+            version: part(via.version),
+            transport: part(via.transport),
+            host: part(via.host),
+            port: via.port,
+            sent_by: part(via.sent_by),
+            params: part(via.params),
+            branch: part(via.branch),
+        }
+    }
+
+    pub(crate) fn via(self, head: &str) -> ViaRef<'_> {
+        ViaRef {
+            version: self.version.text(head),
+            transport: self.transport.text(head),
+            host: self.host.text(head),
+            port: self.port,
+            sent_by: self.sent_by.text(head),
+            params: self.params.text(head),
+            branch: self.branch.text(head),
+        }
+    }
 }
 
 impl<'a> ViaRef<'a> {
@@ -29,13 +72,11 @@ impl<'a> ViaRef<'a> {
             Some(at) => (trim(&value[..at]), &value[at + 1..]),
             None => (trim(value), ""),
         };
-        let mut parts = head.splitn(3, '/').map(trim);
-        let (Some(protocol), Some(version), Some(rest)) =
-            (parts.next(), parts.next(), parts.next())
-        else {
-            return Err("not of the form SIP/2.0/transport");
-        };
-        if !protocol.eq_ignore_ascii_case("SIP") {
+        let form = "not of the form SIP/2.0/transport";
+        let (protocol, rest) = params::split_once(head, b'/').ok_or(form)?;
+        let (version, rest) = params::split_once(rest, b'/').ok_or(form)?;
+        let (version, rest) = (trim(version), trim(rest));
+        if !trim(protocol).eq_ignore_ascii_case("SIP") {
             return Err("protocol is not SIP");
         }
         let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or("no sent-by host")?;
@@ -44,7 +85,8 @@ impl<'a> ViaRef<'a> {
             return Err("no transport");
         }
         let (host, port) = split_sent_by(sent_by)?;
-        Ok(ViaRef { version, transport, host, port, sent_by, params })
+        let branch = params::param(params, "branch").unwrap_or_default();
+        Ok(ViaRef { version, transport, host, port, sent_by, params, branch })
     }
 
     /// `2.0` in all of today's messages.
@@ -74,7 +116,7 @@ impl<'a> ViaRef<'a> {
 
     /// The branch, if there is one.
     pub fn branch(&self) -> Option<&'a str> {
-        self.param("branch").filter(|branch| !branch.is_empty())
+        Some(self.branch).filter(|branch| !branch.is_empty())
     }
 
     /// Whether the branch is unique to the transaction: it begins with the magic cookie

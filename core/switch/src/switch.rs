@@ -5,12 +5,12 @@ use crate::core_ops::Names;
 use crate::index::SourceIndex;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::shard::CallIds;
+use foldhash::HashMap;
 use policy::Reply;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,15 +65,9 @@ pub(crate) struct Core {
     /// Our tag of each leg to the call and the side that the leg belongs to.
     pub(crate) tags: HashMap<u64, (CallKey, MediaSide)>,
     pub(crate) replays: sip::digest::ReplayGuard,
-    deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
+    /// When a call wants [`Call::on_timeout`]: one entry for each that waits for something.
+    deadlines: BTreeSet<(Instant, CallKey)>,
     next_key: u64,
-}
-
-impl Core {
-    /// Has [`Call::on_timeout`] called at `at` or earlier.
-    pub(crate) fn wake(&mut self, at: Instant, call: CallKey) {
-        self.deadlines.push(Reverse((at, call)));
-    }
 }
 
 impl Switch {
@@ -91,14 +85,14 @@ impl Switch {
             ids: CallIds::default(),
             names: Names::default(),
             outputs: VecDeque::new(),
-            owners: HashMap::new(),
-            tags: HashMap::new(),
+            owners: HashMap::default(),
+            tags: HashMap::default(),
             replays: sip::digest::ReplayGuard::new(4096),
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             next_key: 1,
             settings,
         };
-        Switch { calls: HashMap::new(), core }
+        Switch { calls: HashMap::default(), core }
     }
 
     /// Replaces what new calls see. Running calls keep what they began with.
@@ -155,19 +149,16 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Now, media: &mut dyn MediaControl) {
         self.core.transactions.handle_timeout(now.instant);
         self.drain_transactions(now, media);
-        while let Some(Reverse((at, key))) = self.core.deadlines.peek().copied() {
-            if at > now.instant {
-                break;
-            }
-            self.core.deadlines.pop();
-            self.with_call(key, now, media, |call, cx| call.on_timeout(cx));
+        while let Some(&(at, key)) = self.core.deadlines.first()
+            && at <= now.instant
+        {
+            self.core.deadlines.pop_first();
+            self.with_call(key, now, media, |call, cx| {
+                call.wake = None;
+                call.on_timeout(cx);
+            });
         }
         self.drain_transactions(now, media);
-        // Timers of calls that ended early stay behind; they go before they weigh anything.
-        if self.core.deadlines.len() > 1024 + 4 * self.calls.len() {
-            let calls = &self.calls;
-            self.core.deadlines.retain(|Reverse((_, key))| calls.contains_key(key));
-        }
     }
 
     /// The network said that nobody is at `flow` (SIG-24).
@@ -198,7 +189,7 @@ impl Switch {
     /// When [`Switch::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let calls = self.core.deadlines.peek().map(|Reverse((at, _))| *at);
+        let calls = self.core.deadlines.first().map(|(at, _)| *at);
         let transactions = self.core.transactions.poll_timeout();
         [calls, transactions].into_iter().flatten().min()
     }
@@ -231,7 +222,7 @@ impl Switch {
     /// Entries of the shard's own tables: zero when no call is left.
     #[must_use]
     pub fn table_entries(&self) -> usize {
-        self.core.owners.len() + self.core.tags.len()
+        self.core.owners.len() + self.core.tags.len() + self.core.deadlines.len()
     }
 
     fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
@@ -346,10 +337,16 @@ impl Switch {
             return false;
         };
         act(call, &mut Cx { core: &mut self.core, now, media });
+        let wake = call.next_wake();
+        if wake != call.wake {
+            if let Some(at) = call.wake {
+                self.core.deadlines.remove(&(at, key));
+            }
+            self.core.deadlines.extend(wake.map(|at| (at, key)));
+            call.wake = wake;
+        }
         if call.is_over() {
             self.calls.remove(&key);
-        } else if let Some(at) = call.next_wake() {
-            self.core.wake(at, key);
         }
         true
     }

@@ -2,7 +2,7 @@
 //! without a walk over all others.
 
 use super::Flow;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// One doubly linked list of slots per flow, held in vectors.
 #[derive(Debug, Default)]

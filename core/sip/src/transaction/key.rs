@@ -91,9 +91,19 @@ impl Keys {
     /// number and both tags, the same in the response and in its ACK.
     pub(super) fn acknowledgement(&self, message: &Message) -> Key {
         let (number, _) = message.cseq();
-        let (from, to) = (message.from_tag(), message.to_tag());
-        let parts = [message.call_id(), from.unwrap_or_default(), to.unwrap_or_default()];
-        self.hash_numbered(Kind::Acknowledgement, number, parts)
+        self.acknowledgement_of(message.call_id(), number, message.from_tag(), message.to_tag())
+    }
+
+    /// The same from the parts of a message that was not indexed.
+    pub(super) fn acknowledgement_of(
+        &self,
+        call_id: &str,
+        cseq: u32,
+        from_tag: Option<&str>,
+        to_tag: Option<&str>,
+    ) -> Key {
+        let parts = [call_id, from_tag.unwrap_or_default(), to_tag.unwrap_or_default()];
+        self.hash_numbered(Kind::Acknowledgement, cseq, parts)
     }
 
     /// A To tag for what this layer answers itself.

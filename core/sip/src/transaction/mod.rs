@@ -13,6 +13,7 @@ mod key;
 mod machine;
 mod non_invite_client;
 mod non_invite_server;
+mod own;
 mod receive;
 mod slots;
 mod step;
@@ -20,10 +21,8 @@ mod timers;
 
 pub use event::{Flow, TransactionEvent, TransactionId, Transmit};
 
-use crate::header_name::Known;
-use crate::params::Parts;
 use crate::schedule::Resends;
-use crate::{Message, Method, ResendSchedule, ViaRef};
+use crate::{Message, Method, ResendSchedule};
 use flows::Flows;
 use invite_client::InviteClient;
 use key::{Key, KeyMap, Keys};
@@ -148,9 +147,8 @@ impl Transactions {
     /// Sends the ACK for a 2xx, now and for each repetition of the 2xx with the same To
     /// tag. If the transaction is over already, the ACK is sent once.
     pub fn ack(&mut self, now: Instant, invite: TransactionId, flow: Flow, bytes: Vec<u8>) {
-        let parsed = Message::parse(&bytes).ok();
-        let to_tag = parsed.as_ref().and_then(Message::to_tag).unwrap_or_default();
-        let ack = Transmit { flow, bytes: bytes.into() };
+        let bytes: Arc<[u8]> = bytes.into();
+        let ack = Transmit { flow, bytes: Arc::clone(&bytes) };
         let Some(slot) = self.slots.slot(invite) else {
             self.transmits.push_back(ack);
             return;
@@ -158,7 +156,7 @@ impl Transactions {
         if let Some(Entry { machine: Machine::InviteClient(machine), .. }) =
             self.slots.get_mut(slot)
         {
-            let step = machine.ack(to_tag, ack);
+            let step = machine.ack(own::to_tag(&bytes).unwrap_or_default(), ack);
             self.carry_out(now, slot, step, None);
         }
     }
@@ -177,9 +175,8 @@ impl Transactions {
             matches!(&entry.machine, Machine::InviteServer(machine) if machine.is_accepted());
         if step.send.is_some()
             && waits_for_ack
-            && let Ok(response) = Message::parse(&bytes)
+            && let Some(key) = own::acknowledgement(&self.keys, &bytes)
         {
-            let key = self.keys.acknowledgement(&response);
             entry.ack_key = Some(key);
             self.index.insert(key, slot);
         }
@@ -280,7 +277,7 @@ impl Transactions {
         schedule: &Arc<ResendSchedule>,
         machine: impl FnOnce(&Method, Arc<[u8]>, Resends) -> Machine,
     ) -> Option<TransactionId> {
-        let (method, via) = outgoing(&bytes).filter(|(method, _)| *method != Method::Ack)?;
+        let (method, via) = own::outgoing(&bytes).filter(|(method, _)| *method != Method::Ack)?;
         let key = self.keys.client(via.branch()?, &method);
         let reliable = receive::is_reliable(via);
         let bytes: Arc<[u8]> = bytes.into();
@@ -357,25 +354,6 @@ impl Transactions {
     fn find(&self, key: Key) -> Option<u32> {
         self.index.get(&key).copied()
     }
-}
-
-/// Method and top Via of a request that we have written ourselves: nothing else of it
-/// concerns its transaction, so it is not indexed.
-fn outgoing(bytes: &[u8]) -> Option<(Method, ViaRef<'_>)> {
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    let (method, rest) = split(lines.next()?, b' ')?;
-    let method = Method::parse(method).filter(|_| rest.ends_with(b" SIP/2.0\r"))?;
-    let (_, value) = lines
-        .take_while(|line| !line.is_empty() && *line != b"\r")
-        .filter_map(|line| split(line, b':'))
-        .find(|(name, _)| Known::of(name) == Known::Via)?;
-    let value = std::str::from_utf8(value.trim_ascii()).ok()?;
-    Some((method, ViaRef::parse(Parts::new(value, b',').next()?).ok()?))
-}
-
-fn split(line: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(at, line)?;
-    Some((&line[..end], &line[end + 1..]))
 }
 
 /// The event for a report; none if it lacks the message that it is about.

@@ -10,6 +10,7 @@ mod closing;
 mod connected;
 mod details;
 pub(crate) mod record;
+mod trail;
 
 pub(crate) use attempt::Attempt;
 
@@ -23,8 +24,8 @@ use closing::Charging;
 use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, TrailEntry};
 use policy::{
-    Answer, AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin,
-    Question, Reply,
+    AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin, Question,
+    Reply,
 };
 use sip::{Dialog, Flow, Message, TransactionId};
 use std::collections::VecDeque;
@@ -196,8 +197,8 @@ pub(crate) struct Call {
     duration_ms: u64,
     processing_us: Option<u32>,
     held: bool,
-    /// The moment that the shard was last asked to wake this call.
-    announced: Option<Instant>,
+    /// When the shard calls [`Call::on_timeout`].
+    pub(crate) wake: Option<Instant>,
 
     sell: Option<ledger::ChargeRecord>,
     sell_price: policy::PolicyMoney,
@@ -314,7 +315,7 @@ impl Call {
             duration_ms: 0,
             processing_us: None,
             held: false,
-            announced: None,
+            wake: None,
             vendor_ack_due: None,
             caller_bye: None,
             sell: None,
@@ -354,10 +355,10 @@ impl Call {
         }
     }
 
-    /// Earliest moment at which [`Call::on_timeout`] has something to do, if it is
-    /// sooner than what was announced before.
-    pub(crate) fn next_wake(&mut self) -> Option<Instant> {
-        let at = match self.state {
+    /// When [`Call::on_timeout`] has something to do, or earlier: a wake that was set stays
+    /// when the deadline moves away from it, as most calls end before either.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let deadline = match self.state {
             State::Deciding(_) => Some(self.setup_deadline),
             State::Attempting => {
                 let attempt = self.current.as_ref().map(|attempt| attempt.deadline);
@@ -366,18 +367,11 @@ impl Call {
             State::Connected => self.max_deadline.into_iter().chain(self.interim_deadline).min(),
             State::Closing(_) | State::Over => None,
         }?;
-        if self.announced.is_some_and(|announced| announced <= at) {
-            return None;
-        }
-        self.announced = Some(at);
-        self.announced
+        Some(self.wake.map_or(deadline, |wake| wake.min(deadline)))
     }
 
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
         let due = |at: Instant| at <= cx.now.instant;
-        if self.announced.is_some_and(due) {
-            self.announced = None;
-        }
         match self.state {
             State::Deciding(_) | State::Attempting if due(self.setup_deadline) => {
                 self.on_setup_limit(cx);
@@ -571,94 +565,6 @@ impl Call {
             question,
             details,
         }));
-    }
-
-    /// Puts a reply on the decision trail.
-    fn note(&mut self, cx: &mut Cx<'_>, step: Step, reply: &Reply) {
-        let hook = match step {
-            Step::Screen => policy::Hook::Screening,
-            Step::IngressNumber | Step::EgressNumber => policy::Hook::Numbering,
-            Step::AdmissionRate | Step::Charge => policy::Hook::Rating,
-            Step::Route | Step::Advance => policy::Hook::Routing,
-            Step::Identity => policy::Hook::Identity,
-        };
-        let fault = match &reply.outcome {
-            Ok(_) => String::new(),
-            Err(fault) => {
-                *cx.core.counters.fallbacks.entry(hook.name()).or_default() += 1;
-                fault.to_string()
-            }
-        };
-        let answer = match &reply.outcome {
-            Ok(answer) => self.describe(answer),
-            Err(_) => "fallback".to_owned(),
-        };
-        let attempt = match step {
-            Step::EgressNumber | Step::Identity => self.attempts_sent + 1,
-            Step::Advance => self.attempts_sent,
-            _ => 0,
-        };
-        let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
-        let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
-        for step in &reply.earlier {
-            let (answer, fault) = match &step.outcome {
-                Ok(Some(answer)) => (self.describe(answer), String::new()),
-                Ok(None) => ("pass".to_owned(), String::new()),
-                Err(fault) => ("fallback".to_owned(), fault.to_string()),
-            };
-            self.trail.push(TrailEntry {
-                at_ms,
-                attempt,
-                hook: cx.core.names.hook(hook),
-                plugin: cx.core.names.plugin(Some(&step.plugin)),
-                answer,
-                fault,
-                micros: u32::try_from(step.nanos.div_ceil(1000)).unwrap_or(u32::MAX),
-            });
-        }
-        let earlier: u64 = reply.earlier.iter().map(|step| step.nanos).sum();
-        let nanos = reply.nanos.saturating_sub(earlier);
-        self.trail.push(TrailEntry {
-            at_ms,
-            attempt,
-            hook: cx.core.names.hook(hook),
-            plugin: cx.core.names.plugin(reply.plugin.as_ref()),
-            answer,
-            fault,
-            micros: u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX),
-        });
-    }
-
-    /// An answer in a few words.
-    fn describe(&self, answer: &Answer) -> String {
-        let rejection = |r: &policy::Rejection| format!("reject {} {}", r.code, r.reason);
-        match answer {
-            Answer::Screen(policy::Verdict::Allow) => "allow".to_owned(),
-            Answer::Screen(policy::Verdict::Challenge) => "challenge".to_owned(),
-            Answer::Screen(policy::Verdict::Mark(words)) => format!("mark {}", words.join(" ")),
-            Answer::Screen(policy::Verdict::Reject(r)) => rejection(r),
-            Answer::Number(Ok(numbers)) => format!("{} -> {}", numbers.caller, numbers.callee),
-            Answer::Number(Err(r)) | Answer::Route(Err(r)) | Answer::Identity(Err(r)) => {
-                rejection(r)
-            }
-            Answer::Rate(charge) => format!(
-                "{} for {} s",
-                ledger::Money(i128::from(charge.amount)),
-                charge.billed_seconds
-            ),
-            Answer::Route(Ok(trunks)) => {
-                let name = |id: &u32| {
-                    let trunk = self.world.vendors.get(id);
-                    trunk.map_or_else(|| id.to_string(), |trunk| trunk.name.to_string())
-                };
-                trunks.iter().map(name).collect::<Vec<_>>().join(", ")
-            }
-            Answer::Advance(policy::Advance::Next) => "next".to_owned(),
-            Answer::Advance(policy::Advance::Stop) => "stop".to_owned(),
-            Answer::Advance(policy::Advance::StopWith(code)) => format!("stop with {code}"),
-            Answer::Identity(Ok(identity)) => format!("{}@{}", identity.user, identity.host),
-            Answer::Noted => String::new(),
-        }
     }
 
     fn shown_id(&self) -> ShownId {
