@@ -30,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     let paced = PACED_RATE * 30 / scale;
     let full = FULL_RATE * 20 / scale;
 
+    let floor = Measured::floor(paced, full)?;
     let switch = Measured::switch(paced, full, scale)?;
     let proxy = Measured::kamailio("", paced, full)?;
     let dialogs = Measured::kamailio("DIALOGS", paced, full)?;
@@ -121,6 +122,20 @@ fn main() -> anyhow::Result<()> {
             peer: peer(with_dialogs, |m| m.held_kb, &dialogs),
         },
     ];
+    let floors = [
+        ("processor time per call at 300 calls/s", floor.per_call_us),
+        ("processor time per call at 4,000 calls/s", floor.full_per_call_us),
+        ("delay added to an INVITE, p50", floor.added_p50_us),
+        ("delay added to an INVITE, p99", floor.added_p99_us),
+    ];
+    figures.extend(floors.map(|(name, value)| Figure {
+        name: format!("floor of the machine: {name}"),
+        value,
+        unit: "us",
+        goal: None,
+        more_is_better: false,
+        peer: None,
+    }));
     if let Some(growth) = switch.growth_percent {
         figures.push(Figure {
             name: "memory growth at rest from 100,000 to 200,000 calls".to_owned(),
@@ -212,6 +227,26 @@ impl Measured {
             eprintln!("at rest: {before} KB after 100,000 calls, {after} KB after 200,000");
         }
         Ok(measured)
+    }
+
+    /// What the same datagrams cost here without a switch: no program stays below.
+    fn floor(paced: u32, full: u32) -> anyhow::Result<Measured> {
+        let net = Net::new();
+        let mut command =
+            pinned(Path::new(env!("CARGO_BIN_EXE_sipfloor")), Some(SWITCH_PROCESSOR));
+        command.arg(net.switch().to_string());
+        command.args([net.caller(), net.vendor_a()].map(|host| format!("{host}:5060")));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let ready = BufReader::new(child.stdout.take().expect("piped")).lines().next();
+        anyhow::ensure!(matches!(ready, Some(Ok(_))), "sipfloor did not start");
+        let subject = Subject { address: net.switch(), pids: vec![child.id()] };
+        let mut measured = Measured::default();
+        let done = measured
+            .paced(net, &subject, paced, || ())
+            .and_then(|()| measured.full(net, &subject, full, || ()));
+        child.kill()?;
+        child.wait()?;
+        done.map(|()| measured)
     }
 
     fn kamailio(define: &str, paced: u32, full: u32) -> anyhow::Result<Option<Measured>> {
