@@ -232,8 +232,7 @@ impl Measured {
     /// What the same datagrams cost here without a switch: no program stays below.
     fn floor(paced: u32, full: u32) -> anyhow::Result<Measured> {
         let net = Net::new();
-        let mut command =
-            pinned(Path::new(env!("CARGO_BIN_EXE_sipfloor")), Some(SWITCH_PROCESSOR));
+        let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipfloor")), Some(SWITCH_PROCESSOR));
         command.arg(net.switch().to_string());
         command.args([net.caller(), net.vendor_a()].map(|host| format!("{host}:5060")));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;

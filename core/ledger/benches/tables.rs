@@ -5,6 +5,10 @@
 //! cache holds ready. `cargo bench -p strowger-ledger --bench tables`; `TABLE_ROWS`
 //! changes the rows, the goals are those of a million.
 
+#[path = "../src/dice.rs"]
+mod dice;
+
+use dice::Dice;
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;
@@ -23,21 +27,7 @@ const LOOK_UPS: usize = 1_000_000;
 /// Look-ups of a round: enough to touch more of the table than a cache keeps.
 const ROUND: usize = 20_000;
 
-/// A fixed-seed source of digits (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn digits(&mut self, count: u64) -> String {
-        (0..count).map(|_| char::from(b'0' + self.roll(10) as u8)).collect()
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
+const DIGITS: &[u8] = b"0123456789";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let rows = match std::env::var("TABLE_ROWS") {
@@ -47,14 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut figures = Vec::new();
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     // Prefixes of 4 to 12 digits are nested as those of a real plan.
-    let prefixes: Vec<String> = (0..rows)
-        .map(|_| {
-            let length = 4 + dice.roll(9);
-            dice.digits(length)
-        })
-        .collect();
-    let numbers: Vec<String> = (0..rows).map(|_| dice.digits(11)).collect();
-    let country: Vec<String> = (0..rows).map(|_| format!("4915{}", dice.digits(8))).collect();
+    let prefixes: Vec<String> = (0..rows).map(|_| dice.text(DIGITS, 4..=12)).collect();
+    let numbers: Vec<String> = (0..rows).map(|_| dice.text(DIGITS, 11..=11)).collect();
+    let country: Vec<String> =
+        (0..rows).map(|_| format!("4915{}", dice.text(DIGITS, 8..=8))).collect();
     let routes: Vec<String> = (0..1000).map(|n| format!("route-{n}")).collect();
 
     let route = |row: usize| routes[row % routes.len()].as_str();
@@ -90,9 +76,9 @@ fn measure<'a>(
             0 => {
                 let entry = &keys[dice.roll(keys.len() as u64) as usize];
                 let rest = 13_u64.saturating_sub(entry.len() as u64);
-                format!("{entry}{}", dice.digits(rest))
+                format!("{entry}{}", dice.text(DIGITS, rest..=rest))
             }
-            _ => dice.digits(13),
+            _ => dice.text(DIGITS, 13..=13),
         })
         .collect();
     // Copies, one after the other in memory, as a caller has the number at hand.

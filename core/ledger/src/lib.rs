@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod deck;
+#[cfg(test)]
+mod dice;
 mod money;
 mod number_table;
 mod prefix;

@@ -285,26 +285,8 @@ impl<T, K: AsRef<str>> Extend<(K, T)> for PrefixTable<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Dice;
     use std::collections::BTreeMap;
-
-    /// A fixed-seed source of test numbers (xorshift64).
-    struct Dice(u64);
-
-    impl Dice {
-        fn roll(&mut self, sides: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % sides
-        }
-
-        fn key(&mut self, alphabet: &[u8], longest: u64) -> String {
-            let length = self.roll(longest + 1);
-            (0..length)
-                .map(|_| char::from(alphabet[self.roll(alphabet.len() as u64) as usize]))
-                .collect()
-        }
-    }
 
     #[test]
     fn agrees_with_a_naive_table_on_random_prefixes() {
@@ -314,14 +296,14 @@ mod tests {
             let mut table = PrefixTable::new();
             let mut naive = BTreeMap::new();
             for value in 0..2000_u32 {
-                let key = dice.key(alphabet, 8);
+                let key = dice.text(alphabet, 0..=8);
                 assert_eq!(table.insert(&key, value), naive.insert(key, value));
             }
             assert_eq!(table.len(), naive.len());
             let listed: BTreeMap<String, u32> = table.iter().map(|(k, v)| (k, *v)).collect();
             assert_eq!(listed, naive);
             for _ in 0..2000 {
-                let number = dice.key(alphabet, 12);
+                let number = dice.text(alphabet, 0..=12);
                 let expected: Vec<(usize, u32)> = (0..=number.len())
                     .rev()
                     .filter_map(|n| naive.get(&number[..n]).map(|value| (n, *value)))

@@ -1,24 +1,6 @@
 use super::*;
+use crate::dice::Dice;
 use std::collections::BTreeMap;
-
-/// A fixed-seed source of test numbers (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn key(&mut self, alphabet: &[u8], longest: u64) -> String {
-        let length = self.roll(longest + 1);
-        (0..length)
-            .map(|_| char::from(alphabet[self.roll(alphabet.len() as u64) as usize]))
-            .collect()
-    }
-}
 
 fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> NumberTable {
     let mut builder = NumberTableBuilder::new();
@@ -56,14 +38,15 @@ fn agrees_with_a_naive_map_on_random_tables() {
             let mut builder = NumberTableBuilder::new();
             let mut naive = BTreeMap::new();
             for _ in 0..size {
-                let (key, value) = (dice.key(alphabet, longest), dice.roll(values).to_string());
+                let (key, value) =
+                    (dice.text(alphabet, 0..=longest), dice.roll(values).to_string());
                 builder.push(&key, &value).unwrap();
                 naive.insert(key, value);
             }
             let table = builder.build().unwrap();
             assert_eq!((table.len(), table.is_empty()), (naive.len(), naive.is_empty()));
             for _ in 0..1000 {
-                agrees(&table, &naive, &dice.key(alphabet, longest + 4));
+                agrees(&table, &naive, &dice.text(alphabet, 0..=longest + 4));
             }
             for key in naive.keys() {
                 agrees(&table, &naive, key);
