@@ -1,9 +1,15 @@
 //! Signalling figures of the running program, beside Kamailio where it is installed:
 //! processor time per call, delay added to an INVITE, load on one core, memory per call.
+//!
+//! Processors that are idle between two messages fall asleep, and what waking them costs is booked
+//! to the program that wakes. At a slow pace every program is therefore measured twice: asleep,
+//! with idle processors as the machine is set up, and awake, with all kept awake, as
+//! `processor_latency = "0us"` of the node file does. Goals are about awake ones.
 //! `STROWGER_BENCH=quick` measures a fifth as long.
 
+use anyhow::Context;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -12,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use strowger_tests::figures::{Figure, publish};
 use strowger_tests::net::Net;
+use strowger_tests::pm_qos::keep_awake;
 use strowger_tests::process::{ProcessorTime, family, memory_kb};
 use strowger_tests::switch::{Setup, Switch, pinned};
 use strowger_tests::wait;
@@ -40,96 +47,51 @@ fn main() -> anyhow::Result<()> {
     let plain = "kamailio 5.6 proxy";
     let with_dialogs = "kamailio 5.6 dialogs+cdr";
 
+    let figure = |name: &str, unit, goal, of: fn(&Measured) -> f64| Figure {
+        name: name.to_owned(),
+        value: of(&switch),
+        unit,
+        goal,
+        more_is_better: false,
+        peer: peer(with_dialogs, of, &dialogs),
+    };
+    let us = |name: &str, goal, of| figure(name, "us", goal, of);
     let mut figures = vec![
+        us("processor time per call at 300 calls/s", Some(150.0), |m| m.awake.per_call_us),
         Figure {
-            name: "processor time per call at 300 calls/s".to_owned(),
-            value: switch.per_call_us,
-            unit: "us",
-            goal: Some(150.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.per_call_us, &dialogs),
+            peer: peer(plain, |m| m.awake.per_call_us, &proxy),
+            ..us("the same, beside a plain proxy", None, |m| m.awake.per_call_us)
         },
+        us("of it in the kernel", None, |m| m.awake.kernel_us),
+        us("delay added to an INVITE, p50", Some(200.0), |m| m.awake.added_p50_us),
+        us("delay added to an INVITE, p99", Some(500.0), |m| m.awake.added_p99_us),
+        us("processor time per call, processors asleep", None, |m| m.asleep.per_call_us),
+        us("delay added, p50, processors asleep", None, |m| m.asleep.added_p50_us),
+        us("delay added, p99, processors asleep", None, |m| m.asleep.added_p99_us),
+        figure("retransmissions at 4,000 calls/s on one core", "messages", Some(0.0), |m| {
+            m.full_retransmissions
+        }),
+        figure("calls failed at 4,000 calls/s on one core", "calls", Some(0.0), |m| m.full_failed),
+        us("processor time per call at 4,000 calls/s", None, |m| m.full_per_call_us),
         Figure {
-            name: "processor time per call at 300 calls/s, plain proxy".to_owned(),
-            value: switch.per_call_us,
-            unit: "us",
-            goal: None,
-            more_is_better: false,
-            peer: peer(plain, |m| m.per_call_us, &proxy),
-        },
-        Figure {
-            name: "delay added to an INVITE, p50".to_owned(),
-            value: switch.added_p50_us,
-            unit: "us",
-            goal: Some(200.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.added_p50_us, &dialogs),
-        },
-        Figure {
-            name: "delay added to an INVITE, p99".to_owned(),
-            value: switch.added_p99_us,
-            unit: "us",
-            goal: Some(500.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.added_p99_us, &dialogs),
-        },
-        Figure {
-            name: "retransmissions at 4,000 calls/s on one core".to_owned(),
-            value: switch.full_retransmissions,
-            unit: "messages",
-            goal: Some(0.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.full_retransmissions, &dialogs),
-        },
-        Figure {
-            name: "calls failed at 4,000 calls/s on one core".to_owned(),
-            value: switch.full_failed,
-            unit: "calls",
-            goal: Some(0.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.full_failed, &dialogs),
-        },
-        Figure {
-            name: "processor time per call at 4,000 calls/s".to_owned(),
-            value: switch.full_per_call_us,
-            unit: "us",
-            goal: None,
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.full_per_call_us, &dialogs),
-        },
-        Figure {
-            name: "calls/s on one core without loss or retransmission".to_owned(),
-            value: switch.held_rate,
-            unit: "calls/s",
-            goal: Some(f64::from(FULL_RATE)),
             more_is_better: true,
-            peer: peer(with_dialogs, |m| m.held_rate, &dialogs),
+            ..figure("calls/s without loss or retransmission", "calls/s", Some(4000.0), |m| {
+                m.held_rate
+            })
         },
-        Figure {
-            name: "of the processor time per call, in the kernel".to_owned(),
-            value: switch.kernel_us,
-            unit: "us",
-            goal: None,
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.kernel_us, &dialogs),
-        },
-        Figure {
-            name: "memory per held call".to_owned(),
-            value: switch.held_kb,
-            unit: "KB",
-            goal: Some(10.0),
-            more_is_better: false,
-            peer: peer(with_dialogs, |m| m.held_kb, &dialogs),
-        },
+        figure("memory per held call", "KB", Some(10.0), |m| m.held_kb),
     ];
     let floors = [
-        ("processor time per call at 300 calls/s", floor.per_call_us),
+        ("processor time per call at 300 calls/s", floor.awake.per_call_us),
+        ("delay added to an INVITE, p50", floor.awake.added_p50_us),
+        ("delay added to an INVITE, p99", floor.awake.added_p99_us),
+        ("processor time, processors asleep", floor.asleep.per_call_us),
+        ("delay added, p50, processors asleep", floor.asleep.added_p50_us),
+        ("delay added, p99, processors asleep", floor.asleep.added_p99_us),
         ("processor time per call at 4,000 calls/s", floor.full_per_call_us),
-        ("delay added to an INVITE, p50", floor.added_p50_us),
-        ("delay added to an INVITE, p99", floor.added_p99_us),
     ];
     figures.extend(floors.map(|(name, value)| Figure {
-        name: format!("floor of the machine: {name}"),
+        name: format!("floor: {name}"),
         value,
         unit: "us",
         goal: None,
@@ -157,16 +119,25 @@ fn main() -> anyhow::Result<()> {
 /// One program's figures.
 #[derive(Debug, Default)]
 struct Measured {
-    per_call_us: f64,
-    added_p50_us: f64,
-    added_p99_us: f64,
+    /// With idle processors as the machine is set up.
+    asleep: Paced,
+    /// With idle processors kept awake, as everything below.
+    awake: Paced,
     full_retransmissions: f64,
     full_failed: f64,
     full_per_call_us: f64,
-    kernel_us: f64,
     held_rate: f64,
     held_kb: f64,
     growth_percent: Option<f64>,
+}
+
+/// Figures of a slow pace, at which processors are idle between messages.
+#[derive(Debug, Default)]
+struct Paced {
+    per_call_us: f64,
+    kernel_us: f64,
+    added_p50_us: f64,
+    added_p99_us: f64,
 }
 
 impl Measured {
@@ -184,7 +155,7 @@ impl Measured {
                 (switch.metric("strowger_recorder_queue", &[]) == 0.0).then_some(())
             });
         };
-        measured.paced(setup.net, &subject, paced, settle)?;
+        let _awake = measured.paced(setup.net, &subject, paced, settle)?;
         let resent = switch.metric("strowger_retransmissions_total", &[]);
         measured.full(setup.net, &subject, full, settle)?;
         measured.full_retransmissions +=
@@ -242,7 +213,7 @@ impl Measured {
         let mut measured = Measured::default();
         let done = measured
             .paced(net, &subject, paced, || ())
-            .and_then(|()| measured.full(net, &subject, full, || ()));
+            .and_then(|_awake| measured.full(net, &subject, full, || ()));
         child.kill()?;
         child.wait()?;
         done.map(|()| measured)
@@ -254,7 +225,7 @@ impl Measured {
         }
         let mut measured = Measured::default();
         let kamailio = Kamailio::start(define)?;
-        measured.paced(kamailio.net, &kamailio.subject, paced, || ())?;
+        let _awake = measured.paced(kamailio.net, &kamailio.subject, paced, || ())?;
         measured.full(kamailio.net, &kamailio.subject, full, || ())?;
         drop(kamailio);
         if !define.is_empty() {
@@ -267,26 +238,18 @@ impl Measured {
         Ok(Some(measured))
     }
 
+    /// Asleep and awake; processors stay awake while the answer lives.
     fn paced(
         &mut self,
         net: Net,
         subject: &Subject,
         calls: u32,
         settle: impl Fn(),
-    ) -> anyhow::Result<()> {
-        // A second of calls first: code paged in, instances made, tables grown.
-        load(net, subject, PACED_RATE, PACED_RATE)?;
-        settle();
-        let before = ProcessorTime::of(&subject.pids);
-        let report = load(net, subject, PACED_RATE, calls)?;
-        settle();
-        let used = ProcessorTime::of(&subject.pids);
-        anyhow::ensure!(report["completed"] == calls, "calls failed at a slow pace: {report}");
-        self.per_call_us = (used.seconds() - before.seconds()) * 1e6 / f64::from(calls);
-        self.kernel_us = (used.kernel - before.kernel) * 1e6 / f64::from(calls);
-        self.added_p50_us = number(&report, "added_p50_us");
-        self.added_p99_us = number(&report, "added_p99_us");
-        Ok(())
+    ) -> anyhow::Result<File> {
+        self.asleep = Paced::measure(net, subject, calls, &settle)?;
+        let awake = keep_awake().context("/dev/cpu_dma_latency: processors are not kept awake")?;
+        self.awake = Paced::measure(net, subject, calls, &settle)?;
+        Ok(awake)
     }
 
     fn full(
@@ -345,6 +308,30 @@ impl Measured {
         child.wait()?;
         eprintln!("held: {report}");
         Ok(())
+    }
+}
+
+impl Paced {
+    fn measure(
+        net: Net,
+        subject: &Subject,
+        calls: u32,
+        settle: &impl Fn(),
+    ) -> anyhow::Result<Paced> {
+        // A second of calls first: code paged in, instances made, tables grown.
+        load(net, subject, PACED_RATE, PACED_RATE)?;
+        settle();
+        let before = ProcessorTime::of(&subject.pids);
+        let report = load(net, subject, PACED_RATE, calls)?;
+        settle();
+        let used = ProcessorTime::of(&subject.pids);
+        anyhow::ensure!(report["completed"] == calls, "calls failed at a slow pace: {report}");
+        Ok(Paced {
+            per_call_us: (used.seconds() - before.seconds()) * 1e6 / f64::from(calls),
+            kernel_us: (used.kernel - before.kernel) * 1e6 / f64::from(calls),
+            added_p50_us: number(&report, "added_p50_us"),
+            added_p99_us: number(&report, "added_p99_us"),
+        })
     }
 }
 

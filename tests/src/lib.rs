@@ -4,6 +4,7 @@
 pub mod figures;
 pub mod load;
 pub mod net;
+pub mod pm_qos;
 pub mod process;
 pub mod rtp;
 pub mod sipp;

@@ -1,5 +1,6 @@
 //! A broken configuration stops the start and says where it is broken and what is allowed.
 
+use strowger_tests::pm_qos::latency_limit;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, refusal};
 
@@ -92,4 +93,21 @@ fn a_reload_changes_prices_for_new_calls() {
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
     stage.switch.record().shows("/sell/destination", "Kingdom");
+}
+
+#[test]
+fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
+    let before = latency_limit();
+    let mut setup = Setup::new();
+    setup.node.push_str("\nprocessor_latency = \"7us\"");
+    let mut switch = setup.start();
+    let Some(before) = before else {
+        // Nothing to set here: it takes calls all the same, and says what is missing.
+        says(&switch.log(), &["/dev/cpu_dma_latency", "processor_latency has no effect"]);
+        return;
+    };
+    assert!(before > 7, "the machine has a lower limit already, {before} us");
+    assert_eq!(latency_limit(), Some(7));
+    switch.stop();
+    assert_eq!(latency_limit(), Some(before));
 }

@@ -14,6 +14,10 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     }
     threads(&mut found, "shards", config.shards);
     housekeeping(&mut found, config);
+    if config.processor_latency.is_some_and(|limit| limit > Duration::from_secs(1)) {
+        let detail = "out of range: allowed are 0us to 1s".to_owned();
+        found.push(("processor_latency".to_owned(), detail));
+    }
     listeners(&mut found, config);
     media(&mut found, config);
     admin(&mut found, config);

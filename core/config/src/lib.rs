@@ -43,6 +43,10 @@ pub struct Config {
     /// Where calls are not: plugins are compiled, tables read and the admin interface served
     /// there. By default one processor in eight, from four processors on.
     pub housekeeping_processors: Option<Housekeeping>,
+    /// Longest time in which a sleeping processor of the machine may wake, 0 us to 1 s; at 0
+    /// none sleeps. By default whatever the system does.
+    #[serde(default, deserialize_with = "values::optional_duration")]
+    pub processor_latency: Option<Duration>,
     /// Addresses for SIP, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// The relay.

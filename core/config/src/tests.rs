@@ -68,6 +68,16 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "name = \"node-1\"",
+            "processor_latency = 0",
+            &["node.toml:1: processor_latency:", "expected a string"],
+        ),
+        (
+            "name = \"node-1\"",
+            "processor_latency = \"2s\"",
+            &["node.toml:1: processor_latency:", "0us to 1s"],
+        ),
+        (
+            "name = \"node-1\"",
             "decisions = { keep = \"10s\" }",
             &["node.toml:1: decisions.keep:", "1m to 8760h"],
         ),

@@ -87,6 +87,13 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
+/// As [`duration`], for a setting that may be left out.
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
 /// Parses `"64KiB"`, `"16MiB"`, `"1GiB"` into bytes.
 ///
 /// # Errors

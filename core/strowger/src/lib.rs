@@ -11,6 +11,7 @@ mod demo;
 pub mod media_plane;
 mod metrics;
 mod node;
+pub mod pm_qos;
 mod recovery;
 mod run;
 mod shard;

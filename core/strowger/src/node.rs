@@ -10,6 +10,7 @@ pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
 
 use crate::media_plane::MediaPlane;
+use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
 use crate::watch::FolderWatch;
@@ -54,6 +55,7 @@ pub(crate) struct RunningNode {
     pub(crate) admin: SocketAddr,
     shards: Mutex<Vec<Shard>>,
     _watch: Option<FolderWatch>,
+    _latency: Option<LatencyLimit>,
     stop_admin: watch::Sender<bool>,
     admin_task: JoinHandle<std::io::Result<()>>,
     sweeper: JoinHandle<()>,

@@ -2,6 +2,7 @@
 
 use super::{Node, RunningNode};
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
+use crate::pm_qos::LatencyLimit;
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError, provisional};
 use crate::sockets::{self, BindError};
@@ -191,7 +192,17 @@ impl RunningNode {
         let service = admin::serve(admin_listener, node.clone(), token, stopped);
         let admin_task = tokio::spawn(service);
         let shards = Mutex::new(shards);
-        Ok(RunningNode { node, admin, shards, _watch: watch, stop_admin, admin_task, sweeper })
+        let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
+        Ok(RunningNode {
+            node,
+            admin,
+            shards,
+            _watch: watch,
+            _latency: latency,
+            stop_admin,
+            admin_task,
+            sweeper,
+        })
     }
 
     /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
