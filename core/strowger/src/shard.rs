@@ -7,7 +7,7 @@ mod mailbox;
 pub(crate) use drive::{ShardParts, WAKER};
 pub(crate) use mailbox::{Command, Mailbox, ShardCounters, ShardReading, mailbox};
 
-use host::{ProcessorSet, keep_to};
+use host::{ProcessorSet, keep_to, shorten_time_slice};
 use std::io;
 use std::thread::JoinHandle;
 
@@ -26,6 +26,7 @@ impl Shard {
         let thread = std::thread::Builder::new().name(format!("shard-{}", parts.number())).spawn(
             move || {
                 keep_to(processors.as_ref());
+                shorten_time_slice();
                 parts.run();
             },
         )?;

@@ -6,7 +6,7 @@
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
 use super::sockets::{LatchedSocket, SocketPair};
-use host::{ProcessorSet, keep_to};
+use host::{ProcessorSet, keep_to, shorten_time_slice};
 use media::{Forward, Kind, RelaySession, RemoteMedia, SessionCounters, Side};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -102,6 +102,7 @@ impl RelayThread {
         let thread =
             std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
                 keep_to(processors.as_ref());
+                shorten_time_slice();
                 relay.run();
             })?;
         Ok((RelayThread { commands, waker, sessions: Arc::default(), totals }, thread))
