@@ -6,37 +6,18 @@ use std::time::Duration;
 /// Ticks a second of the times in /proc/PID/stat: fixed by the kernel's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor time of some processes with all their threads, seconds since their start.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ProcessorTime {
-    /// In their own code.
-    pub user: f64,
-    /// In the kernel on their behalf.
-    pub kernel: f64,
-}
-
-impl ProcessorTime {
-    /// Reads it.
-    #[must_use]
-    pub fn of(pids: &[u32]) -> ProcessorTime {
-        let mut sum = ProcessorTime::default();
-        for pid in pids {
-            let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // The command name may hold anything; after its bracket comes field 3.
-            let Some((_, rest)) = text.rsplit_once(')') else { continue };
-            let fields: Vec<&str> = rest.split_whitespace().collect();
-            let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
-            sum.user += ticks(11).unwrap_or(0.0) / TICKS_PER_SECOND;
-            sum.kernel += ticks(12).unwrap_or(0.0) / TICKS_PER_SECOND;
-        }
-        sum
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn seconds(self) -> f64 {
-        self.user + self.kernel
-    }
+/// Processor time of some processes with all their threads, in their own code and in the kernel,
+/// seconds since their start.
+#[must_use]
+pub fn processor_seconds(pids: &[u32]) -> f64 {
+    let ticks = |pid: &u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The command name may hold anything; after its bracket comes field 3.
+        let (_, rest) = text.rsplit_once(')')?;
+        let times = rest.split_whitespace().skip(11).take(2);
+        Some(times.filter_map(|time| time.parse::<f64>().ok()).sum::<f64>())
+    };
+    pids.iter().filter_map(ticks).sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// Kilobytes of memory of the processes, shared pages counted once.

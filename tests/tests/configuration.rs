@@ -1,5 +1,7 @@
-//! A broken configuration stops the start and says where it is broken and what is allowed.
+//! What a configuration says is done; a broken one stops the start and says where it is broken
+//! and what is allowed.
 
+use std::path::Path;
 use strowger_tests::pm_qos::latency_limit;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, refusal};
@@ -95,6 +97,13 @@ fn a_reload_changes_prices_for_new_calls() {
     stage.switch.record().shows("/sell/destination", "Kingdom");
 }
 
+fn holds_open(pid: u32, path: &str) -> bool {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the switch runs");
+    files
+        .flatten()
+        .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == Path::new(path)))
+}
+
 #[test]
 fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
     let before = latency_limit();
@@ -106,8 +115,10 @@ fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
         says(&switch.log(), &["/dev/cpu_dma_latency", "processor_latency has no effect"]);
         return;
     };
-    assert!(before > 7, "the machine has a lower limit already, {before} us");
-    assert_eq!(latency_limit(), Some(7));
+    // Of all programs' limits the lowest counts: on a machine with one of its own the switch
+    // shows by the open device alone.
+    assert_eq!(latency_limit(), Some(before.min(7)));
+    assert!(holds_open(switch.pid(), "/dev/cpu_dma_latency"));
     switch.stop();
     assert_eq!(latency_limit(), Some(before));
 }
