@@ -8,14 +8,15 @@ use crate::records::Finished;
 use crate::recovery::{Recovery, recover};
 use crate::store::{Store, utc_ms};
 use ledger::{CallDocument, CallId, RecordState};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::watch;
 
 /// Most calls of one database transaction.
 const LARGEST_BATCH: usize = 4096;
@@ -117,7 +118,7 @@ impl Drop for Handle {
     }
 }
 
-/// What recorder, journal thread and database task share.
+/// What recorder, journal thread and database thread share.
 struct Shared {
     inbox: Mutex<Inbox>,
     wake: Condvar,
@@ -169,7 +170,7 @@ struct Progress {
     ended: bool,
 }
 
-/// For the database task.
+/// For the database thread.
 enum Job {
     /// Finished calls, durable already.
     Store(Vec<Finished>),
@@ -205,7 +206,7 @@ impl Recorder {
         });
         let (progress, watcher) = watch::channel(Progress::default());
         let progress = Arc::new(progress);
-        let (jobs, inbox) = mpsc::unbounded_channel();
+        let (jobs, inbox) = mpsc::channel();
         let mut clerk = Clerk {
             segments: Segments::new(journal.segment()),
             journal,
@@ -224,7 +225,13 @@ impl Recorder {
             .name("journal".to_owned())
             .spawn(move || clerk.run())
             .map_err(StoreError::io("the journal's thread"))?;
-        tokio::spawn(keep(store.clone(), shared.clone(), progress, inbox));
+        let keeper =
+            Keeper { store: store.clone(), shared: shared.clone(), progress, jobs: inbox };
+        let runtime = Runtime::current();
+        std::thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(move || keeper.run(&runtime))
+            .map_err(StoreError::io("the database's thread"))?;
         Ok((Recorder { handle: Arc::new(Handle { shared, progress: watcher }) }, recovery))
     }
 
@@ -305,9 +312,9 @@ struct Clerk {
     segments: Segments,
     shared: Arc<Shared>,
     progress: Arc<watch::Sender<Progress>>,
-    jobs: mpsc::UnboundedSender<Job>,
+    jobs: mpsc::Sender<Job>,
     /// Finished calls that wait for company on their way to the database: handing them
-    /// over one commit at a time would wake the database task for each.
+    /// over one commit at a time would wake the database thread for each.
     outbox: Vec<Finished>,
     /// When the first of them came.
     outbox_since: Option<Instant>,
@@ -374,11 +381,11 @@ impl Clerk {
         }
     }
 
-    /// Hands finished calls to the database task.
+    /// Hands finished calls to the database thread.
     fn pass_on(&mut self) {
         self.outbox_since = None;
         if !self.outbox.is_empty() {
-            // The task has gone only when the runtime has; the journal keeps the calls.
+            // Without that thread the journal keeps the calls.
             let _ = self.jobs.send(Job::Store(std::mem::take(&mut self.outbox)));
         }
     }
@@ -389,9 +396,16 @@ impl Clerk {
             return;
         }
         let count = documents.len() as u64;
+        let is_final = |document: &CallDocument| document.call.state == RecordState::Final;
+        let ended: HashSet<CallId> =
+            documents.iter().filter(|d| is_final(d)).map(|d| d.call.id).collect();
         let mut finished = Vec::new();
         for document in documents {
             let id = document.call.id;
+            if !is_final(&document) && ended.contains(&id) {
+                // The final document becomes durable in the same moment and says all of it.
+                continue;
+            }
             let bytes = match encode(&document, Vec::with_capacity(1024)) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -402,7 +416,7 @@ impl Clerk {
                     continue;
                 }
             };
-            if document.call.state == RecordState::Final {
+            if is_final(&document) {
                 self.journal.append(Kind::Final, &bytes);
                 self.segments.finished(id);
                 finished.push(Finished { document, bytes });
@@ -525,43 +539,47 @@ impl Segments {
     }
 }
 
-/// The task that moves finished calls into the database.
-async fn keep(
+/// The thread that moves finished calls into the database. It is one of its own because each
+/// statement is a round trip to the connection's thread: a task of the runtime would wake two
+/// threads for each answer, its own and the one that watches sockets in its stead.
+struct Keeper {
     store: Store,
     shared: Arc<Shared>,
     progress: Arc<watch::Sender<Progress>>,
-    mut jobs: mpsc::UnboundedReceiver<Job>,
-) {
-    while let Some(first) = jobs.recv().await {
-        let (mut calls, mut settle) = (Vec::new(), false);
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Store(more) => calls.extend(more),
-                Job::Settle => settle = true,
-            }
-            next = jobs.try_recv().ok();
-        }
-        let started = utc_ms();
-        for calls in calls.chunks(LARGEST_BATCH) {
-            while let Err(error) = store.record(calls).await {
-                tracing::error!(%error, calls = calls.len(), "records not stored; trying again");
-                shared.failures.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(RETRY).await;
-            }
-            let count = calls.len() as u64;
-            let stored = shared.stored.fetch_add(count, Ordering::AcqRel) + count;
-            progress.send_modify(|progress| progress.stored = stored);
-        }
-        tracing::debug!(calls = calls.len(), ms = utc_ms() - started, "records stored");
-        if settle {
-            match store.settle().await {
-                Ok(()) => {
-                    let stored = shared.stored.load(Ordering::Acquire);
-                    shared.settled.store(stored, Ordering::Release);
+    jobs: mpsc::Receiver<Job>,
+}
+
+impl Keeper {
+    fn run(self, runtime: &Runtime) {
+        while let Ok(first) = self.jobs.recv() {
+            let (mut calls, mut settle) = (Vec::new(), false);
+            for job in std::iter::once(first).chain(self.jobs.try_iter()) {
+                match job {
+                    Job::Store(more) => calls.extend(more),
+                    Job::Settle => settle = true,
                 }
-                // The segments wait for the next time.
-                Err(error) => tracing::warn!(%error, "the journal keeps its segments"),
+            }
+            let started = utc_ms();
+            for calls in calls.chunks(LARGEST_BATCH) {
+                while let Err(error) = runtime.block_on(self.store.record(calls)) {
+                    tracing::error!(%error, calls = calls.len(), "records not stored; trying again");
+                    self.shared.failures.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(RETRY);
+                }
+                let count = calls.len() as u64;
+                let stored = self.shared.stored.fetch_add(count, Ordering::AcqRel) + count;
+                self.progress.send_modify(|progress| progress.stored = stored);
+            }
+            tracing::debug!(calls = calls.len(), ms = utc_ms() - started, "records stored");
+            if settle {
+                match runtime.block_on(self.store.settle()) {
+                    Ok(()) => {
+                        let stored = self.shared.stored.load(Ordering::Acquire);
+                        self.shared.settled.store(stored, Ordering::Release);
+                    }
+                    // The segments wait for the next time.
+                    Err(error) => tracing::warn!(%error, "the journal keeps its segments"),
+                }
             }
         }
     }

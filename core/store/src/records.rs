@@ -18,11 +18,11 @@ pub(crate) struct Finished {
 
 /// Rows of one statement, largest first: each statement is a round trip to the
 /// connection's thread, and each text is prepared once.
-const CHUNKS: [usize; 3] = [64, 8, 1];
+const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// An INSERT, its text for each of [`CHUNKS`].
 pub(crate) struct Insertion {
-    texts: [Arc<str>; 3],
+    texts: [Arc<str>; CHUNKS.len()],
 }
 
 impl Insertion {
@@ -37,7 +37,7 @@ impl Insertion {
 
     /// Its texts, for the test that prepares every statement.
     #[cfg(test)]
-    pub(crate) fn texts(&self) -> [Arc<str>; 3] {
+    pub(crate) fn texts(&self) -> [Arc<str>; CHUNKS.len()] {
         self.texts.clone()
     }
 }
