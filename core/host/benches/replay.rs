@@ -151,10 +151,10 @@ fn details(number: u32) -> Arc<CallDetails> {
     Arc::new(CallDetails {
         invite: Some(Arc::new(Headers::new(number, &caller, &callee))),
         numbers: CallNumbers {
-            caller_in: caller.clone(),
-            callee_in: callee.clone(),
-            caller,
-            callee: callee.trim_start_matches('0').to_owned(),
+            caller_in: caller.clone().into(),
+            callee_in: callee.clone().into(),
+            caller: caller.into(),
+            callee: callee.trim_start_matches('0').into(),
             ..CallNumbers::default()
         },
         attempts: Vec::new(),

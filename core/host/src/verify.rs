@@ -41,7 +41,7 @@ pub(crate) fn verdict(answer: wire::Verdict) -> Checked<Answer> {
             for word in &words {
                 text("mark", word, NUMBER_LENGTH)?;
             }
-            policy::Verdict::Mark(words)
+            policy::Verdict::Mark(words.into_iter().map(Into::into).collect())
         }
     }))
 }
@@ -57,12 +57,12 @@ pub(crate) fn numbers(answer: Result<wire::Numbers, wire::Rejection>) -> Checked
             text("rate-as", &numbers.rate_as, NUMBER_LENGTH)?;
             uri_parameters(&numbers.uri_parameters)?;
             Ok(policy::NumberAnswer {
-                caller: numbers.caller,
-                callee: numbers.callee,
-                identity: numbers.identity,
-                route_as: numbers.route_as,
-                rate_as: numbers.rate_as,
-                uri_parameters: numbers.uri_parameters,
+                caller: numbers.caller.into(),
+                callee: numbers.callee.into(),
+                identity: numbers.identity.into(),
+                route_as: numbers.route_as.into(),
+                rate_as: numbers.rate_as.into(),
+                uri_parameters: numbers.uri_parameters.into(),
             })
         }
     }))
@@ -118,9 +118,9 @@ pub(crate) fn identity(answer: Result<wire::IdentityAnswer, wire::Rejection>) ->
         text(&header.name, &header.value, HEADER_VALUE_LENGTH)?;
     }
     Ok(Answer::Identity(Ok(policy::IdentityAnswer {
-        display: answer.display,
-        user: answer.user,
-        host: answer.host,
+        display: answer.display.into(),
+        user: answer.user.into(),
+        host: answer.host.into(),
         headers: answer.headers.into_iter().map(|header| (header.name, header.value)).collect(),
     })))
 }
@@ -129,7 +129,11 @@ fn rejection(refusal: wire::Rejection) -> Checked<policy::Rejection> {
     response_code(refusal.code)?;
     text("reason", &refusal.reason, REASON_LENGTH)?;
     text("detail", &refusal.detail, DETAIL_LENGTH)?;
-    Ok(policy::Rejection { code: refusal.code, reason: refusal.reason, detail: refusal.detail })
+    Ok(policy::Rejection {
+        code: refusal.code,
+        reason: refusal.reason.into(),
+        detail: refusal.detail.into(),
+    })
 }
 
 fn response_code(code: u16) -> Checked<()> {

@@ -3,8 +3,13 @@
 //! together with them (CDR-01, CDR-02, CDR-06).
 
 use crate::{Money, PriceRounding, PriceRow};
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Text of a record: in place up to 24 bytes, as most numbers, addresses and reasons are, so
+/// that copying one allocates nothing.
+pub type Text = CompactString;
 
 /// Time-sortable 128-bit call id (CDR-05).
 pub type CallId = u128;
@@ -56,11 +61,11 @@ pub struct CallRecord {
     /// Listener the INVITE came in on.
     pub listener: Arc<str>,
     /// Source `address:port` of the INVITE.
-    pub source: String,
+    pub source: Text,
     /// Call-ID of the caller's leg.
-    pub sip_call_id: String,
+    pub sip_call_id: Text,
     /// User-Agent of the caller, empty if absent.
-    pub user_agent: String,
+    pub user_agent: Text,
     /// Customer trunk: id and name.
     pub trunk: u32,
     /// Its name.
@@ -70,19 +75,19 @@ pub struct CallRecord {
     /// Its name.
     pub account_name: Arc<str>,
     /// As received, after clean-up.
-    pub caller_in: String,
+    pub caller_in: Text,
     /// As received, after clean-up.
-    pub callee_in: String,
+    pub callee_in: Text,
     /// After the ingress rewrite.
-    pub caller_route: String,
+    pub caller_route: Text,
     /// After the ingress rewrite: rated and routed.
-    pub callee_route: String,
+    pub callee_route: Text,
     /// Ingress tech prefix that was stripped.
-    pub tech_prefix_in: String,
+    pub tech_prefix_in: Text,
     /// The caller asked for privacy.
     pub private: bool,
     /// Words that screening put on the call.
-    pub marks: Vec<String>,
+    pub marks: Vec<Text>,
     /// Plugin generation that decided the whole call.
     pub generation: u64,
     /// UTC milliseconds of the INVITE.
@@ -104,7 +109,7 @@ pub struct CallRecord {
     /// Milliseconds that are billed; differs from `duration_ms` for dead calls (BILL-13).
     pub billable_ms: u64,
     /// End reason of SIG-93.
-    pub end_reason: String,
+    pub end_reason: Text,
     /// Who ended it.
     pub ended_by: EndedBy,
     /// Code received from the last vendor, 0 if none (CDR-04).
@@ -116,7 +121,7 @@ pub struct CallRecord {
     /// Q.850 cause received, 0 if none.
     pub cause: u8,
     /// One line of detail, such as the rejecting plugin's words.
-    pub detail: String,
+    pub detail: Text,
     /// Sell side of the charge; none if not rated.
     pub sell: Option<ChargeRecord>,
     /// Vendor cost over all attempts.
@@ -169,17 +174,17 @@ pub struct AttemptRecord {
     /// Vendor account: id.
     pub vendor_account: u32,
     /// Target `address:port`.
-    pub target: String,
+    pub target: Text,
     /// No INVITE was sent.
     pub skipped: bool,
     /// Call-ID of this leg.
-    pub sip_call_id: String,
+    pub sip_call_id: Text,
     /// Numbers sent.
-    pub caller_out: String,
+    pub caller_out: Text,
     /// Number sent in the Request-URI.
-    pub callee_out: String,
+    pub callee_out: Text,
     /// Number in PAI/PPI/RPID; empty if none.
-    pub identity_out: String,
+    pub identity_out: Text,
     /// Plugin generation that decided this attempt: the call's own.
     pub generation: u64,
     /// UTC milliseconds of our INVITE.
@@ -197,7 +202,7 @@ pub struct AttemptRecord {
     /// Milliseconds billed by the vendor.
     pub billable_ms: u64,
     /// End reason of SIG-93.
-    pub end_reason: String,
+    pub end_reason: Text,
     /// Who ended it.
     pub ended_by: EndedBy,
     /// Final code received, 0 if none.
@@ -224,9 +229,9 @@ pub struct MediaRecord {
     /// RTCP packets received.
     pub rtcp_in: u64,
     /// Codec name of the first negotiated payload, empty if none.
-    pub codec: String,
+    pub codec: Text,
     /// Address the leg's media was latched to.
-    pub remote: String,
+    pub remote: Text,
 }
 
 /// One line of the decision trail.
@@ -241,9 +246,9 @@ pub struct TrailEntry {
     /// `name version (digest)`, or `core` when a fallback answered.
     pub plugin: Arc<str>,
     /// The answer in short, such as `allow` or `vendor-b, vendor-a`.
-    pub answer: String,
+    pub answer: Text,
     /// Why no plugin answered, empty if one did.
-    pub fault: String,
+    pub fault: Text,
     /// Microseconds the answer took.
     pub micros: u32,
 }

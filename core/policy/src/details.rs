@@ -1,4 +1,5 @@
 use crate::AttemptFailure;
+use crate::Text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -32,17 +33,17 @@ pub trait Invite: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallNumbers {
     /// As received, after clean-up (NUM-02); empty: none.
-    pub caller_in: String,
+    pub caller_in: Text,
     /// As received, after clean-up (NUM-02).
-    pub callee_in: String,
+    pub callee_in: Text,
     /// After the ingress rewrite; empty before it.
-    pub caller: String,
+    pub caller: Text,
     /// After the ingress rewrite; empty before it.
-    pub callee: String,
+    pub callee: Text,
     /// Number that chose the route, if it is another one (ROUTE-62).
-    pub route_as: String,
+    pub route_as: Text,
     /// Tech prefix that was taken off (NUM-07).
-    pub tech_prefix_in: String,
+    pub tech_prefix_in: Text,
 }
 
 /// An attempt that has ended.

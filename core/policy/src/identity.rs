@@ -1,4 +1,5 @@
 use crate::CallFacts;
+use crate::Text;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -89,15 +90,15 @@ pub struct IdentityQuestion {
     /// The vendor trunk.
     pub trunk: u32,
     /// Number for From; empty: none.
-    pub caller_out: String,
+    pub caller_out: Text,
     /// Number for PAI, PPI, RPID; empty: left out.
-    pub identity_out: String,
+    pub identity_out: Text,
     /// Display name as received; empty: none.
-    pub display: String,
+    pub display: Text,
     /// Host part for From and identity headers.
-    pub host: String,
+    pub host: Text,
     /// Privacy as received, empty if absent.
-    pub privacy: String,
+    pub privacy: Text,
     /// Privacy was requested and is supported (SIG-76).
     pub private: bool,
     /// SIG-78 of the customer trunk.
@@ -112,11 +113,11 @@ pub struct IdentityQuestion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityAnswer {
     /// Display name of From; empty: none.
-    pub display: String,
+    pub display: Text,
     /// User of From.
-    pub user: String,
+    pub user: Text,
     /// Host of From.
-    pub host: String,
+    pub host: Text,
     /// Headers added to the INVITE, in order: name, value.
     pub headers: Vec<(String, String)>,
 }

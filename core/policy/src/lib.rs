@@ -33,6 +33,10 @@ pub use routing::{
 };
 pub use screening::{ScreenQuestion, Verdict};
 
+/// Text of questions, answers and records: in place up to 24 bytes, as most numbers and
+/// addresses are, so that copying one allocates nothing.
+pub type Text = compact_str::CompactString;
+
 /// Money in 10^-10 of the currency unit, as it crosses the plugin boundary: about
 /// ±922 million units. Balances are wider (`ledger::Money`).
 pub type PolicyMoney = i64;

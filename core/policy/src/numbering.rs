@@ -1,4 +1,5 @@
 use crate::CallFacts;
+use crate::Text;
 use serde::{Deserialize, Serialize};
 
 /// Where in the life of a call numbers change (NUM-01).
@@ -21,12 +22,12 @@ pub struct NumberQuestion {
     /// Customer trunk at ingress, vendor trunk at egress.
     pub trunk: u32,
     /// Caller; empty: none.
-    pub caller: String,
+    pub caller: Text,
     /// Callee.
-    pub callee: String,
+    pub callee: Text,
     /// Identity number that the plugin before chose; empty for the first one asked.
     #[serde(default)]
-    pub identity: String,
+    pub identity: Text,
     /// Handle of the caller's rule set; 0 is none.
     pub caller_rules: u64,
     /// Handle of the callee's rule set; 0 is none.
@@ -34,7 +35,7 @@ pub struct NumberQuestion {
     /// Handle of the identity rule set (NUM-22); 0 is none. Egress only.
     pub identity_rules: u64,
     /// Literal before the callee after its rewrite (NUM-10). Egress only.
-    pub tech_prefix: String,
+    pub tech_prefix: Text,
     /// Reject when rules exist and none matches the callee (NUM-19).
     pub reject_unmatched: bool,
 }
@@ -43,18 +44,18 @@ pub struct NumberQuestion {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberAnswer {
     /// New caller.
-    pub caller: String,
+    pub caller: Text,
     /// New callee.
-    pub callee: String,
+    pub callee: Text,
     /// Number for PAI, PPI and RPID.
-    pub identity: String,
+    pub identity: Text,
     /// Ingress: number that chooses the route instead of the callee (ROUTE-62).
     #[serde(default)]
-    pub route_as: String,
+    pub route_as: Text,
     /// Ingress: number that chooses the rate instead of the callee (ROUTE-62).
     #[serde(default)]
-    pub rate_as: String,
+    pub rate_as: Text,
     /// Egress: parameters of the called number in the Request-URI (RFC 4694).
     #[serde(default)]
-    pub uri_parameters: String,
+    pub uri_parameters: Text,
 }

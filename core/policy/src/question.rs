@@ -1,6 +1,6 @@
 use crate::{
     Advance, AdvanceQuestion, Charge, Hook, IdentityAnswer, IdentityQuestion, NumberAnswer,
-    NumberQuestion, PluginStamp, RateQuestion, RouteQuestion, ScreenQuestion, Verdict,
+    NumberQuestion, PluginStamp, RateQuestion, RouteQuestion, ScreenQuestion, Text, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -26,9 +26,9 @@ pub struct Rejection {
     /// 400 to 699.
     pub code: u16,
     /// End reason of SIG-93, such as `caller_barred`.
-    pub reason: String,
+    pub reason: Text,
     /// One line for the operator; never sent on the wire.
-    pub detail: String,
+    pub detail: Text,
 }
 
 /// What a call asks.
@@ -197,9 +197,9 @@ pub struct EventNotice {
     /// Answered milliseconds; 0 before answer.
     pub duration_ms: u64,
     /// Caller after the ingress rewrite.
-    pub caller: String,
+    pub caller: Text,
     /// Callee after the ingress rewrite.
-    pub callee: String,
+    pub callee: Text,
 }
 
 /// Kinds of [`EventNotice`] (CDR-15).

@@ -1,4 +1,4 @@
-use crate::{CallFacts, PolicyMoney};
+use crate::{CallFacts, PolicyMoney, Text};
 use serde::{Deserialize, Serialize};
 
 /// One vendor trunk whose prefix matches, with the facts a choice may need.
@@ -34,9 +34,9 @@ pub struct RouteQuestion {
     /// The call.
     pub call: CallFacts,
     /// After the ingress rewrite.
-    pub caller: String,
+    pub caller: Text,
     /// After the ingress rewrite.
-    pub callee: String,
+    pub callee: Text,
     /// What the caller pays a minute after the initial block.
     pub sell_price: PolicyMoney,
     /// Trunks that may be used now.

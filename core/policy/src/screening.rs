@@ -1,4 +1,4 @@
-use crate::{CallFacts, Rejection};
+use crate::{CallFacts, Rejection, Text};
 use serde::{Deserialize, Serialize};
 
 /// Asked once, after the ingress rewrite (ROUTE-15 steps 8 and 9, SIG-82).
@@ -7,11 +7,11 @@ pub struct ScreenQuestion {
     /// The call.
     pub call: CallFacts,
     /// Caller after the ingress rewrite; empty: none.
-    pub caller: String,
+    pub caller: Text,
     /// Callee after the ingress rewrite.
-    pub callee: String,
+    pub callee: Text,
     /// Address the INVITE came from, without port.
-    pub source: String,
+    pub source: Text,
 }
 
 /// Answer to [`ScreenQuestion`].
@@ -25,5 +25,5 @@ pub enum Verdict {
     /// Ask the caller for digest credentials.
     Challenge,
     /// Go on and keep these words in the record.
-    Mark(Vec<String>),
+    Mark(Vec<Text>),
 }

@@ -225,8 +225,7 @@ impl Recorder {
             .name("journal".to_owned())
             .spawn(move || clerk.run())
             .map_err(StoreError::io("the journal's thread"))?;
-        let keeper =
-            Keeper { store: store.clone(), shared: shared.clone(), progress, jobs: inbox };
+        let keeper = Keeper { store: store.clone(), shared: shared.clone(), progress, jobs: inbox };
         let runtime = Runtime::current();
         std::thread::Builder::new()
             .name("database".to_owned())

@@ -80,14 +80,14 @@ fn close(document: &mut CallDocument) {
     call.end_ms = Some(end);
     call.duration_ms = since(call.answer_ms);
     call.billable_ms = call.duration_ms;
-    call.end_reason = NODE_LOST.to_owned();
+    call.end_reason = NODE_LOST.into();
     call.ended_by = EndedBy::Switch;
     let open = |end_ms: Option<u64>, skipped: bool| end_ms.is_none() && !skipped;
     for attempt in document.attempts.iter_mut().filter(|a| open(a.end_ms, a.skipped)) {
         attempt.end_ms = Some(end);
         attempt.duration_ms = since(attempt.answer_ms);
         attempt.billable_ms = attempt.duration_ms;
-        attempt.end_reason = NODE_LOST.to_owned();
+        attempt.end_reason = NODE_LOST.into();
         attempt.ended_by = EndedBy::Switch;
     }
     document.postings.clear();

@@ -26,11 +26,11 @@ fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> Cal
     let billable = call.answer_ms.map_or(0, |answer| evidence.saturating_sub(answer));
     call.state = RecordState::Final;
     call.end_ms = Some(evidence);
-    call.end_reason = "node_lost".to_owned();
+    call.end_reason = "node_lost".into();
     call.ended_by = EndedBy::Switch;
     call.duration_ms = billable;
     call.billable_ms = billable;
-    call.detail = "the node was lost during the call; billed to the last evidence".to_owned();
+    call.detail = "the node was lost during the call; billed to the last evidence".into();
     if call.answer_ms.is_some() {
         call.code_chosen = 200;
         call.code_returned = 200;
@@ -53,7 +53,7 @@ fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> Cal
     }
     for attempt in document.attempts.iter_mut().filter(|attempt| attempt.end_ms.is_none()) {
         attempt.end_ms = Some(evidence);
-        attempt.end_reason = "node_lost".to_owned();
+        attempt.end_reason = "node_lost".into();
         attempt.ended_by = EndedBy::Switch;
         let billable = attempt.answer_ms.map_or(0, |answer| evidence.saturating_sub(answer));
         attempt.duration_ms = billable;
@@ -140,6 +140,14 @@ impl Rater<'_> {
         self.failed |= !fault.is_empty();
         let hook = policy::Hook::Rating.name().into();
         let micros = u32::try_from(nanos / 1000).unwrap_or(u32::MAX);
-        self.trail.push(TrailEntry { at_ms: 0, attempt, hook, plugin, answer, fault, micros });
+        self.trail.push(TrailEntry {
+            at_ms: 0,
+            attempt,
+            hook,
+            plugin,
+            answer: answer.into(),
+            fault: fault.into(),
+            micros,
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! What goes into the machine and what comes out of it.
 
 use crate::facts::Facts;
-use ledger::CallDocument;
+use ledger::{CallDocument, Text};
 use policy::{CallDetails, Pin, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -122,9 +122,9 @@ pub struct CallView {
     /// Vendor trunk of the current attempt, empty if none.
     pub vendor: Arc<str>,
     /// `caller_route`, or `caller_in` before the rewrite.
-    pub caller: String,
+    pub caller: Text,
     /// `callee_route`, or `callee_in` before the rewrite.
-    pub callee: String,
+    pub callee: Text,
     /// `deciding`, `calling`, `ringing`, `answered`, `ending`.
     pub state: &'static str,
     /// UTC ms of the INVITE.
@@ -159,7 +159,7 @@ pub struct Counters {
     /// Calls ended, by code returned to the caller (200 = answered).
     pub ended: std::collections::BTreeMap<u16, u64>,
     /// Calls ended, by end reason.
-    pub reasons: std::collections::BTreeMap<String, u64>,
+    pub reasons: std::collections::BTreeMap<Text, u64>,
     /// Vendor INVITEs sent (not resends), by trunk name.
     pub attempts: std::collections::BTreeMap<Arc<str>, u64>,
     /// Final codes from vendors.

@@ -1,14 +1,17 @@
 //! Clean-up of received numbers (NUM-02) and what may leave a rewrite (NUM-03).
 
+use ledger::Text;
+use std::borrow::Cow;
+
 /// The user part of a URI as a number: percent-decoded, without parameters, and without
 /// visual separators if nothing but a number is left (NUM-02).
-pub(crate) fn clean(user: &str) -> String {
+pub(crate) fn clean(user: &str) -> Text {
     let decoded = percent_decode(user);
     let bare = decoded.split(';').next().unwrap_or("");
     let separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
     let number =
         bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
-    if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.to_owned() }
+    if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.into() }
 }
 
 /// 1 to 64 characters of `0-9 + * # A-Z a-z . _ -`, `+` only in first place (NUM-03).
@@ -21,9 +24,9 @@ pub(crate) fn is_valid(number: &str) -> bool {
         })
 }
 
-fn percent_decode(text: &str) -> String {
+fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -41,7 +44,7 @@ fn percent_decode(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ impl Wholesale {
     pub(crate) fn screening(&self) -> Question {
         Question::Screen(ScreenQuestion {
             call: self.call,
-            caller: self.caller.clone(),
-            callee: self.callee.clone(),
-            source: "192.0.2.17".to_owned(),
+            caller: self.caller.clone().into(),
+            callee: self.callee.clone().into(),
+            source: "192.0.2.17".into(),
         })
     }
 
@@ -32,13 +32,17 @@ impl Wholesale {
             call: self.call,
             stage,
             trunk: 12,
-            caller: self.caller.clone(),
-            callee: callee.to_owned(),
-            identity: if stage == Stage::Egress { self.caller.clone() } else { String::new() },
+            caller: self.caller.clone().into(),
+            callee: callee.into(),
+            identity: if stage == Stage::Egress {
+                self.caller.clone().into()
+            } else {
+                policy::Text::default()
+            },
             caller_rules: own,
             callee_rules: if stage == Stage::Ingress { RULES } else { own },
             identity_rules: if stage == Stage::Egress { own } else { 0 },
-            tech_prefix: String::new(),
+            tech_prefix: policy::Text::default(),
             reject_unmatched: false,
         })
     }
@@ -78,8 +82,8 @@ impl Wholesale {
         };
         Question::Route(RouteQuestion {
             call: self.call,
-            caller: self.caller.clone(),
-            callee: self.callee.clone(),
+            caller: self.caller.clone().into(),
+            callee: self.callee.clone().into(),
             sell_price: 120_000_000,
             candidates: (1..=10).map(candidate).collect(),
         })
@@ -89,11 +93,11 @@ impl Wholesale {
         Question::Identity(IdentityQuestion {
             call: self.call,
             trunk: 5,
-            caller_out: self.caller.clone(),
-            identity_out: self.caller.clone(),
-            display: "Alice".to_owned(),
-            host: "198.51.100.4".to_owned(),
-            privacy: String::new(),
+            caller_out: self.caller.clone().into(),
+            identity_out: self.caller.clone().into(),
+            display: "Alice".into(),
+            host: "198.51.100.4".into(),
+            privacy: policy::Text::default(),
             private: false,
             source_trusted: true,
             target_trusted: true,

@@ -8,7 +8,7 @@
 use super::format::DecisionOwned;
 use policy::{
     Answer, CallNumbers, Fault, IdentityAnswer, NumberAnswer, NumberQuestion, Question, Rejection,
-    Verdict,
+    Text, Verdict,
 };
 use sha2::{Digest, Sha256};
 
@@ -128,21 +128,21 @@ impl Mask {
         self.text(&mut rejection.detail);
     }
 
-    fn numbers<const N: usize>(&self, numbers: [&mut String; N]) {
+    fn numbers<const N: usize>(&self, numbers: [&mut Text; N]) {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
     /// All of the text is one number, whatever stands between its digits.
-    fn number(&self, number: &mut String) {
-        let mut text = std::mem::take(number).into_bytes();
+    fn number(&self, number: &mut Text) {
+        let mut text = number.as_bytes().to_vec();
         let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_digit()).collect();
         self.replace(&mut text, &places);
-        *number = String::from_utf8(text).unwrap_or_default();
+        *number = Text::from_utf8(text).unwrap_or_default();
     }
 
     /// Every long run of digits is a number.
-    fn text(&self, words: &mut String) {
-        let mut text = std::mem::take(words).into_bytes();
+    fn text<T: AsRef<str> + From<String>>(&self, words: &mut T) {
+        let mut text = words.as_ref().as_bytes().to_vec();
         let mut at = 0;
         while at < text.len() {
             let run = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -151,7 +151,7 @@ impl Mask {
             }
             at += run.max(1);
         }
-        *words = String::from_utf8(text).unwrap_or_default();
+        *words = String::from_utf8(text).unwrap_or_default().into();
     }
 
     /// Puts other digits at the last of these places.
@@ -197,9 +197,9 @@ mod tests {
     use std::collections::HashSet;
 
     fn masked(mask: &Mask, number: &str) -> String {
-        let mut number = number.to_owned();
+        let mut number = number.into();
         mask.number(&mut number);
-        number
+        number.into()
     }
 
     #[test]

@@ -86,8 +86,8 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
     let (call, caller, callee) = (call(id), CALLER.to_owned(), CALLEE.to_owned());
     let rejection = Rejection {
         code: 403,
-        reason: "caller_barred".to_owned(),
-        detail: format!("{CALLER} is barred"),
+        reason: "caller_barred".into(),
+        detail: format!("{CALLER} is barred").into(),
     };
     let candidate = Candidate {
         trunk: 7,
@@ -118,28 +118,28 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
                 call,
                 stage: Stage::Ingress,
                 trunk: 3,
-                caller: caller.clone(),
-                callee: format!("00{CALLEE}"),
-                identity: caller.clone(),
+                caller: caller.clone().into(),
+                callee: format!("00{CALLEE}").into(),
+                identity: caller.clone().into(),
                 caller_rules: 0,
                 callee_rules: 5,
                 identity_rules: 0,
-                tech_prefix: String::new(),
+                tech_prefix: policy::Text::default(),
                 reject_unmatched: false,
             }),
             Ok(Answer::Number(Ok(NumberAnswer {
-                caller: caller.clone(),
-                callee: callee.clone(),
-                identity: caller.clone(),
+                caller: caller.clone().into(),
+                callee: callee.clone().into(),
+                identity: caller.clone().into(),
                 ..NumberAnswer::default()
             }))),
         ),
         (
             Question::Screen(ScreenQuestion {
                 call,
-                caller: caller.clone(),
-                callee: callee.clone(),
-                source: "192.0.2.2".to_owned(),
+                caller: caller.clone().into(),
+                callee: callee.clone().into(),
+                source: "192.0.2.2".into(),
             }),
             Ok(Answer::Screen(Verdict::Reject(rejection))),
         ),
@@ -156,8 +156,8 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
         (
             Question::Route(RouteQuestion {
                 call,
-                caller: caller.clone(),
-                callee: callee.clone(),
+                caller: caller.clone().into(),
+                callee: callee.clone().into(),
                 sell_price: 6_000_000_000,
                 candidates: vec![candidate],
             }),
@@ -183,20 +183,20 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
             Question::Identity(IdentityQuestion {
                 call,
                 trunk: 7,
-                caller_out: caller.clone(),
-                identity_out: caller.clone(),
-                display: String::new(),
-                host: "192.0.2.9".to_owned(),
-                privacy: String::new(),
+                caller_out: caller.clone().into(),
+                identity_out: caller.clone().into(),
+                display: policy::Text::default(),
+                host: "192.0.2.9".into(),
+                privacy: policy::Text::default(),
                 private: false,
                 source_trusted: true,
                 target_trusted: true,
                 modes: TrunkIdentity::default(),
             }),
             Ok(Answer::Identity(Ok(IdentityAnswer {
-                display: String::new(),
-                user: caller.clone(),
-                host: "192.0.2.9".to_owned(),
+                display: policy::Text::default(),
+                user: caller.clone().into(),
+                host: "192.0.2.9".into(),
                 headers: vec![(
                     "P-Asserted-Identity".to_owned(),
                     format!("<sip:{CALLER}@192.0.2.9>"),
@@ -211,8 +211,8 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
                 trunk: 7,
                 code: 0,
                 duration_ms: 0,
-                caller,
-                callee,
+                caller: caller.into(),
+                callee: callee.into(),
             }),
             Err(Fault::Refused(format!("{CALLEE} is not known"))),
         ),
@@ -240,7 +240,7 @@ fn record(tap: &mut DecisionTap, now: Instant, id: u128, at_ms: u64) {
     let (pin, stamp) = (pin(), stamp());
     let details = Arc::new(CallDetails {
         invite: Some(Arc::new(Headers)),
-        numbers: CallNumbers { caller_in: CALLER.to_owned(), ..CallNumbers::default() },
+        numbers: CallNumbers { caller_in: CALLER.into(), ..CallNumbers::default() },
         attempts: vec![PastAttempt {
             trunk: 7,
             failure: AttemptFailure::Response,

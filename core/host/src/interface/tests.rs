@@ -72,12 +72,12 @@ const CALL: CallFacts = CallFacts { id: 7, received_ms: 1, trunk: 12, account: 3
 /// What the 0.1 guest marks a call with when it is asked for its version.
 const OLD: &str = "1.0.0-build-a";
 
-fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<String> {
+fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<policy::Text> {
     let question = Question::Screen(ScreenQuestion {
         call: CALL,
-        caller: "4930".to_owned(),
-        callee: "version".to_owned(),
-        source: "192.0.2.1".to_owned(),
+        caller: "4930".into(),
+        callee: "version".into(),
+        source: "192.0.2.1".into(),
     });
     match shard.ask(pin, &question).outcome {
         Ok(Answer::Screen(Verdict::Mark(words))) => words,
@@ -85,29 +85,29 @@ fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<String> {
     }
 }
 
-fn new(asked: u32) -> Vec<String> {
+fn new(asked: u32) -> Vec<policy::Text> {
     let asked = asked.to_string();
     ["0.2", "forwarded false", "4930 to version from 192.0.2.1", "trunk 12", "true", &asked]
-        .map(str::to_owned)
+        .map(Into::into)
         .to_vec()
 }
 
 #[test]
 fn both_versions_answer_in_one_chain() {
     let (_host, mut shard, pin) = host(vec![plugin("hostile"), plugin("next")]);
-    assert_eq!(screened(&mut shard, &pin), [vec![OLD.to_owned()], new(1)].concat());
+    assert_eq!(screened(&mut shard, &pin), [vec![OLD.into()], new(1)].concat());
     // Hooks that 0.2 leaves to others are answered by 0.1 as ever.
     let number = Question::Number(NumberQuestion {
         call: CALL,
         stage: Stage::Ingress,
         trunk: 12,
-        caller: "1".to_owned(),
-        callee: "2".to_owned(),
-        identity: String::new(),
+        caller: "1".into(),
+        callee: "2".into(),
+        identity: policy::Text::default(),
         caller_rules: 0,
         callee_rules: 0,
         identity_rules: 0,
-        tech_prefix: String::new(),
+        tech_prefix: policy::Text::default(),
         reject_unmatched: false,
     });
     let reply = shard.ask(&pin, &number);

@@ -123,10 +123,10 @@ impl<'a> Tally<'a> {
             return;
         }
         if let Some(it) = compare::rejection(&compared.old) {
-            self.rejects.entry((hook, it.code, it.reason.clone())).or_default().1 += 1;
+            self.rejects.entry((hook, it.code, it.reason.to_string())).or_default().1 += 1;
         }
         if let Some(it) = compare::rejection(&compared.new) {
-            self.rejects.entry((hook, it.code, it.reason.clone())).or_default().0 += 1;
+            self.rejects.entry((hook, it.code, it.reason.to_string())).or_default().0 += 1;
         }
     }
 

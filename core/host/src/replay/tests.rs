@@ -23,15 +23,15 @@ fn question() -> Question {
     };
     Question::Route(RouteQuestion {
         call: CallFacts { id: 1, received_ms: 2, trunk: 3, account: 4 },
-        caller: "1555".to_owned(),
-        callee: "4420".to_owned(),
+        caller: "1555".into(),
+        callee: "4420".into(),
         sell_price: 100,
         candidates: vec![candidate(1, 40), candidate(2, 70), candidate(3, 90)],
     })
 }
 
 fn rejection(code: u16, detail: &str) -> Rejection {
-    Rejection { code, reason: "barred".to_owned(), detail: detail.to_owned() }
+    Rejection { code, reason: "barred".into(), detail: detail.into() }
 }
 
 fn route(trunks: &[u32]) -> Result<Answer, Fault> {
@@ -87,9 +87,9 @@ fn a_decision_may_be_left_to_others() {
 fn numbers_prices_verdicts_and_identities_differ() {
     let number = |caller: &str, callee: &str, rate_as: &str| {
         Ok(Answer::Number(Ok(NumberAnswer {
-            caller: caller.to_owned(),
-            callee: callee.to_owned(),
-            rate_as: rate_as.to_owned(),
+            caller: caller.into(),
+            callee: callee.into(),
+            rate_as: rate_as.into(),
             ..NumberAnswer::default()
         })))
     };
@@ -103,15 +103,15 @@ fn numbers_prices_verdicts_and_identities_differ() {
     assert_eq!(kinds(&charge(10, 60), &charge(10, 61)), [Kind::BilledSeconds]);
 
     let screen = |verdict| Ok(Answer::Screen(verdict));
-    let marked = || screen(Verdict::Mark(vec!["odd".to_owned()]));
+    let marked = || screen(Verdict::Mark(vec!["odd".into()]));
     assert_eq!(kinds(&screen(Verdict::Allow), &marked()), [Kind::Marks]);
     assert_eq!(kinds(&marked(), &screen(Verdict::Challenge)), [Kind::Challenge]);
 
     let identity = |user: &str, header: &str| {
         Ok(Answer::Identity(Ok(IdentityAnswer {
-            display: String::new(),
-            user: user.to_owned(),
-            host: "h".to_owned(),
+            display: policy::Text::default(),
+            user: user.into(),
+            host: "h".into(),
             headers: vec![("Privacy".to_owned(), header.to_owned())],
         })))
     };

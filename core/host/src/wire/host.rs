@@ -49,12 +49,12 @@ pub(crate) struct CallNumbers {
 impl From<policy::CallNumbers> for CallNumbers {
     fn from(from: policy::CallNumbers) -> CallNumbers {
         CallNumbers {
-            caller_in: from.caller_in,
-            callee_in: from.callee_in,
-            caller: from.caller,
-            callee: from.callee,
-            route_as: from.route_as,
-            tech_prefix_in: from.tech_prefix_in,
+            caller_in: from.caller_in.into(),
+            callee_in: from.callee_in.into(),
+            caller: from.caller.into(),
+            callee: from.callee.into(),
+            route_as: from.route_as.into(),
+            tech_prefix_in: from.tech_prefix_in.into(),
         }
     }
 }

@@ -169,9 +169,9 @@ pub(crate) fn call() -> CallFacts {
 pub(crate) fn screen(callee: &str) -> Question {
     Question::Screen(ScreenQuestion {
         call: call(),
-        caller: "493012345".to_owned(),
-        callee: callee.to_owned(),
-        source: "192.0.2.1".to_owned(),
+        caller: "493012345".into(),
+        callee: callee.into(),
+        source: "192.0.2.1".into(),
     })
 }
 
@@ -209,8 +209,8 @@ pub(crate) fn route(callee: &str) -> Question {
     };
     Question::Route(RouteQuestion {
         call: call(),
-        caller: "493012345".to_owned(),
-        callee: callee.to_owned(),
+        caller: "493012345".into(),
+        callee: callee.into(),
         sell_price: 9,
         candidates: vec![candidate(5), candidate(3)],
     })
@@ -221,13 +221,13 @@ pub(crate) fn number(callee: &str) -> Question {
         call: call(),
         stage: Stage::Ingress,
         trunk: 1,
-        caller: String::new(),
-        callee: callee.to_owned(),
-        identity: String::new(),
+        caller: policy::Text::default(),
+        callee: callee.into(),
+        identity: policy::Text::default(),
         caller_rules: 0,
         callee_rules: 0,
         identity_rules: 0,
-        tech_prefix: String::new(),
+        tech_prefix: policy::Text::default(),
         reject_unmatched: false,
     })
 }
@@ -236,11 +236,11 @@ pub(crate) fn identity(what: &str) -> Question {
     Question::Identity(IdentityQuestion {
         call: call(),
         trunk: 1,
-        caller_out: what.to_owned(),
-        identity_out: String::new(),
-        display: String::new(),
-        host: "h".to_owned(),
-        privacy: String::new(),
+        caller_out: what.into(),
+        identity_out: policy::Text::default(),
+        display: policy::Text::default(),
+        host: "h".into(),
+        privacy: policy::Text::default(),
         private: false,
         source_trusted: false,
         target_trusted: false,
@@ -272,8 +272,8 @@ pub(crate) fn event(callee: &str) -> Question {
         trunk: 0,
         code: 0,
         duration_ms: 0,
-        caller: String::new(),
-        callee: callee.to_owned(),
+        caller: policy::Text::default(),
+        callee: callee.into(),
     })
 }
 
@@ -294,7 +294,9 @@ pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 7] {
 /// The marks of a screening reply.
 pub(crate) fn marks(reply: Reply) -> Vec<String> {
     match reply.outcome {
-        Ok(policy::Answer::Screen(policy::Verdict::Mark(words))) => words,
+        Ok(policy::Answer::Screen(policy::Verdict::Mark(words))) => {
+            words.into_iter().map(String::from).collect()
+        }
         other => panic!("marks expected, got {other:?}"),
     }
 }

@@ -85,9 +85,9 @@ impl Lookup for Snapshot {
 fn screen(caller: &str, callee: &str) -> Question {
     Question::Screen(ScreenQuestion {
         call: call(),
-        caller: caller.to_owned(),
-        callee: callee.to_owned(),
-        source: "192.0.2.1".to_owned(),
+        caller: caller.into(),
+        callee: callee.into(),
+        source: "192.0.2.1".into(),
     })
 }
 
@@ -108,8 +108,8 @@ fn route(vendors: &[(u32, i64)]) -> Question {
     };
     Question::Route(RouteQuestion {
         call: CallFacts { received_ms: 1_767_614_400_000, ..call() },
-        caller: "493012345".to_owned(),
-        callee: "4420".to_owned(),
+        caller: "493012345".into(),
+        callee: "4420".into(),
         sell_price: 100,
         candidates: vendors.iter().map(candidate).collect(),
     })
@@ -176,7 +176,7 @@ fn caller_pool_holds_a_number_for_each_call() {
             caller_rules: 0,
             callee_rules: 0,
             identity_rules: 0,
-            tech_prefix: String::new(),
+            tech_prefix: policy::Text::default(),
             reject_unmatched: false,
         });
         match shard.ask(pin, &question).outcome {
@@ -186,12 +186,12 @@ fn caller_pool_holds_a_number_for_each_call() {
         }
     };
     let (one, two, three) = (pin.for_call(), pin.for_call(), pin.for_call());
-    assert_eq!(attempt(&one, 1), Ok("4930100".to_owned()));
-    assert_eq!(attempt(&one, 1), Ok("4930101".to_owned()), "its second attempt");
-    assert_eq!(attempt(&two, 2), Ok("4930100".to_owned()));
-    assert_eq!(attempt(&three, 3), Err("pool_exhausted".to_owned()));
+    assert_eq!(attempt(&one, 1), Ok("4930100".into()));
+    assert_eq!(attempt(&one, 1), Ok("4930101".into()), "its second attempt");
+    assert_eq!(attempt(&two, 2), Ok("4930100".into()));
+    assert_eq!(attempt(&three, 3), Err("pool_exhausted".into()));
     drop(two);
-    assert_eq!(attempt(&three, 3), Ok("4930100".to_owned()), "the other call has ended");
+    assert_eq!(attempt(&three, 3), Ok("4930100".into()), "the other call has ended");
 }
 
 #[test]

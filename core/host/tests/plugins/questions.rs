@@ -23,7 +23,8 @@ fn screening_sees_the_whole_question() {
         shard.ask(&pin, &screen("challenge")).outcome,
         Ok(Answer::Screen(Verdict::Challenge))
     );
-    let barred = Rejection { code: 403, reason: "caller_barred".into(), detail: String::new() };
+    let barred =
+        Rejection { code: 403, reason: "caller_barred".into(), detail: policy::Text::default() };
     assert_eq!(
         shard.ask(&pin, &screen("reject")).outcome,
         Ok(Answer::Screen(Verdict::Reject(barred)))
@@ -39,7 +40,7 @@ fn numbering_rating_routing_and_identity_answer() {
         trunk: 5,
         caller: "4930".into(),
         callee: "331".into(),
-        identity: String::new(),
+        identity: policy::Text::default(),
         caller_rules: 0,
         callee_rules: 0,
         identity_rules: 0,
@@ -60,7 +61,7 @@ fn numbering_rating_routing_and_identity_answer() {
         identity_out: "4930".into(),
         display: "Alice".into(),
         host: "192.0.2.9".into(),
-        privacy: String::new(),
+        privacy: policy::Text::default(),
         private: false,
         source_trusted: true,
         target_trusted: true,

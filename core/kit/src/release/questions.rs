@@ -36,9 +36,9 @@ impl Questions {
         match hook {
             Hook::Screening => Question::Screen(ScreenQuestion {
                 call,
-                caller: self.number(),
-                callee: self.number(),
-                source: format!("192.0.2.{}", self.0.random_range(1..255)),
+                caller: self.number().into(),
+                callee: self.number().into(),
+                source: format!("192.0.2.{}", self.0.random_range(1..255)).into(),
             }),
             Hook::Numbering => Question::Number(self.numbering(call)),
             Hook::Rating => Question::Rate(self.rating(call)),
@@ -68,13 +68,13 @@ impl Questions {
             call,
             stage: if egress { Stage::Egress } else { Stage::Ingress },
             trunk: self.0.random_range(1..=20),
-            caller: self.number(),
-            callee: self.number(),
-            identity: String::new(),
+            caller: self.number().into(),
+            callee: self.number().into(),
+            identity: policy::Text::default(),
             caller_rules: 0,
             callee_rules: rules,
             identity_rules: 0,
-            tech_prefix: if egress { "77#".to_owned() } else { String::new() },
+            tech_prefix: if egress { "77#".into() } else { policy::Text::default() },
             reject_unmatched: false,
         }
     }
@@ -123,8 +123,8 @@ impl Questions {
         let candidates = candidates.collect();
         RouteQuestion {
             call,
-            caller: self.number(),
-            callee: self.number(),
+            caller: self.number().into(),
+            callee: self.number().into(),
             sell_price: self.0.random_range(0..2_000_000_000),
             candidates,
         }
@@ -152,11 +152,11 @@ impl Questions {
         IdentityQuestion {
             call,
             trunk: self.0.random_range(1..=20),
-            identity_out: caller.clone(),
-            caller_out: caller,
-            display: "Alice".to_owned(),
-            host: "192.0.2.9".to_owned(),
-            privacy: String::new(),
+            identity_out: caller.clone().into(),
+            caller_out: caller.into(),
+            display: "Alice".into(),
+            host: "192.0.2.9".into(),
+            privacy: policy::Text::default(),
             private: self.0.random_bool(0.1),
             source_trusted: self.0.random_bool(0.5),
             target_trusted: self.0.random_bool(0.5),
@@ -174,8 +174,8 @@ impl Questions {
             trunk: self.0.random_range(0..=8),
             code: 0,
             duration_ms: 0,
-            caller: self.number(),
-            callee: self.number(),
+            caller: self.number().into(),
+            callee: self.number().into(),
         }
     }
 }
@@ -202,10 +202,10 @@ pub(super) fn details() -> Arc<CallDetails> {
     Arc::new(CallDetails {
         invite: Some(Arc::new(Received)),
         numbers: CallNumbers {
-            caller_in: "03012345678".to_owned(),
-            callee_in: "00442071234567".to_owned(),
-            caller: "493012345678".to_owned(),
-            callee: "442071234567".to_owned(),
+            caller_in: "03012345678".into(),
+            callee_in: "00442071234567".into(),
+            caller: "493012345678".into(),
+            callee: "442071234567".into(),
             ..CallNumbers::default()
         },
         attempts: Vec::new(),

@@ -67,8 +67,8 @@ async fn calls_are_found_by_each_filter_and_paged_newest_first() {
         let mut document = call(number);
         if number % 5 == 0 {
             document.call.answer_ms = None;
-            document.call.end_reason = "no_route".to_owned();
-            document.call.callee_route = format!("33{number}");
+            document.call.end_reason = "no_route".into();
+            document.call.callee_route = format!("33{number}").into();
         }
         recorder.submit(document).unwrap();
     }

@@ -222,9 +222,9 @@ pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
             if entry.attempt == 0 { String::new() } else { entry.attempt.to_string() },
             entry.hook.to_string(),
             entry.plugin.to_string(),
-            entry.answer.clone(),
+            entry.answer.to_string(),
             entry.micros.to_string(),
-            entry.fault.clone(),
+            entry.fault.to_string(),
         ]);
     }
     table.to_string()
@@ -462,7 +462,7 @@ mod tests {
             hook: "routing".into(),
             plugin: "routing 1.0.0 (abcd0123)".into(),
             answer: "vendor-b, vendor-a".into(),
-            fault: String::new(),
+            fault: ledger::Text::default(),
             micros: 4,
         };
         let text = decision_trail(&[entry]);

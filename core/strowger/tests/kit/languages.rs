@@ -88,13 +88,13 @@ fn answers_for_long(lang: &str, component: &Path) {
         call: CallFacts { id: 1, received_ms: 1, trunk: 1, account: 1 },
         stage: Stage::Egress,
         trunk: 1,
-        caller: "01234567890123456789".to_owned(),
-        callee: "09876543210987654321".to_owned(),
-        identity: String::new(),
+        caller: "01234567890123456789".into(),
+        callee: "09876543210987654321".into(),
+        identity: policy::Text::default(),
         caller_rules: 1,
         callee_rules: 1,
         identity_rules: 1,
-        tech_prefix: "77".to_owned(),
+        tech_prefix: "77".into(),
         reject_unmatched: true,
     });
     for turn in 0..20_000 {

@@ -5,7 +5,8 @@ use super::{Call, Choice, Cx, State, Step};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
-use ledger::{ChargeRecord, RateLookup};
+use compact_str::ToCompactString as _;
+use ledger::{ChargeRecord, RateLookup, Text};
 use policy::{
     Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
     RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
@@ -52,7 +53,7 @@ impl Call {
             && !self.customer.tech_prefix.is_empty()
             && let Some(rest) = callee.strip_prefix(&*self.customer.tech_prefix)
         {
-            self.tech_prefix_in = self.customer.tech_prefix.to_string();
+            self.tech_prefix_in = (&*self.customer.tech_prefix).into();
             callee = rest;
         }
         let question = NumberQuestion {
@@ -60,12 +61,12 @@ impl Call {
             stage: Stage::Ingress,
             trunk: self.customer.id,
             caller: self.caller_in.clone(),
-            callee: callee.to_owned(),
-            identity: String::new(),
+            callee: callee.into(),
+            identity: Text::default(),
             caller_rules: self.customer.caller_rules,
             callee_rules: self.customer.callee_rules,
             identity_rules: 0,
-            tech_prefix: String::new(),
+            tech_prefix: Text::default(),
             reject_unmatched: self.customer.reject_unmatched,
         };
         self.state = State::Deciding(Step::IngressNumber);
@@ -131,12 +132,12 @@ impl Call {
             }
         }
         self.caller_route =
-            if number::is_valid(&numbers.caller) { numbers.caller } else { String::new() };
+            if number::is_valid(&numbers.caller) { numbers.caller } else { Text::default() };
         let question = ScreenQuestion {
             call: self.facts,
             caller: self.caller_route.clone(),
             callee: self.callee_route.clone(),
-            source: self.caller.flow.remote.ip().to_canonical().to_string(),
+            source: self.caller.flow.remote.ip().to_canonical().to_compact_string(),
         };
         self.state = State::Deciding(Step::Screen);
         self.ask(cx, Question::Screen(question));
@@ -176,7 +177,7 @@ impl Call {
         let question = RouteQuestion {
             call: self.facts,
             caller: self.caller_route.clone(),
-            callee: self.routed_number().to_owned(),
+            callee: self.routed_number().into(),
             sell_price: self.sell_price,
             candidates,
         };

@@ -9,7 +9,8 @@ use crate::reason::{self, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::{new_call_id, tag_text};
 use crate::switch::{Owner, Role};
-use ledger::{AttemptRecord, EndedBy, MediaRecord};
+use compact_str::ToCompactString;
+use ledger::{AttemptRecord, EndedBy, MediaRecord, Text};
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, IdentityAnswer, IdentityQuestion,
     NumberAnswer, NumberQuestion, Question, Reply, Stage,
@@ -125,7 +126,7 @@ impl Call {
             let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
             let mut attempt = self.new_attempt(cx, vendor, choice);
             if !attempt.vendor.usage.take(attempt.vendor.channels) {
-                attempt.record.end_reason = name::CONCURRENCY_LIMIT.to_owned();
+                attempt.record.end_reason = name::CONCURRENCY_LIMIT.into();
                 attempt.record.end_ms = Some(cx.now.utc_ms);
                 self.finished.push(attempt.record);
                 continue;
@@ -136,11 +137,11 @@ impl Call {
                 trunk: attempt.vendor.id,
                 caller: self.caller_route.clone(),
                 callee: self.callee_route.clone(),
-                identity: String::new(),
+                identity: Text::default(),
                 caller_rules: attempt.vendor.caller_rules,
                 callee_rules: attempt.vendor.callee_rules,
                 identity_rules: attempt.vendor.identity_rules,
-                tech_prefix: attempt.vendor.tech_prefix.to_string(),
+                tech_prefix: (&*attempt.vendor.tech_prefix).into(),
                 reject_unmatched: attempt.vendor.reject_unmatched,
             };
             self.current = Some(Box::new(attempt));
@@ -153,7 +154,7 @@ impl Call {
         let number = self.finished.len() + self.lingering.len() + 1;
         let settings = &cx.core.settings;
         let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
-        let target = vendor.targets.get(choice.target).map(ToString::to_string);
+        let target = vendor.targets.get(choice.target).map(ToCompactString::to_compact_string);
         let record = AttemptRecord {
             number: u16::try_from(number).unwrap_or(u16::MAX),
             trunk: vendor.id,
@@ -161,10 +162,10 @@ impl Call {
             vendor_account: vendor.account,
             target: target.unwrap_or_default(),
             skipped: true,
-            sip_call_id: call_id.clone(),
-            caller_out: String::new(),
-            callee_out: String::new(),
-            identity_out: String::new(),
+            sip_call_id: call_id.as_str().into(),
+            caller_out: Text::default(),
+            callee_out: Text::default(),
+            identity_out: Text::default(),
             generation: self.pin.generation,
             sent_ms: cx.now.utc_ms,
             ringing_ms: None,
@@ -173,7 +174,7 @@ impl Call {
             pdd_ms: None,
             duration_ms: 0,
             billable_ms: 0,
-            end_reason: String::new(),
+            end_reason: Text::default(),
             ended_by: EndedBy::Switch,
             code: 0,
             cause: 0,
@@ -225,7 +226,7 @@ impl Call {
             caller_out: numbers.caller.clone(),
             identity_out: numbers.identity.clone(),
             display: self.identity.display.clone(),
-            host: vendor.from_host.to_string(),
+            host: (&*vendor.from_host).into(),
             privacy: self.identity.privacy.clone(),
             private: self.private,
             source_trusted: self.customer.trusted,
@@ -532,22 +533,22 @@ impl Call {
         }
     }
 
-    fn last_attempt_reason(&self) -> String {
+    fn last_attempt_reason(&self) -> Text {
         let finished = self.finished.iter().map(|record| (record.number, &record.end_reason));
         let lingering = self.lingering.iter().map(|a| (a.record.number, &a.record.end_reason));
         finished
             .chain(lingering)
             .max_by_key(|(number, _)| *number)
-            .map_or_else(|| name::ALL_ROUTES_FAILED.to_owned(), |(_, reason)| reason.clone())
+            .map_or_else(|| name::ALL_ROUTES_FAILED.into(), |(_, reason)| reason.clone())
     }
 
     /// No choice is left, or a limit forbids it; the code is chosen by SIG-86.
     fn all_failed(&mut self, cx: &mut Cx<'_>, why: &str) {
         let code = reason::chosen_code(self.customer.failure_reply, &self.failures);
-        self.fail_setup(cx, code, why.to_owned());
+        self.fail_setup(cx, code, why.into());
     }
 
-    fn fail_setup(&mut self, cx: &mut Cx<'_>, code: u16, why: String) {
+    fn fail_setup(&mut self, cx: &mut Cx<'_>, code: u16, why: Text) {
         let received = self.failures.last().filter(|last| last.code == code && last.cause > 0);
         let cause = received.map_or_else(|| reason::cause_of(code), |last| last.cause);
         let cause = if why == name::RING_TIMEOUT { 19 } else { cause };
@@ -555,13 +556,13 @@ impl Call {
             Some(Failed { failure: AttemptFailure::Response, .. }) => EndedBy::Callee,
             _ => EndedBy::Switch,
         };
-        self.finish_setup(cx, code, code, why, by, String::new(), cause);
+        self.finish_setup(cx, code, code, why, by, Text::default(), cause);
     }
 
     /// A choice that could not be sent is recorded and the next one tried.
     fn not_sent(&mut self, cx: &mut Cx<'_>, mut attempt: Attempt, why: &str) {
         attempt.vendor.usage.release();
-        attempt.record.end_reason = why.to_owned();
+        attempt.record.end_reason = why.into();
         attempt.record.end_ms = Some(cx.now.utc_ms);
         self.finished.push(attempt.record);
         self.failures.push(Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 });
@@ -585,7 +586,7 @@ impl Call {
         let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
         attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, attempt.record.pdd_ms);
         attempt.record.end_ms = Some(cx.now.utc_ms);
-        attempt.record.end_reason = why.to_owned();
+        attempt.record.end_reason = why.into();
         attempt.record.ended_by = match failure {
             AttemptFailure::Response => EndedBy::Callee,
             _ if why == name::CALLER_CANCELLED => EndedBy::Caller,

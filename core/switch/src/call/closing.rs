@@ -5,7 +5,8 @@ use super::details::rated_number;
 use super::{Call, Cx, End, State};
 use crate::io::{MediaSide, Output};
 use crate::reason::name;
-use ledger::{EndedBy, Money, RecordState};
+use compact_str::ToCompactString as _;
+use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
     Answer, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection, Reply, Side,
 };
@@ -42,9 +43,9 @@ impl Call {
         cx: &mut Cx<'_>,
         chosen: u16,
         returned: u16,
-        why: String,
+        why: Text,
         by: EndedBy,
-        detail: String,
+        detail: Text,
         cause: u8,
     ) {
         self.respond_invite(cx, returned, "", None, cause);
@@ -67,15 +68,15 @@ impl Call {
     pub(super) fn close_with(
         &mut self,
         cx: &mut Cx<'_>,
-        why: String,
+        why: Text,
         by: EndedBy,
-        detail: String,
+        detail: Text,
         chosen: u16,
         returned: u16,
     ) {
         *cx.core.counters.ended.entry(returned).or_default() += 1;
         *cx.core.counters.reasons.entry(why.clone()).or_default() += 1;
-        tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, detail, "ended");
+        tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, %detail, "ended");
         self.end_ms = Some(cx.now.utc_ms);
         self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
         self.state = State::Closing(Charging::default());
@@ -126,7 +127,7 @@ impl Call {
         record.rtcp_in = counters.rtcp_in;
         record.dropped = counters.dropped;
         if let Some(latched) = counters.latched {
-            record.remote = latched.to_string();
+            record.remote = latched.to_compact_string();
         }
     }
 

@@ -7,7 +7,8 @@ use crate::quality::Outcome;
 use crate::reason::{cause_of, name};
 use crate::sdp;
 use crate::switch::{Owner, Role};
-use ledger::EndedBy;
+use compact_str::ToCompactString as _;
+use ledger::{EndedBy, Text};
 use policy::{AttemptFailure, EventKind};
 use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::net::SocketAddr;
@@ -87,8 +88,8 @@ impl Call {
             MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
         };
         let record = &mut self.media[side.index()];
-        record.codec = remote.codec;
-        record.remote = remote.rtp.to_string();
+        record.codec = remote.codec.into();
+        record.remote = remote.rtp.to_compact_string();
         let media = RemoteMedia {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
@@ -141,9 +142,9 @@ impl Call {
                     cx,
                     488,
                     488,
-                    name::CODEC_MISMATCH.to_owned(),
+                    name::CODEC_MISMATCH.into(),
                     EndedBy::Switch,
-                    "the vendor's SDP has no usable audio stream".to_owned(),
+                    "the vendor's SDP has no usable audio stream".into(),
                     31,
                 );
             }
@@ -319,8 +320,8 @@ impl Call {
             Method::Bye if setting_up && side == MediaSide::Caller => {
                 cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
                 self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
-                let why = name::CALLER_CANCELLED.to_owned();
-                self.finish_setup(cx, 487, 487, why, EndedBy::Caller, String::new(), 0);
+                let why = name::CALLER_CANCELLED.into();
+                self.finish_setup(cx, 487, 487, why, EndedBy::Caller, Text::default(), 0);
             }
             Method::Bye if !setting_up => {
                 cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
@@ -604,16 +605,16 @@ impl Call {
             attempt.record.duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
             attempt.record.billable_ms = attempt.record.duration_ms;
             attempt.record.end_ms = Some(cx.now.utc_ms);
-            attempt.record.end_reason = why.to_owned();
+            attempt.record.end_reason = why.into();
             attempt.record.ended_by = by;
         }
-        self.close_with(cx, why.to_owned(), by, String::new(), 200, 200);
+        self.close_with(cx, why.into(), by, Text::default(), 200, 200);
     }
 
     /// Refuses the call before answer.
     pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, code: u16, why: &str, detail: &str) {
-        let detail = detail.to_owned();
-        self.finish_setup(cx, code, code, why.to_owned(), EndedBy::Switch, detail, cause_of(code));
+        let (why, detail) = (why.into(), detail.into());
+        self.finish_setup(cx, code, code, why, EndedBy::Switch, detail, cause_of(code));
     }
 }
 

@@ -21,8 +21,9 @@ use crate::sdp::Origin;
 use crate::shard::tag_text;
 use crate::switch::{Core, Role};
 use closing::Charging;
+use compact_str::ToCompactString as _;
 use details::{InviteFacts, past_attempt, rated_number};
-use ledger::{AttemptRecord, EndedBy, TrailEntry};
+use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use policy::{
     AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin, Question,
     Reply,
@@ -108,16 +109,16 @@ struct Relayed {
 /// What the caller said about itself; not needed once the call is answered.
 #[derive(Debug, Default)]
 struct CallerIdentity {
-    display: String,
-    privacy: String,
+    display: Text,
+    privacy: Text,
 }
 
 /// How a call came to its end.
 #[derive(Debug)]
 struct End {
-    reason: String,
+    reason: Text,
     by: EndedBy,
-    detail: String,
+    detail: Text,
     chosen: u16,
     returned: u16,
 }
@@ -143,22 +144,22 @@ pub(crate) struct Call {
     tag: u64,
     identity: Box<CallerIdentity>,
     listener: Arc<str>,
-    source: String,
-    user_agent: String,
+    source: Text,
+    user_agent: Text,
     authenticated: bool,
     max_forwards: u32,
 
     // Numbers.
-    caller_in: String,
-    callee_in: String,
-    caller_route: String,
-    callee_route: String,
+    caller_in: Text,
+    callee_in: Text,
+    caller_route: Text,
+    callee_route: Text,
     /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); mostly empty.
-    route_as: String,
-    rate_as: String,
-    tech_prefix_in: String,
+    route_as: Text,
+    rate_as: Text,
+    tech_prefix_in: Text,
     private: bool,
-    marks: Vec<String>,
+    marks: Vec<Text>,
 
     // Choices and attempts.
     choices: VecDeque<Choice>,
@@ -222,7 +223,7 @@ impl std::fmt::Display for ShownId {
 pub(crate) struct NewCall {
     pub(crate) customer: Arc<CustomerTrunk>,
     pub(crate) account: Arc<Account>,
-    pub(crate) callee_in: String,
+    pub(crate) callee_in: Text,
     pub(crate) authenticated: bool,
     pub(crate) ingress: TransactionId,
     pub(crate) flow: Flow,
@@ -246,8 +247,8 @@ impl Call {
             .filter(|number| crate::number::is_valid(number) && number != "anonymous")
             .unwrap_or_default();
         let identity = Box::new(CallerIdentity {
-            display: from.display().into_owned(),
-            privacy: invite.header("Privacy").unwrap_or("").to_owned(),
+            display: from.display().into(),
+            privacy: invite.header("Privacy").unwrap_or("").into(),
         });
         let pin = core.world.pin.for_call();
         pin.notes.set_number(&callee_in);
@@ -275,18 +276,18 @@ impl Call {
             private: customer.support_privacy && asked_privacy,
             identity,
             listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
-            source: flow.remote.to_string(),
-            user_agent: invite.header("User-Agent").unwrap_or("").to_owned(),
+            source: flow.remote.to_compact_string(),
+            user_agent: invite.header("User-Agent").unwrap_or("").into(),
             authenticated,
             max_forwards: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),
             invite: Some(Arc::new(invite)),
             caller_in,
             callee_in,
-            caller_route: String::new(),
-            callee_route: String::new(),
-            route_as: String::new(),
-            rate_as: String::new(),
-            tech_prefix_in: String::new(),
+            caller_route: Text::default(),
+            callee_route: Text::default(),
+            route_as: Text::default(),
+            rate_as: Text::default(),
+            tech_prefix_in: Text::default(),
             marks: Vec::new(),
             choices: VecDeque::new(),
             attempts_sent: 0,
@@ -420,9 +421,9 @@ impl Call {
                         cx,
                         487,
                         487,
-                        name::CALLER_CANCELLED.to_owned(),
+                        name::CALLER_CANCELLED.into(),
                         EndedBy::Caller,
-                        String::new(),
+                        Text::default(),
                         0,
                     );
                 }
@@ -553,8 +554,8 @@ impl Call {
             trunk,
             code,
             duration_ms: self.duration_ms,
-            caller: self.shown_caller().to_owned(),
-            callee: self.shown_callee().to_owned(),
+            caller: self.shown_caller().into(),
+            callee: self.shown_callee().into(),
         };
         let question = Question::Event(notice);
         let details = self.details(&question);
@@ -599,8 +600,8 @@ impl Call {
             trunk: Arc::clone(&self.customer.name),
             account: Arc::clone(&self.account.name),
             vendor,
-            caller: self.shown_caller().to_owned(),
-            callee: self.shown_callee().to_owned(),
+            caller: self.shown_caller().into(),
+            callee: self.shown_callee().into(),
             state,
             invite_ms: self.facts.received_ms,
             answer_ms: self.answer_ms,

@@ -33,7 +33,7 @@ impl Call {
         postings: Vec<Posting>,
     ) -> CallDocument {
         let last = state == RecordState::Final;
-        let mut attempts = self.finished.clone();
+        let mut attempts = part(&mut self.finished, last);
         if let Some(attempt) = &self.current {
             let mut record = attempt.record.clone();
             if let Some(vendor) = self.world.accounts.get(&record.vendor_account) {
@@ -57,20 +57,20 @@ impl Call {
             state,
             node: Arc::clone(&self.world.node),
             listener: Arc::clone(&self.listener),
-            source: self.source.clone(),
-            sip_call_id: self.caller.dialog.call_id().to_owned(),
-            user_agent: self.user_agent.clone(),
+            source: part(&mut self.source, last),
+            sip_call_id: self.caller.dialog.call_id().into(),
+            user_agent: part(&mut self.user_agent, last),
             trunk: self.customer.id,
             trunk_name: Arc::clone(&self.customer.name),
             account: self.account.id,
             account_name: Arc::clone(&self.account.name),
-            caller_in: self.caller_in.clone(),
-            callee_in: self.callee_in.clone(),
-            caller_route: self.caller_route.clone(),
-            callee_route: self.callee_route.clone(),
-            tech_prefix_in: self.tech_prefix_in.clone(),
+            caller_in: part(&mut self.caller_in, last),
+            callee_in: part(&mut self.callee_in, last),
+            caller_route: part(&mut self.caller_route, last),
+            callee_route: part(&mut self.callee_route, last),
+            tech_prefix_in: part(&mut self.tech_prefix_in, last),
             private: self.private,
-            marks: self.marks.clone(),
+            marks: part(&mut self.marks, last),
             generation: self.pin.generation,
             invite_ms: self.facts.received_ms,
             ringing_ms: self.ringing_ms,
@@ -88,17 +88,22 @@ impl Call {
             code_returned: end.map_or(0, |end| end.returned),
             cause: failure.map_or(0, |failed| failed.cause),
             detail: end.map(|end| end.detail.clone()).unwrap_or_default(),
-            sell: self.sell.clone(),
+            sell: part(&mut self.sell, last),
             cost,
             profit: earned - cost,
             balance_after: self.balance_after,
             rerate: self.rerate,
-            media: self.media[0].clone(),
+            media: part(&mut self.media[0], last),
             processing_us: self.processing_us,
         };
-        let trail = if last { std::mem::take(&mut self.trail) } else { self.trail.clone() };
+        let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }
     }
+}
+
+/// A part of the record: taken from a call that is over, copied from one that goes on.
+fn part<T: Clone + Default>(value: &mut T, last: bool) -> T {
+    if last { std::mem::take(value) } else { value.clone() }
 }
 
 /// Where the price for `number` comes from on this account; none if it has none.

@@ -1,7 +1,8 @@
 //! The decision trail: which plugin answered what, and how long it took.
 
 use super::{Call, Cx, Step};
-use ledger::TrailEntry;
+use compact_str::{ToCompactString as _, format_compact};
+use ledger::{Text, TrailEntry};
 use policy::{Answer, Reply};
 
 impl Call {
@@ -15,15 +16,15 @@ impl Call {
             Step::Identity => policy::Hook::Identity,
         };
         let fault = match &reply.outcome {
-            Ok(_) => String::new(),
+            Ok(_) => Text::default(),
             Err(fault) => {
                 *cx.core.counters.fallbacks.entry(hook.name()).or_default() += 1;
-                fault.to_string()
+                fault.to_compact_string()
             }
         };
         let answer = match &reply.outcome {
             Ok(answer) => self.describe(answer),
-            Err(_) => "fallback".to_owned(),
+            Err(_) => "fallback".into(),
         };
         let attempt = match step {
             Step::EgressNumber | Step::Identity => self.attempts_sent + 1,
@@ -34,9 +35,9 @@ impl Call {
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
         for step in &reply.earlier {
             let (answer, fault) = match &step.outcome {
-                Ok(Some(answer)) => (self.describe(answer), String::new()),
-                Ok(None) => ("pass".to_owned(), String::new()),
-                Err(fault) => ("fallback".to_owned(), fault.to_string()),
+                Ok(Some(answer)) => (self.describe(answer), Text::default()),
+                Ok(None) => ("pass".into(), Text::default()),
+                Err(fault) => ("fallback".into(), fault.to_compact_string()),
             };
             self.trail.push(TrailEntry {
                 at_ms,
@@ -62,34 +63,44 @@ impl Call {
     }
 
     /// An answer in a few words.
-    fn describe(&self, answer: &Answer) -> String {
-        let rejection = |r: &policy::Rejection| format!("reject {} {}", r.code, r.reason);
+    fn describe(&self, answer: &Answer) -> Text {
+        let rejection = |r: &policy::Rejection| format_compact!("reject {} {}", r.code, r.reason);
         match answer {
-            Answer::Screen(policy::Verdict::Allow) => "allow".to_owned(),
-            Answer::Screen(policy::Verdict::Challenge) => "challenge".to_owned(),
-            Answer::Screen(policy::Verdict::Mark(words)) => format!("mark {}", words.join(" ")),
+            Answer::Screen(policy::Verdict::Allow) => "allow".into(),
+            Answer::Screen(policy::Verdict::Challenge) => "challenge".into(),
+            Answer::Screen(policy::Verdict::Mark(words)) => {
+                format_compact!("mark {}", words.join(" "))
+            }
             Answer::Screen(policy::Verdict::Reject(r)) => rejection(r),
-            Answer::Number(Ok(numbers)) => format!("{} -> {}", numbers.caller, numbers.callee),
+            Answer::Number(Ok(numbers)) => {
+                format_compact!("{} -> {}", numbers.caller, numbers.callee)
+            }
             Answer::Number(Err(r)) | Answer::Route(Err(r)) | Answer::Identity(Err(r)) => {
                 rejection(r)
             }
-            Answer::Rate(charge) => format!(
+            Answer::Rate(charge) => format_compact!(
                 "{} for {} s",
                 ledger::Money(i128::from(charge.amount)),
                 charge.billed_seconds
             ),
             Answer::Route(Ok(trunks)) => {
-                let name = |id: &u32| {
-                    let trunk = self.world.vendors.get(id);
-                    trunk.map_or_else(|| id.to_string(), |trunk| trunk.name.to_string())
-                };
-                trunks.iter().map(name).collect::<Vec<_>>().join(", ")
+                let mut names = Text::default();
+                for id in trunks {
+                    names.push_str(if names.is_empty() { "" } else { ", " });
+                    match self.world.vendors.get(id) {
+                        Some(trunk) => names.push_str(&trunk.name),
+                        None => names.push_str(&id.to_compact_string()),
+                    }
+                }
+                names
             }
-            Answer::Advance(policy::Advance::Next) => "next".to_owned(),
-            Answer::Advance(policy::Advance::Stop) => "stop".to_owned(),
-            Answer::Advance(policy::Advance::StopWith(code)) => format!("stop with {code}"),
-            Answer::Identity(Ok(identity)) => format!("{}@{}", identity.user, identity.host),
-            Answer::Noted => String::new(),
+            Answer::Advance(policy::Advance::Next) => "next".into(),
+            Answer::Advance(policy::Advance::Stop) => "stop".into(),
+            Answer::Advance(policy::Advance::StopWith(code)) => format_compact!("stop with {code}"),
+            Answer::Identity(Ok(identity)) => {
+                format_compact!("{}@{}", identity.user, identity.host)
+            }
+            Answer::Noted => Text::default(),
         }
     }
 }

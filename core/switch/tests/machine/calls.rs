@@ -454,8 +454,8 @@ fn screening_refuses() {
     stage.policy.instead = Some(Box::new(|question: &Question| match question {
         Question::Screen(_) => Some(Ok(Answer::Screen(Verdict::Reject(Rejection {
             code: 403,
-            reason: "caller_barred".to_owned(),
-            detail: "on the list".to_owned(),
+            reason: "caller_barred".into(),
+            detail: "on the list".into(),
         })))),
         _ => None,
     }));
@@ -481,11 +481,11 @@ fn a_ported_number_is_routed_and_rated_by_its_lrn() {
             match asked.stage {
                 // Only 44 is sold and routed.
                 Numbered::Ingress => {
-                    numbers.callee = "12025550100".to_owned();
-                    numbers.route_as = "4420777".to_owned();
-                    numbers.rate_as = "4420777".to_owned();
+                    numbers.callee = "12025550100".into();
+                    numbers.route_as = "4420777".into();
+                    numbers.rate_as = "4420777".into();
                 }
-                Numbered::Egress => numbers.uri_parameters = "rn=4420777;npdi".to_owned(),
+                Numbered::Egress => numbers.uri_parameters = "rn=4420777;npdi".into(),
             }
             Some(Ok(Answer::Number(Ok(numbers))))
         }

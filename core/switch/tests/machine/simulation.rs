@@ -123,11 +123,11 @@ fn simulate(seed: u64, calls: usize, network: Network) {
         assert_eq!(charged, call.answer_ms.is_some() && call.duration_ms > 0);
     }
     let agent = stage.agent(CALLER);
-    let heard: HashSet<String> = agent
+    let heard: HashSet<_> = agent
         .legs
         .iter()
         .filter(|(_, log)| !log.responses.is_empty())
-        .map(|(id, _)| id.clone())
+        .map(|(id, _)| id.as_str().into())
         .collect();
     assert!(heard.is_subset(&recorded), "a call that we answered has no record");
     let answered = stage.finals.iter().filter(|d| d.call.answer_ms.is_some()).count();

@@ -69,7 +69,7 @@ fn default_answer(question: &Question) -> Answer {
         Question::Screen(_) => Answer::Screen(Verdict::Allow),
         Question::Number(q) => Answer::Number(Ok(NumberAnswer {
             caller: q.caller.clone(),
-            callee: format!("{}{}", q.tech_prefix, q.callee),
+            callee: format!("{}{}", q.tech_prefix, q.callee).into(),
             identity: q.caller.clone(),
             ..NumberAnswer::default()
         })),
