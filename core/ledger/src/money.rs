@@ -63,11 +63,21 @@ impl fmt::Display for Money {
         let value = self.0.unsigned_abs();
         let unit = Money::ONE.0.unsigned_abs();
         let (whole, fraction) = (value / unit, value % unit);
+        f.write_str(sign)?;
+        f.write_str(itoa::Buffer::new().format(whole))?;
         if fraction == 0 {
-            return write!(f, "{sign}{whole}");
+            return Ok(());
         }
-        let fraction = format!("{fraction:010}");
-        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+        // Below 10^10.
+        let mut left = fraction as u64;
+        let mut digits = [b'0'; 10];
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        let shown = std::str::from_utf8(&digits).unwrap_or_default();
+        f.write_str(".")?;
+        f.write_str(shown.trim_end_matches('0'))
     }
 }
 

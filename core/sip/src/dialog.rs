@@ -1,7 +1,6 @@
 //! One leg's dialog (RFC 3261 section 12).
 
 use crate::{Message, MessageBuilder, Method, NameAddrRef, UriRef};
-use std::fmt::Display;
 
 /// A dialog as one side of it knows it; early ones too. Its texts share one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Dialog {
         let to = invite.header("To").unwrap_or_default();
         let local_party = match invite.to_tag() {
             Some(_) => to.to_owned(),
-            None => format!("{to};tag={local_tag}"),
+            None => [to, ";tag=", local_tag].concat(),
         };
         let routes: Vec<&str> = invite.headers("Record-Route").collect();
         let (cseq, _) = invite.cseq();
@@ -184,9 +183,10 @@ impl Dialog {
         // A first hop without `lr` is a strict router (12.2.1.1): it wants to be the
         // Request-URI and finds the target at the end of the route.
         let strict = routes.first().copied().and_then(strict_router);
-        let last = format!("<{target}>");
+        let last;
         let uri = match strict {
             Some(router) => {
+                last = format!("<{target}>");
                 routes.remove(0);
                 routes.push(&last);
                 router
@@ -195,14 +195,14 @@ impl Dialog {
         };
         let mut request = MessageBuilder::request(method, uri);
         for route in routes {
-            request = request.header("Route", route);
+            request = request.header_of("Route", &[route]);
         }
         request
-            .header("Max-Forwards", 70)
-            .header("From", self.part(Part::LocalParty))
-            .header("To", self.part(Part::RemoteParty))
-            .header("Call-ID", self.call_id())
-            .header("CSeq", CSeq { number: cseq, method })
+            .header_of("Max-Forwards", &["70"])
+            .header_of("From", &[self.part(Part::LocalParty)])
+            .header_of("To", &[self.part(Part::RemoteParty)])
+            .header_of("Call-ID", &[self.call_id()])
+            .header_of("CSeq", &[itoa::Buffer::new().format(cseq), " ", method.as_str()])
     }
 
     fn with(&self, target: &str, routes: &str) -> Dialog {
@@ -235,17 +235,6 @@ impl Dialog {
         let index = part as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[start as usize..self.ends[index] as usize]
-    }
-}
-
-struct CSeq<'a> {
-    number: u32,
-    method: &'a Method,
-}
-
-impl Display for CSeq<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.number, self.method.as_str())
     }
 }
 

@@ -135,7 +135,9 @@ impl Known {
         let mut at = slot(first, last, name.len());
         while TABLE[at] != EMPTY {
             let index = usize::from(TABLE[at]);
-            if NAMES[index].as_bytes().eq_ignore_ascii_case(name) {
+            let known = NAMES[index].as_bytes();
+            // Most peers write names as the RFCs do.
+            if known == name || known.eq_ignore_ascii_case(name) {
                 return VARIANTS[index];
             }
             at = (at + 1) % SLOTS;

@@ -4,6 +4,7 @@
 mod builder;
 mod dialog;
 pub mod digest;
+mod digits;
 mod error;
 mod header_name;
 mod message;
@@ -23,6 +24,7 @@ mod via;
 
 pub use builder::MessageBuilder;
 pub use dialog::Dialog;
+pub use digits::{address_text, ip_text};
 pub use error::ParseError;
 pub use message::Message;
 pub use method::Method;

@@ -41,7 +41,18 @@ pub(crate) fn top_level(text: &str, wanted: u8) -> Option<usize> {
 }
 
 /// Without spaces and tabs at both ends.
+#[inline]
 pub(crate) fn trim(text: &str) -> &str {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if blank(first) || blank(last) => trim_blanks(text),
+        _ => text,
+    }
+}
+
+#[cold]
+fn trim_blanks(text: &str) -> &str {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let bytes = text.as_bytes();
     let start = bytes.iter().take_while(|byte| blank(byte)).count();

@@ -1,9 +1,9 @@
 //! Via: where a request came through, and where its response goes.
 
+use crate::ip_text;
 use crate::params::{self, Parts, trim};
 use crate::scan::Span;
 use crate::uri::{host_ip, split_host_port};
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// Start of every branch made by RFC 3261 elements (8.1.1.7).
@@ -180,10 +180,9 @@ impl<'a> ViaRef<'a> {
                 stamped.push_str(part);
             }
         }
-        // Writing into a String cannot fail.
-        let _ = write!(stamped, ";received={}", source.ip());
+        stamped.extend([";received=", &ip_text(source.ip())]);
         if wants_rport {
-            let _ = write!(stamped, ";rport={}", source.port());
+            stamped.extend([";rport=", itoa::Buffer::new().format(source.port())]);
         }
         stamped
     }

@@ -32,13 +32,19 @@ impl Core {
     pub(crate) fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
         let branch = new_branch(&mut self.rng);
         let host = self.advertised(listener);
-        builder.header("Via", format_args!("SIP/2.0/UDP {host};rport;branch={branch}"))
+        builder.header_of("Via", &["SIP/2.0/UDP ", &host, ";rport;branch=", &branch])
     }
 
-    /// Our Contact with this user (SIG-79).
-    pub(crate) fn contact(&self, listener: u16, user: &str) -> String {
+    /// Adds our Contact with this user (SIG-79), and Allow.
+    pub(crate) fn with_contact(
+        &self,
+        builder: MessageBuilder,
+        listener: u16,
+        user: &str,
+    ) -> MessageBuilder {
         let host = self.advertised(listener);
-        if user.is_empty() { format!("<sip:{host}>") } else { format!("<sip:{user}@{host}>") }
+        let at = if user.is_empty() { "" } else { "@" };
+        builder.header_of("Contact", &["<sip:", user, at, &host, ">"]).header_of("Allow", &[ALLOW])
     }
 
     /// A response that carries nothing of a call. An empty `reason` is the usual phrase.

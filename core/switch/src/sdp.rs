@@ -1,5 +1,6 @@
 //! Session descriptions as they pass from leg to leg.
 
+use ledger::Text;
 use rand::Rng;
 use sip::Message;
 use sip::sdp::{Direction, SessionDescription};
@@ -26,7 +27,7 @@ pub(crate) struct Remote {
     pub(crate) rtp: SocketAddr,
     pub(crate) rtcp: SocketAddr,
     pub(crate) payload_types: Vec<u8>,
-    pub(crate) codec: String,
+    pub(crate) codec: Text,
 }
 
 /// Whether the message's body describes a session.

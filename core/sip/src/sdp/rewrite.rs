@@ -1,6 +1,7 @@
 //! Writing our addresses into a peer's description.
 
 use super::{SdpLine, SessionDescription, Stream, family, text};
+use crate::ip_text;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -54,11 +55,13 @@ impl SessionDescription {
             match line.letter {
                 b'o' => {
                     let Origin { session_id, version, address } = origin;
-                    let family = family(*address);
-                    let value = format!("- {session_id} {version} IN {family} {address}");
-                    self.replace(&mut out, line, 'o', &value);
+                    let (mut id, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+                    let (id, count) = (id.format(*session_id), count.format(*version));
+                    let (family, address) = (family(*address), ip_text(*address));
+                    let value = ["o=- ", id, " ", count, " IN ", family, " ", &address];
+                    self.replace(&mut out, line, &value);
                 }
-                b's' => self.replace(&mut out, line, 's', "-"),
+                b's' => self.replace(&mut out, line, &["s=-"]),
                 b'c' => self.connection(&mut out, line, start, origin.address),
                 b'a' if is_ice(value) => {}
                 _ => out.extend_from_slice(&self.bytes[start..line.end]),
@@ -113,18 +116,20 @@ impl SessionDescription {
             // The order of lines is m, i, c, b, k, a (RFC 8866 5).
             if needs_connection && !matches!(line.letter, b'm' | b'i') {
                 needs_connection = false;
-                self.add(out, &format!("c=IN {} {address}", family(address)));
+                self.add(out, &["c=IN ", family(address), " ", &ip_text(address)]);
             }
             match line.letter {
                 b'm' => {
                     let port = relay.map_or(0, |(rtp, _)| rtp.port());
-                    self.replace(out, line, 'm', &with_port(value, port));
+                    let mut digits = itoa::Buffer::new();
+                    let (before, after) = around_port(value);
+                    self.replace(out, line, &["m=", before, digits.format(port), after]);
                 }
                 b'c' => self.connection(out, line, start, address),
                 b'a' if is_ice(value) => {}
                 b'a' if value.starts_with("rtcp:") => {
                     if let Some((_, rtcp)) = relay {
-                        self.replace(out, line, 'a', &rtcp_attribute(rtcp));
+                        self.replace(out, line, &["a=", &rtcp_attribute(rtcp)]);
                     }
                 }
                 _ => out.extend_from_slice(&self.bytes[start..line.end]),
@@ -132,10 +137,10 @@ impl SessionDescription {
             start = line.end;
         }
         if needs_connection {
-            self.add(out, &format!("c=IN {} {address}", family(address)));
+            self.add(out, &["c=IN ", family(address), " ", &ip_text(address)]);
         }
         if let Some((_, rtcp)) = needs_rtcp.take() {
-            self.add(out, &format!("a={}", rtcp_attribute(rtcp)));
+            self.add(out, &["a=", &rtcp_attribute(rtcp)]);
         }
     }
 
@@ -153,27 +158,27 @@ impl SessionDescription {
         if held {
             out.extend_from_slice(&self.bytes[start..line.end]);
         } else {
-            self.replace(out, line, 'c', &format!("IN {} {address}", family(address)));
+            self.replace(out, line, &["c=IN ", family(address), " ", &ip_text(address)]);
         }
     }
 
-    /// Writes `letter=value` with the line break of `line`.
-    fn replace(&self, out: &mut Vec<u8>, line: &SdpLine, letter: char, value: &str) {
-        self.add_open(out, &format!("{letter}={value}"));
+    /// Writes another `letter=value`, in parts, with the line break of `line`.
+    fn replace(&self, out: &mut Vec<u8>, line: &SdpLine, parts: &[&str]) {
+        self.add_open(out, parts);
         out.extend_from_slice(&self.bytes[line.value.end..line.end]);
     }
 
-    fn add(&self, out: &mut Vec<u8>, line: &str) {
-        self.add_open(out, line);
+    fn add(&self, out: &mut Vec<u8>, parts: &[&str]) {
+        self.add_open(out, parts);
         out.extend_from_slice(b"\r\n");
     }
 
     /// Begins a line, after closing one that came without its line break.
-    fn add_open(&self, out: &mut Vec<u8>, line: &str) {
+    fn add_open(&self, out: &mut Vec<u8>, parts: &[&str]) {
         if out.last().is_some_and(|&last| last != b'\n') {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(line.as_bytes());
+        parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
     }
 }
 
@@ -181,12 +186,12 @@ fn rtcp_attribute(rtcp: SocketAddr) -> String {
     format!("rtcp:{} IN {} {}", rtcp.port(), family(rtcp.ip()), rtcp.ip())
 }
 
-/// `audio 49170/2 RTP/AVP 0` with another port; the rest as written.
-fn with_port(value: &str, port: u16) -> String {
+/// `audio ` and ` RTP/AVP 0` of `audio 49170/2 RTP/AVP 0`.
+fn around_port(value: &str) -> (&str, &str) {
     let old = value.split_ascii_whitespace().nth(1).unwrap_or_default();
     let start = (old.as_ptr() as usize).saturating_sub(value.as_ptr() as usize);
     let (before, rest) = value.split_at_checked(start).unwrap_or((value, ""));
-    format!("{before}{port}{}", rest.get(old.len()..).unwrap_or_default())
+    (before, rest.get(old.len()..).unwrap_or_default())
 }
 
 fn is_ice(attribute: &str) -> bool {

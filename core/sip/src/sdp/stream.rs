@@ -1,5 +1,6 @@
 //! One media stream: an `m=` line with the attributes that concern a relay.
 
+use compact_str::CompactString;
 use std::net::{IpAddr, SocketAddr};
 
 /// What an `m=` line carries.
@@ -63,13 +64,13 @@ pub struct PayloadType {
     /// 0-127.
     pub number: u8,
     /// Encoding name as written, `PCMA`; empty for a dynamic type without `a=rtpmap`.
-    pub name: String,
+    pub name: CompactString,
     /// RTP clock, Hz; 0 if unknown.
     pub clock_hz: u32,
     /// Audio channels.
     pub channels: u8,
     /// Parameters of `a=fmtp`.
-    pub fmtp: Option<String>,
+    pub fmtp: Option<CompactString>,
 }
 
 /// A media stream as its side describes it.
@@ -80,9 +81,9 @@ pub struct Stream {
     /// Where the describer receives RTP; 0 refuses the stream (RFC 3264 6).
     pub port: u16,
     /// `RTP/AVP`, `RTP/SAVP`, `udptl`...
-    pub proto: String,
+    pub proto: CompactString,
     /// Formats in order of preference, as written.
-    pub formats: Vec<String>,
+    pub formats: Vec<CompactString>,
     /// The formats that are payload types, in order, with their names.
     pub payload_types: Vec<PayloadType>,
     /// Address of the stream's `c=` line, else the session's; `None` if neither is there
@@ -108,7 +109,7 @@ impl Stream {
         Stream {
             kind: MediaKind::Other(String::new()),
             port: 0,
-            proto: String::new(),
+            proto: CompactString::default(),
             formats: Vec::new(),
             payload_types: Vec::new(),
             connection: None,
@@ -133,8 +134,8 @@ impl Stream {
         let port = fields.next().ok_or("has no port")?;
         let port = port.split('/').next().unwrap_or(port);
         let port = port.parse().map_err(|_| "has a port outside 0-65535")?;
-        let proto = fields.next().ok_or("has no transport")?.to_owned();
-        let formats: Vec<String> = fields.map(str::to_owned).collect();
+        let proto = CompactString::new(fields.next().ok_or("has no transport")?);
+        let formats: Vec<CompactString> = fields.map(CompactString::new).collect();
         let payload_types = if proto.contains("RTP/") {
             let numbers = formats.iter().filter_map(|format| format.parse().ok());
             numbers.filter(|&number| number < 128).map(PayloadType::unnamed).collect()
@@ -178,7 +179,7 @@ impl Stream {
             "fmtp" => {
                 if let Some((number, parameters)) = value.split_once(' ') {
                     self.with_payload_type(number, |payload_type| {
-                        payload_type.fmtp = Some(parameters.to_owned());
+                        payload_type.fmtp = Some(parameters.into());
                     });
                 }
             }
@@ -194,7 +195,7 @@ impl Stream {
     fn absorb_rtpmap(&mut self, value: &str) {
         let Some((number, encoding)) = value.split_once(' ') else { return };
         let mut fields = encoding.trim().split('/');
-        let name = fields.next().unwrap_or_default().to_owned();
+        let name = fields.next().unwrap_or_default().into();
         let clock_hz = fields.next().and_then(|clock| clock.parse().ok()).unwrap_or(0);
         let channels = fields.next().and_then(|count| count.parse().ok()).unwrap_or(1);
         self.with_payload_type(number, |payload_type| {
@@ -216,7 +217,7 @@ impl Stream {
         for payload_type in self.payload_types.iter_mut().filter(|found| found.name.is_empty()) {
             let known = STATIC_TYPES.iter().find(|known| known.0 == payload_type.number);
             if let Some(&(_, name, clock_hz, channels)) = known {
-                payload_type.name = name.to_owned();
+                payload_type.name = name.into();
                 (payload_type.clock_hz, payload_type.channels) = (clock_hz, channels);
             }
         }
@@ -254,7 +255,7 @@ impl Stream {
 
 impl PayloadType {
     fn unnamed(number: u8) -> PayloadType {
-        PayloadType { number, name: String::new(), clock_hz: 0, channels: 1, fmtp: None }
+        PayloadType { number, name: CompactString::default(), clock_hz: 0, channels: 1, fmtp: None }
     }
 }
 

@@ -5,7 +5,6 @@ use super::{Call, Choice, Cx, State, Step};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
-use compact_str::ToCompactString as _;
 use ledger::{ChargeRecord, RateLookup, Text};
 use policy::{
     Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
@@ -137,7 +136,7 @@ impl Call {
             call: self.facts,
             caller: self.caller_route.clone(),
             callee: self.callee_route.clone(),
-            source: self.caller.flow.remote.ip().to_canonical().to_compact_string(),
+            source: sip::ip_text(self.caller.flow.remote.ip().to_canonical()),
         };
         self.state = State::Deciding(Step::Screen);
         self.ask(cx, Question::Screen(question));

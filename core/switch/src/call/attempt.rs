@@ -9,7 +9,6 @@ use crate::reason::{self, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::{new_call_id, tag_text};
 use crate::switch::{Owner, Role};
-use compact_str::ToCompactString;
 use ledger::{AttemptRecord, EndedBy, MediaRecord, Text};
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, IdentityAnswer, IdentityQuestion,
@@ -53,7 +52,7 @@ impl Outgoing {
     fn request_uri(&self, remote: std::net::SocketAddr) -> String {
         let (callee, parameters) = (&self.numbers.callee, &self.numbers.uri_parameters);
         let separator = if parameters.is_empty() { "" } else { ";" };
-        format!("sip:{callee}{separator}{parameters}@{remote}")
+        ["sip:", callee, separator, parameters, "@", &sip::address_text(remote)].concat()
     }
 }
 
@@ -63,7 +62,7 @@ pub(crate) struct Attempt {
     pub(crate) vendor: Arc<VendorTrunk>,
     pub(crate) record: AttemptRecord,
     /// Our Call-ID of the leg.
-    pub(crate) call_id: String,
+    pub(crate) call_id: Text,
     pub(super) deadline: Instant,
     pub(super) transaction: Option<TransactionId>,
     pub(super) cseq: u32,
@@ -154,7 +153,7 @@ impl Call {
         let number = self.finished.len() + self.lingering.len() + 1;
         let settings = &cx.core.settings;
         let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
-        let target = vendor.targets.get(choice.target).map(ToCompactString::to_compact_string);
+        let target = vendor.targets.get(choice.target).map(|target| sip::address_text(*target));
         let record = AttemptRecord {
             number: u16::try_from(number).unwrap_or(u16::MAX),
             trunk: vendor.id,
@@ -162,7 +161,7 @@ impl Call {
             vendor_account: vendor.account,
             target: target.unwrap_or_default(),
             skipped: true,
-            sip_call_id: call_id.as_str().into(),
+            sip_call_id: call_id.clone(),
             caller_out: Text::default(),
             callee_out: Text::default(),
             identity_out: Text::default(),
@@ -301,22 +300,24 @@ impl Call {
         let mut invite = cx.core.request_to(&Method::Invite, &uri, flow.listener);
         invite = invite
             .header("Max-Forwards", self.max_forwards)
-            .header(
+            .header_of(
                 "From",
-                format_args!(
-                    "{display}<sip:{}@{}>;tag={}",
-                    identity.user,
-                    identity.host,
-                    tag_text(attempt.tag)
-                ),
+                &[
+                    &display,
+                    "<sip:",
+                    &identity.user,
+                    "@",
+                    &identity.host,
+                    ">;tag=",
+                    &tag_text(attempt.tag),
+                ],
             )
-            .header("To", format_args!("<{uri}>"))
-            .header("Call-ID", &attempt.call_id)
-            .header("CSeq", format_args!("{} INVITE", attempt.cseq))
-            .header("Contact", cx.core.contact(flow.listener, &outgoing.numbers.caller))
-            .header("Allow", crate::ALLOW);
+            .header_of("To", &["<", &uri, ">"])
+            .header_of("Call-ID", &[&attempt.call_id])
+            .header("CSeq", format_args!("{} INVITE", attempt.cseq));
+        invite = cx.core.with_contact(invite, flow.listener, &outgoing.numbers.caller);
         for (header, value) in &identity.headers {
-            invite = invite.header(header, value);
+            invite = invite.header_of(header, &[value]);
         }
         if let Some((header, value)) = credentials {
             invite = invite.header(header, value);

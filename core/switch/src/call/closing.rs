@@ -5,7 +5,6 @@ use super::details::rated_number;
 use super::{Call, Cx, End, State};
 use crate::io::{MediaSide, Output};
 use crate::reason::name;
-use compact_str::ToCompactString as _;
 use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
     Answer, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection, Reply, Side,
@@ -127,7 +126,7 @@ impl Call {
         record.rtcp_in = counters.rtcp_in;
         record.dropped = counters.dropped;
         if let Some(latched) = counters.latched {
-            record.remote = latched.to_compact_string();
+            record.remote = sip::address_text(latched);
         }
     }
 

@@ -7,7 +7,6 @@ use crate::quality::Outcome;
 use crate::reason::{cause_of, name};
 use crate::sdp;
 use crate::switch::{Owner, Role};
-use compact_str::ToCompactString as _;
 use ledger::{EndedBy, Text};
 use policy::{AttemptFailure, EventKind};
 use sip::{Dialog, Flow, Message, Method, TransactionId};
@@ -88,8 +87,8 @@ impl Call {
             MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
         };
         let record = &mut self.media[side.index()];
-        record.codec = remote.codec.into();
-        record.remote = remote.rtp.to_compact_string();
+        record.codec = remote.codec;
+        record.remote = sip::address_text(remote.rtp);
         let media = RemoteMedia {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
@@ -371,9 +370,8 @@ impl Call {
         let cseq = leg.dialog.local_cseq();
         let mut builder = cx.core.with_via(builder, flow.listener);
         if method != Method::Info {
-            builder = builder
-                .header("Contact", cx.core.contact(flow.listener, user.as_deref().unwrap_or("")))
-                .header("Allow", crate::ALLOW);
+            let user = user.as_deref().unwrap_or("");
+            builder = cx.core.with_contact(builder, flow.listener, user);
         }
         if let Some(body) = &body {
             builder = builder.body("application/sdp", body);
@@ -468,9 +466,8 @@ impl Call {
                 self.current.as_ref().map(|a| a.record.caller_out.clone()).unwrap_or_default()
             }
         };
-        let mut builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK")
-            .header("Contact", cx.core.contact(flow.listener, &user))
-            .header("Allow", crate::ALLOW);
+        let builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK");
+        let mut builder = cx.core.with_contact(builder, flow.listener, &user);
         if let Some(body) = &body {
             builder = builder.body("application/sdp", body);
         }
@@ -532,9 +529,7 @@ impl Call {
         let mut builder = sip::MessageBuilder::response_to(invite, status, reason)
             .to_tag(&crate::shard::tag_text(self.tag));
         if status < 300 {
-            builder = builder
-                .header("Contact", cx.core.contact(self.caller.flow.listener, &self.callee_in))
-                .header("Allow", crate::ALLOW);
+            builder = cx.core.with_contact(builder, self.caller.flow.listener, &self.callee_in);
         }
         if cause > 0 {
             builder = builder.header("Reason", format_args!("Q.850;cause={cause}"));

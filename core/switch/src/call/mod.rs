@@ -21,7 +21,6 @@ use crate::sdp::Origin;
 use crate::shard::tag_text;
 use crate::switch::{Core, Role};
 use closing::Charging;
-use compact_str::ToCompactString as _;
 use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use policy::{
@@ -276,7 +275,7 @@ impl Call {
             private: customer.support_privacy && asked_privacy,
             identity,
             listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
-            source: flow.remote.to_compact_string(),
+            source: sip::address_text(flow.remote),
             user_agent: invite.header("User-Agent").unwrap_or("").into(),
             authenticated,
             max_forwards: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),

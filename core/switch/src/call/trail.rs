@@ -72,9 +72,7 @@ impl Call {
                 format_compact!("mark {}", words.join(" "))
             }
             Answer::Screen(policy::Verdict::Reject(r)) => rejection(r),
-            Answer::Number(Ok(numbers)) => {
-                format_compact!("{} -> {}", numbers.caller, numbers.callee)
-            }
+            Answer::Number(Ok(numbers)) => concat(&[&numbers.caller, " -> ", &numbers.callee]),
             Answer::Number(Err(r)) | Answer::Route(Err(r)) | Answer::Identity(Err(r)) => {
                 rejection(r)
             }
@@ -97,10 +95,14 @@ impl Call {
             Answer::Advance(policy::Advance::Next) => "next".into(),
             Answer::Advance(policy::Advance::Stop) => "stop".into(),
             Answer::Advance(policy::Advance::StopWith(code)) => format_compact!("stop with {code}"),
-            Answer::Identity(Ok(identity)) => {
-                format_compact!("{}@{}", identity.user, identity.host)
-            }
+            Answer::Identity(Ok(identity)) => concat(&[&identity.user, "@", &identity.host]),
             Answer::Noted => Text::default(),
         }
     }
+}
+
+fn concat(parts: &[&str]) -> Text {
+    let mut text = Text::with_capacity(parts.iter().map(|part| part.len()).sum());
+    text.extend(parts.iter().copied());
+    text
 }
