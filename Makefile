@@ -35,6 +35,7 @@ bench: setup-bench build ## Measure; the table goes to target/bench.jsonl too
 lint: setup-build ## Formatting, clippy and (where installed) cargo-deny
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --features strowger-host/luajit --bench hooks -- -D warnings
 	@if ! cargo deny --version >/dev/null 2>&1; then \
 		echo "cargo-deny is not installed (cargo install cargo-deny): dependencies not checked"; exit 0; \
 	fi; \

@@ -85,9 +85,9 @@ impl Policies {
                 asked.raw_set("tech_prefix", number.tech_prefix.as_str())?;
                 let answer: Table = self.numbering.call(asked)?;
                 Answer::Number(Ok(NumberAnswer {
-                    caller: answer.raw_get("caller")?,
-                    callee: answer.raw_get("callee")?,
-                    identity: answer.raw_get("identity")?,
+                    caller: text(&answer, "caller")?,
+                    callee: text(&answer, "callee")?,
+                    identity: text(&answer, "identity")?,
                     ..NumberAnswer::default()
                 }))
             }
@@ -150,9 +150,9 @@ impl Policies {
                 let flat: Vec<String> = answer.raw_get("headers")?;
                 let pairs = flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
                 Answer::Identity(Ok(IdentityAnswer {
-                    display: answer.raw_get("display")?,
-                    user: answer.raw_get("user")?,
-                    host: answer.raw_get("host")?,
+                    display: text(&answer, "display")?,
+                    user: text(&answer, "user")?,
+                    host: text(&answer, "host")?,
                     headers: pairs.collect(),
                 }))
             }
@@ -176,4 +176,9 @@ fn privacy_mode(mode: PrivacyMode) -> &'static str {
         PrivacyMode::Pass => "pass",
         PrivacyMode::Id => "id",
     }
+}
+
+fn text(answer: &mlua::Table, name: &str) -> mlua::Result<policy::Text> {
+    let value: mlua::BorrowedStr = answer.raw_get(name)?;
+    Ok((&*value).into())
 }
