@@ -270,6 +270,30 @@ async fn segments_go_when_nothing_needs_them() {
     panic!("{:?}", segments(folder.path()));
 }
 
+/// CDR-06: what a call says of itself while it is up is of no use once its end is durable.
+#[tokio::test]
+async fn an_interim_copy_overtaken_by_the_end_of_its_call_is_not_written() {
+    let mut sizes = Vec::new();
+    for (name, documents) in [("end", vec![call(1)]), ("both", vec![call_up(1), call(1)])] {
+        let folder = Folder::new(name);
+        let store = open(folder.path()).await;
+        let settings = RecorderSettings {
+            commit_window: Duration::from_secs(60),
+            ..RecorderSettings::default()
+        };
+        let (recorder, _) =
+            Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
+        for document in documents {
+            recorder.submit(document).unwrap();
+        }
+        recorder.flush().await;
+        assert_eq!(store.count_calls().await.unwrap(), 1);
+        let journal = folder.join("journal").join("0000000000000001.journal");
+        sizes.push(std::fs::metadata(journal).unwrap().len());
+    }
+    assert_eq!(sizes[0], sizes[1]);
+}
+
 #[tokio::test]
 async fn a_full_queue_gives_the_document_back() {
     let folder = Folder::new("full");
