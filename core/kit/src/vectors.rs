@@ -150,25 +150,25 @@ fn emptied(blank: &Value) -> Value {
 /// The question of a kind in which nothing is said.
 fn blank(kind: &str) -> Option<Question> {
     let call = CallFacts { id: 1, received_ms: 1_767_225_600_000, trunk: 1, account: 1 };
-    let none = String::new;
+    let none = policy::Text::default;
     Some(match kind {
         "screen" => Question::Screen(ScreenQuestion {
             call,
-            caller: none().into(),
-            callee: none().into(),
+            caller: none(),
+            callee: none(),
             source: "192.0.2.1".into(),
         }),
         "number" => Question::Number(NumberQuestion {
             call,
             stage: Stage::Ingress,
             trunk: 1,
-            caller: none().into(),
-            callee: none().into(),
-            identity: none().into(),
+            caller: none(),
+            callee: none(),
+            identity: none(),
             caller_rules: 0,
             callee_rules: 0,
             identity_rules: 0,
-            tech_prefix: none().into(),
+            tech_prefix: none(),
             reject_unmatched: false,
         }),
         "rate" => Question::Rate(RateQuestion {
@@ -194,8 +194,8 @@ fn blank(kind: &str) -> Option<Question> {
         }),
         "route" => Question::Route(RouteQuestion {
             call,
-            caller: none().into(),
-            callee: none().into(),
+            caller: none(),
+            callee: none(),
             sell_price: 0,
             candidates: vec![Candidate {
                 trunk: 1,
@@ -227,11 +227,11 @@ fn blank(kind: &str) -> Option<Question> {
         "identity" => Question::Identity(IdentityQuestion {
             call,
             trunk: 1,
-            caller_out: none().into(),
-            identity_out: none().into(),
-            display: none().into(),
-            host: none().into(),
-            privacy: none().into(),
+            caller_out: none(),
+            identity_out: none(),
+            display: none(),
+            host: none(),
+            privacy: none(),
             private: false,
             source_trusted: true,
             target_trusted: true,
@@ -244,8 +244,8 @@ fn blank(kind: &str) -> Option<Question> {
             trunk: 0,
             code: 0,
             duration_ms: 0,
-            caller: none().into(),
-            callee: none().into(),
+            caller: none(),
+            callee: none(),
         }),
         _ => return None,
     })

@@ -33,8 +33,8 @@ pub use routing::{
 };
 pub use screening::{ScreenQuestion, Verdict};
 
-/// Text of questions, answers and records: in place up to 24 bytes, as most numbers and
-/// addresses are, so that copying one allocates nothing.
+/// Text of questions and answers, the type of `ledger::Text`: in place up to 24 bytes, as most
+/// numbers and addresses are, so that copying one allocates nothing.
 pub type Text = compact_str::CompactString;
 
 /// Money in 10^-10 of the currency unit, as it crosses the plugin boundary: about

@@ -36,8 +36,8 @@ impl Questions {
         match hook {
             Hook::Screening => Question::Screen(ScreenQuestion {
                 call,
-                caller: self.number().into(),
-                callee: self.number().into(),
+                caller: self.number(),
+                callee: self.number(),
                 source: format!("192.0.2.{}", self.0.random_range(1..255)).into(),
             }),
             Hook::Numbering => Question::Number(self.numbering(call)),
@@ -51,9 +51,9 @@ impl Questions {
     }
 
     /// 8 to 15 digits behind a country code.
-    fn number(&mut self) -> String {
+    fn number(&mut self) -> policy::Text {
         let countries = ["1", "33", "34", "39", "44", "49", "358", "971"];
-        let mut number = countries[self.0.random_range(0..countries.len())].to_owned();
+        let mut number = policy::Text::new(countries[self.0.random_range(0..countries.len())]);
         let length = self.0.random_range(8..=15);
         while number.len() < length {
             number.push(char::from(b'0' + self.0.random_range(0..10)));
@@ -68,8 +68,8 @@ impl Questions {
             call,
             stage: if egress { Stage::Egress } else { Stage::Ingress },
             trunk: self.0.random_range(1..=20),
-            caller: self.number().into(),
-            callee: self.number().into(),
+            caller: self.number(),
+            callee: self.number(),
             identity: policy::Text::default(),
             caller_rules: 0,
             callee_rules: rules,
@@ -123,8 +123,8 @@ impl Questions {
         let candidates = candidates.collect();
         RouteQuestion {
             call,
-            caller: self.number().into(),
-            callee: self.number().into(),
+            caller: self.number(),
+            callee: self.number(),
             sell_price: self.0.random_range(0..2_000_000_000),
             candidates,
         }
@@ -152,8 +152,8 @@ impl Questions {
         IdentityQuestion {
             call,
             trunk: self.0.random_range(1..=20),
-            identity_out: caller.clone().into(),
-            caller_out: caller.into(),
+            identity_out: caller.clone(),
+            caller_out: caller,
             display: "Alice".into(),
             host: "192.0.2.9".into(),
             privacy: policy::Text::default(),
@@ -174,8 +174,8 @@ impl Questions {
             trunk: self.0.random_range(0..=8),
             code: 0,
             duration_ms: 0,
-            caller: self.number().into(),
-            callee: self.number().into(),
+            caller: self.number(),
+            callee: self.number(),
         }
     }
 }
