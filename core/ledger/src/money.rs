@@ -1,3 +1,4 @@
+use crate::Text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
@@ -57,16 +58,23 @@ impl FromStr for Money {
 }
 
 impl fmt::Display for Money {
-    /// Shortest exact form: `0.0050633`, `12`, `-3.5`.
+    /// See [`Money::text`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        f.write_str(&self.text())
+    }
+}
+
+impl Money {
+    /// Shortest exact form: `0.0050633`, `12`, `-3.5`.
+    #[must_use]
+    pub fn text(self) -> Text {
         let value = self.0.unsigned_abs();
         let unit = Money::ONE.0.unsigned_abs();
         let (whole, fraction) = (value / unit, value % unit);
-        f.write_str(sign)?;
-        f.write_str(itoa::Buffer::new().format(whole))?;
+        let mut text = Text::const_new(if self.0 < 0 { "-" } else { "" });
+        text.push_str(itoa::Buffer::new().format(whole));
         if fraction == 0 {
-            return Ok(());
+            return text;
         }
         // Below 10^10.
         let mut left = fraction as u64;
@@ -76,8 +84,9 @@ impl fmt::Display for Money {
             left /= 10;
         }
         let shown = std::str::from_utf8(&digits).unwrap_or_default();
-        f.write_str(".")?;
-        f.write_str(shown.trim_end_matches('0'))
+        text.push('.');
+        text.push_str(shown.trim_end_matches('0'));
+        text
     }
 }
 

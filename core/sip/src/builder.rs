@@ -35,25 +35,38 @@ impl MessageBuilder {
             && matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer)
             && request.to_tag().is_none();
         let mut top = true;
-        let mut copied = [false; ONCE.len()];
+        let mut copied = [false; 4];
+        let [from, to, call_id, cseq] = &mut copied;
         for (known, value) in request.known_lines() {
-            match known {
+            let once = match known {
                 Known::Via if top => {
                     top = false;
                     builder.top_via(request, value);
+                    continue;
                 }
-                Known::Via => builder.copy("Via", value),
-                Known::Timestamp if status == 100 => builder.copy("Timestamp", value),
-                Known::RecordRoute if creates_dialog => builder.copy("Record-Route", value),
-                _ => {
-                    // A repeated one is not ours to pass on.
-                    let once = ONCE.iter().position(|&once| once == known);
-                    if once.is_some_and(|at| !std::mem::replace(&mut copied[at], true)) {
-                        builder.copy(known.name(), value);
-                        if known == Known::To && request.to_tag().is_none() {
-                            builder.to_end = Some(builder.head.len() - 2);
-                        }
-                    }
+                Known::Via => {
+                    builder.indexed("Via", value);
+                    continue;
+                }
+                Known::Timestamp if status == 100 => {
+                    builder.indexed("Timestamp", value);
+                    continue;
+                }
+                Known::RecordRoute if creates_dialog => {
+                    builder.indexed("Record-Route", value);
+                    continue;
+                }
+                Known::From => &mut *from,
+                Known::To => &mut *to,
+                Known::CallId => &mut *call_id,
+                Known::CSeq => &mut *cseq,
+                _ => continue,
+            };
+            // A repeated one is not ours to pass on.
+            if !std::mem::replace(once, true) {
+                builder.indexed(known.name(), value);
+                if known == Known::To && request.to_tag().is_none() {
+                    builder.to_end = Some(builder.head.len() - 2);
                 }
             }
         }
@@ -63,11 +76,22 @@ impl MessageBuilder {
     fn top_via(&mut self, request: &Message, line: &str) {
         let mut values = Parts::new(line, b',');
         let top = values.next().unwrap_or_default();
-        let stamped = request.source().map(|source| request.top_via().stamped(top, source));
-        self.copy("Via", stamped.as_deref().unwrap_or(top));
-        for value in values {
-            self.copy("Via", value);
+        match request.source() {
+            Some(source) => {
+                self.head.push_str("Via: ");
+                request.top_via().write_stamped(&mut self.head, top, source);
+                self.head.push_str("\r\n");
+            }
+            None => self.indexed("Via", top),
         }
+        for value in values {
+            self.indexed("Via", value);
+        }
+    }
+
+    /// Adds a line whose value is one of an indexed message: there is no line break in it.
+    fn indexed(&mut self, name: &str, value: &str) {
+        self.head.extend([name, ": ", value, "\r\n"]);
     }
 
     /// Begins a response of raw header lines, for requests that cannot be parsed.
@@ -149,6 +173,3 @@ impl MessageBuilder {
         self.head.push_str("\r\n");
     }
 }
-
-/// What every response takes from its request, beside Via.
-const ONCE: [Known; 4] = [Known::From, Known::To, Known::CallId, Known::CSeq];

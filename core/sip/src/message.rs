@@ -4,7 +4,7 @@ use crate::error::ParseError;
 use crate::header_name::{Known, Shape};
 use crate::method::Method;
 use crate::name_addr::NameAddrRef;
-use crate::params::{Parts, trim};
+use crate::params::{Parts, split_once, trim};
 use crate::scan::{self, Line, Scan, Span};
 use crate::via::{ViaRef, ViaSpans};
 use std::net::SocketAddr;
@@ -292,11 +292,11 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
     let text = line.text(head);
     let is_status_line = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
     if is_status_line {
-        let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let (version, rest) = split_once(text, b' ').unwrap_or((text, ""));
         if !version.eq_ignore_ascii_case("SIP/2.0") {
             return refuse("SIP version of the response is not 2.0");
         }
-        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (code, reason) = split_once(rest, b' ').unwrap_or((rest, ""));
         let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
         return match code.parse() {
             Ok(status @ 100..=699) if digits => {
@@ -305,7 +305,7 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
             _ => refuse("status code is not in 100-699"),
         };
     }
-    let (Some((method, _)), Some((_, version))) = (text.split_once(' '), text.rsplit_once(' '))
+    let (Some((method, _)), Some((_, version))) = (split_once(text, b' '), text.rsplit_once(' '))
     else {
         return refuse("not `method URI SIP/2.0`");
     };
@@ -329,7 +329,7 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
     if uri.starts_with([' ', '\t']) || uri.ends_with([' ', '\t']) {
         return refuse("more than one space around the Request-URI");
     }
-    if uri.contains([' ', '\t']) {
+    if uri.bytes().any(|byte| matches!(byte, b' ' | b'\t')) {
         return refuse("white space inside the Request-URI");
     }
     if uri.starts_with('<') {
@@ -353,7 +353,8 @@ fn name_addr_spans(head: &str, value: Span, header: Known) -> Result<NameAddrSpa
 
 fn parse_cseq(value: &str) -> Result<(u32, Method), ParseError> {
     let malformed = || bad(Known::CSeq, "is not `number method`");
-    let (number, method) = value.split_once([' ', '\t']).ok_or_else(malformed)?;
+    let gap = value.bytes().position(|byte| matches!(byte, b' ' | b'\t')).ok_or_else(malformed)?;
+    let (number, method) = (&value[..gap], &value[gap + 1..]);
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed());
     }

@@ -29,7 +29,7 @@ impl<'a> NameAddrRef<'a> {
             }
             return NameAddrRef::bracketed(display, rest);
         }
-        match memchr::memchr(b'<', value.as_bytes()) {
+        match params::find(value.as_bytes(), b'<') {
             // A parameter before the bracket: the bracket belongs to a quoted parameter value.
             Some(at) if !value.as_bytes()[..at].contains(&b'=') => {
                 let display = trim(&value[..at]);
@@ -46,9 +46,18 @@ impl<'a> NameAddrRef<'a> {
     }
 
     fn bracketed(display: &'a str, rest: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
-        let (uri, params) = params::split_once(&rest[1..], b'>').ok_or("no `>` after the URI")?;
-        let params = trim(params);
-        NameAddrRef::check_uri(uri)?;
+        let rest = &rest[1..];
+        let end = rest.bytes().position(|byte| byte == b'>' || outside_uri(byte));
+        let Some(end) = end.filter(|&end| rest.as_bytes()[end] == b'>') else {
+            return Err(match params::find(rest.as_bytes(), b'>') {
+                Some(_) => NameAddrRef::OUTSIDE_URI,
+                None => "no `>` after the URI",
+            });
+        };
+        let (uri, params) = (&rest[..end], trim(&rest[end + 1..]));
+        if uri.is_empty() {
+            return Err(NameAddrRef::EMPTY_URI);
+        }
         match params.strip_prefix(';') {
             Some(params) => Ok(NameAddrRef { display, uri, params }),
             None if params.is_empty() => Ok(NameAddrRef { display, uri, params }),
@@ -60,22 +69,20 @@ impl<'a> NameAddrRef<'a> {
     fn bare(value: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
         let (uri, params) = params::split_once(value, b';').unwrap_or((value, ""));
         let uri = trim(uri);
-        NameAddrRef::check_uri(uri)?;
+        if uri.is_empty() {
+            return Err(NameAddrRef::EMPTY_URI);
+        }
+        if uri.bytes().any(outside_uri) {
+            return Err(NameAddrRef::OUTSIDE_URI);
+        }
         if uri.contains([',', '?']) {
             return Err("URI with `,` or `?` needs angle brackets");
         }
         Ok(NameAddrRef { display: "", uri, params })
     }
 
-    fn check_uri(uri: &str) -> Result<(), &'static str> {
-        if uri.is_empty() {
-            return Err("empty URI");
-        }
-        if uri.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'<' | b'"')) {
-            return Err("white space, quote or bracket inside the URI");
-        }
-        Ok(())
-    }
+    const EMPTY_URI: &'static str = "empty URI";
+    const OUTSIDE_URI: &'static str = "white space, quote or bracket inside the URI";
 
     /// Display name without quotes and escapes; empty if there is none.
     pub fn display(&self) -> Cow<'a, str> {
@@ -112,4 +119,9 @@ impl<'a> NameAddrRef<'a> {
     pub fn tag(&self) -> Option<&'a str> {
         self.param("tag").filter(|tag| !tag.is_empty())
     }
+}
+
+/// What no URI contains, and what would change where it ends.
+fn outside_uri(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'<' | b'"')
 }

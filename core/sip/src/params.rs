@@ -31,13 +31,27 @@ pub(crate) fn top_level(text: &str, wanted: u8) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += memchr::memchr3(wanted, b'"', b'<', bytes.get(at..)?)?;
+        let rest = bytes.get(at..)?;
+        at += if rest.len() > SHORT {
+            memchr::memchr3(wanted, b'"', b'<', rest)?
+        } else {
+            rest.iter().position(|&byte| byte == wanted || byte == b'"' || byte == b'<')?
+        };
         at += match bytes[at] {
             byte if byte == wanted => return Some(at),
             b'"' => quoted_length(&text[at..])?,
             _ => memchr::memchr(b'>', &bytes[at..])? + 1,
         };
     }
+}
+
+/// Up to here a search byte by byte is quicker than one that has wide registers to set up.
+const SHORT: usize = 32;
+
+/// Where `wanted` is first in a text of a few dozen bytes.
+#[inline]
+pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == wanted)
 }
 
 /// Without spaces and tabs at both ends.
@@ -62,8 +76,9 @@ fn trim_blanks(text: &str) -> &str {
 
 /// What stands before and after the first `at`, which is ASCII. The standard library's search
 /// is written for long texts; those of a header line are short.
+#[inline]
 pub(crate) fn split_once(text: &str, at: u8) -> Option<(&str, &str)> {
-    let found = memchr::memchr(at, text.as_bytes())?;
+    let found = find(text.as_bytes(), at)?;
     Some((&text[..found], &text[found + 1..]))
 }
 

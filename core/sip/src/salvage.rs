@@ -42,7 +42,9 @@ pub fn salvage(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let (_, first) = vias.next()?;
     let mut values = Parts::new(first, b',');
     let top = values.next()?;
-    response = response.header("Via", ViaRef::parse(top).ok()?.stamped(top, source));
+    let mut stamped = String::new();
+    ViaRef::parse(top).ok()?.write_stamped(&mut stamped, top, source);
+    response = response.header("Via", stamped);
     for value in values {
         response = response.header("Via", value);
     }

@@ -36,12 +36,13 @@ impl<'a> UriRef<'a> {
     /// `sips:` a bad host or port, for `tel:` no number.
     pub fn parse(text: &'a str) -> Result<UriRef<'a>, UriError> {
         let refuse = |problem| Err(UriError { uri: text.to_owned(), problem });
-        if text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f)) {
+        let Some(marks) = Marks::of(text.as_bytes()) else {
             return refuse("contains a character that a URI cannot have");
-        }
-        let Some((scheme, opaque)) = params::split_once(text, b':') else {
+        };
+        let Some(colon) = marks.scheme else {
             return refuse("has no scheme");
         };
+        let (scheme, opaque) = (&text[..colon], &text[colon + 1..]);
         let scheme_ok = scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
         if !scheme_ok {
@@ -49,7 +50,7 @@ impl<'a> UriRef<'a> {
         }
         let mut uri = UriRef { scheme, text, ..UriRef::default() };
         match () {
-            () if uri.is_sip() => match uri.split_sip(opaque) {
+            () if uri.is_sip() => match uri.split_sip(colon + 1, &marks) {
                 Ok(()) => Ok(uri),
                 Err(problem) => refuse(problem),
             },
@@ -65,25 +66,24 @@ impl<'a> UriRef<'a> {
         }
     }
 
-    fn split_sip(&mut self, opaque: &'a str) -> Result<(), &'static str> {
-        // The user part may contain `;`, `?` and `/`: it ends at the last `@`.
-        let rest = match opaque.rsplit_once('@') {
-            // Written by devices that hide their number.
-            Some(("", rest)) => rest,
-            Some((info, rest)) => {
-                let (user, password) = match params::split_once(info, b':') {
-                    Some((user, password)) => (user, Some(password)),
-                    None => (info, None),
-                };
-                (self.user, self.password) = (Some(user), password);
-                rest
+    /// Everything behind the scheme, which begins at `start`.
+    fn split_sip(&mut self, start: usize, marks: &Marks) -> Result<(), &'static str> {
+        let text = self.text;
+        let mut host = start;
+        if let Some(at) = marks.at {
+            // Nothing before it is written by devices that hide their number.
+            if at > start {
+                let user_end = marks.colon.filter(|&colon| colon < at);
+                self.user = Some(&text[start..user_end.unwrap_or(at)]);
+                self.password = user_end.map(|end| &text[end + 1..at]);
             }
-            None => opaque,
-        };
-        let (rest, headers) = split_at_first(rest, b'?');
-        let (host_port, params) = split_at_first(rest, b';');
-        (self.host, self.port) = split_host_port(host_port)?;
-        (self.params, self.headers) = (params, headers);
+            host = at + 1;
+        }
+        let params_end = marks.question.unwrap_or(text.len());
+        let host_end = marks.semicolon.unwrap_or(params_end);
+        (self.host, self.port) = split_host_port(&text[host..host_end])?;
+        self.params = marks.semicolon.map_or("", |at| &text[at + 1..params_end]);
+        self.headers = marks.question.map_or("", |at| &text[at + 1..]);
         Ok(())
     }
 
@@ -192,32 +192,118 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 
 /// `host[:port]` with a name, an IPv4 address or a bracketed IPv6 address.
 pub(crate) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
-    let host_length = if text.starts_with('[') {
-        text.find(']').ok_or("has an IPv6 address without `]`")? + 1
+    let bytes = text.as_bytes();
+    let end = if bytes.first() == Some(&b'[') {
+        bracketed_address(text)?
     } else {
-        memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())
+        bytes.iter().position(|&byte| !HOST[usize::from(byte)]).unwrap_or(bytes.len())
     };
-    let (host, rest) = text.split_at(host_length);
-    if let Some(inside) = host.strip_prefix('[') {
-        let address = inside.trim_end_matches(']');
-        // A zone identifier has no meaning beyond the sender, but some write it.
-        let address = address.split('%').next().unwrap_or(address);
-        address.parse::<Ipv6Addr>().map_err(|_| "has a bad IPv6 address")?;
-    } else if host.is_empty() {
-        return Err("has no host");
-    } else if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
-        return Err("has a malformed host");
+    let (host, rest) = text.split_at(end);
+    match rest.as_bytes() {
+        [] | [b':', ..] if host.is_empty() => Err("has no host"),
+        [] => Ok((host, None)),
+        [b':', digits @ ..] => Ok((host, Some(port(digits)?))),
+        _ => Err("has a malformed host"),
     }
-    let port = match rest.strip_prefix(':') {
-        None if rest.is_empty() => None,
-        None => return Err("has a malformed host"),
-        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            Some(digits.parse().map_err(|_| "has a port above 65535")?)
-        }
-        Some(_) => return Err("has a malformed port"),
-    };
-    Ok((host, port))
 }
+
+/// Length of the IPv6 address at the start of `text`, both brackets included.
+fn bracketed_address(text: &str) -> Result<usize, &'static str> {
+    let end = params::find(text.as_bytes(), b']').ok_or("has an IPv6 address without `]`")?;
+    let address = &text[1..end];
+    // A zone identifier has no meaning beyond the sender, but some write it.
+    let address = address.split('%').next().unwrap_or(address);
+    address.parse::<Ipv6Addr>().map_err(|_| "has a bad IPv6 address")?;
+    Ok(end + 1)
+}
+
+fn port(digits: &[u8]) -> Result<u16, &'static str> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err("has a malformed port");
+    }
+    let longer = |port: u16, digit: &u8| port.checked_mul(10)?.checked_add((digit - b'0').into());
+    digits.iter().try_fold(0, longer).ok_or("has a port above 65535")
+}
+
+/// Where the parts of a URI meet.
+#[derive(Debug, Default)]
+struct Marks {
+    /// The colon behind the scheme.
+    scheme: Option<usize>,
+    /// The first colon behind that one.
+    colon: Option<usize>,
+    /// The last `@`: the user part may contain `;`, `?` and `/`.
+    at: Option<usize>,
+    /// The first `?` behind the last `@`.
+    question: Option<usize>,
+    /// The first `;` behind the last `@`, if it comes before the `?`.
+    semicolon: Option<usize>,
+}
+
+impl Marks {
+    /// None if there is a byte that a URI cannot have.
+    fn of(text: &[u8]) -> Option<Marks> {
+        let mut marks = Marks::default();
+        for (at, &byte) in text.iter().enumerate() {
+            if BYTES[usize::from(byte)] == Byte::Plain {
+                continue;
+            }
+            match byte {
+                b':' if marks.scheme.is_none() => marks.scheme = Some(at),
+                b':' => marks.colon = marks.colon.or(Some(at)),
+                b'@' => (marks.at, marks.question, marks.semicolon) = (Some(at), None, None),
+                b'?' => marks.question = marks.question.or(Some(at)),
+                b';' if marks.question.is_none() => {
+                    marks.semicolon = marks.semicolon.or(Some(at));
+                }
+                b';' => {}
+                _ => return None,
+            }
+        }
+        Some(marks)
+    }
+}
+
+/// What a byte means to a URI.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Byte {
+    Plain,
+    /// Something may end or begin here.
+    Mark,
+    /// No URI contains it.
+    Outside,
+}
+
+const BYTES: [Byte; 256] = {
+    let mut table = [Byte::Plain; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = match byte {
+            b':' | b'@' | b'?' | b';' => Byte::Mark,
+            0..=b' ' | b'<' | b'>' | b'"' | 0x7f => Byte::Outside,
+            _ => Byte::Plain,
+        };
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// What a host's name or IPv4 address is made of.
+const HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// The address in a host as written, with or without brackets.
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {

@@ -79,8 +79,9 @@ impl<'a> ViaRef<'a> {
         if !trim(protocol).eq_ignore_ascii_case("SIP") {
             return Err("protocol is not SIP");
         }
-        let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or("no sent-by host")?;
-        let sent_by = trim(sent_by);
+        let blank = |&byte: &u8| matches!(byte, b' ' | b'\t');
+        let gap = rest.as_bytes().iter().position(|byte| blank(byte)).ok_or("no sent-by host")?;
+        let (transport, sent_by) = (&rest[..gap], trim(&rest[gap + 1..]));
         if transport.is_empty() {
             return Err("no transport");
         }
@@ -102,6 +103,11 @@ impl<'a> ViaRef<'a> {
     /// Host of sent-by, IPv6 with its brackets.
     pub fn host(&self) -> &'a str {
         self.host
+    }
+
+    /// The host of sent-by as an address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        host_ip(self.host)
     }
 
     /// Port of sent-by, if given.
@@ -162,38 +168,45 @@ impl<'a> ViaRef<'a> {
         Some(SocketAddr::new(ip, self.rport().or(self.port).unwrap_or(5060)))
     }
 
-    /// This value with the source of the datagram written into it: `received` where it
-    /// differs from sent-by or `rport` was asked for, and the port where it was.
-    pub(crate) fn stamped(&self, value: &str, source: SocketAddr) -> String {
-        let wants_rport = self.wants_rport();
-        if !wants_rport && host_ip(self.host) == Some(source.ip()) && self.received().is_none() {
-            return value.to_owned();
-        }
-        let mut stamped = String::with_capacity(value.len() + 48);
-        for part in ["SIP/", self.version, "/", self.transport, " ", self.sent_by] {
-            stamped.push_str(part);
-        }
+    /// Writes this value with the source of the datagram in it: `received` where it
+    /// differs from sent-by or `rport` was asked for, and the port where it was. A `value` that
+    /// needs neither is written as it is.
+    pub(crate) fn write_stamped(&self, message: &mut String, value: &str, source: SocketAddr) {
+        let start = message.len();
+        message.extend(["SIP/", self.version, "/", self.transport, " ", self.sent_by]);
+        let (mut wants_rport, mut has_received) = (false, false);
         for part in Parts::new(self.params, b';').filter(|part| !part.is_empty()) {
-            let name = trim(part.split('=').next().unwrap_or(part));
-            if !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport") {
-                stamped.push(';');
-                stamped.push_str(part);
+            let name = params::split_once(part, b'=').map_or(part, |(name, _)| trim(name));
+            if name.eq_ignore_ascii_case("rport") {
+                wants_rport = true;
+            } else if name.eq_ignore_ascii_case("received") {
+                has_received = true;
+            } else {
+                message.extend([";", part]);
             }
         }
-        stamped.extend([";received=", &ip_text(source.ip())]);
-        if wants_rport {
-            stamped.extend([";rport=", itoa::Buffer::new().format(source.port())]);
+        if !wants_rport && !has_received && host_ip(self.host) == Some(source.ip()) {
+            message.truncate(start);
+            message.push_str(value);
+            return;
         }
-        stamped
+        message.extend([";received=", &ip_text(source.ip())]);
+        if wants_rport {
+            message.extend([";rport=", itoa::Buffer::new().format(source.port())]);
+        }
     }
 }
 
 /// sent-by may have spaces around its colon: `host : 5060`.
 fn split_sent_by(sent_by: &str) -> Result<(&str, Option<u16>), &'static str> {
+    let blank = |byte: u8| matches!(byte, b' ' | b'\t');
+    if !sent_by.bytes().any(blank) {
+        return split_host_port(sent_by);
+    }
     let host_end = if sent_by.starts_with('[') {
-        sent_by.find(']').map_or(sent_by.len(), |at| at + 1)
+        params::find(sent_by.as_bytes(), b']').map_or(sent_by.len(), |at| at + 1)
     } else {
-        sent_by.find([' ', '\t', ':']).unwrap_or(sent_by.len())
+        sent_by.bytes().position(|byte| blank(byte) || byte == b':').unwrap_or(sent_by.len())
     };
     let (host, rest) = sent_by.split_at(host_end);
     let (host, _) = split_host_port(host)?;

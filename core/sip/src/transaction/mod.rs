@@ -96,6 +96,12 @@ impl Transactions {
         }
     }
 
+    /// T1 and T2 of RFC 3261, for requests without a schedule of their own.
+    #[must_use]
+    pub fn standard_schedule(&self) -> Arc<ResendSchedule> {
+        Arc::clone(&self.standard)
+    }
+
     /// A message arrived on `flow`. Responses to a request go where RFC 3261 18.2.2 and
     /// RFC 3581 say: to the source address, on the source port if `rport` was asked for
     /// and on the port of the top Via if not.

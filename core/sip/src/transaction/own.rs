@@ -4,7 +4,7 @@
 use super::key::{Key, Keys};
 use crate::header_name::Known;
 use crate::name_addr::NameAddrRef;
-use crate::params::Parts;
+use crate::params::{Parts, find};
 use crate::{Method, ViaRef};
 
 /// Method and top Via of a request.
@@ -31,6 +31,10 @@ pub(super) fn acknowledgement(keys: &Keys, response: &[u8]) -> Option<Key> {
             Known::From => from = tag(value),
             Known::To => to = tag(value),
             _ => {}
+        }
+        // The headers of the call follow; all that is asked for stands before them.
+        if call_id.is_some() && number.is_some() && from.is_some() && to.is_some() {
+            break;
         }
     }
     Some(keys.acknowledgement_of(call_id?, number?, from, to))
@@ -61,6 +65,9 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (Known, &[u8])> {
 }
 
 fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(at, bytes)?;
+    let end = match at {
+        b'\n' => memchr::memchr(at, bytes)?,
+        _ => find(bytes, at)?,
+    };
     Some((&bytes[..end], &bytes[end + 1..]))
 }

@@ -299,7 +299,7 @@ impl Call {
         };
         let mut invite = cx.core.request_to(&Method::Invite, &uri, flow.listener);
         invite = invite
-            .header("Max-Forwards", self.max_forwards)
+            .header_of("Max-Forwards", &[itoa::Buffer::new().format(self.max_forwards)])
             .header_of(
                 "From",
                 &[
@@ -314,7 +314,7 @@ impl Call {
             )
             .header_of("To", &["<", &uri, ">"])
             .header_of("Call-ID", &[&attempt.call_id])
-            .header("CSeq", format_args!("{} INVITE", attempt.cseq));
+            .header_of("CSeq", &[itoa::Buffer::new().format(attempt.cseq), " INVITE"]);
         invite = cx.core.with_contact(invite, flow.listener, &outgoing.numbers.caller);
         for (header, value) in &identity.headers {
             invite = invite.header_of(header, &[value]);

@@ -553,9 +553,10 @@ impl Call {
         let bye = cx
             .core
             .with_via(builder, flow.listener)
-            .header("Reason", format_args!("Q.850;cause={cause}"))
+            .header_of("Reason", &["Q.850;cause=", itoa::Buffer::new().format(cause)])
             .finish();
-        cx.core.transactions.request(cx.now.instant, flow, bye, &Arc::default());
+        let standard = cx.core.transactions.standard_schedule();
+        cx.core.transactions.request(cx.now.instant, flow, bye, &standard);
     }
 
     /// Ends an answered call: BYE to whoever has not gone, then the charges.

@@ -269,7 +269,7 @@ impl Call {
                 dialog: Dialog::uas(&invite, &tag_text(tag)),
                 flow,
                 origin: Origin::new(&mut core.rng),
-                natted: invite.top_via().host() != flow.remote.ip().to_canonical().to_string(),
+                natted: invite.top_via().ip() != Some(flow.remote.ip().to_canonical()),
             },
             tag,
             private: customer.support_privacy && asked_privacy,

@@ -76,11 +76,11 @@ impl Call {
             Answer::Number(Err(r)) | Answer::Route(Err(r)) | Answer::Identity(Err(r)) => {
                 rejection(r)
             }
-            Answer::Rate(charge) => format_compact!(
-                "{} for {} s",
-                ledger::Money(i128::from(charge.amount)),
-                charge.billed_seconds
-            ),
+            Answer::Rate(charge) => {
+                let amount = ledger::Money(i128::from(charge.amount)).text();
+                let mut seconds = itoa::Buffer::new();
+                concat(&[&amount, " for ", seconds.format(charge.billed_seconds), " s"])
+            }
             Answer::Route(Ok(trunks)) => {
                 let mut names = Text::default();
                 for id in trunks {
