@@ -33,12 +33,68 @@ pub(crate) struct Asker {
     number: usize,
 }
 
+/// Whom a question to one plugin goes to.
+struct Link<'a> {
+    live: &'a Live,
+    /// The build that is asked.
+    version: &'a Arc<Version>,
+    /// The one that is asked after its fault.
+    other: Option<&'a Arc<Version>>,
+    begun: Instant,
+    /// Random draws of the call before.
+    first_draw: u32,
+}
+
+impl<'a> Link<'a> {
+    fn new(live: &'a Live, context: Context<'_>, question: &Question) -> Link<'a> {
+        let begun = Instant::now();
+        let hook = question.hook();
+        let canary = live.canary.as_ref().filter(|canary| {
+            canary.version.hooks.contains(&hook)
+                && canary.selection.takes(question.call(), &context.pin.notes)
+        });
+        let (version, other) = match canary {
+            Some(canary) => (&canary.version, Some(&live.version)),
+            None => (&live.version, live.previous.as_ref().filter(|_| stands_in(hook))),
+        };
+        Link { live, version, other, begun, first_draw: context.pin.notes.draws() }
+    }
+
+    /// The clock is read once for all who want to know: reading it is a tenth of what a
+    /// short question takes.
+    fn deadline<'w>(&self, watched: Watched<'w>) -> Deadline<'w> {
+        watched.deadline_from(self.live.version.plugin.settings.deadline_ms, self.begun)
+    }
+
+    fn second_deadline<'w>(&self, watched: Watched<'w>) -> Deadline<'w> {
+        watched.deadline(self.live.version.plugin.settings.deadline_ms.min(SECOND_DEADLINE_MS))
+    }
+}
+
 /// What one plugin said, and which of its builds.
 struct LinkReply<'a> {
     said: Result<Said, Fault>,
     version: &'a Arc<Version>,
     by_other: bool,
     nanos: u64,
+}
+
+impl LinkReply<'_> {
+    /// As the reply of a chain of one.
+    fn reply(self, question: &Question) -> Reply {
+        let outcome = match self.said {
+            Ok(Said::Answer(answer)) => Ok(answer),
+            Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
+            Err(fault) => Err(fault),
+        };
+        Reply {
+            outcome,
+            plugin: Some(Arc::clone(&self.version.stamp)),
+            nanos: self.nanos,
+            by_previous: self.by_other,
+            earlier: Vec::new(),
+        }
+    }
 }
 
 impl ShardHost {
@@ -65,6 +121,10 @@ impl ShardHost {
             return Asked::Later(Later::new(asker, context, question));
         }
         let watched = self.watch.arm();
+        if let [only] = chain {
+            let link = self.asker.ask_link_at_once(watched, only, context, question);
+            return Asked::Now(link.reply(question));
+        }
         let reply = at_once(self.asker.ask_all(watched, chain, context, question));
         Asked::Now(reply.unwrap_or_else(|| nobody(waited(), Instant::now())))
     }
@@ -120,21 +180,7 @@ impl Asker {
     ) -> Reply {
         match chain {
             [] => nobody(Fault::Absent, Instant::now()),
-            [only] => {
-                let reply = self.ask_link(watched, only, context, question).await;
-                let outcome = match reply.said {
-                    Ok(Said::Answer(answer)) => Ok(answer),
-                    Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
-                    Err(fault) => Err(fault),
-                };
-                Reply {
-                    outcome,
-                    plugin: Some(Arc::clone(&reply.version.stamp)),
-                    nanos: reply.nanos,
-                    by_previous: reply.by_other,
-                    earlier: Vec::new(),
-                }
-            }
+            [only] => self.ask_link(watched, only, context, question).await.reply(question),
             chain => self.ask_chain(watched, chain, context, question).await,
         }
     }
@@ -219,49 +265,63 @@ impl Asker {
         context: Context<'_>,
         question: &Question,
     ) -> LinkReply<'a> {
-        let begun = Instant::now();
-        let hook = question.hook();
+        let link = Link::new(live, context, question);
+        let first = self.put(link.version, context, question, link.deadline(watched)).await;
+        let second = match (&first, link.other) {
+            (Err(_), Some(other)) => {
+                Some(self.put(other, context, question, link.second_deadline(watched)).await)
+            }
+            _ => None,
+        };
+        self.settle(link, context, question, first, second)
+    }
+
+    /// [`Asker::ask_link`] of a plugin that never waits, without the room of a future.
+    fn ask_link_at_once<'a>(
+        &self,
+        watched: Watched<'_>,
+        live: &'a Live,
+        context: Context<'_>,
+        question: &Question,
+    ) -> LinkReply<'a> {
+        let link = Link::new(live, context, question);
+        let deadline = link.deadline(watched);
+        let first = link.version.ask(self.number, context, question, deadline);
+        let second = match (&first, link.other) {
+            (Err(_), Some(other)) => {
+                let deadline = link.second_deadline(watched);
+                Some(other.ask(self.number, context, question, deadline))
+            }
+            _ => None,
+        };
+        self.settle(link, context, question, first, second)
+    }
+
+    /// Counts, reports and compares what a plugin said, and what its other build said after a
+    /// fault.
+    fn settle<'a>(
+        &self,
+        link: Link<'a>,
+        context: Context<'_>,
+        question: &Question,
+        first: Result<Said, Fault>,
+        second: Option<Result<Said, Fault>>,
+    ) -> LinkReply<'a> {
+        let Link { live, version, other, .. } = link;
         let plugin = &live.version.plugin;
-        let deadline_ms = plugin.settings.deadline_ms;
-        let first_draw = context.pin.notes.draws();
-        let canary = live.canary.as_ref().filter(|canary| {
-            canary.version.hooks.contains(&hook)
-                && canary.selection.takes(question.call(), &context.pin.notes)
-        });
-        let version = canary.map_or(&live.version, |canary| &canary.version);
-        // The clock is read once for all who want to know: reading it is a tenth of what a
-        // short question takes.
-        let deadline = watched.deadline_from(deadline_ms, begun);
-        let said = self.put(version, context, question, deadline).await;
-        let (said, version, by_other, nanos) = match said {
-            Ok(said) => {
-                let nanos = nanos_since(begun);
-                plugin.stats(hook).note(None, false, nanos);
-                (Ok(said), version, false, nanos)
-            }
-            Err(fault) => {
-                let other = match canary {
-                    Some(_) => Some(&live.version),
-                    None => live.previous.as_ref().filter(|_| stands_in(hook)),
-                };
-                let mut second = None;
-                if let Some(other) = other {
-                    let deadline = watched.deadline(deadline_ms.min(SECOND_DEADLINE_MS));
-                    let said = self.put(other, context, question, deadline).await;
-                    second = said.ok().map(|said| (said, other));
-                }
-                let by_other = second.is_some();
-                let nanos = nanos_since(begun);
-                plugin.stats(hook).note(Some(&fault), by_other, nanos);
-                self.report(&version.stamp, plugin, hook, &fault, by_other);
-                match second {
-                    Some((said, other)) => (Ok(said), other, true, nanos),
-                    None => (Err(fault), version, false, nanos),
-                }
-            }
+        let hook = question.hook();
+        let nanos = nanos_since(link.begun);
+        let by_other = matches!(second, Some(Ok(_)));
+        plugin.stats(hook).note(first.as_ref().err(), by_other, nanos);
+        if let Err(fault) = &first {
+            self.report(&version.stamp, plugin, hook, fault, by_other);
+        }
+        let (said, version) = match (second, other) {
+            (Some(Ok(said)), Some(other)) => (Ok(said), other),
+            _ => (first, version),
         };
         if let (Some(shadow), Ok(Said::Answer(answer))) = (&live.shadow, &said) {
-            self.cast_shadow(shadow, context, first_draw, question, answer);
+            self.cast_shadow(shadow, context, link.first_draw, question, answer);
         }
         LinkReply { said, version, by_other, nanos }
     }

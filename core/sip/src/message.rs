@@ -218,6 +218,8 @@ impl Message {
     }
 
     /// The first Via value.
+    // Who asks for one part of it does not pay for the others.
+    #[inline(always)]
     pub fn top_via(&self) -> ViaRef<'_> {
         self.via.via(&self.head)
     }

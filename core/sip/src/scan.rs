@@ -120,7 +120,10 @@ fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
 
 fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseError> {
     let line = &bytes[start..end];
-    let name_length = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
+    let mut name_length = 0;
+    while line.get(name_length).is_some_and(|&byte| is_token_byte(byte)) {
+        name_length += 1;
+    }
     let mut colon = name_length;
     while matches!(line.get(colon), Some(b' ' | b'\t')) {
         colon += 1;
@@ -130,13 +133,18 @@ fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseErro
         return Err(ParseError::HeaderLine { offset: start, problem });
     }
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let value = &line[colon + 1..];
-    let lead = value.iter().take_while(|byte| blank(byte)).count();
-    let tail = value[lead..].iter().rev().take_while(|byte| blank(byte)).count();
+    let mut from = colon + 1;
+    while line.get(from).is_some_and(blank) {
+        from += 1;
+    }
+    let mut to = line.len();
+    while to > from && blank(&line[to - 1]) {
+        to -= 1;
+    }
     Ok(Line {
         known: Known::of(&line[..name_length]),
         name: Span::new(start..start + name_length),
-        value: Span::new(start + colon + 1 + lead..end - tail),
+        value: Span::new(start + from..start + to),
     })
 }
 

@@ -49,6 +49,7 @@ impl ViaSpans {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn via(self, head: &str) -> ViaRef<'_> {
         ViaRef {
             version: self.version.text(head),

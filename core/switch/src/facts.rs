@@ -2,9 +2,9 @@
 //! snapshot. A call keeps the snapshot it began with (promise 4 of the design).
 
 use crate::quality::Quality;
+use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
 use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Who may be at an address: decided before anything is parsed (SEC-20).
 
 use crate::facts::{Authentication, CustomerTrunk, Facts};
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 

@@ -2,9 +2,9 @@
 
 use super::format::{DecisionRef, DetailsItem, EarlierItem, INVITE, append};
 use super::{Letter, Shared};
+use foldhash::HashSet;
 use policy::{Context, Invite, PluginStamp, Question, Reply};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,8 +63,8 @@ impl DecisionTap {
             shared,
             block: Block { shard, ..Block::default() },
             began: None,
-            handles: HashSet::new(),
-            invites: HashSet::new(),
+            handles: HashSet::default(),
+            invites: HashSet::default(),
         }
     }
 

@@ -5,12 +5,12 @@ use super::{Call, Choice, Cx, State, Step};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
+use foldhash::HashSet;
 use ledger::{ChargeRecord, RateLookup, Text};
 use policy::{
     Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
     RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
 };
-use std::collections::HashSet;
 
 /// More candidates than this are not put into a question.
 const MAX_CANDIDATES: usize = 1000;
@@ -188,7 +188,7 @@ impl Call {
     /// full or for another reason (ROUTE-16, ROUTE-19).
     fn candidates(&self, utc_ms: u64) -> (Vec<Candidate>, usize, usize) {
         let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         for (length, entries) in self.world.routes.matches(self.routed_number()) {
             for entry in entries {
                 if !seen.insert(entry.trunk) || candidates.len() >= MAX_CANDIDATES {
