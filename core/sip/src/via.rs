@@ -81,7 +81,7 @@ impl<'a> ViaRef<'a> {
             return Err("protocol is not SIP");
         }
         let blank = |&byte: &u8| matches!(byte, b' ' | b'\t');
-        let gap = rest.as_bytes().iter().position(|byte| blank(byte)).ok_or("no sent-by host")?;
+        let gap = rest.as_bytes().iter().position(blank).ok_or("no sent-by host")?;
         let (transport, sent_by) = (&rest[..gap], trim(&rest[gap + 1..]));
         if transport.is_empty() {
             return Err("no transport");
