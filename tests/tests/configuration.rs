@@ -104,6 +104,39 @@ fn holds_open(pid: u32, path: &str) -> bool {
         .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == Path::new(path)))
 }
 
+/// Whether the instructions of the process lie on huge pages.
+fn text_on_huge_pages(pid: u32) -> bool {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).expect("the switch runs");
+    let mut executable = false;
+    maps.lines().any(|line| {
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (Some(range), Some(rights)) if range.contains('-') => {
+                executable = rights == "r-xp";
+                false
+            }
+            (Some("AnonHugePages:"), Some(kilobytes)) => executable && kilobytes != "0",
+            _ => false,
+        }
+    })
+}
+
+#[test]
+fn instructions_lie_on_huge_pages_where_there_are_some() {
+    let mut setup = Setup::new();
+    let switch = setup.start();
+    if switch.log().contains("instructions lie on huge pages") {
+        assert!(text_on_huge_pages(switch.pid()));
+    } else {
+        says(&switch.log(), &["instructions stay on small pages"]);
+    }
+    drop(switch);
+    setup.node.push_str("\nhuge_pages = false");
+    let switch = setup.start();
+    assert!(!text_on_huge_pages(switch.pid()));
+    assert!(!switch.log().contains("pages"), "{}", switch.log());
+}
+
 #[test]
 fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
     let before = latency_limit();

@@ -47,6 +47,9 @@ pub struct Config {
     /// none sleeps. By default whatever the system does.
     #[serde(default, deserialize_with = "values::optional_duration")]
     pub processor_latency: Option<Duration>,
+    /// The program's instructions are put on huge pages, where the system has some.
+    #[serde(default = "default_huge_pages")]
+    pub huge_pages: bool,
     /// Addresses for SIP, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// The relay.
@@ -465,6 +468,10 @@ fn default_name() -> String {
 
 fn default_data_dir() -> PathBuf {
     PathBuf::from("data")
+}
+
+fn default_huge_pages() -> bool {
+    true
 }
 
 fn default_signal_dscp() -> Dscp {

@@ -3,7 +3,7 @@
 use crate::node::RunningNode;
 use anyhow::{Context, Result};
 use config::{Config, LogConfig, LogFormat};
-use host::{ProcessorSet, keep_to};
+use host::{ProcessorSet, keep_to, text_to_huge_pages};
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +18,9 @@ const SIDE_THREADS: usize = 2;
 pub(crate) fn run(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
     start_log(&config.log)?;
+    if config.huge_pages {
+        text_to_huge_pages();
+    }
     let drain = config.calls.drain;
     let runtime = runtime(config.processors().housekeeping())?;
     runtime.block_on(async {
