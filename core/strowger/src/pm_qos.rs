@@ -1,13 +1,17 @@
 //! How soon a sleeping processor answers: the latency limit of Linux's power management quality
 //! of service (PM QoS), held for as long as the node runs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, read_to_string};
 use std::io::{self, Write};
 use std::time::Duration;
 
 /// Takes a limit in microseconds, which holds until the file is closed. Of all programs' limits
 /// the lowest counts.
 const DEVICE: &str = "/dev/cpu_dma_latency";
+
+/// Which driver puts processors to sleep; `none` on some virtual machines, where they sleep
+/// whatever the limit is.
+const DRIVER: &str = "/sys/devices/system/cpu/cpuidle/current_driver";
 
 /// A limit on the time in which processors wake. It ends when this is dropped, and with the
 /// program, however that ends.
@@ -20,7 +24,16 @@ impl LatencyLimit {
     pub fn hold(limit: Duration) -> Option<LatencyLimit> {
         match LatencyLimit::set(limit) {
             Ok(held) => {
-                tracing::info!(?limit, "processors wake from their idle states within the limit");
+                if read_to_string(DRIVER).is_ok_and(|driver| driver.trim() == "none") {
+                    tracing::warn!(
+                        "processor_latency has no effect: this machine has no driver for idle states"
+                    );
+                } else {
+                    tracing::info!(
+                        ?limit,
+                        "processors wake from their idle states within the limit"
+                    );
+                }
                 Some(held)
             }
             Err(error) => {

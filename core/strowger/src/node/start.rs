@@ -188,11 +188,12 @@ impl RunningNode {
             node.watch_tables().map_err(io::Error::other)?;
         }
         let sweeper = tokio::spawn(sweep(node.desk.clone()));
+        // Whoever is told that the node is up finds the limit in force.
+        let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         let (stop_admin, stopped) = watch::channel(false);
         let service = admin::serve(admin_listener, node.clone(), token, stopped);
         let admin_task = tokio::spawn(service);
         let shards = Mutex::new(shards);
-        let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         Ok(RunningNode {
             node,
             admin,
