@@ -122,7 +122,9 @@ impl Aligned {
             (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, text.start as *mut libc::c_void);
         // SAFETY: the target is replaced by the same bytes, to be read and executed as
         // before, and as one step: a thread that needs one of its pages meanwhile waits in the
-        // kernel until the new ones are there.
+        // kernel until the new ones are there. A kernel without memory for its own tables may
+        // have taken the old pages away when it refuses: the program then ends by a signal, at
+        // start, and never runs other instructions than its own.
         let moved = unsafe { libc::mremap(self.start, self.length, self.length, flags, target) };
         if moved == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

@@ -60,6 +60,11 @@ impl<'a> Link<'a> {
         Link { live, version, other, begun, first_draw: context.pin.notes.draws() }
     }
 
+    /// Whom to ask after what the first build said.
+    fn stand_in(&self, first: &Result<Said, Fault>) -> Option<&'a Arc<Version>> {
+        self.other.filter(|_| first.is_err())
+    }
+
     /// The clock is read once for all who want to know: reading it is a tenth of what a
     /// short question takes.
     fn deadline<'w>(&self, watched: Watched<'w>) -> Deadline<'w> {
@@ -267,11 +272,11 @@ impl Asker {
     ) -> LinkReply<'a> {
         let link = Link::new(live, context, question);
         let first = self.put(link.version, context, question, link.deadline(watched)).await;
-        let second = match (&first, link.other) {
-            (Err(_), Some(other)) => {
+        let second = match link.stand_in(&first) {
+            Some(other) => {
                 Some(self.put(other, context, question, link.second_deadline(watched)).await)
             }
-            _ => None,
+            None => None,
         };
         self.settle(link, context, question, first, second)
     }
@@ -287,13 +292,9 @@ impl Asker {
         let link = Link::new(live, context, question);
         let deadline = link.deadline(watched);
         let first = link.version.ask(self.number, context, question, deadline);
-        let second = match (&first, link.other) {
-            (Err(_), Some(other)) => {
-                let deadline = link.second_deadline(watched);
-                Some(other.ask(self.number, context, question, deadline))
-            }
-            _ => None,
-        };
+        let second = link
+            .stand_in(&first)
+            .map(|other| other.ask(self.number, context, question, link.second_deadline(watched)));
         self.settle(link, context, question, first, second)
     }
 

@@ -218,3 +218,44 @@ fn split_sent_by(sent_by: &str) -> Result<(&str, Option<u16>), &'static str> {
     };
     Ok((host, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(value: &str, source: &str) -> String {
+        let mut message = String::new();
+        let via = ViaRef::parse(value).unwrap();
+        via.write_stamped(&mut message, value, source.parse().unwrap());
+        message
+    }
+
+    #[test]
+    fn a_via_of_its_source_stays_as_it_is() {
+        let value = "SIP/2.0/UDP  192.0.2.1:5060 ;branch=z9hG4bKa";
+        assert_eq!(stamped(value, "192.0.2.1:5060"), value);
+    }
+
+    #[test]
+    fn a_sender_cannot_say_where_it_is() {
+        for claim in [";received=203.0.113.9", ";received=nonsense", ""] {
+            let value = format!("SIP/2.0/UDP 192.0.2.1{claim};rport=9;branch=z9hG4bKa");
+            assert_eq!(
+                stamped(&value, "198.51.100.7:1024"),
+                "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa;received=198.51.100.7;rport=1024"
+            );
+        }
+        assert_eq!(
+            stamped("SIP/2.0/UDP 192.0.2.1;received=nonsense", "192.0.2.1:5060"),
+            "SIP/2.0/UDP 192.0.2.1;received=192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn the_host_is_an_address_or_a_name() {
+        let ip = |value| ViaRef::parse(value).unwrap().ip();
+        assert_eq!(ip("SIP/2.0/UDP [2001:db8::1]:5060"), "2001:db8::1".parse().ok());
+        assert_eq!(ip("SIP/2.0/UDP 192.0.2.1 : 5060"), "192.0.2.1".parse().ok());
+        assert_eq!(ip("SIP/2.0/UDP host.example"), None);
+    }
+}
