@@ -1,19 +1,23 @@
 //! Processor time per relayed packet: 100 calls of two parties over loopback sockets.
 //!
-//! One thread plays all parties. Only the relay thread's own processor time counts, as the
-//! kernel's scheduler keeps it, so that the parties cost the figure nothing. Beside it stands
-//! the floor of the same machine in the same minute: one receive and one send of the same
-//! packet between two sockets, nothing else, nothing cold. Idle processors are kept awake where
-//! the machine allows it (`processor_latency`); first it is measured as the machine is set up,
-//! for a quarter of the time. `cargo bench -p strowger --bench relay`;
-//! `RELAY_SECONDS`, `RELAY_CALLS` and `RELAY_PPS` change duration, calls and packets per second.
+//! One thread plays all parties. Only the processor time of the threads that relay counts, as the
+//! kernel's scheduler keeps it, so that the parties cost the figure nothing. Beside it stand
+//! rtpengine in user space under the same load, where it is installed, and the floor of the same
+//! machine in the same minute: one receive and one send of the same packet between two sockets,
+//! nothing else, nothing cold. Idle processors are kept awake where the machine allows it
+//! (`processor_latency`); first all is measured as the machine is set up, for a quarter of the
+//! time. `cargo bench -p strowger --bench relay`; `RELAY_SECONDS`, `RELAY_CALLS` and `RELAY_PPS`
+//! change duration, calls and packets per second.
 
+mod rtpengine;
+
+use rtpengine::Rtpengine;
 use serde_json::json;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl};
 use strowger::pm_qos::LatencyLimit;
@@ -21,8 +25,6 @@ use switch::{CallKey, MediaControl, MediaSide, RemoteMedia};
 
 /// Microseconds of processor time that a packet may cost.
 const GOAL_US: f64 = 2.5;
-/// What rtpengine costs in user space, as its authors document it.
-const RTPENGINE_US: f64 = 5.0;
 /// RTP of 20 ms G.711: header and 160 bytes.
 const PACKET: usize = 172;
 /// How often the parties send.
@@ -32,6 +34,18 @@ const TICK: Duration = Duration::from_millis(1);
 struct Party {
     socket: UdpSocket,
     relay: SocketAddr,
+}
+
+/// What relays: the parties that talk through it and the threads that carry what they say.
+struct Relay {
+    parties: Vec<Party>,
+    threads: Vec<PathBuf>,
+}
+
+/// Microseconds per packet of all that relays in this run.
+struct Measured {
+    ours: f64,
+    rtpengine: Option<f64>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,64 +66,98 @@ fn main() -> Result<(), Box<dyn Error>> {
         processors: None,
     })?;
     let mut control = plane.control();
-    let mut parties = Vec::new();
-    for key in 0..calls {
-        parties.extend(call(&mut control, key, localhost)?);
-    }
+    let ours = Relay {
+        parties: parties(calls, localhost, |key, at| open(&mut control, key, at))?,
+        threads: vec![relay_thread()?],
+    };
+    let mut engine = Rtpengine::start(localhost)?;
+    let peer = match &mut engine {
+        Some(engine) => {
+            let parties = parties(calls, localhost, |key, at| engine.open(key, at))?;
+            Some(Relay { parties, threads: engine.threads()? })
+        }
+        None => None,
+    };
 
     println!("{calls} calls, {rate} packets/s");
-    let as_set_up = relay_us(&plane, &parties, rate, Duration::from_secs(seconds.div_ceil(4)))?;
+    let measure = |seconds| -> Result<Measured, Box<dyn Error>> {
+        let duration = Duration::from_secs(seconds);
+        let rtpengine =
+            peer.as_ref().map(|peer| us_per_packet(peer, rate, duration)).transpose()?;
+        Ok(Measured { ours: us_per_packet(&ours, rate, duration)?, rtpengine })
+    };
+    let as_set_up = measure(seconds.div_ceil(4))?;
     let _awake = LatencyLimit::hold(Duration::ZERO);
-    let awake = relay_us(&plane, &parties, rate, Duration::from_secs(seconds))?;
-    report(awake, as_set_up, bare_us()?)
+    report(&measure(seconds)?, &as_set_up, bare_us()?)
 }
 
-/// Microseconds of the relay thread for each packet, while the parties talk.
-fn relay_us(
-    plane: &MediaPlane,
-    parties: &[Party],
-    rate: u64,
-    duration: Duration,
-) -> Result<f64, Box<dyn Error>> {
-    let thread = relay_thread()?;
-    let (cpu, before) = (cpu_ns(&thread)?, plane.stats());
-    let sent = talk(parties, rate, duration)?;
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while plane.stats().packets_in < before.packets_in + sent && Instant::now() < deadline {
-        std::thread::sleep(TICK);
+/// Parties of so many calls, whose sockets `open` joins.
+fn parties(
+    calls: u64,
+    host: IpAddr,
+    mut open: impl FnMut(u64, [SocketAddr; 2]) -> Result<[SocketAddr; 2], Box<dyn Error>>,
+) -> Result<Vec<Party>, Box<dyn Error>> {
+    let mut parties = Vec::new();
+    for key in 0..calls {
+        let sockets = [UdpSocket::bind((host, 0))?, UdpSocket::bind((host, 0))?];
+        let relays = open(key, [sockets[0].local_addr()?, sockets[1].local_addr()?])?;
+        for (socket, relay) in sockets.into_iter().zip(relays) {
+            socket.set_nonblocking(true)?;
+            parties.push(Party { socket, relay });
+        }
     }
-    let (cpu, after) = (cpu_ns(&thread)? - cpu, plane.stats());
-    let relayed = after.packets_out - before.packets_out;
-    if relayed * 100 < sent * 99 {
-        return Err(format!("only {relayed} of {sent} packets were relayed").into());
-    }
-    Ok(cpu as f64 / 1_000.0 / relayed as f64)
+    Ok(parties)
 }
 
-/// Opens a call whose parties have sockets of their own.
-fn call(control: &mut PlaneControl, key: u64, host: IpAddr) -> Result<[Party; 2], Box<dyn Error>> {
+/// Opens a call between two parties; returns the ports that relay for each.
+fn open(
+    control: &mut PlaneControl,
+    key: u64,
+    parties: [SocketAddr; 2],
+) -> Result<[SocketAddr; 2], Box<dyn Error>> {
     let ports = control.open(CallKey(key), 0, 0).ok_or("no media ports")?;
-    let sides = [MediaSide::Caller, MediaSide::Vendor];
-    let mut parties = Vec::with_capacity(2);
-    for (side, relay) in sides.into_iter().zip(ports) {
-        let socket = UdpSocket::bind((host, 0))?;
-        socket.set_nonblocking(true)?;
-        let rtp = socket.local_addr()?;
+    for (side, rtp) in [MediaSide::Caller, MediaSide::Vendor].into_iter().zip(parties) {
         let remote = RemoteMedia { rtp, rtcp: rtp, payload_types: vec![8], strict: false };
         control.update(CallKey(key), side, remote);
-        parties.push(Party { socket, relay });
     }
-    parties.try_into().map_err(|_| "a call has two parties".into())
+    Ok(ports)
+}
+
+/// Microseconds of the threads that relay for each packet heard, while the parties talk.
+fn us_per_packet(relay: &Relay, rate: u64, duration: Duration) -> Result<f64, Box<dyn Error>> {
+    let cpu = || relay.threads.iter().map(|thread| cpu_ns(thread)).sum::<Result<u64, _>>();
+    let before = cpu()?;
+    let (sent, mut heard) = talk(&relay.parties, rate, duration)?;
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while heard < sent && Instant::now() < deadline {
+        std::thread::sleep(TICK);
+        heard += relay.parties.iter().map(Party::hear).sum::<u64>();
+    }
+    if heard * 100 < sent * 99 {
+        return Err(format!("only {heard} of {sent} packets were relayed").into());
+    }
+    Ok((cpu()? - before) as f64 / 1_000.0 / heard as f64)
+}
+
+impl Party {
+    /// Takes the packets that wait; returns how many.
+    fn hear(&self) -> u64 {
+        let mut packet = [0; PACKET];
+        let mut heard = 0;
+        while self.socket.recv(&mut packet).is_ok() {
+            heard += 1;
+        }
+        heard
+    }
 }
 
 /// All parties talk in turn, `rate` packets a second together, and take what they hear.
-/// Returns the packets sent.
-fn talk(parties: &[Party], rate: u64, duration: Duration) -> Result<u64, Box<dyn Error>> {
+/// Returns the packets sent and heard.
+fn talk(parties: &[Party], rate: u64, duration: Duration) -> Result<(u64, u64), Box<dyn Error>> {
     let mut packet = [0xd5; PACKET];
     packet[..12].copy_from_slice(&[0x80, 8, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
-    let mut heard = [0; PACKET];
     let begin = Instant::now();
-    let mut sent = 0_u64;
+    let (mut sent, mut heard) = (0_u64, 0_u64);
     let mut turn = parties.iter().cycle();
     while begin.elapsed() < duration {
         let due = (begin.elapsed().as_secs_f64() * rate as f64) as u64;
@@ -118,12 +166,12 @@ fn talk(parties: &[Party], rate: u64, duration: Duration) -> Result<u64, Box<dyn
         for party in turn.by_ref().take(due.saturating_sub(sent).min(500) as usize) {
             packet[2..4].copy_from_slice(&(sent as u16).to_be_bytes());
             party.socket.send_to(&packet, party.relay)?;
-            while party.socket.recv(&mut heard).is_ok() {}
+            heard += party.hear();
             sent += 1;
         }
         std::thread::sleep(TICK);
     }
-    Ok(sent)
+    Ok((sent, heard))
 }
 
 /// Microseconds of processor time of one receive and one send without a relay around them.
@@ -145,38 +193,44 @@ fn bare_us() -> Result<f64, Box<dyn Error>> {
     Ok((cpu_ns(&own)? - before) as f64 / 1_000.0 / f64::from(ROUNDS * BATCH))
 }
 
-fn report(us: f64, as_set_up: f64, bare: f64) -> Result<(), Box<dyn Error>> {
-    let verdict = if us <= GOAL_US { "met" } else { "missed" };
+fn report(awake: &Measured, as_set_up: &Measured, bare: f64) -> Result<(), Box<dyn Error>> {
+    let verdict = if awake.ours <= GOAL_US { "met" } else { "missed" };
+    let beside = |measured: &Measured| match measured.rtpengine {
+        Some(us) => format!("rtpengine in user space {us:.2}"),
+        None => "rtpengine is not installed".to_owned(),
+    };
     println!(
-        "relay: {us:.2} us of processor time per packet (goal {GOAL_US}, {verdict}; rtpengine in \
-         user space {RTPENGINE_US}, documented; bare receive and send here and now {bare:.2}; with \
-         idle processors as the machine is set up {as_set_up:.2})"
+        "relay: {:.2} us of processor time per packet (goal {GOAL_US}, {verdict}; {}; bare receive \
+         and send here and now {bare:.2}); with idle processors as the machine is set up {:.2} ({})",
+        awake.ours,
+        beside(awake),
+        as_set_up.ours,
+        beside(as_set_up),
     );
     let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
+    let line = |name: &str, goal: Option<f64>, measured: &Measured| {
+        let peer = measured
+            .rtpengine
+            .map(|us| json!({ "name": "rtpengine in user space", "value": rounded(us) }));
+        json!({
+            "name": name,
+            "value": rounded(measured.ours),
+            "unit": "us",
+            "goal": goal,
+            "peer": peer,
+            "ratio": measured.rtpengine.map(|us| rounded(measured.ours / us)),
+        })
+    };
     let lines = [
-        json!({
-            "name": "relay_us_per_packet",
-            "value": rounded(us),
-            "unit": "us",
-            "goal": GOAL_US,
-            "peer": "rtpengine user space 5.0 (documented)",
-            "ratio": rounded(us / RTPENGINE_US),
-        }),
-        json!({
-            "name": "relay_us_per_packet_as_set_up",
-            "value": rounded(as_set_up),
-            "unit": "us",
-            "goal": null,
-            "peer": "rtpengine user space 5.0 (documented)",
-            "ratio": rounded(as_set_up / RTPENGINE_US),
-        }),
+        line("relay_us_per_packet", Some(GOAL_US), awake),
+        line("relay_us_per_packet_as_set_up", None, as_set_up),
         json!({
             "name": "relay_over_bare_sockets",
-            "value": rounded(us / bare),
+            "value": rounded(awake.ours / bare),
             "unit": "times",
             "goal": null,
-            "peer": format!("one recv_from and send_to in the same run {bare:.3} us"),
-            "ratio": rounded(us / bare),
+            "peer": { "name": "one recv_from and send_to in the same run", "value": rounded(bare) },
+            "ratio": rounded(awake.ours / bare),
         }),
     ];
     // Set by `make bench`; a run by hand adds to the same table.
@@ -203,7 +257,7 @@ fn relay_thread() -> Result<PathBuf, Box<dyn Error>> {
 }
 
 /// Nanoseconds that a thread has run: the first field of its `schedstat`.
-fn cpu_ns(thread: &std::path::Path) -> Result<u64, Box<dyn Error>> {
+fn cpu_ns(thread: &Path) -> Result<u64, Box<dyn Error>> {
     let stat = fs::read_to_string(thread.join("schedstat"))?;
     Ok(stat.split_whitespace().next().ok_or("schedstat is empty")?.parse()?)
 }
