@@ -8,7 +8,7 @@
 //! `STROWGER_BENCH=quick` measures a fifth as long.
 
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use strowger_tests::figures::{Figure, publish};
 use strowger_tests::net::Net;
-use strowger_tests::pm_qos::keep_awake;
+use strowger_tests::pm_qos::{Awake, keep_awake};
 use strowger_tests::process::{family, memory_kb, processor_seconds};
 use strowger_tests::switch::{Setup, Switch, pinned};
 use strowger_tests::wait;
@@ -235,9 +235,10 @@ impl Measured {
         subject: &Subject,
         calls: u32,
         settle: impl Fn(),
-    ) -> anyhow::Result<Option<File>> {
+    ) -> anyhow::Result<Option<Awake>> {
         self.asleep = Paced::measure(net, subject, calls, &settle)?;
-        let awake = keep_awake();
+        let idler = Path::new(env!("CARGO_BIN_EXE_sipidle"));
+        let awake = keep_awake(&[SWITCH_PROCESSOR, LOAD_PROCESSOR], idler);
         if let Err(error) = &awake {
             eprintln!("processors are not kept awake, all figures are of sleeping ones: {error}");
         }

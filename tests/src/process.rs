@@ -50,6 +50,8 @@ pub struct Thread {
     pub name: String,
     /// Processors that it may run on, such as `0-2,7`.
     pub processors: String,
+    /// Its scheduling policy: 0 is the ordinary one, 5 `SCHED_IDLE`.
+    pub policy: u32,
     /// Processor time since its start.
     pub ran: Duration,
 }
@@ -61,10 +63,14 @@ pub fn threads(pid: u32) -> Vec<Thread> {
     let thread = |task: fs::DirEntry| {
         let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
         let (status, ran) = (read("status")?, read("schedstat")?);
+        // After the name's bracket comes field 3; the policy is field 41.
+        let stat = read("stat")?;
+        let policy = stat.rsplit_once(')')?.1.split_whitespace().nth(38)?.parse().ok()?;
         let line = |key: &str| Some(status.lines().find_map(|l| l.strip_prefix(key))?.trim());
         Some(Thread {
             name: line("Name:")?.to_owned(),
             processors: line("Cpus_allowed_list:")?.to_owned(),
+            policy,
             ran: Duration::from_nanos(ran.split_whitespace().next()?.parse().ok()?),
         })
     };

@@ -2,7 +2,8 @@
 //! and what is allowed.
 
 use std::path::Path;
-use strowger_tests::pm_qos::latency_limit;
+use strowger_tests::pm_qos::{idle_states, latency_limit};
+use strowger_tests::process::threads;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, refusal};
 
@@ -154,4 +155,20 @@ fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
     assert!(holds_open(switch.pid(), "/dev/cpu_dma_latency"));
     switch.stop();
     assert_eq!(latency_limit(), Some(before));
+}
+
+/// Where idle processors sleep whatever the limit is, none is idle.
+#[test]
+fn processors_without_idle_states_are_kept_awake_by_threads_of_the_lowest_priority() {
+    let mut setup = Setup::new();
+    setup.node.push_str("\nprocessor_latency = \"0us\"");
+    let switch = setup.start();
+    let mut awake =
+        threads(switch.pid()).into_iter().filter(|thread| thread.name.starts_with("awake-"));
+    if latency_limit().is_none() || idle_states() {
+        assert_eq!(awake.next(), None);
+        return;
+    }
+    says(&switch.log(), &["processors are kept awake by threads"]);
+    assert_eq!(awake.next().map(|thread| thread.policy), Some(5));
 }

@@ -70,5 +70,5 @@ pub use signature::{PublicKey, Signer, SigningPolicy};
 pub use state::{CanaryState, LiveBuild, PluginState};
 pub use stats::{FaultCounts, Histogram, HookMetrics};
 pub use tally::BuildTally;
-pub use time_slice::shorten_time_slice;
+pub use time_slice::{run_when_idle, shorten_time_slice};
 pub use trial::{SelectBy, Selection};

@@ -53,6 +53,11 @@ impl ProcessorSet {
         Ok(sched_setaffinity(None, &wanted)?)
     }
 
+    /// Each of them as a set of its own.
+    pub fn each(&self) -> impl Iterator<Item = ProcessorSet> {
+        self.0.iter().map(|&number| ProcessorSet(BTreeSet::from([number])))
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {

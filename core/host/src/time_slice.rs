@@ -2,12 +2,13 @@
 //!
 //! Linux's scheduler lets the running thread finish its slice, 0.7 ms and more, unless the woken
 //! one has asked for a shorter one (kernel 6.12 and newer, `sched-eevdf`). Shares stay as they
-//! are; only the turns are shorter. No privilege is needed.
+//! are; only the turns are shorter. A thread may also leave its processor to all others. No
+//! privilege is needed for either.
 //!
 //! `unsafe_code` is allowed here for two system calls that no safe library offers.
 #![allow(unsafe_code)]
 
-use libc::{SCHED_OTHER, SYS_sched_getattr, SYS_sched_setattr, c_long, sched_attr};
+use libc::{SCHED_IDLE, SCHED_OTHER, SYS_sched_getattr, SYS_sched_setattr, c_long, sched_attr};
 use std::io;
 use std::mem::size_of;
 use std::time::Duration;
@@ -26,16 +27,31 @@ pub fn shorten_time_slice() {
     }
 }
 
+/// From now on the calling thread runs only where no other thread of the machine wants to, and is
+/// interrupted at once by one that does (`SCHED_IDLE`).
+///
+/// # Errors
+/// What the system says; the thread goes on as before.
+pub fn run_when_idle() -> io::Result<()> {
+    let mut attributes = get()?;
+    attributes.sched_policy = SCHED_IDLE.unsigned_abs();
+    attributes.sched_runtime = 0;
+    put(&mut attributes)
+}
+
 fn set(slice: Duration) -> io::Result<()> {
     let mut attributes = get()?;
     if i64::from(attributes.sched_policy) == i64::from(SCHED_OTHER) {
         attributes.sched_runtime = u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX);
-        // SAFETY: thread 0 is the calling one; the kernel reads `size` bytes of a structure that
-        // lives until the call returns, and writes to it only where it refuses that size.
-        let status = unsafe { libc::syscall(SYS_sched_setattr, 0, &raw mut attributes, 0) };
-        done(status)?;
+        put(&mut attributes)?;
     }
     Ok(())
+}
+
+fn put(attributes: &mut sched_attr) -> io::Result<()> {
+    // SAFETY: thread 0 is the calling one; the kernel reads `size` bytes of a structure that
+    // lives until the call returns, and writes to it only where it refuses that size.
+    done(unsafe { libc::syscall(SYS_sched_setattr, 0, std::ptr::from_mut(attributes), 0) })
 }
 
 /// Policy, niceness and slice of the calling thread.
@@ -64,6 +80,16 @@ fn done(status: c_long) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_can_leave_its_processor_to_all_others() {
+        std::thread::spawn(|| {
+            run_when_idle().expect("allowed to everybody");
+            assert_eq!(i64::from(get().expect("known").sched_policy), i64::from(SCHED_IDLE));
+        })
+        .join()
+        .expect("no panic");
+    }
 
     #[test]
     fn the_slice_is_shortened_and_nothing_else_changes() {
