@@ -22,40 +22,46 @@ const DRIVER: &str = "/sys/devices/system/cpu/cpuidle/current_driver";
 /// A limit on the time in which processors wake. It ends when this is dropped, and with the
 /// program, however that ends.
 #[derive(Debug)]
-pub struct LatencyLimit {
-    /// Open: the limit holds.
-    _device: File,
-    _awake: Option<Awake>,
+pub struct LatencyLimit(#[expect(dead_code, reason = "held: the limit is in force")] Held);
+
+#[derive(Debug)]
+enum Held {
+    /// The open device.
+    Device(#[expect(dead_code, reason = "open: the limit holds")] File),
+    Threads(#[expect(dead_code, reason = "running: no processor is idle")] Awake),
 }
 
 impl LatencyLimit {
     /// Sets the limit, at most some 35 minutes. Who may not runs without, and the log says so.
     #[must_use]
     pub fn hold(limit: Duration) -> Option<LatencyLimit> {
-        let device = match set(limit) {
-            Ok(device) => device,
+        let idle_states = !read_to_string(DRIVER).is_ok_and(|driver| driver.trim() == "none");
+        if limit.is_zero() && !idle_states {
+            return Awake::keep().map(|threads| LatencyLimit(Held::Threads(threads)));
+        }
+        match set(limit) {
+            Ok(device) => {
+                if idle_states {
+                    tracing::info!(
+                        ?limit,
+                        "processors wake from their idle states within the limit"
+                    );
+                } else {
+                    tracing::warn!(
+                        "processor_latency has no effect: this machine has no driver for idle \
+                         states, so that only \"0us\" can be kept"
+                    );
+                }
+                Some(LatencyLimit(Held::Device(device)))
+            }
             Err(error) => {
                 tracing::warn!(
                     %error, device = DEVICE,
                     "processor_latency has no effect: the program must be allowed to write to the device"
                 );
-                return None;
+                None
             }
-        };
-        let mut awake = None;
-        if read_to_string(DRIVER).is_ok_and(|driver| driver.trim() == "none") {
-            if limit.is_zero() {
-                awake = Awake::keep();
-            } else {
-                tracing::warn!(
-                    "processor_latency has no effect: this machine has no driver for idle states, so \
-                     that only \"0us\" can be kept"
-                );
-            }
-        } else {
-            tracing::info!(?limit, "processors wake from their idle states within the limit");
         }
-        Some(LatencyLimit { _device: device, _awake: awake })
     }
 }
 
