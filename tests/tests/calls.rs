@@ -4,6 +4,7 @@ use std::time::Duration;
 use strowger_tests::sipp::{audio_address, header};
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
+use strowger_tests::wait;
 
 /// CDR-01, CDR-02, SIG-93: an answered call has one record and one attempt.
 #[test]
@@ -26,6 +27,21 @@ fn an_answered_call_ends_when_the_caller_hangs_up() {
         .shows("/attempts/0/vendor", "vendor-a")
         .shows("/attempts/0/code", 200);
     assert_eq!(record.vendors(), ["vendor-a"]);
+}
+
+/// CDR-06: the half second in which finished calls wait for company on their way to the
+/// database is not seen by those who read records.
+#[test]
+fn a_call_that_has_ended_is_in_the_records_at_once() {
+    let stage = Stage::new();
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().calls();
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    wait::until("the end of the call", CALL_LIMIT, || {
+        (stage.switch.calls_now() == 0).then_some(())
+    });
+    assert_eq!(stage.switch.records().len(), 1);
 }
 
 /// SIG-93.

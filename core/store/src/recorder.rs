@@ -288,7 +288,7 @@ impl Recorder {
     }
 
     /// Waits until everything submitted before is in the journal, and its finished calls
-    /// in the database. For shutdown, and for tests.
+    /// in the database. For the shutdown, and for those who read the records.
     pub async fn flush(&self) {
         let shared = &self.handle.shared;
         let submitted = {

@@ -13,8 +13,12 @@ use host::{LoadError, Source};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use store::{Business, CallFilter};
 use tokio::sync::oneshot;
+
+/// The longest that somebody who reads records waits for the recorder.
+const LONGEST_CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Which records are wanted, newest first.
 #[derive(Clone, Debug)]
@@ -81,7 +85,17 @@ impl Node {
         answers
     }
 
+    /// Calls that have ended are seen at once: what waits for company on its way to the
+    /// database is hurried (docs/records.md). A database in trouble is asked for what it has.
+    async fn store_catches_up(&self) {
+        let caught_up = tokio::time::timeout(LONGEST_CATCH_UP, self.recorder.flush()).await;
+        if caught_up.is_err() {
+            tracing::warn!("the database lags; the newest calls are not listed yet");
+        }
+    }
+
     pub(crate) async fn records(&self, filter: RecordFilter) -> Result<Vec<RecordView>, ApiError> {
+        self.store_catches_up().await;
         let filter =
             CallFilter { limit: filter.limit, number: filter.number, ..CallFilter::default() };
         let mut records = Vec::new();
@@ -94,6 +108,7 @@ impl Node {
     }
 
     pub(crate) async fn record(&self, id: u128) -> Result<Option<RecordView>, ApiError> {
+        self.store_catches_up().await;
         let document = self.store.call(id).await.map_err(store_failed)?;
         Ok(document.as_ref().map(RecordView::from))
     }
