@@ -98,7 +98,7 @@ fn main() -> anyhow::Result<()> {
     }));
     if let Some(growth) = switch.growth_percent {
         figures.push(Figure {
-            name: "memory growth at rest from 100,000 to 200,000 calls".to_owned(),
+            name: "memory growth at rest after 100,000 calls".to_owned(),
             value: growth,
             unit: "%",
             goal: Some(5.0),
@@ -177,14 +177,21 @@ impl Measured {
                 });
                 memory_kb(&subject.pids)
             };
-            // All that is used at one time was used once, and what the allocator keeps in
-            // reserve has found its size.
+            // All that is used at one time was used once by then.
             load(setup.net, &subject, 1000, 100_000)?;
-            let before = at_rest();
-            load(setup.net, &subject, 1000, 100_000)?;
-            let after = at_rest();
-            measured.growth_percent = Some((after - before) / before * 100.0);
-            eprintln!("at rest: {before} KB after 100,000 calls, {after} KB after 200,000");
+            let first = at_rest();
+            // What the allocator keeps in reserve depends on the last moments under load and
+            // goes up and down by a tenth. What is not given back shows in both.
+            let mut later = [0.0; 2];
+            for rest in &mut later {
+                load(setup.net, &subject, 1000, 100_000)?;
+                *rest = at_rest();
+            }
+            let [second, third] = later;
+            measured.growth_percent = Some((second.min(third) - first) / first * 100.0);
+            eprintln!(
+                "KB at rest after 100,000, 200,000 and 300,000 calls: {first}, {second}, {third}"
+            );
         }
         Ok(measured)
     }
