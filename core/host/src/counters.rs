@@ -4,8 +4,9 @@
 //! by hand. A window is cut into 60 slots; a counter stores only slots that were counted
 //! in, so a number that called once costs one pair.
 
+use compact_str::CompactString;
+use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,16 +27,18 @@ type Stripe = HashMap<Key, Windows>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     plugin: u32,
-    name: Box<str>,
+    name: CompactString,
 }
 
-/// One name may be counted over several windows; nearly always it is one.
-type Windows = Vec<(u32, Window)>;
+/// One name may be counted over several windows; nearly always it is one. It lies in the table
+/// itself, as do a short name and a single slot: a hundred thousand counters that live for an
+/// hour, each in three places of its own, keep apart what the allocator could give back.
+type Windows = SmallVec<[(u32, Window); 1]>;
 
 #[derive(Debug, Default)]
 struct Window {
     /// Slot number since start and what was counted in it, oldest first.
-    slots: VecDeque<(u64, u64)>,
+    slots: SmallVec<[(u64, u64); 1]>,
     sum: u64,
 }
 
@@ -150,21 +153,18 @@ impl Counters {
 
 impl Window {
     fn forget_before(&mut self, slot: u64) {
-        while let Some(&(oldest, count)) = self.slots.front() {
-            if oldest + SLOTS > slot {
-                break;
-            }
+        let gone = self.slots.partition_point(|(oldest, _)| oldest + SLOTS <= slot);
+        for (_, count) in self.slots.drain(..gone) {
             self.sum -= count;
-            self.slots.pop_front();
         }
     }
 
     fn add(&mut self, slot: u64, amount: u64) {
         self.sum += amount;
-        match self.slots.back_mut() {
+        match self.slots.last_mut() {
             // Shards may read the clock in another order than they take the lock.
             Some((newest, count)) if *newest >= slot => *count += amount,
-            _ => self.slots.push_back((slot, amount)),
+            _ => self.slots.push((slot, amount)),
         }
     }
 }
@@ -180,7 +180,7 @@ fn slot(window_s: u32, now_ms: u64) -> u64 {
 /// When the last of its slots ends to matter, milliseconds since start.
 fn idle_from(windows: &Windows) -> u64 {
     let end = |(window_s, window): &(u32, Window)| {
-        let last = window.slots.back().map_or(0, |(slot, _)| *slot);
+        let last = window.slots.last().map_or(0, |(slot, _)| *slot);
         (last + SLOTS) * u64::from(*window_s) * 1000 / SLOTS
     };
     windows.iter().map(end).max().unwrap_or(0)
