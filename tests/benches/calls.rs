@@ -98,7 +98,7 @@ fn main() -> anyhow::Result<()> {
     }));
     if let Some(growth) = switch.growth_percent {
         figures.push(Figure {
-            name: "memory growth at rest after 100,000 calls".to_owned(),
+            name: "memory growth at rest from 100,000 to 300,000 calls".to_owned(),
             value: growth,
             unit: "%",
             goal: Some(5.0),
@@ -166,7 +166,12 @@ impl Measured {
         drop(switch);
 
         if scale == 1 {
-            let switch = start();
+            // What the allocator keeps in reserve depends on the last moments under load and hides
+            // by a tenth what the program holds: here, and only here, it gives it back at once.
+            let environment = [("MIMALLOC_PURGE_DELAY", "0")];
+            let folder = setup.write();
+            let processor = Some(SWITCH_PROCESSOR);
+            let switch = Switch::start_in(setup.net, folder, processor, &environment);
             let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
             // At rest: no record under way, and the last transactions have ended, 32 s after
             // the last call.
@@ -180,18 +185,10 @@ impl Measured {
             // All that is used at one time was used once by then.
             load(setup.net, &subject, 1000, 100_000)?;
             let first = at_rest();
-            // What the allocator keeps in reserve depends on the last moments under load and
-            // goes up and down by a tenth. What is not given back shows in both.
-            let mut later = [0.0; 2];
-            for rest in &mut later {
-                load(setup.net, &subject, 1000, 100_000)?;
-                *rest = at_rest();
-            }
-            let [second, third] = later;
-            measured.growth_percent = Some((second.min(third) - first) / first * 100.0);
-            eprintln!(
-                "KB at rest after 100,000, 200,000 and 300,000 calls: {first}, {second}, {third}"
-            );
+            load(setup.net, &subject, 1000, 200_000)?;
+            let after = at_rest();
+            measured.growth_percent = Some((after - first) / first * 100.0);
+            eprintln!("at rest: {first} KB after 100,000 calls, {after} KB after 300,000");
         }
         Ok(measured)
     }
