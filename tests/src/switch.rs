@@ -264,26 +264,12 @@ impl Switch {
     /// When it does not start.
     #[must_use]
     pub fn start_on(net: Net, folder: Folder, processor: Option<usize>) -> Switch {
-        Switch::start_in(net, folder, processor, &[])
-    }
-
-    /// The same with variables of its environment.
-    ///
-    /// # Panics
-    /// When it does not start.
-    #[must_use]
-    pub fn start_in(
-        net: Net,
-        folder: Folder,
-        processor: Option<usize>,
-        environment: &[(&str, &str)],
-    ) -> Switch {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
             .build()
             .into();
-        let child = spawn(&folder, processor, environment);
+        let child = spawn(&folder, processor);
         let mut switch = Switch { net, folder, child, agent };
         switch.wait_until_healthy();
         switch
@@ -333,7 +319,7 @@ impl Switch {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.folder, None, &[]);
+        self.child = spawn(&self.folder, None);
         self.wait_until_healthy();
     }
 
@@ -542,7 +528,7 @@ fn profile_folder() -> PathBuf {
     folder
 }
 
-fn spawn(folder: &Folder, processor: Option<usize>, environment: &[(&str, &str)]) -> Child {
+fn spawn(folder: &Folder, processor: Option<usize>) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -550,7 +536,6 @@ fn spawn(folder: &Folder, processor: Option<usize>, environment: &[(&str, &str)]
         .expect("test folder is writable");
     let program = program();
     pinned(&program, processor)
-        .envs(environment.iter().copied())
         .args(["run", "--config"])
         .arg(folder.path.join("node.toml"))
         .stdin(Stdio::null())
@@ -575,7 +560,7 @@ pub fn pinned(program: &Path, processor: Option<usize>) -> Command {
 /// When it starts nevertheless, or does not end within 20 s.
 #[must_use]
 pub fn refusal(folder: &Folder) -> String {
-    let mut child = spawn(folder, None, &[]);
+    let mut child = spawn(folder, None);
     let status = wait::until("a refusal", Duration::from_secs(20), || {
         child.try_wait().expect("the switch is ours")
     });

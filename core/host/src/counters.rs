@@ -37,9 +37,29 @@ type Windows = SmallVec<[(u32, Window); 1]>;
 
 #[derive(Debug, Default)]
 struct Window {
-    /// Slot number since start and what was counted in it, oldest first.
-    slots: SmallVec<[(u64, u64); 1]>,
+    /// What was counted when, oldest first.
+    slots: SmallVec<[Slot; 2]>,
     sum: u64,
+}
+
+/// Half as large as with whole numbers: an hour's limit keeps up to 60 of them for a number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// The low half of its number since start. A slot ends to matter after 60 more, so the
+    /// present one tells the high half.
+    low: u32,
+    count: u32,
+}
+
+impl Slot {
+    /// How many slots ago it was; less than nothing if another shard's clock was ahead.
+    fn age(self, now: u64) -> i64 {
+        i64::from((now as u32).wrapping_sub(self.low) as i32)
+    }
+
+    fn matters(self, now: u64) -> bool {
+        self.age(now).unsigned_abs() < SLOTS
+    }
 }
 
 impl Counters {
@@ -63,7 +83,7 @@ impl Counters {
         now_ms: u64,
     ) -> u64 {
         self.change((plugin, name), window_s, now_ms, |window, slot| {
-            window.add(slot, u64::from(amount));
+            window.add(slot, amount);
             window.sum
         })
     }
@@ -110,7 +130,7 @@ impl Counters {
             if window.sum.saturating_add(u64::from(amount)) > limit {
                 return Err(window.sum);
             }
-            window.add(slot, u64::from(amount));
+            window.add(slot, amount);
             Ok(window.sum)
         })
     }
@@ -153,18 +173,23 @@ impl Counters {
 
 impl Window {
     fn forget_before(&mut self, slot: u64) {
-        let gone = self.slots.partition_point(|(oldest, _)| oldest + SLOTS <= slot);
-        for (_, count) in self.slots.drain(..gone) {
-            self.sum -= count;
+        let gone = self.slots.partition_point(|oldest| !oldest.matters(slot));
+        for oldest in self.slots.drain(..gone) {
+            self.sum -= u64::from(oldest.count);
         }
     }
 
-    fn add(&mut self, slot: u64, amount: u64) {
-        self.sum += amount;
-        match self.slots.last_mut() {
-            // Shards may read the clock in another order than they take the lock.
-            Some((newest, count)) if *newest >= slot => *count += amount,
-            _ => self.slots.push((slot, amount)),
+    fn add(&mut self, slot: u64, amount: u32) {
+        self.sum += u64::from(amount);
+        // Shards may read the clock in another order than they take the lock.
+        let newest = self.slots.last_mut().filter(|newest| newest.age(slot) <= 0);
+        let low = newest.as_ref().map_or(slot as u32, |newest| newest.low);
+        if let Some(newest) = newest
+            && let Some(count) = newest.count.checked_add(amount)
+        {
+            newest.count = count;
+        } else {
+            self.slots.push(Slot { low, count: amount });
         }
     }
 }
@@ -178,33 +203,37 @@ fn slot(window_s: u32, now_ms: u64) -> u64 {
 }
 
 /// When the last of its slots ends to matter, milliseconds since start.
-fn idle_from(windows: &Windows) -> u64 {
+fn idle_from(windows: &Windows, now_ms: u64) -> u64 {
     let end = |(window_s, window): &(u32, Window)| {
-        let last = window.slots.last().map_or(0, |(slot, _)| *slot);
-        (last + SLOTS) * u64::from(*window_s) * 1000 / SLOTS
+        let now = slot(*window_s, now_ms);
+        let last = window.slots.last().filter(|last| last.matters(now))?;
+        let end = now.saturating_add_signed(SLOTS as i64 - last.age(now));
+        Some(end * u64::from(*window_s) * 1000 / SLOTS)
     };
-    windows.iter().map(end).max().unwrap_or(0)
+    windows.iter().filter_map(end).max().unwrap_or(0)
 }
 
 /// What a counter has to be kept for: until when, and how much it counted.
-fn worth_of(windows: &Windows) -> (u64, u64) {
-    (idle_from(windows), windows.iter().map(|(_, window)| window.sum).max().unwrap_or(0))
+fn worth_of(windows: &Windows, now_ms: u64) -> (u64, u64) {
+    let counted = windows.iter().map(|(_, window)| window.sum).max().unwrap_or(0);
+    (idle_from(windows, now_ms), counted)
 }
 
 /// Makes room for a sixteenth of the stripe, so that eviction is rare: idle counters go
 /// first, then those that would be idle soonest, of those the ones that counted least: a
 /// flood of new keys must not push out the counter that is about to reach its limit.
 fn evict(stripe: &mut Stripe, limit: usize, now_ms: u64) {
-    stripe.retain(|_, windows| idle_from(windows) > now_ms);
+    stripe.retain(|_, windows| idle_from(windows, now_ms) > now_ms);
     let spare = (limit - limit / 16).min(limit - 1);
     if stripe.len() <= spare {
         return;
     }
     let mut room = stripe.len() - spare;
-    let mut worth: Vec<(u64, u64)> = stripe.values().map(worth_of).collect();
+    let mut worth: Vec<(u64, u64)> =
+        stripe.values().map(|windows| worth_of(windows, now_ms)).collect();
     let (_, &mut last_to_go, _) = worth.select_nth_unstable(room - 1);
     stripe.retain(|_, windows| {
-        let goes = room > 0 && worth_of(windows) <= last_to_go;
+        let goes = room > 0 && worth_of(windows, now_ms) <= last_to_go;
         room -= usize::from(goes);
         !goes
     });
@@ -222,6 +251,23 @@ mod tests {
         assert_eq!(counters.sum(1, "4930", 60, 59_999), 3);
         assert_eq!(counters.sum(1, "4930", 60, 60_000), 2);
         assert_eq!(counters.sum(1, "4930", 60, 90_000), 0);
+    }
+
+    #[test]
+    fn a_slot_counts_more_than_32_bits_and_its_number_may_need_more() {
+        let counters = Counters::new(1000);
+        // Windows of a second reach slot 2^32 after two years.
+        let turn = (1u64 << 32) * 1000 / 60;
+        for now_ms in [0, turn - 20, turn, turn + 20] {
+            counters.clear(1, "4930");
+            counters.add(1, "4930", u32::MAX, 1, now_ms);
+            assert_eq!(counters.add(1, "4930", u32::MAX, 1, now_ms), 2 * u64::from(u32::MAX));
+            assert_eq!(counters.add(1, "4930", 1, 1, now_ms + 40), 2 * u64::from(u32::MAX) + 1);
+            assert_eq!(counters.sum(1, "4930", 1, now_ms + 1010), 1);
+            assert_eq!(counters.sum(1, "4930", 1, now_ms + 1060), 0);
+            counters.add(1, "4930", 5, 1, now_ms + 1060);
+            assert_eq!(counters.add(1, "4930", 1, 1, now_ms + turn * 3 / 5), 1);
+        }
     }
 
     #[test]
