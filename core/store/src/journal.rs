@@ -16,6 +16,9 @@ const MAGIC: &[u8; 8] = b"STRWJNL\x01";
 const HEAD: usize = 8;
 /// Longest entry: far beyond any call, far below what a torn length could claim.
 const LONGEST: usize = 16 * 1024 * 1024;
+/// Room kept from one commit to the next, bytes: some 1,000 calls. A disk that stood still for a
+/// second makes one commit of tens of megabytes.
+const PENDING_KEPT: usize = 2 * 1024 * 1024;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +128,7 @@ impl Journal {
         }
         self.committed += self.pending.len() as u64;
         self.pending.clear();
+        self.pending.shrink_to(PENDING_KEPT);
         Ok(())
     }
 
@@ -214,4 +218,22 @@ fn segments(folder: &Path) -> Result<Vec<u64>, StoreError> {
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_large_commit_does_not_keep_its_room() {
+        let folder = std::env::temp_dir().join(format!("strowger-journal-{}", std::process::id()));
+        let mut journal = Journal::open(&folder).expect("a folder of its own");
+        for _ in 0..10 {
+            journal.append(Kind::Interim, &vec![7; 1024 * 1024]);
+        }
+        journal.commit().expect("room on the disk");
+        let kept = journal.pending.capacity();
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+        assert!(kept <= PENDING_KEPT, "{kept} bytes are kept");
+    }
 }

@@ -159,6 +159,11 @@ impl Switch {
             });
         }
         self.drain_transactions(now, media);
+        if self.calls.is_empty() && self.core.transactions.is_empty() {
+            give_back_room(&mut self.calls);
+            give_back_room(&mut self.core.owners);
+            give_back_room(&mut self.core.tags);
+        }
     }
 
     /// The network said that nobody is at `flow` (SIG-24).
@@ -385,6 +390,16 @@ impl Switch {
             }
             None => matches!(message.method(), sip::Method::Invite | sip::Method::Cancel),
         }
+    }
+}
+
+/// Room of a table that is kept when nothing is left in it.
+const ROOM_KEPT: usize = 2048;
+
+/// Gives the room that the busiest time took back.
+fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
+    if table.is_empty() && table.capacity() > ROOM_KEPT {
+        *table = HashMap::default();
     }
 }
 

@@ -52,6 +52,9 @@ pub struct Transactions {
     strays: Strays,
 }
 
+/// Room for transactions that is kept when none is left: some 16 calls/s take it.
+const ROOM_KEPT: usize = 2048;
+
 /// Messages that belonged to no transaction and were dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strays {
@@ -231,6 +234,18 @@ impl Transactions {
                 self.carry_out(now, slot, step, None);
             }
         }
+        if self.slots.len() == 0 && self.slots.capacity() > ROOM_KEPT {
+            self.shrink();
+        }
+    }
+
+    /// Gives the room that the busiest time took back. Nothing is under way: timers and lists
+    /// by place are all of the past.
+    fn shrink(&mut self) {
+        self.slots.shrink();
+        self.index = KeyMap::default();
+        self.timers = Timers::default();
+        self.flows = Flows::default();
     }
 
     /// The next datagram to send.
@@ -432,5 +447,36 @@ mod tests {
         assert_eq!((layer.len(), layer.index.len()), (0, 0));
         assert_eq!(layer.poll_timeout(), None);
         assert_eq!(layer.flows.members(flow).len(), 0);
+    }
+
+    /// A busy hour is not seen in the size of a layer at rest, and it works on.
+    #[test]
+    fn room_is_given_back_when_the_last_transaction_has_ended() {
+        let flow = Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() };
+        let start = Instant::now();
+        let mut layer = Transactions::with_secret([0; 16]);
+        let mut ids = std::collections::HashSet::new();
+        for round in 0..3_u64 {
+            let mut now = start + Duration::from_secs(100 * round);
+            for number in 0..2 * ROOM_KEPT {
+                let branch = format!("{round}.{number}");
+                let options = message("OPTIONS sip:b@example.com SIP/2.0", "OPTIONS", &branch, "");
+                layer.receive(now, flow, Message::parse(&options).unwrap());
+                let Some(TransactionEvent::Request { id, .. }) = layer.poll_event() else {
+                    panic!("no request");
+                };
+                assert!(ids.insert(id), "an id is not used again");
+                let answer = message("SIP/2.0 200 OK", "OPTIONS", &branch, ";tag=b");
+                layer.respond(now, id, 200, answer);
+                while layer.poll_transmit().is_some() {}
+            }
+            assert_eq!(layer.len(), 2 * ROOM_KEPT);
+            while let Some(next) = layer.poll_timeout() {
+                assert!(next >= now + Duration::from_secs(32), "timer J lasts 32 s");
+                layer.handle_timeout(next);
+                now = now.max(next - Duration::from_secs(32));
+            }
+            assert_eq!((layer.len(), layer.slots.capacity(), layer.index.capacity()), (0, 0, 0));
+        }
     }
 }

@@ -7,6 +7,8 @@ use super::TransactionId;
 pub(super) struct Slots<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
+    /// What a new place begins with.
+    first_generation: u32,
     /// Ids given out without a place.
     placeless: u32,
 }
@@ -19,7 +21,7 @@ struct Place<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Slots { places: Vec::new(), free: Vec::new(), placeless: 0 }
+        Slots { places: Vec::new(), free: Vec::new(), first_generation: 0, placeless: 0 }
     }
 }
 
@@ -29,13 +31,28 @@ impl<T> Slots<T> {
         self.places.len() - self.free.len()
     }
 
+    /// Values that there is room for without asking for memory.
+    pub(super) fn capacity(&self) -> usize {
+        self.places.capacity()
+    }
+
+    /// Gives the room of values that are gone back, if all are.
+    pub(super) fn shrink(&mut self) {
+        if self.len() > 0 {
+            return;
+        }
+        let newest = self.places.iter().map(|place| place.generation).max();
+        self.first_generation = newest.unwrap_or(self.first_generation);
+        (self.places, self.free) = (Vec::new(), Vec::new());
+    }
+
     /// Adds a value; returns its place.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         if let Some(slot) = self.free.pop() {
             self.places[slot as usize].value = Some(value);
             return slot;
         }
-        self.places.push(Place { generation: 0, value: Some(value) });
+        self.places.push(Place { generation: self.first_generation, value: Some(value) });
         (self.places.len() - 1) as u32
     }
 
@@ -92,5 +109,14 @@ mod tests {
         assert_ne!(slots.dead_id(), slots.dead_id());
         let dead = slots.dead_id();
         assert_eq!(slots.slot(dead), None);
+
+        let id = slots.id(second);
+        slots.shrink();
+        assert_eq!(slots.slot(id), Some(second), "it is in use");
+        slots.remove(second);
+        slots.shrink();
+        assert_eq!((slots.capacity(), slots.slot(id)), (0, None));
+        let third = slots.insert("third");
+        assert_eq!((third, slots.slot(id)), (second, None), "old ids stay dead");
     }
 }
