@@ -1,8 +1,9 @@
 //! The program: sockets, shards, configuration and interfaces around the call machine.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod admin;
 pub mod agents;
+mod allocator;
 pub mod api;
 mod chains;
 pub mod cli;

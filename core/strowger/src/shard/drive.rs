@@ -2,8 +2,8 @@
 //! questions and records out.
 
 use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
-use crate::clock;
 use crate::media_plane::PlaneControl;
+use crate::{allocator, clock};
 use arc_swap::ArcSwap;
 use host::decisions::{Decided, DecisionTap};
 use host::{Asked, ShardHost};
@@ -123,10 +123,17 @@ impl Driver {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; DATAGRAM_BYTES].into_boxed_slice();
+        let mut busy = false;
         while !self.stopping {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.host.rest();
+                let at_rest = self.switch.poll_timeout().is_none();
+                // No call and no transaction is left, so nothing waits for this thread.
+                if busy && at_rest {
+                    allocator::give_back();
+                }
+                busy = !at_rest;
             }
             match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
