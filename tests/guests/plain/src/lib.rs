@@ -1,5 +1,5 @@
 //! A plugin straight against `wit/v0.1`, without the SDK: it looks at every question, decides
-//! the plain way, and reads what the host has to say about the call. With its 50 KB it is what
+//! the plain way, and reads what the host has to say about the call. With its 43 KB it is what
 //! the benchmark of swaps puts in.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "plugin" });
