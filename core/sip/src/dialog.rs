@@ -58,12 +58,16 @@ impl Dialog {
         )
     }
 
-    /// The calling side (12.1.2): what a 101-299 response makes of our INVITE.
+    /// The calling side (12.1.2): what a 101-299 response makes of our INVITE. The response
+    /// may stand for the INVITE too: it repeats all of it that is needed, and where the peer
+    /// gives no Contact its To is the URI that was called.
     #[must_use]
     pub fn uac(invite: &Message, response: &Message) -> Dialog {
         let mut routes: Vec<&str> = response.headers("Record-Route").collect();
         routes.reverse();
         let (cseq, _) = invite.cseq();
+        let to = response.to();
+        let called = if invite.is_request() { invite.uri() } else { to.uri() };
         Dialog::assemble(
             [
                 invite.call_id(),
@@ -71,7 +75,7 @@ impl Dialog {
                 invite.from_tag().unwrap_or_default(),
                 response.header("To").unwrap_or_default(),
                 response.to_tag().unwrap_or_default(),
-                target(response).unwrap_or(invite.uri()),
+                target(response).unwrap_or(called),
                 &routes.join("\n"),
             ],
             cseq,

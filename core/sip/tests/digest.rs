@@ -37,7 +37,7 @@ impl Scene {
     fn new() -> Scene {
         Scene {
             authority: Authority::new([7; 32]),
-            guard: ReplayGuard::new(8),
+            guard: ReplayGuard::new(8, 0),
             ha1s: Ha1s::of_password("alice", REALM, "secret"),
             rng: StdRng::seed_from_u64(1),
         }

@@ -15,7 +15,7 @@ mod policy_answers;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::{
     CallKey, LegCounters, MediaControl, MediaSide, Now, Output, RemoteMedia, Switch,
@@ -69,7 +69,12 @@ impl Bench {
         // As with the default plugins.
         (pin.hears_events, pin.wants_details) = (false, policy::HookSet::default());
         let world = Arc::new(World { facts: Arc::new(facts::small_operator()), pin });
-        let settings = SwitchSettings { shard: 0, shards: 1, seed: [7; 32] };
+        let settings = SwitchSettings {
+            shard: 0,
+            shards: 1,
+            seed: [7; 32],
+            replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+        };
         Bench {
             switch: Switch::new(settings, world),
             media: Ports(0),

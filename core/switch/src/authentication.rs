@@ -6,7 +6,8 @@ use crate::io::Now;
 use crate::switch::Core;
 use rand::RngCore;
 use sip::digest::{Answer, Authority, Challenge, Check, Ha1s, Verdict};
-use sip::{Message, TransactionId};
+use sip::{Dialog, Flow, Message, TransactionId};
+use std::sync::PoisonError;
 
 /// What an INVITE's credentials are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +27,20 @@ fn authorizations(request: &Message) -> impl Iterator<Item = &str> {
     request.headers("Authorization").chain(request.headers("Proxy-Authorization"))
 }
 
-/// The user that the request claims to be.
-pub(crate) fn user_of(request: &Message) -> Option<String> {
-    authorizations(request)
-        .find_map(sip::digest::Credentials::parse)
-        .map(|credentials| credentials.username.to_owned())
+/// What the request says of who it is, not verified.
+pub(crate) fn claim_of(request: &Message) -> Option<sip::digest::Credentials<'_>> {
+    authorizations(request).find_map(sip::digest::Credentials::parse)
+}
+
+/// Whether the URI that was hashed calls the same number as the request (RFC 7616 section
+/// 3.4.6). Proxies on the way may have changed the rest of it.
+fn is_for(uri: &str, request: &Message) -> bool {
+    let called = |uri: &str| {
+        let uri = sip::UriRef::parse(uri).ok()?;
+        let number = if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") };
+        Some(crate::number::clean(number))
+    };
+    called(uri).is_some_and(|number| Some(number) == called(request.uri()))
 }
 
 impl Core {
@@ -42,6 +52,9 @@ impl Core {
         let Some(credentials) = credentials else {
             return Verified::Absent;
         };
+        if !is_for(credentials.uri, request) {
+            return Verified::Wrong;
+        }
         let ha1s =
             Ha1s { md5: Some(user.ha1_md5.to_string()), sha256: Some(user.ha1_sha256.to_string()) };
         let check = Check {
@@ -51,7 +64,8 @@ impl Core {
             ha1s: &ha1s,
         };
         let authority = Authority::new(self.world.facts.settings.nonce_secret);
-        match authority.verify(&credentials, &check, &mut self.replays, now.utc_ms) {
+        let mut replays = self.settings.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        match authority.verify(&credentials, &check, &mut replays, now.utc_ms) {
             Verdict::Ok => Verified::Proven,
             Verdict::Stale | Verdict::Replayed => Verified::Stale,
             Verdict::Wrong => Verified::Wrong,
@@ -79,21 +93,121 @@ impl Core {
     }
 }
 
-/// Header name and value that answer a vendor's 401 or 407; none if it asks for what we
-/// cannot do.
-pub(crate) fn answer<R: RngCore>(
-    response: &Message,
-    credentials: &Credentials,
-    uri: &str,
-    rng: &mut R,
-) -> Option<(&'static str, String)> {
-    let challenge = Challenge::choose(response).ok()?;
-    let answer = Answer {
-        username: &credentials.user,
-        password: &credentials.password,
-        method: "INVITE",
-        uri,
-        count: 1,
-    };
-    Some((challenge.header_name(), challenge.answer(&answer, rng)))
+/// A header line: name and value.
+pub(crate) type HeaderLine = (&'static str, String);
+
+/// Challenges that one leg answers at most (SIG-53).
+const MOST_CHALLENGES: u8 = 6;
+
+/// What a vendor wants proven on one leg. A proxy and the vendor behind it may each ask.
+#[derive(Debug, Default)]
+pub(crate) struct Login {
+    /// Each with how many requests have used its nonce.
+    challenges: Vec<(Challenge, u32)>,
+    taken: u8,
+    /// What the latest INVITE carried: its ACK carries the same (RFC 3261 section 13.2.2.4).
+    invite: Vec<HeaderLine>,
+}
+
+impl Login {
+    /// Takes the challenge of a 401 or 407. False: it cannot be met, or what we know was
+    /// refused with a fresh nonce.
+    pub(crate) fn take(&mut self, response: &Message) -> bool {
+        let Ok(challenge) = Challenge::choose(response) else { return false };
+        self.taken += 1;
+        if self.taken > MOST_CHALLENGES {
+            return false;
+        }
+        let same =
+            |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
+        match self.challenges.iter_mut().find(|(known, _)| same(known)) {
+            Some((known, _)) if !challenge.stale || known.nonce == challenge.nonce => false,
+            Some(known) => {
+                *known = (challenge, 0);
+                true
+            }
+            None => {
+                self.challenges.push((challenge, 0));
+                true
+            }
+        }
+    }
+
+    /// The lines that the next request carries; each use counts.
+    pub(crate) fn lines<R: RngCore>(
+        &mut self,
+        credentials: &Credentials,
+        method: &sip::Method,
+        uri: &str,
+        rng: &mut R,
+    ) -> Vec<HeaderLine> {
+        let line = |(challenge, count): &mut (Challenge, u32)| {
+            *count += 1;
+            let answer = Answer {
+                username: &credentials.user,
+                password: &credentials.password,
+                method: method.as_str(),
+                uri,
+                count: *count,
+            };
+            (challenge.header_name(), challenge.answer(&answer, rng))
+        };
+        let lines: Vec<HeaderLine> = self.challenges.iter_mut().map(line).collect();
+        if *method == sip::Method::Invite {
+            self.invite.clone_from(&lines);
+        }
+        lines
+    }
+
+    /// What the latest INVITE carried.
+    pub(crate) fn of_invite(&self) -> &[HeaderLine] {
+        &self.invite
+    }
+}
+
+/// A BYE whose answer may be a challenge; its call may be over.
+#[derive(Debug)]
+pub(crate) struct PendingBye {
+    pub(crate) dialog: Dialog,
+    pub(crate) flow: Flow,
+    pub(crate) login: Box<Login>,
+    pub(crate) credentials: Credentials,
+    pub(crate) cause: u8,
+}
+
+impl Core {
+    /// BYE to a vendor that wants us to prove who we are, with what it knows of us.
+    pub(crate) fn send_bye(&mut self, now: Now, mut bye: PendingBye) {
+        let uri = bye.dialog.remote_target().to_owned();
+        let lines = bye.login.lines(&bye.credentials, &sip::Method::Bye, &uri, &mut self.rng);
+        let request = bye.dialog.request(&sip::Method::Bye);
+        let mut request = self
+            .with_via(request, bye.flow.listener)
+            .header_of("Reason", &["Q.850;cause=", itoa::Buffer::new().format(bye.cause)]);
+        for (name, value) in lines {
+            request = request.header(name, value);
+        }
+        let standard = self.transactions.standard_schedule();
+        let bytes = request.finish();
+        let id = self.transactions.request(now.instant, bye.flow, bytes, &standard);
+        self.byes.insert(id, Box::new(bye));
+    }
+
+    /// The answer to such a BYE: it is sent again if its nonce was too old. False: no BYE of
+    /// ours waits for it.
+    pub(crate) fn on_bye_response(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        response: &Message,
+    ) -> bool {
+        if response.status() < 200 {
+            return self.byes.contains_key(&id);
+        }
+        let Some(mut bye) = self.byes.remove(&id) else { return false };
+        if matches!(response.status(), 401 | 407) && bye.login.take(response) {
+            self.send_bye(now, *bye);
+        }
+        true
+    }
 }

@@ -43,8 +43,9 @@ impl Core {
         user: &str,
     ) -> MessageBuilder {
         let host = self.advertised(listener);
+        let user = crate::number::uri_user(user);
         let at = if user.is_empty() { "" } else { "@" };
-        builder.header_of("Contact", &["<sip:", user, at, &host, ">"]).header_of("Allow", &[ALLOW])
+        builder.header_of("Contact", &["<sip:", &user, at, &host, ">"]).header_of("Allow", &[ALLOW])
     }
 
     /// A response that carries nothing of a call. An empty `reason` is the usual phrase.

@@ -3,12 +3,16 @@
 use crate::authentication::Verified;
 use crate::call::{Call, NewCall};
 use crate::core_ops::ALLOW;
-use crate::facts::{Authentication, CustomerTrunk};
+use crate::facts::{Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
 use crate::number;
 use crate::switch::Core;
 use sip::{Flow, Message, Method, TransactionId, UriRef};
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+/// In the place of a hash: no password has it, as it is no hash.
+const NO_PASSWORD: &str = "-";
 
 impl Core {
     /// Looks at a request outside any dialog: a call, or an answer and no call.
@@ -36,6 +40,12 @@ impl Core {
                 return None;
             }
         }
+        let merge_key = self.merge_key(&request);
+        if self.callers.contains(&merge_key) {
+            // RFC 3261 section 8.2.2.2: a proxy has forked it, and the other branch was here.
+            self.respond_plain(now, id, &request, 482, "", &[]);
+            return None;
+        }
         let callee_in = UriRef::parse(request.uri())
             .map(|uri| {
                 number::clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") })
@@ -56,8 +66,15 @@ impl Core {
             ingress: id,
             flow,
             invite: request,
+            merge_key,
         };
+        self.callers.insert(merge_key);
         Some(Call::new(self, now, new))
+    }
+
+    fn merge_key(&self, invite: &Message) -> u64 {
+        let (cseq, _) = invite.cseq();
+        self.callers.hasher().hash_one((invite.call_id(), invite.from_tag(), cseq))
     }
 
     /// The trunk that the INVITE belongs to and whether it proved that by digest; a
@@ -82,13 +99,12 @@ impl Core {
             }
             Some(trunk) => trunk,
             None => {
-                let user = crate::authentication::user_of(request);
-                let trunk = user.as_deref().and_then(|user| self.index.user(user)).cloned();
+                let claim = crate::authentication::claim_of(request);
+                let trunk = claim.and_then(|claim| self.index.user(claim.username)).cloned();
                 match trunk {
                     Some(trunk) => trunk,
                     None if self.index.has_users() => {
-                        // A user that does not exist is told no more than one who does.
-                        self.challenge(now, id, request, None, false);
+                        self.disbelieve(now, id, request);
                         return None;
                     }
                     None => {
@@ -114,6 +130,30 @@ impl Core {
                 self.counters.auth_failed += 1;
                 self.respond_plain(now, id, request, 403, "", &[]);
                 None
+            }
+        }
+    }
+
+    /// Nobody has this name. The sender is told what somebody with a wrong password is, after
+    /// the same work, so that it cannot find out which names there are.
+    fn disbelieve(&mut self, now: Now, id: TransactionId, request: &Message) {
+        let facts = Arc::clone(&self.world.facts);
+        let claim = crate::authentication::claim_of(request);
+        let users = || facts.customers.values().filter_map(|trunk| trunk.digest.as_ref());
+        let in_realm = claim.and_then(|claim| users().find(|user| *user.realm == *claim.realm));
+        let nobody = claim.zip(in_realm).map(|(claim, user)| DigestUser {
+            user: claim.username.into(),
+            realm: Arc::clone(&user.realm),
+            ha1_md5: Arc::from(NO_PASSWORD),
+            ha1_sha256: Arc::from(NO_PASSWORD),
+        });
+        match nobody.map(|user| self.verify(now, request, &user)) {
+            None | Some(Verified::Absent) => {
+                self.challenge(now, id, request, None, false);
+            }
+            Some(_) => {
+                self.counters.auth_failed += 1;
+                self.respond_plain(now, id, request, 403, "", &[]);
             }
         }
     }

@@ -169,3 +169,16 @@ pub struct Counters {
     /// Hook fallbacks used, by hook name.
     pub fallbacks: std::collections::BTreeMap<&'static str, u64>,
 }
+
+/// End reasons that are counted by name; plugins make up their own, and a counter each would
+/// have no end.
+const MOST_REASONS: usize = 128;
+
+impl Counters {
+    /// Counts a call that ended for this reason; beyond the first 128 of them as `other`.
+    pub(crate) fn count_reason(&mut self, reason: &Text) {
+        let known = self.reasons.len() < MOST_REASONS || self.reasons.contains_key(reason);
+        let name = if known { reason.clone() } else { "other".into() };
+        *self.reasons.entry(name).or_default() += 1;
+    }
+}

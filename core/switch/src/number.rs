@@ -24,6 +24,12 @@ pub(crate) fn is_valid(number: &str) -> bool {
         })
 }
 
+/// A number as the user part of a URI: `#` may not stand there as it is (RFC 3261 section
+/// 25.1).
+pub(crate) fn uri_user(number: &str) -> Cow<'_, str> {
+    if number.contains('#') { number.replace('#', "%23").into() } else { number.into() }
+}
+
 fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);

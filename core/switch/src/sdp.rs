@@ -2,7 +2,7 @@
 
 use ledger::Text;
 use rand::Rng;
-use sip::Message;
+pub(crate) use sip::sdp::body_of;
 use sip::sdp::{Direction, SessionDescription};
 use std::net::SocketAddr;
 
@@ -28,15 +28,6 @@ pub(crate) struct Remote {
     pub(crate) rtcp: SocketAddr,
     pub(crate) payload_types: Vec<u8>,
     pub(crate) codec: Text,
-}
-
-/// Whether the message's body describes a session.
-pub(crate) fn is_sdp(message: &Message) -> bool {
-    !message.body().is_empty()
-        && message.header("Content-Type").is_some_and(|kind| {
-            let kind = kind.split(';').next().unwrap_or("").trim();
-            kind.eq_ignore_ascii_case("application/sdp")
-        })
 }
 
 /// The description with its audio led to `local`, every other stream refused, and where

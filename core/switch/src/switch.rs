@@ -1,18 +1,20 @@
 //! One shard of the switch: its transactions, its calls, their timers.
 
+use crate::authentication::PendingBye;
 use crate::call::{Call, Cx};
 use crate::core_ops::Names;
 use crate::index::SourceIndex;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::shard::CallIds;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use policy::Reply;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use sip::digest::ReplayGuard;
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How a shard is made.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct SwitchSettings {
     pub shards: u16,
     /// Seed of tags, branches and ids: from the operating system in the program, fixed in tests.
     pub seed: [u8; 32],
+    /// Used nonces (SIG-54), the same for all shards: a sender chooses its shard.
+    pub replays: Arc<Mutex<ReplayGuard>>,
 }
 
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
@@ -62,9 +66,16 @@ pub(crate) struct Core {
     pub(crate) names: Names,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) owners: HashMap<TransactionId, Owner>,
+    /// BYEs that may be challenged.
+    pub(crate) byes: HashMap<TransactionId, Box<PendingBye>>,
     /// Our tag of each leg to the call and the side that the leg belongs to.
     pub(crate) tags: HashMap<u64, (CallKey, MediaSide)>,
-    pub(crate) replays: sip::digest::ReplayGuard,
+    /// INVITEs of the calls that are here, by what a forking proxy leaves as it is.
+    pub(crate) callers: HashSet<u64>,
+    /// Legs whose peer wants its requests at an address that no trunk names.
+    pub(crate) foreign_legs: usize,
+    /// Until when what the last of them repeats is answered.
+    pub(crate) foreign_until: Option<Instant>,
     /// When a call wants [`Call::on_timeout`]: one entry for each that waits for something.
     deadlines: BTreeSet<(Instant, CallKey)>,
     next_key: u64,
@@ -86,8 +97,11 @@ impl Switch {
             names: Names::default(),
             outputs: VecDeque::new(),
             owners: HashMap::default(),
+            byes: HashMap::default(),
             tags: HashMap::default(),
-            replays: sip::digest::ReplayGuard::new(4096),
+            callers: HashSet::default(),
+            foreign_legs: 0,
+            foreign_until: None,
             deadlines: BTreeSet::new(),
             next_key: 1,
             settings,
@@ -107,7 +121,7 @@ impl Switch {
     pub fn receive(&mut self, now: Now, flow: Flow, datagram: &[u8], media: &mut dyn MediaControl) {
         self.core.counters.datagrams_in += 1;
         let known = self.core.index.knows(flow.remote);
-        if !known && !self.core.index.has_users() {
+        if !known && !self.core.index.has_users() && !self.core.hears_foreign_legs(now) {
             self.core.counters.unknown_source += 1;
             return;
         }
@@ -163,6 +177,9 @@ impl Switch {
             give_back_room(&mut self.calls);
             give_back_room(&mut self.core.owners);
             give_back_room(&mut self.core.tags);
+            if self.core.callers.capacity() > ROOM_KEPT {
+                self.core.callers = HashSet::default();
+            }
         }
     }
 
@@ -227,7 +244,9 @@ impl Switch {
     /// Entries of the shard's own tables: zero when no call is left.
     #[must_use]
     pub fn table_entries(&self) -> usize {
-        self.core.owners.len() + self.core.tags.len() + self.core.deadlines.len()
+        let core = &self.core;
+        let transactions = core.owners.len() + core.byes.len();
+        transactions + core.tags.len() + core.callers.len() + core.deadlines.len()
     }
 
     fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
@@ -255,16 +274,18 @@ impl Switch {
                 let known = self.with_owner(id, now, media, |call, cx, role| {
                     call.on_response(cx, id, role, flow, &message);
                 });
-                if !known {
+                if !known && !self.core.on_bye_response(now, id, &message) {
                     self.on_orphan_response(now, id, flow, &message);
                 }
             }
             TransactionEvent::TimedOut { id } => {
+                self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
                     call.on_transaction_over(cx, id, role, policy::AttemptFailure::NoResponse);
                 });
             }
             TransactionEvent::TransportFailed { id } => {
+                self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
                     call.on_transaction_over(cx, id, role, policy::AttemptFailure::ConnectFailed);
                 });
@@ -377,21 +398,32 @@ impl Switch {
         }
     }
 
-    /// From an address that no trunk names, only a digest user's calls are looked at:
-    /// INVITE outside a dialog, and whatever belongs to a dialog or transaction of ours.
+    /// From an address that no trunk names, only a digest user's INVITE is looked at, and
+    /// whatever belongs to a dialog or transaction of ours. A request that would be refused
+    /// gets silence (SIG-13).
     fn stranger_may_send(&self, message: &Message) -> bool {
+        let ours =
+            |tag| crate::shard::tag_value(tag).is_some_and(|tag| self.core.tags.contains_key(&tag));
+        if self.core.transactions.awaits(message) {
+            return true;
+        }
         if !message.is_request() {
             return false;
         }
-        match message.to_tag() {
-            Some(tag) => {
-                *message.method() == sip::Method::Ack
-                    || crate::shard::tag_value(tag).is_some_and(|t| self.core.tags.contains_key(&t))
+        match (message.to_tag(), message.method()) {
+            (_, sip::Method::Cancel) => false,
+            (Some(_), sip::Method::Ack) => true,
+            (Some(tag), _) => ours(tag) && message.validate_request().is_ok(),
+            (None, sip::Method::Invite) => {
+                self.core.index.has_users() && message.validate_request().is_ok()
             }
-            None => matches!(message.method(), sip::Method::Invite | sip::Method::Cancel),
+            (None, _) => false,
         }
     }
 }
+
+/// How long a transaction may repeat itself (SIG-21, window W).
+pub(crate) const WINDOW: Duration = Duration::from_secs(32);
 
 /// Room of a table that is kept when nothing is left in it.
 const ROOM_KEPT: usize = 2048;
@@ -404,6 +436,12 @@ fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
 }
 
 impl Core {
+    /// Whether a call is up, or was within the window of its last transaction, that has a side
+    /// at an address that no trunk names.
+    fn hears_foreign_legs(&self, now: Now) -> bool {
+        self.foreign_legs > 0 || self.foreign_until.is_some_and(|until| now.instant < until)
+    }
+
     /// A key that was never used before.
     pub(crate) fn new_key(&mut self) -> CallKey {
         let key = CallKey(self.next_key);

@@ -245,13 +245,14 @@ struct Counts {
 }
 
 impl ReplayGuard {
-    /// Remembers at most `capacity` nonces (at least one).
-    pub fn new(capacity: usize) -> ReplayGuard {
+    /// Remembers at most `capacity` nonces (at least one) made after `since_ms`. What was
+    /// used before is not known any more, so that older ones are stale.
+    pub fn new(capacity: usize, since_ms: u64) -> ReplayGuard {
         ReplayGuard {
             capacity: capacity.max(1),
             seen: HashMap::new(),
             order: VecDeque::new(),
-            forgotten_ms: 0,
+            forgotten_ms: since_ms,
         }
     }
 

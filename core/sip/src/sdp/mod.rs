@@ -122,11 +122,12 @@ pub fn body_of(message: &Message) -> Option<&[u8]> {
         return None;
     }
     let (media_type, params) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let media_type = media_type.trim().to_ascii_lowercase();
-    if media_type == "application/sdp" {
+    let media_type = media_type.trim();
+    if media_type.eq_ignore_ascii_case("application/sdp") {
         return Some(body);
     }
-    if !media_type.starts_with("multipart/") {
+    let (kind, _) = media_type.split_once('/')?;
+    if !kind.eq_ignore_ascii_case("multipart") {
         return None;
     }
     sdp_part(body, crate::params::param(params, "boundary")?)

@@ -116,6 +116,20 @@ impl Transactions {
         }
     }
 
+    /// Whether this response answers a request of ours, this CANCEL is for an INVITE that is
+    /// here, or this request is a repeated one: what may be taken from an address that nobody
+    /// named.
+    #[must_use]
+    pub fn awaits(&self, message: &Message) -> bool {
+        let method = message.method();
+        let key = match message.is_request() {
+            false => self.keys.client(message.top_via().branch().unwrap_or_default(), method),
+            true if *method == Method::Cancel => self.keys.cancelled_invite(message),
+            true => self.keys.server(message),
+        };
+        self.find(key).is_some()
+    }
+
     /// Sends a request that has its Via already, with a branch of its own. The resends
     /// stop at any response (INVITE) or at the final one (others); see SIG-21 and SIG-23.
     ///

@@ -16,6 +16,7 @@ use host::{Host, HostSettings, LoadError};
 use mio::{Poll, Waker};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use sip::digest::ReplayGuard;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,9 @@ use tokio::sync::watch;
 
 /// How long calls that are being hung up may take to say so.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Nonces in use that are remembered (SIG-54): each for up to five minutes.
+const NONCES_KEPT: usize = 16_384;
 
 /// Between two looks at whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
@@ -367,10 +371,17 @@ fn start_shards(
     }
     let mailboxes: Vec<Mailbox> = ends.iter().map(|(_, mailbox, _)| mailbox.clone()).collect();
     let processors = config.processors().calls();
+    let replays = ReplayGuard::new(NONCES_KEPT, crate::clock::utc_ms());
+    let replays = Arc::new(Mutex::new(replays));
     let mut shards = Vec::new();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
         let parts = ShardParts {
-            settings: SwitchSettings { shard: number, shards: count, seed: random_bytes()? },
+            settings: SwitchSettings {
+                shard: number,
+                shards: count,
+                seed: random_bytes()?,
+                replays: Arc::clone(&replays),
+            },
             poll,
             sockets,
             inbox,

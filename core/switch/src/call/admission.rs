@@ -189,9 +189,18 @@ impl Call {
     fn candidates(&self, utc_ms: u64) -> (Vec<Candidate>, usize, usize) {
         let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
         let mut seen = HashSet::default();
+        // ROUTE-18: an entry without `extend` ends the walk for ordinary trunks, whether it
+        // can be used now or not.
+        let mut last_length = 0;
         for (length, entries) in self.world.routes.matches(self.routed_number()) {
+            if entries.iter().any(|entry| self.ends_walk(*entry)) {
+                last_length = last_length.max(length);
+            }
             for entry in entries {
                 if !seen.insert(entry.trunk) || candidates.len() >= MAX_CANDIDATES {
+                    continue;
+                }
+                if length < last_length && !self.is_last_resort(*entry) {
                     continue;
                 }
                 match self.candidate(*entry, length, utc_ms) {
@@ -206,6 +215,18 @@ impl Call {
             }
         }
         (candidates, full, unusable)
+    }
+
+    fn is_last_resort(&self, entry: RouteEntry) -> bool {
+        self.world.vendors.get(&entry.trunk).is_some_and(|trunk| trunk.last_resort)
+    }
+
+    /// Whether no shorter prefix is looked at (ROUTE-18). Locked trunks and those of last
+    /// resort (ROUTE-45) have no say in it.
+    fn ends_walk(&self, entry: RouteEntry) -> bool {
+        let Some(trunk) = self.world.vendors.get(&entry.trunk) else { return false };
+        let locked = |account: &u32| self.world.accounts.get(account).is_none_or(|a| a.locked);
+        !entry.extend && !trunk.last_resort && !trunk.locked && !locked(&trunk.account)
     }
 
     fn candidate(&self, entry: RouteEntry, length: usize, utc_ms: u64) -> Option<Candidate> {

@@ -2,6 +2,7 @@
 //! leads to (SIG-15 to SIG-25, ROUTE-50).
 
 use super::{Call, Choice, Cx, State, Step};
+use crate::authentication::Login;
 use crate::facts::VendorTrunk;
 use crate::io::MediaSide;
 use crate::quality::Outcome;
@@ -52,7 +53,15 @@ impl Outgoing {
     fn request_uri(&self, remote: std::net::SocketAddr) -> String {
         let (callee, parameters) = (&self.numbers.callee, &self.numbers.uri_parameters);
         let separator = if parameters.is_empty() { "" } else { ";" };
-        ["sip:", callee, separator, parameters, "@", &sip::address_text(remote)].concat()
+        [
+            "sip:",
+            &crate::number::uri_user(callee),
+            separator,
+            parameters,
+            "@",
+            &sip::address_text(remote),
+        ]
+        .concat()
     }
 }
 
@@ -75,7 +84,10 @@ pub(crate) struct Attempt {
     alerting: Option<Instant>,
     alerted: bool,
     media_opened: bool,
-    challenged: bool,
+    /// What its vendor wants proven (SIG-53).
+    pub(super) login: Option<Box<Login>>,
+    /// The caller's number must not be seen.
+    pub(super) anonymous: bool,
     outgoing: Option<Box<Outgoing>>,
 }
 
@@ -196,7 +208,8 @@ impl Call {
             alerting: None,
             alerted: false,
             media_opened: false,
-            challenged: false,
+            login: None,
+            anonymous: self.private,
             outgoing: None,
         }
     }
@@ -254,6 +267,7 @@ impl Call {
             Ok(body) => body,
             Err(reason) => return self.not_sent(cx, *attempt, reason),
         };
+        attempt.anonymous |= identity.user.eq_ignore_ascii_case("anonymous");
         if let Some(outgoing) = &mut attempt.outgoing {
             outgoing.identity = Some(identity);
             outgoing.body = body;
@@ -269,7 +283,7 @@ impl Call {
         attempt.vendor.usage.count_attempt(cx.now.utc_ms);
         *cx.core.counters.attempts.entry(Arc::clone(&attempt.vendor.name)).or_default() += 1;
         cx.core.tags.insert(attempt.tag, (self.key, MediaSide::Vendor));
-        self.send_invite(cx, &mut attempt, None);
+        self.send_invite(cx, &mut attempt);
         attempt.enter(Phase::Sent, cx.now.instant);
         tracing::debug!(call = %self.shown_id(), vendor = %attempt.vendor.name,
             target = %attempt.record.target, "attempt");
@@ -278,12 +292,7 @@ impl Call {
         self.state = State::Attempting;
     }
 
-    fn send_invite(
-        &self,
-        cx: &mut Cx<'_>,
-        attempt: &mut Attempt,
-        credentials: Option<(&str, String)>,
-    ) {
+    fn send_invite(&self, cx: &mut Cx<'_>, attempt: &mut Attempt) {
         let (Some(outgoing), Some(remote)) =
             (&attempt.outgoing, attempt.vendor.targets.get(attempt.target))
         else {
@@ -315,12 +324,17 @@ impl Call {
             .header_of("To", &["<", &uri, ">"])
             .header_of("Call-ID", &[&attempt.call_id])
             .header_of("CSeq", &[itoa::Buffer::new().format(attempt.cseq), " INVITE"]);
-        invite = cx.core.with_contact(invite, flow.listener, &outgoing.numbers.caller);
+        let user = if attempt.anonymous { "" } else { &outgoing.numbers.caller };
+        invite = cx.core.with_contact(invite, flow.listener, user);
         for (header, value) in &identity.headers {
             invite = invite.header_of(header, &[value]);
         }
-        if let Some((header, value)) = credentials {
-            invite = invite.header(header, value);
+        if let (Some(login), Some(credentials)) = (&mut attempt.login, &attempt.vendor.credentials)
+        {
+            for (header, value) in login.lines(credentials, &Method::Invite, &uri, &mut cx.core.rng)
+            {
+                invite = invite.header(header, value);
+            }
         }
         if !outgoing.body.is_empty() {
             invite = invite.body("application/sdp", &outgoing.body);
@@ -373,23 +387,15 @@ impl Call {
         }
     }
 
-    /// Sends the INVITE again with credentials, once (SIG-53). False: it cannot be done.
+    /// Sends the INVITE again with credentials (SIG-53). False: it cannot be done.
     fn authenticate(&mut self, cx: &mut Cx<'_>, id: TransactionId, response: &Message) -> bool {
         let Some(mut attempt) = self.current.take() else { return false };
-        let challenge = attempt.vendor.credentials.clone().filter(|_| !attempt.challenged);
-        let answer = challenge
-            .zip(attempt.outgoing.as_ref())
-            .zip(attempt.vendor.targets.get(attempt.target))
-            .and_then(|((credentials, outgoing), remote)| {
-                let uri = outgoing.request_uri(*remote);
-                crate::authentication::answer(response, &credentials, &uri, &mut cx.core.rng)
-            });
-        let done = answer.is_some();
-        if let Some((header, value)) = answer {
+        let able = attempt.vendor.credentials.is_some() && attempt.outgoing.is_some();
+        let done = able && attempt.login.get_or_insert_default().take(response);
+        if done {
             cx.core.owners.remove(&id);
-            attempt.challenged = true;
             attempt.cseq += 1;
-            self.send_invite(cx, &mut attempt, Some((header, value)));
+            self.send_invite(cx, &mut attempt);
             attempt.phase = Phase::Preparing;
             attempt.enter(Phase::Sent, cx.now.instant);
         }
@@ -403,7 +409,8 @@ impl Call {
             return;
         }
         let Some(mut attempt) = self.current.take() else { return };
-        let sdp = crate::sdp::is_sdp(response);
+        let offered = crate::sdp::body_of(response);
+        let sdp = offered.is_some();
         let alerting = matches!(attempt.phase, Phase::ProgressSdp | Phase::Ringing);
         match status {
             100 if attempt.phase == Phase::Sent => attempt.enter(Phase::Trying, cx.now.instant),
@@ -422,7 +429,7 @@ impl Call {
             attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
         }
         attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
-        let body = if sdp { self.answer_for_caller(cx, response.body()) } else { None };
+        let body = offered.and_then(|sdp| self.answer_for_caller(cx, sdp));
         attempt.media_opened |= body.is_some();
         if status == 180 {
             if !attempt.alerted {
@@ -599,6 +606,8 @@ impl Call {
             return;
         };
         if failure == AttemptFailure::NoResponse {
+            // Should it wake up later, it must not ring (RFC 3261 section 9.1).
+            cx.core.transactions.cancel(cx.now.instant, id, Some("Q.850;cause=102"));
             cx.core.transactions.abandon(cx.now.instant, id);
             cx.core.owners.remove(&id);
             cx.core.tags.remove(&attempt.tag);
@@ -625,7 +634,10 @@ impl Call {
             200..=299 => {
                 cx.core.acknowledge_and_end(cx.now, id, flow, response, 16);
                 if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
+                    let account = self.lingering[at].record.vendor_account;
+                    let buy = self.buy_price(account, cx.now.utc_ms);
                     let record = &mut self.lingering[at].record;
+                    record.buy = buy;
                     record.code = response.status();
                     record.answer_ms = Some(cx.now.utc_ms);
                     record.end_ms = Some(cx.now.utc_ms);
@@ -662,6 +674,6 @@ impl Call {
 
     /// Whether the caller's INVITE carried no offer, so that the vendor's 2xx will.
     pub(super) fn delayed_offer(&self) -> bool {
-        self.invite.as_ref().is_some_and(|invite| !crate::sdp::is_sdp(invite))
+        self.invite.as_ref().is_some_and(|invite| crate::sdp::body_of(invite).is_none())
     }
 }

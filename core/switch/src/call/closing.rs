@@ -1,7 +1,6 @@
 //! After the last word to the caller: stray vendor legs are awaited, charges asked for,
 //! the record written (promise 6 of the design).
 
-use super::details::rated_number;
 use super::{Call, Cx, End, State};
 use crate::io::{MediaSide, Output};
 use crate::reason::name;
@@ -74,7 +73,7 @@ impl Call {
         returned: u16,
     ) {
         *cx.core.counters.ended.entry(returned).or_default() += 1;
-        *cx.core.counters.reasons.entry(why.clone()).or_default() += 1;
+        cx.core.counters.count_reason(&why);
         tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, %detail, "ended");
         self.end_ms = Some(cx.now.utc_ms);
         self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
@@ -143,7 +142,7 @@ impl Call {
     fn ask_next_charge(&mut self, cx: &mut Cx<'_>, from: Option<Payer>) {
         let mut next = from;
         while let Some(payer) = next {
-            if let Some(question) = self.rate_question(cx, payer) {
+            if let Some(question) = self.rate_question(payer) {
                 self.state = State::Closing(Charging { asked: Some(payer), begun: true });
                 return self.ask(cx, Question::Rate(question));
             }
@@ -161,7 +160,7 @@ impl Call {
     }
 
     /// The question for one payer; none if it owes nothing.
-    fn rate_question(&mut self, cx: &Cx<'_>, payer: Payer) -> Option<RateQuestion> {
+    fn rate_question(&self, payer: Payer) -> Option<RateQuestion> {
         match payer {
             Payer::Customer => {
                 self.answered?;
@@ -181,13 +180,8 @@ impl Call {
                 })
             }
             Payer::Vendor(at) => {
-                let record = self.finished.get_mut(at)?;
+                let record = self.finished.get(at)?;
                 let answer_ms = record.answer_ms?;
-                if record.buy.is_none() {
-                    let vendor = self.world.accounts.get(&record.vendor_account)?;
-                    let number = rated_number(&self.rate_as, &self.callee_route);
-                    record.buy = super::record::price_of(vendor, number, cx.now.utc_ms);
-                }
                 let buy = record.buy.as_ref()?;
                 Some(RateQuestion {
                     call: self.facts,
@@ -264,6 +258,11 @@ impl Call {
             self.customer.usage.release();
             self.world.usage.release();
             self.channel_taken = false;
+        }
+        cx.core.callers.remove(&self.merge_key);
+        if std::mem::take(&mut self.foreign) {
+            cx.core.foreign_legs -= 1;
+            cx.core.foreign_until = Some(cx.now.instant + crate::switch::WINDOW);
         }
         cx.core.tags.remove(&self.tag);
         if self.vendor_tag != 0 {

@@ -1,7 +1,8 @@
 //! From the vendor's 2xx to the first BYE: answer, ACK, requests inside the dialogs
 //! passed from leg to leg.
 
-use super::{Attempt, Call, Cx, Leg, Relayed, State};
+use super::{Attempt, Call, Cx, Leg, Offer, Relayed, State};
+use crate::authentication::PendingBye;
 use crate::io::{MediaSide, RemoteMedia};
 use crate::quality::Outcome;
 use crate::reason::{cause_of, name};
@@ -38,9 +39,10 @@ impl Call {
         attempt: &mut Attempt,
     ) -> Result<Vec<u8>, &'static str> {
         self.direct = !self.customer.relay && !attempt.vendor.relay;
-        let invite = self.invite.as_ref().filter(|invite| sdp::is_sdp(invite));
+        let invite = self.invite.clone();
+        let offer = invite.as_deref().and_then(sdp::body_of);
         if self.direct {
-            return Ok(invite.map_or_else(Vec::new, |invite| invite.body().to_vec()));
+            return Ok(offer.map_or_else(Vec::new, <[u8]>::to_vec));
         }
         if self.media_open.is_none() {
             let addresses = (self.customer.media_address, attempt.vendor.media_address);
@@ -49,9 +51,9 @@ impl Call {
         let Some([_, local]) = self.media_open else {
             return Err(name::MEDIA_RESOURCES);
         };
-        let Some(invite) = invite else { return Ok(Vec::new()) };
+        let Some(offer) = offer else { return Ok(Vec::new()) };
         let rewritten =
-            sdp::rewrite(invite.body(), local, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
+            sdp::rewrite(offer, local, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
         let (body, remote) = rewritten;
         if let Some(remote) = remote {
             self.tell_relay(cx, MediaSide::Caller, remote);
@@ -64,21 +66,30 @@ impl Call {
         self.pass_sdp(cx, MediaSide::Vendor, body)
     }
 
-    /// SDP from one side as the other gets it.
+    /// SDP from one side as the other gets it, and the relay is told about its sender.
     fn pass_sdp(&mut self, cx: &mut Cx<'_>, from: MediaSide, body: &[u8]) -> Option<Vec<u8>> {
+        let (rewritten, remote) = self.rewrite_sdp(from, body)?;
+        if let Some(remote) = remote {
+            self.tell_relay(cx, from, remote);
+        }
+        Some(rewritten)
+    }
+
+    /// SDP from one side as the other gets it, and where its sender receives.
+    fn rewrite_sdp(
+        &mut self,
+        from: MediaSide,
+        body: &[u8],
+    ) -> Option<(Vec<u8>, Option<sdp::Remote>)> {
         if self.direct {
-            return Some(body.to_vec());
+            return Some((body.to_vec(), None));
         }
         let local = self.media_open?[from.other().index()];
         let origin = match from {
             MediaSide::Vendor => &mut self.caller.origin,
             MediaSide::Caller => &mut self.vendor.as_mut()?.origin,
         };
-        let (rewritten, remote) = sdp::rewrite(body, local, origin)?;
-        if let Some(remote) = remote {
-            self.tell_relay(cx, from, remote);
-        }
-        Some(rewritten)
+        sdp::rewrite(body, local, origin)
     }
 
     fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
@@ -112,6 +123,7 @@ impl Call {
         let dialog = Dialog::uac(response, response);
         attempt.record.code = response.status();
         attempt.record.answer_ms = Some(cx.now.utc_ms);
+        attempt.record.buy = self.buy_price(attempt.record.vendor_account, cx.now.utc_ms);
         attempt.answered = Some(cx.now.instant);
         let waited = cx.now.instant.saturating_duration_since(attempt.sent).as_millis();
         attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
@@ -119,13 +131,14 @@ impl Call {
         usage.quality.attempt(cx.now.utc_ms, Outcome::Answered, pdd_ms);
         Call::settle_answered_attempt(&mut attempt);
         self.vendor_tag = attempt.tag;
-        self.vendor = Some(Leg { dialog, flow, origin: attempt.origin, natted: false });
+        let login = attempt.login.take();
+        self.vendor = Some(Leg { dialog, flow, origin: attempt.origin, natted: false, login });
+        self.note_foreign(cx);
         let cseq = attempt.cseq;
         let longest = attempt.vendor.max_duration;
         let vendor = attempt.vendor.id;
         self.current = Some(attempt);
-        let body =
-            sdp::is_sdp(response).then(|| self.pass_sdp(cx, MediaSide::Vendor, response.body()));
+        let body = sdp::body_of(response).map(|sdp| self.pass_sdp(cx, MediaSide::Vendor, sdp));
         if self.delayed_offer() && body.is_some() {
             self.vendor_ack_due = Some(cseq);
         } else {
@@ -152,6 +165,7 @@ impl Call {
         };
         self.answered = Some(cx.now.instant);
         self.answer_ms = Some(cx.now.utc_ms);
+        self.fix_sell_price(cx.now.utc_ms);
         if body.is_some() {
             self.media_ms.get_or_insert(cx.now.utc_ms);
         }
@@ -171,10 +185,20 @@ impl Call {
         self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
     }
 
+    /// A side may want its requests at an address that no trunk names, and answers from there.
+    fn note_foreign(&mut self, cx: &mut Cx<'_>) {
+        let legs = [Some(&self.caller), self.vendor.as_ref()];
+        let elsewhere = |leg: &Leg| !cx.core.index.knows(leg.next_hop().remote);
+        if !self.foreign && legs.into_iter().flatten().any(elsewhere) {
+            self.foreign = true;
+            cx.core.foreign_legs += 1;
+        }
+    }
+
     fn ack_vendor(&mut self, cx: &mut Cx<'_>, id: TransactionId, cseq: u32, body: Option<&[u8]>) {
         let Some(leg) = &self.vendor else { return };
         let flow = leg.next_hop();
-        let mut ack = cx.core.with_via(leg.dialog.ack(cseq), flow.listener);
+        let mut ack = leg.with_invite_login(cx.core.with_via(leg.dialog.ack(cseq), flow.listener));
         if let Some(body) = body {
             ack = ack.body("application/sdp", body);
         }
@@ -200,9 +224,8 @@ impl Call {
                 cx.core.owners.remove(&relayed.server);
                 cx.core.owners.remove(&relayed.client);
                 if relayed.delayed {
-                    let body = sdp::is_sdp(ack)
-                        .then(|| self.pass_sdp(cx, relayed.from, ack.body()))
-                        .flatten();
+                    let body =
+                        sdp::body_of(ack).and_then(|sdp| self.pass_sdp(cx, relayed.from, sdp));
                     self.ack_other(cx, &relayed, body.as_deref());
                 }
             }
@@ -216,16 +239,16 @@ impl Call {
         let Some(id) = self.current.as_ref().and_then(|attempt| attempt.transaction) else {
             return;
         };
-        let body = ack
-            .filter(|ack| sdp::is_sdp(ack))
-            .and_then(|ack| self.pass_sdp(cx, MediaSide::Caller, ack.body()));
+        let body =
+            ack.and_then(sdp::body_of).and_then(|sdp| self.pass_sdp(cx, MediaSide::Caller, sdp));
         self.ack_vendor(cx, id, cseq, body.as_deref());
     }
 
     fn ack_other(&mut self, cx: &mut Cx<'_>, relayed: &Relayed, body: Option<&[u8]>) {
         let Some(leg) = self.leg(relayed.from.other()) else { return };
         let flow = leg.next_hop();
-        let mut ack = cx.core.with_via(leg.dialog.ack(relayed.cseq), flow.listener);
+        let ack = cx.core.with_via(leg.dialog.ack(relayed.cseq), flow.listener);
+        let mut ack = leg.with_invite_login(ack);
         if let Some(body) = body {
             ack = ack.body("application/sdp", body);
         }
@@ -294,6 +317,7 @@ impl Call {
                 {
                     leg.dialog.refresh_target(&request);
                     leg.flow = flow;
+                    self.note_foreign(cx);
                 }
                 self.relay_request(cx, side, id, request);
             }
@@ -344,24 +368,25 @@ impl Call {
         server: TransactionId,
         request: Message,
     ) {
-        let offer = sdp::is_sdp(&request);
-        let body = if offer { self.pass_sdp(cx, from, request.body()) } else { None };
-        if offer && body.is_none() {
-            return cx.core.respond_plain(cx.now, server, &request, 488, "", &[]);
-        }
-        if offer {
-            self.note_hold(cx, request.body());
+        let (mut body, mut offer) = (None, None);
+        if let Some(sdp) = sdp::body_of(&request) {
+            let Some((rewritten, remote)) = self.rewrite_sdp(from, sdp) else {
+                return cx.core.respond_plain(cx.now, server, &request, 488, "", &[]);
+            };
+            body = Some(rewritten);
+            offer = Some(Offer { remote, held: sdp::is_hold(sdp) });
         }
         let method = request.method().clone();
         let user = match from {
-            MediaSide::Caller => self.current.as_ref().map(|a| a.record.caller_out.clone()),
-            MediaSide::Vendor => Some(self.callee_in.clone()),
+            MediaSide::Caller => self.vendor_contact_user(),
+            MediaSide::Vendor => self.callee_in.clone(),
         };
         let schedule = match from {
             MediaSide::Caller => self.current.as_ref().map(|a| Arc::clone(&a.vendor.schedule)),
             MediaSide::Vendor => None,
         };
         let schedule = schedule.unwrap_or_default();
+        let credentials = self.current.as_ref().and_then(|a| a.vendor.credentials.clone());
         let Some(leg) = self.leg_mut(from.other()) else {
             return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
         };
@@ -369,9 +394,14 @@ impl Call {
         let builder = leg.dialog.request(&method);
         let cseq = leg.dialog.local_cseq();
         let mut builder = cx.core.with_via(builder, flow.listener);
+        if let (Some(login), Some(credentials)) = (&mut leg.login, &credentials) {
+            let uri = leg.dialog.remote_target();
+            for (name, value) in login.lines(credentials, &method, uri, &mut cx.core.rng) {
+                builder = builder.header(name, value);
+            }
+        }
         if method != Method::Info {
-            let user = user.as_deref().unwrap_or("");
-            builder = cx.core.with_contact(builder, flow.listener, user);
+            builder = cx.core.with_contact(builder, flow.listener, &user);
         }
         if let Some(body) = &body {
             builder = builder.body("application/sdp", body);
@@ -387,7 +417,7 @@ impl Call {
         for id in [server, client] {
             cx.core.owners.insert(id, Owner { call: self.key, role: Role::Relayed });
         }
-        let delayed = method == Method::Invite && !offer;
+        let delayed = method == Method::Invite && offer.is_none();
         self.relayed.push(Relayed {
             from,
             server,
@@ -395,12 +425,18 @@ impl Call {
             request,
             cseq,
             delayed,
+            offer,
             answered: false,
         });
     }
 
-    fn note_hold(&mut self, cx: &mut Cx<'_>, body: &[u8]) {
-        let held = sdp::is_hold(body);
+    /// An offer counts from its answer on; refused, nothing has changed (RFC 3261 section
+    /// 14.1).
+    fn take_offer(&mut self, cx: &mut Cx<'_>, from: MediaSide, offer: Offer) {
+        if let Some(remote) = offer.remote {
+            self.tell_relay(cx, from, remote);
+        }
+        let held = offer.held;
         if held != self.held {
             self.held = held;
             let kind = if held { EventKind::Held } else { EventKind::Resumed };
@@ -450,21 +486,20 @@ impl Call {
             && let Some(leg) = self.leg_mut(relayed.from.other())
         {
             leg.dialog.refresh_target(response);
+            self.note_foreign(cx);
         }
-        let body = if sdp::is_sdp(response) {
-            self.pass_sdp(cx, relayed.from.other(), response.body())
-        } else {
-            None
-        };
+        if let Some(offer) = relayed.offer.take() {
+            self.take_offer(cx, relayed.from, offer);
+        }
+        let body =
+            sdp::body_of(response).and_then(|sdp| self.pass_sdp(cx, relayed.from.other(), sdp));
         if invite && !relayed.delayed {
             self.ack_other(cx, &relayed, None);
         }
         let Some(flow) = self.leg(relayed.from).map(|leg| leg.flow) else { return };
         let user = match relayed.from {
             MediaSide::Caller => self.callee_in.clone(),
-            MediaSide::Vendor => {
-                self.current.as_ref().map(|a| a.record.caller_out.clone()).unwrap_or_default()
-            }
+            MediaSide::Vendor => self.vendor_contact_user(),
         };
         let builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK");
         let mut builder = cx.core.with_contact(builder, flow.listener, &user);
@@ -547,8 +582,14 @@ impl Call {
 
     /// BYE to one side.
     pub(super) fn bye(&mut self, cx: &mut Cx<'_>, side: MediaSide, cause: u8) {
+        let credentials = self.current.as_ref().and_then(|a| a.vendor.credentials.clone());
         let Some(leg) = self.leg_mut(side) else { return };
         let flow = leg.next_hop();
+        if let (Some(credentials), Some(login)) = (credentials, leg.login.take()) {
+            let dialog = leg.dialog.clone();
+            let bye = PendingBye { dialog, flow, login, credentials, cause };
+            return cx.core.send_bye(cx.now, bye);
+        }
         let builder = leg.dialog.request(&Method::Bye);
         let bye = cx
             .core
@@ -615,6 +656,14 @@ impl Call {
 }
 
 impl Leg {
+    /// An ACK carries the credentials of its INVITE.
+    fn with_invite_login(&self, mut ack: sip::MessageBuilder) -> sip::MessageBuilder {
+        for (name, value) in self.login.iter().flat_map(|login| login.of_invite()) {
+            ack = ack.header(name, value);
+        }
+        ack
+    }
+
     /// Where requests to this side go: the first route or the remote target if it is a
     /// numeric address, else where its packets come from (SIG-12).
     fn next_hop(&self) -> Flow {

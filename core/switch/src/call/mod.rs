@@ -14,6 +14,7 @@ mod trail;
 
 pub(crate) use attempt::Attempt;
 
+use crate::authentication::Login;
 use crate::facts::{Account, CustomerTrunk, Facts};
 use crate::io::{Ask, CallKey, CallView, MediaControl, MediaSide, Now, Output};
 use crate::reason::{Failed, name};
@@ -88,6 +89,16 @@ struct Leg {
     origin: Origin,
     /// Its addresses are not to be believed: requests go where its packets come from (SIG-12).
     natted: bool,
+    /// What the vendor wants proven.
+    login: Option<Box<Login>>,
+}
+
+/// What a re-INVITE or UPDATE wants to change.
+#[derive(Debug)]
+struct Offer {
+    /// Where its sender will receive.
+    remote: Option<crate::sdp::Remote>,
+    held: bool,
 }
 
 /// A request passed from one side to the other inside the answered call.
@@ -101,6 +112,8 @@ struct Relayed {
     cseq: u32,
     /// INVITE without SDP: the ACK will carry the answer.
     delayed: bool,
+    /// What it offers; it counts once the other side has accepted it.
+    offer: Option<Offer>,
     /// A final response went back; waiting for the ACK.
     answered: bool,
 }
@@ -136,6 +149,7 @@ pub(crate) struct Call {
 
     // The caller's leg.
     ingress: TransactionId,
+    merge_key: u64,
     /// The caller's INVITE, for responses to it; gone once it is acknowledged.
     invite: Option<Arc<Message>>,
     caller: Leg,
@@ -177,6 +191,8 @@ pub(crate) struct Call {
     media: [ledger::MediaRecord; 2],
     last_media_ms: [u64; 2],
     direct: bool,
+    /// A side's requests may come from an address that no trunk names.
+    foreign: bool,
 
     // Time.
     began: Instant,
@@ -227,12 +243,15 @@ pub(crate) struct NewCall {
     pub(crate) ingress: TransactionId,
     pub(crate) flow: Flow,
     pub(crate) invite: Message,
+    /// Its place in the shard's table of callers.
+    pub(crate) merge_key: u64,
 }
 
 impl Call {
     /// A call that has passed identification; [`Call::begin`] starts it.
     pub(crate) fn new(core: &mut Core, now: Now, new: NewCall) -> Call {
-        let NewCall { customer, account, callee_in, authenticated, ingress, flow, invite } = new;
+        let NewCall { customer, account, callee_in, authenticated, .. } = new;
+        let NewCall { ingress, flow, invite, merge_key, .. } = new;
         let tag = rand::Rng::random::<u64>(&mut core.rng);
         let key = core.new_key();
         let id = core.ids.next(now.utc_ms, &mut core.rng);
@@ -265,10 +284,13 @@ impl Call {
             state: State::Deciding(Step::IngressNumber),
             ticket: 0,
             ingress,
+            merge_key,
+            foreign: false,
             caller: Leg {
                 dialog: Dialog::uas(&invite, &tag_text(tag)),
                 flow,
                 origin: Origin::new(&mut core.rng),
+                login: None,
                 natted: invite.top_via().ip() != Some(flow.remote.ip().to_canonical()),
             },
             tag,
@@ -342,15 +364,15 @@ impl Call {
         matches!(self.state, State::Over)
     }
 
-    /// Whether an in-dialog request of `side` belongs to the dialog of that side.
+    /// Whether an in-dialog request of `side` belongs to the dialog of that side. Once the
+    /// vendor has answered, that is the dialog of its answer and of no other fork (SIG-07).
     pub(crate) fn owns(&self, side: MediaSide, request: &Message) -> bool {
-        match side {
-            MediaSide::Caller => self.caller.dialog.call_id() == request.call_id(),
-            MediaSide::Vendor => {
-                let attempt = self.current.as_deref().into_iter().chain(&self.lingering);
-                let early = attempt.map(|a| a.call_id.as_str());
-                let up = self.vendor.as_ref().map(|leg| leg.dialog.call_id());
-                up.into_iter().chain(early).any(|id| id == request.call_id())
+        match (side, &self.vendor) {
+            (MediaSide::Caller, _) => self.caller.dialog.matches(request),
+            (MediaSide::Vendor, Some(leg)) => leg.dialog.matches(request),
+            (MediaSide::Vendor, None) => {
+                let mut attempts = self.current.as_deref().into_iter().chain(&self.lingering);
+                attempts.any(|attempt| attempt.call_id == request.call_id())
             }
         }
     }
@@ -464,7 +486,11 @@ impl Call {
         match role {
             Role::Ingress => {
                 cx.core.owners.remove(&id);
-                if matches!(self.state, State::Connected) && !self.acked {
+                if let Some(cause) = self.caller_bye.take() {
+                    // The ACK that the BYE waited for does not come any more.
+                    self.bye(cx, MediaSide::Caller, cause);
+                    self.try_close(cx);
+                } else if matches!(self.state, State::Connected) && !self.acked {
                     self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, 102);
                 }
             }
@@ -505,6 +531,13 @@ impl Call {
     /// The number that chooses the rate (ROUTE-62).
     fn rated_number(&self) -> &str {
         rated_number(&self.rate_as, &self.callee_route)
+    }
+
+    /// User of our Contact towards the vendor (SIG-79); none where the caller hides
+    /// (SIG-76, SIG-78).
+    fn vendor_contact_user(&self) -> Text {
+        let attempt = self.current.as_ref().filter(|attempt| !attempt.anonymous);
+        attempt.map(|attempt| attempt.record.caller_out.clone()).unwrap_or_default()
     }
 
     /// What the call knows beside a question, if a plugin of its hook may ask.

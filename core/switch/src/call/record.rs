@@ -25,6 +25,20 @@ impl Call {
         sell.chain(buy).filter(|posting| posting.amount != Money::ZERO).collect()
     }
 
+    /// What the vendor of this account asks for a call answered at `answer_ms` (BILL-03).
+    pub(super) fn buy_price(&self, vendor_account: u32, answer_ms: u64) -> Option<ChargeRecord> {
+        let vendor = self.world.accounts.get(&vendor_account)?;
+        price_of(vendor, self.rated_number(), answer_ms)
+    }
+
+    /// The customer's price is the one in force at the answer (BILL-03). If there is none any
+    /// more, it is the one that the call was admitted with.
+    pub(super) fn fix_sell_price(&mut self, answer_ms: u64) {
+        if let Some(price) = price_of(&self.account, self.rated_number(), answer_ms) {
+            self.sell = Some(price);
+        }
+    }
+
     /// The record as it stands.
     pub(super) fn document(
         &mut self,
@@ -36,9 +50,6 @@ impl Call {
         let mut attempts = part(&mut self.finished, last);
         if let Some(attempt) = &self.current {
             let mut record = attempt.record.clone();
-            if let Some(vendor) = self.world.accounts.get(&record.vendor_account) {
-                record.buy = price_of(vendor, &self.callee_route, utc_ms);
-            }
             record.media = self.media[1].clone();
             attempts.push(record);
         }
@@ -107,7 +118,7 @@ fn part<T: Clone + Default>(value: &mut T, last: bool) -> T {
 }
 
 /// Where the price for `number` comes from on this account; none if it has none.
-pub(super) fn price_of(account: &Account, number: &str, utc_ms: u64) -> Option<ChargeRecord> {
+fn price_of(account: &Account, number: &str, utc_ms: u64) -> Option<ChargeRecord> {
     let deck = account.deck.as_ref()?;
     match deck.find(number, utc_ms) {
         RateLookup::Found(row) => Some(unrated(deck, row, account.rounding)),

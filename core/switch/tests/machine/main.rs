@@ -2,5 +2,7 @@
 //! seeded simulation.
 
 mod calls;
+mod dialogs;
+mod prices;
 mod simulation;
 mod support;

@@ -48,6 +48,8 @@ fn any_caller(rng: &mut StdRng) -> CallerPlan {
         hangup: Some(ms(rng, 30_000)),
         hold: rng.random_bool(0.1).then(|| ms(rng, 5000)),
         delayed_offer: rng.random_bool(0.1),
+        no_ack: rng.random_bool(0.02),
+        ..CallerPlan::default()
     }
 }
 

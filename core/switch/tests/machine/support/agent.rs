@@ -68,6 +68,12 @@ pub(crate) struct CallerPlan {
     pub(crate) hold: Option<Duration>,
     /// INVITE without SDP.
     pub(crate) delayed_offer: bool,
+    /// Never acknowledges an answer.
+    pub(crate) no_ack: bool,
+    /// `Privacy: id`.
+    pub(crate) private: bool,
+    /// The SDP is a part of a multipart body.
+    pub(crate) multipart: bool,
 }
 
 #[derive(Debug)]
@@ -114,6 +120,12 @@ pub(crate) struct Agent {
     pub(crate) legs: HashMap<String, LegLog>,
     /// Call-IDs in the order in which their legs began.
     pub(crate) order: Vec<String>,
+    /// Challenges the next BYE with this.
+    pub(crate) bye_challenge: Option<&'static str>,
+    /// Refuses re-INVITEs with this status.
+    pub(crate) refuses_hold: Option<u16>,
+    /// The Contact of its answers is this instead of its address; empty: there is none.
+    pub(crate) contact: Option<String>,
     /// Answers a challenge with them, once.
     pub(crate) credentials: Option<(&'static str, &'static str)>,
     sent_200: String,
@@ -134,6 +146,9 @@ impl Agent {
             plans: Vec::new(),
             legs: HashMap::new(),
             order: Vec::new(),
+            bye_challenge: None,
+            refuses_hold: None,
+            contact: None,
             credentials: None,
             sent_200: String::new(),
             transactions: Transactions::with_secret([7; 16]),
@@ -190,7 +205,17 @@ impl Agent {
             .header("Call-ID", &id)
             .header("CSeq", "1 INVITE")
             .header("Contact", format_args!("<sip:4930123@{}>", self.address));
-        if !plan.delayed_offer {
+        if plan.private {
+            invite = invite.header("Privacy", "id");
+        }
+        if plan.multipart {
+            let body = format!(
+                "--b\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b\r\n\
+                 Content-Type: application/isup\r\n\r\n\x01\x02\r\n--b--\r\n",
+                self.sdp("sendrecv")
+            );
+            invite = invite.body("multipart/mixed;boundary=b", body.as_bytes());
+        } else if !plan.delayed_offer {
             invite = invite.body("application/sdp", self.sdp("sendrecv").as_bytes());
         }
         let bytes = invite.finish();
@@ -307,9 +332,12 @@ impl Agent {
         let (address, body) = (self.address, self.sdp("sendrecv"));
         let Some(leg) = self.calls.get_mut(id) else { return };
         let Some(invite) = &leg.invite else { return };
-        let mut builder = MessageBuilder::response_to(invite, status, "Reason")
-            .to_tag(&leg.tag)
-            .header("Contact", format_args!("<sip:vendor@{address}>"));
+        let mut builder = MessageBuilder::response_to(invite, status, "Reason").to_tag(&leg.tag);
+        match self.contact.as_deref() {
+            None => builder = builder.header("Contact", format_args!("<sip:vendor@{address}>")),
+            Some("") => {}
+            Some(contact) => builder = builder.header("Contact", format_args!("<{contact}>")),
+        }
         if let Some((name, value)) = header {
             builder = builder.header(name, value);
         }
@@ -411,8 +439,16 @@ impl Agent {
                 log.last_body = String::from_utf8_lossy(message.body()).into_owned();
                 let ended = log.ended;
                 let bye = *method == Method::Bye;
+                if let Some(challenge) = self.bye_challenge.take_if(|_| bye) {
+                    let again = MessageBuilder::response_to(&message, 401, "Reason")
+                        .header("WWW-Authenticate", challenge);
+                    return self.transactions.respond(now, id, 401, again.finish());
+                }
                 let known = self.calls.get_mut(&call).and_then(|leg| leg.dialog.as_mut());
                 let status = match known {
+                    Some(_) if *method == Method::Invite && self.refuses_hold.is_some() => {
+                        self.refuses_hold.unwrap_or(488)
+                    }
                     Some(dialog) if !ended || bye => dialog.accept(&message).err().unwrap_or(200),
                     _ => 481,
                 };
@@ -458,7 +494,9 @@ impl Agent {
                 if first && sdp && delayed {
                     ack = ack.body("application/sdp", body.as_bytes());
                 }
-                self.transactions.ack(now, id, self.flow, ack.finish());
+                if !leg.plan.no_ack {
+                    self.transactions.ack(now, id, self.flow, ack.finish());
+                }
                 if first && !leg.server {
                     log.answered = true;
                     let plan = leg.plan;

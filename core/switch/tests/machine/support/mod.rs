@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::Facts;
 use strowger_switch::{Now, Output, Switch, SwitchSettings, World};
@@ -88,7 +88,12 @@ impl Stage {
         let policy = policy::Policy::default();
         let world = Arc::new(World { facts: Arc::clone(&facts), pin: policy::pin(1) });
         let mut rng = StdRng::seed_from_u64(seed);
-        let settings = SwitchSettings { shard: 0, shards: 1, seed: rng.random() };
+        let settings = SwitchSettings {
+            shard: 0,
+            shards: 1,
+            seed: rng.random(),
+            replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+        };
         let start = Instant::now();
         Stage {
             switch: Switch::new(settings, world),

@@ -1,0 +1,420 @@
+//! Peers that behave oddly around dialogs: no ACK, late or doubled answers, forks, other
+//! addresses, refused re-INVITEs, strangers.
+
+use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+};
+use crate::support::{Network, Stage};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sip::{Message, MessageBuilder};
+use std::time::Duration;
+use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser, Facts};
+
+/// An address that no trunk names.
+const ELSEWHERE: &str = "10.9.0.9:5060";
+
+fn stage(facts: Facts, a: VendorPlan, b: VendorPlan) -> Stage {
+    let mut stage = Stage::new(facts, Network::PERFECT, 1);
+    stage.add(Agent::new(CALLER, 5));
+    stage.add(Agent::vendor(VENDOR_A, a));
+    stage.add(Agent::vendor(VENDOR_B, b));
+    stage
+}
+
+fn two_vendors() -> Stage {
+    stage(small_operator(), VendorPlan::answers(), VendorPlan::answers())
+}
+
+fn call(stage: &mut Stage, plan: CallerPlan) {
+    let now = stage.now;
+    stage.agent(CALLER).invite(now, "4420123", plan);
+}
+
+fn hangs_up_after(seconds: u64) -> CallerPlan {
+    CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
+}
+
+/// The texts of what the switch sent to `address` that begin with `start`.
+fn sent(stage: &Stage, address: &str, start: &str) -> Vec<String> {
+    let to = |(_, to, bytes): &&(_, std::net::SocketAddr, std::sync::Arc<[u8]>)| {
+        to.to_string() == address && bytes.starts_with(start.as_bytes())
+    };
+    stage.wire.iter().filter(to).map(|w| String::from_utf8_lossy(&w.2).into_owned()).collect()
+}
+
+/// A BYE as the vendor of this 200 sends it, from `address`.
+fn bye_of(answer: &str, address: &str) -> Vec<u8> {
+    let answer = Message::parse(answer.as_bytes()).expect("a response");
+    let header = |name| answer.header(name).expect("it has one");
+    MessageBuilder::request(&sip::Method::Bye, answer.from().uri())
+        .header("Via", format_args!("SIP/2.0/UDP {address};rport;branch=z9hG4bKbye1"))
+        .header("Max-Forwards", 70)
+        .header("From", header("To"))
+        .header("To", header("From"))
+        .header("Call-ID", answer.call_id())
+        .header("CSeq", "7 BYE")
+        .finish()
+}
+
+/// CDR-01, RFC 3261 section 15: who never acknowledges gets its BYE when the ACK can no longer
+/// come, and the record is written.
+#[test]
+fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
+    let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
+    let mut stage = stage(small_operator(), plan, VendorPlan::answers());
+    call(&mut stage, CallerPlan { no_ack: true, ..CallerPlan::default() });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals.len(), 1);
+    assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
+    assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
+}
+
+/// SIG-08, RFC 3261 section 9.1: a vendor that was given up in silence is cancelled as soon as
+/// it says something: no telephone rings twice.
+#[test]
+fn a_vendor_that_wakes_up_late_is_cancelled() {
+    let mut stage = stage(small_operator(), VendorPlan::silent(), VendorPlan::rings());
+    call(&mut stage, CallerPlan { cancel: Some(Duration::from_secs(20)), ..CallerPlan::default() });
+    stage.run(Duration::from_secs(12));
+    assert_eq!(stage.agent(VENDOR_B).order.len(), 1, "the next vendor is ringing");
+    let invite = stage.agent(VENDOR_A).last().last_invite.clone();
+    let invite = Message::parse(invite.as_bytes()).expect("an INVITE");
+    let ringing = MessageBuilder::response_to(&invite, 180, "Ringing").to_tag("late").finish();
+    stage.inject(VENDOR_A, &ringing);
+    stage.run(Duration::from_secs(1));
+    assert_eq!(sent(&stage, VENDOR_A, "CANCEL ").len(), 1);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+}
+
+/// SIG-07, RFC 3261 section 12.2.2: the BYE of the fork that lost does not end the call.
+#[test]
+fn the_bye_of_another_fork_leaves_the_call_alone() {
+    let mut stage = two_vendors();
+    call(&mut stage, hangs_up_after(30));
+    stage.run(Duration::from_millis(1500));
+    let answer = stage.agent(VENDOR_A).last_sent_200();
+    let to = answer.lines().find(|line| line.starts_with("To:")).expect("a To").trim_end();
+    let fork = answer.replace(to, &format!("{to}ffff"));
+    stage.inject(VENDOR_A, &bye_of(&fork, VENDOR_A));
+    stage.run(Duration::from_secs(1));
+    assert_eq!(stage.switch.calls().next().expect("a call").state, "answered");
+    assert_eq!(sent(&stage, VENDOR_A, "SIP/2.0 481").len(), 1);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.end_reason, "caller_hangup");
+}
+
+/// RFC 3261 section 8.2.2.2: an INVITE that a proxy forked to us twice is one call.
+#[test]
+fn the_same_invite_by_two_ways_is_one_call() {
+    let mut stage = two_vendors();
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_millis(50));
+    let invite = format!(
+        "INVITE sip:4420123@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1;branch=z9hG4bKone\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:4930123@10.1.0.1>;tag=1\r\nTo: <sip:4420123@10.0.0.1>\r\n\
+         Call-ID: twice\r\nCSeq: 1 INVITE\r\nContact: <sip:4930123@{CALLER}>\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    stage.inject(CALLER, invite.as_bytes());
+    stage.inject(CALLER, invite.replace("bKone", "bKtwo").as_bytes());
+    stage.run(Duration::from_secs(3));
+    assert!(!sent(&stage, CALLER, "SIP/2.0 482").is_empty(), "resent until its ACK");
+    assert_eq!(stage.switch.call_count(), 1, "the one, as the agent's has ended");
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals.len(), 2);
+}
+
+/// RFC 3261 section 12.2.2: a vendor hangs up from the address that its Contact names, which no
+/// trunk does; requests and responses from there belong to the call.
+#[test]
+fn a_vendor_may_have_its_contact_elsewhere() {
+    let mut stage = two_vendors();
+    stage.agent(VENDOR_A).contact = Some(format!("sip:media@{ELSEWHERE}"));
+    call(&mut stage, CallerPlan::default());
+    stage.run(Duration::from_secs(3));
+    assert!(!sent(&stage, ELSEWHERE, "ACK ").is_empty());
+    let answer = stage.agent(VENDOR_A).last_sent_200();
+    stage.inject(ELSEWHERE, &bye_of(&answer, ELSEWHERE));
+    stage.inject(ELSEWHERE, &bye_of(&answer, ELSEWHERE));
+    stage.run(Duration::from_secs(1));
+    assert_eq!(sent(&stage, ELSEWHERE, "SIP/2.0 200").len(), 2, "the BYE and its repetition");
+    stage.run_until_quiet();
+    stage.run(Duration::from_secs(32));
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
+    // The call is over: the address is a stranger's again.
+    stage.wire.clear();
+    stage.inject(ELSEWHERE, &bye_of(&answer, ELSEWHERE));
+    stage.run(Duration::from_secs(1));
+    assert!(stage.wire.is_empty());
+}
+
+/// RFC 3261 section 12.1.2: where a 200 has no Contact, requests go to the URI of the INVITE.
+#[test]
+fn an_answer_without_contact_is_acknowledged() {
+    let mut stage = two_vendors();
+    stage.agent(VENDOR_A).contact = Some(String::new());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    for method in ["ACK", "BYE"] {
+        let start = format!("{method} sip:4420123@{VENDOR_A} SIP/2.0\r\n");
+        assert_eq!(sent(&stage, VENDOR_A, &start).len(), 1, "{method}");
+    }
+}
+
+/// RFC 3261 section 14.1: a re-INVITE that is refused changes nothing.
+#[test]
+fn a_refused_hold_changes_nothing() {
+    let mut stage = two_vendors();
+    stage.agent(VENDOR_A).refuses_hold = Some(488);
+    let hold = Some(Duration::from_secs(2));
+    call(&mut stage, CallerPlan { hold, ..hangs_up_after(10) });
+    stage.run(Duration::from_millis(1900));
+    let told = stage.media.updates.len();
+    stage.run(Duration::from_secs(3));
+    assert_eq!(stage.agent(CALLER).last().responses.last(), Some(&488));
+    assert_eq!(stage.media.updates.len(), told, "the relay was told of a refused offer");
+    assert_eq!(stage.switch.calls().next().expect("a call").state, "answered");
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+}
+
+/// RFC 5621 section 3.1: the SDP beside an ISUP part is the offer.
+#[test]
+fn sdp_in_a_multipart_body_is_the_offer() {
+    let mut stage = two_vendors();
+    call(&mut stage, CallerPlan { multipart: true, ..hangs_up_after(1) });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let invite = stage.agent(VENDOR_A).last().last_invite.clone();
+    assert!(invite.contains("Content-Type: application/sdp\r\n"), "{invite}");
+    assert!(invite.contains("c=IN IP4 10.0.0.1"), "{invite}");
+    let answer = &stage.agent(CALLER).last().last_response;
+    assert!(answer.contains("m=audio"), "{answer}");
+}
+
+/// SIG-76, SIG-78: the number of a caller that hides is not in our Contact either.
+#[test]
+fn a_hidden_caller_is_not_in_the_contact() {
+    let mut stage = two_vendors();
+    let hold = Some(Duration::from_secs(2));
+    call(&mut stage, CallerPlan { private: true, hold, ..hangs_up_after(5) });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let invites = sent(&stage, VENDOR_A, "INVITE ");
+    assert_eq!(invites.len(), 2, "the call and the hold");
+    for invite in invites {
+        assert!(invite.contains("\r\nContact: <sip:10.0.0.1:5060>\r\n"), "{invite}");
+    }
+}
+
+/// NUM-03, RFC 3261 section 25.1: `#` of a number leaves as `%23` in a URI.
+#[test]
+fn a_hash_in_a_number_is_escaped_in_uris() {
+    let mut stage = two_vendors();
+    let now = stage.now;
+    stage.agent(CALLER).invite(now, "44%2312%23", hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let invite = stage.agent(VENDOR_A).last().last_invite.clone();
+    assert!(invite.starts_with(&format!("INVITE sip:44%2312%23@{VENDOR_A} ")), "{invite}");
+    assert!(invite.contains(&format!("\r\nTo: <sip:44%2312%23@{VENDOR_A}>\r\n")), "{invite}");
+    assert_eq!(stage.finals[0].call.callee_in, "44#12#");
+}
+
+/// ROUTE-18: a prefix entry without `extend` ends the walk even when its trunk is full.
+#[test]
+fn a_full_trunk_still_ends_the_walk_over_prefixes() {
+    for (extend, attempts) in [(false, 0), (true, 1)] {
+        let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+        first.channels = 1;
+        let vendors = vec![first, vendor(12, "vendor-b", &[VENDOR_B], 2)];
+        let mut facts = operator(customer(1, "acme", CALLER), vendors);
+        let entry =
+            |trunk, extend| strowger_switch::facts::RouteEntry { trunk, priority: 100, extend };
+        facts.routes = Default::default();
+        facts.routes.insert("4420", vec![entry(11, extend)]);
+        facts.routes.insert("44", vec![entry(12, true)]);
+        let mut stage = stage(facts, VendorPlan::answers(), VendorPlan::answers());
+        call(&mut stage, hangs_up_after(5));
+        stage.run(Duration::from_millis(500));
+        call(&mut stage, hangs_up_after(1));
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        assert_eq!(stage.agent(VENDOR_A).order.len(), 1);
+        assert_eq!(stage.agent(VENDOR_B).order.len(), attempts, "extend {extend}");
+        let busy = stage.finals.iter().filter(|d| d.call.end_reason == "all_routes_busy").count();
+        assert_eq!(busy, 1 - attempts, "extend {extend}");
+    }
+}
+
+/// ROUTE-11, RFC 3261 section 17.1.3: a digest customer's responses come from its own address,
+/// which no trunk names.
+#[test]
+fn a_digest_customer_answers_our_bye() {
+    let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
+    let mut stage = stage(digest_operator(), plan, VendorPlan::answers());
+    stage.agent(CALLER).credentials = Some(("acme", "correct horse battery"));
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(sent(&stage, CALLER, "BYE ").len(), 1, "its 200 was heard");
+    assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
+}
+
+/// SIG-13, SIG-92: with digest users, too, a stranger's broken or stray request gets silence.
+#[test]
+fn strangers_get_silence_though_users_may_come_from_anywhere() {
+    let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+    let invite = invite_with("");
+    for bytes in [
+        invite.replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        invite.replace("Max-Forwards: 70\r\n", "Max-Forwards: 70\r\nRequire: rubbish\r\n"),
+        invite.replace("INVITE", "CANCEL"),
+        invite.replace("INVITE", "OPTIONS"),
+        invite.replace("<sip:44@10.0.0.1>", "<sip:44@10.0.0.1>;tag=made-up"),
+        invite.replace("INVITE", "BYE"),
+    ] {
+        stage.inject(ELSEWHERE, bytes.as_bytes());
+    }
+    stage.run(Duration::from_secs(1));
+    let wire: Vec<_> = stage.wire.iter().map(|w| String::from_utf8_lossy(&w.2)).collect();
+    assert!(wire.is_empty(), "{wire:?}");
+    stage.inject(ELSEWHERE, invite.as_bytes());
+    stage.run(Duration::from_millis(10));
+    assert_eq!(sent(&stage, ELSEWHERE, "SIP/2.0 401").len(), 1, "a user may be there");
+}
+
+/// SIG-50: who guesses names learns nothing: a name that exists and one that does not get the
+/// same answer.
+#[test]
+fn user_names_cannot_be_found_out() {
+    let mut answers = Vec::new();
+    for user in ["acme", "nobody"] {
+        let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+        let guess = format!(
+            "Authorization: Digest username=\"{user}\", realm=\"switch.example\", \
+             nonce=\"0\", uri=\"sip:44@10.0.0.1\", response=\"{:032}\", algorithm=MD5\r\n",
+            0
+        );
+        stage.inject(ELSEWHERE, invite_with(&guess).as_bytes());
+        stage.run(Duration::from_millis(10));
+        let wire = &stage.wire.first().expect("an answer").2;
+        answers.push(String::from_utf8_lossy(wire).lines().next().map(str::to_owned));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0].as_deref(), Some("SIP/2.0 403 Forbidden"));
+}
+
+/// SIG-54, RFC 7616 section 3.4.6: credentials that somebody saw are worth nothing for another
+/// number.
+#[test]
+fn credentials_are_for_the_number_that_was_called() {
+    let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+    stage.inject(ELSEWHERE, invite_with("").as_bytes());
+    stage.run(Duration::from_millis(10));
+    let challenge = Message::parse(sent(&stage, ELSEWHERE, "SIP/2.0 401")[0].as_bytes());
+    let challenge = sip::digest::Challenge::choose(&challenge.expect("a response"));
+    let uri = "sip:4420@10.0.0.1";
+    let answer = sip::digest::Answer {
+        username: "acme",
+        password: "correct horse battery",
+        method: "INVITE",
+        uri,
+        count: 1,
+    };
+    let value = challenge.expect("a challenge").answer(&answer, &mut StdRng::seed_from_u64(3));
+    let seen = invite_with(&format!("Authorization: {value}\r\n"))
+        .replace("CSeq: 1", "CSeq: 2")
+        .replace("bK1", "bK2");
+    stage.inject(ELSEWHERE, seen.as_bytes());
+    stage.run(Duration::from_millis(10));
+    assert_eq!(sent(&stage, ELSEWHERE, "SIP/2.0 403").len(), 1);
+    let own =
+        seen.replace("sip:44@", "sip:4420@").replace("bK2", "bK3").replace("CSeq: 2", "CSeq: 3");
+    stage.inject(ELSEWHERE, own.as_bytes());
+    stage.run(Duration::from_millis(10));
+    assert_eq!(sent(&stage, ELSEWHERE, "SIP/2.0 100").len(), 1, "what it was made for");
+}
+
+fn invite_with(header: &str) -> String {
+    format!(
+        "INVITE sip:44@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {ELSEWHERE};rport;branch=z9hG4bK1\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:1@x>;tag=1\r\nTo: <sip:44@10.0.0.1>\r\nCall-ID: odd\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:1@{ELSEWHERE}>\r\n{header}Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// RFC 3261 sections 13.2.2.4 and 22.2, SIG-53: a vendor that challenges gets credentials in the
+/// ACK and in all later requests; a nonce that is too old is replaced, in an INVITE and in a BYE.
+#[test]
+fn a_vendor_that_challenges_is_answered_all_along() {
+    let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    first.credentials =
+        Some(Credentials { user: "strowger".into(), password: "a long enough secret".into() });
+    let challenge = |value| VendorPlan {
+        header: Some(("WWW-Authenticate", value)),
+        ..VendorPlan::refuses(401)
+    };
+    let facts = operator(customer(1, "acme", CALLER), vec![first]);
+    let mut stage = stage(facts, VendorPlan::answers(), VendorPlan::answers());
+    let vendor = stage.agent(VENDOR_A);
+    vendor.plans = vec![
+        challenge("Digest realm=\"carrier\", nonce=\"one\", algorithm=MD5, qop=\"auth\""),
+        challenge(
+            "Digest realm=\"carrier\", nonce=\"two\", algorithm=MD5, qop=\"auth\", stale=true",
+        ),
+        VendorPlan::answers(),
+    ];
+    vendor.bye_challenge =
+        Some("Digest realm=\"carrier\", nonce=\"three\", algorithm=MD5, qop=\"auth\", stale=true");
+    let hold = Some(Duration::from_secs(2));
+    call(&mut stage, CallerPlan { hold, ..hangs_up_after(5) });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].call.code_returned, 200);
+    assert_eq!(stage.finals[0].attempts.len(), 1);
+    let lines = |start: &str| -> Vec<String> {
+        let line = |text: String| {
+            text.lines().find(|line| line.starts_with("Authorization:")).unwrap_or("").to_owned()
+        };
+        sent(&stage, VENDOR_A, start).into_iter().map(line).collect()
+    };
+    let (invites, byes) = (lines("INVITE "), lines("BYE "));
+    let of = |line: &str, nonce: &str, count: u32| {
+        line.contains(&format!("nonce=\"{nonce}\"")) && line.contains(&format!("nc={count:08}"))
+    };
+    assert_eq!(invites.len(), 4, "without, with each nonce, and the hold: {invites:?}");
+    assert_eq!(invites[0], "");
+    assert!(of(&invites[1], "one", 1) && of(&invites[2], "two", 1), "{invites:?}");
+    assert!(of(&invites[3], "two", 2), "{invites:?}");
+    // The ACKs of the two refusals, the answer and the hold.
+    let acks = lines("ACK ");
+    assert!(acks.contains(&invites[2]) && acks.contains(&invites[3]), "{acks:?}");
+    assert_eq!(byes.len(), 2, "{byes:?}");
+    assert!(of(&byes[0], "two", 3) && of(&byes[1], "three", 1), "{byes:?}");
+}
+
+/// One customer that proves itself by digest from any address, one vendor.
+fn digest_operator() -> Facts {
+    let ha1s = sip::digest::Ha1s::of_password("acme", "switch.example", "correct horse battery");
+    let customer = CustomerTrunk {
+        networks: Vec::new(),
+        authentication: Authentication::Digest,
+        digest: Some(DigestUser {
+            user: "acme".into(),
+            realm: "switch.example".into(),
+            ha1_md5: ha1s.md5.expect("MD5").into(),
+            ha1_sha256: ha1s.sha256.expect("SHA-256").into(),
+        }),
+        ..customer(1, "acme", CALLER)
+    };
+    operator(customer, vec![vendor(11, "vendor-a", &[VENDOR_A], 1)])
+}
