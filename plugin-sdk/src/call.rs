@@ -78,7 +78,8 @@ pub enum Reason {
     CpsLimit,
     /// The plugin could not decide: its rules or data are broken.
     InternalError,
-    /// Any other word, lower case with underscores.
+    /// Any other word: 1 to 64 of a-z, 0-9 and `_`; the host treats anything else as a fault
+    /// of the plugin.
     Other(String),
 }
 

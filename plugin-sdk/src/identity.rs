@@ -116,11 +116,12 @@ impl Header {
 pub struct PresentedIdentity {
     /// Display name of From, unquoted; empty: none. The switch quotes it.
     pub display: String,
-    /// User part of From, escaped as a URI needs it.
+    /// User part of From, escaped as a URI needs it (`#` is `%23`); not empty.
     pub user: String,
-    /// Host part of From.
+    /// Host part of From: a name or an address, IPv6 in brackets; not empty.
     pub host: String,
-    /// Headers added to the INVITE, in order.
+    /// Headers added to the INVITE, in order; none of those that the switch writes itself,
+    /// such as `Via`, `Contact` or `Content-Type` (SIG-80).
     pub headers: Vec<Header>,
 }
 

@@ -240,6 +240,17 @@ pub enum LoadError {
         /// The name from `describe`.
         described: String,
     },
+    /// What it calls its version is not one.
+    #[error(
+        "plugin `{plugin}` calls its version {described:?}; allowed is a digit, then up to 63 of \
+         A-Z, a-z, 0-9, `.`, `-` and `+`, such as `1.2.0`"
+    )]
+    BadVersion {
+        /// The configured name.
+        plugin: String,
+        /// The version from `describe`, cut to 1,024 bytes.
+        described: String,
+    },
     /// The schema of its configuration is not one.
     #[error("plugin `{plugin}` ships a configuration schema that is not valid: {cause}")]
     SchemaNotValid {

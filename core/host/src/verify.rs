@@ -1,8 +1,9 @@
 //! What a plugin answers is checked before a call uses it: ranges, lengths, and that
-//! nothing can break out of a SIP header line.
+//! nothing can break out of a SIP header line, of a URI, or of what frames a request.
 
 use crate::wire;
 use policy::{Answer, Fault};
+use std::net::Ipv6Addr;
 
 /// What a plugin said to a question.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +23,41 @@ const MARKS: usize = 64;
 const REASON_LENGTH: usize = 64;
 const DETAIL_LENGTH: usize = 1024;
 const DISPLAY_LENGTH: usize = 256;
+const HOST_LENGTH: usize = 255;
+const VERSION_LENGTH: usize = 64;
+
+/// Headers that a plugin cannot add, beside `Content-*`: the switch writes them, or they frame
+/// the request, belong to the dialog, or promise what only the switch can keep (SIG-80).
+const OURS: [&str; 25] = [
+    "Allow",
+    "Authorization",
+    "Call-ID",
+    "Contact",
+    "CSeq",
+    "From",
+    "Join",
+    "Max-Forwards",
+    "MIME-Version",
+    "Min-SE",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Require",
+    "RAck",
+    "Record-Route",
+    "Replaces",
+    "Require",
+    "Route",
+    "RSeq",
+    "Session-Expires",
+    "Supported",
+    "Target-Dialog",
+    "To",
+    "Via",
+    "WWW-Authenticate",
+];
+
+/// The compact forms of these and of `Content-*` (RFC 3261 section 7.3.3, RFC 4028).
+const OURS_COMPACT: &[u8] = b"cefiklmtvx";
 
 type Checked<T> = Result<T, Fault>;
 
@@ -108,8 +144,8 @@ pub(crate) fn identity(answer: Result<wire::IdentityAnswer, wire::Rejection>) ->
         Ok(answer) => answer,
     };
     text("display", &answer.display, DISPLAY_LENGTH)?;
-    text("user", &answer.user, NUMBER_LENGTH)?;
-    text("host", &answer.host, DISPLAY_LENGTH)?;
+    uri_user(&answer.user)?;
+    uri_host(&answer.host)?;
     if answer.headers.len() > HEADERS {
         return nonsense(format!("{} headers, at most {HEADERS} are sent", answer.headers.len()));
     }
@@ -127,7 +163,7 @@ pub(crate) fn identity(answer: Result<wire::IdentityAnswer, wire::Rejection>) ->
 
 fn rejection(refusal: wire::Rejection) -> Checked<policy::Rejection> {
     response_code(refusal.code)?;
-    text("reason", &refusal.reason, REASON_LENGTH)?;
+    reason(&refusal.reason)?;
     text("detail", &refusal.detail, DETAIL_LENGTH)?;
     Ok(policy::Rejection {
         code: refusal.code,
@@ -141,6 +177,66 @@ fn response_code(code: u16) -> Checked<()> {
         Ok(())
     } else {
         nonsense(format!("response code {code}, allowed is 400 to 699"))
+    }
+}
+
+/// The version that a build declares: it becomes part of records, metrics and paths.
+pub(crate) fn is_version(version: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
+    version.len() <= VERSION_LENGTH
+        && version.as_bytes().first().is_some_and(u8::is_ascii_digit)
+        && version.bytes().all(allowed)
+}
+
+/// A word as SIG-93 has them: records are counted by it.
+fn reason(word: &str) -> Checked<()> {
+    bounded("reason", word, REASON_LENGTH)?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    match word.bytes().position(|byte| !allowed(byte)) {
+        Some(at) => nonsense(format!("reason has a forbidden character at byte {at}")),
+        None => Ok(()),
+    }
+}
+
+/// `user` of RFC 3261 section 25.1.
+fn uri_user(user: &str) -> Checked<()> {
+    bounded("user", user, NUMBER_LENGTH)?;
+    let bytes = user.as_bytes();
+    let escape = |at: usize| {
+        bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    let allowed = |at: usize, byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || b"-_.!~*'()&=+$,;?/".contains(&byte)
+            || byte == b'%' && escape(at)
+    };
+    match bytes.iter().enumerate().position(|(at, byte)| !allowed(at, *byte)) {
+        Some(at) => nonsense(format!("user has a character that must be escaped at byte {at}")),
+        None => Ok(()),
+    }
+}
+
+/// A host name (with `_`, which some have), an IPv4 address, or an IPv6 address in brackets.
+fn uri_host(host: &str) -> Checked<()> {
+    bounded("host", host, HOST_LENGTH)?;
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match address.parse::<Ipv6Addr>() {
+            Ok(_) => Ok(()),
+            Err(_) => nonsense("host is no IPv6 address between its brackets"),
+        };
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match host.bytes().position(|byte| !allowed(byte)) {
+        Some(at) => nonsense(format!("host has a forbidden character at byte {at}")),
+        None => Ok(()),
+    }
+}
+
+fn bounded(what: &str, value: &str, limit: usize) -> Checked<()> {
+    if (1..=limit).contains(&value.len()) {
+        Ok(())
+    } else {
+        nonsense(format!("{what} has {} bytes, allowed is 1 to {limit}", value.len()))
     }
 }
 
@@ -166,19 +262,25 @@ fn uri_parameters(value: &str) -> Checked<()> {
     }
 }
 
-/// A token of RFC 3261 section 25.1.
+/// A token of RFC 3261 section 25.1 that is not a header of the switch.
 fn header_name(name: &str) -> Checked<()> {
-    if name.is_empty() || name.len() > HEADER_NAME_LENGTH {
-        return nonsense(format!(
-            "a header name has {} bytes, allowed is 1 to {HEADER_NAME_LENGTH}",
-            name.len()
-        ));
-    }
+    bounded("a header name", name, HEADER_NAME_LENGTH)?;
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
-    match name.bytes().position(|byte| !token(byte)) {
-        Some(at) => nonsense(format!("header name {name:?} is not a token at byte {at}")),
-        None => Ok(()),
+    if let Some(at) = name.bytes().position(|byte| !token(byte)) {
+        return nonsense(format!("header name {name:?} is not a token at byte {at}"));
     }
+    if is_ours(name) {
+        return nonsense(format!("header {name} is written by the switch alone (SIG-80)"));
+    }
+    Ok(())
+}
+
+fn is_ours(name: &str) -> bool {
+    if let [letter] = name.as_bytes() {
+        return OURS_COMPACT.contains(&letter.to_ascii_lowercase());
+    }
+    let content = |start: &str| start.eq_ignore_ascii_case("Content-");
+    name.get(..8).is_some_and(content) || OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
 /// A plugin's own words, cut to what a record keeps.
@@ -253,6 +355,136 @@ mod tests {
         assert!(header_name("").is_err());
         assert!(header_name("X-A:").is_err());
         assert!(header_name("X A").is_err());
+    }
+
+    fn presented(user: &str, host: &str) -> Checked<Answer> {
+        identity(Ok(wire::IdentityAnswer {
+            display: "Ann Lee".into(),
+            user: user.into(),
+            host: host.into(),
+            headers: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn the_user_of_from_is_one_of_a_sip_uri() {
+        for good in [
+            "4930123",
+            "+4930",
+            "%2331%2349",
+            "anonymous",
+            "*9;phone-context=+1",
+            "a.b_-!~'()&=$,?/",
+        ] {
+            assert!(presented(good, "h").is_ok(), "{good}");
+        }
+        for (bad, at) in
+            [("1@evil.example", 1), ("1>;tag=2", 1), ("#31#", 0), ("1:2", 1), ("a\tb", 1)]
+        {
+            let words = format!("user has a character that must be escaped at byte {at}");
+            assert_eq!(why(presented(bad, "h")), words, "{bad}");
+        }
+        for bad in ["%", "%2", "12%2g", "Zoë", "a b", "1\r\nVia: x", "\"1\""] {
+            assert!(why(presented(bad, "h")).starts_with("user has a character"), "{bad}");
+        }
+        assert_eq!(why(presented("", "h")), "user has 0 bytes, allowed is 1 to 128");
+    }
+
+    #[test]
+    fn the_host_of_from_is_a_host() {
+        for good in ["sip.example.com", "anonymous.invalid", "192.0.2.1", "[2001:db8::1]", "my_pbx"]
+        {
+            assert!(presented("1", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "a>",
+            "a;lr",
+            "a:5060",
+            "a@b",
+            "a\t",
+            "2001:db8::1",
+            "[]",
+            "[1.2.3.4]",
+            "[::1",
+            "[::1]>",
+            "[::1]:5060",
+            "é.example",
+        ] {
+            assert!(presented("1", bad).is_err(), "{bad}");
+        }
+    }
+
+    /// SIG-80
+    #[test]
+    fn headers_of_the_switch_cannot_be_added() {
+        for ours in OURS {
+            assert!(header_name(ours).is_err(), "{ours}");
+            assert!(header_name(&ours.to_ascii_uppercase()).is_err(), "{ours}");
+        }
+        for ours in [
+            "via",
+            "V",
+            "f",
+            "T",
+            "i",
+            "m",
+            "L",
+            "c",
+            "e",
+            "k",
+            "x",
+            "cseq",
+            "content-length",
+            "Content-Type",
+            "CONTENT-DISPOSITION",
+        ] {
+            let words = format!("header {ours} is written by the switch alone (SIG-80)");
+            assert_eq!(why(header_name(ours)), words);
+        }
+        for theirs in [
+            "P-Asserted-Identity",
+            "P-Preferred-Identity",
+            "Remote-Party-ID",
+            "Privacy",
+            "Diversion",
+            "History-Info",
+            "Identity",
+            "y",
+            "X-Via",
+            "Route-Class",
+            "Subject",
+            "s",
+        ] {
+            assert!(header_name(theirs).is_ok(), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_a_word_that_records_are_counted_by() {
+        let with = |reason: &str| {
+            verdict(wire::Verdict::Reject(wire::Rejection {
+                reason: reason.into(),
+                ..refusal(403)
+            }))
+        };
+        assert!(with("pool_exhausted_2").is_ok());
+        assert_eq!(why(with("pool exhausted")), "reason has a forbidden character at byte 4");
+        assert_eq!(why(with("Barred")), "reason has a forbidden character at byte 0");
+        assert_eq!(why(with("")), "reason has 0 bytes, allowed is 1 to 64");
+        assert_eq!(why(with(&"a".repeat(65))), "reason has 65 bytes, allowed is 1 to 64");
+    }
+
+    #[test]
+    fn a_version_is_short_and_plain() {
+        for good in ["1.2.0", "1.0.0-build-a", "0.1.0-rc.1+20261123", "7"] {
+            assert!(is_version(good), "{good}");
+        }
+        let long = format!("1.{}", "0".repeat(63));
+        for bad in ["", "..", "../1", "v1", "1.0/2", "1 0", "1\n", "1.0\"", "1é", &long] {
+            assert!(!is_version(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::reaper::Reaper;
 use crate::sandbox::{self, Sandbox};
 use crate::tally::Tally;
 use crate::ticker::{Deadline, Watched};
-use crate::verify::{Said, shortened};
+use crate::verify::{Said, is_version, shortened};
 use crate::{Grant, Isolation, LoadError, Signer};
 use policy::{Context, Fault, Hook, PluginStamp, Question};
 use std::collections::BTreeSet;
@@ -394,6 +394,10 @@ fn probation(
     let description = instance.describe().map_err(failed("describe"))?;
     if !any_name && description.name != plugin.settings.name {
         return Err(LoadError::WrongName { configured: name(), described: description.name });
+    }
+    if !is_version(&description.version) {
+        let described = shortened(description.version);
+        return Err(LoadError::BadVersion { plugin: name(), described });
     }
     schema::check(&description.config_schema, &plugin.settings.config)
         .map_err(|refusal| does_not_fit(name(), refusal))?;

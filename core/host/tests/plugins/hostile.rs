@@ -194,6 +194,10 @@ fn nothing_breaks_out_of_a_header_line() {
     nonsense("crlf-number", &number("crlf"));
     nonsense("crlf-value", &identity("crlf-value"));
     nonsense("crlf-name", &identity("crlf-name"));
+    let words = nonsense("our-header", &identity("our-header"));
+    assert_eq!(words, "header v is written by the switch alone (SIG-80)");
+    let words = nonsense("user", &identity("49@evil.example>;tag=1"));
+    assert_eq!(words, "user has a character that must be escaped at byte 2");
 }
 
 #[test]

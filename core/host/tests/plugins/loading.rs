@@ -104,6 +104,17 @@ fn the_name_must_be_that_of_the_configuration() {
     );
 }
 
+/// Versions become part of records, metrics and the paths of a shelf.
+#[test]
+fn the_version_is_short_and_plain() {
+    let bytes = patched(guest("hostile"), "1.0.0-build-a", "../../build-a");
+    assert_eq!(
+        refused(hostile(file("bad-version", &bytes))).to_string(),
+        "plugin `hostile` calls its version \"../../build-a\"; allowed is a digit, then up to 63 \
+         of A-Z, a-z, 0-9, `.`, `-` and `+`, such as `1.2.0`"
+    );
+}
+
 #[test]
 fn configuration_and_self_test_are_tried_before_it_is_live() {
     assert_eq!(

@@ -288,6 +288,7 @@ impl identity::Guest for Hostile {
         let headers = match q.caller_out.as_str() {
             "crlf-value" => vec![header("X-A", "1\r\nVia: evil")],
             "crlf-name" => vec![header("X-A\r\n", "1")],
+            "our-header" => vec![header("X-A", "1"), header("v", "SIP/2.0/UDP evil.example")],
             "many" => vec![header("X-A", "1"); 65],
             "long" => vec![header("X-A", &"1".repeat(2049))],
             _ => {
