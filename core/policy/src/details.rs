@@ -15,7 +15,8 @@ pub struct CallDetails {
     pub attempts: Vec<PastAttempt>,
 }
 
-/// The INVITE as it was received.
+/// The INVITE as it was received, without `Authorization` and `Proxy-Authorization` (SEC-51):
+/// what is shown here reaches plugins and the decision log.
 pub trait Invite: fmt::Debug + Send + Sync {
     /// Its Request-URI.
     fn request_uri(&self) -> &str;

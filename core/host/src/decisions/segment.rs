@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zstd::stream::write::{Decoder, Encoder};
 
@@ -32,6 +33,17 @@ pub(super) struct SegmentHead {
     pub(super) random_seed: u64,
     /// Last digits of numbers that are masked.
     pub(super) masked: u8,
+}
+
+/// Makes the folder of segments, for the switch's own user alone: what callers dial and say of
+/// themselves is nobody else's business (SEC-51).
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let permissions = std::fs::metadata(folder)?.permissions();
+    if permissions.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(permissions.mode() & 0o7700))
 }
 
 /// Path of a segment.
@@ -61,7 +73,7 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     pub(super) fn create(path: &Path, head: &SegmentHead) -> io::Result<SegmentWriter> {
-        let mut file = File::options().write(true).create_new(true).open(path)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         let head = postcard::to_stdvec(head).map_err(io::Error::other)?;
         let mut begin = MAGIC.to_vec();
         frame(&mut begin, &head, head.len());

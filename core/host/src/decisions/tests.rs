@@ -314,6 +314,26 @@ fn what_is_kept_is_read_back_in_the_order_of_time() {
     assert_eq!(reader.texts().get(5).as_deref(), Some("00 -> "));
 }
 
+/// SEC-51; a folder that an earlier version made for everybody is closed, too.
+#[test]
+fn nobody_else_can_read_the_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let folder = Folder::new("decisions-private");
+    std::fs::create_dir(&folder.0).expect("a folder");
+    std::fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    for place in [folder.0.clone(), folder.0.join("made")] {
+        let log =
+            DecisionLog::start(DecisionSettings { folder: place.clone(), ..settings(&folder) })
+                .expect("a log");
+        let mut tap = log.tap(0);
+        record(&mut tap, Instant::now(), 1, 1_700_000_000_000);
+        drop(tap);
+        log.close();
+        assert_eq!((mode(&place), mode(&path(&place, 1))), (0o700, 0o600));
+    }
+}
+
 /// A crash leaves half a block, or a block that was never written whole.
 #[test]
 fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {

@@ -2,7 +2,7 @@
 
 use super::format::{self, BlockHead, Item};
 use super::mask::Mask;
-use super::segment::{SegmentHead, SegmentWriter, numbers, path};
+use super::segment::{SegmentHead, SegmentWriter, make_folder, numbers, path};
 use super::tap::Block;
 use super::{DecisionSettings, Letter, Shared};
 use std::collections::{HashSet, VecDeque};
@@ -50,7 +50,7 @@ struct Open {
 
 impl Writer {
     pub(super) fn open(settings: DecisionSettings, shared: Arc<Shared>) -> io::Result<Writer> {
-        std::fs::create_dir_all(&settings.folder)?;
+        make_folder(&settings.folder)?;
         let mut done = VecDeque::new();
         for number in numbers(&settings.folder)? {
             let about = std::fs::metadata(path(&settings.folder, number))?;
