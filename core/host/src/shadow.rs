@@ -163,7 +163,9 @@ impl Shadow {
                 Ok(answer)
             }
             Err(fault) => {
-                self.counts.faults.fetch_add(1, Relaxed);
+                let counts = &self.counts;
+                let count = if fault.is_deliberate() { &counts.different } else { &counts.faults };
+                count.fetch_add(1, Relaxed);
                 Err(fault.to_string())
             }
         };

@@ -60,9 +60,10 @@ impl<'a> Link<'a> {
         Link { live, version, other, begun, first_draw: context.pin.notes.draws() }
     }
 
-    /// Whom to ask after what the first build said.
+    /// Whom to ask after what the first build said. That it should decide and cannot is a
+    /// decision of its own, which no other build overrules.
     fn stand_in(&self, first: &Result<Said, Fault>) -> Option<&'a Arc<Version>> {
-        self.other.filter(|_| first.is_err())
+        self.other.filter(|_| matches!(first, Err(fault) if !fault.is_deliberate()))
     }
 
     /// The clock is read once for all who want to know: reading it is a tenth of what a

@@ -8,8 +8,10 @@ pub struct HookMetrics {
     pub plugin: String,
     /// The hook.
     pub hook: Hook,
-    /// Questions answered by the version that was asked first.
+    /// Questions answered by the version that was asked first, rejections among them.
     pub answered: u64,
+    /// Those of them that it answered with an error of its own: it should decide, and cannot.
+    pub refused: u64,
     /// Questions answered by the previous version after a fault.
     pub by_previous: u64,
     /// Questions that ended without a usable answer of the version asked first.
@@ -29,8 +31,6 @@ pub struct FaultCounts {
     pub memory: u64,
     /// It answered something that a call cannot use.
     pub nonsense: u64,
-    /// It answered with an error of its own.
-    pub refused: u64,
     /// It waited outside for too long.
     pub timeout: u64,
     /// Too many of its questions were waiting.
@@ -48,13 +48,12 @@ impl FaultCounts {
 
     /// Each kind with its word for metrics.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 8] {
+    pub fn named(&self) -> [(&'static str, u64); 7] {
         [
             ("deadline", self.deadline),
             ("trap", self.trap),
             ("memory", self.memory),
             ("nonsense", self.nonsense),
-            ("refused", self.refused),
             ("timeout", self.timeout),
             ("busy", self.busy),
             ("starting", self.starting),
@@ -66,7 +65,6 @@ impl FaultCounts {
         self.trap += other.trap;
         self.memory += other.memory;
         self.nonsense += other.nonsense;
-        self.refused += other.refused;
         self.timeout += other.timeout;
         self.busy += other.busy;
         self.starting += other.starting;
@@ -125,8 +123,9 @@ const BUCKETS: usize = OCTAVES * 4 + 1;
 #[derive(Debug)]
 pub(crate) struct HookCounters {
     answered: AtomicU64,
+    refused: AtomicU64,
     by_previous: AtomicU64,
-    faults: [AtomicU64; 8],
+    faults: [AtomicU64; 7],
     buckets: [AtomicU64; BUCKETS],
     sum: AtomicU64,
 }
@@ -135,6 +134,7 @@ impl HookCounters {
     pub(crate) fn new() -> HookCounters {
         HookCounters {
             answered: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             by_previous: AtomicU64::new(0),
             faults: std::array::from_fn(|_| AtomicU64::new(0)),
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -149,10 +149,13 @@ impl HookCounters {
             Some(Fault::Trap(_) | Fault::Absent) => self.faults[1].fetch_add(1, Relaxed),
             Some(Fault::Memory(_)) => self.faults[2].fetch_add(1, Relaxed),
             Some(Fault::Nonsense(_)) => self.faults[3].fetch_add(1, Relaxed),
-            Some(Fault::Refused(_)) => self.faults[4].fetch_add(1, Relaxed),
-            Some(Fault::Timeout(_)) => self.faults[5].fetch_add(1, Relaxed),
-            Some(Fault::Busy(_)) => self.faults[6].fetch_add(1, Relaxed),
-            Some(Fault::Starting) => self.faults[7].fetch_add(1, Relaxed),
+            Some(Fault::Refused(_)) => {
+                self.refused.fetch_add(1, Relaxed);
+                self.answered.fetch_add(1, Relaxed)
+            }
+            Some(Fault::Timeout(_)) => self.faults[4].fetch_add(1, Relaxed),
+            Some(Fault::Busy(_)) => self.faults[5].fetch_add(1, Relaxed),
+            Some(Fault::Starting) => self.faults[6].fetch_add(1, Relaxed),
         };
         if by_previous {
             self.by_previous.fetch_add(1, Relaxed);
@@ -167,16 +170,16 @@ impl HookCounters {
             plugin: plugin.to_owned(),
             hook,
             answered: self.answered.load(Relaxed),
+            refused: self.refused.load(Relaxed),
             by_previous: self.by_previous.load(Relaxed),
             faults: FaultCounts {
                 deadline: fault(0),
                 trap: fault(1),
                 memory: fault(2),
                 nonsense: fault(3),
-                refused: fault(4),
-                timeout: fault(5),
-                busy: fault(6),
-                starting: fault(7),
+                timeout: fault(4),
+                busy: fault(5),
+                starting: fault(6),
             },
             nanos: Histogram {
                 buckets: (0..BUCKETS)

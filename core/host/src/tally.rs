@@ -22,7 +22,7 @@ pub struct BuildTally {
     pub asked: u64,
     /// Those without a usable answer.
     pub faults: u64,
-    /// Those answered with a rejection.
+    /// Those answered with a rejection, or with an error of the plugin's own.
     pub rejects: u64,
 }
 
@@ -37,6 +37,9 @@ impl Tally {
     pub(crate) fn note(&self, said: &Result<Said, Fault>) {
         self.asked.fetch_add(1, Relaxed);
         match said {
+            Err(fault) if fault.is_deliberate() => {
+                self.rejects.fetch_add(1, Relaxed);
+            }
             Err(_) => {
                 self.faults.fetch_add(1, Relaxed);
             }

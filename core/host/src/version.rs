@@ -351,7 +351,10 @@ impl Version {
             })?;
         match instance.configure(&self.config)? {
             Ok(()) => Ok(instance),
-            Err(words) => Err(Fault::Refused(shortened(words))),
+            Err(words) => {
+                let words = shortened(words);
+                Err(Fault::Nonsense(format!("it refuses the configuration of its load: {words}")))
+            }
         }
     }
 }

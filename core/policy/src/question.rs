@@ -118,7 +118,7 @@ pub enum Fault {
     /// It answered something that the call cannot use.
     #[error("answer is not usable: {0}")]
     Nonsense(String),
-    /// It answered with an error of its own.
+    /// It answered with an error of its own: it should decide, and cannot.
     #[error("plugin says: {0}")]
     Refused(String),
     /// It waited for a server outside, and longer than a question may take.
@@ -130,6 +130,15 @@ pub enum Fault {
     /// Its instance had a fault, and the next one, which takes long to make, is not ready.
     #[error("a new instance is being made after a fault")]
     Starting,
+}
+
+impl Fault {
+    /// The plugin works and said so itself: it counts as a rejection, and no other build is
+    /// asked in its place.
+    #[must_use]
+    pub fn is_deliberate(&self) -> bool {
+        matches!(self, Fault::Refused(_))
+    }
 }
 
 /// A call id as 32 hex digits where people read it, as a number where they do not.

@@ -205,15 +205,21 @@ fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
         "Questions that a plugin did not answer, by kind of fault.",
         MetricType::COUNTER,
     );
+    let mut refused = family(
+        "strowger_hook_refused_total",
+        "Questions that a plugin answered with an error of its own, such as rating without a plan.",
+        MetricType::COUNTER,
+    );
     for metrics in hooks {
         let labels = [("plugin", metrics.plugin.as_str()), ("hook", metrics.hook.name())];
+        push_counter(&mut refused, &labels, metrics.refused as f64);
         seconds.mut_metric().push(histogram(&labels, &metrics.nanos));
         push_counter(&mut previous, &labels, metrics.by_previous as f64);
         for (kind, count) in metrics.faults.named() {
             push_counter(&mut faults, &[labels[0], labels[1], ("fault", kind)], count as f64);
         }
     }
-    families.extend([seconds, previous, faults]);
+    families.extend([seconds, previous, faults, refused]);
 }
 
 fn http(families: &mut Vec<MetricFamily>, plugins: &[HttpMetrics]) {

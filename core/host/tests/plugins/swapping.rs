@@ -3,8 +3,8 @@
 use crate::common::{
     Tables, bench, build, file, guest, hostile, marks, rate, route, screen, settings,
 };
-use host::{Host, PluginSettings};
-use policy::{Answer, Charge, Fault};
+use host::{Host, PluginSettings, Selection};
+use policy::{Answer, Charge, Fault, Hook};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -106,6 +106,35 @@ fn rating_and_routing_fall_back_to_the_build_before() {
     let reply = shard.ask(&pin, &route("loop"));
     assert!(matches!(reply.outcome, Err(Fault::Trap(_))), "the first fault is told");
     assert_eq!(host.list()[0].by_previous, 2);
+}
+
+/// That a plugin cannot rate this is its answer: the build before does not overrule it, and it
+/// is a rejection, not a fault.
+#[test]
+fn what_rating_refuses_stays_refused() {
+    let no_plan = Err(Fault::Refused("no such plan".to_owned()));
+    let (host, mut shard, _) = bench("refused-rate");
+    host.swap("hostile", build('b')).expect("it loads");
+    let pin = host.pin(Arc::new(Tables));
+    let reply = shard.ask(&pin, &rate(3));
+    assert_eq!((&reply.outcome, reply.by_previous), (&no_plan, false));
+    assert!(reply.plugin.expect("it was asked").version.ends_with('b'));
+
+    host.canary("hostile", build('c'), Selection::all()).expect("it loads");
+    let pin = host.pin(Arc::new(Tables));
+    let reply = shard.ask(&pin, &rate(3));
+    assert_eq!((&reply.outcome, reply.by_previous), (&no_plan, false));
+    assert!(reply.plugin.expect("it was asked").version.ends_with('c'));
+
+    let state = &host.list()[0];
+    let canary = state.canary.as_ref().expect("it is there").tally;
+    for tally in [state.tally, canary] {
+        assert_eq!((tally.asked, tally.faults, tally.rejects), (1, 0, 1));
+    }
+    assert_eq!(state.faults.total(), 0);
+    let metrics = host.metrics();
+    let rating = metrics.iter().find(|metrics| metrics.hook == Hook::Rating).expect("it rates");
+    assert_eq!((rating.answered, rating.refused), (2, 2));
 }
 
 #[test]
