@@ -26,7 +26,11 @@ fn charge(record: &Value) -> i128 {
     record.pointer("/sell/amount").map_or(0, units)
 }
 
-/// CDR-06, BILL-13, BILL-48, SIG-93 `node_lost`.
+fn cost(record: &Value) -> i128 {
+    units(&record["cost"])
+}
+
+/// CDR-06, BILL-13, BILL-28, BILL-31, BILL-48, SIG-93 `node_lost`.
 #[test]
 fn a_killed_switch_loses_no_reported_record_and_no_money() {
     const UP: u32 = 10;
@@ -112,6 +116,10 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
             assert!(billed + Duration::from_secs(2) > up_for, "{up_for:?} up: {record}");
             assert!(charge(record) > 0, "{record}");
         }
+        // BILL-28: what is charged for has cost something too.
+        if answered.is_some() && record["billable_ms"].as_u64() > Some(0) {
+            assert!(cost(record) > 0, "{record}");
+        }
     }
     let opening = 1_000_000 * 10_000_000_000_i128;
     let accounts = stage.switch.get("/v1/accounts");
@@ -121,8 +129,8 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
     };
     let charged: i128 = records.iter().map(charge).sum();
     assert_eq!(balance("payer"), opening - charged, "the balance is not the sum of postings");
-    let cost: i128 = records.iter().map(|record| units(&record["cost"])).sum();
-    assert_eq!(balance("carrier"), -cost, "the vendor's balance is not the sum of postings");
+    let owed: i128 = records.iter().map(cost).sum();
+    assert_eq!(balance("carrier"), -owed, "the vendor's balance is not the sum of postings");
 }
 
 /// A record is there at once, and once, after an ordinary restart.

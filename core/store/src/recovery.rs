@@ -21,7 +21,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Calls that were up, in the order of their ids, closed with the last evidence:
     /// `node_lost`, final, no postings. They have to be rated (the row and rounding are in
-    /// `sell` and in each answered attempt's `buy`) and submitted.
+    /// `sell` and in each answered attempt's `buy`; what was not answered has none), booked
+    /// and submitted.
     pub unfinished: Vec<CallDocument>,
 }
 
@@ -71,10 +72,11 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
     Ok(recovery)
 }
 
-/// Ends a call that was up when its node died: billed to the last evidence of life.
+/// Ends a call that was up when its node died: billed to the last evidence of life. What
+/// was never answered has no charge.
 fn close(document: &mut CallDocument) {
     let call = &mut document.call;
-    let end = call.evidence_ms.max(call.invite_ms);
+    let end = call.evidence_ms.max(call.answer_ms.unwrap_or(call.invite_ms));
     let since = |answer: Option<u64>| answer.map_or(0, |answer| end.saturating_sub(answer));
     call.state = RecordState::Final;
     call.end_ms = Some(end);
@@ -82,8 +84,20 @@ fn close(document: &mut CallDocument) {
     call.billable_ms = call.duration_ms;
     call.end_reason = NODE_LOST.into();
     call.ended_by = EndedBy::Switch;
-    let open = |end_ms: Option<u64>, skipped: bool| end_ms.is_none() && !skipped;
-    for attempt in document.attempts.iter_mut().filter(|a| open(a.end_ms, a.skipped)) {
+    call.detail = "the node was lost during the call; billed to the last evidence".into();
+    if call.answer_ms.is_some() {
+        call.code_chosen = 200;
+        call.code_returned = 200;
+    } else {
+        call.sell = None;
+    }
+    for attempt in &mut document.attempts {
+        if attempt.answer_ms.is_none() {
+            attempt.buy = None;
+        }
+        if attempt.end_ms.is_some() || attempt.skipped {
+            continue;
+        }
         attempt.end_ms = Some(end);
         attempt.duration_ms = since(attempt.answer_ms);
         attempt.billable_ms = attempt.duration_ms;

@@ -1,74 +1,50 @@
-//! Calls that were up when the node was lost: closed with `node_lost` and billed to the
-//! last evidence that they were alive (CDR-06, BILL-13).
+//! Calls that were up when the node was lost: the store has closed them with `node_lost`
+//! at the last evidence that they were alive; here they are rated and booked (CDR-06,
+//! BILL-13, BILL-28, BILL-31).
 
 use crate::world::WorldDesk;
 use host::ShardHost;
-use ledger::{
-    CallDocument, ChargeRecord, EndedBy, Money, Posting, PostingKind, RecordState, TrailEntry,
-};
+use ledger::{CallDocument, ChargeRecord, Money, Posting, PostingKind, TrailEntry};
 use policy::{Answer, CallFacts, Charge, Pin, Question, RateQuestion, RateSubject, Reply, Side};
 use switch::World;
 
-/// Turns interim copies into final documents. Charges are booked to the live purses; the
-/// postings inside are for the store.
-pub(crate) fn close_lost(desk: &WorldDesk, lost: Vec<CallDocument>) -> Vec<CallDocument> {
+/// Rates and books the calls that the store has closed. Charges are booked to the live
+/// purses; the postings inside are for the store.
+pub(crate) fn settle_lost(desk: &WorldDesk, lost: Vec<CallDocument>) -> Vec<CallDocument> {
     if lost.is_empty() {
         return Vec::new();
     }
     let world = desk.published().load_full();
     let mut host = desk.host().shard();
-    lost.into_iter().map(|document| close(&mut host, &world, document)).collect()
+    lost.into_iter().map(|document| settle(&mut host, &world, document)).collect()
 }
 
-fn close(host: &mut ShardHost, world: &World, mut document: CallDocument) -> CallDocument {
-    let call = &mut document.call;
-    let evidence = call.evidence_ms.max(call.answer_ms.unwrap_or(call.invite_ms));
-    let billable = call.answer_ms.map_or(0, |answer| evidence.saturating_sub(answer));
-    call.state = RecordState::Final;
-    call.end_ms = Some(evidence);
-    call.end_reason = "node_lost".into();
-    call.ended_by = EndedBy::Switch;
-    call.duration_ms = billable;
-    call.billable_ms = billable;
-    call.detail = "the node was lost during the call; billed to the last evidence".into();
-    if call.answer_ms.is_some() {
-        call.code_chosen = 200;
-        call.code_returned = 200;
-    } else {
-        call.sell = None;
-    }
-    let facts = CallFacts {
-        id: call.id,
-        received_ms: call.invite_ms,
-        trunk: call.trunk,
-        account: call.account,
-    };
-    let pin = world.pin.for_call();
-    let trail = &mut document.trail;
-    let mut rater = Rater { host, pin: &pin, call: facts, trail, failed: false };
-    let at_ms = call.answer_ms.unwrap_or(call.invite_ms);
-    if let Some(sell) = &mut call.sell {
-        let payer = (Side::Sell, call.account, call.trunk);
-        rater.rate(subject(payer, at_ms), 0, sell, billable);
-    }
-    for attempt in document.attempts.iter_mut().filter(|attempt| attempt.end_ms.is_none()) {
-        attempt.end_ms = Some(evidence);
-        attempt.end_reason = "node_lost".into();
-        attempt.ended_by = EndedBy::Switch;
-        let billable = attempt.answer_ms.map_or(0, |answer| evidence.saturating_sub(answer));
-        attempt.duration_ms = billable;
-        attempt.billable_ms = billable;
-        if attempt.answer_ms.is_none() {
-            attempt.buy = None;
-        }
-        if let Some(buy) = &mut attempt.buy {
-            let payer = (Side::Buy, attempt.vendor_account, attempt.trunk);
-            rater.rate(subject(payer, at_ms), attempt.number, buy, billable);
-        }
-    }
-    call.rerate = rater.failed;
+fn settle(host: &mut ShardHost, world: &World, mut document: CallDocument) -> CallDocument {
+    rate(host, &world.pin.for_call(), &mut document);
     book(world, &mut document);
     document
+}
+
+/// Both sides, each by the row and the rounding it was answered under (BILL-28).
+fn rate(host: &mut ShardHost, pin: &Pin, document: &mut CallDocument) {
+    let record = &mut document.call;
+    let call = CallFacts {
+        id: record.id,
+        received_ms: record.invite_ms,
+        trunk: record.trunk,
+        account: record.account,
+    };
+    let mut rater = Rater { host, pin, call, trail: &mut document.trail, failed: false };
+    if let (Some(answer_ms), Some(sell)) = (record.answer_ms, &mut record.sell) {
+        let payer = (Side::Sell, record.account, record.trunk);
+        rater.rate(subject(payer, answer_ms), 0, sell, record.billable_ms);
+    }
+    for attempt in &mut document.attempts {
+        let (Some(answer_ms), Some(buy)) = (attempt.answer_ms, &mut attempt.buy) else { continue };
+        let payee = (Side::Buy, attempt.vendor_account, attempt.trunk);
+        rater.rate(subject(payee, answer_ms), attempt.number, buy, attempt.billable_ms);
+    }
+    record.rerate = rater.failed;
 }
 
 fn book(world: &World, document: &mut CallDocument) {

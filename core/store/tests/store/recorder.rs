@@ -220,7 +220,10 @@ async fn a_call_that_was_up_is_closed_as_node_lost() {
     assert_eq!(lost.call.id, call(1).call.id);
     assert_eq!(lost.call.end_reason, "node_lost");
     assert_eq!(lost.call.billable_ms, 30_000);
+    assert_eq!((lost.call.code_chosen, lost.call.code_returned), (200, 200));
     assert_eq!(lost.attempts[1].billable_ms, 30_000);
+    assert_eq!(lost.attempts[1].end_ms, lost.call.end_ms);
+    assert!(lost.attempts[1].buy.is_some(), "it was answered");
     assert_eq!(lost.attempts[0].end_reason, "vendor_rejected", "it had ended before");
     assert!(lost.call.sell.as_ref().is_some_and(|sell| sell.row.next_increment_s == 1));
     drop(recorder);
@@ -235,6 +238,29 @@ async fn a_call_that_was_up_is_closed_as_node_lost() {
     let (_recorder, recovery) = start(&store, folder.path()).await;
     assert!(recovery.unfinished.is_empty());
     assert_eq!(store.count_calls().await.unwrap(), 2);
+}
+
+/// What was not answered costs nothing, whatever price was looked up for it.
+#[tokio::test]
+async fn a_call_that_was_ringing_is_closed_without_charges() {
+    let folder = Folder::new("ringing");
+    let store = open(folder.path()).await;
+    let (recorder, _) = start(&store, folder.path()).await;
+    let mut ringing = call_up(1);
+    ringing.call.answer_ms = None;
+    ringing.call.code_chosen = 0;
+    ringing.call.code_returned = 0;
+    ringing.attempts[1].answer_ms = None;
+    recorder.submit(ringing).unwrap();
+    recorder.flush().await;
+    drop(recorder);
+    wait_for_release(folder.path()).await;
+
+    let (_recorder, recovery) = start(&store, folder.path()).await;
+    let [lost] = &recovery.unfinished[..] else { panic!("{recovery:?}") };
+    assert_eq!((lost.call.code_returned, lost.call.billable_ms), (0, 0));
+    assert!(lost.call.sell.is_none());
+    assert!(lost.attempts.iter().all(|attempt| attempt.buy.is_none() && attempt.billable_ms == 0));
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ impl RunningNode {
         let chains = config.plugins.chain.clone();
         let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
 
-        let lost = recovery::close_lost(&desk, recovery.unfinished);
+        let lost = recovery::settle_lost(&desk, recovery.unfinished);
         if !lost.is_empty() {
             tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
         }
