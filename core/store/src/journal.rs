@@ -8,6 +8,7 @@
 use crate::error::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Head of every segment; the last byte is the format.
@@ -59,6 +60,40 @@ pub(crate) struct Segment {
     pub(crate) torn: u64,
 }
 
+/// Whole entries of a segment, on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) segment: u64,
+    /// Bytes of the segment before it.
+    pub(crate) from: u64,
+    /// Bytes of the segment up to its end.
+    pub(crate) to: u64,
+}
+
+/// Reads a journal while another thread appends to it.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalReader {
+    folder: PathBuf,
+}
+
+impl JournalReader {
+    /// The entries of a stretch, all of them.
+    pub(crate) fn read(&self, stretch: Stretch) -> Result<Vec<Entry>, StoreError> {
+        let path = path(&self.folder, stretch.segment);
+        let length = usize::try_from(stretch.to.saturating_sub(stretch.from)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length];
+        File::open(&path)
+            .and_then(|file| file.read_exact_at(&mut bytes, stretch.from))
+            .map_err(StoreError::io(&path))?;
+        let Segment { entries, torn } = entries(&bytes);
+        if torn > 0 {
+            let what = format!("{} up to byte {}", path.display(), stretch.to);
+            return Err(StoreError::unreadable(what, format!("{torn} bytes are no entries")));
+        }
+        Ok(entries)
+    }
+}
+
 impl Journal {
     /// Opens the folder, making it if need be, and begins a new segment after those there.
     pub(crate) fn open(folder: &Path) -> Result<Journal, StoreError> {
@@ -89,6 +124,11 @@ impl Journal {
             pending: Vec::new(),
             _lock: lock,
         })
+    }
+
+    /// For those who read what was written.
+    pub(crate) fn reader(&self) -> JournalReader {
+        JournalReader { folder: self.folder.clone() }
     }
 
     /// Number of the segment that is written to.
@@ -167,14 +207,19 @@ impl Journal {
                 "it is not a journal of this version",
             ));
         };
-        let mut rest = body;
-        let mut entries = Vec::new();
-        while let Some((entry, after)) = next(rest) {
-            entries.push(entry);
-            rest = after;
-        }
-        Ok(Segment { entries, torn: rest.len() as u64 })
+        Ok(entries(body))
     }
+}
+
+/// The entries that some bytes begin with.
+fn entries(bytes: &[u8]) -> Segment {
+    let mut rest = bytes;
+    let mut entries = Vec::new();
+    while let Some((entry, after)) = next(rest) {
+        entries.push(entry);
+        rest = after;
+    }
+    Segment { entries, torn: rest.len() as u64 }
 }
 
 /// The first entry of some bytes and what follows it, if it is whole.

@@ -1,13 +1,18 @@
 //! The recorder: takes documents off the call path, makes them durable in the journal,
 //! then moves finished calls into the database.
 
+mod keeper;
+mod outbox;
+
 use crate::document::encode;
 use crate::error::StoreError;
-use crate::journal::{Journal, Kind};
+use crate::journal::{Journal, Kind, Stretch};
 use crate::records::Finished;
 use crate::recovery::{Recovery, recover};
-use crate::store::{Store, utc_ms};
+use crate::store::Store;
+use keeper::{Job, Keeper};
 use ledger::{CallDocument, CallId, RecordState};
+use outbox::Outbox;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
@@ -29,8 +34,12 @@ pub type OnDurable = Arc<dyn Fn(&[CallId]) + Send + Sync>;
 /// How the recorder works.
 #[derive(Clone)]
 pub struct RecorderSettings {
-    /// Documents that may wait for journal and database together (CDR-14).
+    /// Documents that may wait for the journal, in memory; past it they are refused. As many
+    /// finished calls that wait for the database are told to the operator, once (CDR-14).
     pub capacity: usize,
+    /// Finished calls that are kept in memory on their way from the journal to the database.
+    /// Those beyond are read back from the journal when it is their turn.
+    pub held: usize,
     /// A commit of the journal waits this long for company; a record is durable this long
     /// after it was submitted, plus one write to disk.
     pub commit_window: Duration,
@@ -46,6 +55,7 @@ impl Default for RecorderSettings {
     fn default() -> Self {
         RecorderSettings {
             capacity: 100_000,
+            held: 10_000,
             commit_window: Duration::from_millis(75),
             store_window: Duration::from_millis(500),
             segment_bytes: 32 * 1024 * 1024,
@@ -58,6 +68,7 @@ impl fmt::Debug for RecorderSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecorderSettings")
             .field("capacity", &self.capacity)
+            .field("held", &self.held)
             .field("commit_window", &self.commit_window)
             .field("store_window", &self.store_window)
             .field("segment_bytes", &self.segment_bytes)
@@ -65,7 +76,7 @@ impl fmt::Debug for RecorderSettings {
     }
 }
 
-/// The queue is full: disk or database have failed for long. The document comes back.
+/// The queue is full: the journal's disk has failed for long. The document comes back.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("the record queue is full; call {:032x} is not recorded", document.call.id)]
 pub struct Overflow {
@@ -170,14 +181,6 @@ struct Progress {
     ended: bool,
 }
 
-/// For the database thread.
-enum Job {
-    /// Finished calls, durable already.
-    Store(Vec<Finished>),
-    /// Force the database to disk, so that segments of the journal can go.
-    Settle,
-}
-
 impl Recorder {
     /// Opens the journal, brings what a crash left in it into the database, and starts
     /// taking documents. To be called within a tokio runtime, before [`Store::load`], so
@@ -207,14 +210,15 @@ impl Recorder {
         let (progress, watcher) = watch::channel(Progress::default());
         let progress = Arc::new(progress);
         let (jobs, inbox) = mpsc::channel();
+        let reader = journal.reader();
         let mut clerk = Clerk {
             segments: Segments::new(journal.segment()),
             journal,
             shared: shared.clone(),
             progress: progress.clone(),
             jobs,
-            outbox: Vec::new(),
-            outbox_since: None,
+            outbox: Outbox::default(),
+            behind: false,
             linger: None,
             settings,
         };
@@ -225,7 +229,9 @@ impl Recorder {
             .name("journal".to_owned())
             .spawn(move || clerk.run())
             .map_err(StoreError::io("the journal's thread"))?;
-        let keeper = Keeper { store: store.clone(), shared: shared.clone(), progress, jobs: inbox };
+        let store = store.clone();
+        let keeper =
+            Keeper { store, journal: reader, shared: shared.clone(), progress, jobs: inbox };
         let runtime = Runtime::current();
         std::thread::Builder::new()
             .name("database".to_owned())
@@ -239,14 +245,12 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// When the queue is full; the document is in the error.
+    /// When the journal could not be written for so long that the queue is full; the document
+    /// is in the error. What only the database does not take is never refused (CDR-14).
     pub fn submit(&self, document: Box<CallDocument>) -> Result<(), Overflow> {
         let shared = &self.handle.shared;
-        // Stored before durable: the other order could show more stored than durable.
-        let stored = shared.stored.load(Ordering::Acquire);
-        let backlog = shared.durable.load(Ordering::Acquire) - stored;
         let mut inbox = shared.inbox();
-        if inbox.documents.len() as u64 + backlog >= shared.capacity {
+        if inbox.documents.len() as u64 >= shared.capacity {
             shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Overflow { document });
         }
@@ -314,9 +318,9 @@ struct Clerk {
     jobs: mpsc::Sender<Job>,
     /// Finished calls that wait for company on their way to the database: handing them
     /// over one commit at a time would wake the database thread for each.
-    outbox: Vec<Finished>,
-    /// When the first of them came.
-    outbox_since: Option<Instant>,
+    outbox: Outbox,
+    /// The operator was told that the database is behind.
+    behind: bool,
     /// After a commit: when to look for documents without being told. While calls keep
     /// ending, nobody has to wake this thread.
     linger: Option<Instant>,
@@ -336,7 +340,8 @@ impl Clerk {
     fn run(mut self) {
         while let Some(Work { documents, since, hurry }) = self.wait() {
             self.write(documents, since);
-            let old = self.outbox_since.is_some_and(|t| t.elapsed() >= self.settings.store_window);
+            let old =
+                self.outbox.since().is_some_and(|t| t.elapsed() >= self.settings.store_window);
             if hurry || old || self.outbox.len() >= LARGEST_BATCH {
                 self.pass_on();
             }
@@ -351,7 +356,7 @@ impl Clerk {
         loop {
             let now = Instant::now();
             let commit = inbox.since.map(|since| since + self.settings.commit_window);
-            let store = self.outbox_since.map(|since| since + self.settings.store_window);
+            let store = self.outbox.since().map(|since| since + self.settings.store_window);
             let due = [commit, store].into_iter().flatten().min();
             let left = !inbox.documents.is_empty() || !self.outbox.is_empty();
             if inbox.stop && !left {
@@ -382,10 +387,9 @@ impl Clerk {
 
     /// Hands finished calls to the database thread.
     fn pass_on(&mut self) {
-        self.outbox_since = None;
-        if !self.outbox.is_empty() {
+        if let Some(job) = std::mem::take(&mut self.outbox).into_job() {
             // Without that thread the journal keeps the calls.
-            let _ = self.jobs.send(Job::Store(std::mem::take(&mut self.outbox)));
+            let _ = self.jobs.send(job);
         }
     }
 
@@ -399,6 +403,7 @@ impl Clerk {
         let ended: HashSet<CallId> =
             documents.iter().filter(|d| is_final(d)).map(|d| d.call.id).collect();
         let mut finished = Vec::new();
+        let (segment, from) = (self.journal.segment(), self.journal.bytes());
         for document in documents {
             let id = document.call.id;
             if !is_final(&document) && ended.contains(&id) {
@@ -444,13 +449,31 @@ impl Clerk {
             report(&ids);
         }
         if finals > 0 {
-            self.outbox_since.get_or_insert_with(Instant::now);
-            self.outbox.append(&mut finished);
+            let waiting = durable - self.shared.stored.load(Ordering::Acquire);
+            let stretch = Stretch { segment, from, to: self.journal.bytes() };
+            self.outbox.add(finished, stretch, waiting <= self.settings.held as u64);
+            self.watch_backlog(waiting);
         }
         self.progress.send_modify(|progress| {
             progress.journaled += count;
             progress.finals = durable;
         });
+    }
+
+    /// Tells the operator once when the database is far behind, and once when it has caught
+    /// up (CDR-14).
+    fn watch_backlog(&mut self, waiting: u64) {
+        let behind = waiting >= self.shared.capacity;
+        if behind && !self.behind {
+            tracing::warn!(
+                calls = waiting,
+                "the database is behind; finished calls wait in the journal"
+            );
+            self.behind = true;
+        } else if self.behind && waiting < self.shared.capacity / 2 {
+            tracing::info!(calls = waiting, "the database catches up");
+            self.behind = false;
+        }
     }
 
     /// Waits before another attempt; true when the recorder goes meanwhile.
@@ -463,10 +486,11 @@ impl Clerk {
     /// Begins a new segment when this one is full, and deletes those no longer needed.
     fn tidy(&mut self) {
         if self.journal.bytes() >= self.settings.segment_bytes {
+            // What is handed over lies in one segment.
+            self.pass_on();
             match self.journal.rotate() {
                 Ok(()) => {
                     self.segments.begin(self.journal.segment());
-                    self.pass_on();
                     let _ = self.jobs.send(Job::Settle);
                 }
                 Err(error) => {
@@ -535,51 +559,5 @@ impl Segments {
         let segment = *segment;
         self.open.remove(&segment);
         Some(segment)
-    }
-}
-
-/// The thread that moves finished calls into the database. It is one of its own because each
-/// statement is a round trip to the connection's thread: a task of the runtime would wake two
-/// threads for each answer, its own and the one that watches sockets in its stead.
-struct Keeper {
-    store: Store,
-    shared: Arc<Shared>,
-    progress: Arc<watch::Sender<Progress>>,
-    jobs: mpsc::Receiver<Job>,
-}
-
-impl Keeper {
-    fn run(self, runtime: &Runtime) {
-        while let Ok(first) = self.jobs.recv() {
-            let (mut calls, mut settle) = (Vec::new(), false);
-            for job in std::iter::once(first).chain(self.jobs.try_iter()) {
-                match job {
-                    Job::Store(more) => calls.extend(more),
-                    Job::Settle => settle = true,
-                }
-            }
-            let started = utc_ms();
-            for calls in calls.chunks(LARGEST_BATCH) {
-                while let Err(error) = runtime.block_on(self.store.record(calls)) {
-                    tracing::error!(%error, calls = calls.len(), "records not stored; trying again");
-                    self.shared.failures.fetch_add(1, Ordering::Relaxed);
-                    std::thread::sleep(RETRY);
-                }
-                let count = calls.len() as u64;
-                let stored = self.shared.stored.fetch_add(count, Ordering::AcqRel) + count;
-                self.progress.send_modify(|progress| progress.stored = stored);
-            }
-            tracing::debug!(calls = calls.len(), ms = utc_ms() - started, "records stored");
-            if settle {
-                match runtime.block_on(self.store.settle()) {
-                    Ok(()) => {
-                        let stored = self.shared.stored.load(Ordering::Acquire);
-                        self.shared.settled.store(stored, Ordering::Release);
-                    }
-                    // The segments wait for the next time.
-                    Err(error) => tracing::warn!(%error, "the journal keeps its segments"),
-                }
-            }
-        }
     }
 }

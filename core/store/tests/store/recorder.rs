@@ -4,6 +4,8 @@ use crate::support::configuration::{SMALL, configuration};
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
 use ledger::Money;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -340,6 +342,60 @@ async fn a_full_queue_gives_the_document_back() {
     recorder.submit(call(3)).unwrap();
     recorder.flush().await;
     assert_eq!(store.count_calls().await.unwrap(), 4);
+}
+
+/// Waits until this many finished calls are durable.
+async fn wait_until_durable(recorder: &Recorder, finals: u64) {
+    for _ in 0..1000 {
+        if recorder.durable_finals() >= finals {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{:?}", recorder.gauges());
+}
+
+/// CDR-14: the journal is the queue. While somebody else holds the database, more calls end
+/// than memory may keep; each is in the database afterwards, once, in the order of its end.
+#[tokio::test]
+async fn a_locked_database_loses_no_call() {
+    const CALLS: u64 = 200;
+    let folder = Folder::new("locked");
+    let store = open(folder.path()).await;
+    let settings = RecorderSettings {
+        capacity: 8,
+        held: 3,
+        segment_bytes: 20_000,
+        commit_window: Duration::from_millis(1),
+        store_window: Duration::from_millis(1),
+        ..RecorderSettings::default()
+    };
+    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
+    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for number in 0..CALLS {
+        recorder.submit(call_up(number)).unwrap();
+        recorder.submit(call(number)).unwrap();
+        wait_until_durable(&recorder, (number + 1).saturating_sub(2)).await;
+    }
+    wait_until_durable(&recorder, CALLS).await;
+    assert_eq!(store.count_calls().await.unwrap(), 0);
+    let gauges = recorder.gauges();
+    assert_eq!((gauges.depth, gauges.refused), (CALLS, 0));
+    assert!(segments(folder.path()).len() > 3, "what waits lies in several segments");
+
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    recorder.flush().await;
+    assert_eq!(store.count_calls().await.unwrap(), CALLS);
+    let sum = Money(-41_333_300 * i128::from(CALLS));
+    assert_eq!(store.postings_sum(2).await.unwrap(), sum);
+    assert!(store.verify_balances().await.unwrap().is_empty());
+    let ids: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM call_record ORDER BY seq")
+        .fetch_all(&mut other)
+        .await
+        .unwrap();
+    let ended: Vec<Vec<u8>> = (0..CALLS).map(|n| call(n).call.id.to_be_bytes().to_vec()).collect();
+    assert_eq!(ids, ended);
 }
 
 #[tokio::test]
