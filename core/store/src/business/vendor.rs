@@ -62,8 +62,9 @@ pub struct VendorTrunk {
     /// Which identity it sees (SIG-71 to SIG-77).
     #[serde(default)]
     pub identity: Identity,
-    /// Host for From and identity headers (SIG-70); left out: the listener's domain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Host for From and identity headers (SIG-70), without port; left out: the listener's
+    /// domain.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "host")]
     pub from_host: Option<String>,
     /// Words for plugins, by name: what a routing or rating plugin of the operator's own
     /// wants to know about it (`host-call`).
@@ -90,6 +91,22 @@ pub struct VendorTrunk {
     /// Its password; stored in clear because any realm may ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+}
+
+/// A host name (some have `_`), an IPv4 address, or an IPv6 address in brackets.
+fn host<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let host = String::deserialize(from)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let good = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => (1..=255).contains(&host.len()) && host.bytes().all(plain),
+    };
+    if good {
+        return Ok(Some(host));
+    }
+    Err(de::Error::custom(format!(
+        "`{host}` is not a host name or an address without port, such as \"sip.example.com\""
+    )))
 }
 
 fn hundred() -> u32 {

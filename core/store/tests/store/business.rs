@@ -231,6 +231,11 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
         ),
         (
             "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nfrom_host = \"sip.example.com:5060\"",
+            &["all.toml:21: vendor_trunk.from_host", "without port", "sip.example.com"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
             "targets = [\"192.0.2.20\"]\ntimers = { response = \"10m\" }",
             &["all.toml:21: vendor_trunk.timers", "1s to 300s"],
         ),
