@@ -3,7 +3,7 @@
 use std::time::Duration;
 use strowger_tests::sipp::{audio_address, header};
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::Setup;
+use strowger_tests::switch::{Record, Setup};
 use strowger_tests::wait;
 
 /// CDR-01, CDR-02, SIG-93: an answered call has one record and one attempt.
@@ -158,6 +158,34 @@ fn a_silent_vendor_is_given_up_and_followed_by_the_next_one() {
         .shows("/attempts/0/end_reason", "no_response")
         .shows("/attempts/0/code", 0)
         .shows("/attempts/1/code", 200);
+}
+
+/// SIG-24: nobody listens at the first vendor's port and its system says so. Two such
+/// answers end the attempt, long before the 10 s of SIG-15. With two shards the kernel may
+/// give what the network says to the shard that did not ask.
+#[test]
+fn a_vendor_whose_port_is_closed_is_followed_by_the_next_one() {
+    const CALLS: u32 = 6;
+    let mut setup = Setup::new();
+    setup.node = "shards = 2".to_owned();
+    let stage = Stage::with(&setup);
+    let folder = stage.switch.folder().path();
+    let script = stage.vendor_b().script("vendor_answers");
+    let mut vendor_b = script.calls(CALLS, 10).quiet().start(folder);
+    let script = stage.caller().script("caller_calls");
+    let mut caller = script.calls(CALLS, 10).start(folder);
+    caller.succeeds(CALL_LIMIT);
+    vendor_b.succeeds(CALL_LIMIT);
+
+    for record in stage.switch.settled_records(CALLS as usize) {
+        let id = record["id"].as_str().expect("a record has an id");
+        let record = Record(stage.switch.get(&format!("/v1/records/{id}")));
+        record
+            .shows("/attempts/0/end_reason", "connect_failed")
+            .shows("/attempts/0/code", 0)
+            .shows("/attempts/1/code", 200);
+        assert_eq!(record.vendors(), ["vendor-a", "vendor-b"]);
+    }
 }
 
 /// SIG-19, ROUTE-50 row 8: ringing without answer ends the call.

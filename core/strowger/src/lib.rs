@@ -9,6 +9,7 @@ mod chains;
 pub mod cli;
 mod clock;
 mod demo;
+mod icmp;
 pub mod media_plane;
 mod metrics;
 mod node;

@@ -3,13 +3,14 @@
 
 use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use crate::media_plane::PlaneControl;
-use crate::{allocator, clock};
+use crate::{allocator, clock, icmp};
 use arc_swap::ArcSwap;
 use host::decisions::{Decided, DecisionTap};
 use host::{Asked, ShardHost};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use policy::{Context, Reply};
+use rustix::io::Errno;
 use sip::Flow;
 use std::io;
 use std::sync::Arc;
@@ -180,6 +181,10 @@ impl Driver {
         while let Some(letter) = self.inbox.take() {
             match letter {
                 Letter::Datagram(flow, datagram) => self.receive(flow, &datagram),
+                Letter::Unreachable(flow) => {
+                    self.switch.transport_error(clock::now(), flow, &mut self.media);
+                    self.give();
+                }
                 Letter::Command(command) => self.obey(command),
                 Letter::Answer(Answer { ask, draw, reply }) => {
                     self.answer(&ask, draw, reply);
@@ -213,8 +218,12 @@ impl Driver {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     listener.readable = false;
                 }
-                // An error of an earlier send reported on the socket; the next read is a new one.
-                Err(error) => tracing::debug!(shard = self.number, %error, "receive failed"),
+                // What became of an earlier datagram; the next read is a new one.
+                Err(error) => {
+                    tracing::debug!(shard = self.number, %error, "receive failed");
+                    self.take_errors(index);
+                    self.give();
+                }
             }
         }
     }
@@ -304,14 +313,55 @@ impl Driver {
     }
 
     fn transmit(&mut self, flow: Flow, bytes: &[u8]) {
-        let Some(listener) = self.listeners.get(usize::from(flow.listener)) else { return };
-        let Err(error) = listener.socket.send_to(bytes, flow.remote) else { return };
+        let mut sent = self.send(flow, bytes);
+        let mut of_another = false;
+        if sent.as_ref().is_err_and(|error| !is_full(error)) {
+            // Mostly the fate of an earlier datagram, which cost this one its turn.
+            self.take_errors(usize::from(flow.listener));
+            sent = self.send(flow, bytes);
+            of_another = sent.is_err() && self.take_errors(usize::from(flow.listener));
+        }
+        let Err(error) = sent else { return };
         self.inbox.counters().send_errors.fetch_add(1, Ordering::Relaxed);
         // A full buffer loses the datagram and the transaction repeats it (RFC 3261
         // section 17); anything else says that the peer cannot be reached (SIG-24).
-        if error.kind() != io::ErrorKind::WouldBlock {
+        if !is_full(&error) && !of_another {
             tracing::debug!(remote = %flow.remote, %error, "send failed");
             self.switch.transport_error(clock::now(), flow, &mut self.media);
         }
     }
+
+    fn send(&self, flow: Flow, bytes: &[u8]) -> io::Result<usize> {
+        match self.listeners.get(usize::from(flow.listener)) {
+            Some(listener) => listener.socket.send_to(bytes, flow.remote),
+            None => Ok(0),
+        }
+    }
+
+    /// Hears what the network said of datagrams from this listener (SIG-24); false if it said
+    /// nothing. The kernel chooses the socket of a shared port by the peer's address, so the
+    /// transaction that sent the datagram may be another shard's.
+    fn take_errors(&mut self, index: usize) -> bool {
+        let Some(listener) = self.listeners.get(index) else { return false };
+        let mut gone = Vec::new();
+        let any = icmp::take(&listener.socket, |remote| gone.push(remote));
+        let Ok(listener) = u16::try_from(index) else { return any };
+        for flow in gone.into_iter().map(|remote| Flow { listener, remote }) {
+            tracing::debug!(remote = %flow.remote, "unreachable");
+            for (shard, mailbox) in self.mailboxes.iter().enumerate() {
+                if shard == usize::from(self.number) {
+                    self.switch.transport_error(clock::now(), flow, &mut self.media);
+                } else {
+                    mailbox.tell_unreachable(flow);
+                }
+            }
+        }
+        any
+    }
+}
+
+/// Whether a datagram was not taken because too many wait: in the socket's buffer, or in the
+/// queue of the network card, which the kernel tells of because ICMP errors are wanted.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || Errno::from_io_error(error) == Some(Errno::NOBUFS)
 }

@@ -10,7 +10,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use switch::{Ask, CallView, Counters};
 use tokio::sync::oneshot;
 
-/// Datagrams that may wait for one shard; more are dropped, as a full socket would.
+/// Datagrams and ICMP errors that may wait for one shard; more are dropped, as a full socket
+/// would.
 const INBOX_LIMIT: usize = 65_536;
 
 /// What a shard is told.
@@ -44,9 +45,9 @@ pub(crate) struct ShardReading {
 pub(crate) struct ShardCounters {
     /// Datagrams handed to this shard by another one.
     pub(crate) handed_over: AtomicU64,
-    /// Datagrams dropped because too many waited for this shard.
+    /// Datagrams and ICMP errors dropped because too many waited for this shard.
     pub(crate) inbox_dropped: AtomicU64,
-    /// Datagrams waiting for this shard.
+    /// Datagrams and ICMP errors waiting for this shard.
     pub(crate) inbox_depth: AtomicUsize,
     /// Datagrams that the kernel did not take.
     pub(crate) send_errors: AtomicU64,
@@ -54,6 +55,8 @@ pub(crate) struct ShardCounters {
 
 pub(super) enum Letter {
     Datagram(Flow, Box<[u8]>),
+    /// Nobody is at the far end of this flow (SIG-24).
+    Unreachable(Flow),
     Command(Command),
     Answer(Answer),
 }
@@ -106,13 +109,32 @@ impl Mailbox {
 
     /// Hands over a datagram that belongs to this shard.
     pub(super) fn hand_over(&self, flow: Flow, datagram: &[u8]) {
-        if self.counters.inbox_depth.load(Ordering::Relaxed) >= INBOX_LIMIT {
-            self.counters.inbox_dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+        if self.has_room() {
+            self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
+            self.put(Letter::Datagram(flow, datagram.into()));
         }
+    }
+
+    /// Tells of an ICMP error that the kernel gave to another shard's socket.
+    pub(super) fn tell_unreachable(&self, flow: Flow) {
+        if self.has_room() {
+            self.put(Letter::Unreachable(flow));
+        }
+    }
+
+    /// Whether the network may put one more letter here; if not, the letter is lost.
+    fn has_room(&self) -> bool {
+        let full = self.counters.inbox_depth.load(Ordering::Relaxed) >= INBOX_LIMIT;
+        if full {
+            self.counters.inbox_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        !full
+    }
+
+    /// Puts a letter that came from the network.
+    fn put(&self, letter: Letter) {
         self.counters.inbox_depth.fetch_add(1, Ordering::Relaxed);
-        self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
-        let _ = self.letters.send(Letter::Datagram(flow, datagram.into()));
+        let _ = self.letters.send(letter);
         self.wake();
     }
 
@@ -145,7 +167,7 @@ impl Inbox {
 
     pub(super) fn take(&self) -> Option<Letter> {
         let letter = self.letters.try_recv().ok()?;
-        if matches!(letter, Letter::Datagram(..)) {
+        if matches!(letter, Letter::Datagram(..) | Letter::Unreachable(_)) {
             self.counters.inbox_depth.fetch_sub(1, Ordering::Relaxed);
         }
         Some(letter)
