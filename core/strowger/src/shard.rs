@@ -33,7 +33,8 @@ impl Shard {
         Ok(Shard { mailbox, thread })
     }
 
-    /// Ends the thread and waits for it. Calls that are up are not ended.
+    /// Ends the thread and waits for it. Calls that are left end with it; their records are
+    /// with the recorder.
     pub(crate) fn stop(self) {
         self.mailbox.send(Command::Stop);
         if self.thread.join().is_err() {

@@ -200,6 +200,32 @@ impl Switch {
         true
     }
 
+    /// Ends every call for a node that stops. Peers that do not answer are not awaited any
+    /// more: once the charges are answered, each call's record is written (CDR-01).
+    pub fn close_all(&mut self, now: Now, media: &mut dyn MediaControl) {
+        self.with_all(now, media, Call::close_now);
+    }
+
+    /// Like [`Switch::close_all`], without waiting for charges: what is still open is to be
+    /// rated later. No call is left.
+    pub fn close_all_unrated(&mut self, now: Now, media: &mut dyn MediaControl) {
+        self.with_all(now, media, Call::close_unrated);
+    }
+
+    fn with_all(
+        &mut self,
+        now: Now,
+        media: &mut dyn MediaControl,
+        act: impl Fn(&mut Call, &mut Cx<'_>),
+    ) {
+        let mut keys: Vec<CallKey> = self.calls.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.with_call(key, now, media, &act);
+        }
+        self.drain_transactions(now, media);
+    }
+
     /// What must be done next; call it until it returns none.
     pub fn poll_output(&mut self) -> Option<Output> {
         if let Some(transmit) = self.core.transactions.poll_transmit() {

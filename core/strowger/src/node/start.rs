@@ -35,6 +35,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Nonces in use that are remembered (SIG-54): each for up to five minutes.
 const NONCES_KEPT: usize = 16_384;
 
+/// How long plugins may then take to say what the calls cost; the rest is to be rated later.
+const LAST_CHARGES: Duration = Duration::from_secs(2);
+
 /// Between two looks at whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -221,6 +224,11 @@ impl RunningNode {
             mailbox.send(Command::HangUpAll);
         }
         node.wait_for_silence(FAREWELL).await;
+        // A vendor that ignores CANCEL or a caller without ACK would be awaited for 32 s.
+        for mailbox in &node.mailboxes {
+            mailbox.send(Command::CloseAll);
+        }
+        node.wait_for_silence(LAST_CHARGES).await;
         let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Joining a thread must not block the runtime that the recorder needs.
         let joined = tokio::task::spawn_blocking(move || shards.into_iter().for_each(Shard::stop));

@@ -270,7 +270,15 @@ impl Driver {
                     transactions: self.switch.transactions(),
                 });
             }
-            Command::Stop => self.stopping = true,
+            Command::CloseAll => {
+                self.switch.close_all(clock::now(), &mut self.media);
+                self.give();
+            }
+            Command::Stop => {
+                self.switch.close_all_unrated(clock::now(), &mut self.media);
+                self.give();
+                self.stopping = true;
+            }
         }
     }
 

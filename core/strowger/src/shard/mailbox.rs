@@ -21,11 +21,13 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallView>>),
     /// End a call; the answer says whether it was there.
     HangUp(u128, oneshot::Sender<bool>),
-    /// End every call.
+    /// End every call; peers may still answer.
     HangUpAll,
+    /// Await no peer any more: write the record of every call once its charges are known.
+    CloseAll,
     /// Read the counters.
     Read(oneshot::Sender<ShardReading>),
-    /// End the thread.
+    /// Write the records of calls that are left, and end the thread.
     Stop,
 }
 

@@ -139,6 +139,31 @@ impl Call {
         self.ask_next_charge(cx, Some(Payer::Customer));
     }
 
+    /// The node stops: the call ends, nobody is awaited any more, the charges are asked for.
+    pub(crate) fn close_now(&mut self, cx: &mut Cx<'_>) {
+        self.on_operator_hangup(cx);
+        for attempt in std::mem::take(&mut self.lingering) {
+            if let Some(id) = attempt.transaction {
+                cx.core.owners.remove(&id);
+            }
+            cx.core.tags.remove(&attempt.tag);
+            self.finished.push(attempt.record);
+        }
+        self.finished.sort_by_key(|record| record.number);
+        self.caller_bye = None;
+        self.try_close(cx);
+    }
+
+    /// The node does not wait for the charges either: the record is written without those
+    /// that are still open, and says that it must be rated again.
+    pub(crate) fn close_unrated(&mut self, cx: &mut Cx<'_>) {
+        self.close_now(cx);
+        if matches!(self.state, State::Closing(_)) {
+            self.rerate = true;
+            self.write_final(cx);
+        }
+    }
+
     fn ask_next_charge(&mut self, cx: &mut Cx<'_>, from: Option<Payer>) {
         let mut next = from;
         while let Some(payer) = next {

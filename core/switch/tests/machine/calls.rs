@@ -635,6 +635,68 @@ fn an_unreachable_vendor_is_left_at_once() {
     assert_eq!(stage.finals[0].attempts[0].end_reason, "connect_failed");
 }
 
+/// CDR-01, CDR-02: a node that stops waits neither for a vendor that ignores CANCEL nor for
+/// the ACK of a caller; every call has its record, whatever it was doing.
+#[test]
+fn a_stop_writes_the_record_of_every_call_at_once() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    stage.agent(VENDOR_A).plans = vec![VendorPlan::silent(), VendorPlan::answers()];
+    call(&mut stage, CallerPlan::default());
+    stage.run(Duration::from_millis(100));
+    let heard = stage.agent(VENDOR_A).order.len();
+    assert_eq!(heard, 1, "the silent one has its INVITE");
+    // Nobody acknowledges the answer to this one.
+    let unacknowledged = raw_invite();
+    stage.inject(CALLER, unacknowledged.as_bytes());
+    stage.run(Duration::from_secs(2));
+    assert_eq!(stage.switch.call_count(), 2);
+
+    stage.close_all();
+    assert_eq!((stage.switch.call_count(), stage.finals.len()), (0, 2));
+    let of = |answered: bool| {
+        let found = stage.finals.iter().find(|d| d.call.answer_ms.is_some() == answered);
+        found.expect("one of each")
+    };
+    let (waiting, up) = (of(false), of(true));
+    assert_eq!(waiting.call.end_reason, "operator_hangup");
+    assert_eq!(waiting.attempts.len(), 1);
+    assert_eq!(waiting.attempts[0].end_reason, "operator_hangup");
+    assert_eq!(up.call.end_reason, "operator_hangup");
+    assert!(up.call.sell.as_ref().is_some_and(|sell| sell.billed_s > 0));
+    assert_eq!(up.postings.len(), 2);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals.len(), 2);
+}
+
+/// CDR-01: a plugin that does not say in time what a call costs leaves it to be rated later.
+#[test]
+fn a_stop_that_does_not_wait_for_charges_leaves_them_open() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run(Duration::from_secs(5));
+    stage.close_all_unrated();
+    assert_eq!((stage.switch.call_count(), stage.finals.len()), (0, 1));
+    let document = &stage.finals[0];
+    assert!(document.call.rerate && document.call.duration_ms > 3000);
+    assert_eq!(document.postings, []);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+}
+
+/// An INVITE with an offer from [`CALLER`], of which its telephone knows nothing.
+fn raw_invite() -> String {
+    let body = "v=0\r\no=- 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n\
+                m=audio 40000 RTP/AVP 8\r\n";
+    format!(
+        "INVITE sip:4420123@switch SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKraw\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:4930123@{CALLER}>;tag=raw\r\nTo: <sip:4420123@switch>\r\n\
+         Call-ID: raw\r\nCSeq: 1 INVITE\r\nContact: <sip:raw@{CALLER}>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// SIG-07: the second of two forks that answer is acknowledged and ended.
 #[test]
 fn the_second_fork_that_answers_is_ended() {

@@ -165,6 +165,20 @@ impl Stage {
         self.switch.transport_error(now, flow, &mut self.media);
     }
 
+    /// The node stops and awaits no peer any more.
+    pub(crate) fn close_all(&mut self) {
+        let now = self.clock();
+        self.switch.close_all(now, &mut self.media);
+        self.settle();
+    }
+
+    /// The node stops and awaits nothing any more, not even the charges.
+    pub(crate) fn close_all_unrated(&mut self) {
+        let now = self.clock();
+        self.switch.close_all_unrated(now, &mut self.media);
+        self.settle();
+    }
+
     /// Does what the switch and the agents want done now.
     fn settle(&mut self) {
         loop {

@@ -1,0 +1,99 @@
+//! An ordinary stop: the switch waits two seconds for its peers and for nobody longer, yet
+//! every call has its record (CDR-01).
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+use strowger_tests::sipp::header;
+use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::switch::Record;
+use strowger_tests::wait;
+
+/// CDR-01, CDR-02: the vendor rings and takes no notice of the CANCEL.
+#[test]
+fn a_call_that_is_being_set_up_has_its_record_after_a_stop() {
+    let mut stage = Stage::new();
+    let vendor = stage.vendor_a().is_silent();
+    let caller = stage.raw_socket(stage.net.caller());
+    caller.send_to(invite(&caller).as_bytes(), stage.switch.address()).expect("sent");
+    let (heard, switch) = hear(&vendor, "INVITE ");
+    vendor.send_to(ringing(&heard).as_bytes(), switch).expect("sent");
+    hear(&caller, "SIP/2.0 180 ");
+
+    let record = record_after_a_stop(&mut stage);
+    record
+        .shows("/end_reason", "operator_hangup")
+        .shows("/code_returned", 503)
+        .shows("/attempts/0/end_reason", "operator_hangup")
+        .shows("/attempts/0/code", 0);
+    assert_eq!(record.vendors(), ["vendor-a"]);
+    hear(&vendor, "CANCEL ");
+}
+
+/// CDR-01, RFC 3261 section 15: BYE waits for the ACK of the caller, the record does not.
+#[test]
+fn an_answered_call_without_ack_has_its_record_after_a_stop() {
+    let mut stage = Stage::new();
+    let mut vendor = stage.vendor_a().answers();
+    let caller = stage.raw_socket(stage.net.caller());
+    caller.send_to(invite(&caller).as_bytes(), stage.switch.address()).expect("sent");
+    hear(&caller, "SIP/2.0 200 ");
+
+    let record = record_after_a_stop(&mut stage);
+    record
+        .shows("/end_reason", "operator_hangup")
+        .shows("/code_returned", 200)
+        .shows("/sell/deck", "sell")
+        .shows("/attempts/0/code", 200);
+    vendor.succeeds(CALL_LIMIT);
+}
+
+/// Stops and starts the switch; the record of the only call.
+fn record_after_a_stop(stage: &mut Stage) -> Record {
+    stage.switch.stop();
+    stage.switch.start_again();
+    let records = stage.switch.settled_records(1);
+    let id = records[0]["id"].as_str().expect("a record has an id");
+    Record(stage.switch.get(&format!("/v1/records/{id}")))
+}
+
+/// Reads until a message begins with `start`; the message and where it came from.
+fn hear(socket: &UdpSocket, start: &str) -> (String, SocketAddr) {
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a time is set");
+    let mut buffer = [0; 4096];
+    wait::until(start, CALL_LIMIT, || {
+        let (length, from) = socket.recv_from(&mut buffer).ok()?;
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        text.starts_with(start).then_some((text, from))
+    })
+}
+
+/// A vendor's 180 to an INVITE.
+fn ringing(invite: &str) -> String {
+    let of = |name: &str| header(invite, name).unwrap_or_else(|| panic!("no {name} in {invite}"));
+    format!(
+        "SIP/2.0 180 Ringing\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=ring\r\nCall-ID: {}\r\n\
+         CSeq: {}\r\nContent-Length: 0\r\n\r\n",
+        of("Via"),
+        of("From"),
+        of("To"),
+        of("Call-ID"),
+        of("CSeq"),
+    )
+}
+
+fn invite(socket: &UdpSocket) -> String {
+    let local = socket.local_addr().expect("a bound socket has an address");
+    let ip = local.ip();
+    let body = format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+         m=audio 40000 RTP/AVP 8\r\n"
+    );
+    format!(
+        "INVITE sip:442071234567@switch SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKstop\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:15551230001@{local}>;tag=stop\r\n\
+         To: <sip:442071234567@switch>\r\nCall-ID: stop@{local}\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:raw@{local}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
