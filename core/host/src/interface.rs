@@ -76,4 +76,4 @@ pub(crate) fn split(name: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

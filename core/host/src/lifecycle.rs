@@ -14,6 +14,9 @@ use policy::PluginStamp;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+/// What a plugin lacks when another build stands where the judged one stood.
+const JUDGED: &str = "build any more that was judged";
+
 /// Separates the counters and places of a shadow from those of the live build.
 const SHADOW_NUMBER: u32 = 1 << 31;
 
@@ -129,9 +132,21 @@ impl Host {
     /// # Errors
     /// If it has neither.
     pub fn end_trial(&self, name: &str) -> Result<SwapReport, LoadError> {
+        self.end_trial_if(name, |_| true)
+    }
+
+    /// [`Host::end_trial`] if the plugin stands as wanted once nobody else changes it.
+    fn end_trial_if(
+        &self,
+        name: &str,
+        wanted: impl FnOnce(&Live) -> bool,
+    ) -> Result<SwapReport, LoadError> {
         let plugin = self.inner.plugin(name)?;
         let _one_at_a_time = self.changing();
         let live = self.live(plugin)?;
+        if !wanted(&live) {
+            return Err(nothing(name, JUDGED));
+        }
         let stamp = match (&live.canary, &live.shadow) {
             (Some(canary), _) => Arc::clone(&canary.version.stamp),
             (None, Some(shadow)) => Arc::clone(&shadow.version().stamp),
@@ -148,9 +163,21 @@ impl Host {
     /// # Errors
     /// If there is none since the start or since the last rollback.
     pub fn rollback(&self, name: &str) -> Result<SwapReport, LoadError> {
+        self.rollback_if(name, |_| true)
+    }
+
+    /// [`Host::rollback`] if the plugin stands as wanted once nobody else changes it.
+    fn rollback_if(
+        &self,
+        name: &str,
+        wanted: impl FnOnce(&Live) -> bool,
+    ) -> Result<SwapReport, LoadError> {
         let plugin = self.inner.plugin(name)?;
         let _one_at_a_time = self.changing();
         let live = self.live(plugin)?;
+        if !wanted(&live) {
+            return Err(nothing(name, JUDGED));
+        }
         let previous = live.previous.clone().ok_or_else(|| nothing(name, "build before"))?;
         let to = Arc::clone(&previous);
         let generation = self.put(plugin, Live::alone(previous))?;
@@ -180,12 +207,14 @@ impl Host {
     }
 
     /// Takes back what does badly: a canary, or a build that went live lately. Call it
-    /// every second or so.
+    /// every second or so, from a thread that may wait for a swap that is under way.
     pub fn watch(&self) -> Vec<Retreat> {
         let plugins: Vec<Arc<Live>> = self.current().plugins().values().cloned().collect();
         plugins.iter().filter_map(|live| self.retreat(live)).collect()
     }
 
+    /// Judges builds as they stood, and takes one back if it still stands there: a swap may
+    /// have put another one in its place meanwhile.
     fn retreat(&self, live: &Live) -> Option<Retreat> {
         let settings = &live.version.plugin.settings;
         let limits = &settings.rollback;
@@ -194,13 +223,16 @@ impl Host {
             let before = live.version.tally.read();
             let why = canary.version.tally.read().verdict(before, limits);
             if let Some(why) = why {
-                let report = self.end_trial(&settings.name).ok()?;
+                let same = |now: &Canary| Arc::ptr_eq(&now.version, &canary.version);
+                let wanted = |now: &Live| now.canary.as_ref().is_some_and(same);
+                let report = self.end_trial_if(&settings.name, wanted).ok()?;
                 return Some(retreat(report, why, true));
             }
         }
         let previous = live.previous.as_ref().filter(|_| young(&live.version))?;
         let why = live.version.tally.read().verdict(previous.tally.read(), limits)?;
-        let report = self.rollback(&settings.name).ok()?;
+        let wanted = |now: &Live| Arc::ptr_eq(&now.version, &live.version);
+        let report = self.rollback_if(&settings.name, wanted).ok()?;
         Some(retreat(report, why, false))
     }
 }
@@ -235,4 +267,54 @@ fn check(name: &str, selection: &Selection) -> Result<(), LoadError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::tests::{build, host, of_callee, pin, plugin};
+    use crate::{PluginSettings, RollbackSettings};
+
+    /// The plugin as it stands now, after so many traps that it would be taken back.
+    fn judged_bad(host: &Host) -> Arc<Live> {
+        let (mut shard, pin) = (host.shard(), pin(host));
+        for _ in 0..2 {
+            assert!(shard.ask(&pin, &of_callee("trap")).outcome.is_err());
+        }
+        host.live(host.inner.plugin("hostile").expect("it is there")).expect("it is live")
+    }
+
+    fn live(host: &Host) -> String {
+        host.list()[0].stamp.version.to_string()
+    }
+
+    fn canary(host: &Host) -> Option<String> {
+        host.list()[0].canary.as_ref().map(|canary| canary.stamp.version.to_string())
+    }
+
+    /// Between the judgement and the lock an operator may swap.
+    #[test]
+    fn a_build_that_came_after_the_judgement_is_not_taken_back() {
+        let rollback = RollbackSettings { least: 2, ..RollbackSettings::default() };
+        let (host, _, _) = host(vec![PluginSettings { rollback, ..plugin("hostile") }]);
+        host.swap("hostile", build('b')).expect("it loads");
+        let judged = judged_bad(&host);
+        host.swap("hostile", build('c')).expect("it loads");
+        assert_eq!(host.retreat(&judged), None);
+        assert_eq!(live(&host), "1.0.0-build-c");
+
+        host.canary("hostile", build('d'), Selection::all()).expect("it loads");
+        let judged = judged_bad(&host);
+        host.canary("hostile", build('e'), Selection::all()).expect("it loads");
+        assert_eq!(host.retreat(&judged), None);
+        assert_eq!(canary(&host).as_deref(), Some("1.0.0-build-e"));
+        let judged = judged_bad(&host);
+        host.promote("hostile").expect("there is a canary");
+        assert_eq!(host.retreat(&judged), None);
+        assert_eq!(live(&host), "1.0.0-build-e");
+
+        let judged = judged_bad(&host);
+        let retreat = host.retreat(&judged).expect("nothing came between");
+        assert_eq!((&*retreat.from.version, &*live(&host)), ("1.0.0-build-e", "1.0.0-build-c"));
+    }
 }

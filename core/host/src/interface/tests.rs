@@ -23,14 +23,31 @@ fn guest(name: &str) -> PathBuf {
     folder.join(format!("strowger_guest_{name}.wasm"))
 }
 
-fn plugin(name: &str) -> PluginSettings {
+/// The hostile guest as another build: the last letter of its version is `letter`.
+pub(crate) fn build(letter: char) -> Vec<u8> {
+    let mut bytes = std::fs::read(guest("hostile")).expect("it was built");
+    let to = format!("{}{letter}", &OLD[..OLD.len() - 1]);
+    replace(&mut bytes, OLD.as_bytes(), to.as_bytes());
+    bytes
+}
+
+/// Replaces bytes by as many others, wherever they are.
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+}
+
+pub(crate) fn plugin(name: &str) -> PluginSettings {
     PluginSettings {
         grants: Grant::ALL.into_iter().filter(|grant| *grant != Grant::Http).collect(),
         ..PluginSettings::new(name, guest(name))
     }
 }
 
-fn host(plugins: Vec<PluginSettings>) -> (Host, ShardHost, Pin) {
+pub(crate) fn host(plugins: Vec<PluginSettings>) -> (Host, ShardHost, Pin) {
     let settings = HostSettings {
         plugins,
         cache_dir: None,
@@ -39,8 +56,12 @@ fn host(plugins: Vec<PluginSettings>) -> (Host, ShardHost, Pin) {
         housekeeping: None,
     };
     let host = Host::new(settings).expect("it loads");
-    let (shard, pin) = (host.shard(), host.pin(Arc::new(NoFacts)));
+    let (shard, pin) = (host.shard(), pin(&host));
     (host, shard, pin)
+}
+
+pub(crate) fn pin(host: &Host) -> Pin {
+    host.pin(Arc::new(NoFacts))
 }
 
 struct NoFacts;
@@ -72,14 +93,18 @@ const CALL: CallFacts = CallFacts { id: 7, received_ms: 1, trunk: 12, account: 3
 /// What the 0.1 guest marks a call with when it is asked for its version.
 const OLD: &str = "1.0.0-build-a";
 
-fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<policy::Text> {
-    let question = Question::Screen(ScreenQuestion {
+/// A screening question that tells the 0.1 guest what to do.
+pub(crate) fn of_callee(callee: &str) -> Question {
+    Question::Screen(ScreenQuestion {
         call: CALL,
         caller: "4930".into(),
-        callee: "version".into(),
+        callee: callee.into(),
         source: "192.0.2.1".into(),
-    });
-    match shard.ask(pin, &question).outcome {
+    })
+}
+
+fn screened(shard: &mut ShardHost, pin: &Pin) -> Vec<policy::Text> {
+    match shard.ask(pin, &of_callee("version")).outcome {
         Ok(Answer::Screen(Verdict::Mark(words))) => words,
         other => panic!("marks expected, got {other:?}"),
     }
@@ -132,12 +157,7 @@ fn a_build_for_the_next_version_is_swapped_in_and_back() {
 #[test]
 fn a_version_that_nobody_answers_is_refused_by_name() {
     let mut bytes = std::fs::read(guest("next")).expect("it was built");
-    let (from, to) = (b"@0.2.0", b"@0.3.0");
-    for at in 0..bytes.len() - from.len() {
-        if bytes[at..].starts_with(from) {
-            bytes[at..at + to.len()].copy_from_slice(to);
-        }
-    }
+    replace(&mut bytes, b"@0.2.0", b"@0.3.0");
     let program = std::env::current_exe().expect("it runs");
     let file = Path::new(&program).with_extension("third.wasm");
     std::fs::write(&file, bytes).expect("the target folder is writable");

@@ -285,7 +285,12 @@ async fn sweep(desk: Arc<WorldDesk>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         desk.sweep();
-        desk.watch_builds();
+        // It may wait for a swap, which compiles.
+        let watching = Arc::clone(&desk);
+        let watched = tokio::task::spawn_blocking(move || watching.watch_builds()).await;
+        if let Err(error) = watched {
+            tracing::error!(%error, "builds were not watched");
+        }
     }
 }
 
