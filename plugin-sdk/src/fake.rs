@@ -7,7 +7,7 @@ use crate::TrunkId;
 use crate::host::http::{HttpError, Response};
 use crate::host::{CallNumbers, PastAttempt, TrunkStatistics};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 thread_local! {
     static STATE: RefCell<State> = RefCell::new(State::new());
@@ -16,7 +16,8 @@ thread_local! {
 struct State {
     texts: HashMap<u64, String>,
     tables: HashMap<String, BTreeMap<String, String>>,
-    counters: HashMap<String, VecDeque<(u64, u32)>>,
+    /// By key and window in seconds: when how much was added.
+    counters: HashMap<(String, u32), Vec<(u64, u32)>>,
     headers: Vec<(String, String)>,
     numbers: CallNumbers,
     attempts: Vec<PastAttempt>,
@@ -343,10 +344,18 @@ pub(crate) mod host_tables {
 }
 
 pub(crate) mod host_counters {
+    /// As in the switch a window is so many whole slots and the one that has begun.
+    const SLOTS: u64 = 60;
+
+    /// The same key over another window is another counter.
+    fn counter(key: &str, window_s: u32) -> (String, u32) {
+        (key.to_owned(), window_s.clamp(1, 86_400))
+    }
+
     pub(crate) fn add(key: &str, amount: u32, window_s: u32) -> u64 {
         super::STATE.with_borrow_mut(|state| {
             let now = state.now_ms;
-            state.counters.entry(key.to_owned()).or_default().push_back((now, amount));
+            state.counters.entry(counter(key, window_s)).or_default().push((now, amount));
         });
         sum(key, window_s)
     }
@@ -388,15 +397,17 @@ pub(crate) mod host_counters {
 
     pub(crate) fn sum(key: &str, window_s: u32) -> u64 {
         super::STATE.with_borrow(|state| {
-            let since = state.now_ms.saturating_sub(u64::from(window_s) * 1000);
-            let counter = state.counters.get(key);
-            let recent = counter.into_iter().flatten().filter(|(at, _)| *at > since);
+            let counter = counter(key, window_s);
+            let slot = |at_ms: u64| at_ms * SLOTS / (u64::from(counter.1) * 1000);
+            let now = slot(state.now_ms);
+            let added = state.counters.get(&counter).into_iter().flatten();
+            let recent = added.filter(|(at, _)| now.saturating_sub(slot(*at)) <= SLOTS);
             recent.map(|(_, amount)| u64::from(*amount)).sum()
         })
     }
 
     pub(crate) fn clear(key: &str) {
-        super::STATE.with_borrow_mut(|state| state.counters.remove(key));
+        super::STATE.with_borrow_mut(|state| state.counters.retain(|(of, _), _| of != key));
     }
 }
 
@@ -416,5 +427,26 @@ pub(crate) mod host_random {
             bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             bits ^ (bits >> 31)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{FakeHost, host};
+
+    /// As the switch's own counters, `core/host/src/counters.rs`.
+    #[test]
+    fn a_window_is_never_shorter_than_asked_and_slides_by_sixtieths() {
+        let switch = FakeHost::install();
+        let calls = host::counter("4930", 60);
+        assert_eq!(calls.add(1), 1);
+        switch.advance(60_999);
+        assert_eq!(calls.add_within(1, 1), Err(1));
+        switch.advance(1);
+        assert_eq!(calls.add_within(1, 1), Ok(1));
+        assert_eq!(host::counter("4930", 3600).sum(), 0, "another window is another counter");
+        host::counter("4930", 3600).add(5);
+        calls.clear();
+        assert_eq!((calls.sum(), host::counter("4930", 3600).sum()), (0, 0));
     }
 }

@@ -201,8 +201,10 @@ impl Table<'_> {
     }
 }
 
-/// A counter over the last `window_s` seconds (1 to 86,400; resolution a sixtieth of
-/// it), shared by all instances on the node. Import `host-counters`.
+/// A counter over the last `window_s` seconds (1 to 86,400), shared by all instances on the
+/// node. It slides by sixtieths: what was added counts for the whole window, and at most a
+/// sixtieth of it longer. The same key over another window is another counter. Import
+/// `host-counters`.
 #[must_use]
 pub fn counter(key: &str, window_s: u32) -> Counter<'_> {
     Counter { key, window_s }

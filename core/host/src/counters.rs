@@ -1,8 +1,9 @@
 //! Sliding-window counters behind `host-counters`, shared by every instance on the node.
 //!
 //! Time comes in as an argument (milliseconds since the host started), so tests move it
-//! by hand. A window is cut into 60 slots; a counter stores only slots that were counted
-//! in, so a number that called once costs one pair.
+//! by hand. A window is 60 whole slots and the one that has begun: never shorter than was asked
+//! for (SEC-18), and up to a sixtieth longer. A counter stores only slots that were counted in,
+//! so a number that called once costs one pair. `plugin-sdk/src/fake.rs` counts the same way.
 
 use compact_str::CompactString;
 use smallvec::SmallVec;
@@ -11,6 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 const STRIPES: usize = 64;
+/// Whole slots of a window.
 const SLOTS: u64 = 60;
 const WINDOWS: usize = 8;
 
@@ -42,10 +44,10 @@ struct Window {
     sum: u64,
 }
 
-/// Half as large as with whole numbers: an hour's limit keeps up to 60 of them for a number.
+/// Half as large as with whole numbers: an hour's limit keeps up to 61 of them for a number.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// The low half of its number since start. A slot ends to matter after 60 more, so the
+    /// The low half of its number since start. A slot ends to matter after 61 more, so the
     /// present one tells the high half.
     low: u32,
     count: u32,
@@ -58,7 +60,7 @@ impl Slot {
     }
 
     fn matters(self, now: u64) -> bool {
-        self.age(now).unsigned_abs() < SLOTS
+        self.age(now).unsigned_abs() <= SLOTS
     }
 }
 
@@ -207,8 +209,8 @@ fn idle_from(windows: &Windows, now_ms: u64) -> u64 {
     let end = |(window_s, window): &(u32, Window)| {
         let now = slot(*window_s, now_ms);
         let last = window.slots.last().filter(|last| last.matters(now))?;
-        let end = now.saturating_add_signed(SLOTS as i64 - last.age(now));
-        Some(end * u64::from(*window_s) * 1000 / SLOTS)
+        let end = now.saturating_add_signed(SLOTS as i64 + 1 - last.age(now));
+        Some((end * u64::from(*window_s) * 1000).div_ceil(SLOTS))
     };
     windows.iter().filter_map(end).max().unwrap_or(0)
 }
@@ -248,9 +250,24 @@ mod tests {
         let counters = Counters::new(1000);
         assert_eq!(counters.add(1, "4930", 1, 60, 0), 1);
         assert_eq!(counters.add(1, "4930", 2, 60, 30_000), 3);
-        assert_eq!(counters.sum(1, "4930", 60, 59_999), 3);
-        assert_eq!(counters.sum(1, "4930", 60, 60_000), 2);
-        assert_eq!(counters.sum(1, "4930", 60, 90_000), 0);
+        assert_eq!(counters.sum(1, "4930", 60, 60_999), 3);
+        assert_eq!(counters.sum(1, "4930", 60, 61_000), 2);
+        assert_eq!(counters.sum(1, "4930", 60, 91_000), 0);
+    }
+
+    /// SEC-18: whenever the window begins, a block lasts as long as the operator said.
+    #[test]
+    fn a_window_is_never_shorter_than_asked_and_at_most_a_sixtieth_longer() {
+        for window_s in [1, 60, 3600, 86_400] {
+            let window_ms = u64::from(window_s) * 1000;
+            for begun in [0, 1, window_ms / 60 - 1, window_ms / 60, window_ms / 2 + 7] {
+                let counters = Counters::new(1000);
+                let sum = |now_ms| counters.sum(1, "block", window_s, now_ms);
+                counters.add(1, "block", 1, window_s, begun);
+                assert_eq!(sum(begun + window_ms), 1, "{window_s} s from {begun}");
+                assert_eq!(sum(begun + window_ms + window_ms / 60 + 1), 0, "{window_s} s");
+            }
+        }
     }
 
     #[test]
@@ -263,7 +280,7 @@ mod tests {
             counters.add(1, "4930", u32::MAX, 1, now_ms);
             assert_eq!(counters.add(1, "4930", u32::MAX, 1, now_ms), 2 * u64::from(u32::MAX));
             assert_eq!(counters.add(1, "4930", 1, 1, now_ms + 40), 2 * u64::from(u32::MAX) + 1);
-            assert_eq!(counters.sum(1, "4930", 1, now_ms + 1010), 1);
+            assert_eq!(counters.sum(1, "4930", 1, now_ms + 1030), 1);
             assert_eq!(counters.sum(1, "4930", 1, now_ms + 1060), 0);
             counters.add(1, "4930", 5, 1, now_ms + 1060);
             assert_eq!(counters.add(1, "4930", 1, 1, now_ms + turn * 3 / 5), 1);
@@ -275,8 +292,8 @@ mod tests {
         let counters = Counters::new(1000);
         let add = |amount, now_ms| counters.add_within((1, "4930"), amount, 60, 5, now_ms);
         assert_eq!((add(3, 0), add(3, 0), add(2, 0)), (Ok(3), Err(3), Ok(5)));
-        assert_eq!(add(1, 59_000), Err(5));
-        assert_eq!(add(1, 60_000), Ok(1));
+        assert_eq!(add(1, 60_000), Err(5));
+        assert_eq!(add(1, 61_000), Ok(1));
     }
 
     #[test]
