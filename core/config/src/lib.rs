@@ -256,7 +256,7 @@ pub struct PluginConfig {
     /// Most memory of one instance, 64 KiB to 1 GiB, default 16 MiB.
     #[serde(default = "default_memory", deserialize_with = "values::size")]
     pub memory: usize,
-    /// What a screening plugin's failure means; other hooks have one fallback only.
+    /// What this plugin's failure at screening means; other hooks have one fallback only.
     #[serde(default)]
     pub fallback: host::ScreeningFallback,
     /// Asked by every call at each of its hooks; else only where a chain names it.

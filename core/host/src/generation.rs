@@ -94,10 +94,6 @@ impl Generation {
         self.chains.of(hook, call)
     }
 
-    pub(crate) fn chains(&self) -> &Chains {
-        &self.chains
-    }
-
     pub(crate) fn plugin(&self, name: &str) -> Option<&Arc<Live>> {
         self.live.get(name)
     }

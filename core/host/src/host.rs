@@ -15,10 +15,7 @@ use crate::state::PluginState;
 use crate::stats::HookMetrics;
 use crate::ticker::Ticker;
 use crate::version::Version;
-use crate::{
-    HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, ScreeningFallback,
-    SigningPolicy, http,
-};
+use crate::{HostSettings, HttpMetrics, LoadError, OwnMetric, PluginSettings, SigningPolicy, http};
 use arc_swap::ArcSwap;
 use policy::{Hook, Lookup, Pin, PluginStamp};
 use rand::rngs::StdRng;
@@ -273,18 +270,6 @@ impl Host {
     #[must_use]
     pub fn counter_keys(&self) -> usize {
         self.inner.services.counters.len()
-    }
-
-    /// What a call does when screening does not answer: it is refused if one plugin that
-    /// screens says so.
-    #[must_use]
-    pub fn screening_fallback(&self) -> ScreeningFallback {
-        let current = self.inner.current.load();
-        let mut links = current.chains().all(Hook::Screening);
-        let reject = |live: &Arc<Live>| {
-            live.version.plugin.settings.screening_fallback == ScreeningFallback::Reject
-        };
-        if links.any(reject) { ScreeningFallback::Reject } else { ScreeningFallback::Allow }
     }
 
     /// What a plugin calls itself, asked on an instance that nothing else meets.

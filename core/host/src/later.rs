@@ -71,6 +71,7 @@ impl Later {
             plugin: None,
             nanos: 0,
             by_previous: false,
+            rejects: false,
             earlier: Vec::new(),
         })
     }

@@ -1,9 +1,10 @@
+use crate::ScreeningFallback;
 use crate::chain::{Fold, Step, nobody_decided};
 use crate::generation::{Generation, Live};
 use crate::host::Inner;
 use crate::lane::{at_once, waited};
 use crate::later::{Asked, Later};
-use crate::plugin::{LinePass, Services};
+use crate::plugin::{LinePass, Plugin, Services};
 use crate::ticker::{Deadline, ShardWatch, Watched};
 use crate::verify::Said;
 use crate::version::Version;
@@ -88,6 +89,7 @@ struct LinkReply<'a> {
 impl LinkReply<'_> {
     /// As the reply of a chain of one.
     fn reply(self, question: &Question) -> Reply {
+        let rejects = self.said.is_err() && must_screen(&self.version.plugin, question);
         let outcome = match self.said {
             Ok(Said::Answer(answer)) => Ok(answer),
             Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
@@ -98,6 +100,7 @@ impl LinkReply<'_> {
             plugin: Some(Arc::clone(&self.version.stamp)),
             nanos: self.nanos,
             by_previous: self.by_other,
+            rejects,
             earlier: Vec::new(),
         }
     }
@@ -132,7 +135,10 @@ impl ShardHost {
             return Asked::Now(link.reply(question));
         }
         let reply = at_once(self.asker.ask_all(watched, chain, context, question));
-        Asked::Now(reply.unwrap_or_else(|| nobody(waited(), Instant::now())))
+        Asked::Now(reply.unwrap_or_else(|| Reply {
+            rejects: chain.iter().any(|live| must_screen(&live.version.plugin, question)),
+            ..nobody(waited(), Instant::now())
+        }))
     }
 
     /// Makes the instances of a generation before a call needs them; call it on this
@@ -203,7 +209,7 @@ impl Asker {
         let begun = Instant::now();
         let mut fold = Fold::new();
         let mut steps: Vec<EarlierStep> = Vec::with_capacity(chain.len());
-        let mut by_previous = false;
+        let (mut by_previous, mut rejects) = (false, false);
         let mut fatal = None;
         for live in chain {
             let reply = self.ask_link(watched, live, context, fold.question(question)).await;
@@ -222,7 +228,8 @@ impl Asker {
                 }
                 Err(fault) => {
                     step.outcome = Err(fault.clone());
-                    done = !self.goes_on_without(live, question);
+                    rejects = must_screen(&live.version.plugin, question);
+                    done = rejects || !goes_on_without(question);
                     fatal = done.then_some(fault);
                 }
             }
@@ -246,19 +253,8 @@ impl Asker {
             plugin: last.map(|step| step.plugin),
             nanos: nanos_since(begun),
             by_previous,
+            rejects,
             earlier: steps,
-        }
-    }
-
-    /// Whether the chain goes on after this plugin's fault.
-    fn goes_on_without(&self, live: &Live, question: &Question) -> bool {
-        match question {
-            Question::Screen(_) => {
-                let fallback = live.version.plugin.settings.screening_fallback;
-                fallback == crate::ScreeningFallback::Allow
-            }
-            Question::Route(_) | Question::Advance(_) | Question::Event(_) => true,
-            Question::Number(_) | Question::Rate(_) | Question::Identity(_) => false,
         }
     }
 
@@ -365,7 +361,7 @@ impl Asker {
     fn report(
         &self,
         stamp: &PluginStamp,
-        plugin: &crate::plugin::Plugin,
+        plugin: &Plugin,
         hook: Hook,
         fault: &Fault,
         by_other: bool,
@@ -390,7 +386,24 @@ fn nobody(fault: Fault, begun: Instant) -> Reply {
         plugin: None,
         nanos: nanos_since(begun),
         by_previous: false,
+        rejects: false,
         earlier: Vec::new(),
+    }
+}
+
+/// Whether a call is refused that this plugin does not screen, as the operator chose for it.
+fn must_screen(plugin: &Plugin, question: &Question) -> bool {
+    matches!(question, Question::Screen(_))
+        && plugin.settings.screening_fallback == ScreeningFallback::Reject
+}
+
+/// Whether a chain goes on after a plugin's fault, unless it must screen.
+fn goes_on_without(question: &Question) -> bool {
+    match question {
+        Question::Screen(_) | Question::Route(_) | Question::Advance(_) | Question::Event(_) => {
+            true
+        }
+        Question::Number(_) | Question::Rate(_) | Question::Identity(_) => false,
     }
 }
 

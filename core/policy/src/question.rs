@@ -175,6 +175,9 @@ pub struct Reply {
     /// The first choice failed and another build of it answered: the previous version
     /// (rating, routing), or the live one for a canary.
     pub by_previous: bool,
+    /// There is no answer, and the operator chose that a call is refused then which this
+    /// plugin did not screen. False at every other hook.
+    pub rejects: bool,
     /// Where several plugins were asked in turn: those before `plugin`, in order.
     pub earlier: Vec<EarlierStep>,
 }

@@ -135,11 +135,6 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         setup_limit: config.calls.setup_limit,
         interim: config.calls.interim,
         channels: config.calls.channels,
-        screening_rejects: config
-            .plugins
-            .list
-            .iter()
-            .any(|plugin| plugin.fallback == host::ScreeningFallback::Reject),
         nonce_secret,
     }
 }

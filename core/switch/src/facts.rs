@@ -56,8 +56,6 @@ pub struct CallSettings {
     pub interim: Duration,
     /// Concurrent calls of the node; 0 is unlimited.
     pub channels: u32,
-    /// A call that no screening plugin judged is refused instead of allowed.
-    pub screening_rejects: bool,
     /// The secret behind digest nonces; the same on all nodes (SIG-54).
     pub nonce_secret: [u8; 32],
 }
@@ -69,7 +67,6 @@ impl Default for CallSettings {
             setup_limit: Duration::from_secs(180),
             interim: Duration::from_secs(60),
             channels: 0,
-            screening_rejects: false,
             nonce_secret: [0; 32],
         }
     }

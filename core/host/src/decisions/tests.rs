@@ -256,7 +256,8 @@ fn record(tap: &mut DecisionTap, now: Instant, id: u128, at_ms: u64) {
             nanos: 500,
         }];
         let plugin = Some(stamp.clone());
-        let reply = Reply { outcome, plugin, nanos: 1_000, by_previous: false, earlier };
+        let reply =
+            Reply { outcome, plugin, nanos: 1_000, by_previous: false, rejects: false, earlier };
         let context = Context { pin: &pin, details: Some(&details) };
         let draw = pin.notes.draws();
         let at_ms = at_ms + number;

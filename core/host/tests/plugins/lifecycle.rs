@@ -3,7 +3,7 @@
 use crate::common::{Tables, bench, build, file, guest, hostile, marks, rate, screen, settings};
 use host::{
     ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
-    RollbackSettings, SelectBy, Selection,
+    RollbackSettings, ScreeningFallback, SelectBy, Selection,
 };
 use policy::{Answer, Hook, Pin, Question, Verdict};
 use std::sync::Arc;
@@ -184,10 +184,16 @@ fn an_instance_of_its_own_for_each_question_remembers_nothing() {
 
 /// A host with the hostile plugin under two names: a chain of two.
 fn two(test: &str) -> (Host, Pin) {
+    two_with(test, ScreeningFallback::Allow)
+}
+
+/// The same, with what the second plugin's failure means.
+fn two_with(test: &str, screening_fallback: ScreeningFallback) -> (Host, Pin) {
     let second = patched_name(guest("hostile"));
     let mut both = settings(hostile(file(&format!("{test}-1"), &guest("hostile"))), 2);
     both.plugins.push(PluginSettings {
         name: "hostilf".to_owned(),
+        screening_fallback,
         ..hostile(file(&format!("{test}-2"), &second))
     });
     let host = Host::new(HostSettings { ..both }).expect("both load");
@@ -240,4 +246,37 @@ fn plugins_of_one_hook_are_asked_in_turn() {
         assert!(error.to_string().contains(words), "{error}");
     }
     assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-b"], "nothing changed");
+}
+
+/// What a failure at screening means is said for each plugin, not for the node.
+#[test]
+fn only_a_plugin_that_must_screen_refuses_by_failing() {
+    let (host, pin) = two_with("must-screen", ScreeningFallback::Reject);
+    let mut shard = host.shard();
+    let reply = shard.ask(&pin, &screen("trap"));
+    assert!(reply.rejects && reply.outcome.is_err(), "{reply:?}");
+    assert_eq!(reply.earlier.len(), 1, "the first is left out");
+    assert!(!shard.ask(&pin, &screen("1")).rejects);
+    assert!(!shard.ask(&pin, &rate(2)).rejects, "another hook");
+
+    // Alone, each of them; and nobody.
+    let chain = |trunk, plugins: &[&str]| ChainSettings {
+        hook: Hook::Screening,
+        scope: ChainScope::Trunk(trunk),
+        plugins: plugins.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let chains = vec![chain(1, &["hostile"]), chain(2, &["hostilf"]), chain(3, &[])];
+    assert!(host.set_chains(chains).expect("both are known"));
+    let pin = host.pin(Arc::new(Tables));
+    for (trunk, rejects) in [(1, false), (2, true), (3, false)] {
+        let Question::Screen(mut question) = screen("trap") else { panic!("it is one") };
+        question.call.trunk = trunk;
+        let reply = shard.ask(&pin, &Question::Screen(question));
+        assert!(reply.outcome.is_err());
+        assert_eq!(reply.rejects, rejects, "trunk {trunk}");
+    }
+
+    let (host, pin) = two("need-not-screen");
+    let reply = host.shard().ask(&pin, &screen("trap"));
+    assert!(reply.outcome.is_err() && !reply.rejects, "{reply:?}");
 }

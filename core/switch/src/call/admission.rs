@@ -72,7 +72,8 @@ impl Call {
         self.ask(cx, Question::Number(question));
     }
 
-    /// The fallback of screening is to allow, unless the operator chose to refuse.
+    /// Without an answer the call goes on, unless the operator chose for the plugin that
+    /// failed that it does not.
     pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
         match reply.outcome {
             Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
@@ -80,7 +81,7 @@ impl Call {
                 return self.challenge(cx);
             }
             Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
-            Err(fault) if self.world.settings.screening_rejects => {
+            Err(fault) if reply.rejects => {
                 return self.refuse(cx, 503, name::INTERNAL_ERROR, &fault.to_string());
             }
             _ => {}

@@ -411,20 +411,22 @@ fn a_broken_plugin_costs_one_decision() {
     }
 }
 
-/// The operator may prefer to refuse what no screening plugin has judged.
+/// The operator may prefer to refuse what a plugin did not screen.
 #[test]
 fn screening_may_fail_closed() {
-    let mut facts = small_operator();
-    facts.settings.screening_rejects = true;
-    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
-    stage.policy.instead = Some(Box::new(|question: &Question| {
-        (question.hook() == policy::Hook::Screening).then_some(Err(Fault::Absent))
-    }));
-    call(&mut stage, CallerPlan::default());
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    assert_eq!(stage.agent(CALLER).last().responses, [100, 503]);
-    assert_eq!(stage.finals[0].call.end_reason, "internal_error");
+    for (must_screen, end_reason) in [(true, "internal_error"), (false, "caller_hangup")] {
+        let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+        stage.policy.must_screen = must_screen;
+        stage.policy.instead = Some(Box::new(|question: &Question| {
+            (question.hook() == policy::Hook::Screening).then_some(Err(Fault::Deadline(5)))
+        }));
+        call(&mut stage, CallerPlan::default());
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let refused = stage.agent(CALLER).last().responses == [100, 503];
+        assert_eq!(refused, must_screen);
+        assert_eq!(stage.finals[0].call.end_reason, end_reason);
+    }
 }
 
 /// A rating that fails at the end loses nothing: the record asks to be rated again.

@@ -15,6 +15,8 @@ pub(crate) struct Policy {
     pub(crate) asked: Vec<&'static str>,
     /// What the call knew beside each question.
     pub(crate) details: Vec<(&'static str, Arc<CallDetails>)>,
+    /// A plugin that fails at screening is one without which no call goes on.
+    pub(crate) must_screen: bool,
 }
 
 struct NoLookup;
@@ -60,7 +62,14 @@ impl Policy {
             .as_mut()
             .and_then(|instead| instead(question))
             .unwrap_or_else(|| Ok(default_answer(question)));
-        Reply { outcome, plugin: None, nanos: 1000, by_previous: false, earlier: Vec::new() }
+        Reply {
+            rejects: self.must_screen && outcome.is_err(),
+            outcome,
+            plugin: None,
+            nanos: 1000,
+            by_previous: false,
+            earlier: Vec::new(),
+        }
     }
 }
 
