@@ -2,10 +2,11 @@
 //! and what is allowed.
 
 use std::path::Path;
+use std::process::Command;
 use strowger_tests::pm_qos::{idle_states, latency_limit};
 use strowger_tests::process::threads;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::{Setup, refusal};
+use strowger_tests::switch::{Folder, Setup, program, refusal};
 
 fn says(text: &str, words: &[&str]) {
     for word in words {
@@ -64,6 +65,102 @@ fn an_account_that_does_not_exist_is_named() {
         .to_owned();
     let told = refusal(&setup.write());
     says(&told, &["business.toml:", "customer_trunk.account", "nobody"]);
+}
+
+#[test]
+fn a_trunk_that_names_what_the_node_does_not_have_is_named_with_its_line() {
+    let mut setup = Setup::new();
+    setup.customer = "media_address = \"elsewhere\"".to_owned();
+    setup.vendor_a = "listener = \"outside\"".to_owned();
+    setup.vendor_b = format!("targets = [\"{}\"]", setup.net.switch());
+    let folder = setup.write();
+    let business = folder.read("business/business.toml");
+    // The line above each lists the vendor itself.
+    let vendor = format!("targets = [\"{}:5060\"]\n", setup.net.vendor_b());
+    folder.put("business/business.toml", &business.replace(&vendor, ""));
+    let business = folder.read("business/business.toml");
+    let told = refusal(&folder);
+    let place = |word| format!("business.toml:{}", line_of(&business, word));
+    says(&told, &[&place("elsewhere"), "customer_trunk.media_address", "there are main"]);
+    says(&told, &[&place("\"outside\""), "vendor_trunk.listener", "there are main"]);
+    let own = setup.net.switch().to_string();
+    says(&told, &[&place(&format!("[\"{own}\"]")), "vendor_trunk.targets", "own listener `main`"]);
+    assert!(!folder.path().join("data/strowger.db").exists(), "nothing is stored");
+}
+
+/// A chain is checked before anything is stored, by `check-config` as by `run`.
+#[test]
+fn a_chain_that_cannot_be_asked_is_named_with_its_line() {
+    for (hook, plugin, words) in [
+        ("routing", "nope", "no plugin `nope` is in plugins.list; there are: routing"),
+        (
+            "routing",
+            "rating",
+            "plugin `rating` does not answer the hook `routing`; it answers: rating",
+        ),
+    ] {
+        let mut setup = Setup::new();
+        setup.plugin_lines =
+            format!("[[plugins.chain]]\nhook = \"{hook}\"\nplugins = [\"{plugin}\"]\n");
+        let folder = setup.write();
+        let line = line_of(&folder.read("node.toml"), &format!("plugins = [\"{plugin}\"]"));
+        let place = format!("node.toml:{line}: plugins.chain[0].plugins[0]");
+        let checked = check(&folder);
+        says(&checked, &[&place, words]);
+        says(&refusal(&folder), &[&place, words]);
+        assert!(!folder.path().join("data/strowger.db").exists(), "nothing is stored");
+    }
+}
+
+/// What `strowger check-config` says of a configuration that it must refuse.
+fn check(folder: &Folder) -> String {
+    let mut command = Command::new(program());
+    let done = command.arg("check-config").arg(folder.path().join("node.toml")).output();
+    let done = done.expect("the program is built");
+    assert!(!done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    String::from_utf8_lossy(&done.stderr).into_owned()
+}
+
+#[test]
+fn a_plugin_that_is_not_loaded_is_named_with_the_line_of_its_setting() {
+    let everything = "grants = [\"log\", \"config\", \"call\", \"tables\", \"counters\", \
+                      \"clock\", \"random\"]";
+    for (setting, line, words) in [
+        ("grants = []", "grants = []", ["plugins.list[4].grants", "to its `grants` to allow it"]),
+        (
+            "hooks = [\"rating\"]",
+            "hooks = [",
+            ["plugins.list[4].hooks", "configured for the hook `rating`"],
+        ),
+        (
+            "config = { no_such_setting = 1 }",
+            "config = {",
+            ["plugins.list[4].config", "no_such_setting"],
+        ),
+        ("file = \"absent.wasm\"", "file = ", ["plugins.list[4].file", "cannot read"]),
+    ] {
+        let folder = Setup::new().write();
+        let node = folder.read("node.toml");
+        let (before, last) = node.rsplit_once("name = \"screening\"\n").expect("it is listed");
+        let last = if setting.starts_with("grants") {
+            last.replace(everything, setting)
+        } else {
+            format!("{setting}\n{last}")
+        };
+        let node = format!("{before}name = \"screening\"\n{last}");
+        folder.put("node.toml", &node);
+        let told = refusal(&folder);
+        says(&told, &[&format!("node.toml:{}", line_of(&node, line))]);
+        says(&told, &words);
+    }
+}
+
+#[test]
+fn a_rate_deck_that_is_not_utf_8_is_named_with_line_and_column() {
+    let folder = Setup::new().write();
+    let sheet: &[u8] = b"prefix,destination,price\n44,UK,0.6\n49,M\xfcnchen,0.3\n";
+    std::fs::write(folder.path().join("business/sell.csv"), sheet).expect("it is writable");
+    says(&refusal(&folder), &["sell.csv:3: destination", "UTF-8"]);
 }
 
 /// A reload with an error changes nothing, and calls go on.

@@ -188,6 +188,7 @@ fn plugins(found: &mut Found, config: &Config) {
         }
         super::http::problems(found, plugin, &field);
     }
+    chains(found, config);
     let signing = &config.plugins.signing;
     for (index, key) in signing.keys.iter().enumerate() {
         if let Err(error) = key.parse::<host::PublicKey>() {
@@ -199,6 +200,23 @@ fn plugins(found: &mut Found, config: &Config) {
             "plugins.signing.keys".to_owned(),
             "with `required` at least one key is needed, or no plugin can be loaded".to_owned(),
         ));
+    }
+}
+
+/// Whether the plugins have the hooks shows when they are loaded.
+fn chains(found: &mut Found, config: &Config) {
+    let known: Vec<&str> = config.plugins.list.iter().map(|plugin| &*plugin.name).collect();
+    for (index, chain) in config.plugins.chain.iter().enumerate() {
+        for (at, name) in chain.plugins.iter().enumerate() {
+            let detail = if !known.contains(&name.as_str()) {
+                format!("no plugin `{name}` is in plugins.list; there are: {}", known.join(", "))
+            } else if chain.plugins[..at].contains(name) {
+                format!("`{name}` is named twice; a chain asks a plugin once")
+            } else {
+                continue;
+            };
+            found.push((format!("plugins.chain[{index}].plugins[{at}]"), detail));
+        }
     }
 }
 

@@ -8,11 +8,13 @@ mod decisions;
 mod http;
 mod place;
 mod processors;
+mod source;
 pub mod values;
 
 pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
 pub use processors::Processors;
+pub use source::Source;
 pub use values::{Dscp, Housekeeping, PortRange};
 
 use serde::Deserialize;
@@ -72,6 +74,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where all this was written.
+    #[serde(skip)]
+    pub source: Source,
 }
 
 /// One address that SIP is spoken on (UDP).
@@ -356,7 +361,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(file: &str, text: &str) -> Result<Config, ConfigErrors> {
-        let config: Config = toml::from_str(text).map_err(|error| {
+        let mut config: Config = toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             ConfigErrors(vec![Problem {
                 file: file.to_owned(),
@@ -365,14 +370,10 @@ impl Config {
                 detail: error.message().to_owned(),
             }])
         })?;
+        config.source = Source::new(file, text);
         let problems: Vec<Problem> = check::problems(&config)
             .into_iter()
-            .map(|(field, detail)| Problem {
-                file: file.to_owned(),
-                line: place::line_of_field(text, &field),
-                field,
-                detail,
-            })
+            .map(|(field, detail)| config.source.problem(&field, detail))
             .collect();
         if problems.is_empty() { Ok(config) } else { Err(ConfigErrors(problems)) }
     }

@@ -175,6 +175,16 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             "[calls]\ninterim = \"2h\"\n[media]",
             &["node.toml:8: calls.interim:", "1s to 1h"],
         ),
+        (
+            "[media]",
+            "[[plugins.chain]]\nhook = \"routing\"\nplugins = [\"nope\"]\n[media]",
+            &["node.toml:9: plugins.chain[0].plugins[0]:", "`nope`", "there are: routing"],
+        ),
+        (
+            "[media]",
+            "[[plugins.chain]]\nhook = \"routing\"\nplugins = [\"routing\",\n\"routing\"]\n[media]",
+            &["node.toml:10: plugins.chain[0].plugins[1]:", "`routing` is named twice"],
+        ),
         ("[media]", "[log]\nlevel = \"loud!\"\n[media]", &["node.toml:8: log.level:", "debug"]),
         ("name = \"main\"\n", "", &["node.toml:3: listeners[0]", "missing field `name`"]),
     ];

@@ -16,7 +16,7 @@ mod records;
 mod recovery;
 mod store;
 
-pub use business::{Business, ConfigError, ConfigErrors};
+pub use business::{Business, ConfigError, ConfigErrors, NodeNames};
 pub use change::{Action, Change, Changes};
 pub use error::StoreError;
 pub use load::{Loaded, LoadedAccount, LoadedTrunk};

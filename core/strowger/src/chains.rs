@@ -1,13 +1,41 @@
 //! Chains of plugins by the names of the node file, as the ids that calls carry.
 
 use crate::snapshot::Snapshot;
-use config::ChainConfig;
-use host::{ChainScope, ChainSettings};
+use config::{ChainConfig, Config, ConfigErrors};
+use host::{ChainScope, ChainSettings, PluginState};
+use policy::Hook;
 
 /// The chains of the node file for this snapshot. One for a trunk or account that the
 /// business does not have (yet) is left out with a warning: it would hold for nobody.
 pub(crate) fn resolve(chains: &[ChainConfig], snapshot: &Snapshot) -> Vec<ChainSettings> {
     chains.iter().filter_map(|chain| resolved(chain, snapshot)).collect()
+}
+
+/// Finds chains whose plugins do not answer their hook; the names themselves are checked when
+/// the node file is read.
+///
+/// # Errors
+/// Every such place of the node file, and what the plugin answers.
+pub(crate) fn check(config: &Config, plugins: &[PluginState]) -> Result<(), ConfigErrors> {
+    let mut problems = Vec::new();
+    for (index, chain) in config.plugins.chain.iter().enumerate() {
+        for (at, name) in chain.plugins.iter().enumerate() {
+            let found = plugins.iter().find(|plugin| *plugin.stamp.name == **name);
+            let hooks = found.map(|plugin| plugin.hooks.as_slice()).unwrap_or_default();
+            if hooks.contains(&chain.hook) {
+                continue;
+            }
+            let hooks: Vec<&str> = hooks.iter().copied().map(Hook::name).collect();
+            let field = format!("plugins.chain[{index}].plugins[{at}]");
+            let detail = format!(
+                "plugin `{name}` does not answer the hook `{}`; it answers: {}",
+                chain.hook,
+                hooks.join(", ")
+            );
+            problems.push(config.source.problem(&field, detail));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigErrors(problems)) }
 }
 
 fn resolved(chain: &ChainConfig, snapshot: &Snapshot) -> Option<ChainSettings> {

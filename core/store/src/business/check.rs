@@ -338,7 +338,7 @@ fn ambiguous_trunks(business: &Business, origins: &Origins, errors: &mut ConfigE
 }
 
 /// Up to ten names in alphabetical order.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     match names.len() {

@@ -3,8 +3,8 @@
 
 use super::lists::DeckEntry;
 use super::{
-    Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NumberList, RuleSet,
-    VendorTrunk, check, secrets, sheets,
+    Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NodeNames, NumberList,
+    RuleSet, VendorTrunk, check, secrets, sheets,
 };
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -75,7 +75,11 @@ impl Origins {
     }
 }
 
-pub(super) fn read(folder: &Path, realm: &str) -> Result<Business, ConfigErrors> {
+pub(super) fn read(
+    folder: &Path,
+    realm: &str,
+    node: Option<&NodeNames>,
+) -> Result<Business, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut reader = Reader::default();
     match toml_files(folder) {
@@ -88,6 +92,9 @@ pub(super) fn read(folder: &Path, realm: &str) -> Result<Business, ConfigErrors>
     }
     let Reader { mut business, origins } = reader;
     check::check(&business, &origins, &mut errors);
+    if let Some(node) = node {
+        node.check(&business, &origins, &mut errors);
+    }
     errors.into_result()?;
     secrets::seal(&mut business, realm);
     Ok(business)
@@ -179,7 +186,7 @@ impl Reader {
                 if let Some((entry, origin)) = page.object::<DeckEntry>(table, item, errors) {
                     let rows = page
                         .sheet(&entry.file, table, &origin, errors)
-                        .map(|(file, text)| sheets::deck_rows(&file, &text, errors));
+                        .map(|(file, bytes)| sheets::deck_rows(&file, &bytes, errors));
                     let DeckEntry { name, currency, .. } = entry;
                     business.decks.push(Deck { name, currency, rows: rows.unwrap_or_default() });
                     origins.decks.push(origin);
@@ -294,17 +301,17 @@ impl Page<'_> {
         }
     }
 
-    /// The text of a CSV file named in the field `file`.
+    /// The bytes of a CSV file named in the field `file`.
     fn sheet(
         &self,
         name: &str,
         table: &str,
         origin: &Origin,
         errors: &mut ConfigErrors,
-    ) -> Option<(PathBuf, String)> {
+    ) -> Option<(PathBuf, Vec<u8>)> {
         let path = self.file.parent().unwrap_or(Path::new(".")).join(name);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Some((path, text)),
+        match std::fs::read(&path) {
+            Ok(bytes) => Some((path, bytes)),
             Err(error) => {
                 let problem = format!("{} cannot be read: {error}", path.display());
                 errors.push(origin.error(table, "file", format!("{name:?}"), problem));

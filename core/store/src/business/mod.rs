@@ -7,6 +7,7 @@ mod customer;
 mod error;
 mod folder;
 mod lists;
+mod node;
 mod numbers;
 mod secrets;
 mod sheets;
@@ -17,6 +18,7 @@ pub use account::{Account, AccountKind, Currency, Rounding};
 pub use customer::{Authentication, CustomerTrunk, FailureReply};
 pub use error::{ConfigError, ConfigErrors};
 pub use lists::{Deck, FilledList, ListKind, NumberList, RuleSet};
+pub use node::NodeNames;
 pub use numbers::FileStamp;
 pub use vendor::{
     CodePolicy, DisplayMode, Failover, HeaderMode, Identity, PrivacyMode, Resend, ResponseCode,
@@ -58,7 +60,17 @@ impl Business {
     ///
     /// All that is wrong, each with file, line, field, value and what is allowed.
     pub fn from_folder(folder: impl AsRef<Path>, realm: &str) -> Result<Business, ConfigErrors> {
-        folder::read(folder.as_ref(), realm)
+        folder::read(folder.as_ref(), realm, None)
+    }
+
+    /// As [`Business::from_folder`], and every listener and media address that a trunk names
+    /// is there on the node, and no target is one of its own listeners.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, each with file, line, field, value and what is allowed.
+    pub fn for_node(folder: impl AsRef<Path>, node: &NodeNames) -> Result<Business, ConfigErrors> {
+        folder::read(folder.as_ref(), &node.realm, Some(node))
     }
 
     /// The checks of [`Business::from_folder`] for objects that did not come from files,

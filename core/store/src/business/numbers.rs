@@ -1,6 +1,7 @@
 //! Number files: millions of rows, read once from beginning to end. Every refused cell is
 //! named by line and column.
 
+use super::sheets::{NOT_UTF8, not_utf8};
 use super::{ConfigError, ConfigErrors, FilledList, NumberList};
 use ledger::{NumberTable, NumberTableBuilder};
 use std::fs::{File, Metadata};
@@ -144,7 +145,12 @@ impl<'a> Rows<'a> {
                 Ok(false) => return None,
                 Ok(true) => {}
                 Err(error) => {
-                    self.refuse(errors, "", "", error.to_string());
+                    match not_utf8(&error) {
+                        Some((line, column)) => {
+                            self.refuse_at(line, errors, self.name_of(column), "", NOT_UTF8.into());
+                        }
+                        None => self.refuse(errors, "", "", error.to_string()),
+                    }
                     // An error of the file itself comes again and again.
                     if error.is_io_error() {
                         return None;
@@ -228,8 +234,28 @@ impl<'a> Rows<'a> {
         Some((number, value))
     }
 
+    /// Name of a column, as far as the columns are known.
+    fn name_of(&self, position: usize) -> &'static str {
+        match self.columns {
+            Some((number, _)) if number == position => COLUMNS[0],
+            Some((_, value)) if value == Some(position) => COLUMNS[1],
+            _ => "",
+        }
+    }
+
     fn refuse(&self, errors: &mut ConfigErrors, field: &str, value: &str, problem: String) {
         let line = self.record.position().map_or(0, csv::Position::line);
+        self.refuse_at(line, errors, field, value, problem);
+    }
+
+    fn refuse_at(
+        &self,
+        line: u64,
+        errors: &mut ConfigErrors,
+        field: &str,
+        value: &str,
+        problem: String,
+    ) {
         errors.push(ConfigError {
             file: self.path.to_owned(),
             line: usize::try_from(line).unwrap_or(0),

@@ -26,8 +26,8 @@ pub(super) const DECK_COLUMNS: [&str; 12] = [
 
 /// Reads the rows of a deck (BILL-01). `prefix` and `price` are needed, a blocked row
 /// needs no price.
-pub(super) fn deck_rows(file: &Path, text: &str, errors: &mut ConfigErrors) -> Vec<RateRow> {
-    let Some(mut sheet) = Sheet::open(file, text, &DECK_COLUMNS, &["prefix", "price"], errors)
+pub(super) fn deck_rows(file: &Path, bytes: &[u8], errors: &mut ConfigErrors) -> Vec<RateRow> {
+    let Some(mut sheet) = Sheet::open(file, bytes, &DECK_COLUMNS, &["prefix", "price"], errors)
     else {
         return Vec::new();
     };
@@ -142,6 +142,19 @@ fn whole(text: &str, lowest: u32, highest: u32) -> Result<u32, String> {
     }
 }
 
+/// What is said of a cell in another encoding.
+pub(super) const NOT_UTF8: &str = "expected text in UTF-8; save the file in that encoding";
+
+/// Line and column, from 0, of a cell that is not UTF-8, if that is the error.
+pub(super) fn not_utf8(error: &csv::Error) -> Option<(u64, usize)> {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { pos, err } => {
+            Some((pos.as_ref().map_or(0, csv::Position::line), err.field()))
+        }
+        _ => None,
+    }
+}
+
 /// A CSV file whose header row has been checked.
 struct Sheet<'a> {
     file: &'a Path,
@@ -162,7 +175,7 @@ struct Cells<'a> {
 impl<'a> Sheet<'a> {
     fn open(
         file: &'a Path,
-        text: &'a str,
+        bytes: &'a [u8],
         allowed: &[&'static str],
         needed: &[&str],
         errors: &mut ConfigErrors,
@@ -170,7 +183,7 @@ impl<'a> Sheet<'a> {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+            .from_reader(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes));
         let mut refuse = |field: &str, problem: String| {
             let (file, field) = (file.to_owned(), field.to_owned());
             errors.push(ConfigError { file, line: 1, field, value: String::new(), problem });
@@ -178,7 +191,11 @@ impl<'a> Sheet<'a> {
         let header = match reader.headers() {
             Ok(header) => header.clone(),
             Err(error) => {
-                refuse("", format!("the header row cannot be read: {error}"));
+                let wrong = match not_utf8(&error) {
+                    Some((_, column)) => format!("column {}: {NOT_UTF8}", column + 1),
+                    None => error.to_string(),
+                };
+                refuse("", format!("the header row cannot be read: {wrong}"));
                 return None;
             }
         };
@@ -202,23 +219,37 @@ impl<'a> Sheet<'a> {
         good.then_some(Sheet { file, columns, width, reader, record })
     }
 
+    /// Name of a column; empty if the header has none there.
+    fn name_of(&self, position: usize) -> &'static str {
+        let named = self.columns.iter().find(|(_, at)| **at == position);
+        named.map_or("", |(name, _)| name)
+    }
+
     /// The next row that has not too many cells.
     fn next(&mut self, errors: &mut ConfigErrors) -> Option<Cells<'_>> {
         loop {
             let read = self.reader.read_record(&mut self.record);
-            let line = self.record.position().map_or(0, csv::Position::line);
+            let mut line = self.record.position().map_or(0, csv::Position::line);
+            let mut field = "";
             let problem = match read {
                 Ok(false) => return None,
                 Ok(true) if self.record.len() <= self.width => break,
                 Ok(true) => {
                     format!("the row has {} cells, the header {}", self.record.len(), self.width)
                 }
-                Err(error) => error.to_string(),
+                Err(error) => match not_utf8(&error) {
+                    Some((at, column)) => {
+                        line = at;
+                        field = self.name_of(column);
+                        NOT_UTF8.to_owned()
+                    }
+                    None => error.to_string(),
+                },
             };
             errors.push(ConfigError {
                 file: self.file.to_owned(),
                 line: usize::try_from(line).unwrap_or(0),
-                field: String::new(),
+                field: field.to_owned(),
                 value: String::new(),
                 problem,
             });

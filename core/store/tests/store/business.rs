@@ -3,8 +3,8 @@
 use crate::support::configuration::{SMALL, configuration};
 use ledger::Money;
 use std::time::Duration;
-use strowger_store::Business;
 use strowger_store::business::{Authentication, FailureReply, ListKind, Secret, VendorPrefix};
+use strowger_store::{Business, NodeNames};
 
 #[test]
 fn a_folder_is_read_with_every_default() {
@@ -301,6 +301,74 @@ fn each_wrong_cell_of_a_sheet_is_named_by_line_and_column() {
     let folder = configuration(&[("decks.toml", toml)]);
     let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
     assert!(errors.contains("decks.toml:4: deck.file = \"retail.csv\""), "{errors}");
+}
+
+/// Bytes of another encoding are pointed at, in decks and in number files.
+#[test]
+fn a_sheet_that_is_not_utf_8_is_named_by_line_and_column() {
+    let toml = "[[deck]]\nname = \"retail\"\ncurrency = \"EUR\"\nfile = \"retail.csv\"\n";
+    let sheets: [(&[u8], &str); 3] = [
+        (
+            b"prefix,destination,price\n44,UK,1\n49,M\xfcnchen,2\n33,France,3\n",
+            "retail.csv:3: destination: expected text in UTF-8",
+        ),
+        (b"prefix,price\n44,1\n49,\xa32\n", "retail.csv:3: price: expected text in UTF-8"),
+        (b"prefix,pr\xffce\n", "retail.csv:1: the header row cannot be read: column 2: expected"),
+    ];
+    for (bytes, expected) in sheets {
+        let folder = configuration(&[("decks.toml", toml)]);
+        std::fs::write(folder.join("retail.csv"), bytes).unwrap();
+        let errors = Business::from_folder(folder.path(), "realm").unwrap_err().to_string();
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains(expected), "{errors}");
+    }
+    let folder = configuration(&[("all.toml", LIST)]);
+    std::fs::write(folder.join("n.csv"), b"number,value\n44,x\n45,\xfc\n").unwrap();
+    let errors = Business::from_folder(folder.path(), "").unwrap_err().to_string();
+    assert!(errors.contains("n.csv:3: value: expected text in UTF-8"), "{errors}");
+}
+
+/// Each row: what is put after a line of the small configuration, and the refusal.
+#[test]
+fn what_the_node_does_not_have_is_named_by_file_line_field_and_what_there_is() {
+    let node = NodeNames {
+        realm: "realm".to_owned(),
+        listeners: vec![("main".to_owned(), "192.0.2.1:5060".parse().unwrap())],
+        media_addresses: vec!["inside".to_owned(), "outside".to_owned()],
+    };
+    let targets = "targets = [\"192.0.2.20\"]";
+    for (from, to, expected) in [
+        (
+            "account = \"acme\"\n",
+            "account = \"acme\"\nmedia_address = \"out\"\n",
+            "all.toml:15: customer_trunk.media_address = \"out\": not in the node file; there are \
+             inside, outside",
+        ),
+        (
+            targets,
+            "targets = [\"192.0.2.20\"]\nmedia_address = \"out\"",
+            "all.toml:21: vendor_trunk.media_address = \"out\"",
+        ),
+        (
+            targets,
+            "targets = [\"192.0.2.20\"]\nlistener = \"public\"",
+            "all.toml:21: vendor_trunk.listener = \"public\": not in the node file; there are main",
+        ),
+        (
+            targets,
+            "targets = [\"192.0.2.20\", \"192.0.2.1\"]",
+            "all.toml:20: vendor_trunk.targets = \"192.0.2.1:5060\": this is the switch's own \
+             listener `main`",
+        ),
+    ] {
+        let text = SMALL.replacen(from, to, 1);
+        assert_ne!(text, SMALL, "{from}");
+        let folder = configuration(&[("all.toml", &text)]);
+        let errors = Business::for_node(folder.path(), &node).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{errors}");
+    }
+    let folder = configuration(&[("all.toml", SMALL)]);
+    assert!(Business::for_node(folder.path(), &node).is_ok());
 }
 
 /// ROUTE-13

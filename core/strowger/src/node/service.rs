@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use store::{Business, CallFilter};
+use store::CallFilter;
 use tokio::sync::oneshot;
 
 /// The longest that somebody who reads records waits for the recorder.
@@ -163,7 +163,7 @@ impl Node {
         };
         let _turn = self.reloading.lock().await;
         let refused = |detail: String| ApiError::refused("configuration_refused", detail);
-        let business = Business::from_folder(&folder, &super::start::realm(&self.config))
+        let business = super::start::read_business(&self.config, &folder)
             .map_err(|errors| refused(errors.to_string()))?;
         // Names that the node file does not have are found before anything is stored.
         let live = self.live_tables();

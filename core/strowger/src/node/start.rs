@@ -9,7 +9,7 @@ use crate::sockets::{self, BindError};
 use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
-use crate::{admin, recovery};
+use crate::{admin, chains, plugin_place, recovery};
 use config::Config;
 use host::decisions::{DecisionLog, DecisionSettings};
 use host::{Host, HostSettings, LoadError};
@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::{
-    Business, ConfigErrors, Loaded, Overflow, Recorder, RecorderSettings, Store, StoreError,
+    Business, ConfigErrors, Loaded, NodeNames, Overflow, Recorder, RecorderSettings, Store,
+    StoreError,
 };
 use switch::SwitchSettings;
 use thiserror::Error;
@@ -55,6 +56,9 @@ pub(crate) enum StartError {
         /// The system's words.
         source: io::Error,
     },
+    /// Settings of the node file that do not fit the plugins.
+    #[error(transparent)]
+    Settings(#[from] config::ConfigErrors),
     /// Business files.
     #[error(transparent)]
     Business(#[from] ConfigErrors),
@@ -67,7 +71,7 @@ pub(crate) enum StartError {
     /// The recorder does not take the calls of the run before.
     #[error(transparent)]
     Record(#[from] Overflow),
-    /// A plugin.
+    /// The plugins together.
     #[error(transparent)]
     Plugin(#[from] LoadError),
     /// A listener.
@@ -102,10 +106,10 @@ impl RunningNode {
 
         // What is wrong is said before anything is changed or bound.
         let business = match &config.business {
-            Some(folder) => Some(Business::from_folder(folder, &realm(&config))?),
+            Some(folder) => Some(read_business(&config, folder)?),
             None => None,
         };
-        let host = Host::signed(host_settings(&config), config.plugins.signing.policy())?;
+        let host = load_plugins(&config, host_settings(&config))?;
         let address = config.admin.address;
         let admin_listener = tokio::net::TcpListener::bind(address)
             .await
@@ -301,7 +305,7 @@ async fn sweep(desk: Arc<WorldDesk>) {
 pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
     if let Some(folder) = &config.business {
-        let business = Business::from_folder(folder, &realm(config))?;
+        let business = read_business(config, folder)?;
         let (stored, registry) = (provisional(&business), Registry::default());
         Snapshot::build(config, &stored, Tables::default(), &registry, [0; 32], false)?;
         summary = format!(
@@ -315,7 +319,7 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
         );
     }
     let settings = HostSettings { cache_dir: None, ..host_settings(config) };
-    let host = Host::signed(settings, config.plugins.signing.policy())?;
+    let host = load_plugins(config, settings)?;
     for plugin in host.list() {
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.name()).collect();
         summary += &format!(
@@ -328,9 +332,26 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     Ok(summary.trim_end().to_owned())
 }
 
-/// The realm of digest hashes for trunks that name none (SIG-51).
-pub(crate) fn realm(config: &Config) -> String {
-    config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default()
+/// The business of a folder, for this node.
+///
+/// # Errors
+/// All that is wrong or that the node file does not have, with file, line and field.
+pub(crate) fn read_business(config: &Config, folder: &Path) -> Result<Business, ConfigErrors> {
+    let node = NodeNames {
+        // The realm of digest hashes for trunks that name none (SIG-51).
+        realm: config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default(),
+        listeners: config.listeners.iter().map(|l| (l.name.clone(), l.address)).collect(),
+        media_addresses: config.media.addresses.iter().map(|a| a.name.clone()).collect(),
+    };
+    Business::for_node(folder, &node)
+}
+
+/// All plugins of the node file, each with the hooks that chains want of it.
+fn load_plugins(config: &Config, settings: HostSettings) -> Result<Host, config::ConfigErrors> {
+    let host = Host::signed(settings, config.plugins.signing.policy())
+        .map_err(|error| plugin_place::placed(config, &error))?;
+    chains::check(config, &host.list())?;
+    Ok(host)
 }
 
 /// What the plugin host is started with.
