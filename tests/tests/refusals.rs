@@ -2,10 +2,12 @@
 
 use md5::Digest as _;
 use std::net::UdpSocket;
+use std::process::Command;
 use std::time::Duration;
 use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::{switch::Setup, wait};
+use strowger_tests::switch::{Setup, program};
+use strowger_tests::wait;
 
 /// BILL-40, ROUTE-15 step 13.
 #[test]
@@ -16,6 +18,31 @@ fn a_customer_without_money_is_refused_with_403() {
     let record = stage.switch.record();
     record.shows("/end_reason", "insufficient_balance").shows("/code_returned", 403);
     assert!(record.vendors().is_empty(), "no vendor is called for a refused call");
+}
+
+/// BILL-46: a payment from the command line is in force for the next call, and is still there
+/// after a crash.
+#[test]
+fn a_customer_who_has_paid_is_let_in() {
+    let mut stage = Stage::new();
+    let poor = stage.net.poor_caller();
+    stage.caller_from(poor).is_refused_with(403).succeeds(CALL_LIMIT);
+    let node = stage.switch.folder().path().join("node.toml");
+    let paid = Command::new(program())
+        .args(["account", "pay", "broke", "5.5", "--note", "cash", "--config"])
+        .arg(&node)
+        .output()
+        .expect("the program is built");
+    let words = String::from_utf8_lossy(&paid.stdout).into_owned();
+    assert_eq!(words, "5.5 is booked to broke; the balance is 5.5\n", "{paid:?}");
+    stage.switch.kill_hard();
+    stage.switch.start_again();
+
+    let mut vendor = stage.vendor_a().answers();
+    stage.caller_from(poor).calls().succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    let record = stage.switch.record();
+    record.shows("/end_reason", "caller_hangup").shows("/account", "broke");
 }
 
 /// BILL-02, ROUTE-15 step 12.

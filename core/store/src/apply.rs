@@ -177,7 +177,7 @@ async fn accounts(
             if object.body.get("opening_balance") != Some(booked) {
                 changes.notices.push(format!(
                     "account {}: the opening balance of {} was booked when the account was made \
-                     and stays; book a payment instead of {}",
+                     and stays; book a payment (`strowger account pay`) instead of {}",
                     account.name,
                     shown(booked),
                     account.opening_balance

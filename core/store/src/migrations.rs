@@ -11,6 +11,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/0001_initial.sql")),
     (2, "number files", include_str!("../migrations/0002_number_files.sql")),
+    (3, "payments", include_str!("../migrations/0003_payments.sql")),
 ];
 
 pub(crate) fn migrator() -> Migrator {

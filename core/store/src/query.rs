@@ -1,12 +1,10 @@
 //! Questions about records, balances and postings.
 
 use crate::amount::join;
-use crate::apply::post;
 use crate::document::decode;
 use crate::error::{StoreError, Task};
-use crate::records::{begin, finish};
 use crate::store::{Store, column};
-use ledger::{CallDocument, CallId, Money, PostingKind};
+use ledger::{CallDocument, CallId, Money};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -224,39 +222,6 @@ impl Store {
             postings,
         }));
         Ok(mismatches)
-    }
-
-    /// Books an amount that belongs to no call, on disk when this returns, and gives back
-    /// the new balance (BILL-46).
-    ///
-    /// # Errors
-    ///
-    /// When there is no such account or the database fails.
-    pub async fn pay(
-        &self,
-        account: u32,
-        amount: Money,
-        kind: PostingKind,
-    ) -> Result<Money, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.wait_for_disk(true).await?;
-        begin(&mut writer.connection).await?;
-        let outcome = post(&mut writer.connection, account, amount, kind).await;
-        let balance: Result<Option<(i64, i64)>, StoreError> = match outcome {
-            Ok(()) => sqlx::query_as(BALANCE)
-                .bind(account)
-                .fetch_optional(&mut writer.connection)
-                .await
-                .during("reading a balance"),
-            Err(error) => Err(error),
-        };
-        let balance = balance.and_then(|row| {
-            let refused = || StoreError::Refused(format!("there is no account with id {account}"));
-            row.map(|(units, fraction)| join(units, fraction)).ok_or_else(refused)
-        });
-        let balance = finish(&mut writer.connection, balance).await;
-        writer.wait_for_disk(false).await?;
-        balance
     }
 }
 

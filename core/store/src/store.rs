@@ -145,7 +145,7 @@ pub(crate) fn column(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{apply, load, query, records};
+    use crate::{apply, load, payment, query, records};
     use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
     #[tokio::test]
@@ -159,6 +159,8 @@ mod tests {
             apply::CLEAR_DECK,
             load::LOAD_ACCOUNTS,
             load::LOAD_DECK_ROWS,
+            payment::PAY,
+            payment::PAID,
             query::DOCUMENT,
             query::BALANCE,
             query::POSTINGS_SUM,

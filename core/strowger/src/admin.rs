@@ -44,6 +44,7 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .route("/v1/records", get(routes::records))
         .route("/v1/records/{id}", get(routes::record))
         .route("/v1/accounts", get(routes::accounts))
+        .route("/v1/accounts/{name}/payments", post(routes::pay))
         .route("/v1/plugins", get(routes::plugins))
         .route("/v1/plugins/{name}", get(routes::plugin))
         .route("/v1/plugins/{name}/swap", post(routes::swap))

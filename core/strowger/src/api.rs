@@ -228,6 +228,34 @@ pub struct AccountLine {
     pub locked: bool,
 }
 
+/// Body of `POST /v1/accounts/{name}/payments`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentRequest {
+    /// Added to the balance, in the account's currency; below zero takes back.
+    pub amount: String,
+    /// What is to be kept with it, at most 255 characters.
+    #[serde(default)]
+    pub note: String,
+    /// A word that no other payment has, 1 to 64 visible ASCII characters: asked for again
+    /// under it, the payment is booked once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What became of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentDone {
+    /// Account.
+    pub account: String,
+    /// Amount.
+    pub amount: String,
+    /// Balance now.
+    pub balance: String,
+    /// False when it had been booked before, under the same key.
+    pub booked: bool,
+}
+
 /// One call record in a list, `GET /v1/records`; with attempts and trail,
 /// `GET /v1/records/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

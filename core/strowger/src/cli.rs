@@ -11,6 +11,7 @@ mod trials;
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
+use crate::api::PaymentRequest;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -77,6 +78,9 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Book a payment to an account.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// List number tables, or read the file of one again.
     Tables {
         /// Read the file of this table and give it to new calls.
@@ -90,6 +94,27 @@ enum Command {
     Plugin(PluginCommand),
     /// Show a call through the switch, with a built-in caller and two built-in vendors.
     Demo(crate::demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum AccountCommand {
+    /// Add an amount to the balance; it is on disk and in force when this returns.
+    Pay {
+        /// The account.
+        name: String,
+        /// In the account's currency, such as 250 or 12.50; below zero takes back.
+        #[arg(allow_hyphen_values = true)]
+        amount: String,
+        /// What is to be kept with it.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        /// A word that no other payment has, such as the number of the bank statement: the
+        /// same payment asked for again is booked once.
+        #[arg(long)]
+        key: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,6 +220,10 @@ impl Cli {
             Command::Accounts { node } => {
                 let accounts = node.client()?.accounts()?;
                 print(out, node.json, &accounts, |accounts| show::accounts(accounts))
+            }
+            Command::Account(AccountCommand::Pay { name, amount, note, key, node }) => {
+                let done = node.client()?.pay(&name, &PaymentRequest { amount, note, key })?;
+                print(out, node.json, &done, show::payment)
             }
             Command::Tables { reload, node } => {
                 let client = node.client()?;

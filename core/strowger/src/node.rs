@@ -1,5 +1,6 @@
 //! One running node: everything that `strowger run` starts, as one value.
 
+mod payments;
 mod service;
 mod start;
 mod tables;

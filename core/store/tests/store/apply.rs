@@ -2,8 +2,8 @@
 
 use crate::support::configuration::{SMALL, configuration};
 use crate::support::folder::Folder;
-use ledger::{Money, PostingKind, RateLookup};
-use strowger_store::{Action, Business, Store};
+use ledger::{Money, RateLookup};
+use strowger_store::{Action, Business, Payment, Store};
 
 fn business(files: &[(&str, &str)]) -> Business {
     Business::from_folder(configuration(files).path(), "realm").expect("a good configuration")
@@ -117,13 +117,37 @@ async fn a_payment_moves_the_balance_exactly() {
     let folder = Folder::new("pay");
     let store = Store::open(folder.join("strowger.db")).await.unwrap();
     store.apply(&business(&[("all.toml", SMALL)])).await.unwrap();
-    let balance = store.pay(1, Money(-3), PostingKind::Payment).await.unwrap();
-    assert_eq!(balance.to_string(), "99.9999999997");
+    let payment = |account, amount| Payment { account, amount, note: String::new(), key: None };
+    let paid = store.pay(&payment(1, Money(-3))).await.unwrap();
+    assert_eq!((paid.balance.to_string().as_str(), paid.booked), ("99.9999999997", true));
     let large: Money = "123456789012345.0000000001".parse().unwrap();
-    store.pay(1, large, PostingKind::Payment).await.unwrap();
+    store.pay(&payment(1, large)).await.unwrap();
     assert_eq!(store.postings_sum(1).await.unwrap().to_string(), "123456789012444.9999999998");
     assert!(store.verify_balances().await.unwrap().is_empty());
-    let error = store.pay(99, Money::ONE, PostingKind::Payment).await.unwrap_err().to_string();
+    let error = store.pay(&payment(99, Money::ONE)).await.unwrap_err().to_string();
     assert_eq!(error, "there is no account with id 99");
     assert_eq!(store.postings_sum(99).await.unwrap(), Money::ZERO);
+}
+
+/// BILL-46: who hears no answer may ask again under the same key.
+#[tokio::test]
+async fn a_payment_asked_for_twice_is_booked_once() {
+    let folder = Folder::new("pay-twice");
+    let store = Store::open(folder.join("strowger.db")).await.unwrap();
+    store.apply(&business(&[("all.toml", SMALL)])).await.unwrap();
+    let payment = |amount, key: &str| Payment {
+        account: 1,
+        amount,
+        note: "bank transfer".to_owned(),
+        key: Some(key.to_owned()),
+    };
+    for booked in [true, false] {
+        let paid = store.pay(&payment(Money::ONE, "invoice-7")).await.unwrap();
+        assert_eq!((paid.balance.to_string().as_str(), paid.booked), ("101", booked));
+    }
+    assert!(store.pay(&payment(Money::ONE, "invoice-8")).await.unwrap().booked);
+    let error = store.pay(&payment(Money(5), "invoice-7")).await.unwrap_err().to_string();
+    assert!(error.contains("the key `invoice-7` was used for another payment: 1 to account 1"));
+    assert_eq!(store.balance(1).await.unwrap().map(|sum| sum.to_string()).as_deref(), Some("102"));
+    assert!(store.verify_balances().await.unwrap().is_empty());
 }

@@ -2,8 +2,8 @@
 
 use super::ApiError;
 use crate::api::{
-    AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
-    SwapDone, SwapRequest, TableLine, parse_call_id,
+    AccountLine, CallLine, Health, PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView,
+    ReloadDone, ReloadRequest, SwapDone, SwapRequest, TableLine, parse_call_id,
 };
 use crate::node::{Node, RecordFilter};
 use axum::Json;
@@ -77,6 +77,17 @@ pub(super) async fn record(
 
 pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountLine>> {
     Json(node.accounts())
+}
+
+pub(super) async fn pay(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Reply<PaymentDone> {
+    let request: PaymentRequest = json(&body)?;
+    // On a task of its own: who hangs up meanwhile must not part the two books.
+    let paid = tokio::spawn(async move { node.pay(&name, request).await }).await;
+    paid.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
 pub(super) async fn plugins(State(node): State<Arc<Node>>) -> Json<PluginList> {

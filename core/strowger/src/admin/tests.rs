@@ -1,6 +1,6 @@
 //! The admin interface of a real node, over real HTTP.
 
-use crate::api::{ErrorBody, Health, ReloadDone, TableLine};
+use crate::api::{ErrorBody, Health, PaymentDone, ReloadDone, TableLine};
 use crate::node::RunningNode;
 use config::Config;
 use serde::de::DeserializeOwned;
@@ -166,6 +166,36 @@ fn a_table_is_shown_replaced_and_kept_when_its_file_is_wrong() {
     let (status, unknown) = stage.post::<ErrorBody>("/v1/tables/absent/reload", "");
     assert_eq!(status, 404);
     assert!(unknown.detail.contains("there are: barred"), "{}", unknown.detail);
+}
+
+/// BILL-46: in the database and in force at once; refused whole when something is wrong.
+#[test]
+fn a_payment_is_booked_once_and_in_force_at_once() {
+    let stage = Stage::new("pays", None);
+    let path = "/v1/accounts/acme/payments";
+    let balance = || stage.get::<serde_json::Value>("/v1/accounts").1[0]["balance"].clone();
+    let body = r#"{"amount":"7.25","note":"cash","key":"receipt-1"}"#;
+    for booked in [true, false] {
+        let (status, done) = stage.post::<PaymentDone>(path, body);
+        assert_eq!((status, done.balance.as_str(), done.booked), (200, "19.75", booked));
+        assert_eq!(balance(), "19.75");
+    }
+    let rows: [(&str, u16, Option<&str>, &str); 6] = [
+        (r#"{"amount":"1,5"}"#, 400, Some("amount"), "not an amount"),
+        (r#"{"amount":"0"}"#, 400, Some("amount"), "moves nothing"),
+        (r#"{"amount":"1","key":"two words"}"#, 400, Some("key"), "1 to 64 visible"),
+        (r#"{"amount":"1","note":"a\nb"}"#, 400, Some("note"), "none of control"),
+        (r#"{"amount":"1","memo":"x"}"#, 400, Some("body"), "unknown field `memo`"),
+        (r#"{"amount":"1","key":"receipt-1"}"#, 422, None, "used for another payment"),
+    ];
+    for (body, code, field, words) in rows {
+        let (status, refused) = stage.post::<ErrorBody>(path, body);
+        assert_eq!((status, refused.field.as_deref()), (code, field), "{body}");
+        assert!(refused.detail.contains(words), "{body}: {}", refused.detail);
+    }
+    let unknown = stage.post::<ErrorBody>("/v1/accounts/nobody/payments", r#"{"amount":"1"}"#);
+    assert_eq!(unknown.0, 404);
+    assert_eq!(balance(), "19.75");
 }
 
 #[test]

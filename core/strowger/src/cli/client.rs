@@ -1,8 +1,8 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, CallLine, DifferenceLine, ErrorBody, PluginLine, PluginList, RecordView,
-    ReloadDone, ReloadRequest, SwapDone, TableLine, TrialParameters,
+    AccountLine, CallLine, DifferenceLine, ErrorBody, PaymentDone, PaymentRequest, PluginLine,
+    PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone, TableLine, TrialParameters,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -49,6 +49,11 @@ impl Client {
 
     pub(crate) fn accounts(&self) -> Result<Vec<AccountLine>> {
         self.get("/v1/accounts")
+    }
+
+    pub(crate) fn pay(&self, name: &str, payment: &PaymentRequest) -> Result<PaymentDone> {
+        let url = self.url(&format!("/v1/accounts/{}/payments", encode(name)));
+        self.read(self.authorised(self.agent.post(&url)).send_json(payment))
     }
 
     pub(crate) fn plugins(&self) -> Result<PluginList> {

@@ -2,8 +2,8 @@
 
 use super::times::{clock, date_time, elapsed};
 use crate::api::{
-    AccountLine, AttemptView, CallLine, ChargeView, PluginLine, PluginList, RecordView, ReloadDone,
-    SwapDone, TableLine,
+    AccountLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
+    RecordView, ReloadDone, SwapDone, TableLine,
 };
 use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
@@ -301,6 +301,13 @@ pub(super) fn accounts(accounts: &[AccountLine]) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// A payment.
+pub(super) fn payment(done: &PaymentDone) -> String {
+    let PaymentDone { account, amount, balance, booked } = done;
+    let what = if *booked { "is booked" } else { "had been booked before" };
+    format!("{amount} {what} to {account}; the balance is {balance}\n")
 }
 
 /// Live plugins.
