@@ -6,9 +6,11 @@
 //! crash left half-written fails the length or the check sum and is cut off.
 
 use crate::error::StoreError;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// Head of every segment; the last byte is the format.
@@ -17,6 +19,9 @@ const MAGIC: &[u8; 8] = b"STRWJNL\x01";
 const HEAD: usize = 8;
 /// Longest entry: far beyond any call, far below what a torn length could claim.
 const LONGEST: usize = 16 * 1024 * 1024;
+/// Rights of the folder and of the files in it: numbers and money are their owner's only.
+const PRIVATE_FOLDER: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
 /// Room kept from one commit to the next, bytes: some 1,000 calls. A disk that stood still for a
 /// second makes one commit of tens of megabytes.
 const PENDING_KEPT: usize = 2 * 1024 * 1024;
@@ -97,11 +102,12 @@ impl JournalReader {
 impl Journal {
     /// Opens the folder, making it if need be, and begins a new segment after those there.
     pub(crate) fn open(folder: &Path) -> Result<Journal, StoreError> {
-        std::fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+        make_private(folder).map_err(StoreError::io(folder))?;
         let lock_path = folder.join("lock");
         let lock = OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(PRIVATE_FILE)
             .open(&lock_path)
             .map_err(StoreError::io(&lock_path))?;
         match lock.try_lock() {
@@ -240,9 +246,19 @@ fn next(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     Some((Entry { kind, payload: payload.to_vec() }, rest))
 }
 
+/// Makes the folder; one that others may look into is closed to them.
+fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder)?;
+    if folder.metadata()?.permissions().mode() & 0o077 != 0 {
+        std::fs::set_permissions(folder, Permissions::from_mode(PRIVATE_FOLDER))?;
+    }
+    Ok(())
+}
+
 fn begin(folder: &Path, segment: u64) -> io::Result<File> {
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).open(path(folder, segment))?;
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(PRIVATE_FILE);
+    let mut file = options.open(path(folder, segment))?;
     file.write_all(MAGIC)?;
     file.sync_data()?;
     // The name has to survive as well.

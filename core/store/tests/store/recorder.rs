@@ -6,7 +6,9 @@ use crate::support::folder::Folder;
 use ledger::Money;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -396,6 +398,31 @@ async fn a_locked_database_loses_no_call() {
         .unwrap();
     let ended: Vec<Vec<u8>> = (0..CALLS).map(|n| call(n).call.id.to_be_bytes().to_vec()).collect();
     assert_eq!(ids, ended);
+}
+
+/// Numbers and money are nobody else's: neither in a new folder nor in one that was open.
+#[tokio::test]
+async fn the_journal_is_readable_for_its_owner_only() {
+    let folder = Folder::new("private");
+    let store = open(folder.path()).await;
+    let journal = folder.join("journal");
+    let rights = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for _ in 0..2 {
+        let (recorder, _) = start(&store, folder.path()).await;
+        recorder.submit(call(1)).unwrap();
+        recorder.flush().await;
+        assert_eq!(rights(&journal), 0o700);
+        for entry in std::fs::read_dir(&journal).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(rights(&path), 0o600, "{}", path.display());
+        }
+        drop(recorder);
+        wait_for_release(folder.path()).await;
+        std::fs::set_permissions(&journal, Permissions::from_mode(0o755)).unwrap();
+    }
+    for name in ["strowger.db", "strowger.db-wal"] {
+        assert_eq!(rights(&folder.join(name)), 0o600, "{name}");
+    }
 }
 
 #[tokio::test]
