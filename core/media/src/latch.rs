@@ -3,7 +3,7 @@
 //! SDP often names an address behind a NAT, from which no packet ever comes. The latch
 //! learns the true source from the packets themselves and then keeps strangers out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Consecutive packets of one source and one SSRC that lock the latch.
@@ -26,8 +26,9 @@ pub struct Latch {
 enum State {
     /// Not sure yet; the source of the last plausible packets, if any came.
     Learning(Option<Candidate>),
-    /// Sure; others are kept out.
-    Locked { source: SocketAddr, heard: Instant },
+    /// Sure; others are kept out. After its silence one may come near, but as long as it has
+    /// not sent enough the locked source is believed.
+    Locked { source: SocketAddr, heard: Instant, rival: Option<Candidate> },
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +36,17 @@ struct Candidate {
     source: SocketAddr,
     ssrc: u32,
     packets: u8,
+}
+
+impl Candidate {
+    /// The candidate after one more packet.
+    fn after(before: Option<Candidate>, source: SocketAddr, ssrc: u32) -> Candidate {
+        let packets = match before {
+            Some(same) if same.source == source && same.ssrc == ssrc => same.packets + 1,
+            _ => 1,
+        };
+        Candidate { source, ssrc, packets }
+    }
 }
 
 impl Latch {
@@ -49,27 +61,41 @@ impl Latch {
         if self.strict && source != self.sdp {
             return false;
         }
-        let candidate = match &mut self.state {
-            State::Locked { source: locked, heard } if *locked == source => {
+        let before = match &mut self.state {
+            State::Locked { source: locked, heard, rival } if *locked == source => {
                 *heard = now;
+                *rival = None;
                 return true;
             }
             State::Locked { heard, .. } if now.duration_since(*heard) < LATCH_SILENCE => {
                 return false;
             }
-            State::Locked { .. } => None,
-            State::Learning(candidate) => candidate.take(),
+            State::Locked { rival: candidate, .. } | State::Learning(candidate) => candidate.take(),
         };
-        let packets = match candidate {
-            Some(same) if same.source == source && same.ssrc == ssrc => same.packets + 1,
-            _ => 1,
-        };
-        self.state = if source == self.sdp || packets >= LATCH_PACKETS {
-            State::Locked { source, heard: now }
-        } else {
-            State::Learning(Some(Candidate { source, ssrc, packets }))
-        };
+        let next = Candidate::after(before, source, ssrc);
+        if source == self.sdp || next.packets >= LATCH_PACKETS {
+            self.state = State::Locked { source, heard: now, rival: None };
+            return true;
+        }
+        match &mut self.state {
+            State::Locked { rival: candidate, .. } | State::Learning(candidate) => {
+                *candidate = Some(next);
+            }
+        }
         true
+    }
+
+    /// Judges a packet that proves nothing, such as comfort noise that nobody negotiated: it
+    /// passes from where the side is known to be, and keeps a lock alive.
+    pub fn keep(&mut self, now: Instant, source: SocketAddr) -> bool {
+        match &mut self.state {
+            State::Locked { source: locked, heard, .. } if *locked == source => {
+                *heard = now;
+                true
+            }
+            State::Locked { .. } => false,
+            State::Learning(_) => source == self.sdp,
+        }
     }
 
     /// The locked source.
@@ -80,17 +106,26 @@ impl Latch {
         }
     }
 
-    /// The locked source, or the one being learned.
-    pub fn heard_from(&self) -> Option<SocketAddr> {
+    /// Where packets for this side go: the locked source, else the SDP address. Nothing can
+    /// be sent to a private one, so that there the first source heard is the better guess;
+    /// anywhere else a single packet would lead the audio astray.
+    pub fn target(&self) -> SocketAddr {
         match &self.state {
-            State::Locked { source, .. } => Some(*source),
-            State::Learning(candidate) => candidate.as_ref().map(|c| c.source),
+            State::Locked { source, .. } => *source,
+            State::Learning(Some(candidate)) if is_private(self.sdp.ip()) => candidate.source,
+            State::Learning(_) => self.sdp,
         }
     }
+}
 
-    /// Where packets for this side go: the source heard, else the SDP address.
-    pub fn target(&self) -> SocketAddr {
-        self.heard_from().unwrap_or(self.sdp)
+/// Addresses that are somewhere else for everybody: RFC 1918, RFC 6598, RFC 4193, link-local.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || first == 100 && second & 0xc0 == 64
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -124,9 +159,20 @@ mod tests {
         let (mut latch, now) = latch(false);
         assert_eq!(latch.target(), at(SDP), "nothing heard: the SDP address");
         assert!(latch.accept(now, at(NAT), 1) && latch.accept(now, at(NAT), 1));
-        assert_eq!((latch.locked(), latch.target()), (None, at(NAT)));
+        assert_eq!((latch.locked(), latch.target()), (None, at(SDP)), "two may be a probe");
         assert!(latch.accept(now, at(NAT), 1));
-        assert_eq!(latch.locked(), Some(at(NAT)));
+        assert_eq!((latch.locked(), latch.target()), (Some(at(NAT)), at(NAT)));
+    }
+
+    /// MEDIA-11: a private SDP address from a public peer is a NAT: nothing is lost by
+    /// answering the first source heard.
+    #[test]
+    fn a_private_address_is_given_up_for_the_first_source() {
+        for private in ["10.1.2.3:4000", "100.64.0.1:4000", "[fd00::1]:4000"] {
+            let mut latch = Latch::new(at(private), false);
+            assert!(latch.accept(Instant::now(), at(NAT), 1));
+            assert_eq!((latch.locked(), latch.target()), (None, at(NAT)));
+        }
     }
 
     /// MEDIA-11: the address of the SDP is preferred.
@@ -160,16 +206,38 @@ mod tests {
         assert_eq!(latch.locked(), Some(at(NAT)));
     }
 
-    /// MEDIA-11: re-learn after 5 s of silence.
+    /// MEDIA-11: re-learn after 5 s of silence; until it is sure, audio goes where it went.
     #[test]
     fn after_five_seconds_of_silence_another_source_is_learned() {
         let (mut latch, now) = locked_to_nat();
         let later = now + LATCH_SILENCE;
         let moved = at("198.51.100.7:61002");
         assert!(latch.accept(later, moved, 1) && latch.accept(later, moved, 1));
-        assert_eq!((latch.locked(), latch.target()), (None, moved));
+        assert_eq!((latch.locked(), latch.target()), (Some(at(NAT)), at(NAT)));
         assert!(latch.accept(later, moved, 1));
-        assert_eq!(latch.locked(), Some(moved));
+        assert_eq!((latch.locked(), latch.target()), (Some(moved), moved));
+    }
+
+    /// A side that listens in silence is not lost to a probe, nor to a flood once it speaks.
+    #[test]
+    fn a_silent_side_that_speaks_again_keeps_its_lock() {
+        let (mut latch, now) = locked_to_nat();
+        let later = now + LATCH_SILENCE;
+        assert!(latch.accept(later, at(INTRUDER), 9) && latch.accept(later, at(INTRUDER), 9));
+        assert!(latch.accept(later, at(NAT), 1));
+        assert!(!latch.accept(later, at(INTRUDER), 9));
+        assert_eq!(latch.locked(), Some(at(NAT)));
+    }
+
+    #[test]
+    fn what_proves_nothing_passes_from_the_known_source_only() {
+        let (mut latch, now) = latch(false);
+        assert!(latch.keep(now, at(SDP)) && !latch.keep(now, at(NAT)));
+        assert_eq!(latch.locked(), None);
+        let (mut latch, now) = locked_to_nat();
+        let then = now + LATCH_SILENCE;
+        assert!(latch.keep(then, at(NAT)) && !latch.keep(then, at(SDP)));
+        assert!(!latch.accept(then, at(INTRUDER), 9), "it was heard just now");
     }
 
     /// MEDIA-11: silence is counted from the last packet, not from the lock.

@@ -38,8 +38,10 @@ pub struct PayloadTypes(u128);
 pub struct RemoteMedia {
     /// Address of its audio stream. An unspecified address or port 0 is "nowhere".
     pub rtp: SocketAddr,
-    /// Address where it wants RTCP; equal to `rtp` when muxed.
+    /// Address where it wants RTCP unless that is muxed.
     pub rtcp: SocketAddr,
+    /// It can take RTCP on the RTP port (RFC 5761); it will if the other side can too.
+    pub rtcp_mux: bool,
     /// Payload types that were negotiated; empty accepts any.
     pub payload_types: PayloadTypes,
     /// Only the SDP address is accepted (MEDIA-11).
@@ -192,12 +194,16 @@ impl RelaySession {
         packet: &[u8],
     ) -> Option<Forward> {
         let header = RtpHeader::parse(packet).ok()?;
-        if !self.is_negotiated(side, header.payload_type) {
+        let negotiated = self.is_negotiated(side, header.payload_type);
+        if !negotiated && header.payload_type != COMFORT_NOISE {
             return None;
         }
         let remote = self.sides[side.index()].as_mut()?;
         let locked = remote.latch.locked();
-        let accepted = remote.latch.accept(now, source, header.ssrc);
+        let accepted = match negotiated {
+            true => remote.latch.accept(now, source, header.ssrc),
+            false => remote.latch.keep(now, source),
+        };
         let counted = self.counters.shared(side);
         if remote.latch.locked() != locked {
             counted.set_latched(remote.latch.locked());
@@ -230,7 +236,11 @@ impl RelaySession {
         let counted: &SharedSide = self.counters.shared(side);
         counted.rtcp_in.add(1);
         counted.last_packet_ms.set(utc_ms);
-        let (kind, to) = self.sides[side.other().index()].as_ref()?.rtcp_target();
+        // An offer to mux counts when the other side's SDP takes it (RFC 5761 section 5.1.1);
+        // the SDP of each passes to the other.
+        let offered = remote.media.rtcp_mux;
+        let other = self.sides[side.other().index()].as_ref()?;
+        let (kind, to) = other.rtcp_target(offered && other.media.rtcp_mux);
         Some(Forward { side: side.other(), kind, to: reachable(to)? })
     }
 
@@ -244,10 +254,7 @@ impl RelaySession {
                 .map_or(PayloadTypes::default(), |r| r.media.payload_types)
         };
         let own = listed(side);
-        own.is_empty()
-            || payload_type == COMFORT_NOISE
-            || own.contains(payload_type)
-            || listed(side.other()).contains(payload_type)
+        own.is_empty() || own.contains(payload_type) || listed(side.other()).contains(payload_type)
     }
 }
 
@@ -257,8 +264,8 @@ impl RemoteSide {
         if self.media.strict {
             return source == self.media.rtcp || source == self.media.rtp;
         }
-        match self.latch.heard_from() {
-            Some(rtp) if rtp.ip() != self.media.rtp.ip() => source.ip() == rtp.ip(),
+        match self.latch.target() {
+            rtp if rtp.ip() != self.media.rtp.ip() => source.ip() == rtp.ip(),
             _ => [self.media.rtp.ip(), self.media.rtcp.ip()].contains(&source.ip()),
         }
     }
@@ -266,12 +273,12 @@ impl RemoteSide {
     /// Where RTCP for this side goes and from which port: its RTP address when muxed, else
     /// the source of its own RTCP, else the SDP's address. Behind a NAT whose RTCP was not
     /// heard yet, the learned host with the SDP's port is the best guess.
-    fn rtcp_target(&self) -> (Kind, SocketAddr) {
-        if self.media.rtcp == self.media.rtp {
+    fn rtcp_target(&self, muxed: bool) -> (Kind, SocketAddr) {
+        if muxed {
             return (Kind::Rtp, self.latch.target());
         }
-        let to = self.rtcp_source.unwrap_or_else(|| match self.latch.heard_from() {
-            Some(rtp) if rtp.ip() != self.media.rtp.ip() => {
+        let to = self.rtcp_source.unwrap_or_else(|| match self.latch.target() {
+            rtp if rtp.ip() != self.media.rtp.ip() => {
                 SocketAddr::new(rtp.ip(), self.media.rtcp.port())
             }
             _ => self.media.rtcp,

@@ -25,6 +25,7 @@ fn remote(rtp: &str, payload_types: &[u8]) -> RemoteMedia {
     RemoteMedia {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
+        rtcp_mux: false,
         payload_types: payload_types.iter().copied().collect(),
         strict: false,
     }
@@ -84,13 +85,18 @@ fn audio_crosses_from_side_to_side_and_is_counted() {
 }
 
 /// MEDIA-11: the private address of the SDP is a NAT; audio finds its way back from the
-/// first packet on.
+/// first packet on. A public one is believed until the latch is sure.
 #[test]
 fn a_caller_behind_a_nat_hears_the_vendor_at_its_real_address() {
+    const PRIVATE: &str = "192.168.1.10:4000";
+    for (sdp, meanwhile) in [(PRIVATE, NAT), (CALLER, CALLER)] {
+        let mut call = Call::up();
+        call.relay.set_remote(Side::Caller, remote(sdp, &[8]));
+        assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(sdp)));
+        assert_eq!(call.hears_rtp(Side::Caller, NAT), Some(at(VENDOR)));
+        assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(meanwhile)));
+    }
     let mut call = Call::up();
-    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(CALLER)));
-    assert_eq!(call.hears_rtp(Side::Caller, NAT), Some(at(VENDOR)));
-    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(NAT)), "learning, but best known");
     call.latches_caller_to(NAT);
     assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(NAT)));
 }
@@ -169,6 +175,9 @@ fn a_foreign_payload_type_does_not_latch() {
     for _ in 0..LATCH_PACKETS {
         assert_eq!(call.hears(Side::Caller, Kind::Rtp, INTRUDER, &rtp(96, 1)), None);
     }
+    for _ in 0..LATCH_PACKETS {
+        assert_eq!(call.hears(Side::Caller, Kind::Rtp, INTRUDER, &rtp(13, 1)), None);
+    }
     assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(CALLER)));
 }
 
@@ -233,17 +242,25 @@ fn rtcp_follows_the_rtp_latch() {
     assert_eq!(call.hears_rtcp(Side::Caller, "192.0.2.10:4001"), None, "the SDP's host is not it");
 }
 
-/// RFC 5761: one side muxes RTCP on its RTP port, the other does not.
+/// RFC 5761 section 5.1.1: muxed once both sides say so; an offer alone decides nothing, though
+/// muxed RTCP is understood from anybody.
 #[test]
-fn muxed_rtcp_meets_unmuxed() {
+fn rtcp_is_muxed_when_both_sides_can() {
     let mut call = Call::up();
-    call.relay.set_remote(Side::Caller, RemoteMedia { rtcp: at(CALLER), ..remote(CALLER, &[8]) });
+    let muxes = |address| RemoteMedia { rtcp_mux: true, ..remote(address, &[8]) };
+    call.relay.set_remote(Side::Caller, muxes(CALLER));
     let to_vendor = call.hears(Side::Caller, Kind::Rtp, CALLER, &report());
     let expected = Forward { side: Side::Vendor, kind: Kind::Rtcp, to: at("192.0.2.20:6001") };
     assert_eq!(to_vendor, Some(expected));
     let to_caller = call.hears(Side::Vendor, Kind::Rtcp, "192.0.2.20:6001", &report());
-    let expected = Forward { side: Side::Caller, kind: Kind::Rtp, to: at(CALLER) };
+    let expected = Forward { side: Side::Caller, kind: Kind::Rtcp, to: at("192.0.2.10:4001") };
     assert_eq!(to_caller, Some(expected));
+    call.relay.set_remote(Side::Vendor, muxes(VENDOR));
+    for (from, to, side) in [(CALLER, VENDOR, Side::Caller), (VENDOR, CALLER, Side::Vendor)] {
+        let forward = call.hears(side, Kind::Rtp, from, &report());
+        let expected = Forward { side: side.other(), kind: Kind::Rtp, to: at(to) };
+        assert_eq!(forward, Some(expected));
+    }
 }
 
 #[test]

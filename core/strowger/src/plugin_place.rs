@@ -37,6 +37,7 @@ fn entry(config: &Config, error: &LoadError) -> Option<usize> {
         | LoadError::MissingExport { plugin, .. }
         | LoadError::Interface { plugin, .. }
         | LoadError::WrongVersion { plugin, .. }
+        | LoadError::BadVersion { plugin, .. }
         | LoadError::NoHook { plugin }
         | LoadError::HookNotExported { plugin, .. }
         | LoadError::HookLost { plugin, .. }

@@ -83,8 +83,10 @@ pub trait MediaControl {
 pub struct RemoteMedia {
     /// Address and port of the first audio stream.
     pub rtp: SocketAddr,
-    /// Where it wants RTCP: `a=rtcp`, else port + 1; equal to `rtp` when muxed.
+    /// Where it wants RTCP unless that is muxed: `a=rtcp`, else port + 1.
     pub rtcp: SocketAddr,
+    /// `a=rtcp-mux`: both sides must say it (RFC 5761).
+    pub rtcp_mux: bool,
     /// Payload types that were negotiated; empty accepts any.
     pub payload_types: Vec<u8>,
     /// MEDIA-11: only this address is accepted.

@@ -26,6 +26,7 @@ impl Origin {
 pub(crate) struct Remote {
     pub(crate) rtp: SocketAddr,
     pub(crate) rtcp: SocketAddr,
+    pub(crate) rtcp_mux: bool,
     pub(crate) payload_types: Vec<u8>,
     pub(crate) codec: Text,
 }
@@ -41,15 +42,12 @@ pub(crate) fn rewrite(
     let (_, audio) = description.first_audio()?;
     let remote = audio.connection.map(|address| {
         let rtp = SocketAddr::new(address, audio.port);
-        let rtcp = if audio.rtcp_mux {
-            rtp
-        } else {
-            let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
-            SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port)
-        };
+        let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
+        let rtcp = SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port);
         Remote {
             rtp,
             rtcp,
+            rtcp_mux: audio.rtcp_mux,
             payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
             codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),
         }

@@ -260,6 +260,7 @@ impl MediaControl for PlaneControl {
         let mut remote = RemoteMedia {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
+            rtcp_mux: remote.rtcp_mux,
             payload_types: remote.payload_types.into_iter().collect(),
             strict: remote.strict,
         };

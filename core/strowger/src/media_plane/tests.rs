@@ -87,6 +87,7 @@ impl Party {
         switch::RemoteMedia {
             rtp: self.rtp.local_addr().expect("address"),
             rtcp: self.rtcp.local_addr().expect("address"),
+            rtcp_mux: false,
             payload_types: vec![8, 101],
             strict: false,
         }

@@ -103,6 +103,7 @@ impl Call {
         let media = RemoteMedia {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
+            rtcp_mux: remote.rtcp_mux,
             payload_types: remote.payload_types,
             strict,
         };
