@@ -135,6 +135,13 @@ impl RelaySession {
         }
     }
 
+    /// Forgets what a side's SDP said and where its packets came from: another party takes
+    /// its place. Until that one's SDP is known the side is heard by nobody and hears nobody.
+    pub fn forget(&mut self, side: Side) {
+        self.sides[side.index()] = None;
+        self.counters.shared(side).set_latched(None);
+    }
+
     /// Takes a packet that arrived from `source` at `port` and says where it goes; none:
     /// it was dropped and counted. Before a side's SDP is known its packets are dropped:
     /// nothing says yet who may speak.

@@ -207,6 +207,11 @@ impl MediaControl for Ports {
         Some([self.0, self.0 + 2].map(|port| SocketAddr::from(([10, 0, 0, 1], 10_000 + port))))
     }
 
+    fn move_vendor(&mut self, _: CallKey, _: u16) -> Option<SocketAddr> {
+        self.0 = self.0 % 20_000 + 4;
+        Some(SocketAddr::from(([10, 0, 0, 1], 10_000 + self.0)))
+    }
+
     fn update(&mut self, _: CallKey, _: MediaSide, _: RemoteMedia) {}
 
     fn counters(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {

@@ -70,6 +70,11 @@ pub trait MediaControl {
     /// Reserves and binds an RTP/RTCP pair for both sides; returns the addresses to
     /// write into SDP: caller side, vendor side. None: no ports (`media_resources`).
     fn open(&mut self, session: CallKey, caller: u16, vendor: u16) -> Option<[SocketAddr; 2]>;
+    /// Moves the vendor's side to a pair of another media address, for the next vendor; what
+    /// was known of the last one is forgotten. The caller's side stays as it is (ROUTE-55).
+    /// Returns the vendor side's address for SDP. None: no ports (`media_resources`), or an
+    /// unknown session; then nothing has changed.
+    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr>;
     /// Tells where a side's SDP says that it receives, or that it changed.
     fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia);
     /// Counters so far; none for an unknown session.

@@ -253,6 +253,20 @@ impl MediaControl for PlaneControl {
         Some([caller.advertised, vendor.advertised])
     }
 
+    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr> {
+        let relay = self.sessions.get(&session)?.relay;
+        let (place, sockets) = self.bind(vendor)?;
+        let open = self.sessions.get_mut(&session)?;
+        let left = std::mem::replace(&mut open.places[Side::Vendor.index()], place);
+        self.relays[relay].tell(Command::Move {
+            id: open.id,
+            side: Side::Vendor,
+            sockets: Box::new(sockets),
+        });
+        self.shared.release(left);
+        Some(place.advertised)
+    }
+
     fn update(&mut self, session: CallKey, side: MediaSide, remote: switch::RemoteMedia) {
         let Some(open) = self.sessions.get(&session) else {
             return;

@@ -45,6 +45,8 @@ pub(super) struct SessionId(pub(super) u64);
 pub(super) enum Command {
     /// Relay between these sockets (caller, vendor).
     Open { id: SessionId, sockets: Box<[SocketPair; 2]>, counters: Arc<SessionCounters> },
+    /// Another party takes a side's place, at these sockets.
+    Move { id: SessionId, side: Side, sockets: Box<SocketPair> },
     /// A side's SDP came or changed.
     Update { id: SessionId, side: Side, remote: RemoteMedia },
     /// Forget the session and close its sockets.
@@ -123,7 +125,7 @@ impl RelayThread {
         match command {
             Command::Open { .. } => self.sessions.fetch_add(1, Relaxed),
             Command::Close { .. } => self.sessions.fetch_sub(1, Relaxed),
-            Command::Update { .. } | Command::Stop => 0,
+            Command::Move { .. } | Command::Update { .. } | Command::Stop => 0,
         };
         if self.commands.send(command).is_ok()
             && let Err(error) = rustix::io::write(&self.waker, &1_u64.to_ne_bytes())
@@ -260,6 +262,14 @@ impl Relay {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Open { id, sockets, counters } => self.open(id, sockets, counters),
+                Command::Move { id, side, sockets } => {
+                    if let Some(&slot) = self.by_id.get(&id)
+                        && let Some(relayed) = &mut self.slots[slot]
+                    {
+                        watch_pair(&self.poll, &sockets, slot, side);
+                        relayed.move_to(side, *sockets);
+                    }
+                }
                 Command::Update { id, side, remote } => {
                     if let Some(&slot) = self.by_id.get(&id)
                         && let Some(relayed) = &mut self.slots[slot]
@@ -292,13 +302,7 @@ impl Relay {
             self.slots.len() - 1
         });
         for side in [Side::Caller, Side::Vendor] {
-            let pair = &sockets[side.index()];
-            for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
-                let token = token_of(slot, Port::Bound(side, kind));
-                if let Err(error) = watch(&self.poll, socket, token) {
-                    tracing::error!(%error, ?side, ?kind, "relay socket cannot be polled");
-                }
-            }
+            watch_pair(&self.poll, &sockets[side.index()], slot, side);
         }
         let session = RelaySession::new(counters);
         let latched = [Latched::Not, Latched::Not];
@@ -358,6 +362,13 @@ impl Relayed {
             (Kind::Rtcp, _) => pair.rtcp.send_to(packet, forward.to),
         };
         sent.is_ok()
+    }
+
+    /// Gives a side other sockets; closing the old ones takes them out of the poll as well.
+    fn move_to(&mut self, side: Side, sockets: SocketPair) {
+        self.session.forget(side);
+        self.latched[side.index()] = Latched::Not;
+        self.sockets[side.index()] = sockets;
     }
 
     /// True if a side's connected socket is not the one that its latch asks for.
@@ -440,6 +451,15 @@ impl Clocks {
 /// Has the poll report a descriptor whenever it is readable. Closing it ends that.
 fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
     Ok(epoll::add(poll, readable, EventData::new_u64(token.0), EventFlags::IN)?)
+}
+
+/// Has the poll report both sockets of a side.
+fn watch_pair(poll: &OwnedFd, pair: &SocketPair, slot: usize, side: Side) {
+    for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
+        if let Err(error) = watch(poll, socket, token_of(slot, Port::Bound(side, kind))) {
+            tracing::error!(%error, ?side, ?kind, "relay socket cannot be polled");
+        }
+    }
 }
 
 /// Eight tokens per slot: three sockets for each side, two tokens unused.

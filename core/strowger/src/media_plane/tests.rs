@@ -346,6 +346,46 @@ fn each_side_uses_the_media_address_of_its_trunk() {
     assert_eq!(in_use, [("test".to_owned(), 2), ("outside".to_owned(), 2)]);
 }
 
+/// MEDIA-10, ROUTE-55: the next vendor is on another network; the caller's port stays, and
+/// the vendor before is out of the call.
+#[test]
+fn the_next_vendor_takes_over_on_another_media_address() {
+    let (inside, outside) = (loopback(51), loopback(52));
+    let mut settings = settings(inside, 22_000..=22_099);
+    let ports = 22_000..=22_099;
+    let name = "outside".to_owned();
+    settings.addresses.push(MediaAddress { name, bind: outside, advertised: outside, ports });
+    let plane = MediaPlane::start(settings).expect("plane");
+    let mut control = plane.control();
+    let [to_caller, to_first] = control.open(CallKey(1), 0, 0).expect("ports");
+    let (caller, first, next) = (Party::at(inside), Party::at(inside), Party::at(outside));
+    control.update(CallKey(1), MediaSide::Caller, caller.sdp());
+    control.update(CallKey(1), MediaSide::Vendor, first.sdp());
+    // Long enough for the first vendor's source to be locked, with a socket of its own.
+    for sequence in 0..20 {
+        first.says(to_first, &rtp(sequence, 160));
+        assert_eq!(caller.hears(), rtp(sequence, 160));
+    }
+
+    let to_next = control.move_vendor(CallKey(1), 1).expect("ports");
+    assert_eq!(to_next.ip(), outside);
+    control.update(CallKey(1), MediaSide::Vendor, next.sdp());
+    for sequence in 0..20 {
+        caller.says(to_caller, &rtp(sequence, 20));
+        assert_eq!(hears(&next.rtp), (rtp(sequence, 20), to_next));
+        next.says(to_next, &rtp(sequence, 30));
+        assert_eq!(hears(&caller.rtp), (rtp(sequence, 30), to_caller));
+    }
+    let in_use = |plane: &MediaPlane| -> Vec<usize> {
+        plane.stats().addresses.iter().map(|address| address.in_use).collect()
+    };
+    assert_eq!(in_use(&plane), [1, 1], "the first vendor's ports are free");
+    let [_, vendor] = control.close(CallKey(1)).expect("open");
+    assert_eq!(vendor.latched, next.rtp.local_addr().ok());
+    assert_eq!(in_use(&plane), [0, 0]);
+    assert_eq!(control.move_vendor(CallKey(1), 0), None, "no such call");
+}
+
 #[test]
 fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
     let address = loopback(26);

@@ -1,7 +1,7 @@
 //! From the vendor's 2xx to the first BYE: answer, ACK, requests inside the dialogs
 //! passed from leg to leg.
 
-use super::{Attempt, Call, Cx, Leg, Offer, Relayed, State};
+use super::{Attempt, Call, Cx, Leg, Offer, OpenMedia, Relayed, State};
 use crate::authentication::PendingBye;
 use crate::io::{MediaSide, RemoteMedia};
 use crate::quality::Outcome;
@@ -44,13 +44,8 @@ impl Call {
         if self.direct {
             return Ok(offer.map_or_else(Vec::new, <[u8]>::to_vec));
         }
-        if self.media_open.is_none() {
-            let addresses = (self.customer.media_address, attempt.vendor.media_address);
-            self.media_open = cx.media.open(self.key, addresses.0, addresses.1);
-        }
-        let Some([_, local]) = self.media_open else {
-            return Err(name::MEDIA_RESOURCES);
-        };
+        let local =
+            self.vendor_media(cx, attempt.vendor.media_address).ok_or(name::MEDIA_RESOURCES)?;
         let Some(offer) = offer else { return Ok(Vec::new()) };
         let rewritten =
             sdp::rewrite(offer, local, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
@@ -59,6 +54,23 @@ impl Call {
             self.tell_relay(cx, MediaSide::Caller, remote);
         }
         Ok(body)
+    }
+
+    /// Our address towards a vendor that uses this media address (MEDIA-10); the caller's side
+    /// is opened with the first attempt and stays (ROUTE-55). None: there are no ports.
+    fn vendor_media(&mut self, cx: &mut Cx<'_>, vendor_address: u16) -> Option<SocketAddr> {
+        match &mut self.media_open {
+            None => {
+                let local = cx.media.open(self.key, self.customer.media_address, vendor_address)?;
+                self.media_open = Some(OpenMedia { local, vendor_address });
+            }
+            Some(open) if open.vendor_address != vendor_address => {
+                let moved = cx.media.move_vendor(self.key, vendor_address)?;
+                *open = OpenMedia { local: [open.local[0], moved], vendor_address };
+            }
+            Some(_) => {}
+        }
+        self.media_open.map(|open| open.local[MediaSide::Vendor.index()])
     }
 
     /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
@@ -84,7 +96,7 @@ impl Call {
         if self.direct {
             return Some((body.to_vec(), None));
         }
-        let local = self.media_open?[from.other().index()];
+        let local = self.media_open?.local[from.other().index()];
         let origin = match from {
             MediaSide::Vendor => &mut self.caller.origin,
             MediaSide::Caller => &mut self.vendor.as_mut()?.origin,

@@ -118,6 +118,15 @@ struct Relayed {
     answered: bool,
 }
 
+/// The ports of a relayed call.
+#[derive(Clone, Copy, Debug)]
+struct OpenMedia {
+    /// What SDP says: to the caller, to the vendor.
+    local: [std::net::SocketAddr; 2],
+    /// The media address of the vendor's side (MEDIA-10).
+    vendor_address: u16,
+}
+
 /// What the caller said about itself; not needed once the call is answered.
 #[derive(Debug, Default)]
 struct CallerIdentity {
@@ -187,7 +196,7 @@ pub(crate) struct Call {
     relayed: Vec<Relayed>,
 
     // Media.
-    media_open: Option<[std::net::SocketAddr; 2]>,
+    media_open: Option<OpenMedia>,
     media: [ledger::MediaRecord; 2],
     last_media_ms: [u64; 2],
     direct: bool,

@@ -9,7 +9,8 @@ use policy::{
     Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict,
 };
 use std::time::Duration;
-use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
+use strowger_switch::MediaSide;
+use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser, VendorTrunk};
 
 fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
@@ -635,6 +636,61 @@ fn an_unreachable_vendor_is_left_at_once() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.finals[0].attempts[0].end_reason, "connect_failed");
+}
+
+/// MEDIA-10, ROUTE-52, ROUTE-55: each vendor is offered the media address of its own trunk;
+/// the caller keeps the port that the first vendor's early media showed it.
+#[test]
+fn the_next_vendor_is_offered_its_own_media_address() {
+    let first = VendorPlan {
+        progress: vec![(Duration::from_millis(100), 183, true)],
+        last: Some((Duration::from_millis(500), 503)),
+        ..VendorPlan::answers()
+    };
+    let outside = VendorTrunk { media_address: 1, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };
+    let vendors = vec![vendor(11, "vendor-a", &[VENDOR_A], 1), outside];
+    let facts = operator(customer(1, "acme", CALLER), vendors);
+    let mut stage = stage_of(facts, first, VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_millis(400));
+    let early = media_of(&stage.agent(CALLER).last().last_response);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+
+    let offered = media_of(&stage.agent(VENDOR_A).last().last_invite);
+    assert_eq!(offered.0, "c=IN IP4 10.0.0.1");
+    let offered = media_of(&stage.agent(VENDOR_B).last().last_invite);
+    assert_eq!(offered.0, "c=IN IP4 10.0.1.1");
+    let answered = media_of(&stage.agent(CALLER).last().last_response);
+    assert_eq!((answered.0.as_str(), &answered), ("c=IN IP4 10.0.0.1", &early));
+    let sides: Vec<_> = stage.media.updates.iter().map(|(side, _)| *side).collect();
+    let both = [MediaSide::Caller, MediaSide::Vendor];
+    assert_eq!(sides, [both, both].concat(), "the relay knows both vendors");
+}
+
+/// MEDIA-08: a vendor whose media address has no ports left is passed over.
+#[test]
+fn a_vendor_without_media_ports_is_passed_over() {
+    let outside = VendorTrunk { media_address: 1, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };
+    let vendors = vec![vendor(11, "vendor-a", &[VENDOR_A], 1), outside];
+    let facts = operator(customer(1, "acme", CALLER), vendors);
+    let mut stage = stage_of(facts, VendorPlan::silent(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run(Duration::from_secs(1));
+    stage.media.exhausted = true;
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert!(stage.agent(VENDOR_B).order.is_empty());
+    assert_eq!(stage.finals[0].attempts[1].end_reason, "media_resources");
+}
+
+/// The `c=` and `m=` lines of a message.
+fn media_of(message: &str) -> (String, String) {
+    let line = |start: &str| {
+        let found = message.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("no {start} in {message}")).to_owned()
+    };
+    (line("c="), line("m="))
 }
 
 /// CDR-01, CDR-02: a node that stops waits neither for a vendor that ignores CANCEL nor for

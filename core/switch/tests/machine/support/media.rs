@@ -17,17 +17,30 @@ impl MemoryMedia {
     pub(crate) fn open_sessions(&self) -> usize {
         self.sessions.len()
     }
+
+    /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
+    fn next_pair(&mut self, address: u16) -> SocketAddr {
+        let network = u8::try_from(address).expect("few media addresses");
+        self.next_port = self.next_port % 20_000 + 2;
+        SocketAddr::from(([10, 0, network, 1], 10_000 + self.next_port))
+    }
 }
 
 impl MediaControl for MemoryMedia {
-    fn open(&mut self, session: CallKey, _: u16, _: u16) -> Option<[SocketAddr; 2]> {
+    fn open(&mut self, session: CallKey, caller: u16, vendor: u16) -> Option<[SocketAddr; 2]> {
         if self.exhausted {
             return None;
         }
         assert!(self.sessions.insert(session, HashMap::new()).is_none(), "opened twice");
-        self.next_port = self.next_port % 20_000 + 4;
-        let address = |port| SocketAddr::from(([10, 0, 0, 1], 10_000 + port));
-        Some([address(self.next_port), address(self.next_port + 2)])
+        Some([self.next_pair(caller), self.next_pair(vendor)])
+    }
+
+    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr> {
+        if self.exhausted {
+            return None;
+        }
+        self.sessions.get_mut(&session).expect("an open session").remove(&false);
+        Some(self.next_pair(vendor))
     }
 
     fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia) {
