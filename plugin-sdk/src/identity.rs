@@ -116,7 +116,7 @@ impl Header {
 pub struct PresentedIdentity {
     /// Display name of From, unquoted; empty: none. The switch quotes it.
     pub display: String,
-    /// User part of From, escaped as a URI needs it (`#` is `%23`); not empty.
+    /// User part of From, escaped as a URI needs it (`#` is `%23`); empty: none.
     pub user: String,
     /// Host part of From: a name or an address, IPv6 in brackets; not empty.
     pub host: String,

@@ -40,10 +40,15 @@ pub(super) struct SegmentHead {
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let permissions = std::fs::metadata(folder)?.permissions();
-    if permissions.mode() & 0o077 == 0 {
-        return Ok(());
+    if permissions.mode() & 0o077 != 0 {
+        let closed = PermissionsExt::from_mode(permissions.mode() & 0o7700);
+        // Not every file system knows modes.
+        if let Err(error) = std::fs::set_permissions(folder, closed) {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "other users may look into the folder of decisions");
+        }
     }
-    std::fs::set_permissions(folder, PermissionsExt::from_mode(permissions.mode() & 0o7700))
+    Ok(())
 }
 
 /// Path of a segment.

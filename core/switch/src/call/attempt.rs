@@ -315,7 +315,7 @@ impl Call {
                     &display,
                     "<sip:",
                     &identity.user,
-                    "@",
+                    if identity.user.is_empty() { "" } else { "@" },
                     &identity.host,
                     ">;tag=",
                     &tag_text(attempt.tag),

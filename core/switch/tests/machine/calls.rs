@@ -421,7 +421,7 @@ fn screening_may_fail_closed() {
         stage.policy.instead = Some(Box::new(|question: &Question| {
             (question.hook() == policy::Hook::Screening).then_some(Err(Fault::Deadline(5)))
         }));
-        call(&mut stage, CallerPlan::default());
+        call(&mut stage, hangs_up_after(1));
         stage.run_until_quiet();
         stage.assert_nothing_leaks();
         let refused = stage.agent(CALLER).last().responses == [100, 503];
