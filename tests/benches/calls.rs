@@ -142,7 +142,7 @@ impl Measured {
         let mut setup = Setup::new();
         setup.relay = false;
         setup.log = "warn".to_owned();
-        let start = || Switch::start_on(setup.net, setup.write(), Some(SWITCH_PROCESSOR));
+        let start = || Switch::start_on(setup.net, setup.write(), SWITCH_PROCESSOR);
         let mut measured = Measured::default();
 
         let switch = start();
@@ -193,7 +193,7 @@ impl Measured {
     /// What the same datagrams cost here without a switch: no program stays below.
     fn floor(paced: u32, full: u32) -> anyhow::Result<Measured> {
         let net = Net::new();
-        let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipfloor")), Some(SWITCH_PROCESSOR));
+        let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipfloor")), SWITCH_PROCESSOR);
         command.arg(net.switch().to_string());
         command.args([net.caller(), net.vendor_a()].map(|host| format!("{host}:5060")));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
@@ -347,7 +347,7 @@ struct Subject {
 }
 
 fn loader(net: Net, subject: &Subject, rate: u32, calls: u32) -> Command {
-    let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipload")), Some(LOAD_PROCESSOR));
+    let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_sipload")), LOAD_PROCESSOR);
     command.args(["--target", &subject.address.to_string()]);
     command.args(["--caller", &format!("{}:5060", net.caller())]);
     command.args(["--vendor", &format!("{}:5060", net.vendor_a())]);
@@ -385,7 +385,7 @@ impl Kamailio {
             .replace("VENDOR", &format!("{}:5060", net.vendor_a()));
         let config = folder.join("kamailio.cfg");
         fs::write(&config, text)?;
-        let mut command = pinned(Path::new("kamailio"), Some(SWITCH_PROCESSOR));
+        let mut command = pinned(Path::new("kamailio"), SWITCH_PROCESSOR);
         command.args(["-DD", "-E", "-m", "1024", "-M", "64", "-f"]).arg(&config);
         command.arg("-P").arg(folder.join("pid"));
         if !define.is_empty() {

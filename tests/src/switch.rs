@@ -38,6 +38,8 @@ pub struct Setup {
     pub plugin_lines: String,
     /// Media of all trunks passes through the switch.
     pub relay: bool,
+    /// RTP ports, `FIRST-LAST`.
+    pub media_ports: String,
     /// Log level.
     pub log: String,
 }
@@ -61,6 +63,7 @@ impl Setup {
             plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
             plugin_lines: String::new(),
             relay: true,
+            media_ports: "20000-29999".to_owned(),
             log: "info".to_owned(),
         }
     }
@@ -113,11 +116,11 @@ impl Setup {
     }
 
     fn node_file(&self) -> String {
-        let Setup { net, node, calls, log, .. } = self;
+        let Setup { net, node, calls, log, media_ports, .. } = self;
         let mut text = format!(
             "name = \"under-test\"\ndata_dir = \"data\"\nbusiness = \"business\"\n{node}\n\
              [[listeners]]\nname = \"main\"\naddress = \"{}\"\n\
-             [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"20000-29999\"\n\
+             [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"{media_ports}\"\n\
              [admin]\naddress = \"{}\"\n[calls]\n{calls}\n[log]\nlevel = \"{log}\"\n\
              [plugins]\nfolder = \"plugins\"\nwatch = true\n",
             net.switch(),
@@ -239,6 +242,9 @@ impl Drop for Folder {
     }
 }
 
+/// Longest answer that is read.
+const ANSWER_BYTES: u64 = 1 << 30;
+
 /// The running program; killed when dropped.
 #[derive(Debug)]
 pub struct Switch {
@@ -255,7 +261,7 @@ impl Switch {
     /// When it does not start.
     #[must_use]
     pub fn start(net: Net, folder: Folder) -> Switch {
-        Switch::start_on(net, folder, None)
+        Switch::start_under(net, folder, &[])
     }
 
     /// The same, on one processor only.
@@ -263,13 +269,23 @@ impl Switch {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start_on(net: Net, folder: Folder, processor: Option<usize>) -> Switch {
+    pub fn start_on(net: Net, folder: Folder, processor: usize) -> Switch {
+        Switch::start_under(net, folder, &["taskset", "-c", &processor.to_string()])
+    }
+
+    /// The same, as the command line of a program that runs another one, such as
+    /// `prlimit --nofile=256:`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_under(net: Net, folder: Folder, wrapper: &[&str]) -> Switch {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
             .build()
             .into();
-        let child = spawn(&folder, processor);
+        let child = spawn(&folder, wrapper);
         let mut switch = Switch { net, folder, child, agent };
         switch.wait_until_healthy();
         switch
@@ -319,7 +335,7 @@ impl Switch {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.folder, None);
+        self.child = spawn(&self.folder, &[]);
         self.wait_until_healthy();
     }
 
@@ -339,8 +355,7 @@ impl Switch {
         let mut response =
             self.agent.get(&url).call().unwrap_or_else(|error| panic!("GET {path}: {error}"));
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string().unwrap_or_default();
-        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        (status, read_body(path, response.body_mut()))
     }
 
     /// `GET` that must succeed.
@@ -368,8 +383,7 @@ impl Switch {
             .send(body.to_string())
             .unwrap_or_else(|error| panic!("POST {path}: {error}"));
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string().unwrap_or_default();
-        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        (status, read_body(path, response.body_mut()))
     }
 
     /// Value of a metric, summed over the label sets that contain every text of `labels`.
@@ -528,14 +542,14 @@ fn profile_folder() -> PathBuf {
     folder
 }
 
-fn spawn(folder: &Folder, processor: Option<usize>) -> Child {
+fn spawn(folder: &Folder, wrapper: &[&str]) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.path.join("switch.log"))
         .expect("test folder is writable");
     let program = program();
-    pinned(&program, processor)
+    under(wrapper, &program)
         .args(["run", "--config"])
         .arg(folder.path.join("node.toml"))
         .stdin(Stdio::null())
@@ -545,12 +559,16 @@ fn spawn(folder: &Folder, processor: Option<usize>) -> Child {
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --bins`", program.display()))
 }
 
-/// A command that runs `program`, on one processor if one is named.
+/// A command that runs `program` on one processor.
 #[must_use]
-pub fn pinned(program: &Path, processor: Option<usize>) -> Command {
-    let Some(processor) = processor else { return Command::new(program) };
-    let mut command = Command::new("taskset");
-    command.args(["-c", &processor.to_string()]).arg(program);
+pub fn pinned(program: &Path, processor: usize) -> Command {
+    under(&["taskset", "-c", &processor.to_string()], program)
+}
+
+fn under(wrapper: &[&str], program: &Path) -> Command {
+    let Some((first, arguments)) = wrapper.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(arguments).arg(program);
     command
 }
 
@@ -560,10 +578,17 @@ pub fn pinned(program: &Path, processor: Option<usize>) -> Command {
 /// When it starts nevertheless, or does not end within 20 s.
 #[must_use]
 pub fn refusal(folder: &Folder) -> String {
-    let mut child = spawn(folder, None);
+    let mut child = spawn(folder, &[]);
     let status = wait::until("a refusal", Duration::from_secs(20), || {
         child.try_wait().expect("the switch is ours")
     });
     assert!(!status.success(), "a broken configuration must not start");
     folder.read("switch.log")
+}
+
+/// JSON, or text as a JSON string.
+fn read_body(path: &str, body: &mut ureq::Body) -> Value {
+    let text = body.with_config().limit(ANSWER_BYTES).read_to_string();
+    let text = text.unwrap_or_else(|error| panic!("{path}: the answer breaks off: {error}"));
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use strowger_tests::pm_qos::{idle_states, latency_limit};
 use strowger_tests::process::threads;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::{Folder, Setup, program, refusal};
+use strowger_tests::switch::{Folder, Setup, Switch, program, refusal};
 
 fn says(text: &str, words: &[&str]) {
     for word in words {
@@ -233,6 +233,23 @@ fn instructions_lie_on_huge_pages_where_there_are_some() {
     let switch = setup.start();
     assert!(!text_on_huge_pages(switch.pid()));
     assert!(!switch.log().contains("pages"), "{}", switch.log());
+}
+
+/// MEDIA-09: calls are not refused for a limit that the system lets the program raise.
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
+    let mut setup = Setup::new();
+    let switch = Switch::start_under(setup.net, setup.write(), &["prlimit", "--nofile=256:900"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", switch.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(files, ["900", "900"]);
+    // 5,000 pairs of the configured range, two sockets each.
+    says(&switch.log(), &["limit=900 needed=11024", "LimitNOFILE"]);
+    drop(switch);
+    setup.media_ports = "20000-20099".to_owned();
+    let switch = Switch::start_under(setup.net, setup.write(), &["prlimit", "--nofile=256:2000"]);
+    assert!(!switch.log().contains("LimitNOFILE"), "{}", switch.log());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use strowger_tests::rtp::{MediaPeer, talk};
 use strowger_tests::sipp::audio_address;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::switch::Setup;
 
 const PACKETS: u16 = 100;
 
@@ -72,4 +73,31 @@ fn a_third_party_cannot_speak_into_a_call() {
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
     stage.switch.record().shows("/media/dropped", 10);
+}
+
+/// MEDIA-09: one call takes all four ports. The alarm stands, the next call has no audio to
+/// offer and is refused with the reason; MEDIA-08: the ports rest when the call has ended.
+#[test]
+fn the_alarm_stands_while_the_ports_run_out() {
+    let mut setup = Setup::new();
+    setup.media_ports = "20000-20003".to_owned();
+    let stage = Stage::with(&setup);
+    let nearly_full = || stage.switch.metric("strowger_relay_nearly_full", &["main"]);
+    assert_eq!(nearly_full(), 0.0);
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().with("talk_ms", 4000).calls();
+    audio_address(&caller.hears("SIP/2.0 200")).expect("an answer");
+    assert_eq!(nearly_full(), 1.0);
+    let log = stage.switch.log();
+    assert!(log.contains("80 % of the media ports are in use"), "{log}");
+    let refused = stage.caller().with("code", 503).script("caller_expects_refusal").port(5062);
+    refused.start(stage.switch.folder().path()).succeeds(CALL_LIMIT);
+
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    let records = stage.switch.settled_records(2);
+    let refused = records.iter().find(|record| record["code_returned"] == 503).expect("refused");
+    assert_eq!(refused["attempts"][0]["end_reason"], "media_resources", "{refused}");
+    assert_eq!(stage.switch.metric("strowger_relay_pairs_used", &[]), 0.0);
+    assert_eq!(stage.switch.metric("strowger_relay_pairs_resting", &["main"]), 2.0);
 }

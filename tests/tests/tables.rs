@@ -1,6 +1,8 @@
 //! Number tables in files: what they bar, and how they are replaced while calls run.
 
 use serde_json::Value;
+use std::fs::File;
+use std::io::Write;
 use std::time::Duration;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::{switch::Setup, wait};
@@ -80,6 +82,54 @@ fn a_half_written_file_leaves_the_table_as_it_was() {
         error.contains("callers.csv:2: number = ").then_some(())
     });
     assert_eq!(table(&stage)["rows"], 1);
+}
+
+/// SEC-17: a list that somebody still writes is not read because another file of its folder was
+/// closed, however complete its last line looks; it is when its writer is done.
+#[test]
+fn a_file_that_is_being_written_waits_for_its_writer() {
+    let mut setup = Setup::new();
+    setup.business = ["barred-callers", "allowed-callers"]
+        .map(|name| {
+            format!("[[number_list]]\nname = \"{name}\"\nkind = \"exact\"\nfile = \"{name}.csv\"\n")
+        })
+        .concat();
+    let folder = setup.write();
+    folder.put("business/barred-callers.csv", &format!("{CALLER}\n15559990002\n"));
+    folder.put("business/allowed-callers.csv", "15559990004\n");
+    let stage = Stage::on(&setup, folder);
+    let folder = stage.switch.folder();
+    let rows = |name: &str| {
+        let tables = stage.switch.get("/v1/tables");
+        let tables = tables.as_array().expect("a list of tables");
+        let named = tables.iter().find(|table| table["name"] == name).expect("the table is there");
+        named["rows"].as_u64().expect("a number")
+    };
+
+    let mut barred = File::create(folder.path().join("business/barred-callers.csv")).unwrap();
+    barred.write_all(b"15559990002\n").unwrap();
+    folder.put("business/allowed-callers.csv", "15559990004\n15559990005\n");
+    wait::until("the other list", LIMIT, || (rows("allowed-callers") == 2).then_some(()));
+    assert_eq!(rows("barred-callers"), 2);
+    is_barred(&stage);
+    barred.write_all(format!("{CALLER}\n15559990003\n").as_bytes()).unwrap();
+    drop(barred);
+    waits_for_rows(&stage, 3);
+    is_barred(&stage);
+}
+
+/// SEC-17: a folder in which something happens all the time does not keep its lists from being
+/// read.
+#[test]
+fn a_busy_folder_does_not_hold_its_lists_up() {
+    let stage = stage("15559990002\n");
+    let folder = stage.switch.folder();
+    folder.put("business/callers.csv", &format!("15559990002\n{CALLER}\n"));
+    wait::until("both rows", LIMIT, || {
+        folder.put("business/noise", "to and fro");
+        (table(&stage)["rows"] == 2).then_some(())
+    });
+    is_barred(&stage);
 }
 
 /// A do-not-originate list as regulators give them out: a million rows, in no order. The

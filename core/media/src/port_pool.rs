@@ -107,9 +107,15 @@ impl PortPool {
         self.resting.len()
     }
 
-    /// True from 80 % use on: time to add a media address (MEDIA-09).
+    /// True while 80 % of the pairs or more cannot be taken, because they are or because they
+    /// rest: time to add a media address (MEDIA-09).
     pub fn is_nearly_full(&self) -> bool {
-        self.in_use() * 5 >= self.capacity() * 4
+        (self.capacity() - self.free()) * 5 >= self.capacity() * 4
+    }
+
+    /// Pairs that neither are taken nor rested when the pool was last used.
+    pub fn free(&self) -> usize {
+        self.free.len()
     }
 
     fn wake_rested(&mut self, now: Instant) {

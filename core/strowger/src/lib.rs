@@ -13,6 +13,7 @@ mod icmp;
 pub mod media_plane;
 mod metrics;
 mod node;
+mod open_files;
 mod plugin_place;
 pub mod pm_qos;
 mod recovery;

@@ -313,12 +313,24 @@ fn media(families: &mut Vec<MetricFamily>, stats: &PlaneStats) {
         family("strowger_relay_pairs_used", "RTP/RTCP port pairs taken.", MetricType::GAUGE);
     let mut all =
         family("strowger_relay_pairs", "RTP/RTCP port pairs of the range.", MetricType::GAUGE);
+    let mut resting = family(
+        "strowger_relay_pairs_resting",
+        "RTP/RTCP port pairs that rest after a call.",
+        MetricType::GAUGE,
+    );
+    let mut nearly_full = family(
+        "strowger_relay_nearly_full",
+        "1 while 80 % of the pairs or more are taken or rest.",
+        MetricType::GAUGE,
+    );
     for address in &stats.addresses {
         let labels = [("address", address.name.as_str())];
         push_gauge(&mut used, &labels, address.in_use as f64);
         push_gauge(&mut all, &labels, address.capacity as f64);
+        push_gauge(&mut resting, &labels, address.resting as f64);
+        push_gauge(&mut nearly_full, &labels, f64::from(u8::from(address.nearly_full)));
     }
-    families.extend([used, all]);
+    families.extend([used, all, resting, nearly_full]);
 }
 
 fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {

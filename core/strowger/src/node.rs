@@ -58,7 +58,7 @@ pub(crate) struct RunningNode {
     _watch: Option<FolderWatch>,
     _latency: Option<LatencyLimit>,
     stop_admin: watch::Sender<bool>,
-    admin_task: JoinHandle<std::io::Result<()>>,
+    admin_task: JoinHandle<()>,
     sweeper: JoinHandle<()>,
 }
 

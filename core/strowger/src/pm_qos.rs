@@ -8,8 +8,8 @@
 use host::{ProcessorSet, run_when_idle};
 use std::fs::{File, OpenOptions, read_to_string};
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Takes a limit in microseconds, which holds until the file is closed. Of all programs' limits
@@ -79,17 +79,12 @@ struct Awake {
 }
 
 impl Awake {
-    /// Starts a thread `awake-N` on each processor that the program may use. If it cannot, the
-    /// log says so.
+    /// Starts a thread `awake-N` on each processor that the program may use, and returns when all
+    /// of them have the lowest priority. If one cannot have it, the log says so.
     fn keep() -> Option<Awake> {
         let awake = Awake { done: Arc::default() };
-        let started = ProcessorSet::of_program().and_then(|processors| {
-            processors.each().try_for_each(|processor| {
-                let done = awake.done.clone();
-                let thread = std::thread::Builder::new().name(format!("awake-{processor}"));
-                thread.spawn(move || stay_awake(&processor, &done)).map(drop)
-            })
-        });
+        let started = ProcessorSet::of_program()
+            .and_then(|processors| processors.each().try_for_each(|one| awake.start(one)));
         match started {
             Ok(()) => {
                 tracing::info!(
@@ -99,10 +94,25 @@ impl Awake {
                 Some(awake)
             }
             Err(error) => {
+                // The threads that did start end with the value that is dropped here.
                 tracing::warn!(%error, "processor_latency has no effect: no threads for it");
                 None
             }
         }
+    }
+
+    fn start(&self, processor: ProcessorSet) -> io::Result<()> {
+        let done = self.done.clone();
+        let (started, starts) = mpsc::channel();
+        std::thread::Builder::new().name(format!("awake-{processor}")).spawn(move || {
+            // At an ordinary priority it would take turns with calls.
+            let lowest = processor.keep_to().and_then(|()| run_when_idle());
+            let ready = lowest.is_ok();
+            if started.send(lowest).is_ok() && ready {
+                stay_awake(&done);
+            }
+        })?;
+        starts.recv().map_err(io::Error::other)?
     }
 }
 
@@ -112,12 +122,7 @@ impl Drop for Awake {
     }
 }
 
-fn stay_awake(processor: &ProcessorSet, done: &AtomicBool) {
-    if let Err(error) = processor.keep_to().and_then(|()| run_when_idle()) {
-        // At an ordinary priority it would take turns with calls.
-        tracing::warn!(%error, %processor, "processor_latency has no effect on a processor");
-        return;
-    }
+fn stay_awake(done: &AtomicBool) {
     while !done.load(Relaxed) {
         for _ in 0..20 {
             std::hint::spin_loop();

@@ -9,11 +9,23 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A file is looked at when nothing happened to the folder for this long: a copy comes as
 /// many events.
 const QUIET: Duration = Duration::from_millis(150);
+
+/// In a folder that is never quiet, files are looked at after this long all the same.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// What happened to the files of a watched folder.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Files to look at.
+    changed: BTreeSet<PathBuf>,
+    /// Files that somebody has open and wrote to: they may be half of what they will be.
+    being_written: BTreeSet<PathBuf>,
+}
 
 /// Watches as long as it lives.
 pub(crate) struct FolderWatch {
@@ -29,8 +41,8 @@ impl FolderWatch {
         housekeeping: Option<ProcessorSet>,
     ) -> anyhow::Result<FolderWatch> {
         let mut watch =
-            FolderWatch::start("plugin-folder", housekeeping, written, move |changed| {
-                changed.iter().for_each(|path| swap(path, &desk));
+            FolderWatch::start("plugin-folder", housekeeping, written, move |changes| {
+                changes.changed.iter().for_each(|path| swap(path, &desk));
             })?;
         watch.add(folder)?;
         Ok(watch)
@@ -41,9 +53,9 @@ impl FolderWatch {
         node: Weak<Node>,
         housekeeping: Option<ProcessorSet>,
     ) -> anyhow::Result<FolderWatch> {
-        FolderWatch::start("table-folders", housekeeping, finished, move |_| {
+        FolderWatch::start("table-folders", housekeeping, finished, move |changes| {
             if let Some(node) = node.upgrade() {
-                node.read_outdated_tables();
+                node.read_outdated_tables(&changes.being_written);
             }
         })
     }
@@ -57,12 +69,12 @@ impl FolderWatch {
         Ok(())
     }
 
-    /// `which` gives the files that an event concerns, `act` gets them when all is quiet.
+    /// `note` enters an event in the changes, `act` gets them when all is quiet.
     fn start(
         thread: &str,
         housekeeping: Option<ProcessorSet>,
-        which: fn(Event) -> Vec<PathBuf>,
-        act: impl FnMut(BTreeSet<PathBuf>) + Send + 'static,
+        note: fn(&mut Changes, Event),
+        act: impl FnMut(&Changes) + Send + 'static,
     ) -> anyhow::Result<FolderWatch> {
         let (sender, receiver) = mpsc::channel();
         let watcher = notify::recommended_watcher(move |event| {
@@ -70,7 +82,7 @@ impl FolderWatch {
         })?;
         std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
             keep_to(housekeeping.as_ref());
-            follow(&receiver, which, act);
+            follow(&receiver, note, act);
         })?;
         Ok(FolderWatch { watcher, folders: BTreeSet::new() })
     }
@@ -79,39 +91,61 @@ impl FolderWatch {
 /// Ends when the watcher is dropped and its channel with it.
 fn follow(
     events: &Receiver<notify::Result<Event>>,
-    which: fn(Event) -> Vec<PathBuf>,
-    mut act: impl FnMut(BTreeSet<PathBuf>),
+    note: fn(&mut Changes, Event),
+    mut act: impl FnMut(&Changes),
 ) {
-    let mut changed = BTreeSet::new();
+    let mut changes = Changes::default();
+    let mut latest = Instant::now();
     loop {
-        let event = if changed.is_empty() {
-            events.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        let event = if changes.changed.is_empty() {
+            let event = events.recv().map_err(|_| RecvTimeoutError::Disconnected);
+            latest = Instant::now() + LONGEST;
+            event
         } else {
-            events.recv_timeout(QUIET)
+            let left = latest.saturating_duration_since(Instant::now());
+            events.recv_timeout(QUIET.min(left))
         };
         match event {
-            Ok(Ok(event)) => changed.extend(which(event)),
+            Ok(Ok(event)) => note(&mut changes, event),
             Ok(Err(error)) => tracing::warn!(%error, "a folder cannot be watched"),
-            Err(RecvTimeoutError::Timeout) => act(std::mem::take(&mut changed)),
+            Err(RecvTimeoutError::Timeout) => {
+                act(&changes);
+                changes.changed.clear();
+            }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
 /// Plugin files that an event says were written or moved here.
-fn written(event: Event) -> Vec<PathBuf> {
-    let relevant = matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_));
-    let wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
-    if relevant { event.paths.into_iter().filter(wasm).collect() } else { Vec::new() }
+fn written(changes: &mut Changes, event: Event) {
+    if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_)) {
+        let wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+        changes.changed.extend(event.paths.into_iter().filter(wasm));
+    }
 }
 
-/// Files that an event says were closed by their writer or moved here. What is still open
-/// for writing may be half of a list.
-fn finished(event: Event) -> Vec<PathBuf> {
+/// Files that an event says were closed by their writer or moved here.
+fn finished(changes: &mut Changes, event: Event) {
+    if event.need_rescan() {
+        // Events were lost, the one that says "closed" perhaps among them.
+        changes.being_written.clear();
+    }
     match event.kind {
+        EventKind::Modify(ModifyKind::Data(_)) => changes.being_written.extend(event.paths),
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-        | EventKind::Modify(ModifyKind::Name(_)) => event.paths,
-        _ => Vec::new(),
+        | EventKind::Modify(ModifyKind::Name(_)) => {
+            for path in event.paths {
+                changes.being_written.remove(&path);
+                changes.changed.insert(path);
+            }
+        }
+        EventKind::Remove(_) => {
+            for path in &event.paths {
+                changes.being_written.remove(path);
+            }
+        }
+        _ => {}
     }
 }
 

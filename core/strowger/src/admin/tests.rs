@@ -4,8 +4,13 @@ use crate::api::{ErrorBody, Health, PaymentDone, ReloadDone, TableLine};
 use crate::node::RunningNode;
 use config::Config;
 use serde::de::DeserializeOwned;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// A stop without calls takes a fraction of this.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -78,6 +83,28 @@ fn a_node_tells_its_health_calls_records_and_accounts() {
     let page = metrics.body_mut().read_to_string().unwrap();
     assert!(page.contains("\nstrowger_calls_active 0\n"), "{page}");
     assert!(page.contains("strowger_relay_pairs{address=\"main\"} 5000"), "{page}");
+}
+
+/// A client that says half of what it wanted holds no stop up.
+#[test]
+fn requests_that_never_end_do_not_keep_the_node_from_stopping() {
+    let mut stage = Stage::new("half", None);
+    let address = stage.node.as_ref().unwrap().admin;
+    let halves = [
+        "GET /health HTTP/1.1\r\nHo",
+        "POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: 10\r\n\r\n{",
+    ];
+    let _clients = halves.map(|half| {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(half.as_bytes()).unwrap();
+        client
+    });
+    // Later requests are answered: the halves were accepted before them.
+    assert_eq!(stage.get::<Health>("/health").0, 200);
+    let node = stage.node.take().unwrap();
+    let stopped = async { tokio::time::timeout(STOP_LIMIT, node.stop(Duration::ZERO)).await };
+    stage.runtime.block_on(stopped).expect("the node stops");
 }
 
 /// Each row: path, status, and words of the refusal.

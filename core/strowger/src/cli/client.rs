@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
+/// Longest answer that is read: 10,000 records with long decision trails have their place in it.
+const ANSWER_BYTES: u64 = 1 << 30;
+
 /// A running node, reached over HTTP.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -143,7 +146,8 @@ impl Client {
             format!("no answer from {}; is the switch running (`strowger run`)?", self.base)
         })?;
         let status = reply.status();
-        let text = reply.body_mut().read_to_string().context("the answer breaks off")?;
+        let text = reply.body_mut().with_config().limit(ANSWER_BYTES).read_to_string();
+        let text = text.context("the answer breaks off")?;
         if status.is_success() {
             return serde_json::from_str(&text)
                 .with_context(|| format!("{} answers in another version's words", self.base));

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -104,7 +104,7 @@ pub struct AddressStats {
     pub in_use: usize,
     /// Pairs that rest.
     pub resting: usize,
-    /// 80 % or more of the pairs are taken (MEDIA-09).
+    /// 80 % or more of the pairs are taken or rest (MEDIA-09).
     pub nearly_full: bool,
 }
 
@@ -122,6 +122,8 @@ struct SharedAddress {
     settings: MediaAddress,
     /// Taken when a call opens or closes, never per packet.
     pool: Mutex<PortPool>,
+    /// The log said that it is nearly full.
+    alarmed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -158,7 +160,11 @@ impl MediaPlane {
                 let reason = format!("media address `{}`: {error}", address.name);
                 io::Error::new(io::ErrorKind::InvalidInput, reason)
             })?;
-            addresses.push(SharedAddress { settings: address, pool: Mutex::new(pool) });
+            addresses.push(SharedAddress {
+                settings: address,
+                pool: Mutex::new(pool),
+                alarmed: AtomicBool::default(),
+            });
         }
         let shared =
             Arc::new(Shared { addresses, dscp: settings.dscp, next_id: AtomicU64::new(0) });
@@ -323,7 +329,9 @@ impl PlaneControl {
         for _ in 0..BIND_TRIES {
             let taken = {
                 let mut pool = address.pool.lock().unwrap_or_else(PoisonError::into_inner);
-                pool.take(Instant::now(), &mut self.rng)
+                let taken = pool.take(Instant::now(), &mut self.rng);
+                address.warn_at_the_edge(&pool);
+                taken
             };
             let Some(port) = taken else {
                 tracing::warn!(address = %name, "no free media port");
@@ -351,6 +359,24 @@ impl Shared {
     fn release(&self, place: Place) {
         let pool = &self.addresses[place.address].pool;
         pool.lock().unwrap_or_else(PoisonError::into_inner).release(Instant::now(), place.port);
+    }
+}
+
+impl SharedAddress {
+    /// The alarm of MEDIA-09, told when it rises; the next one comes after the use fell below
+    /// 70 %, not with every call around the edge.
+    fn warn_at_the_edge(&self, pool: &PortPool) {
+        if pool.is_nearly_full() {
+            if !self.alarmed.swap(true, Relaxed) {
+                tracing::warn!(
+                    address = %self.settings.name, pairs = pool.capacity(), taken = pool.in_use(),
+                    "80 % of the media ports are in use: a wider range or one more media address \
+                     is needed"
+                );
+            }
+        } else if pool.free() * 10 > pool.capacity() * 3 {
+            self.alarmed.store(false, Relaxed);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sockets::{self, BindError};
 use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
-use crate::{admin, chains, plugin_place, recovery};
+use crate::{admin, chains, open_files, plugin_place, recovery};
 use config::Config;
 use host::decisions::{DecisionLog, DecisionSettings};
 use host::{Host, HostSettings, LoadError};
@@ -157,6 +157,7 @@ impl RunningNode {
         }
 
         let plane = MediaPlane::start(media_settings(&config)?).map_err(StartError::Media)?;
+        open_files::raise_limit(plane.stats().addresses.iter().map(|one| one.capacity).sum());
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
         let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
@@ -244,10 +245,8 @@ impl RunningNode {
             decisions.close();
         }
         stop_admin.send_replace(true);
-        match admin_task.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "admin interface"),
-            Err(error) => tracing::error!(%error, "admin interface"),
+        if let Err(error) = admin_task.await {
+            tracing::error!(%error, "admin interface");
         }
     }
 }

@@ -4,6 +4,8 @@ use super::Node;
 use crate::admin::ApiError;
 use crate::api::TableLine;
 use crate::tables::{Table, Tables};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use store::ConfigErrors;
 
@@ -28,11 +30,14 @@ impl Node {
             .map_err(|errors| ApiError::refused("table_refused", errors.to_string()))
     }
 
-    /// Reads every file again that is another one than was read. What is wrong with it is
-    /// logged, and its table goes on as it was. Waits for the files.
-    pub(crate) fn read_outdated_tables(&self) {
+    /// Reads every file again that is another one than was read, but for those that are
+    /// `being_written`. What is wrong with one is logged, and its table goes on as it was. Waits
+    /// for the files.
+    pub(crate) fn read_outdated_tables(&self, being_written: &BTreeSet<PathBuf>) {
         let _turn = self.reloading.blocking_lock();
-        for table in self.live_tables().iter().filter(|table| table.is_outdated()) {
+        let live = self.live_tables();
+        let complete = |table: &&Arc<Table>| !being_written.contains(&table.list.file);
+        for table in live.iter().filter(complete).filter(|table| table.is_outdated()) {
             let name = &table.list.name;
             match self.replace_table(table) {
                 Ok(table) => {
