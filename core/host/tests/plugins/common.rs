@@ -9,6 +9,7 @@ use policy::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The guest's file, after building all of them once for this test process.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
@@ -298,5 +299,14 @@ pub(crate) fn marks(reply: Reply) -> Vec<String> {
             words.into_iter().map(String::from).collect()
         }
         other => panic!("marks expected, got {other:?}"),
+    }
+}
+
+/// Looks again and again, for 20 s at most.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
     }
 }

@@ -1,7 +1,7 @@
 //! Guests that no compiler would make, instruction by instruction: every hook does the same
 //! bad thing with what is below the languages.
 
-use crate::common::{Tables, every_hook, file, settings};
+use crate::common::{Tables, eventually, every_hook, file, settings};
 use host::{Grant, Host, PluginSettings};
 use policy::Fault;
 use std::sync::Arc;
@@ -176,5 +176,5 @@ fn a_table_stops_growing_in_every_hook() {
         // Zeros are an answer to most questions, and to the others no usable one.
         assert!(matches!(outcome, Ok(_) | Err(Fault::Nonsense(_))), "{question:?}: {outcome:?}");
     }
-    assert_eq!(host.instances(), 1, "no instance was lost");
+    eventually("those with no usable answer are reaped", || host.instances() == 1);
 }

@@ -1,21 +1,14 @@
 //! Several builds and several plugins at once: chains, canaries, shadows, rollbacks.
 
-use crate::common::{Tables, bench, build, file, guest, hostile, marks, rate, screen, settings};
+use crate::common::{
+    Tables, bench, build, eventually, file, guest, hostile, marks, rate, screen, settings,
+};
 use host::{
     ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
     RollbackSettings, ScreeningFallback, SelectBy, Selection,
 };
 use policy::{Answer, Hook, Pin, Question, Verdict};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::yield_now();
-    }
-}
 
 /// A screening question of another call.
 fn of_call(id: u64, callee: &str) -> Question {

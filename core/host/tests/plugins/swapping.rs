@@ -1,21 +1,12 @@
 //! Builds change under running calls: each call keeps the one it pinned.
 
 use crate::common::{
-    Tables, bench, build, file, guest, hostile, marks, rate, route, screen, settings,
+    Tables, bench, build, eventually, file, guest, hostile, marks, rate, route, screen, settings,
 };
 use host::{Host, PluginSettings, Selection};
 use policy::{Answer, Charge, Fault, Hook};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn eight_threads_ask_while_fifty_swaps_happen() {
