@@ -100,7 +100,7 @@ pub(crate) type HeaderLine = (&'static str, String);
 const MOST_CHALLENGES: u8 = 6;
 
 /// What a vendor wants proven on one leg. A proxy and the vendor behind it may each ask.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     /// Each with how many requests have used its nonce.
     challenges: Vec<(Challenge, u32)>,
@@ -114,23 +114,28 @@ impl Login {
     /// refused with a fresh nonce.
     pub(crate) fn take(&mut self, response: &Message) -> bool {
         let Ok(challenge) = Challenge::choose(response) else { return false };
+        let same =
+            |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
+        let known = self.challenges.iter_mut().find(|(known, _)| same(known));
+        if known.as_ref().is_some_and(|(known, uses)| known.nonce != challenge.nonce && *uses > 1) {
+            // It had satisfied an earlier request: some want a fresh nonce for each one, and do
+            // not call the old one stale.
+            self.taken = 0;
+        } else if known
+            .as_ref()
+            .is_some_and(|(known, _)| !challenge.stale || known.nonce == challenge.nonce)
+        {
+            return false;
+        }
         self.taken += 1;
         if self.taken > MOST_CHALLENGES {
             return false;
         }
-        let same =
-            |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
-        match self.challenges.iter_mut().find(|(known, _)| same(known)) {
-            Some((known, _)) if !challenge.stale || known.nonce == challenge.nonce => false,
-            Some(known) => {
-                *known = (challenge, 0);
-                true
-            }
-            None => {
-                self.challenges.push((challenge, 0));
-                true
-            }
+        match known {
+            Some(known) => *known = (challenge, 0),
+            None => self.challenges.push((challenge, 0)),
         }
+        true
     }
 
     /// The lines that the next request carries; each use counts.

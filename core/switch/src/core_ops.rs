@@ -1,6 +1,8 @@
 //! What calls and the shard do with the wire: Via, Contact, plain responses, the end of
 //! answers that nobody wants.
 
+use crate::authentication::{Login, PendingBye};
+use crate::facts::Credentials;
 use crate::io::Now;
 use crate::shard::new_branch;
 use crate::switch::Core;
@@ -76,7 +78,8 @@ impl Core {
         self.respond_plain(now, id, request, 405, "", &allowed);
     }
 
-    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08).
+    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08), with what the vendor knows us
+    /// by.
     pub(crate) fn acknowledge_and_end(
         &mut self,
         now: Now,
@@ -84,12 +87,19 @@ impl Core {
         flow: Flow,
         response: &Message,
         cause: u8,
+        known_by: Option<(Box<Login>, Credentials)>,
     ) {
         // The response repeats all that is needed of our INVITE.
         let mut dialog = Dialog::uac(response, response);
         let (cseq, _) = response.cseq();
-        let ack = self.with_via(dialog.ack(cseq), flow.listener).finish();
-        self.transactions.ack(now.instant, id, flow, ack);
+        let mut ack = self.with_via(dialog.ack(cseq), flow.listener);
+        for (name, value) in known_by.iter().flat_map(|(login, _)| login.of_invite()) {
+            ack = ack.header(name, value);
+        }
+        self.transactions.ack(now.instant, id, flow, ack.finish());
+        if let Some((login, credentials)) = known_by {
+            return self.send_bye(now, PendingBye { dialog, flow, login, credentials, cause });
+        }
         let bye = dialog.request(&Method::Bye);
         let bye = self
             .with_via(bye, flow.listener)

@@ -361,7 +361,7 @@ impl Switch {
     /// A 2xx that came after its call was over is acknowledged and ended (SIG-07, SIG-08).
     fn on_orphan_response(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
         if *response.method() == sip::Method::Invite && (200..300).contains(&response.status()) {
-            self.core.acknowledge_and_end(now, id, flow, response, 16);
+            self.core.acknowledge_and_end(now, id, flow, response, 16, None);
         }
     }
 

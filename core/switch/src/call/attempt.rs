@@ -3,7 +3,7 @@
 
 use super::{Call, Choice, Cx, State, Step};
 use crate::authentication::Login;
-use crate::facts::VendorTrunk;
+use crate::facts::{Credentials, VendorTrunk};
 use crate::io::MediaSide;
 use crate::quality::Outcome;
 use crate::reason::{self, Failed, name};
@@ -92,6 +92,11 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// What the vendor wants proven is proven with these.
+    pub(super) fn credentials(&self) -> Option<Credentials> {
+        self.vendor.credentials.clone()
+    }
+
     /// The state's timer, counted from when the state or the alerting phase began (SIG-20).
     fn enter(&mut self, phase: Phase, now: Instant) {
         if self.phase == phase {
@@ -367,7 +372,9 @@ impl Call {
         if matches!(self.state, State::Connected | State::Closing(_)) {
             // Another fork answered after the first (SIG-07).
             if (200..300).contains(&status) {
-                cx.core.acknowledge_and_end(cx.now, id, flow, response, 26);
+                let login = self.vendor.as_ref().and_then(|leg| leg.login.clone());
+                let known_by = login.zip(self.current.as_ref().and_then(|a| a.credentials()));
+                cx.core.acknowledge_and_end(cx.now, id, flow, response, 26, known_by);
             }
             return;
         }
@@ -632,7 +639,9 @@ impl Call {
             100..=199 => {}
             // It answered before the CANCEL reached it: it is owed for, nobody is charged.
             200..=299 => {
-                cx.core.acknowledge_and_end(cx.now, id, flow, response, 16);
+                let attempt = self.lingering.iter_mut().find(|a| a.record.number == number);
+                let known_by = attempt.and_then(|a| a.login.take().zip(a.credentials()));
+                cx.core.acknowledge_and_end(cx.now, id, flow, response, 16, known_by);
                 if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
                     let account = self.lingering[at].record.vendor_account;
                     let buy = self.buy_price(account, cx.now.utc_ms);

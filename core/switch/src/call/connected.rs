@@ -389,7 +389,37 @@ impl Call {
             body = Some(rewritten);
             offer = Some(Offer { remote, held: sdp::is_hold(sdp) });
         }
-        let method = request.method().clone();
+        let Some((client, cseq)) = self.send_relayed(cx, from, &request, body.as_deref()) else {
+            return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
+        };
+        let invite = *request.method() == Method::Invite;
+        if invite {
+            cx.core.respond_plain(cx.now, server, &request, 100, "Trying", &[]);
+        }
+        cx.core.owners.insert(server, Owner { call: self.key, role: Role::Relayed });
+        let delayed = invite && offer.is_none();
+        self.relayed.push(Relayed {
+            from,
+            server,
+            client,
+            request,
+            body,
+            cseq,
+            delayed,
+            offer,
+            answered: false,
+        });
+    }
+
+    /// Sends a passed request to the other side: its transaction there and our CSeq number.
+    fn send_relayed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: MediaSide,
+        request: &Message,
+        body: Option<&[u8]>,
+    ) -> Option<(TransactionId, u32)> {
+        let method = request.method();
         let user = match from {
             MediaSide::Caller => self.vendor_contact_user(),
             MediaSide::Vendor => self.callee_in.clone(),
@@ -399,48 +429,53 @@ impl Call {
             MediaSide::Vendor => None,
         };
         let schedule = schedule.unwrap_or_default();
-        let credentials = self.current.as_ref().and_then(|a| a.vendor.credentials.clone());
-        let Some(leg) = self.leg_mut(from.other()) else {
-            return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
-        };
+        let credentials = self.current.as_ref().and_then(|a| a.credentials());
+        let leg = self.leg_mut(from.other())?;
         let flow = leg.next_hop();
-        let builder = leg.dialog.request(&method);
+        let builder = leg.dialog.request(method);
         let cseq = leg.dialog.local_cseq();
         let mut builder = cx.core.with_via(builder, flow.listener);
         if let (Some(login), Some(credentials)) = (&mut leg.login, &credentials) {
             let uri = leg.dialog.remote_target();
-            for (name, value) in login.lines(credentials, &method, uri, &mut cx.core.rng) {
+            for (name, value) in login.lines(credentials, method, uri, &mut cx.core.rng) {
                 builder = builder.header(name, value);
             }
         }
-        if method != Method::Info {
+        if *method != Method::Info {
             builder = cx.core.with_contact(builder, flow.listener, &user);
         }
-        if let Some(body) = &body {
+        if let Some(body) = body {
             builder = builder.body("application/sdp", body);
         } else if !request.body().is_empty() {
             let kind = request.header("Content-Type").unwrap_or("application/octet-stream");
             builder = builder.body(kind, request.body());
         }
-        if method == Method::Invite {
-            cx.core.respond_plain(cx.now, server, &request, 100, "Trying", &[]);
-        }
         let client =
             cx.core.transactions.request(cx.now.instant, flow, builder.finish(), &schedule);
-        for id in [server, client] {
-            cx.core.owners.insert(id, Owner { call: self.key, role: Role::Relayed });
+        cx.core.owners.insert(client, Owner { call: self.key, role: Role::Relayed });
+        Some((client, cseq))
+    }
+
+    /// Sends a passed request again with credentials (SIG-53). False: it cannot be done.
+    fn prove_relayed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        relayed: &mut Relayed,
+        challenge: &Message,
+    ) -> bool {
+        let able = relayed.from == MediaSide::Caller
+            && self.current.as_ref().is_some_and(|a| a.vendor.credentials.is_some());
+        let Some(leg) = self.vendor.as_mut().filter(|_| able) else { return false };
+        if !leg.login.get_or_insert_default().take(challenge) {
+            return false;
         }
-        let delayed = method == Method::Invite && offer.is_none();
-        self.relayed.push(Relayed {
-            from,
-            server,
-            client,
-            request,
-            cseq,
-            delayed,
-            offer,
-            answered: false,
-        });
+        let body = relayed.body.as_deref();
+        let Some(sent) = self.send_relayed(cx, relayed.from, &relayed.request, body) else {
+            return false;
+        };
+        cx.core.owners.remove(&relayed.client);
+        (relayed.client, relayed.cseq) = sent;
+        true
     }
 
     /// An offer counts from its answer on; refused, nothing has changed (RFC 3261 section
@@ -474,6 +509,10 @@ impl Call {
         }
         let mut relayed = self.relayed.remove(at);
         let invite = *relayed.request.method() == Method::Invite;
+        if matches!(status, 401 | 407) && self.prove_relayed(cx, &mut relayed, response) {
+            self.relayed.push(relayed);
+            return;
+        }
         if status >= 300 {
             cx.core.owners.remove(&relayed.server);
             cx.core.owners.remove(&relayed.client);
@@ -595,11 +634,14 @@ impl Call {
 
     /// BYE to one side.
     pub(super) fn bye(&mut self, cx: &mut Cx<'_>, side: MediaSide, cause: u8) {
-        let credentials = self.current.as_ref().and_then(|a| a.vendor.credentials.clone());
+        let credentials = match side {
+            MediaSide::Caller => None,
+            MediaSide::Vendor => self.current.as_ref().and_then(|a| a.credentials()),
+        };
         let Some(leg) = self.leg_mut(side) else { return };
         let flow = leg.next_hop();
-        if let (Some(credentials), Some(login)) = (credentials, leg.login.take()) {
-            let dialog = leg.dialog.clone();
+        if let Some(credentials) = credentials {
+            let (dialog, login) = (leg.dialog.clone(), leg.login.take().unwrap_or_default());
             let bye = PendingBye { dialog, flow, login, credentials, cause };
             return cx.core.send_bye(cx.now, bye);
         }

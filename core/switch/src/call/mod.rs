@@ -108,6 +108,8 @@ struct Relayed {
     server: TransactionId,
     client: TransactionId,
     request: Message,
+    /// Its SDP as the other side gets it.
+    body: Option<Vec<u8>>,
     /// Our CSeq number of the INVITE on the other side, for its ACK.
     cseq: u32,
     /// INVITE without SDP: the ACK will carry the answer.

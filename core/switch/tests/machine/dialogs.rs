@@ -353,7 +353,8 @@ fn invite_with(header: &str) -> String {
 }
 
 /// RFC 3261 sections 13.2.2.4 and 22.2, SIG-53: a vendor that challenges gets credentials in the
-/// ACK and in all later requests; a nonce that is too old is replaced, in an INVITE and in a BYE.
+/// ACK and in all later requests; a nonce that is too old is replaced, in an INVITE, in a
+/// re-INVITE (here by a vendor that does not call the old one stale) and in a BYE.
 #[test]
 fn a_vendor_that_challenges_is_answered_all_along() {
     let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
@@ -373,8 +374,16 @@ fn a_vendor_that_challenges_is_answered_all_along() {
         ),
         VendorPlan::answers(),
     ];
-    vendor.bye_challenge =
-        Some("Digest realm=\"carrier\", nonce=\"three\", algorithm=MD5, qop=\"auth\", stale=true");
+    vendor.challenges = vec![
+        (
+            sip::Method::Invite,
+            "Digest realm=\"carrier\", nonce=\"three\", algorithm=MD5, qop=\"auth\"",
+        ),
+        (
+            sip::Method::Bye,
+            "Digest realm=\"carrier\", nonce=\"four\", algorithm=MD5, qop=\"auth\", stale=true",
+        ),
+    ];
     let hold = Some(Duration::from_secs(2));
     call(&mut stage, CallerPlan { hold, ..hangs_up_after(5) });
     stage.run_until_quiet();
@@ -391,15 +400,53 @@ fn a_vendor_that_challenges_is_answered_all_along() {
     let of = |line: &str, nonce: &str, count: u32| {
         line.contains(&format!("nonce=\"{nonce}\"")) && line.contains(&format!("nc={count:08}"))
     };
-    assert_eq!(invites.len(), 4, "without, with each nonce, and the hold: {invites:?}");
+    assert_eq!(invites.len(), 5, "without, with each nonce, and the hold: {invites:?}");
     assert_eq!(invites[0], "");
     assert!(of(&invites[1], "one", 1) && of(&invites[2], "two", 1), "{invites:?}");
-    assert!(of(&invites[3], "two", 2), "{invites:?}");
-    // The ACKs of the two refusals, the answer and the hold.
+    assert!(of(&invites[3], "two", 2) && of(&invites[4], "three", 1), "{invites:?}");
+    // The ACKs of the refusals, the answer and the hold.
     let acks = lines("ACK ");
-    assert!(acks.contains(&invites[2]) && acks.contains(&invites[3]), "{acks:?}");
+    assert!(acks.contains(&invites[2]) && acks.contains(&invites[4]), "{acks:?}");
+    assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 200, 100, 200], "the hold, too");
     assert_eq!(byes.len(), 2, "{byes:?}");
-    assert!(of(&byes[0], "two", 3) && of(&byes[1], "three", 1), "{byes:?}");
+    assert!(of(&byes[0], "three", 2) && of(&byes[1], "four", 1), "{byes:?}");
+}
+
+/// SIG-08, SIG-53: an answer that crosses the CANCEL is ended with credentials, or the vendor would
+/// refuse the BYE and go on counting; so is a call whose vendor asks at the BYE for the first time.
+#[test]
+fn byes_prove_who_we_are() {
+    let facts = || {
+        let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+        first.credentials =
+            Some(Credentials { user: "strowger".into(), password: "a long enough secret".into() });
+        operator(customer(1, "acme", CALLER), vec![first])
+    };
+    let value = "Digest realm=\"carrier\", nonce=\"one\", algorithm=MD5, qop=\"auth\"";
+    let challenge =
+        VendorPlan { header: Some(("WWW-Authenticate", value)), ..VendorPlan::refuses(401) };
+
+    let late = VendorPlan { last: Some((Duration::from_millis(1000), 200)), ..VendorPlan::rings() };
+    let mut crossed = stage(facts(), VendorPlan::answers(), VendorPlan::answers());
+    crossed.agent(VENDOR_A).plans = vec![challenge, late];
+    // 20 ms until the challenge, 2 ms on the way: the 200 leaves 1 ms before the CANCEL is there.
+    let cancel = Some(Duration::from_millis(1023));
+    call(&mut crossed, CallerPlan { cancel, ..CallerPlan::default() });
+    crossed.run_until_quiet();
+    crossed.assert_nothing_leaks();
+    assert_eq!(crossed.agent(CALLER).last().responses, [100, 180, 487]);
+    assert!(crossed.finals[0].attempts[0].answer_ms.is_some(), "it crossed");
+    let ended = [sent(&crossed, VENDOR_A, "ACK "), sent(&crossed, VENDOR_A, "BYE ")].concat();
+    let proven = |text: &&String| text.contains("\r\nAuthorization: Digest username=\"strowger\"");
+    assert_eq!(ended.iter().filter(proven).count(), 2, "{ended:?}");
+
+    let mut asked_late = stage(facts(), VendorPlan::answers(), VendorPlan::answers());
+    asked_late.agent(VENDOR_A).challenges = vec![(sip::Method::Bye, value)];
+    call(&mut asked_late, hangs_up_after(5));
+    asked_late.run_until_quiet();
+    asked_late.assert_nothing_leaks();
+    let byes = sent(&asked_late, VENDOR_A, "BYE ");
+    assert_eq!(byes.iter().map(|bye| proven(&bye)).collect::<Vec<_>>(), [false, true], "{byes:?}");
 }
 
 /// One customer that proves itself by digest from any address, one vendor.

@@ -120,8 +120,8 @@ pub(crate) struct Agent {
     pub(crate) legs: HashMap<String, LegLog>,
     /// Call-IDs in the order in which their legs began.
     pub(crate) order: Vec<String>,
-    /// Challenges the next BYE with this.
-    pub(crate) bye_challenge: Option<&'static str>,
+    /// Challenges the next requests of these methods inside dialogs, in this order.
+    pub(crate) challenges: Vec<(Method, &'static str)>,
     /// Refuses re-INVITEs with this status.
     pub(crate) refuses_hold: Option<u16>,
     /// The Contact of its answers is this instead of its address; empty: there is none.
@@ -146,7 +146,7 @@ impl Agent {
             plans: Vec::new(),
             legs: HashMap::new(),
             order: Vec::new(),
-            bye_challenge: None,
+            challenges: Vec::new(),
             refuses_hold: None,
             contact: None,
             credentials: None,
@@ -439,7 +439,8 @@ impl Agent {
                 log.last_body = String::from_utf8_lossy(message.body()).into_owned();
                 let ended = log.ended;
                 let bye = *method == Method::Bye;
-                if let Some(challenge) = self.bye_challenge.take_if(|_| bye) {
+                if let Some(at) = self.challenges.iter().position(|(of, _)| of == method) {
+                    let (_, challenge) = self.challenges.remove(at);
                     let again = MessageBuilder::response_to(&message, 401, "Reason")
                         .header("WWW-Authenticate", challenge);
                     return self.transactions.respond(now, id, 401, again.finish());
