@@ -117,6 +117,21 @@ pub struct LegCounters {
     pub latched: Option<SocketAddr>,
 }
 
+impl LegCounters {
+    /// What came after `before`; the time of the last packet and the source are as they are now.
+    #[must_use]
+    pub fn since(&self, before: &LegCounters) -> LegCounters {
+        LegCounters {
+            rtp_in: self.rtp_in.saturating_sub(before.rtp_in),
+            rtp_out: self.rtp_out.saturating_sub(before.rtp_out),
+            bytes_in: self.bytes_in.saturating_sub(before.bytes_in),
+            rtcp_in: self.rtcp_in.saturating_sub(before.rtcp_in),
+            dropped: self.dropped.saturating_sub(before.dropped),
+            ..self.clone()
+        }
+    }
+}
+
 /// A running call, for `strowger calls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallView {

@@ -495,7 +495,9 @@ impl Call {
     /// The running attempt failed: it is recorded, then the policy says what next.
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, code: u16, cause: u8) {
         let Some(attempt) = self.current.as_deref() else { return };
-        let rtp_received = cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > 0);
+        let before = self.media_before.as_ref().map_or(0, |before| before.rtp_in);
+        let rtp_received =
+            cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > before);
         let question = AdvanceQuestion {
             call: self.facts,
             trunk: attempt.vendor.id,
@@ -594,6 +596,7 @@ impl Call {
             return;
         }
         attempt.outgoing = None;
+        attempt.record.media = self.media_of_failed(cx);
         let alerted =
             attempt.alerted && (attempt.record.code == 480 || why == name::CALLER_CANCELLED);
         let busy = matches!(attempt.record.code, 486 | 600 | 603);

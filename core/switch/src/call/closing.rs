@@ -2,7 +2,7 @@
 //! the record written (promise 6 of the design).
 
 use super::{Call, Cx, End, State};
-use crate::io::{MediaSide, Output};
+use crate::io::{LegCounters, MediaSide, Output};
 use crate::reason::name;
 use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
@@ -117,16 +117,28 @@ impl Call {
         }
     }
 
-    pub(super) fn count_media(&mut self, at: usize, counters: crate::io::LegCounters) {
+    pub(super) fn count_media(&mut self, at: usize, counters: LegCounters) {
+        let before = self.media_before.as_deref().filter(|_| at == MediaSide::Vendor.index());
         let record = &mut self.media[at];
+        if let Some(latched) = counters.latched {
+            record.remote = sip::address_text(latched);
+        }
+        let counters = before.map_or_else(|| counters.clone(), |before| counters.since(before));
         record.rtp_in = counters.rtp_in;
         record.rtp_out = counters.rtp_out;
         record.bytes_in = counters.bytes_in;
         record.rtcp_in = counters.rtcp_in;
         record.dropped = counters.dropped;
-        if let Some(latched) = counters.latched {
-            record.remote = sip::address_text(latched);
+    }
+
+    /// The vendor's media so far belongs to the attempt that failed.
+    pub(super) fn media_of_failed(&mut self, cx: &mut Cx<'_>) -> ledger::MediaRecord {
+        let vendor = MediaSide::Vendor.index();
+        if let Some([_, counters]) = cx.media.counters(self.key) {
+            self.count_media(vendor, counters.clone());
+            self.media_before = Some(Box::new(counters));
         }
+        std::mem::take(&mut self.media[vendor])
     }
 
     /// Asks for the charges once no leg is left, then writes the record.

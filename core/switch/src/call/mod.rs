@@ -16,7 +16,7 @@ pub(crate) use attempt::Attempt;
 
 use crate::authentication::Login;
 use crate::facts::{Account, CustomerTrunk, Facts};
-use crate::io::{Ask, CallKey, CallView, MediaControl, MediaSide, Now, Output};
+use crate::io::{Ask, CallKey, CallView, LegCounters, MediaControl, MediaSide, Now, Output};
 use crate::reason::{Failed, name};
 use crate::sdp::Origin;
 use crate::shard::tag_text;
@@ -200,6 +200,9 @@ pub(crate) struct Call {
     // Media.
     media_open: Option<OpenMedia>,
     media: [ledger::MediaRecord; 2],
+    /// What vendors of failed attempts sent and got: it is in their records and not the next
+    /// one's.
+    media_before: Option<Box<LegCounters>>,
     last_media_ms: [u64; 2],
     direct: bool,
     /// A side's requests may come from an address that no trunk names.
@@ -332,6 +335,7 @@ impl Call {
             relayed: Vec::new(),
             media_open: None,
             media: Default::default(),
+            media_before: None,
             last_media_ms: [0; 2],
             direct: false,
             began: now.instant,

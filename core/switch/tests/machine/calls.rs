@@ -639,7 +639,8 @@ fn an_unreachable_vendor_is_left_at_once() {
 }
 
 /// MEDIA-10, ROUTE-52, ROUTE-55: each vendor is offered the media address of its own trunk;
-/// the caller keeps the port that the first vendor's early media showed it.
+/// the caller keeps the port that the first vendor's early media showed it. What the first one
+/// sent is in its own attempt record.
 #[test]
 fn the_next_vendor_is_offered_its_own_media_address() {
     let first = VendorPlan {
@@ -654,8 +655,13 @@ fn the_next_vendor_is_offered_its_own_media_address() {
     call(&mut stage, hangs_up_after(1));
     stage.run(Duration::from_millis(400));
     let early = media_of(&stage.agent(CALLER).last().last_response);
+    stage.media.vendors_sent = 20;
+    stage.run(Duration::from_millis(600));
+    stage.media.vendors_sent += 50;
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
+    let received: Vec<_> = stage.finals[0].attempts.iter().map(|a| a.media.rtp_in).collect();
+    assert_eq!(received, [20, 50]);
 
     let offered = media_of(&stage.agent(VENDOR_A).last().last_invite);
     assert_eq!(offered.0, "c=IN IP4 10.0.0.1");

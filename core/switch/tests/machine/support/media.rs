@@ -10,12 +10,18 @@ pub(crate) struct MemoryMedia {
     next_port: u16,
     /// Refuse to open, as if no port were free.
     pub(crate) exhausted: bool,
+    /// What the vendors of each call sent, all together.
+    pub(crate) vendors_sent: u64,
     pub(crate) updates: Vec<(MediaSide, RemoteMedia)>,
 }
 
 impl MemoryMedia {
     pub(crate) fn open_sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    fn read(&self) -> [LegCounters; 2] {
+        [LegCounters::default(), LegCounters { rtp_in: self.vendors_sent, ..Default::default() }]
     }
 
     /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
@@ -50,10 +56,10 @@ impl MediaControl for MemoryMedia {
     }
 
     fn counters(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        self.sessions.get(&session).map(|_| Default::default())
+        self.sessions.get(&session).map(|_| self.read())
     }
 
     fn close(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        self.sessions.remove(&session).map(|_| Default::default())
+        self.sessions.remove(&session).map(|_| self.read())
     }
 }
