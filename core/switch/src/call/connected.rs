@@ -1,21 +1,20 @@
-//! From the vendor's 2xx to the first BYE: answer, ACK, requests inside the dialogs
-//! passed from leg to leg.
+//! From the vendor's 2xx to the first BYE: media of both legs, answer, ACK, end. Requests inside
+//! the dialogs are in [`super::relayed`].
 
-use super::{Attempt, Call, Cx, Leg, Offer, OpenMedia, Relayed, State};
+use super::{Attempt, Call, Cx, Leg, OpenMedia, Relayed, State};
 use crate::authentication::PendingBye;
 use crate::io::{MediaSide, RemoteMedia};
 use crate::quality::Outcome;
 use crate::reason::{cause_of, name};
 use crate::sdp;
-use crate::switch::{Owner, Role};
+use crate::switch::Role;
 use ledger::{EndedBy, Text};
-use policy::{AttemptFailure, EventKind};
+use policy::EventKind;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 impl MediaSide {
-    fn other(self) -> MediaSide {
+    pub(super) fn other(self) -> MediaSide {
         match self {
             MediaSide::Caller => MediaSide::Vendor,
             MediaSide::Vendor => MediaSide::Caller,
@@ -79,7 +78,12 @@ impl Call {
     }
 
     /// SDP from one side as the other gets it, and the relay is told about its sender.
-    fn pass_sdp(&mut self, cx: &mut Cx<'_>, from: MediaSide, body: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn pass_sdp(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: MediaSide,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
         let (rewritten, remote) = self.rewrite_sdp(from, body)?;
         if let Some(remote) = remote {
             self.tell_relay(cx, from, remote);
@@ -88,7 +92,7 @@ impl Call {
     }
 
     /// SDP from one side as the other gets it, and where its sender receives.
-    fn rewrite_sdp(
+    pub(super) fn rewrite_sdp(
         &mut self,
         from: MediaSide,
         body: &[u8],
@@ -104,7 +108,7 @@ impl Call {
         sdp::rewrite(body, local, origin)
     }
 
-    fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
+    pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
         let strict = match side {
             MediaSide::Caller => self.customer.strict_media,
             MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
@@ -199,7 +203,7 @@ impl Call {
     }
 
     /// A side may want its requests at an address that no trunk names, and answers from there.
-    fn note_foreign(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn note_foreign(&mut self, cx: &mut Cx<'_>) {
         let legs = [Some(&self.caller), self.vendor.as_ref()];
         let elsewhere = |leg: &Leg| !cx.core.index.knows(leg.next_hop().remote);
         if !self.foreign && legs.into_iter().flatten().any(elsewhere) {
@@ -257,7 +261,7 @@ impl Call {
         self.ack_vendor(cx, id, cseq, body.as_deref());
     }
 
-    fn ack_other(&mut self, cx: &mut Cx<'_>, relayed: &Relayed, body: Option<&[u8]>) {
+    pub(super) fn ack_other(&mut self, cx: &mut Cx<'_>, relayed: &Relayed, body: Option<&[u8]>) {
         let Some(leg) = self.leg(relayed.from.other()) else { return };
         let flow = leg.next_hop();
         let ack = cx.core.with_via(leg.dialog.ack(relayed.cseq), flow.listener);
@@ -268,317 +272,17 @@ impl Call {
         cx.core.transactions.ack(cx.now.instant, relayed.client, flow, ack.finish());
     }
 
-    fn leg(&self, side: MediaSide) -> Option<&Leg> {
+    pub(super) fn leg(&self, side: MediaSide) -> Option<&Leg> {
         match side {
             MediaSide::Caller => Some(&self.caller),
             MediaSide::Vendor => self.vendor.as_ref(),
         }
     }
 
-    fn leg_mut(&mut self, side: MediaSide) -> Option<&mut Leg> {
+    pub(super) fn leg_mut(&mut self, side: MediaSide) -> Option<&mut Leg> {
         match side {
             MediaSide::Caller => Some(&mut self.caller),
             MediaSide::Vendor => self.vendor.as_mut(),
-        }
-    }
-
-    /// A request inside one of the dialogs.
-    pub(crate) fn on_request(
-        &mut self,
-        cx: &mut Cx<'_>,
-        side: MediaSide,
-        id: TransactionId,
-        flow: Flow,
-        request: Message,
-    ) {
-        let method = request.method().clone();
-        if !matches!(self.state, State::Connected) {
-            return self.on_early_request(cx, side, id, &method, &request);
-        }
-        let accepted = match self.leg_mut(side) {
-            Some(leg) => leg.dialog.accept(&request),
-            None => Err(481),
-        };
-        if let Err(status) = accepted {
-            return cx.core.respond_plain(cx.now, id, &request, status, "", &[]);
-        }
-        match method {
-            Method::Bye => {
-                cx.core.respond_plain(cx.now, id, &request, 200, "OK", &[]);
-                let (why, by) = match side {
-                    MediaSide::Caller => (name::CALLER_HANGUP, EndedBy::Caller),
-                    MediaSide::Vendor => (name::CALLEE_HANGUP, EndedBy::Callee),
-                };
-                self.end_connected(cx, why, by, Some(side), 16);
-            }
-            Method::Invite | Method::Update | Method::Info => {
-                if method == Method::Invite
-                    && self.relayed.iter().any(|r| *r.request.method() == Method::Invite)
-                {
-                    // RFC 3261 section 14.2: one INVITE at a time.
-                    return cx.core.respond_plain(
-                        cx.now,
-                        id,
-                        &request,
-                        491,
-                        "Request Pending",
-                        &[],
-                    );
-                }
-                if method != Method::Info
-                    && let Some(leg) = self.leg_mut(side)
-                {
-                    leg.dialog.refresh_target(&request);
-                    leg.flow = flow;
-                    self.note_foreign(cx);
-                }
-                self.relay_request(cx, side, id, request);
-            }
-            Method::Options => {
-                let allow = [("Allow".to_owned(), crate::ALLOW.to_owned())];
-                cx.core.respond_plain(cx.now, id, &request, 200, "OK", &allow);
-            }
-            _ => cx.core.refuse_method(cx.now, id, &request),
-        }
-    }
-
-    fn on_early_request(
-        &mut self,
-        cx: &mut Cx<'_>,
-        side: MediaSide,
-        id: TransactionId,
-        method: &Method,
-        request: &Message,
-    ) {
-        let setting_up = matches!(self.state, State::Deciding(_) | State::Attempting);
-        match method {
-            // A caller may end an early dialog by BYE (RFC 3261 section 15).
-            Method::Bye if setting_up && side == MediaSide::Caller => {
-                cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
-                self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
-                let why = name::CALLER_CANCELLED.into();
-                self.finish_setup(cx, 487, 487, why, EndedBy::Caller, Text::default(), 0);
-            }
-            Method::Bye if !setting_up => {
-                cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
-                if side == MediaSide::Caller && self.caller_bye.take().is_some() {
-                    self.try_close(cx);
-                }
-            }
-            Method::Invite | Method::Update if setting_up => {
-                cx.core.respond_plain(cx.now, id, request, 491, "Request Pending", &[]);
-            }
-            _ if setting_up => cx.core.refuse_method(cx.now, id, request),
-            _ => cx.core.respond_plain(cx.now, id, request, 481, "", &[]),
-        }
-    }
-
-    /// Passes a request to the other side, SDP rewritten.
-    fn relay_request(
-        &mut self,
-        cx: &mut Cx<'_>,
-        from: MediaSide,
-        server: TransactionId,
-        request: Message,
-    ) {
-        let (mut body, mut offer) = (None, None);
-        if let Some(sdp) = sdp::body_of(&request) {
-            let Some((rewritten, remote)) = self.rewrite_sdp(from, sdp) else {
-                return cx.core.respond_plain(cx.now, server, &request, 488, "", &[]);
-            };
-            body = Some(rewritten);
-            offer = Some(Offer { remote, held: sdp::is_hold(sdp) });
-        }
-        let Some((client, cseq)) = self.send_relayed(cx, from, &request, body.as_deref()) else {
-            return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
-        };
-        let invite = *request.method() == Method::Invite;
-        if invite {
-            cx.core.respond_plain(cx.now, server, &request, 100, "Trying", &[]);
-        }
-        cx.core.owners.insert(server, Owner { call: self.key, role: Role::Relayed });
-        let delayed = invite && offer.is_none();
-        self.relayed.push(Relayed {
-            from,
-            server,
-            client,
-            request,
-            body,
-            cseq,
-            delayed,
-            offer,
-            answered: false,
-        });
-    }
-
-    /// Sends a passed request to the other side: its transaction there and our CSeq number.
-    fn send_relayed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        from: MediaSide,
-        request: &Message,
-        body: Option<&[u8]>,
-    ) -> Option<(TransactionId, u32)> {
-        let method = request.method();
-        let user = match from {
-            MediaSide::Caller => self.vendor_contact_user(),
-            MediaSide::Vendor => self.callee_in.clone(),
-        };
-        let schedule = match from {
-            MediaSide::Caller => self.current.as_ref().map(|a| Arc::clone(&a.vendor.schedule)),
-            MediaSide::Vendor => None,
-        };
-        let schedule = schedule.unwrap_or_default();
-        let credentials = self.current.as_ref().and_then(|a| a.credentials());
-        let leg = self.leg_mut(from.other())?;
-        let flow = leg.next_hop();
-        let builder = leg.dialog.request(method);
-        let cseq = leg.dialog.local_cseq();
-        let mut builder = cx.core.with_via(builder, flow.listener);
-        if let (Some(login), Some(credentials)) = (&mut leg.login, &credentials) {
-            let uri = leg.dialog.remote_target();
-            for (name, value) in login.lines(credentials, method, uri, &mut cx.core.rng) {
-                builder = builder.header(name, value);
-            }
-        }
-        if *method != Method::Info {
-            builder = cx.core.with_contact(builder, flow.listener, &user);
-        }
-        if let Some(body) = body {
-            builder = builder.body("application/sdp", body);
-        } else if !request.body().is_empty() {
-            let kind = request.header("Content-Type").unwrap_or("application/octet-stream");
-            builder = builder.body(kind, request.body());
-        }
-        let client =
-            cx.core.transactions.request(cx.now.instant, flow, builder.finish(), &schedule);
-        cx.core.owners.insert(client, Owner { call: self.key, role: Role::Relayed });
-        Some((client, cseq))
-    }
-
-    /// Sends a passed request again with credentials (SIG-53). False: it cannot be done.
-    fn prove_relayed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        relayed: &mut Relayed,
-        challenge: &Message,
-    ) -> bool {
-        let able = relayed.from == MediaSide::Caller
-            && self.current.as_ref().is_some_and(|a| a.vendor.credentials.is_some());
-        let Some(leg) = self.vendor.as_mut().filter(|_| able) else { return false };
-        if !leg.login.get_or_insert_default().take(challenge) {
-            return false;
-        }
-        let body = relayed.body.as_deref();
-        let Some(sent) = self.send_relayed(cx, relayed.from, &relayed.request, body) else {
-            return false;
-        };
-        cx.core.owners.remove(&relayed.client);
-        (relayed.client, relayed.cseq) = sent;
-        true
-    }
-
-    /// An offer counts from its answer on; refused, nothing has changed (RFC 3261 section
-    /// 14.1).
-    fn take_offer(&mut self, cx: &mut Cx<'_>, from: MediaSide, offer: Offer) {
-        if let Some(remote) = offer.remote {
-            self.tell_relay(cx, from, remote);
-        }
-        let held = offer.held;
-        if held != self.held {
-            self.held = held;
-            let kind = if held { EventKind::Held } else { EventKind::Resumed };
-            let trunk = self.current.as_ref().map_or(0, |attempt| attempt.vendor.id);
-            self.tell(cx, kind, trunk, 0);
-        }
-    }
-
-    /// The other side's response to a passed request.
-    pub(super) fn on_relayed_response(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: TransactionId,
-        response: &Message,
-    ) {
-        let status = response.status();
-        let Some(at) = self.relayed.iter().position(|r| r.client == id && !r.answered) else {
-            return;
-        };
-        if status < 200 {
-            return;
-        }
-        let mut relayed = self.relayed.remove(at);
-        let invite = *relayed.request.method() == Method::Invite;
-        if matches!(status, 401 | 407) && self.prove_relayed(cx, &mut relayed, response) {
-            self.relayed.push(relayed);
-            return;
-        }
-        if status >= 300 {
-            cx.core.owners.remove(&relayed.server);
-            cx.core.owners.remove(&relayed.client);
-            // A challenge was meant for us, not for the other side.
-            let status_back = if matches!(status, 401 | 407) { 488 } else { status };
-            let reason = if status_back == status { response.reason_phrase() } else { "" };
-            cx.core.respond_plain(
-                cx.now,
-                relayed.server,
-                &relayed.request,
-                status_back,
-                reason,
-                &[],
-            );
-            if status == 481 && matches!(self.state, State::Connected) {
-                // RFC 3261 section 12.2.1.2: the dialog is gone.
-                let gone = Some(relayed.from.other());
-                self.end_connected(cx, name::SESSION_TIMEOUT, EndedBy::Switch, gone, 41);
-            }
-            return;
-        }
-        if *relayed.request.method() != Method::Info
-            && let Some(leg) = self.leg_mut(relayed.from.other())
-        {
-            leg.dialog.refresh_target(response);
-            self.note_foreign(cx);
-        }
-        if let Some(offer) = relayed.offer.take() {
-            self.take_offer(cx, relayed.from, offer);
-        }
-        let body =
-            sdp::body_of(response).and_then(|sdp| self.pass_sdp(cx, relayed.from.other(), sdp));
-        if invite && !relayed.delayed {
-            self.ack_other(cx, &relayed, None);
-        }
-        let Some(flow) = self.leg(relayed.from).map(|leg| leg.flow) else { return };
-        let user = match relayed.from {
-            MediaSide::Caller => self.callee_in.clone(),
-            MediaSide::Vendor => self.vendor_contact_user(),
-        };
-        let builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK");
-        let mut builder = cx.core.with_contact(builder, flow.listener, &user);
-        if let Some(body) = &body {
-            builder = builder.body("application/sdp", body);
-        }
-        let bytes = builder.finish();
-        cx.core.transactions.respond(cx.now.instant, relayed.server, status, bytes);
-        if invite {
-            relayed.answered = true;
-            self.relayed.push(relayed);
-        } else {
-            cx.core.owners.remove(&relayed.server);
-            cx.core.owners.remove(&relayed.client);
-        }
-    }
-
-    /// A passed request got no answer, or its 2xx no ACK.
-    pub(super) fn on_relayed_over(&mut self, cx: &mut Cx<'_>, id: TransactionId) {
-        let at = self.relayed.iter().position(|r| r.client == id || r.server == id);
-        let Some(at) = at else { return };
-        let relayed = self.relayed.remove(at);
-        cx.core.owners.remove(&relayed.server);
-        cx.core.owners.remove(&relayed.client);
-        if relayed.client == id && !relayed.answered {
-            let reason = "Request Timeout";
-            cx.core.respond_plain(cx.now, relayed.server, &relayed.request, 408, reason, &[]);
         }
     }
 
@@ -712,7 +416,7 @@ impl Call {
 
 impl Leg {
     /// An ACK carries the credentials of its INVITE.
-    fn with_invite_login(&self, mut ack: sip::MessageBuilder) -> sip::MessageBuilder {
+    pub(super) fn with_invite_login(&self, mut ack: sip::MessageBuilder) -> sip::MessageBuilder {
         for (name, value) in self.login.iter().flat_map(|login| login.of_invite()) {
             ack = ack.header(name, value);
         }
@@ -721,7 +425,7 @@ impl Leg {
 
     /// Where requests to this side go: the first route or the remote target if it is a
     /// numeric address, else where its packets come from (SIG-12).
-    fn next_hop(&self) -> Flow {
+    pub(super) fn next_hop(&self) -> Flow {
         let target = self.dialog.route_set().next().unwrap_or(self.dialog.remote_target());
         let remote = if self.natted { None } else { numeric_address(target) };
         Flow { listener: self.flow.listener, remote: remote.unwrap_or(self.flow.remote) }

@@ -10,6 +10,7 @@ mod closing;
 mod connected;
 mod details;
 pub(crate) mod record;
+mod relayed;
 mod trail;
 
 pub(crate) use attempt::Attempt;
