@@ -1,36 +1,18 @@
 //! Stories of single calls on the wire, in virtual time.
 
-use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
-use crate::support::{Network, Stage};
+use crate::support::{Stage, call, hangs_up_after, stage_of};
 use policy::{
     Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict,
 };
 use std::time::Duration;
-use strowger_switch::MediaSide;
-use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser, VendorTrunk};
+use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
 
-fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
+pub(crate) fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
-}
-
-fn stage_of(facts: strowger_switch::facts::Facts, a: VendorPlan, b: VendorPlan) -> Stage {
-    let mut stage = Stage::new(facts, Network::PERFECT, 1);
-    stage.add(Agent::new(CALLER, 5));
-    stage.add(Agent::vendor(VENDOR_A, a));
-    stage.add(Agent::vendor(VENDOR_B, b));
-    stage
-}
-
-fn call(stage: &mut Stage, plan: CallerPlan) {
-    let now = stage.now;
-    stage.agent(CALLER).invite(now, "4420123", plan);
-}
-
-fn hangs_up_after(seconds: u64) -> CallerPlan {
-    CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
 }
 
 /// SIG-04, SIG-14, CDR-01, CDR-02: the whole of a good call.
@@ -182,21 +164,6 @@ fn a_vendor_that_falls_silent_after_a_provisional_is_left() {
     }
 }
 
-/// SIG-18: early media without an answer ends after 120 s and is not tried elsewhere.
-#[test]
-fn early_media_without_an_answer_ends_after_two_minutes() {
-    let progress = vec![(Duration::from_secs(1), 183, true)];
-    let mut stage = stage(VendorPlan { progress, ..VendorPlan::rings() }, VendorPlan::answers());
-    call(&mut stage, CallerPlan::default());
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    let call = &stage.finals[0].call;
-    assert_eq!((call.end_reason.as_str(), call.code_returned), ("ring_timeout", 480));
-    let lasted = call.end_ms.expect("ended") - call.invite_ms;
-    assert!((121_000..121_100).contains(&lasted), "{lasted} ms");
-    assert!(stage.agent(VENDOR_B).order.is_empty());
-}
-
 /// ROUTE-53, ROUTE-54: rows 3 and 4 of ROUTE-50 end the hunt although a vendor is left.
 #[test]
 fn attempts_and_set_up_time_are_limited() {
@@ -266,52 +233,6 @@ fn an_answer_that_crosses_the_cancel_is_ended() {
     assert_eq!(record.call.duration_ms, 0);
     assert!(record.call.sell.is_none());
     assert!(record.attempts[0].answer_ms.is_some());
-}
-
-/// SIG-05: hold goes through in both directions, each side sees only us.
-#[test]
-fn either_side_can_hold() {
-    for from_caller in [true, false] {
-        let at = Some(Duration::from_secs(2));
-        let vendor_hold = if from_caller { None } else { at };
-        let plan = VendorPlan { hold: vendor_hold, ..VendorPlan::answers() };
-        let mut stage = stage(plan, VendorPlan::answers());
-        let hold = if from_caller { at } else { None };
-        call(&mut stage, CallerPlan { hold, ..hangs_up_after(10) });
-        stage.run_until_quiet();
-        stage.assert_nothing_leaks();
-        let held = if from_caller { VENDOR_A } else { CALLER };
-        let log = stage.agent(held).last();
-        assert!(log.requests.iter().filter(|m| *m == "INVITE").count() >= 1);
-        let bye_last = log.requests.last().is_some_and(|m| m == "BYE") || held == CALLER;
-        assert!(bye_last, "{:?}", log.requests);
-        let offered = stage
-            .wire
-            .iter()
-            .filter(|(_, to, bytes)| {
-                to.to_string() == held && String::from_utf8_lossy(bytes).contains("a=sendonly")
-            })
-            .count();
-        assert_eq!(offered, 1, "the re-INVITE went through once");
-        let holder = if from_caller { CALLER } else { VENDOR_A };
-        let answer = stage.agent(holder).last().last_response.clone();
-        assert!(answer.contains("a=recvonly") && answer.contains("c=IN IP4 10.0.0.1"), "{answer}");
-        assert_eq!(stage.finals.len(), 1);
-    }
-}
-
-/// SIG-05: an INVITE without SDP gets its offer from the vendor and answers in the ACK.
-#[test]
-fn a_delayed_offer_is_answered_in_the_ack() {
-    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
-    call(&mut stage, CallerPlan { delayed_offer: true, ..hangs_up_after(3) });
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    let ack = stage.agent(VENDOR_A).last().ack_body.clone().expect("an ACK");
-    assert!(
-        ack.contains("m=audio") && ack.contains("10.0.0.1") && !ack.contains("10.1.0.1"),
-        "{ack}"
-    );
 }
 
 /// ROUTE-15 step 13, SIG-93
@@ -556,20 +477,6 @@ fn the_second_address_of_a_trunk_is_tried() {
     assert_eq!(stage.finals[0].call.code_returned, 200);
 }
 
-/// MEDIA-09: without ports there is no call, and nothing stays behind.
-#[test]
-fn no_free_port_ends_the_call() {
-    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
-    stage.media.exhausted = true;
-    call(&mut stage, CallerPlan::default());
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    assert_eq!(stage.agent(CALLER).last().responses, [100, 503]);
-    assert!(
-        stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources")
-    );
-}
-
 /// SIG-53: a vendor's challenge is answered once, in the same attempt.
 #[test]
 fn a_vendors_challenge_is_answered() {
@@ -604,24 +511,6 @@ fn a_vendors_challenge_is_answered() {
     assert_eq!(stage.finals[1].call.code_returned, 503);
 }
 
-/// MEDIA-14, ROUTE-50 row 9: early media passes, with the SDP of the relay.
-#[test]
-fn early_media_passes() {
-    let progress = vec![(Duration::from_millis(100), 183, true)];
-    let plan = VendorPlan { progress, ..VendorPlan::answers() };
-    let mut stage = stage(plan, VendorPlan::answers());
-    call(&mut stage, hangs_up_after(1));
-    stage.run(Duration::from_millis(500));
-    let caller = stage.agent(CALLER).last();
-    assert_eq!(caller.responses, [100, 183]);
-    assert!(caller.last_response.contains("c=IN IP4 10.0.0.1"), "{}", caller.last_response);
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    let call = &stage.finals[0].call;
-    assert!(call.media_ms.expect("media") < call.answer_ms.expect("answer"));
-    assert_eq!(call.media.codec, "PCMA");
-}
-
 /// SIG-24: the network says that nobody is there; the next vendor is tried at once.
 #[test]
 fn an_unreachable_vendor_is_left_at_once() {
@@ -636,67 +525,6 @@ fn an_unreachable_vendor_is_left_at_once() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.finals[0].attempts[0].end_reason, "connect_failed");
-}
-
-/// MEDIA-10, ROUTE-52, ROUTE-55: each vendor is offered the media address of its own trunk;
-/// the caller keeps the port that the first vendor's early media showed it. What the first one
-/// sent is in its own attempt record.
-#[test]
-fn the_next_vendor_is_offered_its_own_media_address() {
-    let first = VendorPlan {
-        progress: vec![(Duration::from_millis(100), 183, true)],
-        last: Some((Duration::from_millis(500), 503)),
-        ..VendorPlan::answers()
-    };
-    let outside = VendorTrunk { media_address: 1, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };
-    let vendors = vec![vendor(11, "vendor-a", &[VENDOR_A], 1), outside];
-    let facts = operator(customer(1, "acme", CALLER), vendors);
-    let mut stage = stage_of(facts, first, VendorPlan::answers());
-    call(&mut stage, hangs_up_after(1));
-    stage.run(Duration::from_millis(400));
-    let early = media_of(&stage.agent(CALLER).last().last_response);
-    stage.media.vendors_sent = 20;
-    stage.run(Duration::from_millis(600));
-    stage.media.vendors_sent += 50;
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    let received: Vec<_> = stage.finals[0].attempts.iter().map(|a| a.media.rtp_in).collect();
-    assert_eq!(received, [20, 50]);
-
-    let offered = media_of(&stage.agent(VENDOR_A).last().last_invite);
-    assert_eq!(offered.0, "c=IN IP4 10.0.0.1");
-    let offered = media_of(&stage.agent(VENDOR_B).last().last_invite);
-    assert_eq!(offered.0, "c=IN IP4 10.0.1.1");
-    let answered = media_of(&stage.agent(CALLER).last().last_response);
-    assert_eq!((answered.0.as_str(), &answered), ("c=IN IP4 10.0.0.1", &early));
-    let sides: Vec<_> = stage.media.updates.iter().map(|(side, _)| *side).collect();
-    let both = [MediaSide::Caller, MediaSide::Vendor];
-    assert_eq!(sides, [both, both].concat(), "the relay knows both vendors");
-}
-
-/// MEDIA-08: a vendor whose media address has no ports left is passed over.
-#[test]
-fn a_vendor_without_media_ports_is_passed_over() {
-    let outside = VendorTrunk { media_address: 1, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };
-    let vendors = vec![vendor(11, "vendor-a", &[VENDOR_A], 1), outside];
-    let facts = operator(customer(1, "acme", CALLER), vendors);
-    let mut stage = stage_of(facts, VendorPlan::silent(), VendorPlan::answers());
-    call(&mut stage, hangs_up_after(1));
-    stage.run(Duration::from_secs(1));
-    stage.media.exhausted = true;
-    stage.run_until_quiet();
-    stage.assert_nothing_leaks();
-    assert!(stage.agent(VENDOR_B).order.is_empty());
-    assert_eq!(stage.finals[0].attempts[1].end_reason, "media_resources");
-}
-
-/// The `c=` and `m=` lines of a message.
-fn media_of(message: &str) -> (String, String) {
-    let line = |start: &str| {
-        let found = message.lines().find(|line| line.starts_with(start));
-        found.unwrap_or_else(|| panic!("no {start} in {message}")).to_owned()
-    };
-    (line("c="), line("m="))
 }
 
 /// CDR-01, CDR-02: a node that stops waits neither for a vendor that ignores CANCEL nor for

@@ -1,11 +1,11 @@
 //! Peers that behave oddly around dialogs: no ACK, late or doubled answers, forks, other
 //! addresses, refused re-INVITEs, strangers.
 
-use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
-use crate::support::{Network, Stage};
+use crate::support::{Stage, call, hangs_up_after, stage_of};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sip::{Message, MessageBuilder};
@@ -15,25 +15,8 @@ use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestU
 /// An address that no trunk names.
 const ELSEWHERE: &str = "10.9.0.9:5060";
 
-fn stage(facts: Facts, a: VendorPlan, b: VendorPlan) -> Stage {
-    let mut stage = Stage::new(facts, Network::PERFECT, 1);
-    stage.add(Agent::new(CALLER, 5));
-    stage.add(Agent::vendor(VENDOR_A, a));
-    stage.add(Agent::vendor(VENDOR_B, b));
-    stage
-}
-
 fn two_vendors() -> Stage {
-    stage(small_operator(), VendorPlan::answers(), VendorPlan::answers())
-}
-
-fn call(stage: &mut Stage, plan: CallerPlan) {
-    let now = stage.now;
-    stage.agent(CALLER).invite(now, "4420123", plan);
-}
-
-fn hangs_up_after(seconds: u64) -> CallerPlan {
-    CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
+    stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers())
 }
 
 /// The texts of what the switch sent to `address` that begin with `start`.
@@ -63,7 +46,7 @@ fn bye_of(answer: &str, address: &str) -> Vec<u8> {
 #[test]
 fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
     let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
-    let mut stage = stage(small_operator(), plan, VendorPlan::answers());
+    let mut stage = stage_of(small_operator(), plan, VendorPlan::answers());
     call(&mut stage, CallerPlan { no_ack: true, ..CallerPlan::default() });
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
@@ -76,7 +59,7 @@ fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
 /// it says something: no telephone rings twice.
 #[test]
 fn a_vendor_that_wakes_up_late_is_cancelled() {
-    let mut stage = stage(small_operator(), VendorPlan::silent(), VendorPlan::rings());
+    let mut stage = stage_of(small_operator(), VendorPlan::silent(), VendorPlan::rings());
     call(&mut stage, CallerPlan { cancel: Some(Duration::from_secs(20)), ..CallerPlan::default() });
     stage.run(Duration::from_secs(12));
     assert_eq!(stage.agent(VENDOR_B).order.len(), 1, "the next vendor is ringing");
@@ -242,7 +225,7 @@ fn a_full_trunk_still_ends_the_walk_over_prefixes() {
         facts.routes = Default::default();
         facts.routes.insert("4420", vec![entry(11, extend)]);
         facts.routes.insert("44", vec![entry(12, true)]);
-        let mut stage = stage(facts, VendorPlan::answers(), VendorPlan::answers());
+        let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
         call(&mut stage, hangs_up_after(5));
         stage.run(Duration::from_millis(500));
         call(&mut stage, hangs_up_after(1));
@@ -260,7 +243,7 @@ fn a_full_trunk_still_ends_the_walk_over_prefixes() {
 #[test]
 fn a_digest_customer_answers_our_bye() {
     let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
-    let mut stage = stage(digest_operator(), plan, VendorPlan::answers());
+    let mut stage = stage_of(digest_operator(), plan, VendorPlan::answers());
     stage.agent(CALLER).credentials = Some(("acme", "correct horse battery"));
     call(&mut stage, CallerPlan::default());
     stage.run_until_quiet();
@@ -272,7 +255,7 @@ fn a_digest_customer_answers_our_bye() {
 /// SIG-13, SIG-92: with digest users, too, a stranger's broken or stray request gets silence.
 #[test]
 fn strangers_get_silence_though_users_may_come_from_anywhere() {
-    let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+    let mut stage = stage_of(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
     let invite = invite_with("");
     for bytes in [
         invite.replace("Max-Forwards: 70", "Max-Forwards: 0"),
@@ -298,7 +281,7 @@ fn strangers_get_silence_though_users_may_come_from_anywhere() {
 fn user_names_cannot_be_found_out() {
     let mut answers = Vec::new();
     for user in ["acme", "nobody"] {
-        let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+        let mut stage = stage_of(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
         let guess = format!(
             "Authorization: Digest username=\"{user}\", realm=\"switch.example\", \
              nonce=\"0\", uri=\"sip:44@10.0.0.1\", response=\"{:032}\", algorithm=MD5\r\n",
@@ -317,7 +300,7 @@ fn user_names_cannot_be_found_out() {
 /// number.
 #[test]
 fn credentials_are_for_the_number_that_was_called() {
-    let mut stage = stage(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
+    let mut stage = stage_of(digest_operator(), VendorPlan::answers(), VendorPlan::answers());
     stage.inject(ELSEWHERE, invite_with("").as_bytes());
     stage.run(Duration::from_millis(10));
     let challenge = Message::parse(sent(&stage, ELSEWHERE, "SIP/2.0 401")[0].as_bytes());
@@ -365,7 +348,7 @@ fn a_vendor_that_challenges_is_answered_all_along() {
         ..VendorPlan::refuses(401)
     };
     let facts = operator(customer(1, "acme", CALLER), vec![first]);
-    let mut stage = stage(facts, VendorPlan::answers(), VendorPlan::answers());
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
     let vendor = stage.agent(VENDOR_A);
     vendor.plans = vec![
         challenge("Digest realm=\"carrier\", nonce=\"one\", algorithm=MD5, qop=\"auth\""),
@@ -427,7 +410,7 @@ fn byes_prove_who_we_are() {
         VendorPlan { header: Some(("WWW-Authenticate", value)), ..VendorPlan::refuses(401) };
 
     let late = VendorPlan { last: Some((Duration::from_millis(1000), 200)), ..VendorPlan::rings() };
-    let mut crossed = stage(facts(), VendorPlan::answers(), VendorPlan::answers());
+    let mut crossed = stage_of(facts(), VendorPlan::answers(), VendorPlan::answers());
     crossed.agent(VENDOR_A).plans = vec![challenge, late];
     // 20 ms until the challenge, 2 ms on the way: the 200 leaves 1 ms before the CANCEL is there.
     let cancel = Some(Duration::from_millis(1023));
@@ -440,7 +423,7 @@ fn byes_prove_who_we_are() {
     let proven = |text: &&String| text.contains("\r\nAuthorization: Digest username=\"strowger\"");
     assert_eq!(ended.iter().filter(proven).count(), 2, "{ended:?}");
 
-    let mut asked_late = stage(facts(), VendorPlan::answers(), VendorPlan::answers());
+    let mut asked_late = stage_of(facts(), VendorPlan::answers(), VendorPlan::answers());
     asked_late.agent(VENDOR_A).challenges = vec![(sip::Method::Bye, value)];
     call(&mut asked_late, hangs_up_after(5));
     asked_late.run_until_quiet();

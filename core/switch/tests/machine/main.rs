@@ -3,6 +3,7 @@
 
 mod calls;
 mod dialogs;
+mod media;
 mod prices;
 mod simulation;
 mod support;

@@ -6,7 +6,8 @@ pub(crate) mod facts;
 pub(crate) mod media;
 pub(crate) mod policy;
 
-use agent::Agent;
+use agent::{Agent, CallerPlan, VendorPlan};
+use facts::{CALLER, VENDOR_A, VENDOR_B};
 use ledger::{CallDocument, RecordState};
 use media::MemoryMedia;
 use rand::rngs::StdRng;
@@ -296,4 +297,24 @@ impl Stage {
             assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);
         }
     }
+}
+
+/// A caller and two vendors on a perfect network.
+pub(crate) fn stage_of(facts: Facts, a: VendorPlan, b: VendorPlan) -> Stage {
+    let mut stage = Stage::new(facts, Network::PERFECT, 1);
+    stage.add(Agent::new(CALLER, 5));
+    stage.add(Agent::vendor(VENDOR_A, a));
+    stage.add(Agent::vendor(VENDOR_B, b));
+    stage
+}
+
+/// The caller calls a London number.
+pub(crate) fn call(stage: &mut Stage, plan: CallerPlan) {
+    let now = stage.now;
+    stage.agent(CALLER).invite(now, "4420123", plan);
+}
+
+/// A caller who hangs up so long after the answer.
+pub(crate) fn hangs_up_after(seconds: u64) -> CallerPlan {
+    CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
 }
