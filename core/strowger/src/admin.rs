@@ -83,6 +83,7 @@ pub(crate) async fn serve(
 fn router(node: Arc<Node>, token: Option<String>) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(routes::metrics))
+        .route("/v1/alarms", get(routes::alarms))
         .route("/v1/calls", get(routes::calls))
         .route("/v1/calls/{id}", delete(routes::hang_up))
         .route("/v1/records", get(routes::records))

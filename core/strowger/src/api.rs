@@ -38,6 +38,27 @@ pub struct Health {
     pub uptime_s: u64,
 }
 
+/// An alarm that stands, `GET /v1/alarms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmLine {
+    /// Its kind, such as `ports_low`; docs/operations.md has all.
+    pub alarm: String,
+    /// What it is about, such as a media address.
+    pub object: String,
+    /// `critical`, `major` or `warning`.
+    pub severity: String,
+    /// When it began.
+    pub since_ms: u64,
+    /// How often it happened since then.
+    pub count: u64,
+    /// What is wrong.
+    pub detail: String,
+    /// What that does to calls and money.
+    pub effect: String,
+    /// What to do.
+    pub action: String,
+}
+
 /// A running call, `GET /v1/calls`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallLine {

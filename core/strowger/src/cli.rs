@@ -52,6 +52,11 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// List what is wrong with the running node, and what to do about it.
+    Alarms {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// List running calls, or end one.
     Calls {
         /// End the call with this id.
@@ -200,6 +205,10 @@ impl Cli {
                 Ok(())
             }
             Command::Apply { folder, dry_run, node } => apply(out, folder, dry_run, &node),
+            Command::Alarms { node } => {
+                let alarms = node.client()?.alarms()?;
+                print(out, node.json, &alarms, |alarms| show::alarms(alarms))
+            }
             Command::Calls { hangup: Some(id), node } => {
                 node.client()?.hangup(&id)?;
                 writeln!(out, "call {id} is being ended")?;

@@ -3,6 +3,7 @@
 
 mod admin;
 pub mod agents;
+mod alarms;
 mod allocator;
 pub mod api;
 mod chains;

@@ -4,6 +4,7 @@
 
 mod plugins;
 
+use crate::alarms::AlarmCount;
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
@@ -36,6 +37,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) tables: &'a [TableLine],
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
+    /// Every kind of alarm.
+    pub(crate) alarms: &'a [AlarmCount],
     /// Of the writer of records.
     pub(crate) recorder: &'a store::Gauges,
     /// Of the decision log, if there is one.
@@ -52,6 +55,7 @@ pub(crate) struct Readings<'a> {
 pub(crate) fn page(readings: &Readings<'_>) -> String {
     let mut families = Vec::new();
     node(&mut families, readings);
+    alarms(&mut families, readings.alarms);
     calls(&mut families, readings.shards);
     hooks(&mut families, readings.hooks);
     plugins::plugins(&mut families, readings.plugins);
@@ -88,6 +92,22 @@ fn node(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         "Plugin generations that are kept: the newest and those of running calls.",
         [(NONE, readings.generations_alive as f64)],
     ));
+}
+
+fn alarms(families: &mut Vec<MetricFamily>, counts: &[AlarmCount]) {
+    let mut standing = family(
+        "strowger_alarms",
+        "Objects that an alarm of this kind stands for now (OPS-37).",
+        MetricType::GAUGE,
+    );
+    let mut begun =
+        family("strowger_alarms_total", "Alarms that began, by kind.", MetricType::COUNTER);
+    for count in counts {
+        let labels = [("alarm", count.kind.name()), ("severity", count.kind.severity().name())];
+        push_gauge(&mut standing, &labels, count.standing as f64);
+        push_counter(&mut begun, &labels, count.begun as f64);
+    }
+    families.extend([standing, begun]);
 }
 
 /// One figure of a shard's reading.

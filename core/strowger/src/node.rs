@@ -1,5 +1,6 @@
 //! One running node: everything that `strowger run` starts, as one value.
 
+mod monitor;
 mod payments;
 mod service;
 mod start;
@@ -10,6 +11,7 @@ pub(crate) use service::RecordFilter;
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
 
+use crate::alarms::Alarms;
 use crate::media_plane::MediaPlane;
 use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
@@ -31,6 +33,7 @@ use tokio::task::JoinHandle;
 /// A running node.
 pub(crate) struct Node {
     config: Config,
+    alarms: Alarms,
     desk: Arc<WorldDesk>,
     registry: Registry,
     nonce_secret: [u8; 32],
@@ -59,7 +62,7 @@ pub(crate) struct RunningNode {
     _latency: Option<LatencyLimit>,
     stop_admin: watch::Sender<bool>,
     admin_task: JoinHandle<()>,
-    sweeper: JoinHandle<()>,
+    monitor: JoinHandle<()>,
 }
 
 impl Node {

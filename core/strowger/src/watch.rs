@@ -1,5 +1,6 @@
 //! Watched folders: a replaced plugin is swapped in, a changed number file is read again.
 
+use crate::alarms::{AlarmKind, Alarms};
 use crate::node::Node;
 use crate::world::WorldDesk;
 use host::{LoadError, ProcessorSet, keep_to};
@@ -38,11 +39,12 @@ impl FolderWatch {
     pub(crate) fn plugins(
         folder: &Path,
         desk: Arc<WorldDesk>,
+        alarms: Alarms,
         housekeeping: Option<ProcessorSet>,
     ) -> anyhow::Result<FolderWatch> {
         let mut watch =
             FolderWatch::start("plugin-folder", housekeeping, written, move |changes| {
-                changes.changed.iter().for_each(|path| swap(path, &desk));
+                changes.changed.iter().for_each(|path| swap(path, &desk, &alarms));
             })?;
         watch.add(folder)?;
         Ok(watch)
@@ -149,12 +151,17 @@ fn finished(changes: &mut Changes, event: Event) {
     }
 }
 
-fn swap(path: &Path, desk: &WorldDesk) {
+fn swap(path: &Path, desk: &WorldDesk, alarms: &Alarms) {
     if !path.exists() {
         return;
     }
     let file = path.display();
-    match desk.swap_file(path) {
+    let object = path.file_name().unwrap_or_default().to_string_lossy();
+    let swapped = desk.swap_file(path);
+    if swapped.is_ok() {
+        alarms.clear(AlarmKind::PluginRefused, &object);
+    }
+    match swapped {
         Ok(report) if report.from == report.to => {}
         Ok(report) => {
             tracing::info!(
@@ -166,7 +173,11 @@ fn swap(path: &Path, desk: &WorldDesk) {
             tracing::debug!(%file, %error, "plugin file is being written");
         }
         Err(error) => {
-            tracing::error!(%file, %error, "plugin not loaded; the live version goes on");
+            alarms.raise(
+                AlarmKind::PluginRefused,
+                &object,
+                format!("{file} is not loaded: {error}"),
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::snapshot::Snapshot;
 use crate::tables::Retired;
 use arc_swap::ArcSwap;
 use config::ChainConfig;
-use host::{Host, LoadError, SwapReport};
+use host::{Host, LoadError, Retreat, SwapReport};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use switch::World;
@@ -90,10 +90,12 @@ impl WorldDesk {
     }
 
     /// Takes back builds that do badly; the host logs each.
-    pub(crate) fn watch_builds(&self) {
-        if !self.host.watch().is_empty() {
+    pub(crate) fn watch_builds(&self) -> Vec<Retreat> {
+        let retreats = self.host.watch();
+        if !retreats.is_empty() {
             self.publish(&self.lock());
         }
+        retreats
     }
 
     /// Chains name trunks and accounts, which a snapshot may bring or take.

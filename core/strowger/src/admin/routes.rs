@@ -2,8 +2,8 @@
 
 use super::ApiError;
 use crate::api::{
-    AccountLine, CallLine, Health, PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView,
-    ReloadDone, ReloadRequest, SwapDone, SwapRequest, TableLine, parse_call_id,
+    AccountLine, AlarmLine, CallLine, Health, PaymentDone, PaymentRequest, PluginLine, PluginList,
+    RecordView, ReloadDone, ReloadRequest, SwapDone, SwapRequest, TableLine, parse_call_id,
 };
 use crate::node::{Node, RecordFilter};
 use axum::Json;
@@ -26,6 +26,10 @@ pub(super) async fn health(State(node): State<Arc<Node>>) -> Json<Health> {
 
 pub(super) async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], node.metrics().await)
+}
+
+pub(super) async fn alarms(State(node): State<Arc<Node>>) -> Json<Vec<AlarmLine>> {
+    Json(node.alarms().lines())
 }
 
 pub(super) async fn calls(State(node): State<Arc<Node>>) -> Json<Vec<CallLine>> {
@@ -153,7 +157,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
         uri.path()
     ))
 }

@@ -1,8 +1,9 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, CallLine, DifferenceLine, ErrorBody, PaymentDone, PaymentRequest, PluginLine,
-    PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone, TableLine, TrialParameters,
+    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, PaymentDone, PaymentRequest,
+    PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone, TableLine,
+    TrialParameters,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -29,6 +30,10 @@ impl Client {
         let base = base.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
         Client { agent: settings.into(), base, token }
+    }
+
+    pub(crate) fn alarms(&self) -> Result<Vec<AlarmLine>> {
+        self.get("/v1/alarms")
     }
 
     pub(crate) fn calls(&self) -> Result<Vec<CallLine>> {

@@ -2,12 +2,29 @@
 
 use super::times::{clock, date_time, elapsed};
 use crate::api::{
-    AccountLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
+    AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
     RecordView, ReloadDone, SwapDone, TableLine,
 };
 use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
+
+/// Alarms, each with what it does and what to do.
+pub(super) fn alarms(alarms: &[AlarmLine]) -> String {
+    if alarms.is_empty() {
+        return "no alarms\n".to_owned();
+    }
+    let mut out = String::new();
+    for alarm in alarms {
+        let AlarmLine { severity, alarm: kind, object, count, .. } = alarm;
+        let since = date_time(alarm.since_ms);
+        let _ = writeln!(out, "{severity:<9}{kind} {object}, since {since} UTC, {count} times");
+        let _ = writeln!(out, "         {}", alarm.detail);
+        let _ = writeln!(out, "         Effect: {}", alarm.effect);
+        let _ = writeln!(out, "         To do: {}.", alarm.action);
+    }
+    out
+}
 
 /// Running calls.
 pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {

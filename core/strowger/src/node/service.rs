@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::admin::ApiError;
+use crate::alarms::{AlarmKind, Alarms};
 use crate::api::{
     AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, ReloadDone, SwapDone,
 };
@@ -31,15 +32,26 @@ pub(crate) struct RecordFilter {
 
 impl Node {
     pub(crate) async fn health(&self) -> Health {
-        let draining = self.draining.load(Ordering::Relaxed);
+        let status = if self.draining.load(Ordering::Relaxed) {
+            "draining"
+        } else if self.alarms.keep_calls_away() {
+            "down"
+        } else {
+            "ok"
+        };
         Health {
-            status: if draining { "draining" } else { "ok" }.to_owned(),
+            status: status.to_owned(),
             node: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.generation(),
             calls: self.call_count().await,
             uptime_s: self.started.elapsed().as_secs(),
         }
+    }
+
+    /// What is wrong now; whoever notices something raises it there.
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -181,7 +193,12 @@ impl Node {
             let snapshot =
                 self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
             self.desk.replace_snapshot(Arc::new(snapshot));
-            self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let refused = &self.refused_tables;
+            let refused =
+                std::mem::take(&mut *refused.lock().unwrap_or_else(PoisonError::into_inner));
+            for table in refused.keys() {
+                self.alarms.clear(AlarmKind::TableRefused, table);
+            }
             if let Err(error) = self.watch_tables() {
                 tracing::error!(%error, "a folder of number files cannot be watched");
             }
@@ -211,6 +228,7 @@ impl Node {
             own: &self.desk.host().own_metrics(),
             http: &self.desk.host().http_metrics(),
             tables: &self.tables(),
+            alarms: &self.alarms.counts(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
             decisions: self.decisions.as_ref().map(|decisions| decisions.counts()),

@@ -1,6 +1,7 @@
 //! Starting and stopping a node, in the order that loses nothing.
 
-use super::{Node, RunningNode};
+use super::{Node, RunningNode, monitor};
+use crate::alarms::Alarms;
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::pm_qos::LatencyLimit;
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
@@ -41,9 +42,6 @@ const LAST_CHARGES: Duration = Duration::from_secs(2);
 
 /// Between two looks at whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Between two looks at what replaced tables still hold.
-const SWEEP: Duration = Duration::from_secs(1);
 
 /// Why a node does not start. Each message names the thing that is wrong.
 #[derive(Debug, Error)]
@@ -96,6 +94,7 @@ pub(crate) enum StartError {
 impl RunningNode {
     /// Starts everything; calls are taken when it returns.
     pub(crate) async fn start(config: Config) -> Result<RunningNode, StartError> {
+        let alarms = Alarms::default();
         let file = |path: &Path| {
             let path = path.to_owned();
             move |source| StartError::File { path, source }
@@ -157,7 +156,8 @@ impl RunningNode {
         }
 
         let plane = MediaPlane::start(media_settings(&config)?).map_err(StartError::Media)?;
-        open_files::raise_limit(plane.stats().addresses.iter().map(|one| one.capacity).sum());
+        let pairs = plane.stats().addresses.iter().map(|one| one.capacity).sum();
+        open_files::raise_limit(pairs, &alarms);
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
         let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
@@ -165,8 +165,12 @@ impl RunningNode {
         desk.attach(mailboxes.clone());
         let housekeeping = config.processors().housekeeping();
         let watch = if config.plugins.watch && !config.plugins.list.is_empty() {
-            let started =
-                FolderWatch::plugins(&config.plugins.folder, desk.clone(), housekeeping.clone());
+            let started = FolderWatch::plugins(
+                &config.plugins.folder,
+                desk.clone(),
+                alarms.clone(),
+                housekeeping.clone(),
+            );
             let path = config.plugins.folder.clone();
             Some(
                 started
@@ -179,6 +183,7 @@ impl RunningNode {
         let token = config.admin.token.clone();
         let node = Arc::new(Node {
             config,
+            alarms,
             desk,
             registry,
             nonce_secret,
@@ -199,7 +204,7 @@ impl RunningNode {
             *node.table_watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
             node.watch_tables().map_err(io::Error::other)?;
         }
-        let sweeper = tokio::spawn(sweep(node.desk.clone()));
+        let monitor = tokio::spawn(monitor::watch(node.clone()));
         // Whoever is told that the node is up finds the limit in force.
         let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         let (stop_admin, stopped) = watch::channel(false);
@@ -214,15 +219,15 @@ impl RunningNode {
             _latency: latency,
             stop_admin,
             admin_task,
-            sweeper,
+            monitor,
         })
     }
 
     /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
     /// returns when every record is durable.
     pub(crate) async fn stop(self, drain: Duration) {
-        let RunningNode { node, shards, _watch, stop_admin, admin_task, sweeper, .. } = self;
-        sweeper.abort();
+        let RunningNode { node, shards, _watch, stop_admin, admin_task, monitor, .. } = self;
+        monitor.abort();
         node.drain().await;
         node.wait_for_silence(drain).await;
         for mailbox in &node.mailboxes {
@@ -280,20 +285,6 @@ impl Node {
     ) -> Result<Snapshot, SnapshotError> {
         let draining = self.draining.load(Ordering::Relaxed);
         Snapshot::build(&self.config, business, tables, &self.registry, self.nonce_secret, draining)
-    }
-}
-
-/// Gives memory of replaced tables back, away from the threads of calls.
-async fn sweep(desk: Arc<WorldDesk>) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        desk.sweep();
-        // It may wait for a swap, which compiles.
-        let watching = Arc::clone(&desk);
-        let watched = tokio::task::spawn_blocking(move || watching.watch_builds()).await;
-        if let Err(error) = watched {
-            tracing::error!(%error, "builds were not watched");
-        }
     }
 }
 

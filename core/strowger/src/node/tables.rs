@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::admin::ApiError;
+use crate::alarms::AlarmKind;
 use crate::api::TableLine;
 use crate::tables::{Table, Tables};
 use std::collections::BTreeSet;
@@ -45,7 +46,8 @@ impl Node {
                     tracing::info!(table = %name, rows, "number file read again for new calls");
                 }
                 Err(errors) => {
-                    tracing::error!(table = %name, "number file not taken, the live rows go on: {errors}");
+                    let detail = format!("the number file is not taken: {errors}");
+                    self.alarms.raise(AlarmKind::TableRefused, name, detail);
                 }
             }
         }
@@ -74,6 +76,7 @@ impl Node {
         match read {
             Ok(table) => {
                 refusals.remove(&table.list.name);
+                self.alarms.clear(AlarmKind::TableRefused, &table.list.name);
                 let snapshot = self.desk.snapshot().with(vec![table.clone()]);
                 self.desk.replace_snapshot(Arc::new(snapshot));
                 Ok(table)

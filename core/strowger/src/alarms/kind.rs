@@ -1,0 +1,215 @@
+//! The kinds of alarms, with what each does to calls and what is to be done about it.
+
+/// How bad it is; the worst comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// Money or calls are being lost.
+    Critical,
+    /// Somebody has to look today.
+    Major,
+    /// It will become worse, or somebody else's mistake was noticed.
+    Warning,
+}
+
+impl Severity {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Severity::Critical => "critical",
+            Severity::Major => "major",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AlarmKind {
+    /// The journal cannot be written.
+    DiskCritical,
+    /// Documents of calls were refused because the queue to the journal is full.
+    RecordsLost,
+    /// A thread of the node ended by a fault of its own and was started again.
+    InternalError,
+    /// Records wait longer than they should.
+    CdrLag,
+    /// The database does not take records.
+    DatabaseSlow,
+    /// Calls are refused because the node cannot keep up.
+    SystemOverload,
+    /// Calls were refused because no media port is free.
+    PortsExhausted,
+    /// A plugin's new build did badly and was taken back.
+    PluginRolledBack,
+    /// A reload that nobody waits for, such as SIGHUP's, was refused.
+    ReloadRefused,
+    /// Most media ports are taken (MEDIA-09).
+    PortsLow,
+    /// The limit of open files is too low for the media ports.
+    OpenFilesLow,
+    /// A plugin file of the watched folder was not loaded.
+    PluginRefused,
+    /// A number file that changed was not taken.
+    TableRefused,
+    /// A source or a user failed to log in again and again (SEC-01, SEC-02).
+    BruteForce,
+    /// Strangers send more than the node looks at (SEC-29).
+    Flood,
+    /// Files of the node can be written, or secret ones read, by other users.
+    UnsafeFiles,
+    /// The log could not be written as fast as lines came.
+    LogLinesLost,
+}
+
+impl AlarmKind {
+    /// Every kind.
+    pub(crate) const ALL: [AlarmKind; 17] = [
+        AlarmKind::DiskCritical,
+        AlarmKind::RecordsLost,
+        AlarmKind::InternalError,
+        AlarmKind::CdrLag,
+        AlarmKind::DatabaseSlow,
+        AlarmKind::SystemOverload,
+        AlarmKind::PortsExhausted,
+        AlarmKind::PluginRolledBack,
+        AlarmKind::ReloadRefused,
+        AlarmKind::PortsLow,
+        AlarmKind::OpenFilesLow,
+        AlarmKind::PluginRefused,
+        AlarmKind::TableRefused,
+        AlarmKind::BruteForce,
+        AlarmKind::Flood,
+        AlarmKind::UnsafeFiles,
+        AlarmKind::LogLinesLost,
+    ];
+
+    /// As programs know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            AlarmKind::DiskCritical => "disk_critical",
+            AlarmKind::RecordsLost => "records_lost",
+            AlarmKind::InternalError => "internal_error",
+            AlarmKind::CdrLag => "cdr_lag",
+            AlarmKind::DatabaseSlow => "database_slow",
+            AlarmKind::SystemOverload => "system_overload",
+            AlarmKind::PortsExhausted => "ports_exhausted",
+            AlarmKind::PluginRolledBack => "plugin_rolled_back",
+            AlarmKind::ReloadRefused => "reload_refused",
+            AlarmKind::PortsLow => "ports_low",
+            AlarmKind::OpenFilesLow => "open_files_low",
+            AlarmKind::PluginRefused => "plugin_refused",
+            AlarmKind::TableRefused => "table_refused",
+            AlarmKind::BruteForce => "brute_force",
+            AlarmKind::Flood => "flood",
+            AlarmKind::UnsafeFiles => "unsafe_files",
+            AlarmKind::LogLinesLost => "log_lines_lost",
+        }
+    }
+
+    /// How bad it is.
+    pub(crate) fn severity(self) -> Severity {
+        match self {
+            AlarmKind::DiskCritical | AlarmKind::RecordsLost | AlarmKind::InternalError => {
+                Severity::Critical
+            }
+            AlarmKind::CdrLag
+            | AlarmKind::DatabaseSlow
+            | AlarmKind::SystemOverload
+            | AlarmKind::PortsExhausted
+            | AlarmKind::PluginRolledBack
+            | AlarmKind::ReloadRefused => Severity::Major,
+            AlarmKind::PortsLow
+            | AlarmKind::OpenFilesLow
+            | AlarmKind::PluginRefused
+            | AlarmKind::TableRefused
+            | AlarmKind::BruteForce
+            | AlarmKind::Flood
+            | AlarmKind::UnsafeFiles
+            | AlarmKind::LogLinesLost => Severity::Warning,
+        }
+    }
+
+    /// `/health` says `down` while it stands, so that load balancers send calls elsewhere.
+    pub(crate) fn keeps_calls_away(self) -> bool {
+        matches!(self, AlarmKind::DiskCritical | AlarmKind::RecordsLost)
+    }
+
+    /// What it does to calls and money.
+    pub(crate) fn effect(self) -> &'static str {
+        match self {
+            AlarmKind::DiskCritical => {
+                "Records of calls are in memory only: a crash would lose them."
+            }
+            AlarmKind::RecordsLost => "Calls end without a record and are not charged.",
+            AlarmKind::InternalError => {
+                "The calls of that thread were ended and are recorded; new calls go on."
+            }
+            AlarmKind::CdrLag => "Records and balances are seen late; nothing is lost.",
+            AlarmKind::DatabaseSlow => {
+                "Records are safe in the journal and come later; payments and `apply` do not work."
+            }
+            AlarmKind::SystemOverload => "New calls are refused with 503 and Retry-After.",
+            AlarmKind::PortsExhausted => "Calls whose media is relayed are refused with 503.",
+            AlarmKind::PluginRolledBack => "The build before decides again.",
+            AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
+            AlarmKind::PortsLow => "None yet; without free ports calls are refused with 503.",
+            AlarmKind::OpenFilesLow => {
+                "None yet; calls are refused with 503 before all media ports are used."
+            }
+            AlarmKind::PluginRefused => "The live build goes on.",
+            AlarmKind::TableRefused => "The live rows go on.",
+            AlarmKind::BruteForce => "The source is locked out for a time; others notice nothing.",
+            AlarmKind::Flood => "What is too much is dropped unread; known peers notice nothing.",
+            AlarmKind::UnsafeFiles => {
+                "Files that others can change are not used, such as compiled plugins."
+            }
+            AlarmKind::LogLinesLost => "Lines are missing from the log; calls notice nothing.",
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            AlarmKind::DiskCritical => {
+                "Free space on the file system of data_dir, or see why it cannot be written; the \
+                 node goes on by itself"
+            }
+            AlarmKind::RecordsLost => {
+                "Stop traffic to this node, mend the disk of data_dir, and compare the vendors' \
+                 records for this time"
+            }
+            AlarmKind::InternalError => {
+                "Keep the log and report it; if it follows a change, such as a new plugin, take \
+                 the change back"
+            }
+            AlarmKind::CdrLag => "See what else uses the disk, and watch strowger_recorder_queue",
+            AlarmKind::DatabaseSlow => {
+                "See whether the database file can be written and who else has it open"
+            }
+            AlarmKind::SystemOverload => {
+                "Find the dialler (strowger_calls_total, `strowger calls`) and limit it; add a node"
+            }
+            AlarmKind::PortsExhausted | AlarmKind::PortsLow => {
+                "Widen the port range or add a media address, also in the firewall; look for calls \
+                 that hang"
+            }
+            AlarmKind::PluginRolledBack => {
+                "See `strowger plugin list` and the plugin's log lines before you load it again"
+            }
+            AlarmKind::ReloadRefused => "Run `strowger check-config`, mend what it names, reload",
+            AlarmKind::OpenFilesLow => {
+                "Raise LimitNOFILE= of systemd or `ulimit -Hn`, or narrow the port ranges"
+            }
+            AlarmKind::PluginRefused => "Mend the file and put it there again",
+            AlarmKind::TableRefused => "Mend the line that is named and write the file again",
+            AlarmKind::BruteForce => {
+                "A customer behind that address? Correct its password; else nothing"
+            }
+            AlarmKind::Flood => "Have the source filtered upstream if it lasts",
+            AlarmKind::UnsafeFiles => {
+                "Give data_dir to the user of the switch and take the rights of others (chmod -R go=)"
+            }
+            AlarmKind::LogLinesLost => "See who reads the log, or lower log.level",
+        }
+    }
+}
