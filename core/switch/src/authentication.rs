@@ -3,6 +3,7 @@
 
 use crate::facts::{Credentials, DigestUser};
 use crate::io::Now;
+use crate::reason::Causes;
 use crate::switch::Core;
 use rand::RngCore;
 use sip::digest::{Answer, Authority, Challenge, Check, Ha1s, Verdict};
@@ -177,7 +178,7 @@ pub(crate) struct PendingBye {
     pub(crate) flow: Flow,
     pub(crate) login: Box<Login>,
     pub(crate) credentials: Credentials,
-    pub(crate) cause: u8,
+    pub(crate) causes: Causes,
 }
 
 impl Core {
@@ -186,9 +187,8 @@ impl Core {
         let uri = bye.dialog.remote_target().to_owned();
         let lines = bye.login.lines(&bye.credentials, &sip::Method::Bye, &uri, &mut self.rng);
         let request = bye.dialog.request(&sip::Method::Bye);
-        let mut request = self
-            .with_via(request, bye.flow.listener)
-            .header_of("Reason", &["Q.850;cause=", itoa::Buffer::new().format(bye.cause)]);
+        let mut request =
+            self.with_via(request, bye.flow.listener).header_of("Reason", &[&bye.causes.text()]);
         for (name, value) in lines {
             request = request.header(name, value);
         }

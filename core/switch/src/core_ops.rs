@@ -4,6 +4,7 @@
 use crate::authentication::{Login, PendingBye};
 use crate::facts::Credentials;
 use crate::io::Now;
+use crate::reason::Causes;
 use crate::shard::new_branch;
 use crate::switch::Core;
 use policy::{Hook, PluginStamp};
@@ -86,7 +87,7 @@ impl Core {
         id: TransactionId,
         flow: Flow,
         response: &Message,
-        cause: u8,
+        causes: Causes,
         known_by: Option<(Box<Login>, Credentials)>,
     ) {
         // The response repeats all that is needed of our INVITE.
@@ -98,13 +99,10 @@ impl Core {
         }
         self.transactions.ack(now.instant, id, flow, ack.finish());
         if let Some((login, credentials)) = known_by {
-            return self.send_bye(now, PendingBye { dialog, flow, login, credentials, cause });
+            return self.send_bye(now, PendingBye { dialog, flow, login, credentials, causes });
         }
         let bye = dialog.request(&Method::Bye);
-        let bye = self
-            .with_via(bye, flow.listener)
-            .header("Reason", format_args!("Q.850;cause={cause}"))
-            .finish();
+        let bye = self.with_via(bye, flow.listener).header_of("Reason", &[&causes.text()]).finish();
         self.transactions.request(now.instant, flow, bye, &Arc::default());
     }
 }

@@ -2,7 +2,10 @@
 //! Q.850 causes (RFC 3398, SIG-89).
 
 use crate::facts::FailureReply;
+use compact_str::format_compact;
+use ledger::Text;
 use policy::AttemptFailure;
+use sip::Message;
 
 /// Names of SIG-93 that the core itself gives.
 pub(crate) mod name {
@@ -133,18 +136,52 @@ pub(crate) fn cause_of(code: u16) -> u8 {
     }
 }
 
-/// The cause in a `Reason: Q.850;cause=17` header value (RFC 3326); 0 if it has none.
-pub(crate) fn cause_in(reason: &str) -> u8 {
-    let mut parts = reason.split(';').map(str::trim);
-    if !parts.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case("Q.850")) {
-        return 0;
+/// Why a call ends, as Reason headers say it (RFC 3326): a cause for each protocol, 0 for none.
+/// Their texts are not kept: nothing that one side writes is shown to the other (SIG-04).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Causes {
+    /// ISDN cause, 1 to 127.
+    pub(crate) q850: u8,
+    /// SIP response code: 200 in a CANCEL says that the call was completed elsewhere.
+    pub(crate) sip: u16,
+}
+
+impl Causes {
+    /// A cause that we choose.
+    pub(crate) fn ours(q850: u8) -> Causes {
+        Causes { q850, sip: 0 }
     }
-    parts
-        .filter_map(|part| part.split_once('='))
-        .find(|(key, _)| key.trim().eq_ignore_ascii_case("cause"))
-        .and_then(|(_, value)| value.trim().parse::<u8>().ok())
-        .filter(|cause| *cause < 128)
-        .unwrap_or(0)
+
+    /// What a message says; the first value of a protocol counts.
+    pub(crate) fn of(message: &Message) -> Causes {
+        let mut causes = Causes::default();
+        for reason in message.reasons() {
+            match reason.cause {
+                Some(cause @ 1..=127) if reason.protocol.eq_ignore_ascii_case("Q.850") => {
+                    let cause = u8::try_from(cause).unwrap_or(0);
+                    causes.q850 = if causes.q850 == 0 { cause } else { causes.q850 };
+                }
+                Some(cause @ 100..=699) if reason.protocol.eq_ignore_ascii_case("SIP") => {
+                    causes.sip = if causes.sip == 0 { cause } else { causes.sip };
+                }
+                _ => {}
+            }
+        }
+        causes
+    }
+
+    /// These, with `q850` where they name no ISDN cause.
+    pub(crate) fn or(self, q850: u8) -> Causes {
+        Causes { q850: if self.q850 == 0 { q850 } else { self.q850 }, ..self }
+    }
+
+    /// The value of our Reason header (SIG-89).
+    pub(crate) fn text(self) -> Text {
+        match self.sip {
+            0 => format_compact!("Q.850;cause={}", self.q850),
+            sip => format_compact!("Q.850;cause={}, SIP;cause={sip}", self.q850),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -174,13 +211,38 @@ mod tests {
         assert_eq!(chosen_code(FailureReply::Fixed(480), &[response(486)]), 480);
     }
 
-    /// SIG-89, RFC 3326
+    fn bye(reasons: &str) -> Message {
+        let text = format!(
+            "BYE sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKa\r\n\
+             From: <sip:b@192.0.2.2>;tag=1\r\nTo: <sip:a@192.0.2.1>;tag=2\r\nCall-ID: c\r\n\
+             CSeq: 1 BYE\r\n{reasons}\r\n"
+        );
+        Message::parse(text.as_bytes()).expect("a request")
+    }
+
+    /// SIG-89, RFC 3326: all lines and all values count, the first of each protocol is taken.
     #[test]
     fn causes_are_read_from_reason_headers() {
-        assert_eq!(cause_in("Q.850;cause=17;text=\"User busy\""), 17);
-        assert_eq!(cause_in("q.850 ; cause = 1"), 1);
-        assert_eq!(cause_in("SIP;cause=200"), 0);
-        assert_eq!(cause_in("Q.850;cause=999"), 0);
-        assert_eq!(cause_in(""), 0);
+        let read = |reasons: &str| {
+            let causes = Causes::of(&bye(reasons));
+            (causes.q850, causes.sip)
+        };
+        assert_eq!(read("Reason: Q.850;cause=17;text=\"User busy\"\r\n"), (17, 0));
+        assert_eq!(read("Reason: q.850 ; cause = 1\r\n"), (1, 0));
+        let lines = "Reason: SIP;cause=404;text=\"a, b\"\r\nReason: Q.850;cause=1\r\n";
+        assert_eq!(read(lines), (1, 404));
+        assert_eq!(read("Reason: SIP;cause=200, Q.850;cause=26, Q.850;cause=3\r\n"), (26, 200));
+        assert_eq!(read("Reason: Q.850;cause=999, SIP;cause=7\r\n"), (0, 0));
+        assert_eq!(read("Reason: X.25;cause=17\r\nReason: \r\n"), (0, 0));
+        assert_eq!(read(""), (0, 0));
+    }
+
+    /// SIG-04, SIG-89: what is passed on are numbers.
+    #[test]
+    fn a_cause_is_passed_on_without_its_text() {
+        let heard = Causes::of(&bye("Reason: SIP;cause=200;text=\"carrier.example\"\r\n"));
+        assert_eq!(heard.or(16).text(), "Q.850;cause=16, SIP;cause=200");
+        assert_eq!(Causes::ours(102).text(), "Q.850;cause=102");
+        assert_eq!(Causes { q850: 26, sip: 0 }.or(16).text(), "Q.850;cause=26");
     }
 }

@@ -5,6 +5,7 @@ use crate::call::{Call, Cx};
 use crate::core_ops::Names;
 use crate::index::SourceIndex;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
+use crate::reason::Causes;
 use crate::shard::CallIds;
 use foldhash::{HashMap, HashSet};
 use policy::Reply;
@@ -361,7 +362,7 @@ impl Switch {
     /// A 2xx that came after its call was over is acknowledged and ended (SIG-07, SIG-08).
     fn on_orphan_response(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
         if *response.method() == sip::Method::Invite && (200..300).contains(&response.status()) {
-            self.core.acknowledge_and_end(now, id, flow, response, 16, None);
+            self.core.acknowledge_and_end(now, id, flow, response, Causes::ours(16), None);
         }
     }
 

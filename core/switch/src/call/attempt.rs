@@ -1,12 +1,13 @@
 //! One INVITE to one vendor trunk: numbers, identity, state timers, what its failure
 //! leads to (SIG-15 to SIG-25, ROUTE-50).
 
+use super::connected::lasted_ms;
 use super::{Call, Choice, Cx, State, Step};
 use crate::authentication::Login;
 use crate::facts::{Credentials, VendorTrunk};
 use crate::io::MediaSide;
 use crate::quality::Outcome;
-use crate::reason::{self, Failed, name};
+use crate::reason::{self, Causes, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::{new_call_id, tag_text};
 use crate::switch::{Owner, Role};
@@ -374,7 +375,8 @@ impl Call {
             if (200..300).contains(&status) {
                 let login = self.vendor.as_ref().and_then(|leg| leg.login.clone());
                 let known_by = login.zip(self.current.as_ref().and_then(|a| a.credentials()));
-                cx.core.acknowledge_and_end(cx.now, id, flow, response, 26, known_by);
+                let causes = Causes::ours(26);
+                cx.core.acknowledge_and_end(cx.now, id, flow, response, causes, known_by);
             }
             return;
         }
@@ -385,7 +387,7 @@ impl Call {
             _ => {
                 *cx.core.counters.vendor_codes.entry(status).or_default() += 1;
                 cx.core.owners.remove(&id);
-                let cause = response.header("Reason").map_or(0, reason::cause_in);
+                let cause = Causes::of(response).q850;
                 if let Some(attempt) = self.current.as_mut() {
                     attempt.transaction = None;
                 }
@@ -519,11 +521,11 @@ impl Call {
         }
         self.tell(cx, EventKind::Failed, vendor.id, code);
         self.give_up_attempt(cx, failure, reason::of_failure(failure, code));
-        // Another address of the same trunk, once (SIG-65).
+        // The next address of the same trunk, each once (SIG-65).
         let unreachable =
             matches!(failure, AttemptFailure::NoResponse | AttemptFailure::ConnectFailed);
-        if unreachable && target == 0 && vendor.targets.len() > 1 {
-            self.choices.push_front(Choice { trunk: vendor.id, target: 1 });
+        if unreachable && target + 1 < vendor.targets.len() {
+            self.choices.push_front(Choice { trunk: vendor.id, target: target + 1 });
         }
         self.state = State::Deciding(Step::Advance);
         self.ask(cx, Question::Advance(question));
@@ -566,8 +568,9 @@ impl Call {
     }
 
     fn fail_setup(&mut self, cx: &mut Cx<'_>, code: u16, why: Text) {
-        let received = self.failures.last().filter(|last| last.code == code && last.cause > 0);
-        let cause = received.map_or_else(|| reason::cause_of(code), |last| last.cause);
+        let told = |failed: &&Failed| failed.code == code && failed.cause > 0;
+        let received = self.failures.iter().rev().find(told);
+        let cause = received.map_or_else(|| reason::cause_of(code), |failed| failed.cause);
         let cause = if why == name::RING_TIMEOUT { 19 } else { cause };
         let by = match self.failures.last() {
             Some(Failed { failure: AttemptFailure::Response, .. }) => EndedBy::Callee,
@@ -603,6 +606,15 @@ impl Call {
         let delivered = alerted || busy || failure == AttemptFailure::RingTimeout;
         let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
         attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, attempt.record.pdd_ms);
+        // RFC 3326, SIG-89: the vendor hears what the caller said why.
+        let causes = match why {
+            name::CALLER_CANCELLED => self.heard.or(16),
+            name::OPERATOR_HANGUP => Causes::ours(16),
+            _ => Causes::ours(102),
+        };
+        if why == name::CALLER_CANCELLED {
+            attempt.record.cause = self.heard.q850;
+        }
         attempt.record.end_ms = Some(cx.now.utc_ms);
         attempt.record.end_reason = why.into();
         attempt.record.ended_by = match failure {
@@ -617,16 +629,14 @@ impl Call {
         };
         if failure == AttemptFailure::NoResponse {
             // Should it wake up later, it must not ring (RFC 3261 section 9.1).
-            cx.core.transactions.cancel(cx.now.instant, id, Some("Q.850;cause=102"));
+            cx.core.transactions.cancel(cx.now.instant, id, Some(&Causes::ours(102).text()));
             cx.core.transactions.abandon(cx.now.instant, id);
             cx.core.owners.remove(&id);
             cx.core.tags.remove(&attempt.tag);
             self.finished.push(attempt.record);
             return;
         }
-        let cause = if why == name::CALLER_CANCELLED { 16 } else { 102 };
-        let header = format!("Q.850;cause={cause}");
-        cx.core.transactions.cancel(cx.now.instant, id, Some(&header));
+        cx.core.transactions.cancel(cx.now.instant, id, Some(&causes.text()));
         self.lingering.push(*attempt);
     }
 
@@ -644,7 +654,14 @@ impl Call {
             200..=299 => {
                 let attempt = self.lingering.iter_mut().find(|a| a.record.number == number);
                 let known_by = attempt.and_then(|a| a.login.take().zip(a.credentials()));
-                cx.core.acknowledge_and_end(cx.now, id, flow, response, 16, known_by);
+                cx.core.acknowledge_and_end(
+                    cx.now,
+                    id,
+                    flow,
+                    response,
+                    self.heard.or(16),
+                    known_by,
+                );
                 if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
                     let account = self.lingering[at].record.vendor_account;
                     let buy = self.buy_price(account, cx.now.utc_ms);
@@ -653,6 +670,8 @@ impl Call {
                     record.code = response.status();
                     record.answer_ms = Some(cx.now.utc_ms);
                     record.end_ms = Some(cx.now.utc_ms);
+                    record.duration_ms = lasted_ms(cx.now.instant, cx.now.instant);
+                    record.billable_ms = record.duration_ms;
                 }
                 self.end_lingering(cx, number);
             }

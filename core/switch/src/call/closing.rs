@@ -162,8 +162,26 @@ impl Call {
             self.finished.push(attempt.record);
         }
         self.finished.sort_by_key(|record| record.number);
-        self.caller_bye = None;
+        if self.caller_bye.take().is_some() {
+            self.never_acknowledged();
+        }
         self.try_close(cx);
+    }
+
+    /// The ACK for our 200 does not come any more. Whatever ended the call, nobody has taken the
+    /// answer, and the customer does not pay for it; the vendor, whose answer we acknowledged, is
+    /// paid (SIG-93).
+    pub(super) fn never_acknowledged(&mut self) {
+        if let Some(end) = self.end.as_deref_mut() {
+            end.reason = name::ACK_TIMEOUT.into();
+            end.by = EndedBy::Switch;
+        }
+    }
+
+    /// Whether the customer pays: it was answered, and acknowledged or hung up by the caller.
+    pub(super) fn is_billed(&self) -> bool {
+        let reason = self.end.as_deref().map(|end| end.reason.as_str());
+        self.answered.is_some() && reason != Some(name::ACK_TIMEOUT)
     }
 
     /// The node does not wait for the charges either: the record is written without those
@@ -200,8 +218,7 @@ impl Call {
     fn rate_question(&self, payer: Payer) -> Option<RateQuestion> {
         match payer {
             Payer::Customer => {
-                self.answered?;
-                let sell = self.sell.as_ref()?;
+                let sell = self.sell.as_ref().filter(|_| self.is_billed())?;
                 Some(RateQuestion {
                     call: self.facts,
                     subject: RateSubject {
@@ -259,7 +276,7 @@ impl Call {
 
     /// Books the charges and hands the record over: the call is over.
     fn write_final(&mut self, cx: &mut Cx<'_>) {
-        if self.answered.is_none() {
+        if !self.is_billed() {
             self.sell = None;
         }
         let postings = self.postings();

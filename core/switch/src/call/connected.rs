@@ -5,13 +5,14 @@ use super::{Attempt, Call, Cx, Leg, OpenMedia, Relayed, State};
 use crate::authentication::PendingBye;
 use crate::io::{MediaSide, RemoteMedia};
 use crate::quality::Outcome;
-use crate::reason::{cause_of, name};
+use crate::reason::{Causes, cause_of, name};
 use crate::sdp;
 use crate::switch::Role;
 use ledger::{EndedBy, Text};
 use policy::EventKind;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::net::SocketAddr;
+use std::time::Instant;
 
 impl MediaSide {
     pub(super) fn other(self) -> MediaSide {
@@ -166,7 +167,7 @@ impl Call {
             Some(None) => {
                 self.state = State::Connected;
                 self.answered = None;
-                self.bye(cx, MediaSide::Vendor, 31);
+                self.bye(cx, MediaSide::Vendor, Causes::ours(31));
                 return self.finish_setup(
                     cx,
                     488,
@@ -230,8 +231,8 @@ impl Call {
                 self.acked = true;
                 self.invite = None;
                 self.release_vendor_ack(cx, Some(ack));
-                if let Some(cause) = self.caller_bye.take() {
-                    self.bye(cx, MediaSide::Caller, cause);
+                if let Some(causes) = self.caller_bye.take() {
+                    self.bye(cx, MediaSide::Caller, causes);
                     self.try_close(cx);
                 }
             }
@@ -337,7 +338,7 @@ impl Call {
     }
 
     /// BYE to one side.
-    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, side: MediaSide, cause: u8) {
+    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, side: MediaSide, causes: Causes) {
         let credentials = match side {
             MediaSide::Caller => None,
             MediaSide::Vendor => self.current.as_ref().and_then(|a| a.credentials()),
@@ -346,14 +347,14 @@ impl Call {
         let flow = leg.next_hop();
         if let Some(credentials) = credentials {
             let (dialog, login) = (leg.dialog.clone(), leg.login.take().unwrap_or_default());
-            let bye = PendingBye { dialog, flow, login, credentials, cause };
+            let bye = PendingBye { dialog, flow, login, credentials, causes };
             return cx.core.send_bye(cx.now, bye);
         }
         let builder = leg.dialog.request(&Method::Bye);
         let bye = cx
             .core
             .with_via(builder, flow.listener)
-            .header_of("Reason", &["Q.850;cause=", itoa::Buffer::new().format(cause)])
+            .header_of("Reason", &[&causes.text()])
             .finish();
         let standard = cx.core.transactions.standard_schedule();
         cx.core.transactions.request(cx.now.instant, flow, bye, &standard);
@@ -366,7 +367,7 @@ impl Call {
         why: &str,
         by: EndedBy,
         gone: Option<MediaSide>,
-        cause: u8,
+        causes: Causes,
     ) {
         self.release_vendor_ack(cx, None);
         for relayed in std::mem::take(&mut self.relayed) {
@@ -382,23 +383,22 @@ impl Call {
             }
         }
         if gone != Some(MediaSide::Vendor) {
-            self.bye(cx, MediaSide::Vendor, cause);
+            self.bye(cx, MediaSide::Vendor, causes);
         }
         if gone != Some(MediaSide::Caller) {
             // RFC 3261 section 15: not before the ACK, or before it can no longer come.
             if self.acked || why == name::ACK_TIMEOUT {
-                self.bye(cx, MediaSide::Caller, cause);
+                self.bye(cx, MediaSide::Caller, causes);
             } else {
-                self.caller_bye = Some(cause);
+                self.caller_bye = Some(causes);
             }
         }
         let answered = self.answered.unwrap_or(cx.now.instant);
-        let lasted = cx.now.instant.saturating_duration_since(answered);
-        self.duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        self.duration_ms = lasted_ms(answered, cx.now.instant);
         if let Some(attempt) = self.current.as_mut() {
             let since = attempt.answered.unwrap_or(cx.now.instant);
-            let lasted = cx.now.instant.saturating_duration_since(since);
-            attempt.record.duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            attempt.record.duration_ms = lasted_ms(since, cx.now.instant);
+            attempt.record.cause = self.heard.q850;
             attempt.record.billable_ms = attempt.record.duration_ms;
             attempt.record.end_ms = Some(cx.now.utc_ms);
             attempt.record.end_reason = why.into();
@@ -439,4 +439,12 @@ pub(crate) fn numeric_address(uri: &str) -> Option<SocketAddr> {
     let uri = sip::UriRef::parse(uri).ok()?;
     let host = uri.host().trim_start_matches('[').trim_end_matches(']');
     Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(5060)))
+}
+
+/// How long an answer lasted, ms on the monotonic clock. It is above 0 however soon the BYE
+/// came, or what was answered would not be billed (BILL-10): the clock is read once for all
+/// packets that lie ready, so that an answer and its BYE may have one moment.
+pub(super) fn lasted_ms(answered: Instant, ended: Instant) -> u64 {
+    let lasted = ended.saturating_duration_since(answered).as_millis();
+    u64::try_from(lasted).unwrap_or(u64::MAX).max(1)
 }

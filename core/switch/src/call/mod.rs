@@ -18,7 +18,7 @@ pub(crate) use attempt::Attempt;
 use crate::authentication::Login;
 use crate::facts::{Account, CustomerTrunk, Facts};
 use crate::io::{Ask, CallKey, CallView, LegCounters, MediaControl, MediaSide, Now, Output};
-use crate::reason::{Failed, name};
+use crate::reason::{Causes, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::tag_text;
 use crate::switch::{Core, Role};
@@ -215,8 +215,10 @@ pub(crate) struct Call {
     acked: bool,
     /// Delayed offer: CSeq of the vendor's INVITE whose ACK waits for the caller's.
     vendor_ack_due: Option<u32>,
-    /// The caller may not get BYE before its ACK came: the Q.850 cause to send then.
-    caller_bye: Option<u8>,
+    /// The caller may not get BYE before its ACK came: the causes to send then.
+    caller_bye: Option<Causes>,
+    /// What the side that cancelled or hung up said why.
+    heard: Causes,
     setup_deadline: Instant,
     max_deadline: Option<Instant>,
     interim_deadline: Option<Instant>,
@@ -356,6 +358,7 @@ impl Call {
             wake: None,
             vendor_ack_due: None,
             caller_bye: None,
+            heard: Causes::default(),
             sell: None,
             sell_price: 0,
             rerate: false,
@@ -418,7 +421,7 @@ impl Call {
                 self.on_attempt_deadline(cx);
             }
             State::Connected if self.max_deadline.is_some_and(due) => {
-                self.end_connected(cx, name::MAX_DURATION, EndedBy::Switch, None, 16);
+                self.end_connected(cx, name::MAX_DURATION, EndedBy::Switch, None, Causes::ours(16));
             }
             State::Connected if self.interim_deadline.is_some_and(due) => self.write_interim(cx),
             _ => {}
@@ -432,7 +435,13 @@ impl Call {
                 self.refuse(cx, 503, name::OPERATOR_HANGUP, "ended by an operator");
             }
             State::Connected => {
-                self.end_connected(cx, name::OPERATOR_HANGUP, EndedBy::Switch, None, 16);
+                self.end_connected(
+                    cx,
+                    name::OPERATOR_HANGUP,
+                    EndedBy::Switch,
+                    None,
+                    Causes::ours(16),
+                );
             }
             State::Closing(_) | State::Over => {}
         }
@@ -449,10 +458,7 @@ impl Call {
         match role {
             Role::Ingress => match self.state {
                 State::Deciding(_) | State::Attempting => {
-                    let cause = cancel.header("Reason").map_or(0, crate::reason::cause_in);
-                    if let Some(attempt) = &mut self.current {
-                        attempt.record.cause = cause;
-                    }
+                    self.heard = Causes::of(cancel);
                     self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
                     self.finish_setup(
                         cx,
@@ -469,7 +475,9 @@ impl Call {
             Role::Relayed => {
                 let relayed = self.relayed.iter().find(|r| r.server == invite && !r.answered);
                 if let Some(relayed) = relayed {
-                    cx.core.transactions.cancel(cx.now.instant, relayed.client, None);
+                    let causes = Causes::of(cancel);
+                    let header = (causes != Causes::default()).then(|| causes.or(16).text());
+                    cx.core.transactions.cancel(cx.now.instant, relayed.client, header.as_deref());
                 }
             }
             Role::Attempt(_) => {}
@@ -502,12 +510,13 @@ impl Call {
         match role {
             Role::Ingress => {
                 cx.core.owners.remove(&id);
-                if let Some(cause) = self.caller_bye.take() {
-                    // The ACK that the BYE waited for does not come any more.
-                    self.bye(cx, MediaSide::Caller, cause);
+                if let Some(causes) = self.caller_bye.take() {
+                    self.never_acknowledged();
+                    self.bye(cx, MediaSide::Caller, causes);
                     self.try_close(cx);
                 } else if matches!(self.state, State::Connected) && !self.acked {
-                    self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, 102);
+                    let causes = Causes::ours(102);
+                    self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, causes);
                 }
             }
             Role::Attempt(number) => self.on_attempt_over(cx, number, failure),

@@ -2,7 +2,7 @@
 
 use super::{Call, Cx, Offer, Relayed, State};
 use crate::io::MediaSide;
-use crate::reason::name;
+use crate::reason::{Causes, name};
 use crate::sdp;
 use crate::switch::{Owner, Role};
 use ledger::{EndedBy, Text};
@@ -38,7 +38,8 @@ impl Call {
                     MediaSide::Caller => (name::CALLER_HANGUP, EndedBy::Caller),
                     MediaSide::Vendor => (name::CALLEE_HANGUP, EndedBy::Callee),
                 };
-                self.end_connected(cx, why, by, Some(side), 16);
+                self.heard = Causes::of(&request);
+                self.end_connected(cx, why, by, Some(side), self.heard.or(16));
             }
             Method::Invite | Method::Update | Method::Info => {
                 if method == Method::Invite
@@ -84,6 +85,7 @@ impl Call {
             // A caller may end an early dialog by BYE (RFC 3261 section 15).
             Method::Bye if setting_up && side == MediaSide::Caller => {
                 cx.core.respond_plain(cx.now, id, request, 200, "OK", &[]);
+                self.heard = Causes::of(request);
                 self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
                 let why = name::CALLER_CANCELLED.into();
                 self.finish_setup(cx, 487, 487, why, EndedBy::Caller, Text::default(), 0);
@@ -245,21 +247,12 @@ impl Call {
         if status >= 300 {
             cx.core.owners.remove(&relayed.server);
             cx.core.owners.remove(&relayed.client);
-            // A challenge was meant for us, not for the other side.
-            let status_back = if matches!(status, 401 | 407) { 488 } else { status };
-            let reason = if status_back == status { response.reason_phrase() } else { "" };
-            cx.core.respond_plain(
-                cx.now,
-                relayed.server,
-                &relayed.request,
-                status_back,
-                reason,
-                &[],
-            );
+            self.refuse_relayed(cx, &relayed, response);
             if status == 481 && matches!(self.state, State::Connected) {
                 // RFC 3261 section 12.2.1.2: the dialog is gone.
                 let gone = Some(relayed.from.other());
-                self.end_connected(cx, name::SESSION_TIMEOUT, EndedBy::Switch, gone, 41);
+                let causes = Causes::ours(41);
+                self.end_connected(cx, name::SESSION_TIMEOUT, EndedBy::Switch, gone, causes);
             }
             return;
         }
@@ -296,6 +289,21 @@ impl Call {
             cx.core.owners.remove(&relayed.server);
             cx.core.owners.remove(&relayed.client);
         }
+    }
+
+    /// The other side refused a passed request: its code goes back, and its cause, in our words.
+    fn refuse_relayed(&self, cx: &mut Cx<'_>, relayed: &Relayed, response: &Message) {
+        // A challenge was meant for us, not for the other side.
+        let status = match response.status() {
+            401 | 407 => 488,
+            status => status,
+        };
+        let causes = Causes::of(response);
+        let mut headers = Vec::new();
+        if causes.q850 > 0 {
+            headers.push(("Reason".to_owned(), Causes::ours(causes.q850).text().into()));
+        }
+        cx.core.respond_plain(cx.now, relayed.server, &relayed.request, status, "", &headers);
     }
 
     /// A passed request got no answer, or its 2xx no ACK.

@@ -51,7 +51,8 @@ fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.finals.len(), 1);
-    assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
+    assert_eq!(stage.finals[0].call.end_reason, "ack_timeout");
+    assert_eq!(stage.finals[0].attempts[0].end_reason, "callee_hangup");
     assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
 }
 

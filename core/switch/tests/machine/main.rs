@@ -2,7 +2,9 @@
 //! seeded simulation.
 
 mod calls;
+mod causes;
 mod dialogs;
+mod endings;
 mod media;
 mod prices;
 mod simulation;

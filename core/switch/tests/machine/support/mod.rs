@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod facts;
 pub(crate) mod media;
 pub(crate) mod policy;
+pub(crate) mod raw;
 
 use agent::{Agent, CallerPlan, VendorPlan};
 use facts::{CALLER, VENDOR_A, VENDOR_B};
