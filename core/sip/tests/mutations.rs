@@ -98,6 +98,7 @@ fn read_all(message: &Message) {
         let _ = (uri.user_decoded(), uri.ip(), uri.param("lr"));
     }
     let _ = (message.contact(), message.max_forwards(), message.response_address());
+    assert!(message.reasons().all(|reason| reason.protocol.len() <= message.to_bytes().len()));
     let _ = (message.validate_request(), message.validate_response(), Challenge::choose(message));
     let body = sdp::body_of(message).unwrap_or_else(|| message.body());
     if let Ok(description) = SessionDescription::parse(body) {
@@ -107,6 +108,10 @@ fn read_all(message: &Message) {
         let again = SessionDescription::parse(&rewritten).unwrap();
         assert_eq!(again.streams().len(), description.streams().len());
         assert_eq!(again.first_audio().is_some(), description.first_audio().is_some());
+        let concealed = description.conceal(&origin);
+        let again = SessionDescription::parse(&concealed).unwrap();
+        assert_eq!(again.streams().len(), description.streams().len());
+        assert_eq!(again.conceal(&origin), concealed);
     }
 }
 

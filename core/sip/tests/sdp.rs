@@ -92,6 +92,51 @@ fn sig_04_the_rewritten_offer_shows_our_addresses_only() {
     assert!(!text.contains("10.1.2"));
 }
 
+/// What an upstream peer may write that is nobody's business downstream.
+const TELLING: &str = "v=0\r\n\
+    o=alice 2890844526 7 IN IP4 10.1.2.3\r\n\
+    s=Call from pbx.example\r\n\
+    i=Alice at pbx.example\r\n\
+    u=http://pbx.example/\r\n\
+    e=alice@pbx.example\r\n\
+    p=+44 20 7946 0901\r\n\
+    y=pbx.example\r\n\
+    c=IN IP4 198.51.100.7\r\n\
+    b=AS:80\r\n\
+    t=0 0\r\n\
+    a=tool:pbx.example 4\r\n\
+    a=ice-lite\r\n\
+    m=audio 49170 RTP/AVP 8\r\n\
+    i=pbx.example\r\n\
+    a=rtpmap:8 PCMA/8000\r\n\
+    a=candidate:1 1 UDP 2130706431 10.1.2.3 49170 typ host\r\n\
+    a=alt:1 1 : 8F2E7D12 4C3B2A19 10.1.2.3 49170\r\n\
+    a=rtcp:49180\r\n\
+    m=video 51372 RTP/AVP 31\r\n\
+    a=x-host:10.1.2.3:51372\r\n";
+
+#[test]
+fn sig_04_a_description_tells_nobody_who_made_it() {
+    let expected = "v=0\r\no=- 77 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
+        b=AS:80\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n\
+        a=rtcp:49180\r\nm=video 51372 RTP/AVP 31\r\n";
+    let concealed = parsed(TELLING).conceal(&origin());
+    assert_eq!(String::from_utf8(concealed).unwrap(), expected, "where media go past us");
+    let text = relayed(TELLING, "192.0.2.9:20000");
+    for own in ["pbx.example", "10.1.2.3", "198.51.100.7", "7946", "2890844526"] {
+        assert!(!text.contains(own), "{own} in {text}");
+    }
+}
+
+#[test]
+fn a_line_that_is_dropped_at_the_end_leaves_whole_lines() {
+    let cut = TELLING.trim_end();
+    let concealed = String::from_utf8(parsed(cut).conceal(&origin())).unwrap();
+    assert!(concealed.ends_with("m=video 51372 RTP/AVP 31\r\n"), "{concealed}");
+    parsed(&concealed);
+    assert_eq!(parsed(&concealed).conceal(&origin()), concealed.as_bytes(), "once is enough");
+}
+
 #[test]
 fn rfc_3605_an_rtcp_attribute_is_read_and_written() {
     let offer = "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 2001:db8::1\nt=0 0\n\
@@ -152,7 +197,7 @@ fn a_stream_on_another_relay_address_gets_its_own_connection_line() {
     ];
     let text = String::from_utf8(parsed(offer).rewrite(&origin(), &plans)).unwrap();
     let expected = "c=IN IP4 192.0.2.9\r\nt=0 0\r\n\
-        m=audio 20000 RTP/AVP 0\r\ni=voice\r\nc=IN IP6 2001:db8::9\r\na=ptime:20\r\n\
+        m=audio 20000 RTP/AVP 0\r\nc=IN IP6 2001:db8::9\r\na=ptime:20\r\n\
         m=audio 20002 RTP/AVP 0\r\nc=IN IP6 2001:db8::9\r\n";
     assert!(text.ends_with(expected), "{text}");
 }

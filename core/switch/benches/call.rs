@@ -74,6 +74,7 @@ impl Bench {
             shards: 1,
             seed: [7; 32],
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+            rests: Arc::default(),
         };
         Bench {
             switch: Switch::new(settings, world),

@@ -73,6 +73,21 @@ impl Core {
         self.transactions.respond(now.instant, id, status, builder.finish());
     }
 
+    /// An offer that comes while another is open: 491, or 500 with the moment to try again, 0 to
+    /// 10 s (RFC 3261 section 14.2).
+    pub(crate) fn refuse_offer(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        request: &Message,
+        status: u16,
+    ) {
+        let wait: u8 = rand::Rng::random_range(&mut self.rng, 0..=10);
+        let later = ("Retry-After".to_owned(), wait.to_string());
+        let headers = if status == 500 { std::slice::from_ref(&later) } else { &[] };
+        self.respond_plain(now, id, request, status, "", headers);
+    }
+
     /// 405 with what would be allowed (SIG-01).
     pub(crate) fn refuse_method(&mut self, now: Now, id: TransactionId, request: &Message) {
         let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
@@ -93,6 +108,9 @@ impl Core {
         // The response repeats all that is needed of our INVITE.
         let mut dialog = Dialog::uac(response, response);
         let (cseq, _) = response.cseq();
+        // Not where the response came from: it may have come by way of a proxy (RFC 3261 section
+        // 13.2.2.4).
+        let flow = self.last_hop(now, &dialog, flow);
         let mut ack = self.with_via(dialog.ack(cseq), flow.listener);
         for (name, value) in known_by.iter().flat_map(|(login, _)| login.of_invite()) {
             ack = ack.header(name, value);

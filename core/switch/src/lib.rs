@@ -12,9 +12,11 @@ pub mod facts;
 mod index;
 mod ingress;
 mod io;
+mod next_hop;
 mod number;
 mod quality;
 mod reason;
+mod rests;
 mod sdp;
 mod shard;
 mod switch;
@@ -25,5 +27,6 @@ pub use io::{
     Ask, CallKey, CallView, Counters, LegCounters, MediaControl, MediaSide, Now, Output,
     RemoteMedia, World,
 };
+pub use rests::Rests;
 pub use shard::shard_of;
 pub use switch::{Switch, SwitchSettings};

@@ -79,9 +79,16 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
+    /// No INVITE was sent.
+    pub(crate) const NOT_SENT: Failed =
+        Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 };
+    /// None was sent, as the caller's offer has nothing that we can pass on.
+    pub(crate) const NO_CODEC: Failed = Failed { code: 488, ..Failed::NOT_SENT };
+
     /// The code that it contributes: local time-outs and 401/407/408 count as 503.
     fn code(self) -> u16 {
         match self.failure {
+            AttemptFailure::NotSent if self.code > 0 => self.code,
             AttemptFailure::Response if matches!(self.code, 401 | 407 | 408) => 503,
             AttemptFailure::Response => self.code,
             AttemptFailure::RingTimeout => 480,

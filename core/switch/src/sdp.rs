@@ -4,7 +4,7 @@ use ledger::Text;
 use rand::Rng;
 pub(crate) use sip::sdp::body_of;
 use sip::sdp::{Direction, SessionDescription};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Session id and version that one side sees from us, whatever the other side does.
 #[derive(Clone, Copy, Debug)]
@@ -31,43 +31,60 @@ pub(crate) struct Remote {
     pub(crate) codec: Text,
 }
 
-/// The description with its audio led to `local`, every other stream refused, and where
-/// its sender receives. None if it has no audio stream that can be relayed.
+/// Which way the media of a call take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// Through the relay, which receives here.
+    Relayed(SocketAddr),
+    /// Past us; our address stands in `o=` alone.
+    Direct(IpAddr),
+}
+
+/// The description as the other side gets it, with nothing in it that tells who made it
+/// (SIG-04), and where its sender receives. On the relayed way its audio is led to the relay and
+/// every other stream refused. None if it is no description, or has no audio stream that can be
+/// relayed.
 pub(crate) fn rewrite(
     body: &[u8],
-    local: SocketAddr,
+    way: Way,
     origin: &mut Origin,
 ) -> Option<(Vec<u8>, Option<Remote>)> {
     let description = SessionDescription::parse(body).ok()?;
-    let (_, audio) = description.first_audio()?;
-    let remote = audio.connection.map(|address| {
-        let rtp = SocketAddr::new(address, audio.port);
-        let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
-        let rtcp = SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port);
-        Remote {
-            rtp,
-            rtcp,
-            rtcp_mux: audio.rtcp_mux,
-            payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
-            codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),
-        }
-    });
-    let mut own = sip::sdp::Origin {
-        session_id: origin.session_id,
-        version: origin.version,
-        address: local.ip(),
+    let (address, remote) = match way {
+        Way::Relayed(local) => (local.ip(), remote_of(description.first_audio()?.1)),
+        Way::Direct(address) => (address, None),
     };
-    let mut rewritten = description.rewrite_first_audio(&own, local);
+    let write = |own: &sip::sdp::Origin| match way {
+        Way::Relayed(local) => description.rewrite_first_audio(own, local),
+        Way::Direct(_) => description.conceal(own),
+    };
+    let mut own =
+        sip::sdp::Origin { session_id: origin.session_id, version: origin.version, address };
+    let mut rewritten = write(&own);
     let fingerprint = fingerprint(&rewritten);
     if fingerprint != origin.last {
         if origin.last != 0 {
             own.version += 1;
-            rewritten = description.rewrite_first_audio(&own, local);
+            rewritten = write(&own);
         }
         origin.version = own.version;
         origin.last = self::fingerprint(&rewritten);
     }
     Some((rewritten, remote))
+}
+
+fn remote_of(audio: &sip::sdp::Stream) -> Option<Remote> {
+    let address = audio.connection?;
+    let rtp = SocketAddr::new(address, audio.port);
+    let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
+    let rtcp = SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port);
+    Some(Remote {
+        rtp,
+        rtcp,
+        rtcp_mux: audio.rtcp_mux,
+        payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
+        codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),
+    })
 }
 
 /// Whether the sender wants to hear nothing: `sendonly`, `inactive` or address zero.

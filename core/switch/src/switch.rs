@@ -6,6 +6,7 @@ use crate::core_ops::Names;
 use crate::index::SourceIndex;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::reason::Causes;
+use crate::rests::Rests;
 use crate::shard::CallIds;
 use foldhash::{HashMap, HashSet};
 use policy::Reply;
@@ -28,6 +29,8 @@ pub struct SwitchSettings {
     pub seed: [u8; 32],
     /// Used nonces (SIG-54), the same for all shards: a sender chooses its shard.
     pub replays: Arc<Mutex<ReplayGuard>>,
+    /// Vendor addresses that asked for a rest (SIG-91), the same for all shards.
+    pub rests: Arc<Rests>,
 }
 
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait

@@ -1,6 +1,7 @@
 //! Session descriptions (RFC 8866) as a relay needs them: read where the peers receive,
 //! write our own addresses, leave every other line byte for byte as it came.
 
+mod private;
 mod rewrite;
 mod stream;
 

@@ -1,5 +1,6 @@
 //! Writing our addresses into a peer's description.
 
+use super::private;
 use super::{SdpLine, SessionDescription, Stream, family, text};
 use crate::ip_text;
 use std::net::{IpAddr, SocketAddr};
@@ -44,8 +45,9 @@ impl SessionDescription {
     /// streams beyond its end are refused.
     ///
     /// Rewritten: `o=`, `s=` (to `-`), `c=` unless it says hold (`0.0.0.0`), the port of
-    /// `m=`, `a=rtcp`. Dropped: ICE attributes, which would lead around the relay. All
-    /// other lines stay byte for byte.
+    /// `m=`, `a=rtcp`. Dropped: ICE attributes, which would lead around the relay, and what
+    /// tells who or where the describer is (SIG-04): `i=`, `u=`, `e=`, `p=`, unknown letters,
+    /// attributes that name an address or a program. All other lines stay byte for byte.
     pub fn rewrite(&self, origin: &Origin, plans: &[StreamPlan]) -> Vec<u8> {
         let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
         let mut out = Vec::with_capacity(self.bytes.len() + 64);
@@ -53,17 +55,10 @@ impl SessionDescription {
         for line in &self.lines[..first_media] {
             let value = text(&self.bytes, line);
             match line.letter {
-                b'o' => {
-                    let Origin { session_id, version, address } = origin;
-                    let (mut id, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
-                    let (id, count) = (id.format(*session_id), count.format(*version));
-                    let (family, address) = (family(*address), ip_text(*address));
-                    let value = ["o=- ", id, " ", count, " IN ", family, " ", &address];
-                    self.replace(&mut out, line, &value);
-                }
+                b'o' => self.origin(&mut out, line, origin),
                 b's' => self.replace(&mut out, line, &["s=-"]),
                 b'c' => self.connection(&mut out, line, start, origin.address),
-                b'a' if is_ice(value) => {}
+                letter if private::tells(letter, value) => {}
                 _ => out.extend_from_slice(&self.bytes[start..line.end]),
             }
             start = line.end;
@@ -72,6 +67,28 @@ impl SessionDescription {
             let end = self.media_lines.get(index + 1).copied().unwrap_or(self.lines.len());
             let plan = plans.get(index).copied().unwrap_or(StreamPlan::Refuse);
             self.rewrite_stream(&mut out, self.media_lines[index]..end, stream, plan, origin);
+        }
+        out
+    }
+
+    /// The description for media that go past us: addresses and ports of its streams stay, who
+    /// made it is hidden like in [`SessionDescription::rewrite`].
+    pub fn conceal(&self, origin: &Origin) -> Vec<u8> {
+        let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
+        let mut out = Vec::with_capacity(self.bytes.len() + 64);
+        let mut start = 0;
+        for (index, line) in self.lines.iter().enumerate() {
+            let value = text(&self.bytes, line);
+            match line.letter {
+                b'o' if index < first_media => self.origin(&mut out, line, origin),
+                b's' if index < first_media => self.replace(&mut out, line, &["s=-"]),
+                b'a' if value.starts_with("rtcp:") => {
+                    out.extend_from_slice(&self.bytes[start..line.end]);
+                }
+                letter if private::tells(letter, value) => {}
+                _ => out.extend_from_slice(&self.bytes[start..line.end]),
+            }
+            start = line.end;
         }
         out
     }
@@ -126,12 +143,12 @@ impl SessionDescription {
                     self.replace(out, line, &["m=", before, digits.format(port), after]);
                 }
                 b'c' => self.connection(out, line, start, address),
-                b'a' if is_ice(value) => {}
                 b'a' if value.starts_with("rtcp:") => {
                     if let Some((_, rtcp)) = relay {
                         self.replace(out, line, &["a=", &rtcp_attribute(rtcp)]);
                     }
                 }
+                letter if private::tells(letter, value) => {}
                 _ => out.extend_from_slice(&self.bytes[start..line.end]),
             }
             start = line.end;
@@ -142,6 +159,14 @@ impl SessionDescription {
         if let Some((_, rtcp)) = needs_rtcp.take() {
             self.add(out, &["a=", &rtcp_attribute(rtcp)]);
         }
+    }
+
+    fn origin(&self, out: &mut Vec<u8>, line: &SdpLine, origin: &Origin) {
+        let Origin { session_id, version, address } = origin;
+        let (mut id, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (id, count) = (id.format(*session_id), count.format(*version));
+        let (family, address) = (family(*address), ip_text(*address));
+        self.replace(out, line, &["o=- ", id, " ", count, " IN ", family, " ", &address]);
     }
 
     fn has_connection(&self) -> bool {
@@ -192,10 +217,4 @@ fn around_port(value: &str) -> (&str, &str) {
     let start = (old.as_ptr() as usize).saturating_sub(value.as_ptr() as usize);
     let (before, rest) = value.split_at_checked(start).unwrap_or((value, ""));
     (before, rest.get(old.len()..).unwrap_or_default())
-}
-
-fn is_ice(attribute: &str) -> bool {
-    let name = attribute.split(':').next().unwrap_or(attribute).trim_end();
-    name.starts_with("ice-")
-        || matches!(name, "candidate" | "remote-candidates" | "end-of-candidates")
 }

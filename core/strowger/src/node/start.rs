@@ -397,6 +397,7 @@ fn start_shards(
     let processors = config.processors().calls();
     let replays = ReplayGuard::new(NONCES_KEPT, crate::clock::utc_ms());
     let replays = Arc::new(Mutex::new(replays));
+    let rests = Arc::new(switch::Rests::default());
     let mut shards = Vec::new();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
         let parts = ShardParts {
@@ -405,6 +406,7 @@ fn start_shards(
                 shards: count,
                 seed: random_bytes()?,
                 replays: Arc::clone(&replays),
+                rests: Arc::clone(&rests),
             },
             poll,
             sockets,

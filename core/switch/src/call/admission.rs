@@ -44,6 +44,7 @@ impl Call {
         if !self.world.usage.take(self.world.settings.channels) {
             self.customer.usage.release();
             let detail = format!("node has {}", self.world.settings.channels);
+            self.overloaded = true;
             return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
         }
         self.channel_taken = true;
@@ -158,7 +159,7 @@ impl Call {
             let detail = format!("{available} available, {charge} needed");
             return self.refuse(cx, 403, name::INSUFFICIENT_BALANCE, &detail);
         }
-        let (candidates, full, unusable) = self.candidates(cx.now.utc_ms);
+        let (candidates, full, unusable) = self.candidates(cx);
         if candidates.is_empty() {
             return match (full, unusable) {
                 (0, 0) => {
@@ -187,7 +188,7 @@ impl Call {
 
     /// Vendor trunks that may be used now, and how many were left out because they are
     /// full or for another reason (ROUTE-16, ROUTE-19).
-    fn candidates(&self, utc_ms: u64) -> (Vec<Candidate>, usize, usize) {
+    fn candidates(&self, cx: &Cx<'_>) -> (Vec<Candidate>, usize, usize) {
         let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
         let mut seen = HashSet::default();
         // ROUTE-18: an entry without `extend` ends the walk for ordinary trunks, whether it
@@ -204,7 +205,7 @@ impl Call {
                 if length < last_length && !self.is_last_resort(*entry) {
                     continue;
                 }
-                match self.candidate(*entry, length, utc_ms) {
+                match self.candidate(cx, *entry, length) {
                     Some(candidate)
                         if candidate.channels > 0 && candidate.active >= candidate.channels =>
                     {
@@ -230,10 +231,12 @@ impl Call {
         !entry.extend && !trunk.last_resort && !trunk.locked && !locked(&trunk.account)
     }
 
-    fn candidate(&self, entry: RouteEntry, length: usize, utc_ms: u64) -> Option<Candidate> {
+    fn candidate(&self, cx: &Cx<'_>, entry: RouteEntry, length: usize) -> Option<Candidate> {
+        let utc_ms = cx.now.utc_ms;
         let trunk = self.world.vendors.get(&entry.trunk)?;
         let vendor = self.world.accounts.get(&trunk.account)?;
-        if trunk.locked || vendor.locked || trunk.targets.is_empty() {
+        let reachable = || cx.awake_target(trunk, 0).is_some();
+        if trunk.locked || vendor.locked || !reachable() {
             return None;
         }
         let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.rated_number(), utc_ms) else {

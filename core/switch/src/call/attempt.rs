@@ -90,6 +90,8 @@ pub(crate) struct Attempt {
     /// The caller's number must not be seen.
     pub(super) anonymous: bool,
     outgoing: Option<Box<Outgoing>>,
+    /// The vendor's answer to the caller's offer as the caller got it in a 18x.
+    pub(super) early_answer: Option<Vec<u8>>,
 }
 
 impl Attempt {
@@ -134,13 +136,12 @@ impl Call {
                 }
             }
             let Some(choice) = self.choices.pop_front() else {
-                let tried = !self.failures.is_empty();
-                return self.all_failed(
-                    cx,
-                    if tried { name::ALL_ROUTES_FAILED } else { name::ALL_ROUTES_BUSY },
-                );
+                return self.all_failed(cx, self.why_none_is_left());
             };
             let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
+            // SIG-91: what rests is left out.
+            let Some(target) = cx.awake_target(&vendor, choice.target) else { continue };
+            let choice = Choice { target, ..choice };
             let mut attempt = self.new_attempt(cx, vendor, choice);
             if !attempt.vendor.usage.take(attempt.vendor.channels) {
                 attempt.record.end_reason = name::CONCURRENCY_LIMIT.into();
@@ -164,6 +165,15 @@ impl Call {
             self.current = Some(Box::new(attempt));
             self.state = State::Deciding(Step::EgressNumber);
             return self.ask(cx, Question::Number(question));
+        }
+    }
+
+    /// Why no choice is left (ROUTE-50 row 12).
+    fn why_none_is_left(&self) -> &'static str {
+        match &self.failures[..] {
+            [] => name::ALL_ROUTES_BUSY,
+            all if all.iter().all(|failed| *failed == Failed::NO_CODEC) => name::CODEC_MISMATCH,
+            _ => name::ALL_ROUTES_FAILED,
         }
     }
 
@@ -217,6 +227,7 @@ impl Call {
             login: None,
             anonymous: self.private,
             outgoing: None,
+            early_answer: None,
         }
     }
 
@@ -390,6 +401,11 @@ impl Call {
                 let cause = Causes::of(response).q850;
                 if let Some(attempt) = self.current.as_mut() {
                     attempt.transaction = None;
+                    if let (503, Some(target)) =
+                        (status, attempt.vendor.targets.get(attempt.target))
+                    {
+                        cx.core.settings.rests.note(cx.now.instant, *target, response);
+                    }
                 }
                 self.attempt_failed(cx, AttemptFailure::Response, status, cause);
             }
@@ -424,7 +440,8 @@ impl Call {
         match status {
             100 if attempt.phase == Phase::Sent => attempt.enter(Phase::Trying, cx.now.instant),
             100 => {}
-            180 | 183 if sdp => attempt.enter(Phase::ProgressSdp, cx.now.instant),
+            // Early media are early media in any 18x (RFC 3960 section 3).
+            _ if sdp => attempt.enter(Phase::ProgressSdp, cx.now.instant),
             180 => attempt.enter(Phase::Ringing, cx.now.instant),
             _ if alerting => {}
             _ => attempt.enter(Phase::Progress, cx.now.instant),
@@ -440,6 +457,9 @@ impl Call {
         attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
         let body = offered.and_then(|sdp| self.answer_for_caller(cx, sdp));
         attempt.media_opened |= body.is_some();
+        if body.is_some() && !self.delayed_offer() {
+            attempt.early_answer.clone_from(&body);
+        }
         if status == 180 {
             if !attempt.alerted {
                 self.tell(cx, EventKind::Ringing, attempt.vendor.id, status);
@@ -447,7 +467,7 @@ impl Call {
             attempt.alerted = true;
         }
         self.current = Some(attempt);
-        self.progress_caller(cx, status, response.reason_phrase(), body);
+        self.progress_caller(cx, status, body);
     }
 
     /// The timer of the attempt's state ran out.
@@ -585,7 +605,15 @@ impl Call {
         attempt.record.end_reason = why.into();
         attempt.record.end_ms = Some(cx.now.utc_ms);
         self.finished.push(attempt.record);
-        self.failures.push(Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 });
+        let no_codec = why == name::CODEC_MISMATCH;
+        if no_codec {
+            // The same offer is no better for the next vendor whose media we relay.
+            let mut choices = std::mem::take(&mut self.choices);
+            let vendor = |choice: &Choice| self.world.vendors.get(&choice.trunk);
+            choices.retain(|choice| vendor(choice).is_some_and(|v| self.goes_direct(v)));
+            self.choices = choices;
+        }
+        self.failures.push(if no_codec { Failed::NO_CODEC } else { Failed::NOT_SENT });
         self.next_choice(cx);
     }
 

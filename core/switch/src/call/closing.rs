@@ -46,7 +46,7 @@ impl Call {
         detail: Text,
         cause: u8,
     ) {
-        self.respond_invite(cx, returned, "", None, cause);
+        self.respond_invite(cx, returned, None, cause);
         self.close_with(cx, why, by, detail, chosen, returned);
     }
 
@@ -313,7 +313,9 @@ impl Call {
             self.world.usage.release();
             self.channel_taken = false;
         }
-        cx.core.callers.remove(&self.merge_key);
+        if let Some(key) = self.merge_key.take() {
+            cx.core.callers.remove(&key);
+        }
         if std::mem::take(&mut self.foreign) {
             cx.core.foreign_legs -= 1;
             cx.core.foreign_until = Some(cx.now.instant + crate::switch::WINDOW);

@@ -1,17 +1,20 @@
 //! From the vendor's 2xx to the first BYE: media of both legs, answer, ACK, end. Requests inside
 //! the dialogs are in [`super::relayed`].
 
-use super::{Attempt, Call, Cx, Leg, OpenMedia, Relayed, State};
+use super::{Attempt, Call, Cx, Leg, OpenMedia, Relayed, State, allows_update};
 use crate::authentication::PendingBye;
+use crate::facts::{Listener, VendorTrunk};
 use crate::io::{MediaSide, RemoteMedia};
+use crate::next_hop::next_hop;
 use crate::quality::Outcome;
 use crate::reason::{Causes, cause_of, name};
-use crate::sdp;
+use crate::sdp::{self, Way};
 use crate::switch::Role;
 use ledger::{EndedBy, Text};
 use policy::EventKind;
+use rand::Rng;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 impl MediaSide {
@@ -38,22 +41,36 @@ impl Call {
         cx: &mut Cx<'_>,
         attempt: &mut Attempt,
     ) -> Result<Vec<u8>, &'static str> {
-        self.direct = !self.customer.relay && !attempt.vendor.relay;
+        self.direct = self.goes_direct(&attempt.vendor);
         let invite = self.invite.clone();
         let offer = invite.as_deref().and_then(sdp::body_of);
-        if self.direct {
-            return Ok(offer.map_or_else(Vec::new, <[u8]>::to_vec));
-        }
-        let local =
-            self.vendor_media(cx, attempt.vendor.media_address).ok_or(name::MEDIA_RESOURCES)?;
+        let way = if self.direct {
+            Way::Direct(self.own_address(attempt.vendor.listener))
+        } else {
+            let local = self.vendor_media(cx, attempt.vendor.media_address);
+            Way::Relayed(local.ok_or(name::MEDIA_RESOURCES)?)
+        };
         let Some(offer) = offer else { return Ok(Vec::new()) };
         let rewritten =
-            sdp::rewrite(offer, local, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
+            sdp::rewrite(offer, way, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
         let (body, remote) = rewritten;
         if let Some(remote) = remote {
             self.tell_relay(cx, MediaSide::Caller, remote);
         }
         Ok(body)
+    }
+
+    /// Whether media go past us: either trunk may say so (MEDIA-03).
+    pub(super) fn goes_direct(&self, vendor: &VendorTrunk) -> bool {
+        !self.customer.relay || !vendor.relay
+    }
+
+    /// Our address in descriptions of media that go past us.
+    fn own_address(&self, listener: u16) -> IpAddr {
+        let listener = self.world.listeners.get(usize::from(listener));
+        let advertised = |l: &Listener| l.advertised.parse().map(|at: SocketAddr| at.ip());
+        let address = listener.map(|l| advertised(l).unwrap_or(l.local.ip()));
+        address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
     /// Our address towards a vendor that uses this media address (MEDIA-10); the caller's side
@@ -98,15 +115,16 @@ impl Call {
         from: MediaSide,
         body: &[u8],
     ) -> Option<(Vec<u8>, Option<sdp::Remote>)> {
-        if self.direct {
-            return Some((body.to_vec(), None));
-        }
-        let local = self.media_open?.local[from.other().index()];
+        let way = if self.direct {
+            Way::Direct(self.own_address(self.leg(from.other())?.flow.listener))
+        } else {
+            Way::Relayed(self.media_open?.local[from.other().index()])
+        };
         let origin = match from {
             MediaSide::Vendor => &mut self.caller.origin,
             MediaSide::Caller => &mut self.vendor.as_mut()?.origin,
         };
-        sdp::rewrite(body, local, origin)
+        sdp::rewrite(body, way, origin)
     }
 
     pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
@@ -150,14 +168,23 @@ impl Call {
         Call::settle_answered_attempt(&mut attempt);
         self.vendor_tag = attempt.tag;
         let login = attempt.login.take();
-        self.vendor = Some(Leg { dialog, flow, origin: attempt.origin, natted: false, login });
+        let (origin, updates) = (attempt.origin, allows_update(response));
+        let early = attempt.early_answer.take();
+        self.vendor = Some(Leg { dialog, flow, origin, natted: false, login, updates });
         self.note_foreign(cx);
         let cseq = attempt.cseq;
         let longest = attempt.vendor.max_duration;
         let vendor = attempt.vendor.id;
         self.current = Some(attempt);
-        let body = sdp::body_of(response).map(|sdp| self.pass_sdp(cx, MediaSide::Vendor, sdp));
-        if self.delayed_offer() && body.is_some() {
+        let delayed = self.delayed_offer();
+        let body = match sdp::body_of(response) {
+            Some(sdp) => Some(self.pass_sdp(cx, MediaSide::Vendor, sdp)),
+            // The caller's offer is answered by what came in a 18x (RFC 6337 section 3.1.1), or
+            // it is not answered at all.
+            None if !delayed => Some(early),
+            None => None,
+        };
+        if delayed && body.is_some() {
             self.vendor_ack_due = Some(cseq);
         } else {
             self.ack_vendor(cx, id, cseq, None);
@@ -174,7 +201,7 @@ impl Call {
                     488,
                     name::CODEC_MISMATCH.into(),
                     EndedBy::Switch,
-                    "the vendor's SDP has no usable audio stream".into(),
+                    "the vendor's answer has no usable SDP".into(),
                     31,
                 );
             }
@@ -197,7 +224,7 @@ impl Call {
         *self.identity = super::CallerIdentity::default();
         cx.core.counters.answered += 1;
         tracing::debug!(call = %self.shown_id(), "answered");
-        self.respond_invite(cx, 200, "OK", body.as_deref(), 0);
+        self.respond_invite(cx, 200, body.as_deref(), 0);
         self.tell(cx, EventKind::Answered, vendor, 200);
         self.write_interim(cx);
         self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
@@ -288,13 +315,7 @@ impl Call {
     }
 
     /// 18x to the caller (ROUTE-55: what was sent stays valid over failovers).
-    pub(super) fn progress_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        status: u16,
-        reason: &str,
-        body: Option<Vec<u8>>,
-    ) {
+    pub(super) fn progress_caller(&mut self, cx: &mut Cx<'_>, status: u16, body: Option<Vec<u8>>) {
         self.ringing_ms.get_or_insert(cx.now.utc_ms);
         if body.is_some() {
             self.media_ms.get_or_insert(cx.now.utc_ms);
@@ -303,21 +324,20 @@ impl Call {
             let pdd = cx.now.instant.saturating_duration_since(self.began).as_millis();
             self.pdd_ms.get_or_insert(u32::try_from(pdd).unwrap_or(u32::MAX));
         }
-        let reason = reason.to_owned();
-        self.respond_invite(cx, status, &reason, body.as_deref(), 0);
+        self.respond_invite(cx, status, body.as_deref(), 0);
     }
 
-    /// A response to the caller's INVITE, from 101 on with our tag and Contact.
+    /// A response to the caller's INVITE, from 101 on with our tag and Contact, in our words
+    /// (SIG-04).
     pub(super) fn respond_invite(
         &mut self,
         cx: &mut Cx<'_>,
         status: u16,
-        reason: &str,
         body: Option<&[u8]>,
         cause: u8,
     ) {
         let Some(invite) = &self.invite else { return };
-        let reason = if reason.is_empty() { sip::reason_phrase(status) } else { reason };
+        let reason = sip::reason_phrase(status);
         let mut builder = sip::MessageBuilder::response_to(invite, status, reason)
             .to_tag(&crate::shard::tag_text(self.tag));
         if status < 300 {
@@ -326,12 +346,20 @@ impl Call {
         if cause > 0 {
             builder = builder.header("Reason", format_args!("Q.850;cause={cause}"));
         }
+        if status == 503 && self.overloaded {
+            builder = builder.header("Retry-After", cx.core.rng.random_range(1..=5));
+        }
         if let Some(body) = body {
             builder = builder.body("application/sdp", body);
         }
         let bytes = builder.finish();
         cx.core.transactions.respond(cx.now.instant, self.ingress, status, bytes);
         if status >= 300 {
+            // The transaction is over: a proxy that hunts may send the next branch of this
+            // INVITE here (RFC 3261 section 8.2.2.2).
+            if let Some(key) = self.merge_key.take() {
+                cx.core.callers.remove(&key);
+            }
             cx.core.owners.remove(&self.ingress);
             self.invite = None;
         }
@@ -423,22 +451,10 @@ impl Leg {
         ack
     }
 
-    /// Where requests to this side go: the first route or the remote target if it is a
-    /// numeric address, else where its packets come from (SIG-12).
+    /// Where requests to this side go; behind a NAT where its packets come from (SIG-12).
     pub(super) fn next_hop(&self) -> Flow {
-        let target = self.dialog.route_set().next().unwrap_or(self.dialog.remote_target());
-        let remote = if self.natted { None } else { numeric_address(target) };
-        Flow { listener: self.flow.listener, remote: remote.unwrap_or(self.flow.remote) }
+        if self.natted { self.flow } else { next_hop(&self.dialog, self.flow) }
     }
-}
-
-/// The socket address in a URI whose host is an IP address.
-pub(crate) fn numeric_address(uri: &str) -> Option<SocketAddr> {
-    let uri = uri.trim().trim_start_matches('<');
-    let uri = uri.split('>').next()?;
-    let uri = sip::UriRef::parse(uri).ok()?;
-    let host = uri.host().trim_start_matches('[').trim_end_matches(']');
-    Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(5060)))
 }
 
 /// How long an answer lasted, ms on the monotonic clock. It is above 0 however soon the BYE

@@ -6,6 +6,7 @@
 
 mod admission;
 mod attempt;
+mod caller;
 mod closing;
 mod connected;
 mod details;
@@ -16,12 +17,13 @@ mod trail;
 pub(crate) use attempt::Attempt;
 
 use crate::authentication::Login;
-use crate::facts::{Account, CustomerTrunk, Facts};
+use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
 use crate::io::{Ask, CallKey, CallView, LegCounters, MediaControl, MediaSide, Now, Output};
 use crate::reason::{Causes, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::tag_text;
 use crate::switch::{Core, Role};
+use caller::Caller;
 use closing::Charging;
 use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
@@ -29,7 +31,8 @@ use policy::{
     AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin, Question,
     Reply,
 };
-use sip::{Dialog, Flow, Message, TransactionId};
+use relayed::allows_update;
+use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +42,15 @@ pub(crate) struct Cx<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) now: Now,
     pub(crate) media: &'a mut dyn MediaControl,
+}
+
+impl Cx<'_> {
+    /// The first target of a trunk, from this place on, that does not rest (SIG-91).
+    fn awake_target(&self, trunk: &VendorTrunk, from: usize) -> Option<usize> {
+        let rests = &self.core.settings.rests;
+        let awake = |at: &usize| !rests.has(self.now.instant, trunk.targets[*at]);
+        (from..trunk.targets.len()).find(awake)
+    }
 }
 
 /// Which answer a call waits for.
@@ -92,6 +104,8 @@ struct Leg {
     natted: bool,
     /// What the vendor wants proven.
     login: Option<Box<Login>>,
+    /// Whether it takes UPDATE (RFC 3311); none where it has not said.
+    updates: Option<bool>,
 }
 
 /// What a re-INVITE or UPDATE wants to change.
@@ -109,6 +123,8 @@ struct Relayed {
     server: TransactionId,
     client: TransactionId,
     request: Message,
+    /// Its method on the other side: an UPDATE is a re-INVITE to who does not know UPDATE.
+    sent_as: Method,
     /// Its SDP as the other side gets it.
     body: Option<Vec<u8>>,
     /// Our CSeq number of the INVITE on the other side, for its ACK.
@@ -161,7 +177,8 @@ pub(crate) struct Call {
 
     // The caller's leg.
     ingress: TransactionId,
-    merge_key: u64,
+    /// Its place in the shard's table of callers, until the INVITE is refused.
+    merge_key: Option<u64>,
     /// The caller's INVITE, for responses to it; gone once it is acknowledged.
     invite: Option<Arc<Message>>,
     caller: Leg,
@@ -240,6 +257,8 @@ pub(crate) struct Call {
     trail: Vec<TrailEntry>,
     end: Option<Box<End>>,
     channel_taken: bool,
+    /// The node has too much to do: its 503 says when to try again (SIG-91).
+    overloaded: bool,
 }
 
 /// The call id as logs, records and the command line write it.
@@ -275,19 +294,9 @@ impl Call {
         let listener = core.world.facts.listeners.get(usize::from(flow.listener));
         core.tags.insert(tag, (key, MediaSide::Caller));
         core.owners.insert(ingress, crate::switch::Owner { call: key, role: Role::Ingress });
-        let from = invite.from();
-        let caller_in = sip::UriRef::parse(from.uri())
-            .map(|uri| crate::number::clean(uri.user().unwrap_or("")))
-            .ok()
-            .filter(|number| crate::number::is_valid(number) && number != "anonymous")
-            .unwrap_or_default();
-        let identity = Box::new(CallerIdentity {
-            display: from.display().into(),
-            privacy: invite.header("Privacy").unwrap_or("").into(),
-        });
+        let Caller { number: caller_in, identity, private } = Caller::of(&invite, &customer);
         let pin = core.world.pin.for_call();
         pin.notes.set_number(&callee_in);
-        let asked_privacy = !matches!(identity.privacy.trim(), "" | "none");
         Call {
             key,
             facts: CallFacts {
@@ -301,18 +310,19 @@ impl Call {
             state: State::Deciding(Step::IngressNumber),
             ticket: 0,
             ingress,
-            merge_key,
+            merge_key: Some(merge_key),
             foreign: false,
             caller: Leg {
                 dialog: Dialog::uas(&invite, &tag_text(tag)),
                 flow,
                 origin: Origin::new(&mut core.rng),
                 login: None,
-                natted: invite.top_via().ip() != Some(flow.remote.ip().to_canonical()),
+                natted: crate::next_hop::is_natted(&invite, flow.remote),
+                updates: allows_update(&invite),
             },
             tag,
-            private: customer.support_privacy && asked_privacy,
-            identity,
+            private,
+            identity: Box::new(identity),
             listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
             source: sip::address_text(flow.remote),
             user_agent: invite.header("User-Agent").unwrap_or("").into(),
@@ -366,6 +376,7 @@ impl Call {
             trail: Vec::new(),
             end: None,
             channel_taken: false,
+            overloaded: false,
             customer,
             account,
         }

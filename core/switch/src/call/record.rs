@@ -6,7 +6,7 @@ use ledger::{
     CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting, PostingKind,
     PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState,
 };
-use policy::{DeckRow, Rounding, RoundingMode};
+use policy::{AttemptFailure, DeckRow, Rounding, RoundingMode};
 use std::sync::Arc;
 
 impl Call {
@@ -94,7 +94,11 @@ impl Call {
             billable_ms: if self.is_billed() { self.duration_ms } else { 0 },
             end_reason: end.map(|end| end.reason.clone()).unwrap_or_default(),
             ended_by: end.map_or(EndedBy::Switch, |end| end.by),
-            code_received: if answered { 200 } else { failure.map_or(0, |failed| failed.code) },
+            code_received: match failure {
+                _ if answered => 200,
+                Some(failed) if failed.failure == AttemptFailure::Response => failed.code,
+                _ => 0,
+            },
             code_chosen: end.map_or(0, |end| end.chosen),
             code_returned: end.map_or(0, |end| end.returned),
             cause: match failure {

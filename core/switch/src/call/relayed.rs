@@ -42,25 +42,20 @@ impl Call {
                 self.end_connected(cx, why, by, Some(side), self.heard.or(16));
             }
             Method::Invite | Method::Update | Method::Info => {
-                if method == Method::Invite
-                    && self.relayed.iter().any(|r| *r.request.method() == Method::Invite)
-                {
-                    // RFC 3261 section 14.2: one INVITE at a time.
-                    return cx.core.respond_plain(
-                        cx.now,
-                        id,
-                        &request,
-                        491,
-                        "Request Pending",
-                        &[],
-                    );
+                if let Some(status) = self.glare(side, &request) {
+                    return cx.core.refuse_offer(cx.now, id, &request, status);
                 }
                 if method != Method::Info
                     && let Some(leg) = self.leg_mut(side)
                 {
                     leg.dialog.refresh_target(&request);
                     leg.flow = flow;
+                    leg.updates = allows_update(&request).or(leg.updates);
                     self.note_foreign(cx);
+                }
+                if method == Method::Update && sdp::body_of(&request).is_none() {
+                    // It refreshes this leg and asks nothing of the other (RFC 4028 section 10).
+                    return self.answer_update(cx, side, id, &request);
                 }
                 self.relay_request(cx, side, id, request);
             }
@@ -96,11 +91,64 @@ impl Call {
                     self.try_close(cx);
                 }
             }
+            Method::Update if setting_up && sdp::body_of(request).is_none() => {
+                self.answer_update(cx, side, id, request);
+            }
+            // The offer of the INVITE waits for its answer: who made it gets 500, the other side
+            // 491 (RFC 3261 section 14.2, RFC 3311 section 5.2).
             Method::Invite | Method::Update if setting_up => {
-                cx.core.respond_plain(cx.now, id, request, 491, "Request Pending", &[]);
+                let status = if side == MediaSide::Caller { 500 } else { 491 };
+                cx.core.refuse_offer(cx.now, id, request, status);
             }
             _ if setting_up => cx.core.refuse_method(cx.now, id, request),
             _ => cx.core.respond_plain(cx.now, id, request, 481, "", &[]),
+        }
+    }
+
+    /// Whether a request comes while another waits for its answer, so that two offers would be
+    /// open in one dialog: the status to refuse it with. One that crosses a request of the other
+    /// side gets 491, a second one of the same side 500 (RFC 3261 section 14.2, RFC 3311 section
+    /// 5.2).
+    fn glare(&self, side: MediaSide, request: &Message) -> Option<u16> {
+        let update = *request.method() == Method::Update;
+        let offers = sdp::body_of(request).is_some();
+        if *request.method() == Method::Info || update && !offers {
+            return None;
+        }
+        let open = |relayed: &&Relayed| match relayed.request.method() {
+            // After its 200 the sender knows the answer, unless its ACK is to carry it.
+            Method::Invite => !relayed.answered || relayed.delayed || relayed.from != side,
+            _ => relayed.offer.is_some(),
+        };
+        let other = self.relayed.iter().find(open)?;
+        Some(if other.from == side { 500 } else { 491 })
+    }
+
+    /// 200 to an UPDATE without offer: the other side has no part in it.
+    fn answer_update(
+        &mut self,
+        cx: &mut Cx<'_>,
+        side: MediaSide,
+        id: TransactionId,
+        request: &Message,
+    ) {
+        let user = self.contact_user(side);
+        let listener = match (side, &self.vendor, &self.current) {
+            (MediaSide::Caller, _, _) => self.caller.flow.listener,
+            (MediaSide::Vendor, Some(leg), _) => leg.flow.listener,
+            (MediaSide::Vendor, None, Some(attempt)) => attempt.vendor.listener,
+            (MediaSide::Vendor, None, None) => 0,
+        };
+        let builder = sip::MessageBuilder::response_to(request, 200, "OK");
+        let bytes = cx.core.with_contact(builder, listener, &user).finish();
+        cx.core.transactions.respond(cx.now.instant, id, 200, bytes);
+    }
+
+    /// User of our Contact towards a side.
+    fn contact_user(&self, side: MediaSide) -> Text {
+        match side {
+            MediaSide::Caller => self.callee_in.clone(),
+            MediaSide::Vendor => self.vendor_contact_user(),
         }
     }
 
@@ -120,7 +168,13 @@ impl Call {
             body = Some(rewritten);
             offer = Some(Offer { remote, held: sdp::is_hold(sdp) });
         }
-        let Some((client, cseq)) = self.send_relayed(cx, from, &request, body.as_deref()) else {
+        let knows_no_update = self.leg(from.other()).is_some_and(|leg| leg.updates == Some(false));
+        let sent_as = match request.method() {
+            Method::Update if knows_no_update => Method::Invite,
+            method => method.clone(),
+        };
+        let sent = self.send_relayed(cx, from, &sent_as, &request, body.as_deref());
+        let Some((client, cseq)) = sent else {
             return cx.core.respond_plain(cx.now, server, &request, 481, "", &[]);
         };
         let invite = *request.method() == Method::Invite;
@@ -134,6 +188,7 @@ impl Call {
             server,
             client,
             request,
+            sent_as,
             body,
             cseq,
             delayed,
@@ -147,14 +202,11 @@ impl Call {
         &mut self,
         cx: &mut Cx<'_>,
         from: MediaSide,
+        method: &Method,
         request: &Message,
         body: Option<&[u8]>,
     ) -> Option<(TransactionId, u32)> {
-        let method = request.method();
-        let user = match from {
-            MediaSide::Caller => self.vendor_contact_user(),
-            MediaSide::Vendor => self.callee_in.clone(),
-        };
+        let user = self.contact_user(from.other());
         let schedule = match from {
             MediaSide::Caller => self.current.as_ref().map(|a| Arc::clone(&a.vendor.schedule)),
             MediaSide::Vendor => None,
@@ -200,8 +252,30 @@ impl Call {
         if !leg.login.get_or_insert_default().take(challenge) {
             return false;
         }
-        let body = relayed.body.as_deref();
-        let Some(sent) = self.send_relayed(cx, relayed.from, &relayed.request, body) else {
+        self.send_again(cx, relayed)
+    }
+
+    /// The other side does not know UPDATE, whatever it said: the offer goes there in a
+    /// re-INVITE, now and from now on (SIG-28). False: it was none, or cannot be sent.
+    fn send_as_invite(
+        &mut self,
+        cx: &mut Cx<'_>,
+        relayed: &mut Relayed,
+        response: &Message,
+    ) -> bool {
+        if relayed.sent_as != Method::Update || !matches!(response.status(), 405 | 501) {
+            return false;
+        }
+        if let Some(leg) = self.leg_mut(relayed.from.other()) {
+            leg.updates = Some(false);
+        }
+        relayed.sent_as = Method::Invite;
+        self.send_again(cx, relayed)
+    }
+
+    fn send_again(&mut self, cx: &mut Cx<'_>, relayed: &mut Relayed) -> bool {
+        let (method, body) = (&relayed.sent_as, relayed.body.as_deref());
+        let Some(sent) = self.send_relayed(cx, relayed.from, method, &relayed.request, body) else {
             return false;
         };
         cx.core.owners.remove(&relayed.client);
@@ -240,7 +314,9 @@ impl Call {
         }
         let mut relayed = self.relayed.remove(at);
         let invite = *relayed.request.method() == Method::Invite;
-        if matches!(status, 401 | 407) && self.prove_relayed(cx, &mut relayed, response) {
+        if matches!(status, 401 | 407) && self.prove_relayed(cx, &mut relayed, response)
+            || self.send_as_invite(cx, &mut relayed, response)
+        {
             self.relayed.push(relayed);
             return;
         }
@@ -260,6 +336,7 @@ impl Call {
             && let Some(leg) = self.leg_mut(relayed.from.other())
         {
             leg.dialog.refresh_target(response);
+            leg.updates = allows_update(response).or(leg.updates);
             self.note_foreign(cx);
         }
         if let Some(offer) = relayed.offer.take() {
@@ -267,15 +344,13 @@ impl Call {
         }
         let body =
             sdp::body_of(response).and_then(|sdp| self.pass_sdp(cx, relayed.from.other(), sdp));
-        if invite && !relayed.delayed {
+        if relayed.sent_as == Method::Invite && !relayed.delayed {
             self.ack_other(cx, &relayed, None);
         }
         let Some(flow) = self.leg(relayed.from).map(|leg| leg.flow) else { return };
-        let user = match relayed.from {
-            MediaSide::Caller => self.callee_in.clone(),
-            MediaSide::Vendor => self.vendor_contact_user(),
-        };
-        let builder = sip::MessageBuilder::response_to(&relayed.request, status, "OK");
+        let user = self.contact_user(relayed.from);
+        let phrase = sip::reason_phrase(status);
+        let builder = sip::MessageBuilder::response_to(&relayed.request, status, phrase);
         let mut builder = cx.core.with_contact(builder, flow.listener, &user);
         if let Some(body) = &body {
             builder = builder.body("application/sdp", body);
@@ -300,6 +375,12 @@ impl Call {
         };
         let causes = Causes::of(response);
         let mut headers = Vec::new();
+        let method = relayed.request.method();
+        if status == 405 {
+            // What the other side does not know is not allowed here.
+            let known = crate::ALLOW.split(", ").filter(|known| *known != method.as_str());
+            headers.push(("Allow".to_owned(), known.collect::<Vec<_>>().join(", ")));
+        }
         if causes.q850 > 0 {
             headers.push(("Reason".to_owned(), Causes::ours(causes.q850).text().into()));
         }
@@ -318,4 +399,11 @@ impl Call {
             cx.core.respond_plain(cx.now, relayed.server, &relayed.request, 408, reason, &[]);
         }
     }
+}
+
+/// Whether the sender of a message takes UPDATE; none where its Allow does not say.
+pub(super) fn allows_update(message: &Message) -> Option<bool> {
+    let mut methods = message.headers("Allow").peekable();
+    methods.peek()?;
+    Some(methods.any(|method| method.eq_ignore_ascii_case("UPDATE")))
 }

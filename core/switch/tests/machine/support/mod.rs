@@ -95,6 +95,7 @@ impl Stage {
             shards: 1,
             seed: rng.random(),
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+            rests: Arc::default(),
         };
         let start = Instant::now();
         Stage {

@@ -104,6 +104,11 @@ impl Raw {
         self.stage.wire.iter().map(|(_, to, bytes)| format!("{to} {}", line(bytes))).collect()
     }
 
+    /// The caller's next request has the branch of the one before.
+    pub(crate) fn same_branch(&mut self) {
+        self.branch -= 1;
+    }
+
     fn next_via(&mut self) -> String {
         self.branch += 1;
         format!("{};branch=z9hG4bKraw{}", self.via, self.branch)

@@ -1,0 +1,83 @@
+//! Lines of a description that tell who or where its describer is (SIG-04).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Whether a line tells something of its describer that is none of the other side's business.
+pub(super) fn tells(letter: u8, value: &str) -> bool {
+    match letter {
+        b'a' => attribute_tells(value),
+        // RFC 8866 section 5 knows these; 0 is an empty line.
+        b'v' | b'o' | b's' | b'c' | b'b' | b't' | b'r' | b'z' | b'k' | b'm' | 0 => false,
+        // Information, URI, e-mail address, telephone number, and what no RFC knows.
+        _ => true,
+    }
+}
+
+fn attribute_tells(attribute: &str) -> bool {
+    let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
+    let name = name.trim_end();
+    let ice = name.starts_with("ice-")
+        || matches!(name, "candidate" | "remote-candidates" | "end-of-candidates");
+    ice || name == "tool" || names_address(value)
+}
+
+/// Whether an IP address stands in `value`, alone or with a port.
+fn names_address(value: &str) -> bool {
+    let count = |wanted: u8| value.bytes().filter(|byte| *byte == wanted).take(3).count();
+    if count(b'.') < 3 && count(b':') < 2 {
+        return false;
+    }
+    let between = |c: char| c.is_whitespace() || ";,=/@[]()<>\"".contains(c);
+    value.split(between).any(|token| {
+        token.parse::<IpAddr>().is_ok()
+            || token.split(':').any(|part| part.parse::<Ipv4Addr>().is_ok())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_that_name_an_address_tell() {
+        for attribute in [
+            "candidate:1 1 UDP 2130706431 host.example 49170 typ host",
+            "ice-ufrag:abcd",
+            "end-of-candidates",
+            "tool:PBX 18.2",
+            "alt:1 1 : 8F2E7D12 4C3B2A19 10.1.2.3 5060",
+            "source-filter: incl IN IP4 * 192.0.2.7",
+            "x-relay:10.1.2.3:5004",
+            "x-host:2001:db8::7",
+            "x-peer: \"[2001:db8::7]\";port=1",
+            "ssrc:314159 cname:alice@10.1.2.3",
+        ] {
+            assert!(tells(b'a', attribute), "{attribute}");
+        }
+        for letter in [b'i', b'u', b'e', b'p', b'x'] {
+            assert!(tells(letter, "anything"), "{}", char::from(letter));
+        }
+    }
+
+    #[test]
+    fn attributes_of_the_media_do_not() {
+        for attribute in [
+            "rtpmap:101 telephone-event/8000",
+            "fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0IAH5WoFAFuQA==,aM4G4g==",
+            "fmtp:101 0-15",
+            "fingerprint:sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B",
+            "crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
+            "ssrc:314159 cname:{5b6f2a}",
+            "x-param-1: vvvv",
+            "T38FaxVersion:0",
+            "ptime:20",
+            "sendrecv",
+            "",
+        ] {
+            assert!(!tells(b'a', attribute), "{attribute}");
+        }
+        for letter in [b'v', b'o', b's', b'c', b'b', b't', b'r', b'z', b'k', b'm', 0] {
+            assert!(!tells(letter, "anything"), "{}", char::from(letter));
+        }
+    }
+}
