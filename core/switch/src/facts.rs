@@ -188,7 +188,7 @@ pub struct CustomerTrunk {
     pub setup_budget: Duration,
     /// SIG-86.
     pub failure_reply: FailureReply,
-    /// Media passes through us.
+    /// Media pass through us, unless the other trunk of the call says no (MEDIA-03).
     pub relay: bool,
     /// Media address index for this side.
     pub media_address: u16,
@@ -245,7 +245,7 @@ pub struct VendorTrunk {
     pub trusted: bool,
     /// ROUTE-50.
     pub failover: FailoverSwitches,
-    /// Media passes through us.
+    /// Media pass through us, unless the other trunk of the call says no (MEDIA-03).
     pub relay: bool,
     /// Media address index for this side.
     pub media_address: u16,

@@ -59,7 +59,8 @@ pub struct CustomerTrunk {
     /// wants to know about it (`host-call`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Its asserted identity is believed (SIG-78).
+    /// Its asserted identity is believed, and its caller where From is anonymous (SIG-68,
+    /// SIG-78).
     #[serde(default)]
     pub trusted: bool,
     /// Calls at once, 0 is unlimited.
@@ -77,7 +78,7 @@ pub struct CustomerTrunk {
     /// Code for the caller when every attempt failed (SIG-86).
     #[serde(default)]
     pub failure_reply: FailureReply,
-    /// Media passes through the switch.
+    /// Media pass through the switch; where either trunk of a call says no, they go past it.
     #[serde(default = "yes")]
     pub relay: bool,
     /// Media only from the address in the SDP (MEDIA-11).

@@ -76,7 +76,7 @@ pub struct VendorTrunk {
     /// When a failed attempt ends the call (ROUTE-50).
     #[serde(default)]
     pub failover: Failover,
-    /// Media passes through the switch.
+    /// Media pass through the switch; where either trunk of a call says no, they go past it.
     #[serde(default = "yes")]
     pub relay: bool,
     /// Media only from the address in the SDP (MEDIA-11).
