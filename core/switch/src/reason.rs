@@ -99,6 +99,7 @@ impl Failed {
     /// Place in the order of SIG-86, lower is told first.
     fn rank(self) -> u8 {
         match self.code() {
+            606 => 5,
             600..=699 => 0,
             486 => 1,
             404 if self.cause == 1 => 2,
@@ -207,6 +208,9 @@ mod tests {
         };
         assert_eq!(best(&[503, 486, 404]), 486);
         assert_eq!(best(&[486, 603]), 603);
+        assert_eq!(best(&[606, 486]), 486, "606 speaks of the media offer");
+        assert_eq!(best(&[606, 480, 403]), 480);
+        assert_eq!(best(&[403, 606]), 606);
         assert_eq!(best(&[503, 403, 480]), 480);
         assert_eq!(best(&[401]), 503);
         assert_eq!(best(&[302]), 503);
