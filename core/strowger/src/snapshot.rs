@@ -153,6 +153,7 @@ fn accounts(facts: &mut Facts, business: &Loaded, purses: &mut HashMap<u32, Arc<
             name: account.name.as_str().into(),
             locked: account.locked,
             expires_ms: account.expires,
+            max_duration: account.max_duration,
             deck: account.deck.as_deref().and_then(|name| decks.get(name).copied()).cloned(),
             rounding: account.rounding.into(),
             purse: purse.clone(),

@@ -368,6 +368,8 @@ pub struct Account {
     pub locked: bool,
     /// Expiry, UTC ms; none never expires.
     pub expires_ms: Option<u64>,
+    /// Longest call (SIG-35); zero is no limit of its own.
+    pub max_duration: Duration,
     /// Prices: sell side for a customer account, buy side for a vendor account.
     pub deck: Option<Arc<RateDeck>>,
     /// BILL-11, BILL-17, BILL-18.

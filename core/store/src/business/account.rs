@@ -2,6 +2,7 @@ use super::words;
 use ledger::{DurationRounding, Money, PriceRounding};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Who pays us, or whom we pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Account {
     /// Takes no calls from this instant on, UTC ms (BILL-45).
     #[serde(default, with = "words::optional_instant", skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
+    /// Longest call, 0 s is no limit of its own (SIG-35).
+    #[serde(default, with = "words::duration")]
+    pub max_duration: Duration,
     /// Name of the deck: sell prices of a customer, buy prices of a vendor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deck: Option<String>,

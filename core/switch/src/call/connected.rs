@@ -15,7 +15,7 @@ use policy::EventKind;
 use rand::Rng;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl MediaSide {
     pub(super) fn other(self) -> MediaSide {
@@ -173,7 +173,6 @@ impl Call {
         self.vendor = Some(Leg { dialog, flow, origin, natted: false, login, updates });
         self.note_foreign(cx);
         let cseq = attempt.cseq;
-        let longest = attempt.vendor.max_duration;
         let vendor = attempt.vendor.id;
         self.current = Some(attempt);
         let delayed = self.delayed_offer();
@@ -216,9 +215,7 @@ impl Call {
         }
         let pdd = cx.now.instant.saturating_duration_since(self.began).as_millis();
         self.pdd_ms.get_or_insert(u32::try_from(pdd).unwrap_or(u32::MAX));
-        let limits = [self.world.settings.max_duration, self.customer.max_duration, longest];
-        let shortest = limits.into_iter().filter(|limit| !limit.is_zero()).min();
-        self.max_deadline = shortest.map(|limit| cx.now.instant + limit);
+        self.max_deadline = self.longest().map(|(limit, _)| cx.now.instant + limit);
         self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
         self.state = State::Connected;
         *self.identity = super::CallerIdentity::default();
@@ -397,6 +394,39 @@ impl Call {
         gone: Option<MediaSide>,
         causes: Causes,
     ) {
+        self.end_connected_with(cx, why, by, gone, causes, Text::default());
+    }
+
+    /// The call has lasted as long as it may; the record says by whose limit (SIG-35).
+    pub(super) fn end_at_limit(&mut self, cx: &mut Cx<'_>) {
+        let detail = self.longest().map_or_else(Text::default, |(limit, whose)| {
+            compact_str::format_compact!("the limit of the {whose} is {limit:?}")
+        });
+        let causes = Causes::ours(16);
+        self.end_connected_with(cx, name::MAX_DURATION, EndedBy::Switch, None, causes, detail);
+    }
+
+    /// The shortest of the limits that are set, and whose it is (SIG-35).
+    fn longest(&self) -> Option<(Duration, &'static str)> {
+        let vendor = self.current.as_ref().map_or(Duration::ZERO, |a| a.vendor.max_duration);
+        let limits = [
+            (self.account.max_duration, "account"),
+            (self.customer.max_duration, "customer trunk"),
+            (vendor, "vendor trunk"),
+            (self.world.settings.max_duration, "node"),
+        ];
+        limits.into_iter().filter(|(limit, _)| !limit.is_zero()).min_by_key(|(limit, _)| *limit)
+    }
+
+    fn end_connected_with(
+        &mut self,
+        cx: &mut Cx<'_>,
+        why: &str,
+        by: EndedBy,
+        gone: Option<MediaSide>,
+        causes: Causes,
+        detail: Text,
+    ) {
         self.release_vendor_ack(cx, None);
         for relayed in std::mem::take(&mut self.relayed) {
             cx.core.owners.remove(&relayed.server);
@@ -432,7 +462,7 @@ impl Call {
             attempt.record.end_reason = why.into();
             attempt.record.ended_by = by;
         }
-        self.close_with(cx, why.into(), by, Text::default(), 200, 200);
+        self.close_with(cx, why.into(), by, detail, 200, 200);
     }
 
     /// Refuses the call before answer.

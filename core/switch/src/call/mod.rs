@@ -432,7 +432,7 @@ impl Call {
                 self.on_attempt_deadline(cx);
             }
             State::Connected if self.max_deadline.is_some_and(due) => {
-                self.end_connected(cx, name::MAX_DURATION, EndedBy::Switch, None, Causes::ours(16));
+                self.end_at_limit(cx);
             }
             State::Connected if self.interim_deadline.is_some_and(due) => self.write_interim(cx),
             _ => {}

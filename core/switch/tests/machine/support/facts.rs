@@ -36,6 +36,7 @@ pub(crate) fn account(id: u32, name: &str, balance: i128, cents: i128) -> Arc<Ac
         name: Arc::from(name),
         locked: false,
         expires_ms: None,
+        max_duration: Duration::ZERO,
         deck: Some(deck(name, cents)),
         rounding: PriceRounding::default(),
         purse: Arc::new(Purse::new(Money(balance * Money::ONE.0), Some(Money::ZERO))),
