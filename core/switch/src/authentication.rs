@@ -36,11 +36,7 @@ pub(crate) fn claim_of(request: &Message) -> Option<sip::digest::Credentials<'_>
 /// Whether the URI that was hashed calls the same number as the request (RFC 7616 section
 /// 3.4.6). Proxies on the way may have changed the rest of it.
 fn is_for(uri: &str, request: &Message) -> bool {
-    let called = |uri: &str| {
-        let uri = sip::UriRef::parse(uri).ok()?;
-        let number = if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") };
-        Some(crate::number::clean(number))
-    };
+    let called = |uri: &str| Some(crate::number::of_uri(&sip::UriRef::parse(uri).ok()?));
     called(uri).is_some_and(|number| Some(number) == called(request.uri()))
 }
 

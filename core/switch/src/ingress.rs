@@ -46,11 +46,8 @@ impl Core {
             self.respond_plain(now, id, &request, 482, "", &[]);
             return None;
         }
-        let callee_in = UriRef::parse(request.uri())
-            .map(|uri| {
-                number::clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") })
-            })
-            .unwrap_or_default();
+        let callee_in =
+            UriRef::parse(request.uri()).map(|uri| number::of_uri(&uri)).unwrap_or_default();
         let (customer, authenticated) = self.identify(now, id, flow, &request, &callee_in)?;
         let Some(account) = self.world.facts.accounts.get(&customer.account).cloned() else {
             self.respond_plain(now, id, &request, 500, "", &[]);

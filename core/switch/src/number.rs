@@ -3,6 +3,11 @@
 use ledger::Text;
 use std::borrow::Cow;
 
+/// The number that a `sip:` or `tel:` URI names (NUM-02).
+pub(crate) fn of_uri(uri: &sip::UriRef<'_>) -> Text {
+    clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") })
+}
+
 /// The user part of a URI as a number: percent-decoded, without parameters, and without
 /// visual separators if nothing but a number is left (NUM-02).
 pub(crate) fn clean(user: &str) -> Text {

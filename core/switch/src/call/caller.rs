@@ -49,9 +49,7 @@ fn asserted(invite: &Message) -> Option<(Text, Text)> {
 
 /// The number in a `sip` or `tel` URI, if there is one.
 fn number_of(uri: &str) -> Option<Text> {
-    let uri = UriRef::parse(uri).ok()?;
-    let user = if uri.is_tel() { uri.opaque() } else { uri.user()? };
-    let number = number::clean(user);
+    let number = number::of_uri(&UriRef::parse(uri).ok()?);
     let good = number::is_valid(&number) && !number.eq_ignore_ascii_case("anonymous");
     good.then_some(number)
 }
