@@ -83,6 +83,8 @@ impl InviteServer {
             *last = Some(Arc::clone(&response));
             return Step::send(response);
         }
+        // A hop behind a reliable one may lose a 2xx (RFC 3261 13.3.1.4, SIG-23).
+        let reliable = reliable && status >= 300;
         let resends = Resends::new(Arc::clone(&self.schedule), now, reliable);
         self.state = if status < 300 {
             let pending = Some((Arc::clone(&response), resends));

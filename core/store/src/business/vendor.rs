@@ -219,7 +219,7 @@ pub struct Resend(String);
 
 impl Resend {
     /// Names of the presets.
-    pub const PRESETS: [&str; 4] = ["standard", "fast-failover", "lossy", "slow"];
+    pub const PRESETS: [&str; 5] = ["standard", "fast-failover", "lossy", "slow", "aggressive"];
 
     /// The name or list.
     #[must_use]
@@ -250,12 +250,7 @@ impl TryFrom<String> for Resend {
         };
         let intervals: Option<Vec<u32>> = text.split(',').map(millis).collect();
         let good = intervals.is_some_and(|list| {
-            // Three equal intervals are no back-off, unless they are the tail of a list
-            // that did back off before.
-            let backs_off = list.windows(3).all(|three| {
-                three[0] != three[2]
-                    || list.last() == Some(&three[0]) && list.first() != Some(&three[0])
-            });
+            let backs_off = list.len() < 3 || list.first() != list.last();
             (1..=16).contains(&list.len())
                 && list.iter().all(|interval| (100..=32_000).contains(interval))
                 && list.is_sorted()
