@@ -1,0 +1,164 @@
+//! Which vendor trunks are there for a call, what each attempt begins with, and what the caller
+//! hears when there is none.
+
+use crate::support::agent::{CallerPlan, VendorPlan};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, account, customer, operator, small_operator, vendor,
+};
+use crate::support::{call, hangs_up_after, stage_of};
+use policy::{Answer, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use strowger_switch::facts::{Facts, RouteEntry};
+
+fn entry(trunk: u32) -> RouteEntry {
+    RouteEntry { trunk, priority: 100, extend: true }
+}
+
+/// ROUTE-16: every prefix of the number counts, the empty one too, and a trunk that several of
+/// its prefixes match is one candidate, with the longest.
+#[test]
+fn a_trunk_is_one_candidate_with_its_longest_prefix() {
+    let vendors = (11..=13).map(|id| vendor(id, &format!("v{id}"), &[VENDOR_A], id)).collect();
+    let mut facts = operator(customer(1, "acme", CALLER), vendors);
+    facts.routes = Default::default();
+    for (prefix, trunks) in
+        [("", vec![11, 13]), ("44", vec![11, 12]), ("4420", vec![11]), ("45", vec![12])]
+    {
+        facts.routes.insert(prefix, trunks.into_iter().map(entry).collect());
+    }
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    stage.policy.instead = Some(Box::new(move |question: &Question| {
+        if let Question::Route(question) = question {
+            let found = question.candidates.iter().map(|c| (c.trunk, c.prefix_length));
+            seen.lock().expect("no panic").extend(found);
+        }
+        None
+    }));
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(*asked.lock().expect("no panic"), [(11, 4), (12, 2), (13, 0)]);
+}
+
+/// ROUTE-52: the second attempt begins with the numbers of the routing, not with what the first
+/// made of them, waits as long as its own trunk says, pays its own trunk's price, and has a
+/// record of its own.
+#[test]
+fn each_attempt_begins_anew() {
+    let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    first.timers.response = Duration::from_secs(2);
+    first.tech_prefix = "77".into();
+    let mut second = vendor(12, "vendor-b", &[VENDOR_B], 2);
+    second.account = 3;
+    second.tech_prefix = "88".into();
+    let mut facts = operator(customer(1, "acme", CALLER), vec![first, second]);
+    facts.accounts.insert(3, account(3, "other carrier", 0, 45));
+    let mut stage = stage_of(facts, VendorPlan::silent(), VendorPlan::answers());
+    stage.policy.instead = Some(Box::new(|question: &Question| match question {
+        Question::Number(asked) if asked.stage == Numbered::Egress => {
+            assert_eq!((&*asked.caller, &*asked.callee), ("4930123", "4420123"));
+            let own = |number: &str| format!("{}{number}", asked.tech_prefix).into();
+            Some(Ok(Answer::Number(Ok(NumberAnswer {
+                caller: own(&asked.caller),
+                callee: own(&asked.callee),
+                identity: own("1"),
+                ..NumberAnswer::default()
+            }))))
+        }
+        _ => None,
+    }));
+    call(&mut stage, hangs_up_after(60));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let [first, second] = &stage.finals[0].attempts[..] else { panic!("two attempts") };
+    for (attempt, own) in [(first, "77"), (second, "88")] {
+        assert_eq!(attempt.callee_out, format!("{own}4420123"));
+        assert_eq!(attempt.caller_out, format!("{own}4930123"));
+        assert_eq!(attempt.identity_out, format!("{own}1"));
+    }
+    assert_eq!(second.sent_ms - first.sent_ms, 2000);
+    assert_eq!((first.end_reason.as_str(), first.buy.is_none()), ("no_response", true));
+    let bought = second.buy.as_ref().expect("it was answered");
+    assert_eq!((bought.price.to_string().as_str(), &*bought.deck), ("0.45", "other carrier"));
+    let paid: Vec<_> = stage.finals[0].postings.iter().map(|posting| posting.account).collect();
+    assert_eq!(paid, [1, 3], "the first vendor gets nothing");
+}
+
+/// What one call of a small operator ends with, after `change`.
+fn ends_with(change: impl FnOnce(&mut Facts)) -> (u16, String) {
+    let mut facts = small_operator();
+    change(&mut facts);
+    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan::default());
+    stage.run_until_quiet();
+    let responses = stage.agent(CALLER).last().responses.clone();
+    assert_eq!(responses.len(), 2, "100 and one final response: {responses:?}");
+    assert!(stage.finals[0].attempts.is_empty(), "no vendor hears of it");
+    assert_eq!(stage.finals[0].call.code_returned, responses[1]);
+    (responses[1], stage.finals[0].call.end_reason.to_string())
+}
+
+fn vendors(facts: &mut Facts, change: impl Fn(&mut strowger_switch::facts::VendorTrunk)) {
+    for trunk in facts.vendors.values_mut() {
+        change(Arc::get_mut(trunk).expect("nobody else has it"));
+    }
+}
+
+fn carrier(facts: &mut Facts, change: impl FnOnce(&mut strowger_switch::facts::Account)) {
+    change(Arc::get_mut(facts.accounts.get_mut(&2).expect("carrier")).expect("nobody else"));
+}
+
+/// SIG-87, BILL-05: 404 where no trunk has the prefix, 503 where trunks have it and none can be
+/// used, 403 where a rule forbids the call.
+#[test]
+fn a_call_without_a_usable_route_says_why() {
+    let no_route = ends_with(|facts| facts.routes = Default::default());
+    assert_eq!(no_route, (404, "no_route".to_owned()));
+    let unusable = (503, "no_route_available".to_owned());
+    assert_eq!(ends_with(|facts| vendors(facts, |trunk| trunk.locked = true)), unusable);
+    assert_eq!(ends_with(|facts| carrier(facts, |account| account.locked = true)), unusable);
+    assert_eq!(ends_with(|facts| carrier(facts, |account| account.deck = None)), unusable);
+    let full = |trunk: &mut strowger_switch::facts::VendorTrunk| {
+        trunk.channels = 1;
+        assert!(trunk.usage.take(1));
+    };
+    let busy = (503, "all_routes_busy".to_owned());
+    assert_eq!(ends_with(|facts| vendors(facts, full)), busy);
+    let forbidden = |reason: &str| (403, reason.to_owned());
+    let lock = |facts: &mut Facts| {
+        let trunk = facts.customers.get_mut(&1).expect("acme");
+        Arc::get_mut(trunk).expect("nobody else").locked = true;
+    };
+    assert_eq!(ends_with(lock), forbidden("trunk_locked"));
+    let poor = |facts: &mut Facts| {
+        facts.accounts.insert(1, account(1, "acme", 0, 60));
+    };
+    assert_eq!(ends_with(poor), forbidden("insufficient_balance"));
+}
+
+/// SIG-87: what a plugin refuses, and a route plugin that leaves nobody.
+#[test]
+fn a_call_that_policy_stops_says_so() {
+    let rejection = || Rejection { code: 403, reason: "caller_barred".into(), detail: "".into() };
+    type Decide = fn(&Question, Rejection) -> Option<Answer>;
+    let screening: Decide = |question, rejection| {
+        matches!(question, Question::Screen(_)).then(|| Answer::Screen(Verdict::Reject(rejection)))
+    };
+    let routing: Decide =
+        |question, _| matches!(question, Question::Route(_)).then(|| Answer::Route(Ok(Vec::new())));
+    for (decide, code, reason) in
+        [(screening, 403, "caller_barred"), (routing, 503, "no_route_available")]
+    {
+        let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+        stage.policy.instead =
+            Some(Box::new(move |question: &Question| decide(question, rejection()).map(Ok)));
+        call(&mut stage, CallerPlan::default());
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        assert_eq!(stage.agent(CALLER).last().responses, [100, code]);
+        assert_eq!(stage.finals[0].call.end_reason, reason);
+    }
+}
