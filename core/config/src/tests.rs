@@ -177,6 +177,16 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "[media]",
+            "[calls]\nsetup_limit = \"29s\"\n[media]",
+            &["node.toml:8: calls.setup_limit:", "30s to 10m"],
+        ),
+        (
+            "[media]",
+            "[calls]\nsetup_limit = \"11m\"\n[media]",
+            &["node.toml:8: calls.setup_limit:", "30s to 10m"],
+        ),
+        (
+            "[media]",
             "[[plugins.chain]]\nhook = \"routing\"\nplugins = [\"nope\"]\n[media]",
             &["node.toml:9: plugins.chain[0].plugins[0]:", "`nope`", "there are: routing"],
         ),

@@ -7,10 +7,15 @@ use super::{
 };
 use ledger::Money;
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Shortest password that is taken (SEC-05).
 const SHORTEST_PASSWORD: usize = 12;
+/// When the last attempt of a call may begin (ROUTE-54).
+const SETUP_BUDGET: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
+/// Most attempts that a limit may be set to (ROUTE-53).
+const MOST_ATTEMPTS: u32 = 100;
 /// Longest name of an object.
 const LONGEST_NAME: usize = 64;
 
@@ -150,9 +155,15 @@ impl<'a> Known<'a> {
             let problem = "expected at least one address, because authentication is by address";
             errors.push(origin.error(TABLE, "addresses", "", problem));
         }
-        if trunk.setup_budget.is_zero() {
-            let problem = "expected more than 0 s (ROUTE-54)";
-            errors.push(origin.error(TABLE, "setup_budget", "\"0s\"", problem));
+        if !SETUP_BUDGET.contains(&trunk.setup_budget) {
+            let value = format!("{:?}", super::words::duration_text(trunk.setup_budget));
+            let problem = "expected 5s to 300s (ROUTE-54)";
+            errors.push(origin.error(TABLE, "setup_budget", value, problem));
+        }
+        if trunk.max_attempts > MOST_ATTEMPTS {
+            let problem = format!("expected 0 (no limit) to {MOST_ATTEMPTS} (ROUTE-53)");
+            let value = trunk.max_attempts.to_string();
+            errors.push(origin.error(TABLE, "max_attempts", value, problem));
         }
         if trunk.authentication == Authentication::Address {
             return;
