@@ -1,5 +1,7 @@
-//! What the call machine knows about trunks, accounts and prices: one immutable
-//! snapshot. A call keeps the snapshot it began with (promise 4 of the design).
+//! What the call machine knows about trunks, accounts and prices: a snapshot of the
+//! configuration, which never changes. A call keeps the snapshot that it began with. What does
+//! change (channels taken, figures of vendor trunks, balances) hangs on the snapshot as shared
+//! handles, [`TrunkUsage`] and [`Purse`], which the next snapshot takes over.
 
 use crate::quality::Quality;
 use foldhash::HashMap;
@@ -239,7 +241,7 @@ pub struct VendorTrunk {
     pub tech_prefix: Arc<str>,
     /// SIG-71 to SIG-77.
     pub identity: TrunkIdentity,
-    /// Host for From and identity headers (SIG-70).
+    /// Host for From and identity headers (SIG-70); empty: the address that the INVITE goes to.
     pub from_host: Arc<str>,
     /// SIG-78, default on.
     pub trusted: bool,

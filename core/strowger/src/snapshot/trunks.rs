@@ -15,6 +15,9 @@ use switch::facts::{
 
 type Rules = HashMap<String, u64>;
 
+/// The `from_host` of trunks that want to see their own address (SIG-70).
+const PEER: &str = "peer";
+
 /// Handle of a named rule set; 0 for none. Unknown names are refused when they are read.
 fn rules(rules: &Rules, name: Option<&String>) -> u64 {
     name.and_then(|name| rules.get(name)).copied().unwrap_or(0)
@@ -88,7 +91,11 @@ pub(super) fn vendor(
     let trunk = &loaded.trunk;
     let owner = format!("vendor trunk `{}`", trunk.name);
     let listener = names.listener(&owner, trunk.listener.as_deref());
-    let from_host = trunk.from_host.clone().unwrap_or_else(|| names.domain(listener));
+    let from_host = match trunk.from_host.as_deref() {
+        Some(PEER) => String::new(),
+        Some(host) => host.to_owned(),
+        None => names.domain(listener),
+    };
     VendorTrunk {
         id: loaded.id,
         name: trunk.name.as_str().into(),

@@ -95,6 +95,18 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Host of the identity that the vendor sees (SIG-70).
+    fn from_host(&self) -> Text {
+        let target = self.vendor.targets.get(self.target);
+        match target.filter(|_| self.vendor.from_host.is_empty()) {
+            Some(target) if target.is_ipv6() => {
+                compact_str::format_compact!("[{}]", target.ip())
+            }
+            Some(target) => sip::ip_text(target.ip()),
+            None => (&*self.vendor.from_host).into(),
+        }
+    }
+
     /// What the vendor wants proven is proven with these.
     pub(super) fn credentials(&self) -> Option<Credentials> {
         self.vendor.credentials.clone()
@@ -255,7 +267,7 @@ impl Call {
             caller_out: numbers.caller.clone(),
             identity_out: numbers.identity.clone(),
             display: self.identity.display.clone(),
-            host: (&*vendor.from_host).into(),
+            host: attempt.from_host(),
             privacy: self.identity.privacy.clone(),
             private: self.private,
             source_trusted: self.customer.trusted,

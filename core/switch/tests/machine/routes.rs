@@ -162,3 +162,31 @@ fn a_call_that_policy_stops_says_so() {
         assert_eq!(stage.finals[0].call.end_reason, reason);
     }
 }
+
+/// SIG-70: From carries the outgoing caller at our own domain, at a fixed one, or at the address
+/// of the vendor that is called, each by the vendor's trunk.
+#[test]
+fn from_carries_the_caller_at_the_host_that_the_trunk_wants() {
+    for (host, target, seen) in [
+        ("switch.example", VENDOR_A, "switch.example"),
+        ("fixed.example", VENDOR_A, "fixed.example"),
+        ("", VENDOR_A, "10.2.0.1"),
+        ("", "[2001:db8::1]:5070", "[2001:db8::1]"),
+    ] {
+        let mut first = vendor(11, "vendor-a", &[target], 1);
+        first.from_host = host.into();
+        let facts = operator(customer(1, "acme", CALLER), vec![first]);
+        let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+        call(&mut stage, hangs_up_after(1));
+        stage.run(Duration::from_millis(10));
+        let sent = stage.wire.iter().find(|(_, to, _)| to.to_string() == target);
+        let invite = String::from_utf8_lossy(&sent.expect("an INVITE").2).into_owned();
+        let uri = format!("<sip:4930123@{seen}>");
+        for header in ["From: ", "P-Asserted-Identity: "] {
+            let line = invite.lines().find(|line| line.starts_with(header)).expect(header);
+            assert!(line.contains(&uri), "{line}");
+        }
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+    }
+}
