@@ -156,6 +156,7 @@ async fn change(
     let trunks = business.vendor_trunks.iter();
     let wanted = trunks.map(|trunk| Wanted::new(&trunk.name, trunk)).collect::<Result<_, _>>()?;
     objects(connection, &VENDOR_TRUNKS, wanted, &mut changes).await?;
+    changes.notices.extend(business.warnings());
     Ok(changes)
 }
 

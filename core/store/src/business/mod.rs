@@ -12,6 +12,7 @@ mod numbers;
 mod secrets;
 mod sheets;
 mod vendor;
+mod warnings;
 pub(crate) mod words;
 
 pub use account::{Account, AccountKind, Currency, Rounding};

@@ -32,6 +32,10 @@ pub struct VendorTrunk {
     /// Only when nothing else is left (ROUTE-45).
     #[serde(default)]
     pub last_resort: bool,
+    /// What it fails together with, such as a site or a carrier: a word that trunks share
+    /// (ROUTE-46).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_domain: Option<String>,
     /// Calls at once, 0 is unlimited.
     #[serde(default)]
     pub channels: u32,
@@ -59,11 +63,11 @@ pub struct VendorTrunk {
     /// Put before the callee after its rewrite (NUM-10).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tech_prefix: String,
-    /// Which identity it sees (SIG-71 to SIG-77).
-    #[serde(default)]
+    /// Which identity it sees (SIG-71 to SIG-77): a preset's name (SIG-83) or single modes.
+    #[serde(default, deserialize_with = "identity")]
     pub identity: Identity,
-    /// Host for From and identity headers (SIG-70), without port; left out: the listener's
-    /// domain.
+    /// Host for From and identity headers (SIG-70), without port; `"peer"`: the address that
+    /// the INVITE goes to; left out: the listener's domain.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "host")]
     pub from_host: Option<String>,
     /// Words for plugins, by name: what a routing or rating plugin of the operator's own
@@ -308,6 +312,47 @@ impl Default for Identity {
             fixed_display: String::new(),
         }
     }
+}
+
+impl Identity {
+    /// The presets of SIG-83.
+    const PRESETS: [&str; 4] = ["standard", "emergency", "hidden", "none"];
+
+    fn preset(name: &str) -> Option<Identity> {
+        let with = |privacy| Identity { privacy, ..Identity::default() };
+        match name {
+            "standard" => Some(with(PrivacyMode::Pass)),
+            "emergency" => Some(with(PrivacyMode::None)),
+            "hidden" => Some(with(PrivacyMode::Id)),
+            "none" => Some(Identity { asserted: HeaderMode::None, ..with(PrivacyMode::None) }),
+            _ => None,
+        }
+    }
+}
+
+fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
+    struct Written;
+
+    impl<'de> de::Visitor<'de> for Written {
+        type Value = Identity;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a preset such as \"standard\" or { asserted = \"caller\" }")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Identity, E> {
+            Identity::preset(name).ok_or_else(|| {
+                let known = Identity::PRESETS.join(", ");
+                E::custom(format!("`{name}` is not a preset: expected one of {known} (SIG-83)"))
+            })
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Identity, A::Error> {
+            Identity::deserialize(de::value::MapAccessDeserializer::new(map))
+        }
+    }
+
+    from.deserialize_any(Written)
 }
 
 /// What to do with an identity header.

@@ -3,7 +3,9 @@
 use crate::support::configuration::{SMALL, configuration};
 use ledger::Money;
 use std::time::Duration;
-use strowger_store::business::{Authentication, FailureReply, ListKind, Secret, VendorPrefix};
+use strowger_store::business::{
+    Authentication, FailureReply, HeaderMode, ListKind, PrivacyMode, Secret, VendorPrefix,
+};
 use strowger_store::{Business, NodeNames};
 
 #[test]
@@ -108,10 +110,116 @@ failover = { stop_after_busy = false, code_policy = { "404" = "stop" } }
     assert!(!format!("{business:?}").contains("enough secret"));
 }
 
+/// SIG-83: a word stands for the modes of a trunk, and modes can be given one by one.
+#[test]
+fn an_identity_preset_stands_for_its_modes() {
+    let identity = |setting: &str| {
+        let text = SMALL.replace("targets = [", &format!("identity = {setting}\ntargets = ["));
+        let folder = configuration(&[("all.toml", &text)]);
+        let business = Business::from_folder(folder.path(), "sip.example.com").unwrap();
+        business.vendor_trunks[0].identity.clone()
+    };
+    use HeaderMode::{Caller, None};
+    for (preset, asserted, privacy) in [
+        ("standard", Caller, PrivacyMode::Pass),
+        ("emergency", Caller, PrivacyMode::None),
+        ("hidden", Caller, PrivacyMode::Id),
+        ("none", None, PrivacyMode::None),
+    ] {
+        let modes = identity(&format!("\"{preset}\""));
+        assert_eq!((modes.asserted, modes.privacy), (asserted, privacy), "{preset}");
+        assert_eq!((modes.preferred, modes.remote_party, modes.diversion), (None, None, None));
+        let written = if asserted == Caller { "caller" } else { "none" };
+        let privacy = format!("{privacy:?}").to_lowercase();
+        let one_by_one = format!("{{ asserted = \"{written}\", privacy = \"{privacy}\" }}");
+        assert_eq!(identity(&one_by_one), modes, "{preset}");
+    }
+}
+
+/// ROUTE-18, ROUTE-46: what is allowed and seldom meant is told, with the prefixes it is about.
+#[test]
+fn doubtful_routes_are_warned_of() {
+    let trunk = |name: &str, prefixes: &str, lines: &str| {
+        format!(
+            "[[vendor_trunk]]\nname = \"{name}\"\naccount = \"carrier\"\n\
+             targets = [\"192.0.2.21\"]\nprefixes = [{prefixes}]\n{lines}\n"
+        )
+    };
+    let warnings = |trunks: &[String]| {
+        let (accounts, _) = SMALL.split_once("[[vendor_trunk]]").unwrap();
+        let text = accounts.to_owned() + &trunks.concat();
+        let folder = configuration(&[("all.toml", &text)]);
+        Business::from_folder(folder.path(), "sip.example.com").unwrap().warnings()
+    };
+    let stop = "{ prefix = \"44\", extend = false }";
+    let (reserve, paris) = ("last_resort = true", "failure_domain = \"paris\"");
+    assert_eq!(warnings(&[trunk("a", "\"44\"", ""), trunk("b", "\"44\"", "")]), [""; 0]);
+    assert_eq!(
+        warnings(&[trunk("a", "\"44\", \"33\"", ""), trunk("b", stop, "")]),
+        ["extend_mixed: prefix \"44\" has trunks with and without `extend`; shorter prefixes are \
+             not tried after it (ROUTE-18)"]
+    );
+    assert_eq!(
+        warnings(&[trunk("a", "\"44\"", ""), trunk("b", stop, reserve)]),
+        [""; 0],
+        "a trunk of last resort has no say"
+    );
+    assert_eq!(
+        warnings(&[trunk("a", "\"44\", \"4420\"", reserve), trunk("b", "\"33\"", "")]),
+        ["only_last_resort: prefixes \"44\", \"4420\" have last-resort trunks only, which are \
+             used as any others then (ROUTE-46)"]
+    );
+    assert_eq!(
+        warnings(&[trunk("a", "\"4420\"", reserve), trunk("b", "\"4\"", "")]),
+        [""; 0],
+        "a shorter prefix has an ordinary trunk"
+    );
+    let behind = [reserve, paris].join("\n");
+    assert_eq!(
+        warnings(&[trunk("a", "\"44\"", paris), trunk("b", "\"44\"", &behind)]),
+        ["one_failure_domain: prefix \"44\" has trunks of one failure domain only; one fault \
+             takes them all (ROUTE-46)"],
+        "those of last resort included"
+    );
+    let elsewhere = "failure_domain = \"rome\"";
+    assert_eq!(
+        warnings(&[trunk("a", "\"44\"", paris), trunk("b", "\"4\"", elsewhere)]),
+        [""; 0],
+        "not all of them"
+    );
+    let locked = [elsewhere, "locked = true"].join("\n");
+    let locked = warnings(&[
+        trunk("a", "\"44\"", paris),
+        trunk("b", "\"44\"", paris),
+        trunk("c", "\"44\"", &locked),
+    ]);
+    assert_eq!(locked.len(), 1, "a locked trunk does not help: {locked:?}");
+}
+
 /// Bad input: the mistake, the line it is in, and what the message must say.
 #[test]
 fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
     let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nidentity = \"secret\"",
+            &["all.toml:21: vendor_trunk.identity", "standard, emergency, hidden, none", "SIG-83"],
+        ),
+        (
+            "[[customer_trunk]]",
+            "[[customer_trunk]]\nmax_attempts = 101",
+            &["customer_trunk.max_attempts = 101", "0 (no limit) to 100", "ROUTE-53"],
+        ),
+        (
+            "[[customer_trunk]]",
+            "[[customer_trunk]]\nsetup_budget = \"301s\"",
+            &["customer_trunk.setup_budget = \"301s\"", "5s to 300s", "ROUTE-54"],
+        ),
+        (
+            "[[customer_trunk]]",
+            "[[customer_trunk]]\nsetup_budget = \"4s\"",
+            &["customer_trunk.setup_budget = \"4s\"", "5s to 300s", "ROUTE-54"],
+        ),
         (
             "currency = \"EUR\"\nopening",
             "currency = \"euro\"\nopening",

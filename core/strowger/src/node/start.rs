@@ -307,6 +307,9 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
             business.rule_sets.len(),
             business.number_lists.len(),
         );
+        for warning in business.warnings() {
+            summary += &format!("warning: {warning}\n");
+        }
     }
     let settings = HostSettings { cache_dir: None, ..host_settings(config) };
     let host = load_plugins(config, settings)?;
