@@ -303,6 +303,8 @@ pub struct RecordView {
     pub caller_route: String,
     /// Callee after the ingress rewrite.
     pub callee_route: String,
+    /// Ingress tech prefix that was taken off (NUM-07), empty if none was.
+    pub tech_prefix_in: String,
     /// The caller asked for privacy.
     pub private: bool,
     /// Words of the screening plugin.
@@ -486,6 +488,7 @@ impl From<&CallDocument> for RecordView {
             callee_in: call.callee_in.to_string(),
             caller_route: call.caller_route.to_string(),
             callee_route: call.callee_route.to_string(),
+            tech_prefix_in: call.tech_prefix_in.to_string(),
             private: call.private,
             marks: call.marks.iter().map(ToString::to_string).collect(),
             generation: call.generation,

@@ -162,3 +162,33 @@ fn privacy_counts_where_the_trunk_supports_it() {
         assert_eq!(stage.finals[0].call.private, supported);
     }
 }
+
+/// NUM-07: the tech prefix of the trunk is taken off before the rules see the number, and kept in
+/// the record; or it stays, if the trunk says so.
+#[test]
+fn a_tech_prefix_is_taken_off_and_recorded() {
+    for (strip, ruled, recorded) in [(true, "4420123", "77"), (false, "774420123", "")] {
+        let mut trunk = customer(1, "acme", CALLER);
+        trunk.tech_prefix = "77".into();
+        trunk.strip_tech_prefix = strip;
+        let facts = operator(trunk, vec![vendor(11, "vendor-a", &[VENDOR_A], 1)]);
+        let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+        let asked = Arc::new(Mutex::new(String::new()));
+        let seen = Arc::clone(&asked);
+        stage.policy.instead = Some(Box::new(move |question: &Question| {
+            if let Question::Number(question) = question
+                && question.stage == policy::Stage::Ingress
+            {
+                *seen.lock().expect("no panic") = question.callee.to_string();
+            }
+            None
+        }));
+        let now = stage.now;
+        stage.agent(CALLER).invite(now, "774420123", hangs_up_after(1));
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        assert_eq!(*asked.lock().expect("no panic"), ruled);
+        let call = &stage.finals[0].call;
+        assert_eq!((&*call.callee_in, &*call.tech_prefix_in), ("774420123", recorded));
+    }
+}
