@@ -60,3 +60,42 @@ fn best_effort(listener: &ListenerConfig, what: &str, result: io::Result<()>) {
         tracing::warn!(listener = %listener.name, %error, "{what} not as wanted");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    /// SIG-94: each listener's own mark, on the sockets of all shards, IPv4 and IPv6.
+    #[test]
+    fn signalling_sockets_carry_the_mark_of_their_listener() {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let address = format!("127.9.{high}.{low}:5060");
+        for (address, dscp, tos) in [
+            (&*address, "CS5", 0xa0),
+            (&*address, "AF31", 0x68),
+            (&*address, "EF", 0xb8),
+            ("[::1]:0", "CS3", 0x60),
+        ] {
+            let listener = ListenerConfig {
+                name: "main".to_owned(),
+                address: address.parse().expect("an address"),
+                advertised: None,
+                domain: None,
+                dscp: dscp.parse().expect("a DSCP"),
+            };
+            let ipv6 = listener.address.is_ipv6();
+            let sockets = match bind(&listener, if ipv6 { 1 } else { 2 }) {
+                Ok(sockets) => sockets,
+                // The machine may have no IPv6.
+                Err(_) if ipv6 => continue,
+                Err(error) => panic!("{error}"),
+            };
+            for socket in &sockets {
+                let socket = SockRef::from(socket);
+                let mark = if ipv6 { socket.tclass_v6() } else { socket.tos_v4() };
+                assert_eq!(mark.expect("a mark"), tos, "{address} with {dscp}");
+            }
+        }
+    }
+}

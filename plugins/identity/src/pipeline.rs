@@ -198,17 +198,19 @@ mod tests {
 
     #[test]
     fn ppi_and_diversion_follow_their_modes_sig_73_sig_77() {
-        let question = IdentityQuestion {
-            preferred_mode: HeaderMode::Caller,
-            diversion_mode: HeaderMode::Pass,
-            ..caller()
+        let with = |preferred_mode| {
+            let fixed_identity = "sip:100@sip.example".to_owned();
+            let question = IdentityQuestion { preferred_mode, fixed_identity, ..caller() };
+            values(&shown(&question), "P-Preferred-Identity").join(", ")
         };
-        let presented = shown(&question);
-        assert_eq!(values(&presented, "P-Preferred-Identity"), ["<sip:+4930123@sip.example>"]);
+        assert_eq!(with(HeaderMode::default()), "", "none by default");
+        assert_eq!(with(HeaderMode::None), "");
+        assert_eq!(with(HeaderMode::Pass), "<sip:901@pbx.example>");
+        assert_eq!(with(HeaderMode::Caller), "<sip:+4930123@sip.example>");
+        assert_eq!(with(HeaderMode::Fixed), "<sip:100@sip.example>");
+        let presented = shown(&IdentityQuestion { diversion_mode: HeaderMode::Pass, ..caller() });
         assert_eq!(values(&presented, "Diversion"), ["<sip:800@pbx.example>;reason=unconditional"]);
-        let passed = shown(&IdentityQuestion { preferred_mode: HeaderMode::Pass, ..caller() });
-        assert_eq!(values(&passed, "P-Preferred-Identity"), ["<sip:901@pbx.example>"]);
-        assert!(values(&passed, "Diversion").is_empty());
+        assert!(values(&shown(&caller()), "Diversion").is_empty());
     }
 
     #[test]

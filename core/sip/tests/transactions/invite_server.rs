@@ -65,6 +65,19 @@ fn over_tcp_a_refusal_is_sent_once_and_its_ack_ends_the_transaction() {
     assert_eq!(stage.layer.len(), 0);
 }
 
+/// RFC 3261 13.3.1.4: a hop behind the reliable one may have lost it.
+#[test]
+fn sig_23_a_2xx_is_repeated_over_tcp_too() {
+    let mut stage = Stage::new();
+    let id = stage.receive_new(&request_over("TCP", "INVITE", BRANCH, ""));
+    stage.respond(id, response_over("TCP", 200, "me", "INVITE", BRANCH));
+    stage.until(2000);
+    stage.receive(&ack("me", "z9hG4bKack"));
+    stage.until(31_999);
+    assert_eq!(stage.sent_moments(), [0, 500, 1500]);
+    assert_eq!(stage.events().len(), 1, "the ACK");
+}
+
 #[test]
 fn after_a_final_response_nothing_else_is_sent() {
     let mut stage = Stage::new();
