@@ -1,4 +1,6 @@
-//! The program's two clocks, read together. Nothing below this crate reads a clock.
+//! The program's two clocks, read together. The rooms without I/O (`sip`, `media`, `ledger`,
+//! `policy`, `switch`) read none and are given the time from here; the plugin host and the store
+//! read the system's clocks themselves.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

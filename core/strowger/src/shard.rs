@@ -1,5 +1,7 @@
 //! A shard: one thread that owns its calls, its transactions, its plugin instances and
-//! one socket of each listener. Nothing on its way takes a lock.
+//! one socket of each listener. Reading a message and finding its call takes no lock. What
+//! shards share is behind locks that are held for a few instructions: the purse of an account,
+//! the figures of a vendor trunk, counters of plugins, used nonces, the recorder's queue.
 
 mod drive;
 mod mailbox;

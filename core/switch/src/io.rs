@@ -29,7 +29,8 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallKey(pub u64);
 
-/// What the machine wants done, in the order in which it must be done.
+/// What the machine wants done. Datagrams come first, then questions and records in their
+/// order.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once; a box would cost more than the copy")]
 pub enum Output {
