@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("strowger-media", &[]),
     ("strowger-ledger", &[]),
     ("strowger-policy", &[]),
-    ("strowger-switch", &["strowger-sip", "strowger-media", "strowger-ledger", "strowger-policy"]),
+    ("strowger-switch", &["strowger-sip", "strowger-ledger", "strowger-policy"]),
     ("strowger-schema", &[]),
     ("strowger-host", &["strowger-policy", "strowger-schema"]),
     ("strowger-store", &["strowger-ledger"]),

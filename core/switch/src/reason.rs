@@ -212,11 +212,21 @@ mod tests {
         assert_eq!(best(&[606, 480, 403]), 480);
         assert_eq!(best(&[403, 606]), 606);
         assert_eq!(best(&[503, 403, 480]), 480);
-        assert_eq!(best(&[401]), 503);
+        assert_eq!(best(&[404, 403]), 403, "404 without cause 1 is like any 4xx");
+        assert_eq!(best(&[503, 413]), 413);
+        for ours in [401, 407, 408] {
+            assert_eq!(best(&[ours]), 503);
+        }
         assert_eq!(best(&[302]), 503);
         assert_eq!(best(&[]), 503);
         let unallocated = Failed { cause: 1, ..response(404) };
-        assert_eq!(chosen_code(FailureReply::Best, &[response(484), unallocated]), 404);
+        let order = [response(603), response(486), unallocated, response(484), response(480)];
+        let order =
+            [&order[..], &[response(488), response(403), response(404), response(500)]].concat();
+        for pair in order.windows(2) {
+            let code = chosen_code(FailureReply::Best, &[pair[1], pair[0]]);
+            assert_eq!(code, pair[0].code, "before {}", pair[1].code);
+        }
         let silent = Failed { failure: AttemptFailure::NoResponse, code: 0, cause: 0 };
         assert_eq!(chosen_code(FailureReply::Last, &[response(486), silent]), 503);
         assert_eq!(chosen_code(FailureReply::Fixed(480), &[response(486)]), 480);

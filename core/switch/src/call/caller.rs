@@ -79,7 +79,7 @@ mod tests {
 
     /// SIG-76, RFC 3323 section 4.2
     #[test]
-    fn privacy_tokens_have_no_case() {
+    fn privacy_is_asked_for_in_any_case() {
         for (line, private) in [
             ("", false),
             ("Privacy: none\r\n", false),
