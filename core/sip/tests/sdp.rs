@@ -75,7 +75,7 @@ fn the_streams_tell_where_the_peer_receives_and_what() {
 fn sig_04_the_rewritten_offer_shows_our_addresses_only() {
     let text = relayed(OFFER, "192.0.2.9:20000");
     let expected = "v=0\r\n\
-        o=- 77 3 IN IP4 192.0.2.9\r\n\
+        o=switch 77 3 IN IP4 192.0.2.9\r\n\
         s=-\r\n\
         c=IN IP4 192.0.2.9\r\n\
         t=0 0\r\n\
@@ -117,7 +117,7 @@ const TELLING: &str = "v=0\r\n\
 
 #[test]
 fn sig_04_a_description_tells_nobody_who_made_it() {
-    let expected = "v=0\r\no=- 77 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
+    let expected = "v=0\r\no=switch 77 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
         b=AS:80\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n\
         a=rtcp:49180\r\nm=video 51372 RTP/AVP 31\r\n";
     let concealed = parsed(TELLING).conceal(&origin());
@@ -126,6 +126,17 @@ fn sig_04_a_description_tells_nobody_who_made_it() {
     for own in ["pbx.example", "10.1.2.3", "198.51.100.7", "7946", "2890844526"] {
         assert!(!text.contains(own), "{own} in {text}");
     }
+}
+
+/// The regexp client of sipp takes three words of letters and digits from `o=`, or fails the call.
+#[test]
+fn the_origin_is_made_of_letters_and_digits() {
+    let text = relayed(TELLING, "192.0.2.9:20000");
+    let origin = text.lines().find_map(|line| line.strip_prefix("o=")).unwrap();
+    let words: Vec<&str> = origin.split(' ').collect();
+    assert_eq!(words.len(), 6, "{origin}");
+    let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    assert!(words[..3].iter().all(|word| plain(word) && !word.is_empty()), "{origin}");
 }
 
 #[test]
@@ -148,7 +159,7 @@ fn rfc_3605_an_rtcp_attribute_is_read_and_written() {
     let plan =
         StreamPlan::Relay { rtp: socket("192.0.2.9:20000"), rtcp: socket("192.0.2.9:20005") };
     let text = String::from_utf8(description.rewrite(&origin(), &[plan])).unwrap();
-    let expected = "v=0\no=- 77 3 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n\
+    let expected = "v=0\no=switch 77 3 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n\
         m=audio 20000 RTP/AVP 0\na=rtcp:20005 IN IP4 192.0.2.9\na=x\n";
     assert_eq!(text, expected, "IPv6 to IPv4, line ends as they came");
 

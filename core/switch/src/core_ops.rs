@@ -88,6 +88,12 @@ impl Core {
         self.respond_plain(now, id, request, status, "", headers);
     }
 
+    /// 200 to an OPTIONS inside a dialog.
+    pub(crate) fn answer_options(&mut self, now: Now, id: TransactionId, request: &Message) {
+        let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
+        self.respond_plain(now, id, request, 200, "", &allowed);
+    }
+
     /// 405 with what would be allowed (SIG-01).
     pub(crate) fn refuse_method(&mut self, now: Now, id: TransactionId, request: &Message) {
         let allowed = [("Allow".to_owned(), ALLOW.to_owned())];

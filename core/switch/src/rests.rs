@@ -22,7 +22,7 @@ impl Rests {
     /// Nothing is sent to `address` for as long as this 503 says, at most 30 s. Without
     /// Retry-After (RFC 3261 section 20.33) it does not rest.
     pub(crate) fn note(&self, now: Instant, address: SocketAddr, refusal: &Message) {
-        let Some(wanted) = refusal.header("Retry-After").and_then(seconds) else { return };
+        let Some(wanted) = retry_after(refusal) else { return };
         let mut until = self.lock();
         until.retain(|_, until| now < *until);
         until.insert(address, now + wanted.min(LONGEST));
@@ -47,6 +47,11 @@ impl Rests {
         // What a panic left is a map of moments, each good in itself.
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The time that a Retry-After names.
+pub(crate) fn retry_after(response: &Message) -> Option<Duration> {
+    response.header("Retry-After").and_then(seconds)
 }
 
 /// `120`, `120 (in a meeting)` or `120;duration=60`; none for 0 and for what is no number.

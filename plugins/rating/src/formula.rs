@@ -177,6 +177,27 @@ mod tests {
         assert_eq!(seconds(1_000), Money(5_000_000_000));
     }
 
+    /// BILL-11, BILL-12: steps after the first increment count from its end.
+    #[test]
+    fn further_increments_begin_where_the_first_one_ends() {
+        let row = row("6.00", 2, 3);
+        let billed = |ms| {
+            let charge = charge(&row, &Rounding::default(), ms).expect("legal");
+            (charge.billed_seconds, charge.amount.0)
+        };
+        for (ms, seconds) in [(1, 2), (2_000, 2), (2_001, 5), (2_400, 5), (5_000, 5), (5_001, 8)] {
+            assert_eq!(billed(ms), (seconds, i64::from(seconds) * 1_000_000_000), "{ms} ms");
+        }
+    }
+
+    /// BILL-10, BILL-12: the shortest call costs its first increment and the connect fee.
+    #[test]
+    fn a_call_of_one_millisecond_is_charged() {
+        let row = DeckRow { connect_fee: "0.01".parse().expect("money"), ..row("0.60", 60, 60) };
+        let charge = charge(&row, &Rounding::default(), 1).expect("legal");
+        assert_eq!((charge.billed_seconds, charge.amount), (60, "0.61".parse().expect("money")));
+    }
+
     #[test]
     fn the_first_increment_of_zero_is_one_second() {
         let charge = charge(&row("0.06", 0, 1), &Rounding::default(), 1_000).expect("legal");

@@ -166,7 +166,8 @@ impl SessionDescription {
         let (mut id, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (id, count) = (id.format(*session_id), count.format(*version));
         let (family, address) = (family(*address), ip_text(*address));
-        self.replace(out, line, &["o=- ", id, " ", count, " IN ", family, " ", &address]);
+        // `-` is a user name as well (RFC 8866 section 5.2), but some clients look for letters.
+        self.replace(out, line, &["o=switch ", id, " ", count, " IN ", family, " ", &address]);
     }
 
     fn has_connection(&self) -> bool {

@@ -73,7 +73,6 @@ impl Call {
         returned: u16,
     ) {
         *cx.core.counters.ended.entry(returned).or_default() += 1;
-        cx.core.counters.count_reason(&why);
         tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, %detail, "ended");
         self.end_ms = Some(cx.now.utc_ms);
         self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
@@ -287,6 +286,9 @@ impl Call {
                     self.balance_after = Some(balance);
                 }
             }
+        }
+        if let Some(end) = &self.end {
+            cx.core.counters.count_reason(&end.reason);
         }
         let document = self.document(RecordState::Final, cx.now.utc_ms, postings);
         cx.core.outputs.push_back(Output::Document(Box::new(document)));

@@ -59,10 +59,7 @@ impl Call {
                 }
                 self.relay_request(cx, side, id, request);
             }
-            Method::Options => {
-                let allow = [("Allow".to_owned(), crate::ALLOW.to_owned())];
-                cx.core.respond_plain(cx.now, id, &request, 200, "OK", &allow);
-            }
+            Method::Options => cx.core.answer_options(cx.now, id, &request),
             _ => cx.core.refuse_method(cx.now, id, &request),
         }
     }
@@ -100,6 +97,13 @@ impl Call {
                 let status = if side == MediaSide::Caller { 500 } else { 491 };
                 cx.core.refuse_offer(cx.now, id, request, status);
             }
+            Method::Options if setting_up => cx.core.answer_options(cx.now, id, request),
+            // Nobody is there yet who could take it.
+            Method::Info if setting_up => {
+                cx.core.respond_plain(cx.now, id, request, 491, "", &[]);
+            }
+            // Who is called does not end an early dialog by BYE (RFC 3261 section 15).
+            Method::Bye if setting_up => cx.core.respond_plain(cx.now, id, request, 481, "", &[]),
             _ if setting_up => cx.core.refuse_method(cx.now, id, request),
             _ => cx.core.respond_plain(cx.now, id, request, 481, "", &[]),
         }
@@ -380,6 +384,11 @@ impl Call {
             // What the other side does not know is not allowed here.
             let known = crate::ALLOW.split(", ").filter(|known| *known != method.as_str());
             headers.push(("Allow".to_owned(), known.collect::<Vec<_>>().join(", ")));
+        }
+        if status == 500
+            && let Some(seconds) = crate::rests::retry_after(response)
+        {
+            headers.push(("Retry-After".to_owned(), seconds.as_secs().to_string()));
         }
         if causes.q850 > 0 {
             headers.push(("Reason".to_owned(), Causes::ours(causes.q850).text().into()));

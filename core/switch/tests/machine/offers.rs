@@ -335,7 +335,9 @@ fn one_trunk_is_enough_for_direct_media() {
         let (invite, ok) = raw.connects();
         assert!(body(&invite).contains("c=IN IP4 10.1.0.1\r\nt=0 0\r\nm=audio 40000 "));
         assert!(body(&ok).contains("c=IN IP4 10.2.0.1\r\nt=0 0\r\nm=audio 42000 "));
-        assert!(body(&invite).contains("o=- ") && body(&invite).contains(" 0 IN IP4 10.0.0.1\r\n"));
+        assert!(
+            body(&invite).contains("o=switch ") && body(&invite).contains(" 0 IN IP4 10.0.0.1\r\n")
+        );
         assert_eq!(raw.stage.media.open_sessions(), 0);
         raw.asks(&ok, &Method::Invite, &[], &sdp("10.1.0.1", 40_002));
         let moved = raw.vendor("INVITE ");

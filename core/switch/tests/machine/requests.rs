@@ -23,9 +23,9 @@ fn a_second_re_invite_of_one_side_gets_500() {
         let refused = raw.caller("SIP/2.0 500 ");
         assert!(retry_after(&refused).is_some_and(|seconds| seconds <= 10), "{method}");
     }
-    raw.answers(&first, "200 OK", &[], &sdp("10.2.0.1", 42_000));
-    let accepted = raw.caller("SIP/2.0 200 ");
-    raw.ack(&accepted, "");
+    // The vendor's own 500 says when to try again, too.
+    raw.answers(&first, "500 Server Internal Error", &[("Retry-After", "3 (busy)")], "");
+    assert_eq!(retry_after(&raw.caller("SIP/2.0 500 ")), Some(3));
     raw.hangs_up(&ok);
 }
 
@@ -160,10 +160,17 @@ fn no_second_offer_before_the_answer() {
         raw.vendor_asks(&invite, &method, &[], &sdp("10.2.0.1", 42_002));
         raw.vendor("SIP/2.0 491 ");
     }
-    raw.asks(&early, &Method::Update, &[], "");
-    raw.caller("SIP/2.0 200 ");
-    raw.vendor_asks(&invite, &Method::Update, &[], "");
-    raw.vendor("SIP/2.0 200 ");
+    // What our Allow names and needs no other side is answered.
+    for method in [Method::Update, Method::Options] {
+        raw.asks(&early, &method, &[], "");
+        raw.caller("SIP/2.0 200 ");
+        raw.vendor_asks(&invite, &method, &[], "");
+        raw.vendor("SIP/2.0 200 ");
+    }
+    raw.asks(&early, &Method::Info, &[], "");
+    raw.caller("SIP/2.0 491 ");
+    raw.vendor_asks(&invite, &Method::Bye, &[], "");
+    raw.vendor("SIP/2.0 481 ");
     raw.answers(&invite, "486 Busy Here", &[], "");
     raw.caller("SIP/2.0 486 ");
     raw.ends();
