@@ -48,6 +48,27 @@ mod tests {
         assert_eq!(parse(""), ReasonRef { protocol: "", cause: None });
     }
 
+    /// Whatever a peer writes, in pieces that make up the grammar.
+    #[test]
+    fn no_value_is_too_odd() {
+        let pieces =
+            ["Q.850", "SIP", ";", "=", "cause", "text", "17", "\"", "\\", ",", "<", " ", "é"];
+        let mut state = 7_u64;
+        let mut found = 0;
+        for _ in 0..50_000 {
+            let mut value = String::new();
+            for _ in 0..8 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                value.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+            }
+            let reason = ReasonRef::parse(&value);
+            assert!(value.contains(reason.protocol), "{value}");
+            assert!(reason.cause.is_none() || value.contains("17"), "{value}");
+            found += u32::from(reason.cause.is_some());
+        }
+        assert!(found > 0, "a dull run");
+    }
+
     #[test]
     fn all_lines_and_all_values_of_a_line_count() {
         let text = "BYE sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKa\r\n\

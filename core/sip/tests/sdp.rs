@@ -2,6 +2,8 @@
 // Helpers of tests may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use std::net::{IpAddr, SocketAddr};
 use strowger_sip::sdp::{self, Direction, MediaKind, Origin, SdpError, StreamPlan};
 use strowger_sip::{Message, SessionDescription};
@@ -126,6 +128,54 @@ fn sig_04_a_description_tells_nobody_who_made_it() {
     for own in ["pbx.example", "10.1.2.3", "198.51.100.7", "7946", "2890844526"] {
         assert!(!text.contains(own), "{own} in {text}");
     }
+}
+
+/// Wherever an address stands in an attribute, it does not leave; the media's lines do.
+#[test]
+fn sig_04_no_attribute_carries_an_address_out() {
+    let pieces = [
+        "10.1.2.3",
+        "2001:db8::7",
+        " ",
+        ":",
+        ";",
+        "=",
+        "host",
+        "/",
+        "@",
+        "[",
+        "]",
+        "\"",
+        ",",
+        "-",
+        "_",
+        "x",
+        "1",
+        ".",
+        "|",
+        "(",
+        ")",
+    ];
+    let mut rng = StdRng::seed_from_u64(11);
+    let mut dropped = 0;
+    for _ in 0..20_000 {
+        let length = rng.random_range(1..8);
+        let value: String =
+            (0..length).map(|_| pieces[rng.random_range(0..pieces.len())]).collect();
+        let text = format!(
+            "v=0\r\no=a 1 1 IN IP4 10.1.2.3\r\ns=a\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP 8\r\na=x-any:{value}\r\na=rtpmap:8 PCMA/8000\r\n"
+        );
+        let concealed = String::from_utf8(parsed(&text).conceal(&origin())).unwrap();
+        assert!(concealed.ends_with("a=rtpmap:8 PCMA/8000\r\n"), "{concealed}");
+        // `110.1.2.3` and `2001:db8::71` are other addresses, and leave no more than these.
+        let kept = concealed.contains("x-any");
+        let whole = value.split(|c: char| !(c.is_ascii_hexdigit() || ".:".contains(c)));
+        let named = whole.clone().any(|run| run == "10.1.2.3" || run == "2001:db8::7");
+        assert!(!(named && kept), "{value}");
+        dropped += u32::from(!kept);
+    }
+    assert!(dropped > 1_000, "{dropped}");
 }
 
 /// The regexp client of sipp takes three words of letters and digits from `o=`, or fails the call.

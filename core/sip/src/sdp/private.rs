@@ -1,6 +1,6 @@
 //! Lines of a description that tell who or where its describer is (SIG-04).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Whether a line tells something of its describer that is none of the other side's business.
 pub(super) fn tells(letter: u8, value: &str) -> bool {
@@ -21,17 +21,21 @@ fn attribute_tells(attribute: &str) -> bool {
     ice || name == "tool" || names_address(value)
 }
 
-/// Whether an IP address stands in `value`, alone or with a port.
+/// Whether an IP address stands in `value`, whatever stands around it.
 fn names_address(value: &str) -> bool {
     let count = |wanted: u8| value.bytes().filter(|byte| *byte == wanted).take(3).count();
-    if count(b'.') < 3 && count(b':') < 2 {
-        return false;
-    }
-    let between = |c: char| c.is_whitespace() || ";,=/@[]()<>\"".contains(c);
-    value.split(between).any(|token| {
-        token.parse::<IpAddr>().is_ok()
-            || token.split(':').any(|part| part.parse::<Ipv4Addr>().is_ok())
-    })
+    let (dots, colons) = (count(b'.'), count(b':'));
+    let v4 = |c: char| c.is_ascii_digit() || c == '.';
+    let v6 = |c: char| c.is_ascii_hexdigit() || c == ':';
+    dots == 3
+        && value.split(|c| !v4(c)).any(|run| run.trim_matches('.').parse::<Ipv4Addr>().is_ok())
+        || colons >= 2
+            && value.split(|c| !v6(c)).any(|run| {
+                let is_address = |run: &str| run.parse::<Ipv6Addr>().is_ok();
+                // A colon before or behind an address is not its own.
+                let (head, tail) = (run.strip_prefix(':'), run.strip_suffix(':'));
+                is_address(run) || head.is_some_and(is_address) || tail.is_some_and(is_address)
+            })
 }
 
 #[cfg(test)]
@@ -51,6 +55,9 @@ mod tests {
             "x-host:2001:db8::7",
             "x-peer: \"[2001:db8::7]\";port=1",
             "ssrc:314159 cname:alice@10.1.2.3",
+            "x-odd:ip_10.1.2.3.",
+            "x-odd:[2001:db8::7]:5060",
+            "x-odd:via 2001:db8:0:0:0:0:0:7:",
         ] {
             assert!(tells(b'a', attribute), "{attribute}");
         }
@@ -68,6 +75,8 @@ mod tests {
             "fingerprint:sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B",
             "crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
             "ssrc:314159 cname:{5b6f2a}",
+            "x-version:1.2.3",
+            "x-time:12:34:56",
             "x-param-1: vvvv",
             "T38FaxVersion:0",
             "ptime:20",
