@@ -192,8 +192,10 @@ impl Call {
             // The vendor's SDP cannot be used: end both legs rather than connect silence.
             Some(None) => {
                 self.state = State::Connected;
-                self.answered = None;
+                self.release_vendor_ack(cx, None);
                 self.bye(cx, MediaSide::Vendor, Causes::ours(31));
+                // It answered, and charges for it (BILL-28).
+                self.end_attempt(cx, name::CODEC_MISMATCH, EndedBy::Switch);
                 return self.finish_setup(
                     cx,
                     488,
@@ -453,16 +455,21 @@ impl Call {
         }
         let answered = self.answered.unwrap_or(cx.now.instant);
         self.duration_ms = lasted_ms(answered, cx.now.instant);
-        if let Some(attempt) = self.current.as_mut() {
-            let since = attempt.answered.unwrap_or(cx.now.instant);
-            attempt.record.duration_ms = lasted_ms(since, cx.now.instant);
-            attempt.record.cause = self.heard.q850;
-            attempt.record.billable_ms = attempt.record.duration_ms;
-            attempt.record.end_ms = Some(cx.now.utc_ms);
-            attempt.record.end_reason = why.into();
-            attempt.record.ended_by = by;
-        }
+        self.end_attempt(cx, why, by);
         self.close_with(cx, why.into(), by, detail, 200, 200);
+    }
+
+    /// The attempt that was answered is over.
+    fn end_attempt(&mut self, cx: &Cx<'_>, why: &str, by: EndedBy) {
+        let Some(attempt) = self.current.as_mut() else { return };
+        let since = attempt.answered.unwrap_or(cx.now.instant);
+        let record = &mut attempt.record;
+        record.duration_ms = lasted_ms(since, cx.now.instant);
+        record.billable_ms = record.duration_ms;
+        record.cause = self.heard.q850;
+        record.end_ms = Some(cx.now.utc_ms);
+        record.end_reason = why.into();
+        record.ended_by = by;
     }
 
     /// Refuses the call before answer.

@@ -181,6 +181,25 @@ fn a_200_that_answers_no_offer_ends_the_call() {
     assert_eq!(raw.stage.finals[0].call.end_reason, "codec_mismatch");
 }
 
+/// SIG-93, BILL-28: a vendor whose offer cannot be used has answered: it gets its ACK and a BYE,
+/// and is paid for an instant; the caller hears 488 and pays nothing.
+#[test]
+fn an_answer_that_cannot_be_used_is_ended_and_paid() {
+    let mut raw = Raw::new(small_operator());
+    raw.invite(&[], "");
+    let invite = raw.vendor("INVITE ");
+    raw.answers(&invite, "200 OK", &[], &FAX_ALONE.replace("10.1.0.1", "10.2.0.1"));
+    raw.vendor("ACK ");
+    let bye = raw.vendor("BYE ");
+    raw.answers(&bye, "200 OK", &[], "");
+    raw.caller("SIP/2.0 488 ");
+    raw.ends();
+    let document = &raw.stage.finals[0];
+    let attempt = &document.attempts[0];
+    assert_eq!((attempt.end_reason.as_str(), attempt.billable_ms), ("codec_mismatch", 1));
+    assert!(document.call.sell.is_none() && document.call.cost > ledger::Money::ZERO);
+}
+
 /// RFC 3261 sections 13.2.1 and 13.3.1.4: a delayed offer whose ACK is lost and comes twice.
 #[test]
 fn a_delayed_offer_survives_repetitions() {
