@@ -1,5 +1,6 @@
-//! Instances are dropped here, never on a call's thread: giving an instance's memory back
-//! takes a tenth of a millisecond. Those that are slow to make are made anew here.
+//! Instances are dropped here rather than on a call's thread: giving an instance's memory back
+//! takes a tenth of a millisecond. Small ones that answered one question only are cheaper dropped
+//! where they are (`isolation = "per-call"`). Those that are slow to make are made anew here.
 
 use crate::generation::Live;
 use crate::instance::Instance;

@@ -3,7 +3,7 @@
 //! A signalling shard holds a [`PlaneControl`]: it binds the ports of a call in its own
 //! thread, so that a busy port is noticed before it is written into SDP, and hands the
 //! sockets to the relay thread with the fewest sessions. From then on shard and relay
-//! share only counters.
+//! share only counters and a queue of commands.
 
 mod relay_thread;
 mod sockets;

@@ -232,7 +232,12 @@ fn an_answer_that_crosses_the_cancel_is_ended() {
     let record = &stage.finals[0];
     assert_eq!(record.call.duration_ms, 0);
     assert!(record.call.sell.is_none());
-    assert!(record.attempts[0].answer_ms.is_some());
+    let attempt = &record.attempts[0];
+    assert!(attempt.answer_ms.is_some());
+    assert_eq!(attempt.duration_ms, 1, "it was ended at once (BILL-10)");
+    assert_eq!(attempt.buy.as_ref().expect("owed for").billed_s, 1);
+    let owed: Vec<_> = record.postings.iter().map(|posting| posting.account).collect();
+    assert_eq!(owed, [2], "the vendor is paid, the customer does not pay");
 }
 
 /// ROUTE-15 step 13, SIG-93
