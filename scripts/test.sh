@@ -1,18 +1,51 @@
 #!/usr/bin/env bash
-# Runs every test and ends with the sum over all of cargo's summaries: `test.sh TARGET_DIR`.
+# Runs every test, the whole-system tests with one shard and with two, and ends with the sum over
+# all of cargo's summaries: `test.sh TARGET_DIR`. Fails also when a test that docs/capabilities.md
+# names did not run.
 set -euo pipefail
 
 target=${1:?target directory}
 mkdir -p "$target"
+# What the tests write to the standard output and to the standard error. They are kept apart, or
+# a compiler's words would break into the lines of cargo's results.
 log=$target/test.log
+errors=$target/test.err
+: >"$log"
+: >"$errors"
+status=0
+
+# Colour would hide the words; cargo writes none into a pipe unless it is forced to.
+run() {
+    { cargo test --workspace --no-fail-fast "$@" 2>&1 >&3 | tee -a "$errors" >&2; } 3>&1 |
+        tee -a "$log" || status=1
+}
 
 # The whole-system tests start the real program.
 cargo build --workspace --bins
-status=0
-cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+STROWGER_TEST_SHARDS=1 run
 
-# Colour would hide the words; cargo writes none into a pipe unless it is forced to.
-awk '
+system=()
+for file in $(grep -lE 'Setup|Stage' tests/tests/*.rs); do
+    system+=(--test "$(basename "$file" .rs)")
+done
+printf '\nThe whole-system tests with two shards:\n'
+STROWGER_TEST_SHARDS=2 run "${system[@]}"
+
+# Lines of the tests that could not show on this machine what they are for (tests/src/skip.rs).
+skipped=$(grep -o 'skipped: [^ ]*: .*' "$errors" | sort -u || true)
+# The last word of a path such as `number::tests::separators_go_from_numbers`.
+names() { sed -E 's/.*:://' | sort -u; }
+named=$(grep -oE '[a-z0-9_/.-]+\.rs::[a-z0-9_]+' docs/capabilities.md | names)
+passed=$(sed -nE 's/^test ([a-z0-9_:]+)( - should panic)? \.\.\. ok$/\1/p' "$log" | names)
+left_out=$(sed -nE 's/^skipped: ([a-z0-9_:]+): .*/\1/p' <<<"$skipped" | names)
+unshown=$(comm -23 <(echo "$named") <(comm -23 <(echo "$passed") <(echo "$left_out")))
+if [[ -n $unshown ]]; then
+    printf '\nNamed in docs/capabilities.md, but did not run to a good end:\n%s\n' "$unshown"
+    status=1
+fi
+
+[[ -z $skipped ]] || printf '\n%s\n' "$skipped"
+awk -v skipped="$(grep -c . <<<"$skipped" || true)" '
     /^test result:/ {
         for (i = 1; i <= NF; i++) {
             if ($i == "passed;") passed += $(i - 1)
@@ -20,6 +53,10 @@ awk '
             if ($i == "ignored;") ignored += $(i - 1)
         }
     }
-    END { printf "\n%d passed, %d failed, %d ignored\n", passed, failed, ignored; exit passed == 0 }
-' "$log"
+    END {
+        # To cargo those have passed, too.
+        printf "\n%d passed, %d failed, %d ignored, %d skipped\n", passed, failed, ignored, skipped
+        exit passed == 0
+    }
+' "$log" || status=1
 exit "$status"

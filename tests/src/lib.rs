@@ -8,6 +8,7 @@ pub mod pm_qos;
 pub mod process;
 pub mod rtp;
 pub mod sipp;
+pub mod skip;
 pub mod stage;
 pub mod switch;
 pub mod wait;

@@ -28,7 +28,7 @@ pub struct Setup {
     pub vendor_b_account: String,
     /// Further business objects.
     pub business: String,
-    /// Lines before the tables of the node file.
+    /// Lines before the tables of the node file; by default the number of [`shards`].
     pub node: String,
     /// Lines of the node file's `[calls]` table.
     pub calls: String,
@@ -58,7 +58,7 @@ impl Setup {
             prefixes: vec!["44", "33", "49"],
             vendor_b_account: "carrier".to_owned(),
             business: String::new(),
-            node: "shards = 1".to_owned(),
+            node: format!("shards = {}", shards()),
             calls: String::new(),
             plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
             plugin_lines: String::new(),
@@ -82,6 +82,7 @@ impl Setup {
     /// When the folder cannot be written.
     #[must_use]
     pub fn write(&self) -> Folder {
+        println!("a switch with {}", self.node.replace('\n', ", "));
         let folder = Folder::new();
         fs::create_dir_all(folder.path.join("business")).expect("test folder is writable");
         fs::create_dir_all(folder.path.join("plugins")).expect("test folder is writable");
@@ -513,6 +514,17 @@ impl Record {
         let attempts = self.0["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
         attempts.iter().filter_map(|attempt| attempt["vendor"].as_str()).collect()
     }
+}
+
+/// Shards of a switch whose test does not say otherwise: `STROWGER_TEST_SHARDS`, else one.
+/// `make test` plays the whole-system tests with one and with two.
+///
+/// # Panics
+/// When the variable is no number.
+#[must_use]
+pub fn shards() -> u32 {
+    std::env::var("STROWGER_TEST_SHARDS")
+        .map_or(1, |text| text.parse().expect("STROWGER_TEST_SHARDS is a number"))
 }
 
 /// The program, as `cargo build` left it beside this test, or `STROWGER_BIN`.

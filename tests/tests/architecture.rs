@@ -179,23 +179,56 @@ fn every_crate_of_ours_forbids_unsafe_code() {
     }
 }
 
-/// docs/capabilities.md: one row per ID, `| SIG-08 | what works | path::test_name |`.
+fn capability_page() -> String {
+    std::fs::read_to_string(root().join("docs/capabilities.md"))
+        .expect("docs/capabilities.md exists")
+}
+
+/// docs/capabilities.md: one row per ID, `| SIG-08 | what works | path::test_name |` in the first
+/// table, `| SIG-11 | what there is |` in the second.
 fn listed_capabilities() -> BTreeMap<String, Option<String>> {
-    let text = std::fs::read_to_string(root().join("docs/capabilities.md"))
-        .expect("docs/capabilities.md exists");
     let mut listed = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("| ")) {
+    for line in capability_page().lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let ids = capability_ids(cells[0]);
         if ids.is_empty() {
             continue;
         }
-        let test = cells.get(2).map(|cell| cell.trim_matches('`').to_owned());
+        let test = cells.get(2).map(|cell| (*cell).to_owned());
         for id in ids {
             assert!(listed.insert(id.clone(), test.clone()).is_none(), "{id} is listed twice");
         }
     }
     listed
+}
+
+/// Every `path.rs::test_name` in a text, each once.
+fn named_tests(text: &str) -> BTreeSet<(&str, &str)> {
+    let words = text.split(|c: char| c.is_whitespace() || "`(),;|".contains(c));
+    words
+        .filter_map(|word| word.split_once("::").filter(|(path, _)| path.ends_with(".rs")))
+        .collect()
+}
+
+/// The functions of a source file that cargo runs as tests: those with an attribute that says so,
+/// and none that says `ignore`. House rule: attributes stand in lines of their own.
+fn tests_in(source: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let (mut is_test, mut is_ignored) = (false, false);
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+            is_ignored |= line.starts_with("#[ignore");
+        } else if !line.starts_with("//") {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            let name = line.strip_prefix("fn ").and_then(|rest| rest.split_once('('));
+            if let Some((name, _)) = name.filter(|_| is_test && !is_ignored) {
+                found.insert(name.to_owned());
+            }
+            (is_test, is_ignored) = (false, false);
+        }
+    }
+    found
 }
 
 #[test]
@@ -216,14 +249,28 @@ fn every_cited_capability_is_listed() {
     assert!(missing.is_empty(), "cited, but not in docs/capabilities.md: {missing:#?}");
 }
 
+/// `scripts/test.sh` looks for the names among those of the tests that have passed, so each must
+/// stand for one test.
 #[test]
-fn every_test_that_shows_a_capability_exists() {
+fn every_test_that_shows_a_capability_is_a_test_and_the_only_one_of_its_name() {
     for (id, test) in listed_capabilities() {
-        let Some(test) = test.filter(|test| test.contains("::")) else { continue };
-        let (path, name) = test.rsplit_once("::").expect("just looked");
-        let text = std::fs::read_to_string(root().join(path))
-            .unwrap_or_else(|error| panic!("{id}: {path}: {error}"));
-        assert!(text.contains(&format!("fn {name}(")), "{id}: {path} has no test {name}");
+        let Some(test) = test else { continue };
+        assert_eq!(named_tests(&test).len(), 1, "{id}: `{test}` names no test");
+    }
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in ["core", "plugins", "plugin-sdk", "tests", "examples"] {
+        for file in files(&root().join(folder), &["rs"]) {
+            let source = std::fs::read_to_string(&file).expect("source is readable");
+            let place = file.strip_prefix(root()).expect("below the root").display().to_string();
+            for test in tests_in(&source) {
+                places.entry(test).or_default().push(place.clone());
+            }
+        }
+    }
+    let page = capability_page();
+    for (path, name) in named_tests(&page) {
+        let found = places.get(name).map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(found, [path], "docs/capabilities.md: {path}::{name} is found in these");
     }
 }
 
@@ -270,6 +317,16 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+#[test]
+fn tests_are_told_from_other_functions() {
+    let source = "#[test]\nfn a() {\n}\nfn helper() {\n#[tokio::test]\n// Why.\nasync fn b() {\n\
+                  #[test]\n#[ignore = \"slow\"]\nfn c() {\n#[must_use]\nfn d() {\n#[test]\n";
+    assert_eq!(tests_in(source).into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    let row = "| SIG-08 | works | `core/a.rs::x` |, (`tests/b.rs::y`)";
+    let named = [("core/a.rs", "x"), ("tests/b.rs", "y")];
+    assert_eq!(named_tests(row).into_iter().collect::<Vec<_>>(), named);
 }
 
 #[test]

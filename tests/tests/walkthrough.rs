@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+use strowger_tests::skip::skipped;
 use strowger_tests::switch::{Folder, built_plugin, program};
 use strowger_tests::wait;
 
@@ -127,8 +128,7 @@ fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     let errors = String::from_utf8_lossy(&tested.stderr);
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     if errors.contains("is not on this machine") && !in_ci {
-        println!("skipped: {errors}");
-        return;
+        return skipped(&errors);
     }
     let words = String::from_utf8_lossy(&tested.stdout);
     assert!(words.contains("3 passed, 0 failed"), "{words}{errors}");

@@ -166,7 +166,10 @@ mod tests {
 
     #[test]
     fn this_program_runs_on_from_huge_pages() {
-        let Ok(bytes) = remap() else { return };
+        let bytes = match remap() {
+            Ok(bytes) => bytes,
+            Err(error) => return crate::skip::skipped(&error.to_string()),
+        };
         let maps = fs::read_to_string("/proc/self/maps").expect("maps");
         let here = text_to_huge_pages as *const () as usize;
         let mut texts = maps.lines().filter_map(executable);

@@ -38,6 +38,10 @@ mod settings;
 mod shadow;
 mod shard;
 pub mod signature;
+#[cfg(test)]
+#[path = "../../../tests/src/skip.rs"]
+#[allow(unreachable_pub)]
+mod skip;
 mod state;
 mod stats;
 mod tally;

@@ -20,6 +20,10 @@ pub mod pm_qos;
 mod recovery;
 mod run;
 mod shard;
+#[cfg(test)]
+#[path = "../../../tests/src/skip.rs"]
+#[allow(unreachable_pub)]
+mod skip;
 mod snapshot;
 mod sockets;
 mod tables;

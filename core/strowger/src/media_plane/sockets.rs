@@ -124,9 +124,18 @@ mod tests {
             assert_eq!(SockRef::from(socket).tos_v4().expect("tos"), 0xb8);
             assert_eq!(socket.local_addr().expect("address").port(), port);
         }
+    }
+
+    /// MEDIA-46: the traffic class of IPv6 (RFC 8200 section 7).
+    #[test]
+    fn both_sockets_carry_the_mark_over_ipv6() {
         let localhost = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]);
-        if let Ok(pair) = SocketPair::bind(localhost, 21_000, 46) {
-            assert_eq!(SockRef::from(&pair.rtp).tclass_v6().expect("class"), 0xb8);
+        if std::net::UdpSocket::bind((localhost, 0)).is_err() {
+            return crate::skip::skipped("no IPv6 on this machine");
+        }
+        let pair = SocketPair::bind(localhost, 21_000, 46).expect("bind");
+        for socket in [&pair.rtp, &pair.rtcp] {
+            assert_eq!(SockRef::from(socket).tclass_v6().expect("class"), 0xb8);
         }
     }
 

@@ -31,18 +31,29 @@ pub(crate) fn plugin(arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// What the command says; nothing where its compiler is missing outside of CI.
+#[path = "../../../../tests/src/skip.rs"]
+#[allow(unreachable_pub)]
+mod skip;
+pub(crate) use skip::skipped;
+
+/// What the command says; nothing where its compiler is missing outside of CI: the test is then
+/// reported as skipped.
 pub(crate) fn succeeds(arguments: &[&str]) -> Option<String> {
     let output = plugin(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    if !output.status.success() && errors.contains("is not on this machine") && !in_ci {
-        println!("skipped: {errors}");
+    if !output.status.success() && is_missing(&errors) {
+        skipped(&errors);
         return None;
     }
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{arguments:?}\n{words}\n{errors}");
     Some(words)
+}
+
+/// Whether the complaint is that a compiler is missing; in CI it must be there.
+pub(crate) fn is_missing(complaint: &str) -> bool {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    complaint.contains("is not on this machine") && !in_ci
 }
 
 /// What the command complains about.

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ported_number_is_routed_and_rated_by_its_lrn() {
+    fn the_database_tells_route_and_rate_of_a_ported_number() {
         let switch = FakeHost::install();
         switch.http_answer(URL, 200, r#"{"lrn": "+12125550100"}"#);
         let mut router = router();
