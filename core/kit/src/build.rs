@@ -61,17 +61,14 @@ fn intermediate(project: &Project, name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Runs a compiler; what it says is shown only when it fails.
+/// Runs a compiler; what it says is shown only when it fails. Compilers complain on the standard
+/// error; what stands on the other beside it is for programs, such as cargo's messages.
 fn run(mut command: Command) -> Result<Vec<u8>> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("`{program}` cannot be started"))?;
     if !output.status.success() {
-        bail!(
-            "`{program}` fails ({}):\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+        bail!("`{program}` fails ({}):\n{}", output.status, String::from_utf8_lossy(said));
     }
     Ok(output.stdout)
 }

@@ -3,7 +3,7 @@
 use super::language::Language;
 use anyhow::{Context, Result, bail};
 use config::values::{parse_duration, parse_size};
-use host::{Grant, PluginSettings};
+use host::{Grant, HttpSettings, PluginSettings};
 use policy::Hook;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -76,6 +76,7 @@ impl Project {
         let memory =
             memory.map_or(Ok(lang.memory()), |text| parse_size(&text).map(|n| n as u64))?;
         let settings = PluginSettings {
+            http: nobody(&grants),
             grants: grants.clone(),
             config: serde_json::to_value(config)?,
             deadline_ms: u32::try_from(deadline.as_millis())?,
@@ -96,6 +97,12 @@ impl Project {
     pub(crate) fn component(&self) -> PathBuf {
         self.build_folder().join(format!("{}.wasm", self.name))
     }
+}
+
+/// With the grant `http`: a server that does not exist (RFC 2606 section 2). In a test nobody is
+/// asked; a request is refused as one to a host that the operator did not name.
+pub(crate) fn nobody(grants: &BTreeSet<Grant>) -> Option<HttpSettings> {
+    grants.contains(&Grant::Http).then(|| HttpSettings::new(["nobody.invalid"]))
 }
 
 /// Names that the host takes.

@@ -9,11 +9,11 @@ mod questions;
 mod shelf;
 mod version;
 
-use super::manifest::Project;
+use super::manifest::{Project, nobody};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use config::{Config, PluginsConfig};
-use host::{Grant, Host, HostSettings, HttpSettings, Inspection, PluginSettings, SigningPolicy};
+use host::{Host, HostSettings, Inspection, PluginSettings, SigningPolicy};
 use package::Package;
 use std::fs::File;
 use std::io::Write;
@@ -191,9 +191,7 @@ impl FileArgs {
         settings.grants.clone_from(&inspection.grants);
         settings.name.clone_from(&inspection.name);
         settings.path = file;
-        // Nobody is asked: a request is refused as one to a host that was not granted.
-        let asks = inspection.grants.contains(&Grant::Http);
-        settings.http = asks.then(|| HttpSettings::new(["nobody.invalid"]));
+        settings.http = nobody(&settings.grants);
         Ok(Subject { inspection, settings, vectors })
     }
 }

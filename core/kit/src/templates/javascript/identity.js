@@ -1,12 +1,22 @@
 // {{name}}: which caller identity does a vendor see?
 
+// Numbers may have a #, the user part of a URI may not.
+const escaped = (number) => number.replaceAll("#", "%23");
+
 export const identity = {
   /** Asked for each attempt. */
   present(question) {
-    const { callerOut, identityOut, display, host } = question;
+    const { callerOut, identityOut, display, host, targetTrusted } = question;
     const headers = [];
-    // The number that is asserted, if there is one. Change this line:
-    if (identityOut) headers.push({ name: "P-Asserted-Identity", value: `<sip:${identityOut}@${host}>` });
-    return { display, user: callerOut, host, headers };
+    // The number that is asserted, if there is one; a private caller's only where the vendor is
+    // trusted. Change this line:
+    if (identityOut && (!question.private || targetTrusted)) {
+      headers.push({ name: "P-Asserted-Identity", value: `<sip:${escaped(identityOut)}@${host}>` });
+    }
+    if (question.private) headers.push({ name: "Privacy", value: "id" });
+    if (question.private || !callerOut) {
+      return { display: "Anonymous", user: "anonymous", host: "anonymous.invalid", headers };
+    }
+    return { display, user: escaped(callerOut), host, headers };
   },
 };

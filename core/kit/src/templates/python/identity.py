@@ -5,11 +5,22 @@ from wit_world.exports import lifecycle
 from wit_world.imports.types import Header
 
 
+def escaped(number: str) -> str:
+    """Numbers may have a #, the user part of a URI may not."""
+    return number.replace("#", "%23")
+
+
 class Identity:
     def present(self, q: wire.Question) -> wire.Answer:
         """Asked for each attempt."""
         headers = []
-        # The number that is asserted, if there is one. Change this line:
-        if q.identity_out:
-            headers.append(Header("P-Asserted-Identity", f"<sip:{q.identity_out}@{q.host}>"))
-        return wire.Answer(display=q.display, user=q.caller_out, host=q.host, headers=headers)
+        # The number that is asserted, if there is one; a private caller's only where the vendor
+        # is trusted. Change this line:
+        if q.identity_out and (not q.private or q.target_trusted):
+            value = f"<sip:{escaped(q.identity_out)}@{q.host}>"
+            headers.append(Header("P-Asserted-Identity", value))
+        if q.private:
+            headers.append(Header("Privacy", "id"))
+        if q.private or not q.caller_out:
+            return wire.Answer("Anonymous", "anonymous", "anonymous.invalid", headers)
+        return wire.Answer(q.display, escaped(q.caller_out), q.host, headers)

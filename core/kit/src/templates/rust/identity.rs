@@ -23,20 +23,35 @@ impl Identity for Presenter {
     /// Asked for each attempt.
     fn present(&mut self, question: &IdentityQuestion) -> Result<PresentedIdentity, Rejection> {
         let mut headers = Vec::new();
-        // The number that is asserted, if there is one. Change this line:
-        if !question.identity_out.is_empty() {
-            headers.push(Header {
-                name: "P-Asserted-Identity".to_owned(),
-                value: format!("<sip:{}@{}>", question.identity_out, question.host),
+        // The number that is asserted, if there is one; a private caller's only where the vendor
+        // is trusted. Change this line:
+        if !question.identity_out.is_empty() && (!question.private || question.target_trusted) {
+            let value = format!("<sip:{}@{}>", escaped(&question.identity_out), question.host);
+            headers.push(Header::new("P-Asserted-Identity", value));
+        }
+        if question.private {
+            headers.push(Header::new("Privacy", "id"));
+        }
+        if question.private || question.caller_out.is_empty() {
+            return Ok(PresentedIdentity {
+                display: "Anonymous".to_owned(),
+                user: "anonymous".to_owned(),
+                host: "anonymous.invalid".to_owned(),
+                headers,
             });
         }
         Ok(PresentedIdentity {
             display: question.display.clone(),
-            user: question.caller_out.clone(),
+            user: escaped(&question.caller_out),
             host: question.host.clone(),
             headers,
         })
     }
+}
+
+/// Numbers may have a `#`, the user part of a URI may not.
+fn escaped(number: &str) -> String {
+    number.replace('#', "%23")
 }
 
 export_plugin!(Presenter: identity);
@@ -46,8 +61,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_an_identity_number_nothing_is_asserted() {
-        let presented = Presenter.present(&IdentityQuestion::default()).unwrap();
-        assert_eq!(presented.headers, []);
+    fn a_private_caller_is_not_shown_to_a_vendor_that_is_not_trusted() {
+        let presented = Presenter
+            .present(&IdentityQuestion {
+                caller_out: "4930".to_owned(),
+                identity_out: "4930".to_owned(),
+                private: true,
+                target_trusted: false,
+                ..IdentityQuestion::default()
+            })
+            .unwrap();
+        assert_eq!(presented.user, "anonymous");
+        assert_eq!(presented.headers, [Header::new("Privacy", "id")]);
     }
 }
