@@ -51,7 +51,8 @@ macro_rules! put {
                     sell_price: question.sell_price,
                     candidates: &$instance.candidates,
                 };
-                verify::routes($run(store, function, (asked,))$(.$wait)??.0).map(Said::Answer)
+                let (answer,) = $run(store, function, (asked,))$(.$wait)??;
+                verify::routes(&question.candidates, answer).map(Said::Answer)
             }
             Question::Advance(question) => {
                 let function = functions.after_failure.ok_or(Fault::Absent)?;

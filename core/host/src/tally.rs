@@ -22,7 +22,8 @@ pub struct BuildTally {
     pub asked: u64,
     /// Those without a usable answer.
     pub faults: u64,
-    /// Those answered with a rejection, or with an error of the plugin's own.
+    /// Those answered with a rejection, with a callee that no call can have (NUM-03), or with an
+    /// error of the plugin's own.
     pub rejects: u64,
 }
 
@@ -90,19 +91,34 @@ impl BuildTally {
     }
 }
 
+/// Whether a call that gets this answer ends, or its attempt does. One whose routes are no
+/// candidates has become a rejection before (`verify::routes`).
 fn is_rejection(answer: &Answer) -> bool {
-    matches!(
-        answer,
+    match answer {
         Answer::Screen(Verdict::Reject(_))
-            | Answer::Number(Err(_))
-            | Answer::Route(Err(_))
-            | Answer::Identity(Err(_))
-    )
+        | Answer::Number(Err(_))
+        | Answer::Route(Err(_))
+        | Answer::Identity(Err(_)) => true,
+        Answer::Number(Ok(numbers)) => !policy::is_number(&numbers.callee),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy::NumberAnswer;
+
+    /// NUM-03: the call ends with `number_invalid`, so the build is to blame for it.
+    #[test]
+    fn a_callee_that_no_call_can_have_counts_as_a_rejection() {
+        let tally = Tally::default();
+        for callee in ["4930123", "", "49 30", "49+1"] {
+            let numbers = NumberAnswer { callee: callee.into(), ..NumberAnswer::default() };
+            tally.note(&Ok(Said::Answer(Answer::Number(Ok(numbers)))));
+        }
+        assert_eq!(tally.read(), BuildTally { asked: 4, faults: 0, rejects: 3 });
+    }
 
     #[test]
     fn a_build_is_judged_by_faults_and_by_more_rejections_than_before() {

@@ -116,14 +116,33 @@ pub(crate) fn charge(answer: Result<wire::Charge, wire::NoCharge>) -> Checked<Sa
     }
 }
 
-pub(crate) fn routes(answer: Result<Vec<u32>, wire::Rejection>) -> Checked<Answer> {
-    match answer {
-        Err(refusal) => Ok(Answer::Route(Err(rejection(refusal)?))),
-        Ok(trunks) if trunks.len() > ROUTES => {
-            nonsense(format!("{} routes, at most {ROUTES} are tried", trunks.len()))
-        }
-        Ok(trunks) => Ok(Answer::Route(Ok(trunks))),
+/// Trunks that are no candidates are left out, as a call would. With none left the call ends: that
+/// is a rejection for whoever counts or compares, not a list that happens to be empty.
+pub(crate) fn routes(
+    candidates: &[policy::Candidate],
+    answer: Result<Vec<u32>, wire::Rejection>,
+) -> Checked<Answer> {
+    let mut trunks = match answer {
+        Err(refusal) => return Ok(Answer::Route(Err(rejection(refusal)?))),
+        Ok(trunks) => trunks,
+    };
+    if trunks.len() > ROUTES {
+        return nonsense(format!("{} routes, at most {ROUTES} are tried", trunks.len()));
     }
+    let chosen = trunks.len();
+    trunks.retain(|trunk| candidates.iter().any(|candidate| candidate.trunk == *trunk));
+    if !trunks.is_empty() {
+        return Ok(Answer::Route(Ok(trunks)));
+    }
+    let detail = match chosen {
+        0 => "it chose no trunk".to_owned(),
+        chosen => format!("none of the {chosen} trunks that it chose is a candidate"),
+    };
+    Ok(Answer::Route(Err(policy::Rejection {
+        code: 503,
+        reason: "no_route_available".into(),
+        detail: detail.into(),
+    })))
 }
 
 pub(crate) fn decision(answer: wire::Decision) -> Checked<Said> {
@@ -322,6 +341,34 @@ mod tests {
             why(decision(wire::Decision::StopWith(700))),
             "response code 700, allowed is 400 to 699"
         );
+    }
+
+    #[test]
+    fn a_list_without_a_candidate_is_a_rejection() {
+        let candidates = [3, 5, 7].map(|trunk| policy::Candidate {
+            trunk,
+            prefix_length: 2,
+            prefix_priority: 0,
+            extend: true,
+            priority: 10,
+            weight: 0,
+            last_resort: false,
+            active: 0,
+            channels: 0,
+            calls_today: 0,
+            buy_price: 0,
+        });
+        let routed = |trunks: &[u32]| routes(&candidates, Ok(trunks.to_vec()));
+        assert_eq!(routed(&[7, 3]), Ok(Answer::Route(Ok(vec![7, 3]))));
+        assert_eq!(routed(&[9, 7, 1, 3]), Ok(Answer::Route(Ok(vec![7, 3]))), "in their order");
+        for (trunks, words) in [
+            (&[][..], "it chose no trunk"),
+            (&[1, 9], "none of the 2 trunks that it chose is a candidate"),
+        ] {
+            let Ok(Answer::Route(Err(rejection))) = routed(trunks) else { panic!("{trunks:?}") };
+            assert_eq!((rejection.code, &*rejection.reason), (503, "no_route_available"));
+            assert_eq!(rejection.detail, words);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use hook::{Hook, PluginStamp};
 pub use identity::{
     DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode, TrunkIdentity,
 };
-pub use numbering::{NumberAnswer, NumberQuestion, Stage};
+pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{
     Answer, CallFacts, EarlierStep, EventKind, EventNotice, Fault, Question, Rejection, Reply,

@@ -59,3 +59,15 @@ pub struct NumberAnswer {
     #[serde(default)]
     pub uri_parameters: Text,
 }
+
+/// Whether a call can have this number after a rewrite: 1 to 64 characters of
+/// `0-9 + * # A-Z a-z . _ -`, `+` only in first place (NUM-03).
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().enumerate().all(|(at, byte)| match byte {
+            b'+' => at == 0,
+            b'*' | b'#' | b'.' | b'_' | b'-' => true,
+            other => other.is_ascii_alphanumeric(),
+        })
+}

@@ -19,15 +19,7 @@ pub(crate) fn clean(user: &str) -> Text {
     if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.into() }
 }
 
-/// 1 to 64 characters of `0-9 + * # A-Z a-z . _ -`, `+` only in first place (NUM-03).
-pub(crate) fn is_valid(number: &str) -> bool {
-    (1..=64).contains(&number.len())
-        && number.bytes().enumerate().all(|(at, byte)| match byte {
-            b'+' => at == 0,
-            b'*' | b'#' | b'.' | b'_' | b'-' => true,
-            other => other.is_ascii_alphanumeric(),
-        })
-}
+pub(crate) use policy::is_number as is_valid;
 
 /// A number as the user part of a URI: `#` may not stand there as it is (RFC 3261 section
 /// 25.1).
