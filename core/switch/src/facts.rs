@@ -188,6 +188,8 @@ pub struct CustomerTrunk {
     pub max_attempts: u32,
     /// ROUTE-54: no new attempt later than this after the INVITE, default 30 s.
     pub setup_budget: Duration,
+    /// Rows 8 and 9 of ROUTE-50 stop none of its calls.
+    pub until_connect: bool,
     /// SIG-86.
     pub failure_reply: FailureReply,
     /// Media pass through us, unless the other trunk of the call says no (MEDIA-03).

@@ -12,6 +12,7 @@ pub(crate) mod name {
     pub(crate) const CALLER_HANGUP: &str = "caller_hangup";
     pub(crate) const CALLEE_HANGUP: &str = "callee_hangup";
     pub(crate) const CALLER_CANCELLED: &str = "caller_cancelled";
+    pub(crate) const CALLEE_BUSY: &str = "callee_busy";
     pub(crate) const RING_TIMEOUT: &str = "ring_timeout";
     pub(crate) const NO_RESPONSE: &str = "no_response";
     pub(crate) const PROGRESS_TIMEOUT: &str = "progress_timeout";
@@ -49,7 +50,7 @@ pub(crate) fn of_response(code: u16) -> &'static str {
         404 | 410 | 604 => "number_unknown",
         480 => "callee_unavailable",
         484 => "number_incomplete",
-        486 | 600 => "callee_busy",
+        486 | 600 => name::CALLEE_BUSY,
         415 | 488 | 606 => "device_codec",
         603 | 607 | 608 => "callee_rejected",
         503 => "device_congested",
@@ -58,9 +59,10 @@ pub(crate) fn of_response(code: u16) -> &'static str {
     }
 }
 
-/// End reason of an attempt that failed without a final response.
-pub(crate) fn of_failure(failure: AttemptFailure, code: u16) -> &'static str {
+/// End reason of an attempt that failed. Busy is busy whichever code says so (ROUTE-50 row 6).
+pub(crate) fn of_failure(failure: AttemptFailure, code: u16, cause: u8) -> &'static str {
     match failure {
+        AttemptFailure::Response if cause == 17 => name::CALLEE_BUSY,
         AttemptFailure::Response => of_response(code),
         AttemptFailure::NoResponse => name::NO_RESPONSE,
         AttemptFailure::ProgressTimeout => name::PROGRESS_TIMEOUT,

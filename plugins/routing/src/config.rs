@@ -12,6 +12,8 @@ pub struct Config {
     pub balance: Balance,
     /// What a response code means (ROUTE-51). Default `wholesale`.
     pub failover: Preset,
+    /// Rows 8 and 9 of ROUTE-50 stop no call; trunks may say so for their own. Default false.
+    pub until_connect: bool,
 }
 
 /// A key that outranks prefix length (ROUTE-24).
@@ -46,8 +48,13 @@ pub enum Preset {
     /// Vendors say 404 for "no route": switch on most codes.
     #[default]
     Wholesale,
-    /// Vendors know their numbers: 404, 480, 484 end the call.
+    /// Vendors know their numbers: 404, 410, 480, 484, 487 and the 4xx that the table does not
+    /// name end the call.
     Retail,
+    /// The stop list that most systems have which come from VOS3000: 403, 404, 484, 486, 487, 488.
+    VosClassic,
+    /// Every failure ends the call, unless the trunk's code policy names it.
+    NoFailover,
 }
 
 impl Config {

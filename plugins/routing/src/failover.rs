@@ -2,18 +2,18 @@
 //! The other rows (caller gone, answered, budget, limit, no choice left) are the
 //! switch's own.
 
-use crate::config::Preset;
+use crate::config::{Config, Preset};
 use plugin_sdk::{Decision, Failure, Outcome, StopAfterMedia};
 
 /// The first row that matches decides.
-pub(crate) fn decide(preset: Preset, outcome: &Outcome) -> Decision {
+pub(crate) fn decide(config: &Config, outcome: &Outcome) -> Decision {
+    let until_connect = config.until_connect || outcome.until_connect;
     let stop = code_policy(outcome).unwrap_or_else(|| {
         busy(outcome)
-            .or_else(|| refused_everywhere(outcome))
-            .or_else(|| failed_after_alerting(outcome))
-            .or_else(|| failed_after_media(outcome))
-            .or_else(|| silent(outcome))
-            .unwrap_or_else(|| stops_by_default(preset, outcome))
+            || refused_everywhere(outcome)
+            || !until_connect && (failed_after_alerting(outcome) || failed_after_media(outcome))
+            || silent(outcome)
+            || stops_by_default(config.failover, outcome)
     });
     if stop { Decision::Stop } else { Decision::Next }
 }
@@ -28,101 +28,158 @@ fn code_policy(outcome: &Outcome) -> Option<bool> {
     named(outcome.code).or_else(|| named(u16::from(outcome.cause)))
 }
 
-/// Row 6. With the rule off, busy is a failure like others (row 11: switch).
-fn busy(outcome: &Outcome) -> Option<bool> {
+/// Row 6. With the rule off, busy is a failure like others (row 11).
+fn busy(outcome: &Outcome) -> bool {
     let busy = outcome.code == 486 || outcome.cause == 17;
-    (busy && outcome.stop_after_busy).then_some(true)
+    busy && outcome.stop_after_busy
 }
 
 /// Row 7. 606 is a refusal of the media offer, which another vendor may accept: ROUTE-51
 /// lists it with 488, so it is left to row 11.
-fn refused_everywhere(outcome: &Outcome) -> Option<bool> {
-    (outcome.code >= 600 && outcome.code != 606).then_some(true)
+fn refused_everywhere(outcome: &Outcome) -> bool {
+    outcome.code >= 600 && outcome.code != 606
 }
 
 /// Row 8: the callee was reached, so another vendor would ring the same telephone.
-fn failed_after_alerting(outcome: &Outcome) -> Option<bool> {
+fn failed_after_alerting(outcome: &Outcome) -> bool {
     let callee_decided = matches!(outcome.code, 480 | 408)
         || outcome.failure == Failure::RingTimeout
         || (16..=21).contains(&outcome.cause);
-    (outcome.alerted && !outcome.until_connect && callee_decided).then_some(true)
+    outcome.alerted && callee_decided
 }
 
 /// Row 9.
-fn failed_after_media(outcome: &Outcome) -> Option<bool> {
-    let opened = match outcome.stop_after_media {
+fn failed_after_media(outcome: &Outcome) -> bool {
+    match outcome.stop_after_media {
         StopAfterMedia::Sdp => outcome.media_opened,
         StopAfterMedia::Rtp => outcome.rtp_received,
         StopAfterMedia::Off => false,
-    };
-    (opened && !outcome.until_connect).then_some(true)
-}
-
-/// Row 10.
-fn silent(outcome: &Outcome) -> Option<bool> {
-    (outcome.failure == Failure::NoResponse && outcome.stop_after_timeout).then_some(true)
-}
-
-/// Row 11: ROUTE-51. Codes that it does not name lead to the next trunk; so do time-outs,
-/// connect failures and attempts that could not be made.
-fn stops_by_default(preset: Preset, outcome: &Outcome) -> bool {
-    let retail = preset == Preset::Retail;
-    match outcome.code {
-        404 | 410 | 484 => retail || matches!(outcome.cause, 1 | 22 | 28),
-        480 => retail || (18..=20).contains(&outcome.cause),
-        487 => retail,
-        _ => false,
     }
 }
 
-/// Code, Q.850 cause, and whether wholesale and retail stop: ROUTE-51 line by line.
-const CODES: &[(u16, u8, bool, bool)] = &[
-    (300, 0, false, false),
-    (302, 0, false, false),
-    (400, 0, false, false),
-    (401, 0, false, false),
-    (402, 0, false, false),
-    (403, 0, false, false),
-    (404, 0, false, true),
-    (404, 1, true, true),
-    (404, 3, false, true),
-    (404, 22, true, true),
-    (404, 28, true, true),
-    (405, 0, false, false),
-    (407, 0, false, false),
-    (408, 0, false, false),
-    (410, 0, false, true),
-    (410, 22, true, true),
-    (415, 0, false, false),
-    (420, 0, false, false),
-    (480, 0, false, true),
-    (480, 18, true, true),
-    (480, 19, true, true),
-    (480, 20, true, true),
-    (480, 31, false, true),
-    (481, 0, false, false),
-    (482, 0, false, false),
-    (483, 0, false, false),
-    (484, 0, false, true),
-    (484, 28, true, true),
-    (486, 0, true, true),
-    (487, 0, false, true),
-    (488, 0, false, false),
-    (491, 0, false, false),
-    (500, 0, false, false),
-    (501, 0, false, false),
-    (502, 0, false, false),
-    (503, 0, false, false),
-    (503, 17, true, true),
-    (504, 0, false, false),
-    (513, 0, false, false),
-    (580, 0, false, false),
-    (600, 0, true, true),
-    (603, 0, true, true),
-    (604, 0, true, true),
-    (606, 0, false, false),
-    (607, 0, true, true),
-    (608, 0, true, true),
+/// Row 10.
+fn silent(outcome: &Outcome) -> bool {
+    outcome.failure == Failure::NoResponse && outcome.stop_after_timeout
+}
+
+/// Row 11: ROUTE-51, a preset a column. Code 0 stands for no response at all: time-outs and connect
+/// failures.
+fn stops_by_default(preset: Preset, outcome: &Outcome) -> bool {
+    let Outcome { code, cause, .. } = *outcome;
+    match preset {
+        Preset::Wholesale => match code {
+            404 | 410 | 484 => matches!(cause, 1 | 22 | 28),
+            480 => matches!(cause, 18..=20),
+            _ => false,
+        },
+        Preset::Retail => match code {
+            // Refusals of the request as such, which another vendor may take.
+            400..=403 | 405 | 407 | 408 | 415 | 420 | 481..=483 | 488 | 491 => false,
+            // 486 is row 6's: where that is off, busy leads to the next trunk.
+            486 => false,
+            _ => (400..500).contains(&code),
+        },
+        Preset::VosClassic => matches!(code, 403 | 404 | 484 | 486..=488),
+        Preset::NoFailover => true,
+    }
+}
+
+const NEXT: bool = false;
+const STOP: bool = true;
+
+/// ROUTE-51 line by line: code, Q.850 cause, and whether wholesale, retail and VOS classic stop.
+#[rustfmt::skip]
+const CODES: &[(u16, u8, bool, bool, bool)] = &[
+    (300, 0, NEXT, NEXT, NEXT),
+    (301, 0, NEXT, NEXT, NEXT),
+    (302, 0, NEXT, NEXT, NEXT),
+    (305, 0, NEXT, NEXT, NEXT),
+    (380, 0, NEXT, NEXT, NEXT),
+    (399, 0, NEXT, NEXT, NEXT),
+    (400, 0, NEXT, NEXT, NEXT),
+    (405, 0, NEXT, NEXT, NEXT),
+    (415, 0, NEXT, NEXT, NEXT),
+    (420, 0, NEXT, NEXT, NEXT),
+    (606, 0, NEXT, NEXT, NEXT),
+    (488, 0, NEXT, NEXT, STOP),
+    (401, 0, NEXT, NEXT, NEXT),
+    (407, 0, NEXT, NEXT, NEXT),
+    (402, 0, NEXT, NEXT, NEXT),
+    (403, 0, NEXT, NEXT, STOP),
+    (404, 0, NEXT, STOP, STOP),
+    (404, 1, STOP, STOP, STOP),
+    (404, 22, STOP, STOP, STOP),
+    (404, 28, STOP, STOP, STOP),
+    (404, 3, NEXT, STOP, STOP),
+    (404, 127, NEXT, STOP, STOP),
+    (484, 0, NEXT, STOP, STOP),
+    (484, 1, STOP, STOP, STOP),
+    (484, 22, STOP, STOP, STOP),
+    (484, 28, STOP, STOP, STOP),
+    (484, 3, NEXT, STOP, STOP),
+    (484, 127, NEXT, STOP, STOP),
+    (410, 0, NEXT, STOP, NEXT),
+    (410, 1, STOP, STOP, NEXT),
+    (410, 22, STOP, STOP, NEXT),
+    (410, 28, STOP, STOP, NEXT),
+    (410, 3, NEXT, STOP, NEXT),
+    (410, 127, NEXT, STOP, NEXT),
+    (408, 0, NEXT, NEXT, NEXT),
+    (480, 0, NEXT, STOP, NEXT),
+    (480, 18, STOP, STOP, NEXT),
+    (480, 19, STOP, STOP, NEXT),
+    (480, 20, STOP, STOP, NEXT),
+    (480, 16, NEXT, STOP, NEXT),
+    (480, 31, NEXT, STOP, NEXT),
+    (481, 0, NEXT, NEXT, NEXT),
+    (482, 0, NEXT, NEXT, NEXT),
+    (483, 0, NEXT, NEXT, NEXT),
+    (491, 0, NEXT, NEXT, NEXT),
+    (486, 0, STOP, STOP, STOP),
+    (487, 0, NEXT, STOP, STOP),
+    (500, 0, NEXT, NEXT, NEXT),
+    (501, 0, NEXT, NEXT, NEXT),
+    (502, 0, NEXT, NEXT, NEXT),
+    (503, 0, NEXT, NEXT, NEXT),
+    (504, 0, NEXT, NEXT, NEXT),
+    (513, 0, NEXT, NEXT, NEXT),
+    (580, 0, NEXT, NEXT, NEXT),
+    (503, 17, STOP, STOP, STOP),
+    (406, 0, NEXT, STOP, NEXT),
+    (409, 0, NEXT, STOP, NEXT),
+    (411, 0, NEXT, STOP, NEXT),
+    (413, 0, NEXT, STOP, NEXT),
+    (414, 0, NEXT, STOP, NEXT),
+    (416, 0, NEXT, STOP, NEXT),
+    (421, 0, NEXT, STOP, NEXT),
+    (422, 0, NEXT, STOP, NEXT),
+    (423, 0, NEXT, STOP, NEXT),
+    (424, 0, NEXT, STOP, NEXT),
+    (428, 0, NEXT, STOP, NEXT),
+    (429, 0, NEXT, STOP, NEXT),
+    (433, 0, NEXT, STOP, NEXT),
+    (436, 0, NEXT, STOP, NEXT),
+    (438, 0, NEXT, STOP, NEXT),
+    (440, 0, NEXT, STOP, NEXT),
+    (469, 0, NEXT, STOP, NEXT),
+    (470, 0, NEXT, STOP, NEXT),
+    (485, 0, NEXT, STOP, NEXT),
+    (489, 0, NEXT, STOP, NEXT),
+    (493, 0, NEXT, STOP, NEXT),
+    (494, 0, NEXT, STOP, NEXT),
+    (499, 0, NEXT, STOP, NEXT),
+    (505, 0, NEXT, NEXT, NEXT),
+    (508, 0, NEXT, NEXT, NEXT),
+    (555, 0, NEXT, NEXT, NEXT),
+    (599, 0, NEXT, NEXT, NEXT),
+    (600, 0, STOP, STOP, STOP),
+    (601, 0, STOP, STOP, STOP),
+    (603, 0, STOP, STOP, STOP),
+    (604, 0, STOP, STOP, STOP),
+    (605, 0, STOP, STOP, STOP),
+    (607, 0, STOP, STOP, STOP),
+    (608, 0, STOP, STOP, STOP),
+    (699, 0, STOP, STOP, STOP),
 ];
 
 /// Runs the table of codes: how many passed.
@@ -131,11 +188,16 @@ const CODES: &[(u16, u8, bool, bool)] = &[
 /// The first that did not.
 pub(crate) fn check() -> Result<u32, String> {
     let mut passed = 0;
-    for (code, cause, wholesale, retail) in CODES.iter().copied() {
+    for (code, cause, wholesale, retail, vos_classic) in CODES.iter().copied() {
         let outcome = Outcome { code, cause, ..Outcome::default() };
-        for (preset, stops) in [(Preset::Wholesale, wholesale), (Preset::Retail, retail)] {
+        for (preset, stops) in [
+            (Preset::Wholesale, wholesale),
+            (Preset::Retail, retail),
+            (Preset::VosClassic, vos_classic),
+            (Preset::NoFailover, true),
+        ] {
             let expected = if stops { Decision::Stop } else { Decision::Next };
-            let got = decide(preset, &outcome);
+            let got = decide(&with(preset), &outcome);
             if got != expected {
                 return Err(format!(
                     "ROUTE-51 {code} with cause {cause}, {preset:?}: expected {expected:?}, \
@@ -148,17 +210,57 @@ pub(crate) fn check() -> Result<u32, String> {
     Ok(passed)
 }
 
+fn with(failover: Preset) -> Config {
+    Config { failover, ..Config::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn wholesale(outcome: Outcome) -> Decision {
-        decide(Preset::Wholesale, &outcome)
+        decide(&Config::default(), &outcome)
     }
 
     #[test]
     fn every_code_of_route_51_is_decided_as_written() {
-        assert_eq!(check(), Ok(92));
+        assert_eq!(check(), Ok(360));
+    }
+
+    /// The line "other 4xx; other 5xx".
+    #[test]
+    fn codes_that_route_51_does_not_name_stop_only_where_vendors_know_their_numbers() {
+        let listed = |code| CODES.iter().any(|(listed, ..)| *listed == code);
+        for code in (300..600).filter(|code| !listed(*code)) {
+            let outcome = Outcome { code, ..Outcome::default() };
+            let stops = |preset| decide(&with(preset), &outcome) == Decision::Stop;
+            let got = [Preset::Wholesale, Preset::Retail, Preset::VosClassic].map(stops);
+            assert_eq!(got, [false, (400..500).contains(&code), false], "{code}");
+        }
+        for code in 600..700 {
+            let outcome = Outcome { code, ..Outcome::default() };
+            let expected = if code == 606 { Decision::Next } else { Decision::Stop };
+            for preset in [Preset::Wholesale, Preset::Retail, Preset::VosClassic] {
+                assert_eq!(decide(&with(preset), &outcome), expected, "{code}, {preset:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_failover_every_failure_ends_the_call_unless_the_trunk_names_it_route_51() {
+        for failure in [
+            Failure::Response,
+            Failure::NoResponse,
+            Failure::ProgressTimeout,
+            Failure::RingTimeout,
+            Failure::ConnectFailed,
+            Failure::NotSent,
+        ] {
+            let outcome = Outcome { failure, code: 0, ..Outcome::default() };
+            assert_eq!(decide(&with(Preset::NoFailover), &outcome), Decision::Stop, "{failure:?}");
+        }
+        let named = Outcome { code: 503, code_policy: vec![(503, false)], ..Outcome::default() };
+        assert_eq!(decide(&with(Preset::NoFailover), &named), Decision::Next, "row 5");
     }
 
     #[test]
@@ -178,7 +280,8 @@ mod tests {
     fn row_6_busy_with_the_rule_off_leads_to_the_next_trunk() {
         let lax = Outcome { code: 486, stop_after_busy: false, ..Outcome::default() };
         assert_eq!(wholesale(lax.clone()), Decision::Next);
-        assert_eq!(decide(Preset::Retail, &lax), Decision::Next);
+        assert_eq!(decide(&with(Preset::Retail), &lax), Decision::Next);
+        assert_eq!(decide(&with(Preset::VosClassic), &lax), Decision::Stop, "row 11");
         assert_eq!(wholesale(Outcome { stop_after_busy: true, ..lax }), Decision::Stop);
     }
 
@@ -194,8 +297,12 @@ mod tests {
         let rang = Outcome { failure: Failure::RingTimeout, code: 0, ..alerted.clone() };
         assert_eq!(wholesale(rang.clone()), Decision::Stop);
         assert_eq!(wholesale(alerted), Decision::Next, "503 without a cause");
+        let everywhere = Config { until_connect: true, ..Config::default() };
+        assert_eq!(decide(&everywhere, &rang), Decision::Next, "switches row 8 off");
         let until_connect = Outcome { until_connect: true, ..rang };
-        assert_eq!(wholesale(until_connect), Decision::Next, "switches row 8 off");
+        assert_eq!(wholesale(until_connect.clone()), Decision::Next, "for this trunk");
+        let busy = Outcome { code: 486, ..until_connect };
+        assert_eq!(decide(&everywhere, &busy), Decision::Stop, "and nothing else");
     }
 
     #[test]
@@ -208,6 +315,8 @@ mod tests {
         assert_eq!(with(StopAfterMedia::Rtp, false), Decision::Next);
         assert_eq!(with(StopAfterMedia::Rtp, true), Decision::Stop);
         assert_eq!(with(StopAfterMedia::Off, true), Decision::Next);
+        let everywhere = Config { until_connect: true, ..Config::default() };
+        assert_eq!(decide(&everywhere, &opened), Decision::Next);
         assert_eq!(wholesale(Outcome { until_connect: true, ..opened }), Decision::Next);
     }
 
@@ -223,7 +332,7 @@ mod tests {
         for failure in [Failure::ConnectFailed, Failure::NotSent, Failure::ProgressTimeout] {
             let outcome = Outcome { failure, code: 0, ..Outcome::default() };
             assert_eq!(wholesale(outcome.clone()), Decision::Next);
-            assert_eq!(decide(Preset::Retail, &outcome), Decision::Next);
+            assert_eq!(decide(&with(Preset::Retail), &outcome), Decision::Next);
         }
     }
 }

@@ -44,7 +44,7 @@ impl Routing for PrefixRouting {
     }
 
     fn after_failure(&mut self, _call: &Call, outcome: &Outcome) -> Decision {
-        failover::decide(self.config.failover, outcome)
+        failover::decide(&self.config, outcome)
     }
 }
 

@@ -75,6 +75,10 @@ pub struct CustomerTrunk {
     /// No new attempt later than this after the INVITE (ROUTE-54).
     #[serde(default = "half_a_minute", with = "words::duration")]
     pub setup_budget: Duration,
+    /// Neither ringing nor early media keeps its calls from the next choice (ROUTE-50, rows 8
+    /// and 9), as if every vendor trunk said so.
+    #[serde(default)]
+    pub until_connect: bool,
     /// Code for the caller when every attempt failed (SIG-86).
     #[serde(default)]
     pub failure_reply: FailureReply,

@@ -407,7 +407,7 @@ pub struct Failover {
     pub until_connect: bool,
     /// Row 9.
     pub stop_after_media: StopAfterMedia,
-    /// Row 5: `{ "404" = "stop", "503" = "switch" }`.
+    /// Row 5: `{ "404" = "stop", "503" = "switch", "34" = "switch" }`.
     pub code_policy: BTreeMap<ResponseCode, CodePolicy>,
 }
 
@@ -445,7 +445,7 @@ pub enum CodePolicy {
     Switch,
 }
 
-/// A final failure code, 300 to 699, written as a key.
+/// A final failure code, 300 to 699, or a Q.850 cause, 1 to 127 (ROUTE-51), written as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ResponseCode(pub u16);
@@ -455,8 +455,11 @@ impl TryFrom<String> for ResponseCode {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.parse() {
-            Ok(code) if (300..700).contains(&code) => Ok(ResponseCode(code)),
-            _ => Err(format!("`{text}` is not a failure code: expected 300 to 699")),
+            Ok(code @ (1..=127 | 300..=699)) => Ok(ResponseCode(code)),
+            _ => Err(format!(
+                "`{text}` is neither a failure code nor a cause: expected 300 to 699, or a Q.850 \
+                 cause of 1 to 127"
+            )),
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn customer(
         max_duration: trunk.max_duration,
         max_attempts: trunk.max_attempts,
         setup_budget: trunk.setup_budget,
+        until_connect: trunk.until_connect,
         failure_reply: match trunk.failure_reply {
             business::FailureReply::Best => FailureReply::Best,
             business::FailureReply::Last => FailureReply::Last,

@@ -532,6 +532,8 @@ impl Call {
         let before = self.media_before.as_ref().map_or(0, |before| before.rtp_in);
         let rtp_received =
             cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > before);
+        let mut switches = attempt.vendor.failover.clone();
+        switches.until_connect |= self.customer.until_connect;
         let question = AdvanceQuestion {
             call: self.facts,
             trunk: attempt.vendor.id,
@@ -541,7 +543,7 @@ impl Call {
             alerted: attempt.alerted,
             media_opened: attempt.media_opened,
             rtp_received: rtp_received && attempt.media_opened,
-            switches: attempt.vendor.failover.clone(),
+            switches,
             attempts: u32::from(self.attempts_sent),
             remaining: u32::try_from(self.choices.len()).unwrap_or(u32::MAX),
         };
@@ -552,7 +554,7 @@ impl Call {
             attempt.record.cause = cause;
         }
         self.tell(cx, EventKind::Failed, vendor.id, code);
-        self.give_up_attempt(cx, failure, reason::of_failure(failure, code));
+        self.give_up_attempt(cx, failure, reason::of_failure(failure, code, cause));
         // The next address of the same trunk, each once (SIG-65).
         let unreachable =
             matches!(failure, AttemptFailure::NoResponse | AttemptFailure::ConnectFailed);
@@ -569,7 +571,7 @@ impl Call {
             // Without a policy: nobody is rung twice.
             Ok(_) | Err(_) => match self.failures.last() {
                 Some(Failed { failure: AttemptFailure::RingTimeout, .. })
-                | Some(Failed { code: 486 | 600..=699, .. }) => Advance::Stop,
+                | Some(Failed { code: 486 | 600..=605 | 607..=699, .. }) => Advance::Stop,
                 _ => Advance::Next,
             },
         };
@@ -642,7 +644,7 @@ impl Call {
         attempt.record.media = self.media_of_failed(cx);
         let alerted =
             attempt.alerted && (attempt.record.code == 480 || why == name::CALLER_CANCELLED);
-        let busy = matches!(attempt.record.code, 486 | 600 | 603);
+        let busy = matches!(attempt.record.code, 486 | 600 | 603) || attempt.record.cause == 17;
         let delivered = alerted || busy || failure == AttemptFailure::RingTimeout;
         let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
         attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, attempt.record.pdd_ms);

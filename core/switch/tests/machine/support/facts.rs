@@ -68,6 +68,7 @@ pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
         max_duration: Duration::ZERO,
         max_attempts: 5,
         setup_budget: Duration::from_secs(30),
+        until_connect: false,
         failure_reply: FailureReply::Best,
         relay: true,
         media_address: 0,
