@@ -7,7 +7,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::net::SocketAddr;
-use strowger_sip::digest::{Challenge, Credentials};
+use strowger_sip::digest::{
+    Answer, Authority, Challenge, Check, Credentials, Ha1s, ReplayGuard, Verdict,
+};
 use strowger_sip::{
     Message, MessageBuilder, NameAddrRef, SessionDescription, UriRef, ViaRef, salvage, sdp,
 };
@@ -169,4 +171,140 @@ fn no_noise_panics() {
         let _ = (UriRef::parse(&text), NameAddrRef::parse(&text), ViaRef::parse(&text));
         let _ = salvage(&bytes, SocketAddr::from(([198, 51, 100, 7], 5062)));
     }
+}
+
+/// Descriptions as telephones, browsers and carriers write them.
+const BODIES: &[&str] = &[
+    "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
+     m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+     a=rtcp:4001 IN IP4 198.51.100.1\r\na=ptime:20\r\na=sendrecv\r\n",
+    "v=0\no=a 2 3 IN IP4 198.51.100.2\ns=call\nt=0 0\nm=audio 5000 RTP/AVP 18\n\
+     c=IN IP4 198.51.100.2\nm=video 5002 RTP/AVP 96\nc=IN IP4 198.51.100.3\n\
+     a=rtpmap:96 H264/90000\n",
+    "v=0\r\no=- 4 4 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\n\
+     m=audio 6000 RTP/AVP 0\r\na=rtcp-mux\r\na=candidate:1 1 UDP 1 2001:db8::1 6000 typ host\r\n",
+    "v=0\r\no=- 5 6 IN IP4 198.51.100.5\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
+     m=audio 7000 RTP/AVP 8\r\na=inactive\r\nm=image 7002 udptl t38\r\n",
+    "v=0\r\no=- 7 7 IN IP4 host.example\r\ns=-\r\nc=IN IP4 host.example\r\nt=0 0\r\n\
+     m=audio 0 RTP/AVP 8\r\nm=audio 8000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 x\r\n",
+];
+
+/// SIG-04: however a description is written, its audio leads to the relay when it has been
+/// rewritten, its other streams are refused, and no address of the peer is left for RTP or RTCP.
+#[test]
+fn a_rewritten_description_leads_to_the_relay_and_nowhere_else() {
+    let corpus: Vec<Vec<u8>> = BODIES.iter().map(|body| body.as_bytes().to_vec()).collect();
+    let relay = SocketAddr::from(([192, 0, 2, 9], 20_000));
+    let origin = sdp::Origin { session_id: 1, version: 2, address: relay.ip() };
+    let mut understood = 0;
+    for seed in 0..ROUNDS {
+        let body = mutated(&corpus, &mut StdRng::seed_from_u64(seed));
+        let Ok(description) = SessionDescription::parse(&body) else { continue };
+        understood += 1;
+        let rewritten = description.rewrite_first_audio(&origin, relay);
+        let shown = String::from_utf8_lossy(&rewritten);
+        let again = SessionDescription::parse(&rewritten)
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}: {shown}"));
+        let audio = description.first_audio().map(|(index, _)| index);
+        for (index, stream) in again.streams().iter().enumerate() {
+            if Some(index) != audio {
+                assert!(stream.is_refused(), "seed {seed}: stream {index} of {shown}");
+                continue;
+            }
+            assert_eq!(stream.port, relay.port(), "seed {seed}: {shown}");
+            for address in [stream.rtp_address(), stream.rtcp_address()] {
+                let address = address.unwrap_or_else(|| panic!("seed {seed}: none in {shown}"));
+                let ours = address.ip() == relay.ip() || address.ip().is_unspecified();
+                assert!(ours, "seed {seed}: {address} in {shown}");
+            }
+        }
+    }
+    assert!(understood > ROUNDS / 10, "{understood}");
+}
+
+/// SIG-54: credentials that were changed on their way open no door, and nothing panics.
+#[test]
+fn no_mutation_of_credentials_is_let_in() {
+    let now = 1_795_000_000_000;
+    let mut rng = StdRng::seed_from_u64(54);
+    let authority = Authority::new([7; 32]);
+    let ha1s = Ha1s::of_password("alice", "r", "secret");
+    let challenges = authority.challenges("r", now, false, &mut rng);
+    let lines = challenges.iter().map(|line| format!("WWW-Authenticate: {line}\r\n"));
+    let head = "SIP/2.0 401 x\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n\
+                From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n";
+    let response = [head, &lines.collect::<String>(), "\r\n"].concat();
+    let challenge = Challenge::choose(&Message::parse(response.as_bytes()).unwrap()).unwrap();
+    let uri = "sip:1000@h";
+    let answer = Answer { username: "alice", password: "secret", method: "INVITE", uri, count: 1 };
+    let right = challenge.answer(&answer, &mut rng);
+    let verdict = |credentials: &Credentials<'_>| {
+        let check = Check { method: "INVITE", realm: "r", username: "alice", ha1s: &ha1s };
+        authority.verify(credentials, &check, &mut ReplayGuard::new(8, 0), now + 1)
+    };
+    let original = Credentials::parse(&right).unwrap();
+    assert_eq!(verdict(&original), Verdict::Ok);
+
+    let corpus = [right.clone().into_bytes()];
+    let (mut understood, mut same) = (0, 0);
+    for seed in 0..ROUNDS {
+        let bytes = mutated(&corpus, &mut StdRng::seed_from_u64(seed));
+        let text = String::from_utf8_lossy(&bytes);
+        let Some(credentials) = Credentials::parse(&text) else { continue };
+        understood += 1;
+        if verdict(&credentials) == Verdict::Ok {
+            let says =
+                |it: &Credentials<'_>| [it.username, it.realm, it.nonce, it.uri].map(str::to_owned);
+            assert_eq!(says(&credentials), says(&original), "seed {seed}: {text}");
+            same += 1;
+        }
+    }
+    assert!(understood > ROUNDS / 10 && same < understood, "{understood} {same}");
+}
+
+/// Values of the headers that a call is routed by.
+const VALUES: &[&str] = &[
+    "sip:+49301234;npdi;rn=+4930@[2001:db8::1]:5060;user=phone;lr?Subject=x",
+    "sips:alice:secret@example.com:5061;transport=tls",
+    "tel:+1-201-555-0123;phone-context=example.com",
+    "sip:%23%2a9@192.0.2.1",
+    "\"A \\\" B\" <sip:a%40b@h;x=1>;tag=1;y=\"a;b\"",
+    "sip:a@h;tag=2",
+    "<sip:h>;expires=60;+sip.instance=\"<urn:uuid:0>\"",
+    "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport=99;received=198.51.100.1",
+    "SIP / 2.0 / TCP [2001:db8::2] ; branch = z9hG4bK2 ; rport",
+    "SIP/2.0/UDP first.example.com;maddr=192.0.2.3;ttl=16",
+];
+
+/// What a reader of a value tells stands in the value: nothing is made up, nothing runs past it.
+#[test]
+fn the_parts_of_a_value_stand_in_it() {
+    let corpus: Vec<Vec<u8>> = VALUES.iter().map(|value| value.as_bytes().to_vec()).collect();
+    let mut understood = [0; 3];
+    for seed in 0..ROUNDS {
+        let bytes = mutated(&corpus, &mut StdRng::seed_from_u64(seed));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let within = |part: &str| assert!(text.contains(part), "seed {seed}: {part:?} of {text:?}");
+        if let Ok(uri) = UriRef::parse(&text) {
+            understood[0] += 1;
+            [uri.scheme(), uri.host(), uri.params(), uri.headers()].into_iter().for_each(within);
+            uri.user().into_iter().chain(uri.password()).chain(uri.param("rn")).for_each(within);
+            assert!(!(uri.is_sip() && uri.host().is_empty()), "seed {seed}: {text:?}");
+            let again = UriRef::parse(uri.as_str()).unwrap();
+            assert_eq!((again.user(), again.host()), (uri.user(), uri.host()), "seed {seed}");
+        }
+        if let Ok(address) = NameAddrRef::parse(&text) {
+            understood[1] += 1;
+            [address.uri(), address.params()].into_iter().for_each(within);
+            address.tag().into_iter().for_each(within);
+            assert!(!address.uri().is_empty(), "seed {seed}: {text:?}");
+        }
+        if let Ok(via) = ViaRef::parse(&text) {
+            understood[2] += 1;
+            [via.transport(), via.host(), via.sent_by(), via.params()].into_iter().for_each(within);
+            via.branch().into_iter().chain(via.param("maddr")).for_each(within);
+            assert!(!via.host().is_empty(), "seed {seed}: {text:?}");
+        }
+    }
+    assert!(understood.iter().all(|count| *count > ROUNDS / 20), "{understood:?}");
 }

@@ -349,6 +349,11 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
         ),
         (
             "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nfailover = { code_policy = { \"200\" = \"stop\" } }",
+            &["all.toml:21: vendor_trunk.failover", "300 to 699, or a Q.850 cause of 1 to 127"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
             "targets = [\"192.0.2.20\"]\nuser = \"u\"",
             &["all.toml:17: vendor_trunk.password", "or neither"],
         ),

@@ -6,7 +6,8 @@ use crate::support::facts::{
 };
 use crate::support::{Stage, call, hangs_up_after, stage_of};
 use policy::{
-    Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict,
+    Advance, Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered,
+    Verdict,
 };
 use std::time::Duration;
 use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
@@ -185,6 +186,30 @@ fn attempts_and_set_up_time_are_limited() {
         assert_eq!(stage.finals[0].attempts.len(), 1);
         assert!(stage.agent(VENDOR_B).order.is_empty());
     }
+}
+
+/// ROUTE-50 rows 8 and 9: the policy is told when the customer trunk wants neither.
+#[test]
+fn the_policy_is_told_that_a_customer_trunk_searches_until_connect() {
+    let mut restless = customer(1, "acme", CALLER);
+    restless.until_connect = true;
+    let mut hasty = vendor(11, "vendor-a", &[VENDOR_A], 1);
+    hasty.timers.ringing = Duration::from_secs(10);
+    let vendors = vec![hasty, vendor(12, "vendor-b", &[VENDOR_B], 2)];
+    let mut stage =
+        stage_of(operator(restless, vendors), VendorPlan::rings(), VendorPlan::answers());
+    stage.policy.instead = Some(Box::new(|question: &Question| match question {
+        Question::Advance(question) if question.switches.until_connect => {
+            Some(Ok(Answer::Advance(Advance::Next)))
+        }
+        _ => None,
+    }));
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let document = &stage.finals[0];
+    assert_eq!(document.call.code_returned, 200);
+    assert_eq!(document.attempts[0].end_reason, "ring_timeout");
 }
 
 /// SIG-20: alternating 180 and 183 cannot extend the alerting phase.
