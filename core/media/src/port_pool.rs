@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// How long a freed pair rests, so that late packets of the old call meet no new call
-/// (MEDIA-08).
+/// How long a freed pair rests while others are free, so that late packets of the old call
+/// meet no new call (MEDIA-08).
 pub const PORT_REST: Duration = Duration::from_secs(5);
 
 /// Pairs of an even RTP port and the odd RTCP port after it, handed out at random.
@@ -64,13 +64,15 @@ impl PortPool {
         })
     }
 
-    /// Takes a random free pair and returns its even port; none if all are taken or resting.
+    /// Takes a random free pair and returns its even port; if there is none, the pair that
+    /// rests for longest, as a call with an old neighbour is better than no call. None if all
+    /// are taken.
     pub fn take<R: Rng>(&mut self, now: Instant, rng: &mut R) -> Option<u16> {
         self.wake_rested(now);
-        if self.free.is_empty() {
-            return None;
-        }
-        let index = self.free.swap_remove(rng.random_range(0..self.free.len()));
+        let index = match self.free.len() {
+            0 => self.resting.pop_front()?.1,
+            free => self.free.swap_remove(rng.random_range(0..free)),
+        };
         self.pairs[usize::from(index)] = Pair::Taken;
         Some(self.first + index * 2)
     }
@@ -107,15 +109,10 @@ impl PortPool {
         self.resting.len()
     }
 
-    /// True while 80 % of the pairs or more cannot be taken, because they are or because they
-    /// rest: time to add a media address (MEDIA-09).
+    /// True while 80 % of the pairs or more are taken: time to add a media address (MEDIA-09).
+    /// Those that rest can be taken and do not count.
     pub fn is_nearly_full(&self) -> bool {
-        (self.capacity() - self.free()) * 5 >= self.capacity() * 4
-    }
-
-    /// Pairs that neither are taken nor rested when the pool was last used.
-    pub fn free(&self) -> usize {
-        self.free.len()
+        self.in_use() * 5 >= self.capacity() * 4
     }
 
     fn wake_rested(&mut self, now: Instant) {
@@ -176,18 +173,42 @@ mod tests {
         }
     }
 
-    /// MEDIA-08: a freed port rests 5 s.
+    /// MEDIA-08: a freed port rests 5 s while another can be had.
     #[test]
-    fn a_freed_pair_rests_five_seconds() {
+    fn a_freed_pair_rests_five_seconds_while_there_is_choice() {
         let now = Instant::now();
-        let mut pool = PortPool::new(10_000..=10_001).expect("range");
+        let mut pool = PortPool::new(10_000..=10_005).expect("range");
         let port = pool.take(now, &mut rng()).expect("free");
         assert!(pool.release(now, port));
         assert_eq!((pool.in_use(), pool.resting(now)), (0, 1));
         let almost = now + PORT_REST - Duration::from_millis(1);
-        assert_eq!(pool.take(almost, &mut rng()), None);
-        assert_eq!(pool.take(now + PORT_REST, &mut rng()), Some(port));
-        assert_eq!((pool.in_use(), pool.resting(now + PORT_REST)), (1, 0));
+        for _ in 0..2 {
+            assert_ne!(pool.take(almost, &mut rng()).expect("free"), port);
+        }
+        assert_eq!((pool.in_use(), pool.resting(almost)), (2, 1));
+        assert_eq!((pool.take(now + PORT_REST, &mut rng()), pool.in_use()), (Some(port), 3));
+        assert_eq!(pool.take(now + PORT_REST, &mut rng()), None, "all are taken");
+    }
+
+    /// MEDIA-08, MEDIA-09: a range carries as many calls at once as it has pairs, however
+    /// quickly they follow each other; what has rested for longest goes first.
+    #[test]
+    fn pairs_that_rest_are_taken_when_there_is_no_other() {
+        let now = Instant::now();
+        let mut rng = rng();
+        let mut pool = PortPool::new(10_000..=10_199).expect("range");
+        let mut waiting: VecDeque<u16> = std::iter::from_fn(|| pool.take(now, &mut rng)).collect();
+        for call in 0..10_000_u64 {
+            let at = now + Duration::from_micros(call);
+            let ended = waiting.pop_front().expect("a call is up");
+            assert!(pool.release(at, ended));
+            assert_eq!(pool.take(at, &mut rng), Some(ended), "the only one that is not taken");
+            waiting.push_back(ended);
+        }
+        for port in [waiting[7], waiting[3]] {
+            assert!(pool.release(now, port));
+        }
+        assert_eq!(pool.take(now, &mut rng), Some(waiting[7]));
     }
 
     #[test]
