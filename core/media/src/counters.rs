@@ -29,6 +29,8 @@ pub struct SideCounters {
     pub dropped: u64,
     /// UTC milliseconds of the last accepted RTP or RTCP packet, 0 if none (BILL-13).
     pub last_packet_ms: u64,
+    /// How often another source took this side over after 5 s of silence (MEDIA-11).
+    pub takeovers: u64,
     /// Source that this side is locked to (MEDIA-11).
     pub latched: Option<SocketAddr>,
 }
@@ -41,6 +43,7 @@ pub(crate) struct SharedSide {
     pub(crate) rtcp_in: Count,
     pub(crate) dropped: Count,
     pub(crate) last_packet_ms: Count,
+    pub(crate) takeovers: Count,
     /// Locked only when the latch changes and when it is read, never per packet.
     latched: Mutex<Option<SocketAddr>>,
 }
@@ -60,6 +63,7 @@ impl SessionCounters {
             rtcp_in: shared.rtcp_in.get(),
             dropped: shared.dropped.get(),
             last_packet_ms: shared.last_packet_ms.get(),
+            takeovers: shared.takeovers.get(),
             latched: *shared.latched.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

@@ -6,19 +6,28 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Consecutive packets of one source and one SSRC that lock the latch.
+/// Consecutive packets of one source and one SSRC that lock a latch that is learning.
 pub const LATCH_PACKETS: u8 = 3;
 
 /// Silence of the locked source after which another may be learned.
 pub const LATCH_SILENCE: Duration = Duration::from_secs(5);
 
+/// Consecutive packets of one source and one SSRC that take a side over from a locked source
+/// that is silent: half a second of speech at 20 ms.
+pub const TAKEOVER_PACKETS: u8 = 25;
+
+/// The shortest time that these packets may take: speech is not sent in a burst.
+pub const TAKEOVER_TIME: Duration = Duration::from_millis(400);
+
 /// The latch of one side.
 #[derive(Clone, Debug)]
 pub struct Latch {
-    /// Where the side's SDP says that it receives.
+    /// Where the side's SDP says that it receives. Whoever sends from there is believed at once.
     sdp: SocketAddr,
     /// Only packets from `sdp` are accepted.
     strict: bool,
+    /// SDP address and source of the party that had this place before: never learned again.
+    former: [Option<SocketAddr>; 2],
     state: State,
 }
 
@@ -28,7 +37,13 @@ enum State {
     Learning(Option<Candidate>),
     /// Sure; others are kept out. After its silence one may come near, but as long as it has
     /// not sent enough the locked source is believed.
-    Locked { source: SocketAddr, heard: Instant, rival: Option<Candidate> },
+    Locked {
+        source: SocketAddr,
+        heard: Instant,
+        rival: Option<Candidate>,
+        /// From whom `source` took the side over. It may have it back at any time.
+        ousted: Option<SocketAddr>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -36,53 +51,101 @@ struct Candidate {
     source: SocketAddr,
     ssrc: u32,
     packets: u8,
+    /// When the first of them came.
+    since: Instant,
 }
 
 impl Candidate {
     /// The candidate after one more packet.
-    fn after(before: Option<Candidate>, source: SocketAddr, ssrc: u32) -> Candidate {
-        let packets = match before {
-            Some(same) if same.source == source && same.ssrc == ssrc => same.packets + 1,
-            _ => 1,
-        };
-        Candidate { source, ssrc, packets }
+    fn after(before: Option<Candidate>, now: Instant, source: SocketAddr, ssrc: u32) -> Candidate {
+        match before {
+            Some(same) if same.source == source && same.ssrc == ssrc => {
+                Candidate { packets: same.packets.saturating_add(1), ..same }
+            }
+            _ => Candidate { source, ssrc, packets: 1, since: now },
+        }
     }
 }
 
 impl Latch {
     /// A latch that has heard nothing yet.
     pub fn new(sdp: SocketAddr, strict: bool) -> Latch {
-        Latch { sdp, strict, state: State::Learning(None) }
+        Latch { sdp, strict, former: [None; 2], state: State::Learning(None) }
     }
 
-    /// Judges a packet that is RTP of a negotiated payload type; true: relay it. Packets
-    /// of a source still being learned are relayed too, so that early media is not clipped.
+    /// A latch for the party that takes the place of this one's: a new SDP address. Packets of
+    /// the former party that are still on their way do not lock it.
+    #[must_use]
+    pub fn succeeded_by(&self, sdp: SocketAddr, strict: bool) -> Latch {
+        // A gateway that sends from one port whatever its SDP says is still the same gateway.
+        let source = self.locked().filter(|source| source.ip() != sdp.ip());
+        let former = [Some(self.sdp), source].map(|former| former.filter(|known| *known != sdp));
+        Latch { former, ..Latch::new(sdp, strict) }
+    }
+
+    /// Judges a packet that is RTP of a negotiated payload type; true: relay it. While
+    /// nothing is locked, packets of a source that is being learned are relayed too, so that
+    /// early media is not clipped.
+    #[inline]
     pub fn accept(&mut self, now: Instant, source: SocketAddr, ssrc: u32) -> bool {
-        if self.strict && source != self.sdp {
-            return false;
-        }
-        let before = match &mut self.state {
-            State::Locked { source: locked, heard, rival } if *locked == source => {
+        match &mut self.state {
+            State::Locked { source: locked, heard, rival, .. } if *locked == source => {
                 *heard = now;
                 *rival = None;
-                return true;
+                true
             }
-            State::Locked { heard, .. } if now.duration_since(*heard) < LATCH_SILENCE => {
-                return false;
-            }
-            State::Locked { rival: candidate, .. } | State::Learning(candidate) => candidate.take(),
-        };
-        let next = Candidate::after(before, source, ssrc);
-        if source == self.sdp || next.packets >= LATCH_PACKETS {
-            self.state = State::Locked { source, heard: now, rival: None };
-            return true;
+            _ => self.accept_another(now, source, ssrc),
+        }
+    }
+
+    /// [`Latch::accept`] of a packet that is not the locked source's.
+    fn accept_another(&mut self, now: Instant, source: SocketAddr, ssrc: u32) -> bool {
+        let announced = source == self.sdp;
+        if !announced && (self.strict || self.former.contains(&Some(source))) {
+            return false;
         }
         match &mut self.state {
-            State::Locked { rival: candidate, .. } | State::Learning(candidate) => {
-                *candidate = Some(next);
+            State::Learning(candidate) => {
+                let next = Candidate::after(candidate.take(), now, source, ssrc);
+                if announced || next.packets >= LATCH_PACKETS {
+                    self.lock(now, source, None);
+                } else {
+                    *candidate = Some(next);
+                }
+                true
+            }
+            State::Locked { ousted, .. } if announced || *ousted == Some(source) => {
+                self.lock(now, source, None);
+                true
+            }
+            State::Locked { heard, .. } if now.duration_since(*heard) < LATCH_SILENCE => false,
+            State::Locked { source: locked, rival, ousted, .. } => {
+                let next = Candidate::after(rival.take(), now, source, ssrc);
+                let in_earnest = next.packets >= TAKEOVER_PACKETS
+                    && now.duration_since(next.since) >= TAKEOVER_TIME;
+                if in_earnest {
+                    let ousted = ousted.unwrap_or(*locked);
+                    self.lock(now, source, Some(ousted));
+                } else {
+                    *rival = Some(next);
+                }
+                in_earnest
             }
         }
-        true
+    }
+
+    fn lock(&mut self, now: Instant, source: SocketAddr, ousted: Option<SocketAddr>) {
+        self.state = State::Locked { source, heard: now, rival: None, ousted };
+    }
+
+    /// Whether the locked source took the side over from another one.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self.state, State::Locked { ousted: Some(_), .. })
+    }
+
+    /// The address that the side's SDP names.
+    pub fn announced(&self) -> SocketAddr {
+        self.sdp
     }
 
     /// Judges a packet that proves nothing, such as comfort noise that nobody negotiated: it
@@ -201,21 +264,82 @@ mod tests {
     fn a_locked_latch_keeps_strangers_out() {
         let (mut latch, now) = locked_to_nat();
         let soon = now + LATCH_SILENCE - Duration::from_millis(1);
-        assert!(!latch.accept(soon, at(INTRUDER), 1) && !latch.accept(soon, at(SDP), 1));
+        assert!(!latch.accept(soon, at(INTRUDER), 1));
         assert!(latch.accept(soon, at(NAT), 77));
         assert_eq!(latch.locked(), Some(at(NAT)));
     }
 
-    /// MEDIA-11: re-learn after 5 s of silence; until it is sure, audio goes where it went.
+    /// MEDIA-11: re-learn after 5 s of silence, from half a second of speech and not from the
+    /// three packets that whoever sweeps all ports sends to each. Until it is sure, audio goes
+    /// where it went, and the rival is not heard.
     #[test]
-    fn after_five_seconds_of_silence_another_source_is_learned() {
+    fn after_five_seconds_of_silence_another_source_takes_over_by_speaking() {
+        let moved = at("198.51.100.7:61002");
         let (mut latch, now) = locked_to_nat();
         let later = now + LATCH_SILENCE;
-        let moved = at("198.51.100.7:61002");
-        assert!(latch.accept(later, moved, 1) && latch.accept(later, moved, 1));
+        let speaks = |latch: &mut Latch, packets: u8, gap: Duration| {
+            (0..u32::from(packets)).filter(|n| latch.accept(later + gap * *n, moved, 1)).count()
+        };
+        assert_eq!(speaks(&mut latch, TAKEOVER_PACKETS - 1, Duration::from_millis(20)), 0);
         assert_eq!((latch.locked(), latch.target()), (Some(at(NAT)), at(NAT)));
-        assert!(latch.accept(later, moved, 1));
+        let (mut burst, _) = locked_to_nat();
+        assert_eq!(speaks(&mut burst, u8::MAX, Duration::from_millis(1)), 0, "a burst");
+        assert!(latch.accept(later + TAKEOVER_TIME, moved, 1));
         assert_eq!((latch.locked(), latch.target()), (Some(moved), moved));
+        assert!(latch.is_taken_over());
+    }
+
+    /// MEDIA-11: whoever took a silent side over does not lock its party out: neither where it
+    /// was heard first nor where its SDP says.
+    #[test]
+    fn a_party_that_was_taken_over_has_its_side_back_when_it_speaks() {
+        for home in [NAT, SDP] {
+            let (mut latch, now) = locked_to_nat();
+            for sources in [INTRUDER, "203.0.113.67:7000"] {
+                let begin = now + LATCH_SILENCE * 4;
+                for packet in 0..=u32::from(TAKEOVER_PACKETS) {
+                    latch.accept(begin + Duration::from_millis(20) * packet, at(sources), 9);
+                }
+            }
+            assert_eq!(latch.locked(), Some(at(INTRUDER)));
+            let heard = now + LATCH_SILENCE * 4 + Duration::from_millis(520);
+            assert!(latch.accept(heard, at(home), 1));
+            assert_eq!((latch.locked(), latch.is_taken_over()), (Some(at(home)), false));
+            assert!(!latch.accept(heard, at(INTRUDER), 9));
+        }
+    }
+
+    /// MEDIA-11: what the old party still sends does not lock the new one's latch, whatever
+    /// there is of it; its own address in the new SDP is not former.
+    #[test]
+    fn a_former_source_is_no_candidate_after_a_change() {
+        let (mut old, now) = latch(false);
+        assert!(old.accept(now, at(SDP), 1));
+        let mut new = old.succeeded_by(at("192.0.2.10:4400"), false);
+        for packet in 0..200 {
+            assert!(!new.accept(now + Duration::from_millis(20) * packet, at(SDP), 1));
+        }
+        assert_eq!(new.locked(), None);
+        for _ in 0..LATCH_PACKETS {
+            assert!(new.accept(now, at(NAT), 2));
+        }
+        assert_eq!(new.locked(), Some(at(NAT)), "the new party may be behind a NAT");
+        let mut third = new.succeeded_by(at(SDP), false);
+        assert!(!third.accept(now, at(NAT), 2) && third.accept(now, at(SDP), 1));
+        assert_eq!(third.locked(), Some(at(SDP)));
+    }
+
+    /// A gateway whose packets never come from the port of its SDP goes on being heard.
+    #[test]
+    fn another_port_of_the_announced_host_is_not_former() {
+        let (mut old, now) = latch(false);
+        let sends_from = at("192.0.2.10:5000");
+        for _ in 0..LATCH_PACKETS {
+            old.accept(now, sends_from, 1);
+        }
+        let mut new = old.succeeded_by(at("192.0.2.10:4400"), false);
+        assert!((0..LATCH_PACKETS).all(|_| new.accept(now, sends_from, 1)));
+        assert_eq!(new.locked(), Some(sends_from));
     }
 
     /// A side that listens in silence is not lost to a probe, nor to a flood once it speaks.
@@ -223,7 +347,7 @@ mod tests {
     fn a_silent_side_that_speaks_again_keeps_its_lock() {
         let (mut latch, now) = locked_to_nat();
         let later = now + LATCH_SILENCE;
-        assert!(latch.accept(later, at(INTRUDER), 9) && latch.accept(later, at(INTRUDER), 9));
+        assert!(!latch.accept(later, at(INTRUDER), 9) && !latch.accept(later, at(INTRUDER), 9));
         assert!(latch.accept(later, at(NAT), 1));
         assert!(!latch.accept(later, at(INTRUDER), 9));
         assert_eq!(latch.locked(), Some(at(NAT)));

@@ -6,7 +6,11 @@ use crate::rtcp;
 use crate::rtp::RtpHeader;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Silence of a side's RTCP source after which another may take its place: reports come every
+/// five seconds, give or take a half (RFC 3550 section 6.2).
+const RTCP_SILENCE: Duration = Duration::from_secs(15);
 
 /// Comfort noise (RFC 3389): sent by many gateways that never offered it.
 const COMFORT_NOISE: u8 = 13;
@@ -63,6 +67,8 @@ pub struct Forward {
 #[derive(Debug)]
 pub struct RelaySession {
     sides: [Option<RemoteSide>; 2],
+    /// Of a party that has left, until the SDP of the next one comes.
+    left: [Option<Latch>; 2],
     counters: Arc<SessionCounters>,
 }
 
@@ -71,8 +77,8 @@ pub struct RelaySession {
 struct RemoteSide {
     media: RemoteMedia,
     latch: Latch,
-    /// Source of its last accepted RTCP on the RTCP port.
-    rtcp_source: Option<SocketAddr>,
+    /// Source of its accepted RTCP on the RTCP port, and when it was last heard.
+    rtcp_source: Option<(SocketAddr, Instant)>,
 }
 
 impl Side {
@@ -112,33 +118,44 @@ impl FromIterator<u8> for PayloadTypes {
 impl RelaySession {
     /// A session that knows neither side yet and counts into `counters`.
     pub fn new(counters: Arc<SessionCounters>) -> RelaySession {
-        RelaySession { sides: [None, None], counters }
+        RelaySession { sides: [None, None], left: [None, None], counters }
     }
 
     /// Tells what a side's SDP says. If its address or strictness changed, its source is
     /// learned anew (MEDIA-11); a refresh with the same address keeps the latch, so that
-    /// session timers never interrupt audio.
+    /// session timers never interrupt audio. So does a hold that names no address: whoever
+    /// comes back from it is still the same.
     pub fn set_remote(&mut self, side: Side, media: RemoteMedia) {
+        let left = self.left[side.index()].take();
         let slot = &mut self.sides[side.index()];
-        match slot {
-            Some(known) if known.media.rtp == media.rtp && known.media.strict == media.strict => {
+        if let Some(known) = slot {
+            let same = known.latch.announced() == media.rtp || reachable(media.rtp).is_none();
+            if same && known.media.strict == media.strict {
                 if known.media.rtcp != media.rtcp {
                     known.rtcp_source = None;
                 }
                 known.media = media;
-            }
-            _ => {
-                let latch = Latch::new(media.rtp, media.strict);
-                *slot = Some(RemoteSide { media, latch, rtcp_source: None });
-                self.counters.shared(side).set_latched(None);
+                return;
             }
         }
+        let before = slot.as_ref().map(|known| &known.latch).or(left.as_ref());
+        let latch = match before.filter(|before| reachable(before.announced()).is_some()) {
+            Some(before) if before.announced() != media.rtp => {
+                before.succeeded_by(media.rtp, media.strict)
+            }
+            _ => Latch::new(media.rtp, media.strict),
+        };
+        *slot = Some(RemoteSide { media, latch, rtcp_source: None });
+        self.counters.shared(side).set_latched(None);
     }
 
     /// Forgets what a side's SDP said and where its packets came from: another party takes
-    /// its place. Until that one's SDP is known the side is heard by nobody and hears nobody.
+    /// its place. Until that one's SDP is known the side is heard by nobody and hears nobody,
+    /// and what the one before still sends is never taken for it.
     pub fn forget(&mut self, side: Side) {
-        self.sides[side.index()] = None;
+        if let Some(known) = self.sides[side.index()].take() {
+            self.left[side.index()] = Some(known.latch);
+        }
         self.counters.shared(side).set_latched(None);
     }
 
@@ -156,7 +173,7 @@ impl RelaySession {
         let (side, kind) = port;
         // Only the head is checked: the rest of a secure compound (SRTCP) is not readable.
         let forward = if rtcp::is_rtcp(packet) {
-            self.receive_rtcp(utc_ms, side, kind, source)
+            self.receive_rtcp(now, utc_ms, side, kind, source)
         } else if kind == Kind::Rtp {
             self.receive_rtp(now, utc_ms, side, source, packet)
         } else {
@@ -187,6 +204,11 @@ impl RelaySession {
         self.sides[side.index()].as_ref()?.latch.locked()
     }
 
+    /// Whether the source that a side is locked to took it over from another one.
+    pub fn is_taken_over(&self, side: Side) -> bool {
+        self.sides[side.index()].as_ref().is_some_and(|known| known.latch.is_taken_over())
+    }
+
     /// The counters of one side.
     pub fn counters(&self, side: Side) -> SideCounters {
         self.counters.side(side)
@@ -214,6 +236,9 @@ impl RelaySession {
         let counted = self.counters.shared(side);
         if remote.latch.locked() != locked {
             counted.set_latched(remote.latch.locked());
+            counted.takeovers.add(u64::from(remote.latch.is_taken_over()));
+            // Reports for the party are not left to go where it was.
+            remote.rtcp_source = None;
         }
         if !accepted {
             return None;
@@ -221,13 +246,14 @@ impl RelaySession {
         counted.rtp_in.add(1);
         counted.bytes_in.add(packet.len() as u64);
         counted.last_packet_ms.set(utc_ms);
-        let to = reachable(self.sides[side.other().index()].as_ref()?.latch.target())?;
+        let to = self.sides[side.other().index()].as_ref()?.rtp_target()?;
         self.counters.shared(side.other()).rtp_out.add(1);
         Some(Forward { side: side.other(), kind: Kind::Rtp, to })
     }
 
     fn receive_rtcp(
         &mut self,
+        now: Instant,
         utc_ms: u64,
         side: Side,
         kind: Kind,
@@ -238,7 +264,10 @@ impl RelaySession {
             return None;
         }
         if kind == Kind::Rtcp {
-            remote.rtcp_source = Some(source);
+            if !remote.may_report(now, source) {
+                return None;
+            }
+            remote.rtcp_source = Some((source, now));
         }
         let counted: &SharedSide = self.counters.shared(side);
         counted.rtcp_in.add(1);
@@ -247,8 +276,8 @@ impl RelaySession {
         // the SDP of each passes to the other.
         let offered = remote.media.rtcp_mux;
         let other = self.sides[side.other().index()].as_ref()?;
-        let (kind, to) = other.rtcp_target(offered && other.media.rtcp_mux);
-        Some(Forward { side: side.other(), kind, to: reachable(to)? })
+        let (kind, to) = other.rtcp_target(offered && other.media.rtcp_mux)?;
+        Some(Forward { side: side.other(), kind, to })
     }
 
     /// A payload type counts as negotiated if either side's SDP lists it: an answerer may
@@ -277,20 +306,37 @@ impl RemoteSide {
         }
     }
 
+    /// Whether this source may be the one that RTCP comes from and goes to: the address that
+    /// the SDP names at any time, another one until a first was heard or after its silence.
+    fn may_report(&self, now: Instant, source: SocketAddr) -> bool {
+        source == self.media.rtcp
+            || self.rtcp_source.is_none_or(|(known, heard)| {
+                known == source || now.duration_since(heard) >= RTCP_SILENCE
+            })
+    }
+
+    /// Where RTP for this side goes; none while its SDP says nowhere, wherever it was heard.
+    fn rtp_target(&self) -> Option<SocketAddr> {
+        reachable(self.media.rtp)?;
+        reachable(self.latch.target())
+    }
+
     /// Where RTCP for this side goes and from which port: its RTP address when muxed, else
     /// the source of its own RTCP, else the SDP's address. Behind a NAT whose RTCP was not
     /// heard yet, the learned host with the SDP's port is the best guess.
-    fn rtcp_target(&self, muxed: bool) -> (Kind, SocketAddr) {
+    fn rtcp_target(&self, muxed: bool) -> Option<(Kind, SocketAddr)> {
+        let rtp = self.rtp_target()?;
         if muxed {
-            return (Kind::Rtp, self.latch.target());
+            return Some((Kind::Rtp, rtp));
         }
-        let to = self.rtcp_source.unwrap_or_else(|| match self.latch.target() {
-            rtp if rtp.ip() != self.media.rtp.ip() => {
+        let to = match self.rtcp_source {
+            Some((source, _)) => source,
+            None if rtp.ip() != self.media.rtp.ip() => {
                 SocketAddr::new(rtp.ip(), self.media.rtcp.port())
             }
-            _ => self.media.rtcp,
-        });
-        (Kind::Rtcp, to)
+            None => self.media.rtcp,
+        };
+        Some((Kind::Rtcp, reachable(to)?))
     }
 }
 

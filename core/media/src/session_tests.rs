@@ -1,7 +1,7 @@
 //! A relayed call in virtual time.
 
 use super::*;
-use crate::{LATCH_PACKETS, LATCH_SILENCE};
+use crate::{LATCH_PACKETS, LATCH_SILENCE, TAKEOVER_PACKETS};
 use std::time::Duration;
 
 const CALLER: &str = "192.0.2.10:4000";
@@ -128,15 +128,67 @@ fn a_new_sdp_is_learned_anew_and_a_refresh_is_not() {
     assert_eq!(call.hears_rtp(Side::Caller, NAT), None, "locked to the new address at once");
 }
 
-/// MEDIA-11: re-learn after 5 s silence of the locked source.
+/// MEDIA-11: re-learn after 5 s silence of the locked source, by more than three packets; a
+/// takeover is counted, and the party that spoke before is not locked out by it.
 #[test]
-fn a_silent_source_gives_way() {
+fn a_silent_source_gives_way_to_one_that_speaks_and_has_its_side_back() {
     let mut call = Call::up();
     call.latches_caller_to(NAT);
     call.now += LATCH_SILENCE - Duration::from_millis(1);
     assert_eq!(call.hears_rtp(Side::Caller, INTRUDER), None);
     call.now += Duration::from_millis(1);
-    call.latches_caller_to("198.51.100.7:61002");
+    for _ in 1..TAKEOVER_PACKETS {
+        assert_eq!(call.hears_rtp(Side::Caller, INTRUDER), None);
+        call.now += Duration::from_millis(20);
+    }
+    assert!(call.hears_rtp(Side::Caller, INTRUDER).is_some());
+    assert_eq!(call.relay.counters(Side::Caller).takeovers, 1);
+    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(INTRUDER)));
+    assert!(call.hears_rtp(Side::Caller, NAT).is_some());
+    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(NAT)));
+    assert_eq!(call.hears_rtp(Side::Caller, INTRUDER), None);
+    assert!(call.hears_rtp(Side::Caller, CALLER).is_some(), "the SDP address at any time");
+    let caller = call.relay.counters(Side::Caller);
+    assert_eq!((caller.takeovers, caller.latched), (1, Some(at(CALLER))));
+}
+
+/// MEDIA-11: an announcement comes from one address, the answer names another. Packets of the
+/// announcement that are still on their way do not take the stream.
+#[test]
+fn late_packets_of_an_old_source_do_not_win_over_the_new_one() {
+    const SERVER: &str = "192.0.2.20:6000";
+    for phone in ["192.0.2.20:6002", "192.0.2.77:6000"] {
+        for changed_by_failover in [false, true] {
+            let mut call = Call::up();
+            assert!(call.hears_rtp(Side::Vendor, SERVER).is_some());
+            if changed_by_failover {
+                call.relay.forget(Side::Vendor);
+                assert_eq!(call.hears_rtp(Side::Vendor, SERVER), None, "nobody's yet");
+            }
+            call.relay.set_remote(Side::Vendor, remote(phone, &[8]));
+            for _ in 0..50 {
+                assert_eq!(call.hears_rtp(Side::Vendor, SERVER), None);
+                assert_eq!(call.hears_rtp(Side::Caller, CALLER), Some(at(phone)));
+                call.now += Duration::from_millis(20);
+            }
+            assert_eq!(call.hears_rtp(Side::Vendor, phone), Some(at(CALLER)));
+            assert_eq!(call.hears_rtp(Side::Vendor, SERVER), None);
+        }
+    }
+}
+
+/// RFC 2543 hold behind a NAT: no new SDP address, so nothing is learned anew, and nothing is
+/// sent while it lasts although the caller is heard.
+#[test]
+fn a_hold_without_address_keeps_what_was_learned() {
+    let mut call = Call::up();
+    call.latches_caller_to(NAT);
+    call.relay.set_remote(Side::Caller, remote("0.0.0.0:4000", &[8]));
+    assert_eq!(call.hears_rtp(Side::Caller, NAT), Some(at(VENDOR)));
+    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), None, "it hears nothing");
+    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), None);
+    call.relay.set_remote(Side::Caller, remote(CALLER, &[8]));
+    assert_eq!(call.hears_rtp(Side::Vendor, VENDOR), Some(at(NAT)));
 }
 
 /// MEDIA-11: strict mode.
@@ -223,10 +275,26 @@ fn rtcp_crosses_between_the_odd_ports() {
     let to_vendor = call.hears(Side::Caller, Kind::Rtcp, "192.0.2.10:4001", &report());
     let expected = Forward { side: Side::Vendor, kind: Kind::Rtcp, to: at("192.0.2.20:6001") };
     assert_eq!(to_vendor, Some(expected));
-    assert_eq!(call.hears_rtcp(Side::Caller, "192.0.2.10:4055"), Some(at("192.0.2.20:6001")));
-    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), Some(at("192.0.2.10:4055")));
+    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), Some(at("192.0.2.10:4001")));
     let caller = call.relay.counters(Side::Caller);
-    assert_eq!((caller.rtcp_in, caller.rtp_in, caller.last_packet_ms), (2, 0, UTC));
+    assert_eq!((caller.rtcp_in, caller.rtp_in, caller.last_packet_ms), (1, 0, UTC));
+}
+
+/// MEDIA-11: RTCP has one source as well: another port of the host leads the reports away only
+/// after it was silent for longer than reports may be apart, or at once if the SDP names it.
+#[test]
+fn rtcp_keeps_its_source() {
+    const ELSEWHERE: &str = "192.0.2.10:4055";
+    let mut call = Call::up();
+    assert!(call.hears_rtcp(Side::Caller, ELSEWHERE).is_some());
+    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), Some(at(ELSEWHERE)));
+    assert_eq!(call.hears_rtcp(Side::Caller, "192.0.2.10:4066"), None);
+    assert!(call.hears_rtcp(Side::Caller, "192.0.2.10:4001").is_some());
+    assert_eq!(call.hears_rtcp(Side::Caller, ELSEWHERE), None);
+    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), Some(at("192.0.2.10:4001")));
+    call.now += RTCP_SILENCE;
+    assert!(call.hears_rtcp(Side::Caller, ELSEWHERE).is_some());
+    assert_eq!(call.hears_rtcp(Side::Vendor, VENDOR), Some(at(ELSEWHERE)));
 }
 
 /// MEDIA-11: RTCP is accepted from the host that RTP was learned from.
