@@ -6,6 +6,7 @@ pub mod load;
 pub mod net;
 pub mod pm_qos;
 pub mod process;
+pub mod raw;
 pub mod rtp;
 pub mod sipp;
 pub mod skip;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod call_id;
 mod dialog;
 pub mod digest;
 mod digits;
@@ -24,6 +25,7 @@ mod validate;
 mod via;
 
 pub use builder::MessageBuilder;
+pub use call_id::call_id_of;
 pub use dialog::Dialog;
 pub use digits::{address_text, ip_text};
 pub use error::ParseError;

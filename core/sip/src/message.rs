@@ -344,6 +344,10 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
 fn name_addr_spans(head: &str, value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
     let text = value.text(head);
     let parsed = NameAddrRef::parse(text).map_err(|problem| bad(header, problem))?;
+    // Neither a tag nor room for one (RFC 3261 25.1).
+    if parsed.param("tag").is_some_and(str::is_empty) {
+        return Err(bad(header, "has an empty tag"));
+    }
     let part = |part: &str| Span::of(head, part);
     Ok(NameAddrSpans {
         display: part(parsed.display),

@@ -112,13 +112,14 @@ pub(crate) fn scan(bytes: &mut [u8]) -> Result<Scan, ParseError> {
 }
 
 /// End of the line that begins at `from`, and where the next one begins.
-fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+pub(crate) fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     let feed = from + memchr::memchr(b'\n', bytes.get(from..)?)?;
     let end = if feed > from && bytes[feed - 1] == b'\r' { feed - 1 } else { feed };
     Some((end, feed + 1))
 }
 
-fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseError> {
+/// The header line that lies in this part of the message, unfolded.
+pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseError> {
     let line = &bytes[start..end];
     let mut name_length = 0;
     while line.get(name_length).is_some_and(|&byte| is_token_byte(byte)) {
@@ -170,15 +171,20 @@ fn clean_text(head: &mut [u8]) -> Result<(), ParseError> {
         }
     }
     if any_wide {
-        let mut from = 0;
-        while let Err(error) = std::str::from_utf8(&head[from..]) {
-            let bad = from + error.valid_up_to();
-            let length = error.error_len().unwrap_or(head.len() - bad);
-            head[bad..bad + length].fill(b'?');
-            from = bad + length;
-        }
+        replace_bad_text(head);
     }
     Ok(())
+}
+
+/// Replaces bytes that are not UTF-8 by `?` in place.
+pub(crate) fn replace_bad_text(text: &mut [u8]) {
+    let mut from = 0;
+    while let Err(error) = std::str::from_utf8(&text[from..]) {
+        let bad = from + error.valid_up_to();
+        let length = error.error_len().unwrap_or(text.len() - bad);
+        text[bad..bad + length].fill(b'?');
+        from = bad + length;
+    }
 }
 
 /// Whether `byte` may stand in a token (RFC 3261 25.1).

@@ -11,7 +11,8 @@ use strowger_sip::digest::{
     Answer, Authority, Challenge, Check, Credentials, Ha1s, ReplayGuard, Verdict,
 };
 use strowger_sip::{
-    Message, MessageBuilder, NameAddrRef, SessionDescription, UriRef, ViaRef, salvage, sdp,
+    Message, MessageBuilder, NameAddrRef, SessionDescription, UriRef, ViaRef, call_id_of, salvage,
+    sdp,
 };
 
 const ROUNDS: u64 = 40_000;
@@ -60,6 +61,10 @@ const SPICE: &[&[u8]] = &[
     b"Digest realm=\"",
     b"Authorization: ",
     b"Content-Length: 5\r\n",
+    b"\r\nCall-ID: another\r\n",
+    b"\r\ncALL-id\t :",
+    b"\r\ni:",
+    b"\r\n ",
 ];
 
 fn mutated(corpus: &[Vec<u8>], rng: &mut StdRng) -> Vec<u8> {
@@ -129,6 +134,7 @@ fn no_mutation_of_the_torture_messages_panics() {
                 read_all(&message);
                 let again = Message::parse(&message.to_bytes()).unwrap();
                 assert_eq!(again.call_id(), message.call_id());
+                assert_eq!(call_id_of(&bytes).unwrap(), message.call_id().as_bytes());
                 if message.is_request() {
                     message.set_source(source);
                     let response =
@@ -170,6 +176,7 @@ fn no_noise_panics() {
         let _ = (Message::parse(&bytes), SessionDescription::parse(&bytes));
         let _ = (UriRef::parse(&text), NameAddrRef::parse(&text), ViaRef::parse(&text));
         let _ = salvage(&bytes, SocketAddr::from(([198, 51, 100, 7], 5062)));
+        let _ = call_id_of(&bytes);
     }
 }
 

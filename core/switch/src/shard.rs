@@ -4,14 +4,15 @@
 use ledger::Text;
 use rand::Rng;
 
-/// The shard that owns a datagram: by its Call-ID, so that every message of a leg finds
-/// its call without a shared table. Datagrams without a Call-ID belong to shard 0.
+/// The shard that owns a datagram: by its Call-ID as the parser reads it, so that every
+/// message of a leg finds its call without a shared table, in whatever way it is written.
+/// Datagrams without a Call-ID belong to shard 0.
 #[must_use]
 pub fn shard_of(datagram: &[u8], shards: u16) -> u16 {
     if shards <= 1 {
         return 0;
     }
-    call_id(datagram).map_or(0, |id| shard_of_call_id(id, shards))
+    sip::call_id_of(datagram).map_or(0, |id| shard_of_call_id(&id, shards))
 }
 
 fn shard_of_call_id(call_id: &[u8], shards: u16) -> u16 {
@@ -20,20 +21,6 @@ fn shard_of_call_id(call_id: &[u8], shards: u16) -> u16 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     u16::try_from((hash >> 16) % u64::from(shards)).unwrap_or(0)
-}
-
-/// The value of the Call-ID line, found without parsing the rest.
-fn call_id(datagram: &[u8]) -> Option<&[u8]> {
-    datagram
-        .split(|byte| *byte == b'\n')
-        .skip(1)
-        .take_while(|line| !line.trim_ascii().is_empty())
-        .find_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let name = line[..colon].trim_ascii();
-            let matches = name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i");
-            matches.then(|| line[colon + 1..].trim_ascii())
-        })
 }
 
 /// A Call-ID for a leg of ours that hashes to our own shard.
@@ -118,13 +105,50 @@ mod tests {
     use rand::rngs::StdRng;
 
     #[test]
-    fn every_message_of_a_leg_has_one_owner() {
-        let invite = b"INVITE sip:1@h SIP/2.0\r\nVia: x\r\ni: abc@host\r\n\r\nCall-ID: fake";
-        let bye = b"BYE sip:1@h SIP/2.0\r\nCALL-ID :  abc@host  \r\n\r\n";
-        for shards in [1, 2, 3, 8] {
-            assert_eq!(shard_of(invite, shards), shard_of(bye, shards));
+    fn a_datagram_without_call_id_belongs_to_the_first_shard() {
+        for datagram in [&b"\r\n\r\n"[..], b"", b"INVITE sip:1@h SIP/2.0\r\n\r\nCall-ID: fake"] {
+            assert_eq!(shard_of(datagram, 4), 0);
         }
-        assert_eq!(shard_of(b"\r\n\r\n", 4), 0);
+    }
+
+    /// SIG-13: however the messages of a leg are written, one shard owns them: the one that
+    /// the parsed Call-ID belongs to.
+    #[test]
+    fn every_message_of_a_leg_has_one_owner() {
+        const NAMES: [&str; 6] = ["Call-ID:", "CALL-ID :", "call-id\t:", "i:", "I \t:", "i\r\n :"];
+        const BEFORE: [&str; 5] = ["", " ", "\t  ", "\r\n ", "\n\t \r\n "];
+        const AFTER: [&str; 4] = ["", " ", " \t", "\r\n "];
+        const STARTS: [&str; 4] = ["", "\r\n", "\n", "\r\n\r\n\r\n"];
+        const MORE: [&str; 4] = [
+            "",
+            "Contact: <sip:i@h>\r\n",
+            "Info-Package: x\r\n i: fake\r\n",
+            "X-Call-ID: fake\r\nCSeq-ID: fake\r\n",
+        ];
+        const IDS: [&[u8]; 4] = [b"abc@host", b"a b\"c", b"\xc3\xa9", b"\xc3(\xff\xe2\x82"];
+        let mut rng = StdRng::seed_from_u64(13);
+        let mut owners = [[0_u32; 8]; IDS.len()];
+        for round in 0..20_000 {
+            let mut one = |of: &[&'static str]| of[rng.random_range(0..of.len())];
+            let (start, more) = (one(&STARTS), one(&MORE));
+            let (name, before, after, end) =
+                (one(&NAMES), one(&BEFORE), one(&AFTER), one(&["\r\n", "\n"]));
+            let which = round % IDS.len();
+            let mut datagram = format!(
+                "{start}BYE sip:1@h SIP/2.0{end}v: SIP/2.0/UDP h;branch=z9hG4bK1{end}{more}\
+                 f: <sip:a@h>;tag=1{end}t: <sip:b@h>;tag=2{end}{name}{before}"
+            )
+            .into_bytes();
+            datagram.extend(IDS[which]);
+            datagram.extend(format!("{after}{end}CSeq: 2 BYE{end}{end}").bytes());
+            let message = sip::Message::parse(&datagram).expect("a message");
+            let owner = shard_of(&datagram, 8);
+            assert_eq!(owner, shard_of_call_id(message.call_id().as_bytes(), 8), "{datagram:?}");
+            owners[which][usize::from(owner)] += 1;
+        }
+        for owners in owners {
+            assert_eq!(owners.iter().filter(|messages| **messages > 0).count(), 1, "{owners:?}");
+        }
     }
 
     #[test]
