@@ -79,7 +79,7 @@ impl Message {
     /// # Errors
     /// The response to send: 505 for another SIP version; 400 for repeated headers, a
     /// CSeq beyond 2^31-1, a bad Max-Forwards, URI, Contact or Date; 416 for a scheme
-    /// other than `sip`, `sips`, `tel`; 483 at Max-Forwards 0; 420 for unsupported
+    /// other than `sip`, `sips`, `tel`; 483 at Max-Forwards 0 of what goes on; 420 for unsupported
     /// extensions; 415 and 406 for a session description that cannot be read or answered.
     /// An ACK is checked like any other request but must not be answered.
     pub fn validate_request_for(&self, supported: &[&str]) -> Result<(), Refusal> {
@@ -173,15 +173,22 @@ impl Message {
         }
     }
 
-    /// Absent is allowed: RFC 2543 elements do not send it.
+    /// Absent is allowed: RFC 2543 elements do not send it. At 0 a request goes no further;
+    /// those that this end answers itself have arrived (RFC 3261 16.3, RFC 4475 3.3.11).
     fn check_max_forwards(&self) -> Result<(), Refusal> {
         let Some(value) = self.value(Known::MaxForwards) else { return Ok(()) };
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         match value.parse::<u32>() {
-            Ok(0) => refuse(483, "Too Many Hops"),
+            Ok(0) if digits && self.ends_here() => Ok(()),
+            Ok(0) if digits => refuse(483, "Too Many Hops"),
             Ok(1..=255) if digits => Ok(()),
             _ => refuse(400, "bad Max-Forwards header: not a number in 0-255"),
         }
+    }
+
+    /// Whether nothing of the request has to go on to another leg.
+    fn ends_here(&self) -> bool {
+        matches!(self.method(), Method::Options | Method::Bye | Method::Ack | Method::Cancel)
     }
 
     /// SIP dates are in GMT (RFC 3261 20.17).
