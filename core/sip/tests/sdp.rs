@@ -278,6 +278,16 @@ fn odd_descriptions_are_understood_as_far_as_they_go() {
     let text = relayed(named, "192.0.2.9:20000");
     assert!(text.contains("m=audio  20000  RTP/AVP  0 8\nm=image 0 udptl t38\n"), "{text}");
 
+    let address = |connection: &str| {
+        let named = named.replace("c=IN IP4 host.example.com", connection);
+        parsed(&named).streams()[0].connection.map(|address| address.to_string())
+    };
+    assert_eq!(address("c=IN IP6 [2001:db8::7]").as_deref(), Some("2001:db8::7"));
+    assert_eq!(address("c=IN IP6 2001:db8::7").as_deref(), Some("2001:db8::7"));
+    for wrong in ["c=IN IP6 [2001:db8::7", "c=IN IP4 [192.0.2.7]", "c=IN IP4", "c=IN IP6 []"] {
+        assert_eq!(address(wrong), None, "{wrong}");
+    }
+
     let declined = OFFER.replace("m=audio 49170", "m=audio 0");
     assert!(parsed(&declined).first_audio().is_none());
     assert!(relayed(&declined, "192.0.2.9:20000").contains("m=audio 0 "));

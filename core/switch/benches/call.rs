@@ -213,6 +213,8 @@ impl MediaControl for Ports {
         Some(SocketAddr::from(([10, 0, 0, 1], 10_000 + self.0)))
     }
 
+    fn forget_vendor(&mut self, _: CallKey) {}
+
     fn update(&mut self, _: CallKey, _: MediaSide, _: RemoteMedia) {}
 
     fn counters(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {

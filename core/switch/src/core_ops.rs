@@ -5,6 +5,7 @@ use crate::authentication::{Login, PendingBye};
 use crate::facts::Credentials;
 use crate::io::Now;
 use crate::reason::Causes;
+use crate::sdp::Unusable;
 use crate::shard::new_branch;
 use crate::switch::Core;
 use policy::{Hook, PluginStamp};
@@ -14,9 +15,19 @@ use std::sync::Arc;
 /// Methods that we take (SIG-01), for Allow.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
+/// What an INVITE may carry and ask for, as OPTIONS tells it (RFC 3261 section 11.2). An empty
+/// Supported says that there is no extension (section 20.37).
+const ABILITIES: [(&str, &str); 5] = [
+    ("Allow", ALLOW),
+    ("Accept", "application/sdp"),
+    ("Accept-Encoding", "identity"),
+    ("Accept-Language", "en"),
+    ("Supported", ""),
+];
+
 impl Core {
     /// `host:port` that peers of this listener see (SIG-64).
-    fn advertised(&self, listener: u16) -> Arc<str> {
+    pub(crate) fn advertised(&self, listener: u16) -> Arc<str> {
         let listener = self.world.facts.listeners.get(usize::from(listener));
         listener.map_or_else(|| Arc::from("invalid"), |l| Arc::clone(&l.advertised))
     }
@@ -88,10 +99,29 @@ impl Core {
         self.respond_plain(now, id, request, status, "", headers);
     }
 
-    /// 200 to an OPTIONS inside a dialog.
-    pub(crate) fn answer_options(&mut self, now: Now, id: TransactionId, request: &Message) {
-        let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
-        self.respond_plain(now, id, request, 200, "", &allowed);
+    /// The answer to OPTIONS: what an INVITE would get now (SIG-57, RFC 3261 section 11.2);
+    /// inside a dialog the call goes on whatever happens to new ones.
+    pub(crate) fn tell_abilities(&mut self, now: Now, id: TransactionId, request: &Message) {
+        if request.to_tag().is_none() && self.intake.closed().is_some() {
+            let seconds = self.intake.retry_after(&mut self.rng);
+            let later = [("Retry-After".to_owned(), seconds.to_string())];
+            return self.respond_plain(now, id, request, 503, "", &later);
+        }
+        let abilities = ABILITIES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.respond_plain(now, id, request, 200, "OK", &abilities);
+    }
+
+    /// 488 for a session description that cannot be relayed, with the reason.
+    pub(crate) fn refuse_sdp(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        request: &Message,
+        unusable: Unusable,
+    ) {
+        let warning = unusable.warning(&self.advertised(flow.listener));
+        self.respond_plain(now, id, request, 488, "", &[("Warning".to_owned(), warning)]);
     }
 
     /// 405 with what would be allowed (SIG-01).

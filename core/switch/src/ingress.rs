@@ -2,7 +2,6 @@
 
 use crate::authentication::Verified;
 use crate::call::{Call, NewCall};
-use crate::core_ops::ALLOW;
 use crate::facts::{Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
 use crate::number;
@@ -27,8 +26,7 @@ impl Core {
             Method::Invite => {}
             // SIG-57
             Method::Options => {
-                let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
-                self.respond_plain(now, id, &request, 200, "OK", &allowed);
+                self.tell_abilities(now, id, &request);
                 return None;
             }
             Method::Bye => {

@@ -76,6 +76,9 @@ pub trait MediaControl {
     /// Returns the vendor side's address for SDP. None: no ports (`media_resources`), or an
     /// unknown session; then nothing has changed.
     fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr>;
+    /// Another vendor takes the place of the last one at the same pair: what was known of that
+    /// one is forgotten, and nobody is heard until the next one's SDP is told.
+    fn forget_vendor(&mut self, session: CallKey);
     /// Tells where a side's SDP says that it receives, or that it changed.
     fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia);
     /// Counters so far; none for an unknown session.
@@ -114,6 +117,8 @@ pub struct LegCounters {
     pub dropped: u64,
     /// UTC milliseconds of the last packet from it, 0 if none (BILL-13).
     pub last_packet_ms: u64,
+    /// How often another source took this side over after a silence (MEDIA-11).
+    pub takeovers: u64,
     /// Latched source.
     pub latched: Option<SocketAddr>,
 }
@@ -128,6 +133,7 @@ impl LegCounters {
             bytes_in: self.bytes_in.saturating_sub(before.bytes_in),
             rtcp_in: self.rtcp_in.saturating_sub(before.rtcp_in),
             dropped: self.dropped.saturating_sub(before.dropped),
+            takeovers: self.takeovers.saturating_sub(before.takeovers),
             ..self.clone()
         }
     }

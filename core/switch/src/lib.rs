@@ -11,18 +11,19 @@ mod core_ops;
 pub mod facts;
 mod index;
 mod ingress;
+mod intake;
 mod io;
 mod next_hop;
 mod number;
 mod quality;
 mod reason;
+mod rescue;
 mod rests;
 mod sdp;
 mod shard;
 mod switch;
 
 pub use call::record::{deck_row, rounding};
-pub(crate) use core_ops::ALLOW;
 pub use io::{
     Ask, CallKey, CallView, Counters, LegCounters, MediaControl, MediaSide, Now, Output,
     RemoteMedia, World,

@@ -38,6 +38,8 @@ pub(crate) mod name {
     pub(crate) const MAX_DURATION: &str = "max_duration";
     pub(crate) const OPERATOR_HANGUP: &str = "operator_hangup";
     pub(crate) const VENDOR_AUTH_FAILED: &str = "vendor_auth_failed";
+    pub(crate) const SYSTEM_OVERLOAD: &str = "system_overload";
+    pub(crate) const NODE_LOST: &str = "node_lost";
     pub(crate) const INTERNAL_ERROR: &str = "internal_error";
 }
 

@@ -31,31 +31,80 @@ pub(crate) struct Remote {
     pub(crate) codec: Text,
 }
 
+/// Why no audio can be relayed to the sender of a description. Whoever answered it all the
+/// same would connect silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It cannot be read, or has no audio stream.
+    NoAudio,
+    /// Its address is missing or a host name.
+    NoAddress,
+    /// Its address is that of a group.
+    Multicast,
+    /// Its address is of the IP version that our media address for this side is not.
+    OtherVersion,
+}
+
+impl Unusable {
+    /// In words.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Unusable::NoAudio => "the SDP has no audio stream that can be read",
+            Unusable::NoAddress => "the SDP names no numeric address for its audio",
+            Unusable::Multicast => "the SDP wants its audio sent to a group",
+            Unusable::OtherVersion => {
+                "the SDP's address is of another IP version than the media address of this trunk"
+            }
+        }
+    }
+
+    /// Value of a Warning header (RFC 3261 section 20.43); `host` is us.
+    pub(crate) fn warning(self, host: &str) -> String {
+        let code = match self {
+            Unusable::NoAudio => 304,
+            Unusable::NoAddress => 301,
+            Unusable::Multicast => 330,
+            Unusable::OtherVersion => 300,
+        };
+        format!("{code} {host} \"{}\"", self.text())
+    }
+}
+
 /// Which way the media of a call take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
-    /// Through the relay, which receives here.
-    Relayed(SocketAddr),
+    /// Through the relay.
+    Relayed {
+        /// Where it receives from whoever made the description.
+        own: SocketAddr,
+        /// Where it receives from the other side.
+        local: SocketAddr,
+    },
     /// Past us; our address stands in `o=` alone.
     Direct(IpAddr),
 }
 
 /// The description as the other side gets it, with nothing in it that tells who made it
 /// (SIG-04), and where its sender receives. On the relayed way its audio is led to the relay and
-/// every other stream refused. None if it is no description, or has no audio stream that can be
-/// relayed.
+/// every other stream refused.
+///
+/// # Errors
+/// Why it is no description, or has no audio stream that can be relayed.
 pub(crate) fn rewrite(
     body: &[u8],
     way: Way,
     origin: &mut Origin,
-) -> Option<(Vec<u8>, Option<Remote>)> {
-    let description = SessionDescription::parse(body).ok()?;
+) -> Result<(Vec<u8>, Option<Remote>), Unusable> {
+    let description = SessionDescription::parse(body).map_err(|_| Unusable::NoAudio)?;
     let (address, remote) = match way {
-        Way::Relayed(local) => (local.ip(), remote_of(description.first_audio()?.1)),
+        Way::Relayed { own, local } => {
+            let (_, audio) = description.first_audio().ok_or(Unusable::NoAudio)?;
+            (local.ip(), Some(remote_of(audio, own)?))
+        }
         Way::Direct(address) => (address, None),
     };
     let write = |own: &sip::sdp::Origin| match way {
-        Way::Relayed(local) => description.rewrite_first_audio(own, local),
+        Way::Relayed { local, .. } => description.rewrite_first_audio(own, local),
         Way::Direct(_) => description.conceal(own),
     };
     let mut own =
@@ -70,17 +119,23 @@ pub(crate) fn rewrite(
         origin.version = own.version;
         origin.last = self::fingerprint(&rewritten);
     }
-    Some((rewritten, remote))
+    Ok((rewritten, remote))
 }
 
-fn remote_of(audio: &sip::sdp::Stream) -> Option<Remote> {
-    let address = audio.connection?;
-    let rtp = SocketAddr::new(address, audio.port);
+/// Where the describer of a stream receives; `own` is our address towards it.
+fn remote_of(audio: &sip::sdp::Stream, own: SocketAddr) -> Result<Remote, Unusable> {
+    let address = audio.connection.ok_or(Unusable::NoAddress)?;
+    if address.is_multicast() {
+        return Err(Unusable::Multicast);
+    }
+    // The address zero of a hold is nowhere in both versions.
+    if address.is_ipv4() != own.is_ipv4() && !address.is_unspecified() {
+        return Err(Unusable::OtherVersion);
+    }
     let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
-    let rtcp = SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port);
-    Some(Remote {
-        rtp,
-        rtcp,
+    Ok(Remote {
+        rtp: SocketAddr::new(address, audio.port),
+        rtcp: SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port),
         rtcp_mux: audio.rtcp_mux,
         payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
         codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),

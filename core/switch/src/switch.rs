@@ -4,6 +4,7 @@ use crate::authentication::PendingBye;
 use crate::call::{Call, Cx};
 use crate::core_ops::Names;
 use crate::index::SourceIndex;
+use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::reason::Causes;
 use crate::rests::Rests;
@@ -36,8 +37,8 @@ pub struct SwitchSettings {
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
 /// until [`Switch::poll_timeout`] or the next input.
 pub struct Switch {
-    calls: HashMap<CallKey, Box<Call>>,
-    core: Core,
+    pub(crate) calls: HashMap<CallKey, Box<Call>>,
+    pub(crate) core: Core,
 }
 
 /// What a transaction belongs to.
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) world: Arc<World>,
     pub(crate) index: SourceIndex,
     pub(crate) counters: Counters,
+    pub(crate) intake: Intake,
     pub(crate) ids: CallIds,
     pub(crate) names: Names,
     pub(crate) outputs: VecDeque<Output>,
@@ -82,7 +84,7 @@ pub(crate) struct Core {
     pub(crate) foreign_until: Option<Instant>,
     /// When a call wants [`Call::on_timeout`]: one entry for each that waits for something.
     deadlines: BTreeSet<(Instant, CallKey)>,
-    next_key: u64,
+    pub(crate) next_key: u64,
 }
 
 impl Switch {
@@ -97,6 +99,7 @@ impl Switch {
             index,
             world,
             counters: Counters::default(),
+            intake: Intake::default(),
             ids: CallIds::default(),
             names: Names::default(),
             outputs: VecDeque::new(),
@@ -119,6 +122,18 @@ impl Switch {
             self.core.index = SourceIndex::new(&world.facts);
         }
         self.core.world = world;
+    }
+
+    /// From now on no new call is taken: 503 with Retry-After, also for OPTIONS, so that peers
+    /// go elsewhere (OPS-65, SIG-57). Calls that run go on.
+    pub fn drain(&mut self) {
+        self.core.intake.draining = true;
+    }
+
+    /// Whether messages wait so long that new calls would only make it worse: while they do,
+    /// each is refused with 503 and Retry-After (SIG-91).
+    pub fn set_overloaded(&mut self, overloaded: bool) {
+        self.core.intake.overloaded = overloaded;
     }
 
     /// Takes a datagram. Strangers are recognised before anything is parsed (SEC-20).
@@ -222,9 +237,7 @@ impl Switch {
         media: &mut dyn MediaControl,
         act: impl Fn(&mut Call, &mut Cx<'_>),
     ) {
-        let mut keys: Vec<CallKey> = self.calls.keys().copied().collect();
-        keys.sort_unstable();
-        for key in keys {
+        for key in self.call_keys() {
             self.with_call(key, now, media, &act);
         }
         self.drain_transactions(now, media);
@@ -279,7 +292,7 @@ impl Switch {
         transactions + core.tags.len() + core.callers.len() + core.deadlines.len()
     }
 
-    fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
+    pub(crate) fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
         while let Some(event) = self.core.transactions.poll_event() {
             self.on_transaction(now, event, media);
         }
@@ -382,7 +395,7 @@ impl Switch {
         self.with_call(owner.call, now, media, |call, cx| act(call, cx, owner.role))
     }
 
-    fn with_call(
+    pub(crate) fn with_call(
         &mut self,
         key: CallKey,
         now: Now,

@@ -259,10 +259,13 @@ impl PayloadType {
     }
 }
 
-/// Address of `IN IP4 192.0.2.1[/ttl]`.
+/// Address of `IN IP4 192.0.2.1[/ttl]`; none of a host name. Brackets around an IPv6 address,
+/// which belong into URIs and not here, say no less than the address without them.
 fn connection(value: &str) -> Option<IpAddr> {
     let address = value.split_ascii_whitespace().nth(2)?;
-    address.split('/').next()?.parse().ok()
+    let address = address.split('/').next()?;
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.map_or_else(|| address.parse(), |v6| v6.parse().map(IpAddr::V6)).ok()
 }
 
 /// RFC 3551 tables 4 and 5: number, name, clock, channels.

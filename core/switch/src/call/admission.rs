@@ -23,6 +23,9 @@ impl Call {
             caller = %self.caller_in, callee = %self.callee_in, "incoming");
         self.tell(cx, EventKind::Incoming, 0, 0);
         let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
+        if let Some(why) = cx.core.intake.closed() {
+            return self.refuse_for_now(cx, name::SYSTEM_OVERLOAD, why);
+        }
         if self.customer.locked {
             return self.refuse(cx, 403, name::TRUNK_LOCKED, "");
         }
@@ -44,8 +47,7 @@ impl Call {
         if !self.world.usage.take(self.world.settings.channels) {
             self.customer.usage.release();
             let detail = format!("node has {}", self.world.settings.channels);
-            self.overloaded = true;
-            return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
+            return self.refuse_for_now(cx, name::CONCURRENCY_LIMIT, &detail);
         }
         self.channel_taken = true;
         let mut callee = self.callee_in.as_str();

@@ -1,14 +1,14 @@
 //! One INVITE to one vendor trunk: numbers, identity, state timers, what its failure
 //! leads to (SIG-15 to SIG-25, ROUTE-50).
 
-use super::connected::lasted_ms;
+use super::connected::{NoOffer, lasted_ms};
 use super::{Call, Choice, Cx, State, Step};
 use crate::authentication::Login;
 use crate::facts::{Credentials, VendorTrunk};
 use crate::io::MediaSide;
 use crate::quality::Outcome;
 use crate::reason::{self, Causes, Failed, name};
-use crate::sdp::Origin;
+use crate::sdp::{Origin, Unusable};
 use crate::shard::{new_call_id, tag_text};
 use crate::switch::{Owner, Role};
 use ledger::{AttemptRecord, EndedBy, MediaRecord, Text};
@@ -294,7 +294,11 @@ impl Call {
         };
         let body = match self.offer_for_vendor(cx, &mut attempt) {
             Ok(body) => body,
-            Err(reason) => return self.not_sent(cx, *attempt, reason),
+            Err(NoOffer::Ports) => return self.not_sent(cx, *attempt, name::MEDIA_RESOURCES),
+            Err(NoOffer::Sdp(unusable)) => {
+                self.unusable = Some(unusable);
+                return self.not_sent(cx, *attempt, name::CODEC_MISMATCH);
+            }
         };
         attempt.anonymous |= identity.user.eq_ignore_ascii_case("anonymous");
         if let Some(outgoing) = &mut attempt.outgoing {
@@ -610,7 +614,8 @@ impl Call {
             Some(Failed { failure: AttemptFailure::Response, .. }) => EndedBy::Callee,
             _ => EndedBy::Switch,
         };
-        self.finish_setup(cx, code, code, why, by, Text::default(), cause);
+        let detail = self.unusable.filter(|_| code == 488).map_or("", Unusable::text);
+        self.finish_setup(cx, code, code, why, by, detail.into(), cause);
     }
 
     /// A choice that could not be sent is recorded and the next one tried.

@@ -3,10 +3,11 @@
 
 use super::{Call, Cx, End, State};
 use crate::io::{LegCounters, MediaSide, Output};
-use crate::reason::name;
+use crate::reason::{Causes, name};
 use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
-    Answer, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection, Reply, Side,
+    Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection,
+    Reply, Side,
 };
 
 /// Which charges are still to be asked for.
@@ -112,6 +113,7 @@ impl Call {
         let Some(sides) = cx.media.close(self.key) else { return };
         for (at, counters) in sides.into_iter().enumerate() {
             self.last_media_ms[at] = counters.last_packet_ms;
+            self.note_takeovers(cx, at, &counters);
             self.count_media(at, counters);
         }
     }
@@ -153,6 +155,25 @@ impl Call {
     /// The node stops: the call ends, nobody is awaited any more, the charges are asked for.
     pub(crate) fn close_now(&mut self, cx: &mut Cx<'_>) {
         self.on_operator_hangup(cx);
+        self.await_nobody(cx);
+    }
+
+    /// The node cannot keep the call: its machine or its relay has failed.
+    pub(crate) fn close_failed(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            State::Deciding(_) | State::Attempting => {
+                self.give_up_attempt(cx, AttemptFailure::NotSent, name::INTERNAL_ERROR);
+                self.refuse(cx, 500, name::INTERNAL_ERROR, "a fault of the switch");
+            }
+            State::Connected => {
+                self.end_connected(cx, name::NODE_LOST, EndedBy::Switch, None, Causes::ours(41));
+            }
+            State::Closing(_) | State::Over => {}
+        }
+        self.await_nobody(cx);
+    }
+
+    fn await_nobody(&mut self, cx: &mut Cx<'_>) {
         for attempt in std::mem::take(&mut self.lingering) {
             if let Some(id) = attempt.transaction {
                 cx.core.owners.remove(&id);

@@ -8,14 +8,22 @@ use crate::io::{MediaSide, RemoteMedia};
 use crate::next_hop::next_hop;
 use crate::quality::Outcome;
 use crate::reason::{Causes, cause_of, name};
-use crate::sdp::{self, Way};
+use crate::sdp::{self, Unusable, Way};
 use crate::switch::Role;
+use compact_str::format_compact;
 use ledger::{EndedBy, Text};
 use policy::EventKind;
-use rand::Rng;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
+
+/// Why a vendor cannot be offered anything.
+pub(super) enum NoOffer {
+    /// There are no media ports.
+    Ports,
+    /// The caller's description cannot be relayed, whoever the vendor is.
+    Sdp(Unusable),
+}
 
 impl MediaSide {
     pub(super) fn other(self) -> MediaSide {
@@ -40,20 +48,20 @@ impl Call {
         &mut self,
         cx: &mut Cx<'_>,
         attempt: &mut Attempt,
-    ) -> Result<Vec<u8>, &'static str> {
+    ) -> Result<Vec<u8>, NoOffer> {
         self.direct = self.goes_direct(&attempt.vendor);
         let invite = self.invite.clone();
         let offer = invite.as_deref().and_then(sdp::body_of);
         let way = if self.direct {
             Way::Direct(self.own_address(attempt.vendor.listener))
         } else {
-            let local = self.vendor_media(cx, attempt.vendor.media_address);
-            Way::Relayed(local.ok_or(name::MEDIA_RESOURCES)?)
+            let media = self.vendor_media(cx, attempt.vendor.media_address);
+            let [own, local] = media.ok_or(NoOffer::Ports)?;
+            Way::Relayed { own, local }
         };
         let Some(offer) = offer else { return Ok(Vec::new()) };
-        let rewritten =
-            sdp::rewrite(offer, way, &mut attempt.origin).ok_or(name::CODEC_MISMATCH)?;
-        let (body, remote) = rewritten;
+        let rewritten = sdp::rewrite(offer, way, &mut attempt.origin);
+        let (body, remote) = rewritten.map_err(NoOffer::Sdp)?;
         if let Some(remote) = remote {
             self.tell_relay(cx, MediaSide::Caller, remote);
         }
@@ -73,9 +81,10 @@ impl Call {
         address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// Our address towards a vendor that uses this media address (MEDIA-10); the caller's side
-    /// is opened with the first attempt and stays (ROUTE-55). None: there are no ports.
-    fn vendor_media(&mut self, cx: &mut Cx<'_>, vendor_address: u16) -> Option<SocketAddr> {
+    /// Our addresses towards the caller and a vendor that uses this media address (MEDIA-10); the
+    /// caller's side is opened with the first attempt and stays (ROUTE-55). None: there are no
+    /// ports.
+    fn vendor_media(&mut self, cx: &mut Cx<'_>, vendor_address: u16) -> Option<[SocketAddr; 2]> {
         match &mut self.media_open {
             None => {
                 let local = cx.media.open(self.key, self.customer.media_address, vendor_address)?;
@@ -85,14 +94,14 @@ impl Call {
                 let moved = cx.media.move_vendor(self.key, vendor_address)?;
                 *open = OpenMedia { local: [open.local[0], moved], vendor_address };
             }
-            Some(_) => {}
+            Some(_) => cx.media.forget_vendor(self.key),
         }
-        self.media_open.map(|open| open.local[MediaSide::Vendor.index()])
+        self.media_open.map(|open| open.local)
     }
 
     /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
     pub(super) fn answer_for_caller(&mut self, cx: &mut Cx<'_>, body: &[u8]) -> Option<Vec<u8>> {
-        self.pass_sdp(cx, MediaSide::Vendor, body)
+        self.pass_sdp(cx, MediaSide::Vendor, body).ok()
     }
 
     /// SDP from one side as the other gets it, and the relay is told about its sender.
@@ -101,28 +110,31 @@ impl Call {
         cx: &mut Cx<'_>,
         from: MediaSide,
         body: &[u8],
-    ) -> Option<Vec<u8>> {
+    ) -> Result<Vec<u8>, Unusable> {
         let (rewritten, remote) = self.rewrite_sdp(from, body)?;
         if let Some(remote) = remote {
             self.tell_relay(cx, from, remote);
         }
-        Some(rewritten)
+        Ok(rewritten)
     }
 
-    /// SDP from one side as the other gets it, and where its sender receives.
+    /// SDP from one side as the other gets it, and where its sender receives; nowhere if its
+    /// media does not pass through the switch.
     pub(super) fn rewrite_sdp(
         &mut self,
         from: MediaSide,
         body: &[u8],
-    ) -> Option<(Vec<u8>, Option<sdp::Remote>)> {
+    ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
         let way = if self.direct {
-            Way::Direct(self.own_address(self.leg(from.other())?.flow.listener))
+            let leg = self.leg(from.other()).ok_or(Unusable::NoAudio)?;
+            Way::Direct(self.own_address(leg.flow.listener))
         } else {
-            Way::Relayed(self.media_open?.local[from.other().index()])
+            let open = self.media_open.ok_or(Unusable::NoAudio)?;
+            Way::Relayed { own: open.local[from.index()], local: open.local[from.other().index()] }
         };
         let origin = match from {
             MediaSide::Vendor => &mut self.caller.origin,
-            MediaSide::Caller => &mut self.vendor.as_mut()?.origin,
+            MediaSide::Caller => &mut self.vendor.as_mut().ok_or(Unusable::NoAudio)?.origin,
         };
         sdp::rewrite(body, way, origin)
     }
@@ -180,7 +192,7 @@ impl Call {
             Some(sdp) => Some(self.pass_sdp(cx, MediaSide::Vendor, sdp)),
             // The caller's offer is answered by what came in a 18x (RFC 6337 section 3.1.1), or
             // it is not answered at all.
-            None if !delayed => Some(early),
+            None if !delayed => Some(early.ok_or(Unusable::NoAudio)),
             None => None,
         };
         if delayed && body.is_some() {
@@ -190,23 +202,24 @@ impl Call {
         }
         let body = match body {
             // The vendor's SDP cannot be used: end both legs rather than connect silence.
-            Some(None) => {
+            Some(Err(unusable)) => {
                 self.state = State::Connected;
                 self.release_vendor_ack(cx, None);
                 self.bye(cx, MediaSide::Vendor, Causes::ours(31));
                 // It answered, and charges for it (BILL-28).
                 self.end_attempt(cx, name::CODEC_MISMATCH, EndedBy::Switch);
+                self.unusable = Some(unusable);
                 return self.finish_setup(
                     cx,
                     488,
                     488,
                     name::CODEC_MISMATCH.into(),
                     EndedBy::Switch,
-                    "the vendor's answer has no usable SDP".into(),
+                    format_compact!("vendor: {}", unusable.text()),
                     31,
                 );
             }
-            Some(Some(body)) => Some(body),
+            Some(Ok(body)) => Some(body),
             None => None,
         };
         self.answered = Some(cx.now.instant);
@@ -256,7 +269,18 @@ impl Call {
                 cx.core.owners.remove(&id);
                 self.acked = true;
                 self.invite = None;
-                self.release_vendor_ack(cx, Some(ack));
+                let unusable = self.release_vendor_ack(cx, Some(ack));
+                if unusable.is_some() && matches!(self.state, State::Connected) {
+                    // The answer to a delayed offer: rather no call than a silent one.
+                    let causes = Causes::ours(31);
+                    return self.end_connected(
+                        cx,
+                        name::CODEC_MISMATCH,
+                        EndedBy::Switch,
+                        None,
+                        causes,
+                    );
+                }
                 if let Some(causes) = self.caller_bye.take() {
                     self.bye(cx, MediaSide::Caller, causes);
                     self.try_close(cx);
@@ -269,7 +293,7 @@ impl Call {
                 cx.core.owners.remove(&relayed.client);
                 if relayed.delayed {
                     let body =
-                        sdp::body_of(ack).and_then(|sdp| self.pass_sdp(cx, relayed.from, sdp));
+                        sdp::body_of(ack).and_then(|sdp| self.pass_sdp(cx, relayed.from, sdp).ok());
                     self.ack_other(cx, &relayed, body.as_deref());
                 }
             }
@@ -277,15 +301,19 @@ impl Call {
         }
     }
 
-    /// Delayed offer: the caller's answer goes on in the vendor's ACK.
-    pub(super) fn release_vendor_ack(&mut self, cx: &mut Cx<'_>, ack: Option<&Message>) {
-        let Some(cseq) = self.vendor_ack_due.take() else { return };
-        let Some(id) = self.current.as_ref().and_then(|attempt| attempt.transaction) else {
-            return;
-        };
-        let body =
-            ack.and_then(sdp::body_of).and_then(|sdp| self.pass_sdp(cx, MediaSide::Caller, sdp));
-        self.ack_vendor(cx, id, cseq, body.as_deref());
+    /// Delayed offer: the caller's answer goes on in the vendor's ACK; what is wrong with it, if
+    /// it cannot.
+    pub(super) fn release_vendor_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ack: Option<&Message>,
+    ) -> Option<Unusable> {
+        let cseq = self.vendor_ack_due.take()?;
+        let id = self.current.as_ref().and_then(|attempt| attempt.transaction)?;
+        let sdp = ack.and_then(sdp::body_of);
+        let body = sdp.map(|sdp| self.pass_sdp(cx, MediaSide::Caller, sdp)).transpose();
+        self.ack_vendor(cx, id, cseq, body.as_ref().ok().and_then(Option::as_deref));
+        body.err()
     }
 
     pub(super) fn ack_other(&mut self, cx: &mut Cx<'_>, relayed: &Relayed, body: Option<&[u8]>) {
@@ -345,8 +373,12 @@ impl Call {
         if cause > 0 {
             builder = builder.header("Reason", format_args!("Q.850;cause={cause}"));
         }
-        if status == 503 && self.overloaded {
-            builder = builder.header("Retry-After", cx.core.rng.random_range(1..=5));
+        if let Some(seconds) = self.retry_after.filter(|_| status == 503) {
+            builder = builder.header("Retry-After", seconds);
+        }
+        if let Some(unusable) = self.unusable.filter(|_| status == 488) {
+            let us = cx.core.advertised(self.caller.flow.listener);
+            builder = builder.header("Warning", unusable.warning(&us));
         }
         if let Some(body) = body {
             builder = builder.body("application/sdp", body);
@@ -470,6 +502,12 @@ impl Call {
         record.end_ms = Some(cx.now.utc_ms);
         record.end_reason = why.into();
         record.ended_by = by;
+    }
+
+    /// Refuses a call that the whole node cannot take now (SIG-91).
+    pub(super) fn refuse_for_now(&mut self, cx: &mut Cx<'_>, why: &str, detail: &str) {
+        self.retry_after = Some(cx.core.intake.retry_after(&mut cx.core.rng));
+        self.refuse(cx, 503, why, detail);
     }
 
     /// Refuses the call before answer.

@@ -257,8 +257,10 @@ pub(crate) struct Call {
     trail: Vec<TrailEntry>,
     end: Option<Box<End>>,
     channel_taken: bool,
-    /// The node has too much to do: its 503 says when to try again (SIG-91).
-    overloaded: bool,
+    /// Seconds that the caller is told to wait if it gets 503 (SIG-91).
+    retry_after: Option<u8>,
+    /// What is wrong with a session description, if the caller gets 488.
+    unusable: Option<crate::sdp::Unusable>,
 }
 
 /// The call id as logs, records and the command line write it.
@@ -376,7 +378,8 @@ impl Call {
             trail: Vec::new(),
             end: None,
             channel_taken: false,
-            overloaded: false,
+            retry_after: None,
+            unusable: None,
             customer,
             account,
         }

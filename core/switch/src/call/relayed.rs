@@ -59,7 +59,7 @@ impl Call {
                 }
                 self.relay_request(cx, side, id, request);
             }
-            Method::Options => cx.core.answer_options(cx.now, id, &request),
+            Method::Options => cx.core.tell_abilities(cx.now, id, &request),
             _ => cx.core.refuse_method(cx.now, id, &request),
         }
     }
@@ -166,8 +166,12 @@ impl Call {
     ) {
         let (mut body, mut offer) = (None, None);
         if let Some(sdp) = sdp::body_of(&request) {
-            let Some((rewritten, remote)) = self.rewrite_sdp(from, sdp) else {
-                return cx.core.respond_plain(cx.now, server, &request, 488, "", &[]);
+            let (rewritten, remote) = match self.rewrite_sdp(from, sdp) {
+                Ok(rewritten) => rewritten,
+                Err(unusable) => {
+                    let Some(flow) = self.leg(from).map(|leg| leg.flow) else { return };
+                    return cx.core.refuse_sdp(cx.now, server, flow, &request, unusable);
+                }
             };
             body = Some(rewritten);
             offer = Some(Offer { remote, held: sdp::is_hold(sdp) });
@@ -346,8 +350,8 @@ impl Call {
         if let Some(offer) = relayed.offer.take() {
             self.take_offer(cx, relayed.from, offer);
         }
-        let body =
-            sdp::body_of(response).and_then(|sdp| self.pass_sdp(cx, relayed.from.other(), sdp));
+        let body = sdp::body_of(response)
+            .and_then(|sdp| self.pass_sdp(cx, relayed.from.other(), sdp).ok());
         if relayed.sent_as == Method::Invite && !relayed.delayed {
             self.ack_other(cx, &relayed, None);
         }

@@ -1,9 +1,11 @@
 //! The decision trail: which plugin answered what, and how long it took.
 
 use super::{Call, Cx, Step};
+use crate::io::{LegCounters, MediaSide};
 use compact_str::{ToCompactString as _, format_compact};
 use ledger::{Text, TrailEntry};
 use policy::{Answer, Reply};
+use std::sync::Arc;
 
 impl Call {
     /// Puts a reply on the decision trail.
@@ -59,6 +61,25 @@ impl Call {
             answer,
             fault,
             micros: u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+        });
+    }
+
+    /// Puts on the trail that a side of the relay was taken over (MEDIA-11): whoever listens to
+    /// the call afterwards may not be its party.
+    pub(super) fn note_takeovers(&mut self, cx: &mut Cx<'_>, side: usize, counters: &LegCounters) {
+        if counters.takeovers == 0 {
+            return;
+        }
+        let side = if side == MediaSide::Caller.index() { "caller" } else { "vendor" };
+        let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        self.trail.push(TrailEntry {
+            at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+            attempt: self.attempts_sent,
+            hook: Arc::from("media"),
+            plugin: cx.core.names.plugin(None),
+            answer: format_compact!("{side} taken over {} times", counters.takeovers),
+            fault: Text::default(),
+            micros: 0,
         });
     }
 

@@ -13,6 +13,7 @@ mod media;
 mod offers;
 mod peers;
 mod prices;
+mod refusing;
 mod requests;
 mod routes;
 mod simulation;

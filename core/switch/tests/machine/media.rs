@@ -23,6 +23,35 @@ fn early_media_without_an_answer_ends_after_two_minutes() {
     assert!(stage.agent(VENDOR_B).order.is_empty());
 }
 
+/// MEDIA-11, ROUTE-52: the next vendor at the same media address gets a side that knows nothing
+/// of the one before, so that its late early media does not reach the caller.
+#[test]
+fn the_vendor_before_is_forgotten_at_the_same_media_address() {
+    let first = VendorPlan {
+        progress: vec![(Duration::from_millis(100), 183, true)],
+        last: Some((Duration::from_millis(500), 503)),
+        ..VendorPlan::answers()
+    };
+    let mut stage = stage(first, VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals[0].attempts.len(), 2);
+    assert_eq!(stage.media.forgotten, 1);
+}
+
+/// MEDIA-11: a takeover is told in the record.
+#[test]
+fn a_side_that_was_taken_over_shows_in_the_trail() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    stage.media.takeovers = 2;
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let told: Vec<_> = stage.finals[0].trail.iter().filter(|line| &*line.hook == "media").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].answer.as_str(), &*told[0].plugin), ("vendor taken over 2 times", "core"));
+}
+
 /// SIG-05: hold goes through in both directions, each side sees only us.
 #[test]
 fn either_side_can_hold() {

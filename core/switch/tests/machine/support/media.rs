@@ -12,6 +12,10 @@ pub(crate) struct MemoryMedia {
     pub(crate) exhausted: bool,
     /// What the vendors of each call sent, all together.
     pub(crate) vendors_sent: u64,
+    /// How often each vendor's side was taken over.
+    pub(crate) takeovers: u64,
+    /// How often a vendor was forgotten for the next one at the same pair.
+    pub(crate) forgotten: usize,
     pub(crate) updates: Vec<(MediaSide, RemoteMedia)>,
 }
 
@@ -21,7 +25,8 @@ impl MemoryMedia {
     }
 
     fn read(&self) -> [LegCounters; 2] {
-        [LegCounters::default(), LegCounters { rtp_in: self.vendors_sent, ..Default::default() }]
+        let (rtp_in, takeovers) = (self.vendors_sent, self.takeovers);
+        [LegCounters::default(), LegCounters { rtp_in, takeovers, ..Default::default() }]
     }
 
     /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
@@ -47,6 +52,11 @@ impl MediaControl for MemoryMedia {
         }
         self.sessions.get_mut(&session).expect("an open session").remove(&false);
         Some(self.next_pair(vendor))
+    }
+
+    fn forget_vendor(&mut self, session: CallKey) {
+        self.sessions.get_mut(&session).expect("an open session").remove(&false);
+        self.forgotten += 1;
     }
 
     fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia) {

@@ -182,6 +182,21 @@ impl Stage {
         self.settle();
     }
 
+    /// The node cannot keep a call.
+    pub(crate) fn fail_call(&mut self, call: strowger_switch::CallKey) {
+        let now = self.clock();
+        self.switch.fail_call(now, call, &mut self.media);
+        self.settle();
+    }
+
+    /// Records one call as it stands; false if there is none.
+    pub(crate) fn close_one_unrated(&mut self) -> bool {
+        let now = self.clock();
+        let one = self.switch.close_one_unrated(now, &mut self.media);
+        self.settle();
+        one
+    }
+
     /// Does what the switch and the agents want done now.
     fn settle(&mut self) {
         loop {
