@@ -12,10 +12,13 @@ use crate::{LoadError, PluginSettings, SigningPolicy};
 use policy::Hook;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Log lines a plugin may write in a second.
 const LOG_LINES: u64 = 100;
+
+/// Lines a minute about faults of one plugin: a plugin that fails is asked for each call.
+const FAULT_LINES: u64 = 10;
 
 /// Services of the node behind the host imports.
 #[derive(Debug)]
@@ -113,8 +116,8 @@ impl Plugin {
             settings,
             number,
             services,
-            log: LineLimit::default(),
-            faults_logged: LineLimit::default(),
+            log: LineLimit::new(LOG_LINES, Duration::from_secs(1)),
+            faults_logged: LineLimit::new(FAULT_LINES, Duration::from_secs(60)),
             own_metrics: OwnMetrics::default(),
             stats: std::array::from_fn(|_| HookCounters::new()),
         }
@@ -125,10 +128,13 @@ impl Plugin {
     }
 }
 
-/// Lets [`LOG_LINES`] a second pass and counts the rest.
-#[derive(Debug, Default)]
+/// Lets so many lines of a period pass and counts the rest.
+#[derive(Debug)]
 pub(crate) struct LineLimit {
-    second: AtomicU64,
+    most: u64,
+    period_ms: u64,
+    /// Number of the period, from 1.
+    period: AtomicU64,
     lines: AtomicU64,
 }
 
@@ -137,23 +143,28 @@ pub(crate) struct LineLimit {
 pub(crate) enum LinePass {
     /// Yes.
     Yes,
-    /// Yes, and this many were held back in the second before.
+    /// Yes, and this many were held back in the period before.
     YesAfter(u64),
     /// No.
     No,
 }
 
 impl LineLimit {
+    fn new(most: u64, period: Duration) -> LineLimit {
+        let period_ms = u64::try_from(period.as_millis()).unwrap_or(u64::MAX).max(1);
+        LineLimit { most, period_ms, period: AtomicU64::new(0), lines: AtomicU64::new(0) }
+    }
+
     pub(crate) fn pass(&self, now_ms: u64) -> LinePass {
-        let second = now_ms / 1000 + 1;
-        if self.second.swap(second, Relaxed) != second {
+        let period = now_ms / self.period_ms + 1;
+        if self.period.swap(period, Relaxed) != period {
             let before = self.lines.swap(1, Relaxed);
-            return match before.saturating_sub(LOG_LINES) {
+            return match before.saturating_sub(self.most) {
                 0 => LinePass::Yes,
                 held => LinePass::YesAfter(held),
             };
         }
-        if self.lines.fetch_add(1, Relaxed) < LOG_LINES { LinePass::Yes } else { LinePass::No }
+        if self.lines.fetch_add(1, Relaxed) < self.most { LinePass::Yes } else { LinePass::No }
     }
 }
 
@@ -163,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_chatty_plugin_is_cut_and_what_was_cut_is_counted() {
-        let limit = LineLimit::default();
+        let limit = LineLimit::new(100, Duration::from_secs(1));
         let passed = (0..150).filter(|_| limit.pass(0) == LinePass::Yes).count();
         assert_eq!(passed, 100);
         assert_eq!(limit.pass(1000), LinePass::YesAfter(50));

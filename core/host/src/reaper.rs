@@ -4,6 +4,7 @@
 
 use crate::generation::Live;
 use crate::instance::Instance;
+use crate::plugin::LinePass;
 use crate::processors::keep_to;
 use crate::version::Version;
 use crate::{LoadError, ProcessorSet};
@@ -30,7 +31,10 @@ impl Work {
             Work::DropPlugins(plugins) => drop(plugins),
             Work::MakeInstance { version, shard } => {
                 let watching = version.plugin.services.pace.watch();
-                if let Err(fault) = version.warm(shard, watching.watched()) {
+                let services = &version.plugin.services;
+                if let Err(fault) = version.warm(shard, watching.watched())
+                    && version.plugin.faults_logged.pass(services.now_ms()) != LinePass::No
+                {
                     tracing::warn!(plugin = %version.stamp, %fault, "no new instance after a fault");
                 }
             }

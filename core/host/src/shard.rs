@@ -366,9 +366,12 @@ impl Asker {
         fault: &Fault,
         by_other: bool,
     ) {
-        if plugin.faults_logged.pass(plugin.services.now_ms()) != LinePass::No {
-            tracing::warn!(plugin = %stamp, %hook, %fault, by_other, "no usable answer");
-        }
+        let held = match plugin.faults_logged.pass(plugin.services.now_ms()) {
+            LinePass::No => return,
+            LinePass::Yes => 0,
+            LinePass::YesAfter(held) => held,
+        };
+        tracing::warn!(plugin = %stamp, %hook, %fault, by_other, held, "no usable answer");
     }
 }
 
