@@ -64,8 +64,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         dscp: 46,
         seed: [1; 32],
         processors: None,
+        spare_files: 1_000,
     })?;
-    let mut control = plane.control();
+    let mut control = plane.control(|_| {});
     let ours = Relay {
         parties: parties(calls, localhost, |key, at| open(&mut control, key, at))?,
         threads: vec![relay_thread()?],

@@ -1,6 +1,7 @@
 //! What the admin interface and the command line say to each other, as JSON. Money is a
 //! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
 
+mod one_way;
 mod trials;
 
 pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
@@ -349,6 +350,10 @@ pub struct RecordView {
     pub rerate: bool,
     /// Own processing before the first vendor INVITE.
     pub processing_us: Option<u32>,
+    /// Side of which no RTP came though the call was answered for 20 s or longer and its media
+    /// relayed (MEDIA-18): `caller`, `callee` or `both`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_way: Option<String>,
     /// Caller's media.
     pub media: MediaRecord,
     /// One for each vendor.
@@ -476,6 +481,10 @@ impl From<&CallDocument> for RecordView {
     fn from(document: &CallDocument) -> Self {
         let call = &document.call;
         let text = |name: &Arc<str>| name.to_string();
+        let answered = document.attempts.iter().find(|attempt| attempt.answer_ms.is_some());
+        let one_way = answered.and_then(|attempt| {
+            one_way::silent_side(call.duration_ms, &call.media, &attempt.media)
+        });
         RecordView {
             id: call_id_text(call.id),
             node: text(&call.node),
@@ -511,6 +520,7 @@ impl From<&CallDocument> for RecordView {
             balance_after: call.balance_after.map(|balance| balance.to_string()),
             rerate: call.rerate,
             processing_us: call.processing_us,
+            one_way: one_way.map(str::to_owned),
             media: call.media.clone(),
             attempts: document.attempts.iter().map(AttemptView::from).collect(),
             trail: document.trail.clone(),

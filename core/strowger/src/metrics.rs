@@ -320,6 +320,16 @@ fn media(families: &mut Vec<MetricFamily>, stats: &PlaneStats) {
             "Packets dropped: wrong source, not RTP, or the kernel's buffer full.",
             stats.dropped,
         ),
+        (
+            "strowger_relay_takeovers_total",
+            "Sides of calls that another source took over after five seconds of silence (MEDIA-11).",
+            stats.takeovers,
+        ),
+        (
+            "strowger_relay_faults_total",
+            "Faults of relay threads, each of which cost a call.",
+            stats.faults,
+        ),
     ];
     for (name, help, value) in totals {
         families.push(counter(name, help, [(NONE, value as f64)]));
@@ -340,17 +350,23 @@ fn media(families: &mut Vec<MetricFamily>, stats: &PlaneStats) {
     );
     let mut nearly_full = family(
         "strowger_relay_nearly_full",
-        "1 while 80 % of the pairs or more are taken or rest.",
+        "1 while 80 % of the pairs or more are taken.",
         MetricType::GAUGE,
+    );
+    let mut refused = family(
+        "strowger_relay_refused_total",
+        "Sides of calls that got no pair: none was free, or the system refused it (MEDIA-09).",
+        MetricType::COUNTER,
     );
     for address in &stats.addresses {
         let labels = [("address", address.name.as_str())];
+        push_counter(&mut refused, &labels, address.refused as f64);
         push_gauge(&mut used, &labels, address.in_use as f64);
         push_gauge(&mut all, &labels, address.capacity as f64);
         push_gauge(&mut resting, &labels, address.resting as f64);
         push_gauge(&mut nearly_full, &labels, f64::from(u8::from(address.nearly_full)));
     }
-    families.extend([used, all, resting, nearly_full]);
+    families.extend([used, all, resting, nearly_full, refused]);
 }
 
 fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
@@ -410,6 +426,16 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         "Datagrams that the kernel did not take.",
         MetricType::COUNTER,
     );
+    let mut waited = family(
+        "strowger_shard_wait_seconds",
+        "How long the last datagram waited for its shard.",
+        MetricType::GAUGE,
+    );
+    let mut faults = family(
+        "strowger_shard_faults_total",
+        "Faults of a shard, after each of which it ended its calls and started anew (OPS-62).",
+        MetricType::COUNTER,
+    );
     for (number, counters) in readings.mailboxes.iter().enumerate() {
         let number = number.to_string();
         let labels = [("shard", number.as_str())];
@@ -417,8 +443,10 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         push_counter(&mut handed, &labels, counters.handed_over.load(Relaxed) as f64);
         push_counter(&mut dropped, &labels, counters.inbox_dropped.load(Relaxed) as f64);
         push_counter(&mut unsent, &labels, counters.send_errors.load(Relaxed) as f64);
+        push_gauge(&mut waited, &labels, counters.waited_ms.load(Relaxed) as f64 / 1000.0);
+        push_counter(&mut faults, &labels, counters.faults.load(Relaxed) as f64);
     }
-    families.extend([depth, handed, dropped, unsent]);
+    families.extend([depth, handed, dropped, unsent, waited, faults]);
 }
 
 fn decisions(families: &mut Vec<MetricFamily>, counts: Option<DecisionCounts>) {

@@ -1,18 +1,36 @@
-//! The limit of open files (`RLIMIT_NOFILE`): each relayed call takes four sockets (MEDIA-09).
+//! The limit of open files (`RLIMIT_NOFILE`): each relayed call takes four sockets, and two more
+//! where there are files to spare (MEDIA-09).
 
 use crate::alarms::{AlarmKind, Alarms};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Sockets of one RTP/RTCP pair.
-const PER_PAIR: usize = 2;
+/// Sockets of one RTP/RTCP pair that a call cannot do without.
+const PER_PAIR: u64 = 2;
 
 /// Files that are no media: listeners, the database, the journal, admin connections, timers.
-const RESERVE: usize = 1024;
+const RESERVE: u64 = 1024;
+
+/// What the open files are enough for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    /// Files for all pairs of the port ranges.
+    needed: u64,
+    /// Files left for connected sockets, one for each pair at most.
+    spare: u64,
+}
+
+impl Budget {
+    fn of(limit: u64, pairs: u64) -> Budget {
+        let needed = pairs * PER_PAIR + RESERVE;
+        Budget { needed, spare: limit.saturating_sub(needed).min(pairs) }
+    }
+}
 
 /// Raises the program's own limit to the highest that the system allows it, and raises an alarm
-/// when that is less than `pairs` RTP/RTCP pairs need: calls would be refused before the ports
-/// are used up.
-pub(crate) fn raise_limit(pairs: usize, alarms: &Alarms) {
+/// when that is less than `pairs` RTP/RTCP pairs need: calls would be refused before the ports are
+/// used up.
+/// Gives the files that are left for connected sockets, which only make the relay faster.
+pub(crate) fn raise_limit(pairs: usize, alarms: &Alarms) -> usize {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -20,11 +38,27 @@ pub(crate) fn raise_limit(pairs: usize, alarms: &Alarms) {
     }
     // None is no limit.
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let needed = pairs * PER_PAIR + RESERVE;
-    if limit < needed as u64 {
+    let Budget { needed, spare } = Budget::of(limit, pairs as u64);
+    if limit < needed {
         let detail = format!(
             "the limit of open files is {limit}, too low for all media ports: they need {needed}"
         );
         alarms.raise(AlarmKind::OpenFilesLow, "node", detail);
+    }
+    usize::try_from(spare).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MEDIA-09: the default range is 7,500 calls of two pairs each.
+    #[test]
+    fn a_pair_needs_two_files_and_takes_a_third_if_there_is_one() {
+        let of = |limit| Budget::of(limit, 15_000);
+        assert_eq!(of(1_048_576), Budget { needed: 31_024, spare: 15_000 });
+        assert_eq!(of(40_000), Budget { needed: 31_024, spare: 8_976 });
+        assert_eq!(of(1_024), Budget { needed: 31_024, spare: 0 });
+        assert_eq!(of(u64::MAX).spare, 15_000);
     }
 }

@@ -144,8 +144,7 @@ fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>, Option<Strin
         Ok(tables) => (tables, None),
         Err(errors) => (Tables::default(), Some(format!("number lists: {errors}"))),
     };
-    let snapshot =
-        Snapshot::build(config, &business, tables, &Registry::default(), [0; 32], false)?;
+    let snapshot = Snapshot::build(config, &business, tables, &Registry::default(), [0; 32])?;
     let facts = &snapshot.facts;
     let customers = facts.customers.values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let vendors = facts.vendors.values().map(|trunk| (trunk.id, trunk.name.to_string()));

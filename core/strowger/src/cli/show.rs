@@ -174,6 +174,10 @@ pub(super) fn record(record: &RecordView) -> String {
     let processing = record.processing_us.map(|us| format!("{us} µs before the first INVITE out"));
     line("processing", processing.unwrap_or_default());
     line("media", media(&record.media));
+    line(
+        "one-way",
+        record.one_way.as_ref().map(|side| format!("nothing heard of {side}")).unwrap_or_default(),
+    );
     line("Call-ID", record.sip_call_id.clone());
     if record.rerate {
         line("rating", "failed at the end: to be rated again".to_owned());

@@ -8,12 +8,13 @@
 mod relay_thread;
 mod sockets;
 
+use crate::seldom::Seldom;
 use host::ProcessorSet;
 use media::{PortPool, RemoteMedia, SessionCounters, Side};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use relay_thread::{Command, RelayThread, SessionId};
-use sockets::SocketPair;
+use relay_thread::{Command, OnLost, Opening, RelayThread, SessionId};
+use sockets::{ConnectedBudget, SocketPair};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use switch::{CallKey, LegCounters, MediaControl, MediaSide};
+
+/// Of parties that name our own ports.
+static OWN_PORT: Seldom = Seldom::new();
 
 /// Pairs tried before a side is told that there are no ports.
 const BIND_TRIES: usize = 8;
@@ -40,6 +44,9 @@ pub struct MediaSettings {
     pub seed: [u8; 32],
     /// Processors that the threads keep to; none: wherever the system puts them.
     pub processors: Option<ProcessorSet>,
+    /// Open files beyond the two sockets of each pair, for sockets that only make the relay
+    /// faster: one for each side that is heard.
+    pub spare_files: usize,
 }
 
 /// An address that media comes to and leaves from (MEDIA-10).
@@ -66,12 +73,12 @@ pub struct MediaPlane {
 
 /// One signalling shard's hold on the plane: opens, steers and closes the relays of its
 /// calls. Dropping it closes those that are left.
-#[derive(Debug)]
 pub struct PlaneControl {
     shared: Arc<Shared>,
     relays: Vec<RelayThread>,
     sessions: HashMap<CallKey, OpenSession>,
     rng: StdRng,
+    on_lost: OnLost,
 }
 
 /// A reading of the plane, for metrics.
@@ -83,6 +90,10 @@ pub struct PlaneStats {
     pub packets_out: u64,
     /// Packets dropped since start.
     pub dropped: u64,
+    /// Sides that another source took over since start (MEDIA-11).
+    pub takeovers: u64,
+    /// Faults of relay threads since start, after which they went on.
+    pub faults: u64,
     /// Sessions open.
     pub sessions: usize,
     /// RTP/RTCP pairs taken, all addresses together.
@@ -104,7 +115,9 @@ pub struct AddressStats {
     pub in_use: usize,
     /// Pairs that rest.
     pub resting: usize,
-    /// 80 % or more of the pairs are taken or rest (MEDIA-09).
+    /// Sides that got no pair since start: none was free, or the system refused it.
+    pub refused: u64,
+    /// 80 % or more of the pairs are taken (MEDIA-09).
     pub nearly_full: bool,
 }
 
@@ -124,6 +137,9 @@ struct SharedAddress {
     pool: Mutex<PortPool>,
     /// The log said that it is nearly full.
     alarmed: AtomicBool,
+    refused: AtomicU64,
+    no_port: Seldom,
+    not_bound: Seldom,
 }
 
 #[derive(Debug)]
@@ -164,6 +180,9 @@ impl MediaPlane {
                 settings: address,
                 pool: Mutex::new(pool),
                 alarmed: AtomicBool::default(),
+                refused: AtomicU64::default(),
+                no_port: Seldom::new(),
+                not_bound: Seldom::new(),
             });
         }
         let shared =
@@ -174,23 +193,27 @@ impl MediaPlane {
             threads: Vec::new(),
             seeds: Mutex::new(StdRng::from_seed(settings.seed)),
         };
+        let budget = ConnectedBudget::new(settings.spare_files);
         for number in 0..settings.threads {
+            let processors = settings.processors.clone();
             let (relay, thread) =
-                RelayThread::start(number, settings.dscp, settings.processors.clone())?;
+                RelayThread::start(number, settings.dscp, processors, Arc::clone(&budget))?;
             plane.relays.push(relay);
             plane.threads.push(thread);
         }
         Ok(plane)
     }
 
-    /// A control for one signalling shard.
-    pub fn control(&self) -> PlaneControl {
+    /// A control for one signalling shard. `on_lost` hears, from a relay thread, of calls whose
+    /// relay has failed: they have no audio any more and are to be ended.
+    pub fn control(&self, on_lost: impl Fn(CallKey) + Send + Sync + 'static) -> PlaneControl {
         let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
         PlaneControl {
             shared: self.shared.clone(),
             relays: self.relays.iter().map(RelayThread::share).collect(),
             sessions: HashMap::new(),
             rng: StdRng::from_seed(seeds.random()),
+            on_lost: Arc::new(on_lost),
         }
     }
 
@@ -202,6 +225,8 @@ impl MediaPlane {
             stats.packets_in += relay.totals().packets_in.load(Relaxed);
             stats.packets_out += relay.totals().packets_out.load(Relaxed);
             stats.dropped += relay.totals().dropped.load(Relaxed);
+            stats.takeovers += relay.totals().takeovers.load(Relaxed);
+            stats.faults += relay.totals().faults.load(Relaxed);
             stats.sessions += relay.sessions();
         }
         for address in &self.shared.addresses {
@@ -212,6 +237,7 @@ impl MediaPlane {
                 resting: pool.resting(now),
                 in_use: pool.in_use(),
                 nearly_full: pool.is_nearly_full(),
+                refused: address.refused.load(Relaxed),
             };
             stats.ports_in_use += address.in_use;
             stats.ports_resting += address.resting;
@@ -250,11 +276,13 @@ impl MediaControl for PlaneControl {
             counters: Arc::default(),
             places: [caller, vendor],
         };
-        self.relays[relay].tell(Command::Open {
+        self.relays[relay].tell(Command::Open(Box::new(Opening {
             id: opened.id,
-            sockets: Box::new([caller_sockets, vendor_sockets]),
+            sockets: [caller_sockets, vendor_sockets],
             counters: opened.counters.clone(),
-        });
+            call: session,
+            on_lost: self.on_lost.clone(),
+        })));
         self.sessions.insert(session, opened);
         Some([caller.advertised, vendor.advertised])
     }
@@ -273,6 +301,13 @@ impl MediaControl for PlaneControl {
         Some(place.advertised)
     }
 
+    fn forget_vendor(&mut self, session: CallKey) {
+        if let Some(open) = self.sessions.get(&session) {
+            let forget = Command::Forget { id: open.id, side: Side::Vendor };
+            self.relays[open.relay].tell(forget);
+        }
+    }
+
     fn update(&mut self, session: CallKey, side: MediaSide, remote: switch::RemoteMedia) {
         let Some(open) = self.sessions.get(&session) else {
             return;
@@ -286,7 +321,12 @@ impl MediaControl for PlaneControl {
         };
         // A party that names our own ports would have us send to ourselves for ever.
         if open.places.iter().any(|place| place.advertised == remote.rtp) {
-            tracing::warn!(address = %remote.rtp, "SDP names the relay's own port, nothing is sent there");
+            if let Some(held) = OWN_PORT.pass() {
+                tracing::warn!(
+                    address = %remote.rtp, held,
+                    "SDP names the relay's own port, nothing is sent there"
+                );
+            }
             remote.rtp.set_port(0);
             remote.rtcp.set_port(0);
         }
@@ -313,14 +353,19 @@ impl MediaControl for PlaneControl {
 
 impl Drop for PlaneControl {
     fn drop(&mut self) {
+        self.close_all();
+    }
+}
+
+impl PlaneControl {
+    /// Ends all sessions of the shard.
+    pub fn close_all(&mut self) {
         let left: Vec<CallKey> = self.sessions.keys().copied().collect();
         for session in left {
             self.close(session);
         }
     }
-}
 
-impl PlaneControl {
     /// Takes and binds a pair of the address with this index, or of the first address.
     fn bind(&mut self, index: u16) -> Option<(Place, SocketPair)> {
         let index = if usize::from(index) < self.shared.addresses.len() { index.into() } else { 0 };
@@ -334,7 +379,10 @@ impl PlaneControl {
                 taken
             };
             let Some(port) = taken else {
-                tracing::warn!(address = %name, "no free media port");
+                address.refused.fetch_add(1, Relaxed);
+                if let Some(held) = address.no_port.pass() {
+                    tracing::warn!(address = %name, held, "no free media port: calls are refused");
+                }
                 return None;
             };
             let advertised = SocketAddr::new(*advertised, port);
@@ -344,13 +392,21 @@ impl PlaneControl {
                 Err(error) => {
                     self.shared.release(place);
                     if error.kind() != io::ErrorKind::AddrInUse {
-                        tracing::warn!(address = %name, port, %error, "media port not bound");
+                        address.refused.fetch_add(1, Relaxed);
+                        if let Some(held) = address.not_bound.pass() {
+                            tracing::warn!(address = %name, port, %error, held, "media port not bound");
+                        }
                         return None;
                     }
                 }
             }
         }
-        tracing::warn!(address = %name, tries = BIND_TRIES, "media ports are held by other programs");
+        address.refused.fetch_add(1, Relaxed);
+        if let Some(held) = address.not_bound.pass() {
+            tracing::warn!(
+                address = %name, tries = BIND_TRIES, held, "media ports are held by other programs"
+            );
+        }
         None
     }
 }
@@ -374,7 +430,7 @@ impl SharedAddress {
                      is needed"
                 );
             }
-        } else if pool.free() * 10 > pool.capacity() * 3 {
+        } else if pool.in_use() * 10 < pool.capacity() * 7 {
             self.alarmed.store(false, Relaxed);
         }
     }
@@ -391,6 +447,7 @@ impl OpenSession {
                 rtcp_in: side.rtcp_in,
                 dropped: side.dropped,
                 last_packet_ms: side.last_packet_ms,
+                takeovers: side.takeovers,
                 latched: side.latched,
             }
         })
@@ -431,3 +488,6 @@ fn check(settings: &MediaSettings) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::DEFECT;

@@ -5,7 +5,9 @@
 //! again while it has more. So no flood on one socket delays another call, and no packet
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
-use super::sockets::{LatchedSocket, SocketPair};
+use super::sockets::{ConnectedBudget, LatchedSocket, SocketPair};
+use crate::seldom::Seldom;
+use crate::shard::words_of;
 use host::{ProcessorSet, keep_to, shorten_time_slice};
 use media::{Forward, Kind, RelaySession, RemoteMedia, SessionCounters, Side};
 use rustix::buffer::spare_capacity;
@@ -16,11 +18,13 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use switch::CallKey;
 
 /// Longest packet relayed; longer ones would not cross any usual link in one piece.
 const LONGEST_PACKET: usize = 2_048;
@@ -29,8 +33,15 @@ const ROUND: usize = 256;
 /// Packets taken at once from the first socket when its side gets a connected one: more than
 /// a socket's default buffer holds.
 const HANDOVER: usize = 512;
+/// After a poll that fails, so that one that goes on failing does not keep a processor busy.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Token of the waker; no slot reaches it.
 const WAKE: Token = Token(u64::MAX);
+
+/// What the system may refuse for each call, and what may happen for each packet.
+static NOT_WOKEN: Seldom = Seldom::new();
+static NOT_POLLED: Seldom = Seldom::new();
+static FAULT: Seldom = Seldom::new();
 
 /// What the poll reports: which socket is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +51,26 @@ struct Token(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(pub(super) u64);
 
+/// Hears that a session has failed and is closed. Called by the relay thread: it must not wait.
+pub(super) type OnLost = Arc<dyn Fn(CallKey) + Send + Sync>;
+
+/// A session to be opened.
+pub(super) struct Opening {
+    pub(super) id: SessionId,
+    /// Caller's and vendor's.
+    pub(super) sockets: [SocketPair; 2],
+    pub(super) counters: Arc<SessionCounters>,
+    /// The call that it belongs to, and who hears when it fails.
+    pub(super) call: CallKey,
+    pub(super) on_lost: OnLost,
+}
+
 /// What a relay thread can be told.
-#[derive(Debug)]
 pub(super) enum Command {
-    /// Relay between these sockets (caller, vendor).
-    Open { id: SessionId, sockets: Box<[SocketPair; 2]>, counters: Arc<SessionCounters> },
+    /// Relay between these sockets.
+    Open(Box<Opening>),
+    /// Another party takes a side's place, at the same sockets.
+    Forget { id: SessionId, side: Side },
     /// Another party takes a side's place, at these sockets.
     Move { id: SessionId, side: Side, sockets: Box<SocketPair> },
     /// A side's SDP came or changed.
@@ -61,6 +87,10 @@ pub(super) struct ThreadTotals {
     pub(super) packets_in: AtomicU64,
     pub(super) packets_out: AtomicU64,
     pub(super) dropped: AtomicU64,
+    /// Sides that another source took over (MEDIA-11).
+    pub(super) takeovers: AtomicU64,
+    /// Faults of the thread itself, after which it went on.
+    pub(super) faults: AtomicU64,
 }
 
 /// The handle of a running relay thread.
@@ -83,13 +113,15 @@ impl RelayThread {
         number: usize,
         dscp: u8,
         processors: Option<ProcessorSet>,
+        budget: Arc<ConnectedBudget>,
     ) -> io::Result<(RelayThread, JoinHandle<()>)> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
         watch(&poll, &waker, WAKE)?;
         let (commands, received) = channel();
         let totals = Arc::new(ThreadTotals::default());
-        let relay = Relay {
+        let mut relay = Relay {
+            number,
             poll,
             waker: waker.clone(),
             commands: received,
@@ -100,12 +132,14 @@ impl RelayThread {
             sums: Sums::default(),
             totals: totals.clone(),
             dscp,
+            budget,
+            serving: None,
         };
         let thread =
             std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
                 keep_to(processors.as_ref());
                 shorten_time_slice();
-                relay.run();
+                relay.run_to_the_end();
             })?;
         Ok((RelayThread { commands, waker, sessions: Arc::default(), totals }, thread))
     }
@@ -123,14 +157,15 @@ impl RelayThread {
     /// Queues a command. A thread that is gone (the plane was stopped) takes none.
     pub(super) fn tell(&self, command: Command) {
         match command {
-            Command::Open { .. } => self.sessions.fetch_add(1, Relaxed),
+            Command::Open(_) => self.sessions.fetch_add(1, Relaxed),
             Command::Close { .. } => self.sessions.fetch_sub(1, Relaxed),
-            Command::Move { .. } | Command::Update { .. } | Command::Stop => 0,
+            _ => 0,
         };
         if self.commands.send(command).is_ok()
             && let Err(error) = rustix::io::write(&self.waker, &1_u64.to_ne_bytes())
+            && let Some(held) = NOT_WOKEN.pass()
         {
-            tracing::warn!(%error, "relay thread not woken");
+            tracing::warn!(%error, held, "relay thread not woken");
         }
     }
 
@@ -147,6 +182,7 @@ impl RelayThread {
 
 /// The thread's own state.
 struct Relay {
+    number: usize,
     poll: OwnedFd,
     waker: Arc<OwnedFd>,
     commands: Receiver<Command>,
@@ -159,13 +195,19 @@ struct Relay {
     sums: Sums,
     totals: Arc<ThreadTotals>,
     dscp: u8,
+    budget: Arc<ConnectedBudget>,
+    /// The slot whose packet is being relayed: after a fault it is the one that is closed.
+    serving: Option<usize>,
 }
 
 /// A session and its sockets, indexed by side.
 struct Relayed {
+    id: SessionId,
     session: RelaySession,
-    sockets: Box<[SocketPair; 2]>,
+    sockets: [SocketPair; 2],
     latched: [Latched; 2],
+    call: CallKey,
+    on_lost: OnLost,
 }
 
 /// Whether a side's RTP has a connected socket.
@@ -193,6 +235,7 @@ struct Sums {
     packets_in: u64,
     packets_out: u64,
     dropped: u64,
+    takeovers: u64,
 }
 
 /// The clocks, read once per wake.
@@ -203,15 +246,50 @@ struct Clocks {
 }
 
 impl Relay {
-    fn run(mut self) {
+    /// Relays until it is told to stop. A fault costs the session whose packet met it, and its
+    /// call is told; all others go on.
+    fn run_to_the_end(&mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.run())) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    self.failed(&format!("its poll fails: {error}"));
+                    std::thread::sleep(PAUSE);
+                }
+                Err(panic) => self.failed(&words_of(panic.as_ref())),
+            }
+        }
+    }
+
+    fn failed(&mut self, what: &str) {
+        self.totals.faults.fetch_add(1, Relaxed);
+        let (thread, sessions) = (self.number, self.by_id.len());
+        if let Some(held) = FAULT.pass() {
+            tracing::error!(
+                thread,
+                what,
+                sessions,
+                held,
+                "ALARM internal_error: a relay thread has failed and goes on; the call whose \
+                 packet it was is ended"
+            );
+        }
+        let lost =
+            self.serving.take().and_then(|slot| Some((slot, self.slots.get_mut(slot)?.take()?)));
+        if let Some((slot, relayed)) = lost {
+            // The command that closes it will find nothing.
+            self.by_id.remove(&relayed.id);
+            self.free.push(slot);
+            (relayed.on_lost)(relayed.call);
+        }
+    }
+
+    fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::with_capacity(ROUND);
         loop {
             match epoll::wait(&self.poll, spare_capacity(&mut ready), None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!(%error, "relay thread cannot poll and ends");
-                    return;
-                }
+                Err(error) => return Err(error.into()),
             }
             if ready.iter().any(|event: &epoll::Event| Token(event.data.u64()) == WAKE) {
                 // Before the commands are taken: one that comes later wakes again.
@@ -219,7 +297,7 @@ impl Relay {
             }
             // Before the packets: what was told before a packet was sent applies to it.
             if self.obey() == Obeyed::Stop {
-                return;
+                return Ok(());
             }
             let clocks = Clocks::read();
             for event in ready.drain(..) {
@@ -237,10 +315,12 @@ impl Relay {
         let Some(Some(relayed)) = self.slots.get_mut(slot) else {
             return;
         };
+        self.serving = Some(slot);
         let side = port.side();
         relayed.relay_one(clocks, port, &mut self.buffer[..], &mut self.sums);
         if relayed.latch_moved(side) {
-            relayed.follow_latch(side, slot, &self.poll, self.dscp);
+            self.sums.takeovers += u64::from(relayed.session.is_taken_over(side));
+            relayed.follow_latch(side, slot, &self.poll, self.dscp, &self.budget);
             // From here on the source's packets reach the connected socket; what still waits
             // at the first one came before them and goes ahead.
             let first = Port::Bound(side, Kind::Rtp);
@@ -250,18 +330,28 @@ impl Relay {
                 }
             }
         }
+        self.serving = None;
     }
 
     fn publish(&self) {
         self.totals.packets_in.store(self.sums.packets_in, Relaxed);
         self.totals.packets_out.store(self.sums.packets_out, Relaxed);
         self.totals.dropped.store(self.sums.dropped, Relaxed);
+        self.totals.takeovers.store(self.sums.takeovers, Relaxed);
     }
 
     fn obey(&mut self) -> Obeyed {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Open { id, sockets, counters } => self.open(id, sockets, counters),
+                Command::Open(opening) => self.open(*opening),
+                Command::Forget { id, side } => {
+                    if let Some(&slot) = self.by_id.get(&id)
+                        && let Some(relayed) = &mut self.slots[slot]
+                    {
+                        relayed.session.forget(side);
+                        relayed.latched[side.index()] = Latched::Not;
+                    }
+                }
                 Command::Move { id, side, sockets } => {
                     if let Some(&slot) = self.by_id.get(&id)
                         && let Some(relayed) = &mut self.slots[slot]
@@ -275,7 +365,7 @@ impl Relay {
                         && let Some(relayed) = &mut self.slots[slot]
                     {
                         relayed.session.set_remote(side, remote);
-                        relayed.follow_latch(side, slot, &self.poll, self.dscp);
+                        relayed.follow_latch(side, slot, &self.poll, self.dscp, &self.budget);
                     }
                 }
                 Command::Close { id } => {
@@ -291,12 +381,8 @@ impl Relay {
         Obeyed::Continue
     }
 
-    fn open(
-        &mut self,
-        id: SessionId,
-        sockets: Box<[SocketPair; 2]>,
-        counters: Arc<SessionCounters>,
-    ) {
+    fn open(&mut self, opening: Opening) {
+        let Opening { id, sockets, counters, call, on_lost } = opening;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -306,7 +392,7 @@ impl Relay {
         }
         let session = RelaySession::new(counters);
         let latched = [Latched::Not, Latched::Not];
-        self.slots[slot] = Some(Relayed { session, sockets, latched });
+        self.slots[slot] = Some(Relayed { id, session, sockets, latched, call, on_lost });
         self.by_id.insert(id, slot);
     }
 }
@@ -340,6 +426,8 @@ impl Relayed {
             return true;
         }
         let packet = &buffer[..len];
+        #[cfg(test)]
+        assert!(!packet.ends_with(super::tests::DEFECT), "a deliberate fault");
         match self.session.receive(clocks.now, clocks.utc_ms, (side, kind), source, packet) {
             Some(forward) if self.send(forward, packet) => sums.packets_out += 1,
             Some(forward) => {
@@ -377,7 +465,14 @@ impl Relayed {
     }
 
     /// Gives a side the connected socket that its latch asks for.
-    fn follow_latch(&mut self, side: Side, slot: usize, poll: &OwnedFd, dscp: u8) {
+    fn follow_latch(
+        &mut self,
+        side: Side,
+        slot: usize,
+        poll: &OwnedFd,
+        dscp: u8,
+        budget: &Arc<ConnectedBudget>,
+    ) {
         if !self.latch_moved(side) {
             return;
         }
@@ -386,7 +481,7 @@ impl Relayed {
         if let Some(peer) = self.session.locked(side) {
             let token = token_of(slot, Port::Connected(side));
             let first = &self.sockets[side.index()].rtp;
-            let connected = LatchedSocket::connect(first, peer, dscp).and_then(|latched| {
+            let connected = LatchedSocket::connect(first, peer, dscp, budget).and_then(|latched| {
                 watch(poll, &latched.socket, token)?;
                 Ok(latched)
             });
@@ -457,7 +552,9 @@ fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
 fn watch_pair(poll: &OwnedFd, pair: &SocketPair, slot: usize, side: Side) {
     for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
         if let Err(error) = watch(poll, socket, token_of(slot, Port::Bound(side, kind))) {
-            tracing::error!(%error, ?side, ?kind, "relay socket cannot be polled");
+            if let Some(held) = NOT_POLLED.pass() {
+                tracing::error!(%error, ?side, ?kind, held, "relay socket cannot be polled");
+            }
         }
     }
 }

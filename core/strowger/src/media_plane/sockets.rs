@@ -5,6 +5,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The sockets of one side: RTP on the even port, RTCP on the next.
 #[derive(Debug)]
@@ -36,6 +38,38 @@ impl SocketPair {
 pub(super) struct LatchedSocket {
     pub(super) socket: UdpSocket,
     pub(super) peer: SocketAddr,
+    _place: Place,
+}
+
+/// How many connected sockets there may be: they are for speed only, and must not take the open
+/// files that a call needs to have any audio at all.
+#[derive(Debug)]
+pub(super) struct ConnectedBudget {
+    left: AtomicUsize,
+}
+
+/// One file of the budget, given back when dropped.
+#[derive(Debug)]
+struct Place(Arc<ConnectedBudget>);
+
+impl ConnectedBudget {
+    pub(super) fn new(files: usize) -> Arc<ConnectedBudget> {
+        Arc::new(ConnectedBudget { left: AtomicUsize::new(files) })
+    }
+
+    fn take(self: &Arc<Self>) -> io::Result<Place> {
+        let taken = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        match taken {
+            Ok(_) => Ok(Place(Arc::clone(self))),
+            Err(_) => Err(io::Error::other("no open file to spare")),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.left.fetch_add(1, Relaxed);
+    }
 }
 
 impl LatchedSocket {
@@ -43,17 +77,19 @@ impl LatchedSocket {
     /// only during this call, so that no other program gets hold of it.
     ///
     /// # Errors
-    /// What the system says; `first` goes on as before.
+    /// What the system says, or that the budget is used up; `first` goes on as before.
     pub(super) fn connect(
         first: &UdpSocket,
         peer: SocketAddr,
         dscp: u8,
+        budget: &Arc<ConnectedBudget>,
     ) -> io::Result<LatchedSocket> {
+        let place = budget.take()?;
         let shared = SockRef::from(first);
         shared.set_reuse_address(true)?;
         let connected = connect_beside(first.local_addr()?, peer, dscp);
         shared.set_reuse_address(false)?;
-        Ok(LatchedSocket { socket: connected?.into(), peer })
+        Ok(LatchedSocket { socket: connected?.into(), peer, _place: place })
     }
 
     /// Takes a packet of the peer and gives its length. Here and in [`LatchedSocket::send`]
@@ -155,7 +191,8 @@ mod tests {
         let party = |port| std::net::UdpSocket::bind((address(3), port)).expect("bind");
         let (peer, other) = (party(21_030), party(21_040));
         let peer_address = peer.local_addr().expect("address");
-        let latched = LatchedSocket::connect(&first, peer_address, 46).expect("connected");
+        let latched = LatchedSocket::connect(&first, peer_address, 46, &ConnectedBudget::new(1))
+            .expect("connected");
         assert_eq!(SockRef::from(&latched.socket).tos_v4().expect("tos"), 0xb8);
         other.send_to(b"other", local).expect("sent");
         peer.send_to(b"peer", local).expect("sent");
@@ -171,9 +208,23 @@ mod tests {
     fn a_refused_packet_does_not_cost_the_next() {
         let first = bind(SocketAddr::new(address(4), 21_020), 0).expect("bind");
         let gone = SocketAddr::new(address(4), 21_030);
-        let latched = LatchedSocket::connect(&first, gone, 0).expect("connected");
+        let budget = ConnectedBudget::new(1);
+        let latched = LatchedSocket::connect(&first, gone, 0, &budget).expect("connected");
         for _ in 0..4 {
             latched.send(b"into the void").expect("taken");
         }
+    }
+
+    /// MEDIA-09: what makes the relay faster takes no file from what makes it work.
+    #[test]
+    fn connected_sockets_keep_to_their_budget() {
+        let budget = ConnectedBudget::new(1);
+        let [one, two] =
+            [21_020, 21_022].map(|port| bind(SocketAddr::new(address(5), port), 0).expect("bind"));
+        let peer = SocketAddr::new(address(5), 21_030);
+        let latched = LatchedSocket::connect(&one, peer, 0, &budget).expect("connected");
+        assert!(LatchedSocket::connect(&two, peer, 0, &budget).is_err());
+        drop(latched);
+        LatchedSocket::connect(&two, peer, 0, &budget).expect("a file is free again");
     }
 }

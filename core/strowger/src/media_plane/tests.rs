@@ -6,6 +6,9 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The end of a packet that the relay of a test takes for a defect of its own.
+pub(crate) const DEFECT: &[u8] = b"a deliberate fault";
+
 /// A media plane on one address with these ports.
 struct House {
     plane: MediaPlane,
@@ -32,6 +35,7 @@ fn settings(address: IpAddr, ports: RangeInclusive<u16>) -> MediaSettings {
         dscp: 46,
         seed: [7; 32],
         processors: None,
+        spare_files: 1_000,
     }
 }
 
@@ -110,7 +114,7 @@ fn hears(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 
 /// A call between two parties: its control, its addresses in both SDPs, the parties.
 fn call(house: &House) -> (PlaneControl, [SocketAddr; 2], [Party; 2]) {
-    let mut control = house.plane.control();
+    let mut control = house.plane.control(|_| {});
     let ports = control.open(CallKey(1), 0, 0).expect("ports");
     let parties = [house.party(), house.party()];
     control.update(CallKey(1), MediaSide::Caller, parties[0].sdp());
@@ -194,7 +198,10 @@ fn an_intruder_is_dropped_and_counted() {
 #[test]
 fn a_caller_behind_a_nat_is_found() {
     let house = House::on(15, 22_000..=22_099);
-    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    let mut control = house.plane.control(|_| {});
+    let [to_caller, to_vendor] = control.open(CallKey(1), 0, 0).expect("ports");
+    let [caller, vendor] = [house.party(), house.party()];
+    control.update(CallKey(1), MediaSide::Vendor, vendor.sdp());
     let behind = switch::RemoteMedia { rtp: house.party().sdp().rtp, ..caller.sdp() };
     control.update(CallKey(1), MediaSide::Caller, behind);
     for sequence in 0..3 {
@@ -252,25 +259,97 @@ fn sdp_that_names_the_relay_itself_gets_nothing() {
     assert_eq!(control.counters(CallKey(1)).expect("open")[1].rtp_in, 0);
 }
 
-/// MEDIA-08: a freed port rests; MEDIA-09: without a free pair there is no relay.
+/// MEDIA-08: a freed port rests while there is another; MEDIA-09: without a pair there is no
+/// relay, and what rests is better than nothing.
 #[test]
 fn freed_ports_rest_before_the_next_call_gets_them() {
-    let house = House::on(18, 22_000..=22_003);
-    let mut control = house.plane.control();
-    assert!(control.open(CallKey(1), 0, 0).is_some());
-    assert_eq!(control.open(CallKey(2), 0, 0), None, "both pairs are taken");
-    assert_eq!(house.in_use_and_resting(), (2, 0));
+    let house = House::on(18, 22_000..=22_007);
+    let mut control = house.plane.control(|_| {});
+    let first = control.open(CallKey(1), 0, 0).expect("ports");
     control.close(CallKey(1));
     assert_eq!(house.in_use_and_resting(), (0, 2));
-    assert_eq!(control.open(CallKey(3), 0, 0), None, "both pairs rest");
-    assert_eq!(house.plane.stats().sessions, 0);
+    let second = control.open(CallKey(2), 0, 0).expect("ports");
+    assert!(first.iter().all(|address| !second.contains(address)), "the first two rest");
+    assert_eq!(house.in_use_and_resting(), (2, 2));
+    until("closed sockets", || first.iter().all(|address| UdpSocket::bind(address).is_ok()));
+    let third = control.open(CallKey(3), 0, 0).expect("what rests is taken");
+    assert!(first.iter().all(|address| third.contains(address)));
+    assert_eq!(control.open(CallKey(4), 0, 0), None, "all pairs are taken");
+    let stats = house.plane.stats();
+    assert_eq!((stats.sessions, stats.addresses[0].refused), (2, 1));
+}
+
+/// MEDIA-11: whoever sweeps the ports with a few packets takes no silent side over, whoever
+/// speaks at length does, and the party has its side back as soon as it is heard.
+#[test]
+fn a_takeover_is_counted_and_does_not_last() {
+    let house = House::on(53, 22_000..=22_099);
+    let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
+    caller.says(to_caller, &rtp(1, 160));
+    assert_eq!(vendor.hears(), rtp(1, 160));
+    let intruder = house.party();
+    let latched = |control: &mut PlaneControl| {
+        let [side, _] = control.counters(CallKey(1)).expect("open");
+        (side.latched, side.takeovers)
+    };
+    let taken = Instant::now();
+    let mut sequence = 0;
+    // The silence is the only thing that is waited for.
+    while latched(&mut control).1 == 0 {
+        assert!(taken.elapsed() < PATIENCE, "never taken over");
+        intruder.says(to_caller, &rtp(sequence, 80));
+        sequence += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(taken.elapsed() > Duration::from_secs(5));
+    assert_eq!(latched(&mut control), (intruder.rtp.local_addr().ok(), 1));
+    caller.says(to_caller, &rtp(7, 160));
+    until("the caller has its side back", || {
+        latched(&mut control) == (caller.rtp.local_addr().ok(), 1)
+    });
+    vendor.says(to_vendor, &rtp(8, 160));
+    assert_eq!(caller.hears(), rtp(8, 160));
+    until("published totals", || house.plane.stats().takeovers == 1);
+}
+
+/// OPS-62: a fault in the relay of one call costs that call and no other, and somebody hears
+/// of it.
+#[test]
+fn a_fault_costs_one_call() {
+    let house = House::on(54, 22_000..=22_099);
+    let (lost, hears_lost) = std::sync::mpsc::channel();
+    let mut control = house.plane.control(move |call| lost.send(call).expect("heard"));
+    let calls = [CallKey(1), CallKey(2)].map(|key| {
+        let ports = control.open(key, 0, 0).expect("ports");
+        let parties = [house.party(), house.party()];
+        control.update(key, MediaSide::Caller, parties[0].sdp());
+        control.update(key, MediaSide::Vendor, parties[1].sdp());
+        (ports, parties)
+    });
+    let [([bad, _], [party, _]), ([to_caller, _], [caller, vendor])] = &calls;
+    for sequence in 0..5 {
+        caller.says(*to_caller, &rtp(sequence, 160));
+        assert_eq!(vendor.hears(), rtp(sequence, 160));
+    }
+    party.says(*bad, &[&rtp(1, 20)[..], DEFECT].concat());
+    assert_eq!(hears_lost.recv_timeout(PATIENCE), Ok(CallKey(1)));
+    for sequence in 5..10 {
+        caller.says(*to_caller, &rtp(sequence, 160));
+        assert_eq!(vendor.hears(), rtp(sequence, 160));
+    }
+    assert_eq!(house.plane.stats().faults, 1);
+    assert!(control.close(CallKey(1)).is_some(), "its counters are still there");
+    until("its ports are free", || UdpSocket::bind(bad).is_ok());
+    assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (1, (2, 2)));
+    let again = control.open(CallKey(3), 0, 0);
+    assert!(again.is_some());
 }
 
 /// One pair left: the side that got it gives it back.
 #[test]
 fn half_a_relay_leaves_nothing_behind() {
     let house = House::on(19, 22_000..=22_001);
-    let mut control = house.plane.control();
+    let mut control = house.plane.control(|_| {});
     assert_eq!(control.open(CallKey(1), 0, 0), None);
     assert_eq!(house.in_use_and_resting(), (0, 1));
 }
@@ -301,7 +380,7 @@ fn busy_ports_are_passed_over() {
         .map(|port| UdpSocket::bind((house.address, port)).expect("free"))
         .into_iter()
         .collect();
-    let mut control = house.plane.control();
+    let mut control = house.plane.control(|_| {});
     let mut ports = control.open(CallKey(1), 0, 0).expect("two pairs are free").map(|a| a.port());
     ports.sort_unstable();
     assert_eq!(ports, [22_004, 22_006]);
@@ -312,7 +391,7 @@ fn busy_ports_are_passed_over() {
 #[test]
 fn two_shards_may_use_the_same_key() {
     let house = House::on(23, 22_000..=22_099);
-    let (mut one, mut other) = (house.plane.control(), house.plane.control());
+    let (mut one, mut other) = (house.plane.control(|_| {}), house.plane.control(|_| {}));
     let first = one.open(CallKey(1), 0, 0).expect("ports");
     let second = other.open(CallKey(1), 0, 0).expect("ports");
     assert!(first.iter().all(|address| !second.contains(address)));
@@ -336,7 +415,7 @@ fn each_side_uses_the_media_address_of_its_trunk() {
         ports: 22_000..=22_099,
     });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control();
+    let mut control = plane.control(|_| {});
     let [caller, vendor] = control.open(CallKey(1), 0, 1).expect("ports");
     assert_eq!((caller.ip(), vendor.ip()), (inside, public));
     assert!(UdpSocket::bind((outside, vendor.port())).is_err(), "bound behind the NAT");
@@ -356,7 +435,7 @@ fn the_next_vendor_takes_over_on_another_media_address() {
     let name = "outside".to_owned();
     settings.addresses.push(MediaAddress { name, bind: outside, advertised: outside, ports });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control();
+    let mut control = plane.control(|_| {});
     let [to_caller, to_first] = control.open(CallKey(1), 0, 0).expect("ports");
     let (caller, first, next) = (Party::at(inside), Party::at(inside), Party::at(outside));
     control.update(CallKey(1), MediaSide::Caller, caller.sdp());
@@ -394,7 +473,7 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
             .expect("plane");
     let shards: Vec<_> = (0..2)
         .map(|_| {
-            let mut control = plane.control();
+            let mut control = plane.control(|_| {});
             std::thread::spawn(move || {
                 let calls: Vec<_> = (0..50)
                     .map(|key| {
@@ -452,7 +531,7 @@ fn ipv4_meets_ipv6() {
         ports: 22_000..=22_999,
     });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control();
+    let mut control = plane.control(|_| {});
     let [to_caller, to_vendor] = control.open(CallKey(1), 0, 1).expect("ports");
     let [caller, vendor] = [Party::at(four), Party::at(six)];
     control.update(CallKey(1), MediaSide::Caller, caller.sdp());
