@@ -319,13 +319,29 @@ impl Switch {
         self.child.wait().expect("the switch is ours");
     }
 
+    /// Asks the program to stop.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn ask_to_stop(&self) {
+        let status = Command::new("kill").arg(self.pid().to_string()).status();
+        assert!(status.expect("kill runs").success(), "the switch is ours");
+    }
+
     /// Asks the program to stop, and waits until it has ended.
     ///
     /// # Panics
     /// When it does not end within 20 s.
     pub fn stop(&mut self) {
-        let status = Command::new("kill").arg(self.pid().to_string()).status();
-        assert!(status.expect("kill runs").success(), "the switch is ours");
+        self.ask_to_stop();
+        self.wait_for_the_end();
+    }
+
+    /// Waits until the program has ended.
+    ///
+    /// # Panics
+    /// When it does not end within 20 s.
+    pub fn wait_for_the_end(&mut self) {
         wait::until("the end of the switch", Duration::from_secs(20), || {
             self.child.try_wait().expect("the switch is ours")
         });

@@ -3,9 +3,10 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
+use strowger_tests::raw::{RawCaller, RawVendor, sdp};
 use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::Record;
+use strowger_tests::switch::{Record, Setup};
 use strowger_tests::wait;
 
 /// CDR-01, CDR-02: the vendor rings and takes no notice of the CANCEL.
@@ -46,6 +47,54 @@ fn an_answered_call_without_ack_has_its_record_after_a_stop() {
         .shows("/sell", serde_json::Value::Null)
         .shows("/attempts/0/code", 200);
     vendor.succeeds(CALL_LIMIT);
+}
+
+/// SIG-57, OPS-65, SIG-91, SIG-93: from the signal on INVITE and OPTIONS get 503 with Retry-After,
+/// so that peers go elsewhere; the call that is up goes on. With one shard and with two.
+#[test]
+fn a_stopping_switch_sends_new_calls_away() {
+    for shards in [1, 2] {
+        let mut setup = Setup::new();
+        setup.node = format!("shards = {shards}");
+        setup.calls = "drain = \"15s\"".to_owned();
+        let mut stage = Stage::with(&setup);
+        let caller = RawCaller::at(stage.net.caller(), stage.switch.address());
+        let address = stage.net.vendor_a();
+        let _vendor = RawVendor::at(address, &sdp(&format!("IN IP4 {address}"), 40_000));
+        let offer = sdp(&format!("IN IP4 {}", stage.net.caller()), 40_000);
+        let invite = caller.invite_with("running", "442071234567", &offer);
+        caller.send(&invite);
+        let answer = caller.hear_final("running", "1 INVITE");
+        assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+        caller.send(&caller.in_dialog(&invite, &answer, "ACK", 1));
+        caller.send(&caller.options("before"));
+        assert!(caller.hear_final("before", "1 OPTIONS").starts_with("SIP/2.0 200 "));
+
+        stage.switch.ask_to_stop();
+        wait::until("draining", CALL_LIMIT, || {
+            (stage.switch.get("/health")["status"] == "draining").then_some(())
+        });
+        for call in 0..8 {
+            let id = format!("late{call}");
+            caller.send(&caller.invite_with(&id, "442071234567", &offer));
+            caller.send(&caller.options(&format!("ping{call}")));
+            for refusal in [
+                caller.hear_final(&id, "1 INVITE"),
+                caller.hear_final(&format!("ping{call}"), "1 OPTIONS"),
+            ] {
+                assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+                assert_eq!(header(&refusal, "Retry-After").as_deref(), Some("5"), "{refusal}");
+            }
+        }
+        caller.send(&caller.in_dialog(&invite, &answer, "BYE", 2));
+        assert!(caller.hear_final("running", "2 BYE").starts_with("SIP/2.0 200 "));
+        stage.switch.wait_for_the_end();
+        stage.switch.start_again();
+        let records = stage.switch.settled_records(9);
+        let ended = |why: &str| records.iter().filter(|r| r["end_reason"] == why).count();
+        assert_eq!((ended("caller_hangup"), ended("system_overload")), (1, 8));
+        assert!(records.iter().all(|record| record["end_reason"] != "trunk_locked"));
+    }
 }
 
 /// Stops and starts the switch; the record of the only call.

@@ -222,6 +222,7 @@ fn chains(found: &mut Found, config: &Config) {
 
 fn calls(found: &mut Found, config: &Config) {
     range(found, "calls.interim".to_owned(), config.calls.interim, "1s", "1h");
+    range(found, "calls.longest_wait".to_owned(), config.calls.longest_wait, "0s", "10s");
     range(found, "calls.drain".to_owned(), config.calls.drain, "0s", "24h");
     range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "30s", "10m");
 }

@@ -290,6 +290,10 @@ pub struct CallsConfig {
     /// Time between interim records of an answered call (CDR-06), 1 s to 1 h, default 60 s.
     #[serde(deserialize_with = "values::duration")]
     pub interim: Duration,
+    /// Longest time that a new call may wait for its shard before it is refused with 503
+    /// (SIG-91), at most 10 s, default 400 ms; `"0s"` is no limit.
+    #[serde(deserialize_with = "values::duration")]
+    pub longest_wait: Duration,
     /// How long a stopping node waits for calls to end by themselves, at most 24 h,
     /// default 5 s; then it ends them.
     #[serde(deserialize_with = "values::duration")]
@@ -303,6 +307,7 @@ impl Default for CallsConfig {
             setup_limit: Duration::from_secs(180),
             channels: 0,
             interim: Duration::from_secs(60),
+            longest_wait: Duration::from_millis(400),
             drain: Duration::from_secs(5),
         }
     }

@@ -19,6 +19,11 @@ pub const TAKEOVER_PACKETS: u8 = 25;
 /// The shortest time that these packets may take: speech is not sent in a burst.
 pub const TAKEOVER_TIME: Duration = Duration::from_millis(400);
 
+/// How long the source of a former party is no candidate, from its first packet after the
+/// change on: longer than packets are on their way. Not for ever: gateways that do not write
+/// the address of every SDP make one party look like two.
+pub const FORMER_REST: Duration = LATCH_SILENCE;
+
 /// The latch of one side.
 #[derive(Clone, Debug)]
 pub struct Latch {
@@ -26,8 +31,10 @@ pub struct Latch {
     sdp: SocketAddr,
     /// Only packets from `sdp` are accepted.
     strict: bool,
-    /// SDP address and source of the party that had this place before: never learned again.
+    /// SDP address and source of the party that had this place before.
     former: [Option<SocketAddr>; 2],
+    /// Until when they are not learned; none before their first packet.
+    former_until: Option<Instant>,
     state: State,
 }
 
@@ -70,7 +77,7 @@ impl Candidate {
 impl Latch {
     /// A latch that has heard nothing yet.
     pub fn new(sdp: SocketAddr, strict: bool) -> Latch {
-        Latch { sdp, strict, former: [None; 2], state: State::Learning(None) }
+        Latch { sdp, strict, former: [None; 2], former_until: None, state: State::Learning(None) }
     }
 
     /// A latch for the party that takes the place of this one's: a new SDP address. Packets of
@@ -101,7 +108,7 @@ impl Latch {
     /// [`Latch::accept`] of a packet that is not the locked source's.
     fn accept_another(&mut self, now: Instant, source: SocketAddr, ssrc: u32) -> bool {
         let announced = source == self.sdp;
-        if !announced && (self.strict || self.former.contains(&Some(source))) {
+        if !announced && (self.strict || self.is_former(now, source)) {
             return false;
         }
         match &mut self.state {
@@ -132,6 +139,11 @@ impl Latch {
                 in_earnest
             }
         }
+    }
+
+    fn is_former(&mut self, now: Instant, source: SocketAddr) -> bool {
+        self.former.contains(&Some(source))
+            && now < *self.former_until.get_or_insert(now + FORMER_REST)
     }
 
     fn lock(&mut self, now: Instant, source: SocketAddr, ousted: Option<SocketAddr>) {
@@ -309,8 +321,8 @@ mod tests {
         }
     }
 
-    /// MEDIA-11: what the old party still sends does not lock the new one's latch, whatever
-    /// there is of it; its own address in the new SDP is not former.
+    /// MEDIA-11: what the old party still sends does not lock the new one's latch; its own
+    /// address in the new SDP is not former.
     #[test]
     fn a_former_source_is_no_candidate_after_a_change() {
         let (mut old, now) = latch(false);
@@ -327,6 +339,20 @@ mod tests {
         let mut third = new.succeeded_by(at(SDP), false);
         assert!(!third.accept(now, at(NAT), 2) && third.accept(now, at(SDP), 1));
         assert_eq!(third.locked(), Some(at(SDP)));
+    }
+
+    /// A gateway on the way writes its address into one SDP and not into the next: the party
+    /// looks like another one, and is heard again after a while.
+    #[test]
+    fn a_former_source_that_goes_on_is_learned_in_the_end() {
+        let (mut old, now) = latch(false);
+        assert!(old.accept(now, at(SDP), 1));
+        let mut new = old.succeeded_by(at("10.1.2.3:4000"), false);
+        let heard = |packet: u32| now + Duration::from_millis(20) * packet;
+        let first = (0..1_000).find(|packet| new.accept(heard(*packet), at(SDP), 1));
+        assert_eq!(first.map(heard), Some(now + FORMER_REST));
+        assert!((251..254).all(|packet| new.accept(heard(packet), at(SDP), 1)));
+        assert_eq!(new.locked(), Some(at(SDP)));
     }
 
     /// A gateway whose packets never come from the port of its SDP goes on being heard.

@@ -14,6 +14,8 @@ mod port_pool;
 mod session;
 
 pub use counters::{SessionCounters, SideCounters};
-pub use latch::{LATCH_PACKETS, LATCH_SILENCE, Latch, TAKEOVER_PACKETS, TAKEOVER_TIME};
+pub use latch::{
+    FORMER_REST, LATCH_PACKETS, LATCH_SILENCE, Latch, TAKEOVER_PACKETS, TAKEOVER_TIME,
+};
 pub use port_pool::{PORT_REST, PortPool, PortPoolError};
 pub use session::{Forward, Kind, PayloadTypes, RelaySession, RemoteMedia, Side};

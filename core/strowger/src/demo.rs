@@ -1,6 +1,8 @@
 //! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing
 //! plugin that is swapped while calls are up.
 
+#[cfg(test)]
+mod faults;
 mod scene;
 mod stay;
 mod text;

@@ -87,7 +87,8 @@ fn nobody_there(origin: u8, kind: u8, code: u8) -> bool {
     }
 }
 
-fn address(address: SockaddrStorage) -> Option<SocketAddr> {
+/// As the standard library writes it; none of another family.
+pub(crate) fn address(address: SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
 }

@@ -6,6 +6,7 @@ pub mod agents;
 mod alarms;
 mod allocator;
 pub mod api;
+mod arrival;
 mod chains;
 pub mod cli;
 mod clock;
@@ -19,6 +20,7 @@ mod plugin_place;
 pub mod pm_qos;
 mod recovery;
 mod run;
+mod seldom;
 mod shard;
 #[cfg(test)]
 #[path = "../../../tests/src/skip.rs"]

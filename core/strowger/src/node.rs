@@ -70,6 +70,12 @@ impl Node {
         &self.desk
     }
 
+    /// The shards, for tests that have them fail.
+    #[cfg(test)]
+    pub(crate) fn mailboxes(&self) -> &[Mailbox] {
+        &self.mailboxes
+    }
+
     /// The folder that a reload reads unless it is told another one.
     fn business_folder(&self) -> Option<PathBuf> {
         self.config.business.clone()

@@ -5,9 +5,12 @@
 
 mod drive;
 mod mailbox;
+mod queue;
+mod rescue;
 
 pub(crate) use drive::{ShardParts, WAKER};
 pub(crate) use mailbox::{Command, Mailbox, ShardCounters, ShardReading, mailbox};
+pub(crate) use rescue::words_of;
 
 use host::{ProcessorSet, keep_to, shorten_time_slice};
 use std::io;

@@ -52,15 +52,13 @@ struct Names<'a> {
 }
 
 impl Snapshot {
-    /// Builds the snapshot of `business` on this node. While `draining` every customer
-    /// trunk is locked, so that no new call begins.
+    /// Builds the snapshot of `business` on this node.
     pub(crate) fn build(
         config: &Config,
         business: &Loaded,
         tables: Tables,
         registry: &Registry,
         nonce_secret: [u8; 32],
-        draining: bool,
     ) -> Result<Snapshot, SnapshotError> {
         let mut shared = registry.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names = Names { config, problems: Vec::new() };
@@ -85,8 +83,7 @@ impl Snapshot {
         for loaded in &business.customer_trunks {
             lookup.add_attributes(Owner::Customer(loaded.id), &loaded.trunk.attributes);
             let usage = shared.customers.entry(loaded.id).or_default().clone();
-            let mut trunk = trunks::customer(loaded, &mut names, &rules, usage);
-            trunk.locked |= draining;
+            let trunk = trunks::customer(loaded, &mut names, &rules, usage);
             facts.customers.insert(trunk.id, Arc::new(trunk));
         }
         for loaded in &business.vendor_trunks {

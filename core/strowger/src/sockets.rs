@@ -1,6 +1,6 @@
 //! The UDP sockets of the listeners: one for each shard, sharing the port.
 
-use crate::icmp;
+use crate::{arrival, icmp};
 use config::ListenerConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -51,6 +51,7 @@ fn bind_one(listener: &ListenerConfig, shared: bool) -> io::Result<UdpSocket> {
         socket.set_tos_v4(listener.dscp.tos())
     };
     best_effort(listener, "DSCP", marking);
+    best_effort(listener, "time of arrival", arrival::watch(&socket));
     best_effort(listener, "ICMP errors", icmp::watch(&socket, domain == Domain::IPV6));
     Ok(socket.into())
 }

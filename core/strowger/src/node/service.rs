@@ -182,7 +182,7 @@ impl Node {
         let tables = Tables::of(&business.number_lists, &live);
         let (stored, scratch) = (provisional(&business), Registry::default());
         let secret = self.nonce_secret;
-        Snapshot::build(&self.config, &stored, tables.clone(), &scratch, secret, false)
+        Snapshot::build(&self.config, &stored, tables.clone(), &scratch, secret)
             .map_err(|error| refused(error.to_string()))?;
         let mut lines = tables.differences(&live);
         let changes = if dry_run {

@@ -122,7 +122,7 @@ impl RunningNode {
             // Names that the node file does not have are found before they are stored.
             let registry = Registry::default();
             let stored = provisional(business);
-            Snapshot::build(&config, &stored, tables.clone(), &registry, nonce_secret, false)?;
+            Snapshot::build(&config, &stored, tables.clone(), &registry, nonce_secret)?;
             let changes = store.apply(business).await?;
             for line in changes.to_string().lines() {
                 tracing::info!("business: {line}");
@@ -143,7 +143,7 @@ impl RunningNode {
         if business.is_none() {
             tables = Tables::read(&loaded.number_lists)?;
         }
-        let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret, false)?;
+        let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret)?;
         let chains = config.plugins.chain.clone();
         let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
 
@@ -155,9 +155,11 @@ impl RunningNode {
             recorder.submit(Box::new(document))?;
         }
 
-        let plane = MediaPlane::start(media_settings(&config)?).map_err(StartError::Media)?;
-        let pairs = plane.stats().addresses.iter().map(|one| one.capacity).sum();
-        open_files::raise_limit(pairs, &alarms);
+        let pairs = |ports: &config::PortRange| usize::from(ports.last - ports.first).div_ceil(2);
+        let pairs = config.media.addresses.iter().map(|address| pairs(&address.ports)).sum();
+        let spare_files = open_files::raise_limit(pairs, &alarms);
+        let plane = MediaPlane::start(media_settings(&config, spare_files)?);
+        let plane = plane.map_err(StartError::Media)?;
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
         let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
@@ -228,7 +230,7 @@ impl RunningNode {
     pub(crate) async fn stop(self, drain: Duration) {
         let RunningNode { node, shards, _watch, stop_admin, admin_task, monitor, .. } = self;
         monitor.abort();
-        node.drain().await;
+        node.drain();
         node.wait_for_silence(drain).await;
         for mailbox in &node.mailboxes {
             mailbox.send(Command::HangUpAll);
@@ -257,16 +259,11 @@ impl RunningNode {
 }
 
 impl Node {
-    /// Locks every customer trunk for new calls; running calls go on.
-    async fn drain(&self) {
+    /// Takes no new calls from now on; running calls go on (OPS-65).
+    fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        let _turn = self.reloading.lock().await;
-        match self.store.load().await {
-            Ok(loaded) => match self.snapshot_of(&loaded, self.live_tables()) {
-                Ok(snapshot) => self.desk.replace_snapshot(Arc::new(snapshot)),
-                Err(error) => tracing::error!(%error, "new calls are not refused while stopping"),
-            },
-            Err(error) => tracing::error!(%error, "new calls are not refused while stopping"),
+        for mailbox in &self.mailboxes {
+            mailbox.send(Command::Drain);
         }
     }
 
@@ -283,8 +280,7 @@ impl Node {
         business: &Loaded,
         tables: Tables,
     ) -> Result<Snapshot, SnapshotError> {
-        let draining = self.draining.load(Ordering::Relaxed);
-        Snapshot::build(&self.config, business, tables, &self.registry, self.nonce_secret, draining)
+        Snapshot::build(&self.config, business, tables, &self.registry, self.nonce_secret)
     }
 }
 
@@ -297,7 +293,7 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     if let Some(folder) = &config.business {
         let business = read_business(config, folder)?;
         let (stored, registry) = (provisional(&business), Registry::default());
-        Snapshot::build(config, &stored, Tables::default(), &registry, [0; 32], false)?;
+        Snapshot::build(config, &stored, Tables::default(), &registry, [0; 32])?;
         summary = format!(
             "{} accounts, {} customer trunks, {} vendor trunks, {} decks, {} rule sets, {} number lists\n",
             business.accounts.len(),
@@ -360,7 +356,7 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
     }
 }
 
-fn media_settings(config: &Config) -> io::Result<MediaSettings> {
+fn media_settings(config: &Config, spare_files: usize) -> io::Result<MediaSettings> {
     let address = |address: &config::MediaAddressConfig| MediaAddress {
         name: address.name.clone(),
         bind: address.bind,
@@ -373,6 +369,7 @@ fn media_settings(config: &Config) -> io::Result<MediaSettings> {
         dscp: config.media.dscp.code(),
         seed: random_bytes()?,
         processors: config.processors().calls(),
+        spare_files,
     })
 }
 
@@ -403,6 +400,7 @@ fn start_shards(
     let rests = Arc::new(switch::Rests::default());
     let mut shards = Vec::new();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
+        let own = mailboxes[usize::from(number)].clone();
         let parts = ShardParts {
             settings: SwitchSettings {
                 shard: number,
@@ -417,9 +415,10 @@ fn start_shards(
             mailboxes: mailboxes.clone(),
             world: desk.published(),
             host: desk.host().shard(),
-            media: plane.control(),
+            media: plane.control(move |call| own.tell_media_lost(call)),
             recorder: recorder.clone(),
             decisions: decisions.map(|decisions| decisions.tap(number)),
+            longest_wait: config.calls.longest_wait,
         };
         shards.push(Shard::start(parts, processors.clone())?);
     }

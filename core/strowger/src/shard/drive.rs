@@ -2,8 +2,11 @@
 //! questions and records out.
 
 use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
+use super::queue::Queue;
+use super::rescue;
 use crate::media_plane::PlaneControl;
-use crate::{allocator, clock, icmp};
+use crate::seldom::Seldom;
+use crate::{allocator, arrival, clock, icmp};
 use arc_swap::ArcSwap;
 use host::decisions::{Decided, DecisionTap};
 use host::{Asked, ShardHost};
@@ -24,6 +27,9 @@ const DATAGRAMS_PER_TURN: usize = 256;
 
 /// Largest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_536;
+
+/// Each record that the recorder does not take is money; all of them would be a flood.
+static RECORD_LOST: Seldom = Seldom::new();
 
 /// Token of the waker; sockets have their listener's index.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -50,6 +56,8 @@ pub(crate) struct ShardParts {
     pub(crate) recorder: Recorder,
     /// Where decisions are kept, if they are.
     pub(crate) decisions: Option<DecisionTap>,
+    /// Longest wait of a new call before it is refused; zero is no limit.
+    pub(crate) longest_wait: Duration,
 }
 
 impl ShardParts {
@@ -63,33 +71,41 @@ impl ShardParts {
 
     pub(super) fn run(self) {
         let number = self.settings.shard;
-        if let Err(error) = Driver::new(self).and_then(|mut driver| driver.run()) {
-            tracing::error!(shard = number, %error, "shard ends: its poll fails");
+        match Driver::new(self) {
+            Ok(mut driver) => rescue::run_to_the_end(&mut driver),
+            Err(error) => {
+                tracing::error!(shard = number, %error, "ALARM internal_error: a shard does not start");
+            }
         }
     }
 }
 
-struct Driver {
-    number: u16,
+/// The loop and everything that it drives.
+pub(super) struct Driver {
+    pub(super) number: u16,
     shards: u16,
     poll: Poll,
-    listeners: Vec<ListenerSocket>,
-    inbox: Inbox,
+    pub(super) listeners: Vec<ListenerSocket>,
+    pub(super) inbox: Inbox,
     mailboxes: Vec<Mailbox>,
     published: Arc<ArcSwap<World>>,
     world: Arc<World>,
-    switch: Switch,
+    pub(super) switch: Switch,
     host: ShardHost,
-    media: PlaneControl,
+    pub(super) media: PlaneControl,
     recorder: Recorder,
     decisions: Option<DecisionTap>,
+    queue: Queue,
+    /// Room for what the kernel says of a datagram.
+    notes: Vec<u8>,
     stopping: bool,
 }
 
-struct ListenerSocket {
+/// A listener's socket of this shard.
+pub(super) struct ListenerSocket {
     socket: UdpSocket,
     /// The poll reports an edge: until a read would block, there may be more.
-    readable: bool,
+    pub(super) readable: bool,
 }
 
 impl Driver {
@@ -117,11 +133,13 @@ impl Driver {
             media: parts.media,
             recorder: parts.recorder,
             decisions: parts.decisions,
+            queue: Queue::new(parts.longest_wait),
+            notes: arrival::notes(),
             stopping: false,
         })
     }
 
-    fn run(&mut self) -> io::Result<()> {
+    pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; DATAGRAM_BYTES].into_boxed_slice();
         let mut busy = false;
@@ -180,7 +198,13 @@ impl Driver {
         self.inbox.open();
         while let Some(letter) = self.inbox.take() {
             match letter {
-                Letter::Datagram(flow, datagram) => self.receive(flow, &datagram),
+                Letter::Datagram(flow, arrived_ms, datagram) => {
+                    self.receive(flow, Some(arrived_ms), &datagram);
+                }
+                Letter::MediaLost(call) => {
+                    self.switch.fail_call(clock::now(), call, &mut self.media);
+                    self.give();
+                }
                 Letter::Unreachable(flow) => {
                     self.switch.transport_error(clock::now(), flow, &mut self.media);
                     self.give();
@@ -200,19 +224,22 @@ impl Driver {
             if !listener.readable {
                 return;
             }
-            match listener.socket.recv_from(buffer) {
-                Ok((length, remote)) => {
-                    let datagram = &buffer[..length];
+            match arrival::receive(&listener.socket, buffer, &mut self.notes) {
+                Ok(arrival) => {
+                    let datagram = &buffer[..arrival.length];
                     // RFC 5626 section 3.5.1: CRLF keeps a NAT open and says nothing.
                     if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
                         continue;
                     }
                     let Ok(listener) = u16::try_from(index) else { return };
-                    let flow = Flow { listener, remote };
+                    let flow = Flow { listener, remote: arrival.remote };
                     let owner = shard_of(datagram, self.shards);
                     match self.mailboxes.get(usize::from(owner)) {
-                        Some(mailbox) if owner != self.number => mailbox.hand_over(flow, datagram),
-                        _ => self.receive(flow, datagram),
+                        Some(mailbox) if owner != self.number => {
+                            let arrived_ms = arrival.at_ms.unwrap_or_else(clock::utc_ms);
+                            mailbox.hand_over(flow, arrived_ms, datagram);
+                        }
+                        _ => self.receive(flow, arrival.at_ms, datagram),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -241,8 +268,14 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, flow: Flow, datagram: &[u8]) {
-        self.switch.receive(clock::now(), flow, datagram, &mut self.media);
+    fn receive(&mut self, flow: Flow, arrived_ms: Option<u64>, datagram: &[u8]) {
+        let now = clock::now();
+        let waited_ms = arrived_ms.map_or(0, |at| now.utc_ms.saturating_sub(at));
+        self.inbox.counters().waited_ms.store(waited_ms, Ordering::Relaxed);
+        if let Some(too_long) = self.queue.waited(self.number, waited_ms) {
+            self.switch.set_overloaded(too_long);
+        }
+        self.switch.receive(now, flow, datagram, &mut self.media);
         self.give();
     }
 
@@ -256,6 +289,9 @@ impl Driver {
                 self.give();
                 let _ = reply.send(found);
             }
+            Command::Drain => self.switch.drain(),
+            #[cfg(test)]
+            Command::Fail => panic!("a deliberate fault"),
             Command::HangUpAll => {
                 let ids: Vec<u128> = self.switch.calls().map(|call| call.id).collect();
                 for id in ids {
@@ -283,7 +319,7 @@ impl Driver {
     }
 
     /// Does what the machine wants done, in its order, until it wants no more.
-    fn give(&mut self) {
+    pub(super) fn give(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
@@ -302,8 +338,10 @@ impl Driver {
                 }
                 Output::Document(document) => {
                     // Counted by the recorder; the journal or the disk has failed for long.
-                    if let Err(overflow) = self.recorder.submit(document) {
-                        tracing::error!(%overflow, "a record is lost");
+                    if let Err(overflow) = self.recorder.submit(document)
+                        && let Some(held) = RECORD_LOST.pass()
+                    {
+                        tracing::error!(%overflow, held, "a record is lost");
                     }
                 }
             }

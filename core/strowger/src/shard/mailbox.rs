@@ -1,18 +1,22 @@
 //! How other threads reach a shard: datagrams from its neighbours, commands from the
 //! admin interface, answers of plugins that had to wait.
 
+use crate::seldom::Seldom;
 use mio::Waker;
 use policy::Reply;
 use sip::Flow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use switch::{Ask, CallView, Counters};
+use switch::{Ask, CallKey, CallView, Counters};
 use tokio::sync::oneshot;
 
 /// Datagrams and ICMP errors that may wait for one shard; more are dropped, as a full socket
 /// would.
 const INBOX_LIMIT: usize = 65_536;
+
+/// Of a system that refuses to write to an event descriptor.
+static NOT_WOKEN: Seldom = Seldom::new();
 
 /// What a shard is told.
 #[derive(Debug)]
@@ -21,10 +25,15 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallView>>),
     /// End a call; the answer says whether it was there.
     HangUp(u128, oneshot::Sender<bool>),
+    /// Take no new calls from now on.
+    Drain,
     /// End every call; peers may still answer.
     HangUpAll,
     /// Await no peer any more: write the record of every call once its charges are known.
     CloseAll,
+    /// Fail as a defect would.
+    #[cfg(test)]
+    Fail,
     /// Read the counters.
     Read(oneshot::Sender<ShardReading>),
     /// Write the records of calls that are left, and end the thread.
@@ -53,10 +62,17 @@ pub(crate) struct ShardCounters {
     pub(crate) inbox_depth: AtomicUsize,
     /// Datagrams that the kernel did not take.
     pub(crate) send_errors: AtomicU64,
+    /// Milliseconds that the last datagram waited between the machine and the shard.
+    pub(crate) waited_ms: AtomicU64,
+    /// Faults of the shard itself, after which it started anew.
+    pub(crate) faults: AtomicU64,
 }
 
 pub(super) enum Letter {
-    Datagram(Flow, Box<[u8]>),
+    /// A datagram and when it reached the machine, in UTC milliseconds.
+    Datagram(Flow, u64, Box<[u8]>),
+    /// The relay of a call has failed.
+    MediaLost(CallKey),
     /// Nobody is at the far end of this flow (SIG-24).
     Unreachable(Flow),
     Command(Command),
@@ -110,11 +126,17 @@ impl Mailbox {
     }
 
     /// Hands over a datagram that belongs to this shard.
-    pub(super) fn hand_over(&self, flow: Flow, datagram: &[u8]) {
+    pub(super) fn hand_over(&self, flow: Flow, arrived_ms: u64, datagram: &[u8]) {
         if self.has_room() {
             self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
-            self.put(Letter::Datagram(flow, datagram.into()));
+            self.put(Letter::Datagram(flow, arrived_ms, datagram.into()));
         }
+    }
+
+    /// Tells that a call of this shard has lost its relay.
+    pub(crate) fn tell_media_lost(&self, call: CallKey) {
+        let _ = self.letters.send(Letter::MediaLost(call));
+        self.wake();
     }
 
     /// Tells of an ICMP error that the kernel gave to another shard's socket.
@@ -150,8 +172,9 @@ impl Mailbox {
     pub(crate) fn wake(&self) {
         if !self.signalled.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
+            && let Some(held) = NOT_WOKEN.pass()
         {
-            tracing::error!(%error, "a shard cannot be woken");
+            tracing::error!(%error, held, "a shard cannot be woken");
         }
     }
 

@@ -70,7 +70,7 @@ fn business(test: &str, text: &str) -> Loaded {
 
 fn build(business: &Loaded, registry: &Registry) -> Result<Snapshot, SnapshotError> {
     let config = Config::parse("node.toml", NODE).unwrap();
-    Snapshot::build(&config, business, Tables::default(), registry, [7; 32], false)
+    Snapshot::build(&config, business, Tables::default(), registry, [7; 32])
 }
 
 #[test]
@@ -131,14 +131,4 @@ fn a_name_that_the_node_file_does_not_have_is_refused() {
     assert!(error.contains("vendor trunk `carrier-1`: listener `nowhere`"), "{error}");
     assert!(error.contains("inside, outside"), "{error}");
     assert!(error.contains("own listener"), "{error}");
-}
-
-#[test]
-fn a_draining_node_locks_its_customers() {
-    let loaded = business("drain", BUSINESS);
-    let config = Config::parse("node.toml", NODE).unwrap();
-    let registry = Registry::default();
-    let snapshot =
-        Snapshot::build(&config, &loaded, Tables::default(), &registry, [0; 32], true).unwrap();
-    assert!(snapshot.facts.customers.values().all(|trunk| trunk.locked));
 }

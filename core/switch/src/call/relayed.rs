@@ -97,7 +97,7 @@ impl Call {
                 let status = if side == MediaSide::Caller { 500 } else { 491 };
                 cx.core.refuse_offer(cx.now, id, request, status);
             }
-            Method::Options if setting_up => cx.core.answer_options(cx.now, id, request),
+            Method::Options if setting_up => cx.core.tell_abilities(cx.now, id, request),
             // Nobody is there yet who could take it.
             Method::Info if setting_up => {
                 cx.core.respond_plain(cx.now, id, request, 491, "", &[]);

@@ -1,0 +1,87 @@
+//! What a shard does after a fault of its own: a panic somewhere below, or a poll that fails.
+//!
+//! One defect must not silence a shard for good: its calls are ended at both sides and
+//! recorded, and the same thread goes on with an empty machine (OPS-62).
+
+use super::drive::Driver;
+use crate::clock;
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Two faults that are closer together than this are followed by a pause of the same length,
+/// so that a fault that comes back at once does not keep a processor busy.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Runs the loop until the shard is told to stop, whatever happens in it.
+pub(super) fn run_to_the_end(driver: &mut Driver) {
+    let mut last: Option<Instant> = None;
+    loop {
+        let what = match catch_unwind(AssertUnwindSafe(|| driver.run())) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => poll_failed(&error),
+            Err(panic) => words_of(panic.as_ref()),
+        };
+        driver.inbox.counters().faults.fetch_add(1, Ordering::Relaxed);
+        let calls = driver.switch.call_count();
+        tracing::error!(
+            shard = driver.number, %what, calls,
+            "ALARM internal_error: a shard has failed; its calls are ended and recorded, and it \
+             starts anew"
+        );
+        driver.rescue();
+        if last.replace(Instant::now()).is_some_and(|last| last.elapsed() < PAUSE) {
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+fn poll_failed(error: &io::Error) -> String {
+    format!("its poll fails: {error}")
+}
+
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a panic: {}", text.unwrap_or("it says nothing"))
+}
+
+impl Driver {
+    /// Ends and records every call, and puts an empty machine in the place of the one that
+    /// failed. Each step is on its own: a call that fails once more is lost and no other.
+    fn rescue(&mut self) {
+        for key in self.switch.call_keys() {
+            self.guarded(|driver| {
+                driver.switch.fail_call(clock::now(), key, &mut driver.media);
+                driver.give();
+                true
+            });
+        }
+        // What still waits for a peer or a plugin is recorded as it is.
+        while self.guarded(|driver| {
+            let one = driver.switch.close_one_unrated(clock::now(), &mut driver.media);
+            driver.give();
+            one
+        }) {}
+        self.guarded(|driver| {
+            driver.switch.start_anew();
+            driver.media.close_all();
+            false
+        });
+        for listener in &mut self.listeners {
+            listener.readable = true;
+        }
+    }
+
+    /// True if it is worth another try.
+    fn guarded(&mut self, step: impl FnOnce(&mut Driver) -> bool) -> bool {
+        catch_unwind(AssertUnwindSafe(|| step(self))).unwrap_or_else(|panic| {
+            let what = words_of(panic.as_ref());
+            tracing::error!(shard = self.number, %what, "a call is lost after a fault");
+            true
+        })
+    }
+}

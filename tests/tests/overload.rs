@@ -1,0 +1,78 @@
+//! More than the switch can do: nobody waits long, and whoever is refused is told when to come
+//! back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use strowger_tests::raw::RawCaller;
+use strowger_tests::sipp::header;
+use strowger_tests::stage::Stage;
+use strowger_tests::switch::{Setup, built_plugin};
+
+const CALLS: usize = 400;
+
+/// Each call costs a shard this much in the slow plugin.
+const SLOWNESS: &str = "50ms";
+
+/// All calls one after the other would take 20 s.
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// SIG-91, SIG-93: a plugin that takes 50 ms for each call, and a burst of 400: the first of each
+/// shard are served, the rest is refused with 503 and Retry-After before they have waited long.
+/// Each is recorded, and the log tells of it once.
+#[test]
+fn a_burst_on_a_slow_switch_is_refused_in_time() {
+    for shards in [1, 2] {
+        let mut setup = Setup::new();
+        setup.node = format!("shards = {shards}");
+        setup.plugin_lines = format!(
+            "[[plugins.list]]\nname = \"hostile\"\ndeadline = \"{SLOWNESS}\"\n\
+             grants = [\"log\", \"config\", \"call\", \"tables\", \"counters\", \"trunks\", \
+             \"metrics\", \"clock\", \"random\"]\n"
+        );
+        let folder = setup.write();
+        std::fs::copy(built_plugin("hostile"), folder.path().join("plugins/hostile.wasm"))
+            .expect("the plugins of the tests are built");
+        let stage = Stage::on(&setup, folder);
+        let caller = RawCaller::at(stage.net.caller(), stage.switch.address());
+
+        let begun = Instant::now();
+        for call in 0..CALLS {
+            // The plugin takes its time for this callee, for which there is no price.
+            caller.send(&caller.invite(&format!("burst{call}"), "loop"));
+        }
+        let mut finals = BTreeMap::new();
+        while finals.len() < CALLS {
+            assert!(
+                begun.elapsed() < LIMIT,
+                "{} calls wait for their answer",
+                CALLS - finals.len()
+            );
+            let Some(message) = caller.next() else { continue };
+            if message.starts_with("SIP/2.0 1") {
+                continue;
+            }
+            let id = header(&message, "Call-ID").expect("a response has it");
+            finals.entry(id).or_insert(message);
+        }
+        let code = |code: &str| finals.values().filter(|m| m.starts_with(code)).count();
+        let (served, refused) = (code("SIP/2.0 403 "), code("SIP/2.0 503 "));
+        assert_eq!(served + refused, CALLS);
+        assert!(served >= shards && refused > CALLS / 2, "{served} served, {refused} refused");
+        for message in finals.values().filter(|message| message.starts_with("SIP/2.0 503 ")) {
+            let seconds =
+                header(message, "Retry-After").and_then(|value| value.parse::<u32>().ok());
+            assert!(seconds.is_some_and(|seconds| (1..=5).contains(&seconds)), "{message}");
+        }
+        let records = stage.switch.settled_records(CALLS);
+        let shed = records.iter().filter(|record| record["end_reason"] == "system_overload");
+        assert_eq!(shed.count(), refused);
+        let counted = stage.switch.metric("strowger_calls_end_reason_total", &["system_overload"]);
+        assert_eq!(counted, refused as f64);
+        let lines = stage.switch.log().matches("new calls are refused with 503").count();
+        assert!((1..=shards).contains(&lines), "{lines} lines");
+
+        // The queue is gone, and calls are taken again.
+        caller.send(&caller.invite("later", "loop"));
+        assert!(caller.hear_final("later", "1 INVITE").starts_with("SIP/2.0 403 "));
+    }
+}
