@@ -86,8 +86,8 @@ fn a_sweep_over_silent_calls_takes_none() {
         Stage::with(&setup)
     });
     let calls = stages.each_ref().map(|stage| {
-        let mut vendor = stage.vendor_a().answers();
-        let mut caller = stage.caller().with("talk_ms", 8000).calls();
+        let vendor = stage.vendor_a().answers();
+        let caller = stage.caller().with("talk_ms", 12_000).calls();
         let at_caller = MediaPeer::bind(SocketAddr::new(stage.net.caller(), 40000), 0xCA11);
         let at_vendor = MediaPeer::bind(SocketAddr::new(stage.net.vendor_a(), 40000), 0xFE2D);
         let offer = audio_address(&vendor.hears("INVITE")).expect("an offer");
@@ -98,17 +98,19 @@ fn a_sweep_over_silent_calls_takes_none() {
     });
     // Longer than the silence that lets another source come near.
     std::thread::sleep(Duration::from_millis(5_200));
-    for (stage, call) in stages.iter().zip(calls) {
-        let (mut vendor, mut caller, at_caller, at_vendor, offer, answer) = call;
+    for (stage, call) in stages.iter().zip(&calls) {
+        let (_, _, at_caller, at_vendor, offer, answer) = call;
         let intruder = MediaPeer::bind(SocketAddr::new(stage.net.stranger(), 40000), 0xBAD);
         for number in 0..10 {
-            intruder.send(number, answer);
-            intruder.send(number, offer);
+            intruder.send(number, *answer);
+            intruder.send(number, *offer);
         }
         assert!(at_vendor.take(1).is_empty(), "the vendor hears the intruder");
-        let heard = talk((&at_caller, answer), (&at_vendor, offer), 10, Duration::from_millis(20));
+        let heard = talk((at_caller, *answer), (at_vendor, *offer), 10, Duration::from_millis(20));
         assert_eq!(heard.map(|packets| packets.len()), [10, 10], "the parties hear each other");
         assert!(intruder.take(1).is_empty(), "the intruder hears the call");
+    }
+    for (stage, (mut vendor, mut caller, ..)) in stages.iter().zip(calls) {
         caller.succeeds(CALL_LIMIT);
         vendor.succeeds(CALL_LIMIT);
         stage.switch.record().shows("/media/dropped", 10).shows("/attempts/0/media/dropped", 10);

@@ -82,7 +82,9 @@ fn an_offer_inside_the_call_is_refused_and_the_call_goes_on() {
     let refusal = caller.hear_final("again", "2 INVITE");
     assert!(refusal.starts_with("SIP/2.0 488 "), "{refusal}");
     assert!(header(&refusal, "Warning").is_some_and(|warning| warning.starts_with("301 ")));
-    caller.send(&caller.in_dialog(&invite, &refusal, "ACK", 2));
+    // The ACK of a refusal belongs to the transaction of its request.
+    let ack = caller.in_dialog(&invite, &answer, "ACK", 2);
+    caller.send(&ack.replace("z9hG4bKACK2", "z9hG4bKINVITE2"));
     caller.send(&caller.in_dialog(&invite, &answer, "BYE", 3));
     assert!(caller.hear_final("again", "3 BYE").starts_with("SIP/2.0 200 "));
     stage.switch.record().shows("/end_reason", "caller_hangup");

@@ -4,20 +4,20 @@ use strowger_tests::raw::{RawCaller, RawVendor, sdp};
 use strowger_tests::stage::Stage;
 use strowger_tests::switch::Setup;
 
-/// What a header line may look like (RFC 3261 sections 7.3.1 and 7.5, SIG-13); `ID` is the value.
+/// What a header line may look like (RFC 3261 sections 7.3.1 and 7.5, SIG-13); `*` is the value.
 const WAYS: [(&str, &str); 6] = [
-    ("", "Call-ID: ID\r\n"),
-    ("\r\n\r\n", "Call-ID: ID\r\n"),
-    ("", "Call-ID:\r\n  ID\r\n"),
-    ("\r\n", "i:ID\r\n"),
-    ("\n", "CALL-ID\t : \t ID \t\r\n"),
-    ("\r\n\r\n\r\n", "I\r\n :\r\n\t ID\r\n  \r\n"),
+    ("", "Call-ID: *\r\n"),
+    ("\r\n\r\n", "Call-ID: *\r\n"),
+    ("", "Call-ID:\r\n  *\r\n"),
+    ("\r\n", "i:*\r\n"),
+    ("\n", "CALL-ID\t : \t * \t\r\n"),
+    ("\r\n\r\n\r\n", "I\r\n :\r\n\t *\r\n  \r\n"),
 ];
 
 /// A message in one of the ways.
 fn written(message: &str, id: &str, way: usize) -> String {
     let (before, line) = WAYS[way % WAYS.len()];
-    let line = line.replace("ID", id);
+    let line = line.replace('*', id);
     let message = message.replace(&format!("Call-ID: {id}\r\n"), &line);
     assert!(message.contains(&line));
     format!("{before}{message}")

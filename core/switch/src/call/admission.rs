@@ -21,11 +21,13 @@ impl Call {
         cx.core.counters.calls += 1;
         tracing::debug!(call = %self.shown_id(), trunk = %self.customer.name, source = %self.source,
             caller = %self.caller_in, callee = %self.callee_in, "incoming");
-        self.tell(cx, EventKind::Incoming, 0, 0);
-        let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
         if let Some(why) = cx.core.intake.closed() {
+            // No plugin hears of it: what is refused for want of time must take none.
+            self.unannounced = true;
             return self.refuse_for_now(cx, name::SYSTEM_OVERLOAD, why);
         }
+        self.tell(cx, EventKind::Incoming, 0, 0);
+        let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
         if self.customer.locked {
             return self.refuse(cx, 403, name::TRUNK_LOCKED, "");
         }

@@ -257,6 +257,8 @@ pub(crate) struct Call {
     trail: Vec<TrailEntry>,
     end: Option<Box<End>>,
     channel_taken: bool,
+    /// Plugins did not hear of it and hear nothing of its end either.
+    unannounced: bool,
     /// Seconds that the caller is told to wait if it gets 503 (SIG-91).
     retry_after: Option<u8>,
     /// What is wrong with a session description, if the caller gets 488.
@@ -378,6 +380,7 @@ impl Call {
             trail: Vec::new(),
             end: None,
             channel_taken: false,
+            unannounced: false,
             retry_after: None,
             unusable: None,
             customer,
@@ -615,7 +618,7 @@ impl Call {
 
     /// Tells the events hook; nothing waits for it.
     fn tell(&self, cx: &mut Cx<'_>, kind: EventKind, trunk: u32, code: u16) {
-        if !self.pin.hears_events {
+        if !self.pin.hears_events || self.unannounced {
             return;
         }
         let notice = EventNotice {
