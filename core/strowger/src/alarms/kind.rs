@@ -23,7 +23,7 @@ impl Severity {
 }
 
 /// What an alarm is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum AlarmKind {
     /// The journal cannot be written.
     DiskCritical,

@@ -140,6 +140,9 @@ fn a_shard_that_fails_ends_its_calls_and_goes_on() {
         assert_ended_in_order(&stage.records(CALLS), &outcomes);
         assert_eq!(stage.metric("strowger_shard_faults_total"), f64::from(shards));
         assert_eq!(stage.metric("strowger_relay_pairs_used"), 0.0);
+        stage.until("the alarm", |stage| {
+            stage.metric("strowger_alarms{alarm=\"internal_error\"") == f64::from(shards)
+        });
         assert_eq!(stage.metric("strowger_calls_active"), 0.0);
 
         let placed = stage.place(CALLS, Duration::from_millis(100));

@@ -2,17 +2,24 @@
 
 use super::Node;
 use crate::alarms::AlarmKind;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How far each counter was at the last look, by alarm and object.
+type Seen = HashMap<(AlarmKind, String), u64>;
+
 /// Runs until its task is aborted.
 pub(super) async fn watch(node: Arc<Node>) {
+    let mut seen = Seen::default();
     loop {
         tokio::time::sleep(LOOK).await;
         node.look_at_ports();
+        node.look_at_threads(&mut seen);
         node.desk.sweep();
         // It may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
@@ -27,7 +34,7 @@ impl Node {
     /// MEDIA-09.
     fn look_at_ports(&self) {
         for address in self.plane.stats().addresses {
-            let taken = address.in_use + address.resting;
+            let taken = address.in_use;
             let found = address
                 .nearly_full
                 .then(|| format!("{taken} of {} pairs of media ports are taken", address.capacity));
@@ -35,6 +42,31 @@ impl Node {
             if found.is_some() || taken * 10 < address.capacity * 7 {
                 self.alarms.set(AlarmKind::PortsLow, &address.name, found);
             }
+        }
+    }
+
+    /// What shards and relay threads have counted since the last look (OPS-62, SIG-91, MEDIA-09).
+    fn look_at_threads(&self, seen: &mut Seen) {
+        let mut look = |kind, object: String, count: u64, what: &str| {
+            let before = seen.entry((kind, object.clone())).or_default();
+            let new = count.saturating_sub(std::mem::replace(before, count));
+            if new > 0 {
+                self.alarms.notice(kind, &object, format!("{new} {what}"));
+            }
+        };
+        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+            let (shard, counters) = (format!("shard {number}"), mailbox.counters());
+            let faults = counters.faults.load(Relaxed);
+            look(AlarmKind::InternalError, shard.clone(), faults, "faults, see the log");
+            let overloads = counters.overloads.load(Relaxed);
+            let what = "times messages waited for longer than calls.longest_wait";
+            look(AlarmKind::SystemOverload, shard, overloads, what);
+        }
+        let plane = self.plane.stats();
+        look(AlarmKind::InternalError, "relay".to_owned(), plane.faults, "faults, see the log");
+        for address in plane.addresses {
+            let what = "sides of calls got no media port";
+            look(AlarmKind::PortsExhausted, address.name, address.refused, what);
         }
     }
 

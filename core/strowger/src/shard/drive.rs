@@ -273,6 +273,7 @@ impl Driver {
         let waited_ms = arrived_ms.map_or(0, |at| now.utc_ms.saturating_sub(at));
         self.inbox.counters().waited_ms.store(waited_ms, Ordering::Relaxed);
         if let Some(too_long) = self.queue.waited(self.number, waited_ms) {
+            self.inbox.counters().overloads.fetch_add(u64::from(too_long), Ordering::Relaxed);
             self.switch.set_overloaded(too_long);
         }
         self.switch.receive(now, flow, datagram, &mut self.media);

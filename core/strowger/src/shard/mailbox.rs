@@ -64,6 +64,8 @@ pub(crate) struct ShardCounters {
     pub(crate) send_errors: AtomicU64,
     /// Milliseconds that the last datagram waited between the machine and the shard.
     pub(crate) waited_ms: AtomicU64,
+    /// How often datagrams began to wait for too long.
+    pub(crate) overloads: AtomicU64,
     /// Faults of the shard itself, after which it started anew.
     pub(crate) faults: AtomicU64,
 }

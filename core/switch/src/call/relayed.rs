@@ -386,7 +386,8 @@ impl Call {
         let method = relayed.request.method();
         if status == 405 {
             // What the other side does not know is not allowed here.
-            let known = crate::ALLOW.split(", ").filter(|known| *known != method.as_str());
+            let known =
+                crate::core_ops::ALLOW.split(", ").filter(|known| *known != method.as_str());
             headers.push(("Allow".to_owned(), known.collect::<Vec<_>>().join(", ")));
         }
         if status == 500
