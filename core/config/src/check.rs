@@ -224,6 +224,11 @@ fn calls(found: &mut Found, config: &Config) {
     range(found, "calls.interim".to_owned(), config.calls.interim, "1s", "1h");
     range(found, "calls.longest_wait".to_owned(), config.calls.longest_wait, "0s", "10s");
     range(found, "calls.drain".to_owned(), config.calls.drain, "0s", "24h");
+    if config.calls.free_seconds > 3_600 {
+        let detail =
+            format!("{} is out of range: allowed are 0 to 3600 s", config.calls.free_seconds);
+        found.push(("calls.free_seconds".to_owned(), detail));
+    }
     range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "30s", "10m");
 }
 

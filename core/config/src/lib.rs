@@ -287,6 +287,8 @@ pub struct CallsConfig {
     pub setup_limit: Duration,
     /// Calls at one time; 0 is no limit.
     pub channels: u32,
+    /// Seconds that deck rows deduct where they name none (BILL-14), 0 to 3600, default 0.
+    pub free_seconds: u32,
     /// Time between interim records of an answered call (CDR-06), 1 s to 1 h, default 60 s.
     #[serde(deserialize_with = "values::duration")]
     pub interim: Duration,
@@ -306,6 +308,7 @@ impl Default for CallsConfig {
             max_duration: Duration::from_secs(43_200),
             setup_limit: Duration::from_secs(180),
             channels: 0,
+            free_seconds: 0,
             interim: Duration::from_secs(60),
             longest_wait: Duration::from_millis(400),
             drain: Duration::from_secs(5),

@@ -177,6 +177,11 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "[media]",
+            "[calls]\nfree_seconds = 3601\n[media]",
+            &["node.toml:8: calls.free_seconds:", "0 to 3600"],
+        ),
+        (
+            "[media]",
             "[calls]\nsetup_limit = \"29s\"\n[media]",
             &["node.toml:8: calls.setup_limit:", "30s to 10m"],
         ),

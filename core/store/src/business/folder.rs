@@ -81,7 +81,8 @@ pub(super) fn read(
     node: Option<&NodeNames>,
 ) -> Result<Business, ConfigErrors> {
     let mut errors = ConfigErrors::default();
-    let mut reader = Reader::default();
+    let free_seconds = node.map_or(0, |node| node.free_seconds);
+    let mut reader = Reader { free_seconds, ..Reader::default() };
     match toml_files(folder) {
         Ok(files) => {
             for file in files {
@@ -90,7 +91,7 @@ pub(super) fn read(
         }
         Err(error) => errors.of_file(folder, format!("the folder cannot be read: {error}")),
     }
-    let Reader { mut business, origins } = reader;
+    let Reader { mut business, origins, .. } = reader;
     check::check(&business, &origins, &mut errors);
     if let Some(node) = node {
         node.check(&business, &origins, &mut errors);
@@ -116,6 +117,8 @@ fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 struct Reader {
     business: Business,
     origins: Origins,
+    /// Of deck rows that name none (BILL-14).
+    free_seconds: u32,
 }
 
 /// One TOML file being read.
@@ -155,7 +158,7 @@ impl Reader {
         item: Spanned<DeValue<'_>>,
         errors: &mut ConfigErrors,
     ) {
-        let Reader { business, origins } = self;
+        let Reader { business, origins, free_seconds } = self;
         match table {
             "account" => {
                 if let Some((account, origin)) = page.object::<Account>(table, item, errors) {
@@ -184,9 +187,10 @@ impl Reader {
             }
             "deck" => {
                 if let Some((entry, origin)) = page.object::<DeckEntry>(table, item, errors) {
-                    let rows = page
-                        .sheet(&entry.file, table, &origin, errors)
-                        .map(|(file, bytes)| sheets::deck_rows(&file, &bytes, errors));
+                    let rows =
+                        page.sheet(&entry.file, table, &origin, errors).map(|(file, bytes)| {
+                            sheets::deck_rows(&file, &bytes, *free_seconds, errors)
+                        });
                     let DeckEntry { name, currency, .. } = entry;
                     business.decks.push(Deck { name, currency, rows: rows.unwrap_or_default() });
                     origins.decks.push(origin);

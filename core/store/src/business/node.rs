@@ -15,6 +15,8 @@ pub struct NodeNames {
     pub listeners: Vec<(String, SocketAddr)>,
     /// Names of the media addresses.
     pub media_addresses: Vec<String>,
+    /// Free seconds of deck rows that name none (BILL-14), 0 to 3600.
+    pub free_seconds: u32,
 }
 
 impl NodeNames {

@@ -25,8 +25,13 @@ pub(super) const DECK_COLUMNS: [&str; 12] = [
 ];
 
 /// Reads the rows of a deck (BILL-01). `prefix` and `price` are needed, a blocked row
-/// needs no price.
-pub(super) fn deck_rows(file: &Path, bytes: &[u8], errors: &mut ConfigErrors) -> Vec<RateRow> {
+/// needs no price. Rows that name no free seconds have `free_seconds` of them (BILL-14).
+pub(super) fn deck_rows(
+    file: &Path,
+    bytes: &[u8],
+    free_seconds: u32,
+    errors: &mut ConfigErrors,
+) -> Vec<RateRow> {
     let Some(mut sheet) = Sheet::open(file, bytes, &DECK_COLUMNS, &["prefix", "price"], errors)
     else {
         return Vec::new();
@@ -73,7 +78,7 @@ pub(super) fn deck_rows(file: &Path, bytes: &[u8], errors: &mut ConfigErrors) ->
         let connect_fee = money("connect_fee", errors);
         let first_increment = seconds("first_increment", errors, 0, 1);
         let next_increment = seconds("next_increment", errors, 1, 1);
-        let free_seconds = seconds("free_seconds", errors, 0, 0);
+        let free = seconds("free_seconds", errors, 0, free_seconds);
         let minimum_charge = money("minimum_charge", errors);
         let valid_from = time("valid_from", errors);
         let valid_to = time("valid_to", errors);
@@ -97,7 +102,7 @@ pub(super) fn deck_rows(file: &Path, bytes: &[u8], errors: &mut ConfigErrors) ->
                     connect_fee: connect_fee?.unwrap_or_default(),
                     first_increment_s: first_increment?,
                     next_increment_s: next_increment?,
-                    free_seconds: free_seconds?,
+                    free_seconds: free?,
                     minimum_charge: minimum_charge?.unwrap_or_default(),
                 },
                 valid_from_ms: valid_from?.unwrap_or(0),

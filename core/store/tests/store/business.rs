@@ -136,6 +136,26 @@ fn an_identity_preset_stands_for_its_modes() {
     }
 }
 
+/// BILL-14: rows that name no free seconds have those of the node, with and without the column;
+/// a row that names 0 has none.
+#[test]
+fn free_seconds_have_a_default_for_all_decks() {
+    let text =
+        format!("{SMALL}[[deck]]\nname = \"retail\"\ncurrency = \"EUR\"\nfile = \"d.csv\"\n");
+    for (sheet, expected) in [
+        ("prefix,price,free_seconds\n1,1,\n2,1,0\n3,1,5\n", vec![10, 0, 5]),
+        ("prefix,price\n1,1\n", vec![10]),
+    ] {
+        let folder = configuration(&[("all.toml", &text), ("d.csv", sheet)]);
+        let free = |node: &NodeNames| -> Vec<u32> {
+            let business = Business::for_node(folder.path(), node).unwrap();
+            business.decks[0].rows.iter().map(|row| row.price.free_seconds).collect()
+        };
+        assert_eq!(free(&NodeNames { free_seconds: 10, ..NodeNames::default() }), expected);
+        assert_eq!(free(&NodeNames::default())[0], 0, "none without a default");
+    }
+}
+
 /// ROUTE-18, ROUTE-46: what is allowed and seldom meant is told, with the prefixes it is about.
 #[test]
 fn doubtful_routes_are_warned_of() {
@@ -448,6 +468,7 @@ fn what_the_node_does_not_have_is_named_by_file_line_field_and_what_there_is() {
         realm: "realm".to_owned(),
         listeners: vec![("main".to_owned(), "192.0.2.1:5060".parse().unwrap())],
         media_addresses: vec!["inside".to_owned(), "outside".to_owned()],
+        ..NodeNames::default()
     };
     let targets = "targets = [\"192.0.2.20\"]";
     for (from, to, expected) in [

@@ -331,6 +331,7 @@ pub(crate) fn read_business(config: &Config, folder: &Path) -> Result<Business, 
         realm: config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default(),
         listeners: config.listeners.iter().map(|l| (l.name.clone(), l.address)).collect(),
         media_addresses: config.media.addresses.iter().map(|a| a.name.clone()).collect(),
+        free_seconds: config.calls.free_seconds,
     };
     Business::for_node(folder, &node)
 }
