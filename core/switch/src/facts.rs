@@ -3,6 +3,7 @@
 //! change (channels taken, figures of vendor trunks, balances) hangs on the snapshot as shared
 //! handles, [`TrunkUsage`] and [`Purse`], which the next snapshot takes over.
 
+pub use crate::index::Sources;
 use crate::quality::Quality;
 use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
@@ -32,6 +33,8 @@ pub struct Facts {
     pub settings: CallSettings,
     /// Counters of the whole node, shared by all shards and by successive snapshots.
     pub usage: Arc<TrunkUsage>,
+    /// The addresses of the trunks, arranged for look-ups.
+    pub sources: Sources,
 }
 
 /// An address that the switch listens on.
@@ -119,7 +122,7 @@ pub enum Authentication {
 }
 
 /// Digest credentials: hashes of `user:realm:password`, never the password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DigestUser {
     /// User name.
     pub user: Arc<str>,
@@ -150,7 +153,7 @@ pub enum FailureReply {
 }
 
 /// A source of calls (ROUTE-01).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct CustomerTrunk {
     /// Numeric id.
     pub id: u32,
@@ -203,7 +206,7 @@ pub struct CustomerTrunk {
 }
 
 /// A destination of calls (ROUTE-02).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct VendorTrunk {
     /// Numeric id; the last sort key (K11).
     pub id: u32,
@@ -262,7 +265,7 @@ pub struct VendorTrunk {
 }
 
 /// User and password towards a vendor. Its `Debug` shows no secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// User name.
     pub user: Arc<str>,
@@ -315,6 +318,15 @@ pub struct TrunkUsage {
     /// Outcomes of the last minutes; vendor trunks only.
     pub(crate) quality: Quality,
 }
+
+/// Counters are equal to themselves alone.
+impl PartialEq for TrunkUsage {
+    fn eq(&self, other: &TrunkUsage) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for TrunkUsage {}
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -380,6 +392,18 @@ pub struct Account {
     pub rounding: PriceRounding,
     /// Balance and credit, shared by all shards and by successive snapshots.
     pub purse: Arc<Purse>,
+}
+
+/// Purses and decks are equal to themselves alone: comparing a million rows would cost what
+/// sharing an account saves.
+impl PartialEq for Account {
+    fn eq(&self, other: &Account) -> bool {
+        let Account { id, name, locked, expires_ms, deck, rounding, purse } = self;
+        (*id, name, *locked, *expires_ms, *rounding)
+            == (other.id, &other.name, other.locked, other.expires_ms, other.rounding)
+            && deck.as_ref().map(Arc::as_ptr) == other.deck.as_ref().map(Arc::as_ptr)
+            && Arc::ptr_eq(purse, &other.purse)
+    }
 }
 
 /// One vendor trunk under one callee prefix.

@@ -1,42 +1,56 @@
 //! Who may be at an address: decided before anything is parsed (SEC-20).
 
-use crate::facts::{Authentication, CustomerTrunk, Facts};
+use crate::facts::{Authentication, CustomerTrunk, Facts, Network};
 use foldhash::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// Source addresses of one snapshot, arranged for lookup.
-#[derive(Default)]
+/// Source addresses of one snapshot, arranged for lookup: what a look costs does not grow
+/// with the number of trunks.
+#[derive(Debug, Default)]
 pub(crate) struct SourceIndex {
     /// Hosts that a customer trunk names exactly.
     hosts: HashMap<IpAddr, Vec<Arc<CustomerTrunk>>>,
-    /// Trunks with wider networks; few.
-    networks: Vec<Arc<CustomerTrunk>>,
+    /// Trunks by the wider networks that they name.
+    networks: Networks,
     /// Hosts of vendor targets.
     vendors: HashSet<IpAddr>,
     /// Digest trunks that may come from anywhere, by user.
     users: HashMap<Arc<str>, Arc<CustomerTrunk>>,
 }
 
+/// The index of a snapshot, made by the first who looks or ahead by [`Facts::arrange`], and
+/// shared by all shards.
+#[derive(Debug, Default)]
+pub struct Sources(OnceLock<Arc<SourceIndex>>);
+
+impl Facts {
+    /// Arranges what packets are looked up in, so that no signalling thread has to. Facts that
+    /// are changed afterwards would be looked up as they were.
+    pub fn arrange(&self) {
+        self.source_index();
+    }
+
+    pub(crate) fn source_index(&self) -> &Arc<SourceIndex> {
+        self.sources.0.get_or_init(|| Arc::new(SourceIndex::new(self)))
+    }
+}
+
 impl SourceIndex {
-    pub(crate) fn new(facts: &Facts) -> SourceIndex {
+    fn new(facts: &Facts) -> SourceIndex {
         let mut index = SourceIndex::default();
         for trunk in facts.customers.values() {
-            let mut wide = false;
             for network in &trunk.networks {
                 let full = if network.address.is_ipv4() { 32 } else { 128 };
-                if network.prefix >= full {
-                    let host = network.address.to_canonical();
-                    let trunks = index.hosts.entry(host).or_default();
-                    if !trunks.iter().any(|known| known.id == trunk.id) {
-                        trunks.push(Arc::clone(trunk));
-                    }
+                let trunks = if network.prefix >= full {
+                    index.hosts.entry(network.address.to_canonical()).or_default()
                 } else {
-                    wide = true;
+                    index.networks.entry(network)
+                };
+                // One trunk's networks come one after the other.
+                if trunks.last().is_none_or(|known| known.id != trunk.id) {
+                    trunks.push(Arc::clone(trunk));
                 }
-            }
-            if wide {
-                index.networks.push(Arc::clone(trunk));
             }
             if let (Authentication::Digest, Some(digest)) = (trunk.authentication, &trunk.digest) {
                 index.users.insert(Arc::clone(&digest.user), Arc::clone(trunk));
@@ -53,7 +67,10 @@ impl SourceIndex {
         let host = source.ip().to_canonical();
         self.vendors.contains(&host)
             || self.hosts.contains_key(&host)
-            || self.networks.iter().any(|t| t.networks.iter().any(|n| n.contains(source)))
+            || self
+                .networks
+                .around(host)
+                .any(|trunk| trunk.networks.iter().any(|n| n.contains(source)))
     }
 
     /// Digest users may come from any address.
@@ -73,7 +90,7 @@ impl SourceIndex {
         let exact = self.hosts.get(&host).map_or(&[][..], Vec::as_slice);
         exact
             .iter()
-            .chain(&self.networks)
+            .chain(self.networks.around(host))
             .filter(|trunk| trunk.authentication != Authentication::Digest)
             .filter(|trunk| callee.starts_with(&*trunk.tech_prefix))
             .filter_map(|trunk| {
@@ -89,3 +106,46 @@ impl SourceIndex {
             .map(|(_, _, trunk)| trunk)
     }
 }
+
+/// Networks wider than a host: one table for each number of bits that some network has, so
+/// that a host is found in as many steps as there are numbers of bits, not networks.
+#[derive(Debug, Default)]
+struct Networks {
+    trunks: HashMap<(IpAddr, u8), Vec<Arc<CustomerTrunk>>>,
+    /// Numbers of bits of IPv4 and of IPv6 networks, each once.
+    bits: [Vec<u8>; 2],
+}
+
+impl Networks {
+    fn entry(&mut self, network: &Network) -> &mut Vec<Arc<CustomerTrunk>> {
+        let bits = &mut self.bits[usize::from(network.address.is_ipv6())];
+        if !bits.contains(&network.prefix) {
+            bits.push(network.prefix);
+        }
+        let first = first_address(network.address, network.prefix);
+        self.trunks.entry((first, network.prefix)).or_default()
+    }
+
+    /// Trunks with a network around the host, whatever the port.
+    fn around(&self, host: IpAddr) -> impl Iterator<Item = &Arc<CustomerTrunk>> {
+        let of_bits = move |bits: &u8| self.trunks.get(&(first_address(host, *bits), *bits));
+        self.bits[usize::from(host.is_ipv6())].iter().filter_map(of_bits).flatten()
+    }
+}
+
+/// First address of the network of so many bits around a host.
+fn first_address(host: IpAddr, bits: u8) -> IpAddr {
+    match host {
+        IpAddr::V4(host) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            IpAddr::V4((u32::from(host) & mask).into())
+        }
+        IpAddr::V6(host) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            IpAddr::V6((u128::from(host) & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,7 @@ pub(crate) struct Core {
     pub(crate) transactions: Transactions,
     pub(crate) rng: StdRng,
     pub(crate) world: Arc<World>,
-    pub(crate) index: SourceIndex,
+    pub(crate) index: Arc<SourceIndex>,
     pub(crate) counters: Counters,
     pub(crate) intake: Intake,
     pub(crate) ids: CallIds,
@@ -91,7 +91,7 @@ impl Switch {
     /// A shard without calls.
     #[must_use]
     pub fn new(settings: SwitchSettings, world: Arc<World>) -> Switch {
-        let index = SourceIndex::new(&world.facts);
+        let index = Arc::clone(world.facts.source_index());
         let mut rng = StdRng::from_seed(settings.seed);
         let core = Core {
             transactions: Transactions::with_secret(rng.random()),
@@ -119,7 +119,7 @@ impl Switch {
     /// Replaces what new calls see. Running calls keep what they began with.
     pub fn set_world(&mut self, world: Arc<World>) {
         if !Arc::ptr_eq(&self.core.world.facts, &world.facts) {
-            self.core.index = SourceIndex::new(&world.facts);
+            self.core.index = Arc::clone(world.facts.source_index());
         }
         self.core.world = world;
     }
