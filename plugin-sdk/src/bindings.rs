@@ -77,6 +77,12 @@ exported!(
     types
 );
 exported!(
+    rule_sets,
+    "strowger:sdk/rule-sets-export",
+    "package strowger:sdk; world rule-sets-export { export strowger:policy/rule-sets@0.1.0; }",
+    {}
+);
+exported!(
     rating,
     "strowger:sdk/rating-hook",
     "package strowger:sdk; world rating-hook { export strowger:policy/rating@0.1.0; }",

@@ -3,7 +3,7 @@
 
 use crate::bindings::host::strowger::policy::types as wire;
 use crate::{
-    Events, Identity, Numbering, Plugin, Rating, Routing, Screening, bindings, configured,
+    Events, Identity, Numbering, Plugin, Rating, Routing, RuleSets, Screening, bindings, configured,
 };
 use std::marker::PhantomData;
 
@@ -73,6 +73,17 @@ impl<P: Exported + Numbering> bindings::numbering::exports::strowger::policy::nu
     }
 }
 
+impl<P: Exported + RuleSets> bindings::rule_sets::exports::strowger::policy::rule_sets::Guest
+    for Component<P>
+{
+    fn check(
+        text: String,
+    ) -> Vec<bindings::rule_sets::exports::strowger::policy::rule_sets::Problem> {
+        let problems = instance::<P, _>(|plugin| plugin.check_rules(&text));
+        problems.into_iter().map(Into::into).collect()
+    }
+}
+
 impl<P: Exported + Rating> bindings::rating::exports::strowger::policy::rating::Guest
     for Component<P>
 {
@@ -132,11 +143,13 @@ impl<P: Exported + Events> bindings::events::exports::strowger::policy::events::
     }
 }
 
-/// Exports a plugin: its type, then the hooks it answers.
+/// Exports a plugin: its type, then the hooks it answers, and `rule_sets` if it reads rule
+/// sets ([`RuleSets`]).
 ///
 /// ```ignore
 /// export_plugin!(Cheapest: routing);
 /// export_plugin!(Watch: screening, events);
+/// export_plugin!(Rewriting: numbering, rule_sets);
 /// ```
 ///
 /// Outside WebAssembly it only checks that the type implements the hooks.
@@ -183,6 +196,7 @@ macro_rules! export_hook {
     (implemented routing, $plugin:ty) => { $crate::export_hook!(check Routing, $plugin); };
     (implemented identity, $plugin:ty) => { $crate::export_hook!(check Identity, $plugin); };
     (implemented events, $plugin:ty) => { $crate::export_hook!(check Events, $plugin); };
+    (implemented rule_sets, $plugin:ty) => { $crate::export_hook!(check RuleSets, $plugin); };
     (implemented $other:ident, $plugin:ty) => {
         ::core::compile_error!(::core::concat!(
             "`", ::core::stringify!($other), "` is not a hook; hooks are screening, numbering, ",

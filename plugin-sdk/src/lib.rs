@@ -62,7 +62,7 @@ pub use identity::{
     DisplayMode, Header, HeaderMode, Identity, IdentityQuestion, PresentedIdentity, PrivacyMode,
 };
 pub use money::{BadMoney, Money};
-pub use numbering::{NumberQuestion, Numbering, Numbers, RuleSetId, Stage};
+pub use numbering::{NumberQuestion, Numbering, Numbers, RuleProblem, RuleSetId, RuleSets, Stage};
 pub use plugin::{NoConfig, Plugin, configured};
 pub use rating::{Charge, DeckRow, NoCharge, RateSubject, Rating, Rounding, RoundingMode, Side};
 pub use routing::{Candidate, Decision, Failure, Outcome, RouteQuestion, Routing, StopAfterMedia};

@@ -1,6 +1,7 @@
 //! Which numbers are used?
 
 use crate::bindings::numbering::exports::strowger::policy::numbering as wire;
+use crate::bindings::rule_sets::exports::strowger::policy::rule_sets as wire_rules;
 use crate::{Call, Plugin, Rejection, TrunkId};
 
 /// Asked once when a call arrives and once for each attempt (NUM-01).
@@ -10,6 +11,28 @@ pub trait Numbering: Plugin {
     /// # Errors
     /// At ingress a rejection ends the call; at egress it ends the attempt.
     fn rewrite(&mut self, question: &NumberQuestion) -> Result<Numbers, Rejection>;
+}
+
+/// A plugin that reads rule sets says what is wrong with one before it is saved, so that no
+/// call meets a broken one (NUM-23).
+pub trait RuleSets: Plugin {
+    /// What is wrong with a text; nothing: it is a rule set.
+    fn check_rules(&self, text: &str) -> Vec<RuleProblem>;
+}
+
+/// One thing that is wrong with a rule set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleProblem {
+    /// Line of the text, from 1; 0 is the text as a whole.
+    pub line: u32,
+    /// What is wrong there and what would be right.
+    pub reason: String,
+}
+
+impl From<RuleProblem> for wire_rules::Problem {
+    fn from(RuleProblem { line, reason }: RuleProblem) -> Self {
+        wire_rules::Problem { line, reason }
+    }
 }
 
 /// Where in the life of a call numbers change.

@@ -5,8 +5,8 @@ use crate::interface::Interface;
 use crate::sandbox::Sandbox;
 use crate::wire::{
     Call, Charge, Decision, DeckRow, Description, Event, IdentityAnswer, IdentityQuestion,
-    NoCharge, NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, ScreenQuestion,
-    Subject, Verdict,
+    NoCharge, NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, RuleProblem,
+    ScreenQuestion, Subject, Verdict,
 };
 use policy::Hook;
 use wasmtime::Store;
@@ -27,6 +27,7 @@ pub(crate) struct Exports {
     after_failure: Option<ComponentExportIndex>,
     present: Option<ComponentExportIndex>,
     notify: Option<ComponentExportIndex>,
+    check_rules: Option<ComponentExportIndex>,
 }
 
 /// The functions of one instance, typed. What a lifetime stands in for is a question that
@@ -42,6 +43,7 @@ pub(crate) struct Functions {
     pub(crate) after_failure: Optional<(Call, Outcome<'static>), Decision>,
     pub(crate) present: Optional<(IdentityQuestion<'static>,), Result<IdentityAnswer, Rejection>>,
     pub(crate) notify: Option<TypedFunc<(Event<'static>,), ()>>,
+    pub(crate) check_rules: Optional<(&'static str,), Vec<RuleProblem>>,
 }
 
 /// `screening.screen` of the component's version.
@@ -86,6 +88,7 @@ impl Exports {
             after_failure: function("routing", "after-failure")?,
             present: function("identity", "present")?,
             notify: function("events", "notify")?,
+            check_rules: function("rule-sets", "check")?,
         };
         if Hook::ALL.into_iter().all(|hook| !exports.has(hook)) {
             return Err(LoadError::NoHook { plugin: plugin.to_owned() });
@@ -102,6 +105,11 @@ impl Exports {
             Hook::Identity => self.present.is_some(),
             Hook::Events => self.notify.is_some(),
         }
+    }
+
+    /// Whether it reads rule sets.
+    pub(crate) fn checks_rules(&self) -> bool {
+        self.check_rules.is_some()
     }
 
     fn screen(
@@ -134,6 +142,7 @@ impl Exports {
             after_failure: optional(instance, store, "routing#after-failure", &self.after_failure)?,
             present: optional(instance, store, "identity#present", &self.present)?,
             notify: optional(instance, store, "events#notify", &self.notify)?,
+            check_rules: optional(instance, store, "rule-sets#check", &self.check_rules)?,
         })
     }
 }

@@ -132,6 +132,12 @@ impl Instance {
         self.run_at_once(function, ()).map(|(result,)| result)
     }
 
+    /// What is wrong with a rule set.
+    pub(crate) fn check_rules(&mut self, text: &str) -> Result<Vec<wire::RuleProblem>, Fault> {
+        let function = self.functions.check_rules.ok_or(Fault::Absent)?;
+        self.run_at_once(function, (text,)).map(|(problems,)| problems)
+    }
+
     /// Asks with the lookups of the call's own snapshot.
     pub(crate) fn ask(&mut self, context: Context<'_>, question: &Question) -> Result<Said, Fault> {
         self.store.data_mut().open(context, question.call());

@@ -28,11 +28,13 @@ mod interface;
 mod lane;
 mod later;
 mod lifecycle;
+mod named_lists;
 mod own_metrics;
 mod plugin;
 mod processors;
 mod reaper;
 pub mod replay;
+mod rule_sets;
 mod sandbox;
 mod settings;
 mod shadow;
@@ -63,8 +65,10 @@ pub use huge_text::text_to_huge_pages;
 pub use inspect::Inspection;
 pub use later::{Asked, Later};
 pub use lifecycle::Retreat;
+pub use named_lists::NamedList;
 pub use own_metrics::OwnMetric;
 pub use processors::{NoProcessors, ProcessorSet, keep_to};
+pub use rule_sets::RuleSetRefusal;
 pub use settings::{
     Grant, HostSettings, Isolation, PluginSettings, RollbackSettings, ScreeningFallback,
 };

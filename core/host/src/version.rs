@@ -238,6 +238,11 @@ impl Version {
         said
     }
 
+    /// It can say what is wrong with a rule set.
+    pub(crate) fn checks_rules(&self) -> bool {
+        self.code.exports.checks_rules()
+    }
+
     /// Its questions may wait: a thread that must not asks by [`Version::ask_on_fibre`].
     pub(crate) fn on_fibre(&self) -> bool {
         self.code.on_fibre
@@ -343,7 +348,7 @@ impl Version {
     }
 
     /// Instantiation and configuration share one deadline.
-    fn configured(&self, deadline: Deadline<'_>) -> Result<Instance, Fault> {
+    pub(crate) fn configured(&self, deadline: Deadline<'_>) -> Result<Instance, Fault> {
         let mut instance =
             Instance::new(&self.code, &self.plugin, deadline).map_err(|error| match error {
                 LoadError::Failed { fault, .. } => fault,

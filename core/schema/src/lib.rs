@@ -3,6 +3,10 @@
 //! A room of its own because of its weight: the library is compiled into whoever calls it.
 #![forbid(unsafe_code)]
 
+mod format;
+
+pub use format::of_format;
+
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::Value;

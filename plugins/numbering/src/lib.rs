@@ -15,7 +15,9 @@ pub use rule::{BadRule, Rule};
 pub use ruleset::{BadRuleSet, RuleSet};
 
 use cache::RuleSets;
-use plugin_sdk::{NoConfig, NumberQuestion, Numbering, Numbers, Plugin, Rejection, export_plugin};
+use plugin_sdk::{
+    NoConfig, NumberQuestion, Numbering, Numbers, Plugin, Rejection, RuleProblem, export_plugin,
+};
 
 /// The plugin. It keeps the rule sets that it has parsed.
 #[derive(Debug, Default)]
@@ -44,4 +46,14 @@ impl Numbering for PatternNumbering {
     }
 }
 
-export_plugin!(PatternNumbering: numbering);
+impl plugin_sdk::RuleSets for PatternNumbering {
+    fn check_rules(&self, text: &str) -> Vec<RuleProblem> {
+        let problem = |bad: BadRuleSet| RuleProblem {
+            line: u32::try_from(bad.line).unwrap_or(0),
+            reason: bad.reason,
+        };
+        RuleSet::problems(text).into_iter().map(problem).collect()
+    }
+}
+
+export_plugin!(PatternNumbering: numbering, rule_sets);

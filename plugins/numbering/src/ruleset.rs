@@ -45,21 +45,13 @@ impl RuleSet {
     /// # Errors
     /// The first line that is no rule.
     pub fn parse(text: &str) -> Result<RuleSet, BadRuleSet> {
-        let mut rules = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let bad = |reason: String| BadRuleSet { line: index + 1, reason };
-            let rule = without_note(line).trim();
-            if rule.is_empty() {
-                continue;
-            }
-            let (source, target) = rule
-                .split_once("->")
-                .ok_or_else(|| bad(format!("`{rule}` is no rule; write `source -> target`")))?;
-            let rule =
-                Rule::parse(side(source), side(target)).map_err(|error| bad(error.to_string()))?;
-            rules.push(rule);
-        }
-        Ok(RuleSet::new(rules))
+        rules(text).collect::<Result<_, _>>().map(RuleSet::new)
+    }
+
+    /// Every line of a text that is no rule.
+    #[must_use]
+    pub fn problems(text: &str) -> Vec<BadRuleSet> {
+        rules(text).filter_map(Result::err).collect()
     }
 
     /// From rules in list order.
@@ -86,6 +78,22 @@ impl RuleSet {
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
+}
+
+/// The rules of a text, line by line.
+fn rules(text: &str) -> impl Iterator<Item = Result<Rule, BadRuleSet>> {
+    text.lines().enumerate().filter_map(|(index, line)| {
+        let bad = |reason: String| BadRuleSet { line: index + 1, reason };
+        let rule = without_note(line).trim();
+        if rule.is_empty() {
+            return None;
+        }
+        let Some((source, target)) = rule.split_once("->") else {
+            return Some(Err(bad(format!("`{rule}` is no rule; write `source -> target`"))));
+        };
+        let rule = Rule::parse(side(source), side(target));
+        Some(rule.map_err(|error| bad(error.to_string())))
+    })
 }
 
 /// Source or target without the spaces around it.

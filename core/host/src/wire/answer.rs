@@ -40,6 +40,16 @@ pub(crate) enum Verdict {
     Mark(Vec<String>),
 }
 
+/// `rule-sets.problem`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct RuleProblem {
+    #[component(name = "line")]
+    pub(crate) line: u32,
+    #[component(name = "reason")]
+    pub(crate) reason: String,
+}
+
 /// `numbering.numbers`.
 #[derive(Debug, ComponentType, Lift)]
 #[component(record)]

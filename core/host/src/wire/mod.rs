@@ -17,7 +17,8 @@ pub(crate) mod next;
 mod question;
 
 pub(crate) use answer::{
-    Charge, Decision, Description, Header, IdentityAnswer, NoCharge, Numbers, Rejection, Verdict,
+    Charge, Decision, Description, Header, IdentityAnswer, NoCharge, Numbers, Rejection,
+    RuleProblem, Verdict,
 };
 pub(crate) use host::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
 pub(crate) use http::{HttpError, HttpMethod, HttpRequest, HttpResponse};
