@@ -3,7 +3,9 @@
 use crate::amount::split;
 use crate::business::{Account, Business, Deck};
 use crate::change::{Action, Change, Changes};
+use crate::deck_changes;
 use crate::error::{StoreError, Task};
+use crate::load::each_row;
 use crate::records::{begin, book, finish, kind_name, roll_back};
 use crate::store::{Store, column, utc_ms};
 use ledger::{Money, PostingKind, RateRow};
@@ -81,8 +83,8 @@ struct Stored {
 struct Outcome {
     /// By name, of those wanted.
     ids: HashMap<String, u32>,
-    /// Those whose rows have to be written again.
-    touched: HashSet<u32>,
+    /// Those whose rows have to be written again, and where they are among the changes.
+    touched: HashMap<u32, usize>,
     /// Those that were not there before.
     made: HashSet<u32>,
 }
@@ -138,9 +140,15 @@ async fn change(
     let wanted = business.decks.iter().map(deck_body).collect();
     let outcome = objects(connection, &DECKS, wanted, &mut changes).await?;
     for deck in &business.decks {
-        if let Some(id) = outcome.ids.get(&deck.name).filter(|id| outcome.touched.contains(id)) {
-            write_deck(connection, *id, &deck.rows).await?;
+        let Some(id) = outcome.ids.get(&deck.name) else { continue };
+        let Some(change) = outcome.touched.get(id) else { continue };
+        if !outcome.made.contains(id) {
+            let mut before = Vec::new();
+            each_row(connection, *id, |row| before.push(row)).await?;
+            let differences = deck_changes::differences(&before, &deck.rows);
+            changes.changes[*change].details.extend(differences);
         }
+        write_deck(connection, *id, &deck.rows).await?;
     }
 
     let lists = business.number_lists.iter().map(|filled| &filled.list);
@@ -247,14 +255,13 @@ async fn objects(
     let mut taken: HashMap<u32, String> =
         before.iter().map(|(name, object)| (object.id, name.clone())).collect();
     let mut outcome =
-        Outcome { ids: HashMap::new(), touched: HashSet::new(), made: HashSet::new() };
+        Outcome { ids: HashMap::new(), touched: HashMap::new(), made: HashSet::new() };
     // Ids that are asked for are given before the free ones are counted.
     for id in wanted.iter().filter_map(|object| object.id) {
         next = next.max(id.saturating_add(1));
     }
     for object in wanted {
         let Wanted { name, id: asked, body } = object;
-        let text = Value::Object(body.clone()).to_string();
         let present = before.remove(&name);
         if let Some(asked) = asked {
             refuse_other_id(table.kind, &name, asked, present.as_ref(), &taken)?;
@@ -275,7 +282,7 @@ async fn objects(
                 sqlx::query(table.insert)
                     .bind(id)
                     .bind(name.clone())
-                    .bind(text.clone())
+                    .bind(json(&body))
                     .execute(&mut *connection)
                     .await
                     .during("adding an object")?;
@@ -286,13 +293,13 @@ async fn objects(
         };
         if !outcome.made.contains(&id) {
             sqlx::query(table.update)
-                .bind(text)
+                .bind(json(&body))
                 .bind(id)
                 .execute(&mut *connection)
                 .await
                 .during("changing an object")?;
         }
-        outcome.touched.insert(id);
+        outcome.touched.insert(id, changes.changes.len());
         outcome.ids.insert(name.clone(), id);
         changes.changes.push(Change { kind: table.kind, name, action, details });
     }
@@ -308,6 +315,11 @@ async fn objects(
         changes.changes.push(Change { kind: table.kind, name, action, details });
     }
     Ok(outcome)
+}
+
+fn json(body: &Map<String, Value>) -> String {
+    // Written by serde_json's own rules for maps, which cannot fail for text keys.
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 fn refuse_other_id(
@@ -337,7 +349,8 @@ fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<S
     let mut details = Vec::new();
     for field in fields {
         let (old, new) = (before.get(field), after.get(field));
-        if old == new {
+        // The digest stands for the rows, which are told one by one.
+        if old == new || field == "digest" {
             continue;
         }
         let show = |value: Option<&Value>| match value {
@@ -357,6 +370,8 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.replace('\n', "; "),
         value => value.to_string(),
     };
+    // A terminal that shows it must not obey it.
+    let text = text.replace(char::is_control, "?");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

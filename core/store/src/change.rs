@@ -35,11 +35,68 @@ pub enum Action {
     Removed,
 }
 
+/// Objects that the log tells one by one.
+const LOGGED: usize = 100;
+/// Longest line of the log, in characters.
+const LONGEST_LINE: usize = 1_000;
+
 impl Changes {
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// What changes, for people: each object with its fields below it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let text = if self.is_empty() && self.notices.is_empty() {
+            String::new()
+        } else {
+            self.to_string()
+        };
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// What changes, in words for a log: a line for each object with its fields before and
+    /// after, the first hundred of them and how many there are besides.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.changes.iter().take(LOGGED).map(Change::line).collect();
+        if self.changes.len() > LOGGED {
+            let more = self.changes.iter().skip(LOGGED);
+            let count = |action| more.clone().filter(|change| change.action == action).count();
+            lines.push(format!(
+                "and {} more objects: {} added, {} changed, {} removed",
+                self.changes.len() - LOGGED,
+                count(Action::Added),
+                count(Action::Changed),
+                count(Action::Removed),
+            ));
+        }
+        lines.extend(self.notices.iter().take(LOGGED).map(|notice| cut(format!("note: {notice}"))));
+        lines
+    }
+}
+
+impl Change {
+    /// All of it in one line.
+    fn line(&self) -> String {
+        let Change { kind, name, action, details } = self;
+        let verb = match action {
+            Action::Added => "added",
+            Action::Changed => "changed",
+            Action::Removed => "removed",
+        };
+        let colon = if details.is_empty() { "" } else { ": " };
+        cut(format!("{kind} {name} {verb}{colon}{}", details.join("; ")))
+    }
+}
+
+fn cut(line: String) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
     }
 }
 

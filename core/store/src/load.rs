@@ -21,8 +21,8 @@ pub struct Loaded {
     pub customer_trunks: Vec<LoadedTrunk<CustomerTrunk>>,
     /// Vendor trunks by id.
     pub vendor_trunks: Vec<LoadedTrunk<VendorTrunk>>,
-    /// Decks, ready for look-ups.
-    pub decks: Vec<Arc<RateDeck>>,
+    /// Decks.
+    pub decks: Vec<LoadedDeck>,
     /// Rule sets.
     pub rule_sets: Vec<RuleSet>,
     /// Number lists; their rows are in their files ([`NumberList::fill`]).
@@ -52,6 +52,15 @@ pub struct LoadedTrunk<T> {
     pub trunk: T,
 }
 
+/// A deck, ready for look-ups. A clone shares it.
+#[derive(Clone, Debug)]
+pub struct LoadedDeck {
+    /// What the database tells the deck's states apart by.
+    body: String,
+    /// The deck.
+    pub deck: Arc<RateDeck>,
+}
+
 pub(crate) const LOAD_ACCOUNTS: &str = "SELECT id, name, body, balance_units, balance_fraction \
      FROM account WHERE NOT removed ORDER BY id";
 pub(crate) const LOAD_DECK_ROWS: &str = "SELECT number, prefix, destination, price_first, \
@@ -66,6 +75,16 @@ impl Store {
     ///
     /// When the database fails or a row does not read back.
     pub async fn load(&self) -> Result<Loaded, StoreError> {
+        self.load_beside(&[]).await
+    }
+
+    /// As [`Store::load`]. Of decks that were loaded before, those that have not changed since
+    /// are shared and not read again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::load`].
+    pub async fn load_beside(&self, before: &[LoadedDeck]) -> Result<Loaded, StoreError> {
         // The writer's connection, so that an `apply` is seen whole or not at all.
         let mut writer = self.writer.lock().await;
         let connection = &mut writer.connection;
@@ -88,7 +107,7 @@ impl Store {
             vendor_trunks.push(LoadedTrunk { id, account_id, trunk: object });
         }
         let rule_sets = objects::<RuleSet>(connection, &RULE_SETS).await?;
-        let decks = decks(connection).await?;
+        let decks = decks(connection, before).await?;
         let number_lists = objects::<NumberList>(connection, &NUMBER_LISTS).await?;
         Ok(Loaded {
             customer_trunks,
@@ -137,34 +156,52 @@ async fn objects<T: DeserializeOwned>(
 
 type DeckColumns = (i64, String, String, i64, i64, i64, u32, u32, u32, i64, i64, Option<i64>, bool);
 
-async fn decks(connection: &mut SqliteConnection) -> Result<Vec<Arc<RateDeck>>, StoreError> {
+async fn decks(
+    connection: &mut SqliteConnection,
+    before: &[LoadedDeck],
+) -> Result<Vec<LoadedDeck>, StoreError> {
     #[derive(Deserialize)]
     struct Body {
         currency: String,
     }
 
+    let before: HashMap<&str, &LoadedDeck> =
+        before.iter().map(|known| (&*known.deck.name, known)).collect();
     let mut decks = Vec::new();
     for (id, name, body) in bodies(connection, &DECKS).await? {
+        if let Some(known) = before.get(name.as_str()).filter(|known| known.body == body) {
+            decks.push(LoadedDeck::clone(known));
+            continue;
+        }
         let Body { currency } = object("deck", &name, &body)?;
         let mut deck = RateDeck::new(name, currency);
-        let mut destinations: HashSet<Arc<str>> = HashSet::new();
-        let mut next = 0_i64;
-        loop {
-            let rows: Vec<DeckColumns> = sqlx::query_as(LOAD_DECK_ROWS)
-                .bind(id)
-                .bind(next)
-                .fetch_all(&mut *connection)
-                .await
-                .during("reading a deck")?;
-            let Some(last) = rows.last() else { break };
-            next = last.0 + 1;
-            for row in rows {
-                deck.push(deck_row(row, &mut destinations));
-            }
-        }
-        decks.push(Arc::new(deck));
+        each_row(connection, id, |row| deck.push(row)).await?;
+        decks.push(LoadedDeck { body, deck: Arc::new(deck) });
     }
     Ok(decks)
+}
+
+/// Gives the rows of a deck in the order of its sheet.
+pub(crate) async fn each_row(
+    connection: &mut SqliteConnection,
+    deck: u32,
+    mut take: impl FnMut(RateRow),
+) -> Result<(), StoreError> {
+    let mut destinations: HashSet<Arc<str>> = HashSet::new();
+    let mut next = 0_i64;
+    loop {
+        let rows: Vec<DeckColumns> = sqlx::query_as(LOAD_DECK_ROWS)
+            .bind(deck)
+            .bind(next)
+            .fetch_all(&mut *connection)
+            .await
+            .during("reading a deck")?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        next = last.0 + 1;
+        for row in rows {
+            take(deck_row(row, &mut destinations));
+        }
+    }
 }
 
 fn deck_row(row: DeckColumns, destinations: &mut HashSet<Arc<str>>) -> RateRow {

@@ -3,9 +3,10 @@
 use super::folder::{Origin, Origins};
 use super::{
     Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, HeaderMode,
-    Secret, VendorTrunk,
+    Secret, VendorTrunk, ambiguity, idle,
 };
 use ledger::Money;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigE
             errors.push(origin.error("rule_set", "text", "", problem));
         }
     }
-    ambiguous_trunks(business, origins, errors);
+    ambiguity::check(business, origins, errors);
+    idle::check(business, origins, errors);
 }
 
 /// Names are unique within a kind and usable; so are the account ids that are given.
@@ -98,6 +100,16 @@ struct Known<'a> {
     /// Currency by deck name.
     decks: HashMap<&'a str, &'a str>,
     rule_sets: HashSet<&'a str>,
+    /// The names as errors list them, put together for the first error that does.
+    listed: Listed,
+}
+
+#[derive(Default)]
+struct Listed {
+    customers: OnceCell<String>,
+    vendors: OnceCell<String>,
+    decks: OnceCell<String>,
+    rule_sets: OnceCell<String>,
 }
 
 impl<'a> Known<'a> {
@@ -107,6 +119,7 @@ impl<'a> Known<'a> {
             accounts: business.accounts.iter().map(|a| (a.name.as_str(), a)).collect(),
             decks: decks.map(|deck| (deck.name.as_str(), deck.currency.as_str())).collect(),
             rule_sets: business.rule_sets.iter().map(|set| set.name.as_str()).collect(),
+            listed: Listed::default(),
         }
     }
 
@@ -117,7 +130,8 @@ impl<'a> Known<'a> {
         if let Some(deck) = &account.deck {
             match self.decks.get(deck.as_str()) {
                 None => {
-                    let known = listed(self.decks.keys().copied());
+                    let known =
+                        self.listed.decks.get_or_init(|| listed(self.decks.keys().copied()));
                     refuse("deck", format!("{deck:?}"), format!("no such deck; there are {known}"));
                 }
                 Some(currency) if *currency != account.currency.as_str() => {
@@ -278,7 +292,12 @@ impl<'a> Known<'a> {
             }
             None => {
                 let of_kind = self.accounts.values().filter(|account| account.kind == kind);
-                let known = listed(of_kind.map(|account| account.name.as_str()));
+                let names = match kind {
+                    AccountKind::Customer => &self.listed.customers,
+                    AccountKind::Vendor => &self.listed.vendors,
+                };
+                let known =
+                    names.get_or_init(|| listed(of_kind.map(|account| account.name.as_str())));
                 let problem = format!("no such account; {wanted} accounts are {known}");
                 errors.push(origin.error(table, "account", value, problem));
             }
@@ -294,7 +313,8 @@ impl<'a> Known<'a> {
         errors: &mut ConfigErrors,
     ) {
         if let Some(name) = name.filter(|name| !self.rule_sets.contains(name)) {
-            let known = listed(self.rule_sets.iter().copied());
+            let known =
+                self.listed.rule_sets.get_or_init(|| listed(self.rule_sets.iter().copied()));
             let problem = format!("no such rule set; there are {known}");
             errors.push(origin.error(table, field, format!("{name:?}"), problem));
         }
@@ -306,45 +326,6 @@ fn tech_prefix(table: &str, prefix: &str, origin: &Origin, errors: &mut ConfigEr
     if prefix.len() > 20 || !prefix.bytes().all(plain) {
         let problem = "expected 0 to 20 characters of 0-9 A-Z a-z + * #";
         errors.push(origin.error(table, "tech_prefix", format!("{prefix:?}"), problem));
-    }
-}
-
-/// Trunks that a call could come from alike are refused (ROUTE-13): same address and tech
-/// prefix, or same digest user and tech prefix.
-fn ambiguous_trunks(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
-    let trunks = &business.customer_trunks;
-    let by_address = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Digest;
-    let by_digest = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Address;
-    for (n, trunk) in trunks.iter().enumerate() {
-        let origin = origins.get(&origins.customer_trunks, n);
-        for (earlier, other) in trunks[..n].iter().enumerate() {
-            if other.tech_prefix != trunk.tech_prefix {
-                continue;
-            }
-            let both_digest = by_digest(trunk) && by_digest(other);
-            if both_digest && trunk.user != other.user {
-                continue;
-            }
-            let place = origins.get(&origins.customer_trunks, earlier).place();
-            let remedy = "give one of them a tech_prefix of its own (ROUTE-13)";
-            if by_address(trunk) && by_address(other) {
-                let shared = trunk
-                    .addresses
-                    .iter()
-                    .find(|address| other.addresses.iter().any(|theirs| theirs.overlaps(address)));
-                if let Some(address) = shared {
-                    let problem =
-                        format!("trunk {:?} at {place} has this address too; {remedy}", other.name);
-                    let value = format!("\"{address}\"");
-                    errors.push(origin.error("customer_trunk", "addresses", value, problem));
-                }
-            } else if both_digest {
-                let problem =
-                    format!("trunk {:?} at {place} has this user too; {remedy}", other.name);
-                let value = format!("{:?}", trunk.user.as_deref().unwrap_or(""));
-                errors.push(origin.error("customer_trunk", "user", value, problem));
-            }
-        }
     }
 }
 

@@ -74,8 +74,21 @@ impl ConfigErrors {
         });
     }
 
-    pub(crate) fn into_result(self) -> Result<(), ConfigErrors> {
+    /// Good if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Themselves, if there are some.
+    pub fn into_result(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl FromIterator<ConfigError> for ConfigErrors {
+    fn from_iter<I: IntoIterator<Item = ConfigError>>(found: I) -> Self {
+        let mut errors = ConfigErrors::default();
+        found.into_iter().for_each(|error| errors.push(error));
+        errors
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading the configuration folder: TOML files with the place of every field, so that
 //! errors can name it.
 
-use super::lists::DeckEntry;
+use super::lists::{DeckEntry, RulePlace};
 use super::{
     Account, Business, ConfigError, ConfigErrors, CustomerTrunk, Deck, NodeNames, NumberList,
     RuleSet, VendorTrunk, check, secrets, sheets,
@@ -41,6 +41,11 @@ impl Origin {
             value: value.into(),
             problem: problem.into(),
         }
+    }
+
+    /// Whether a field was written.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
     }
 
     /// `file:line`, to point at it from another error.
@@ -125,6 +130,8 @@ struct Reader {
 struct Page<'a> {
     file: &'a Path,
     text: &'a str,
+    /// Where each line begins, so that the line of a place is found without counting.
+    lines: Vec<usize>,
 }
 
 impl Reader {
@@ -133,7 +140,7 @@ impl Reader {
             Ok(text) => text,
             Err(error) => return errors.of_file(file, format!("cannot be read: {error}")),
         };
-        let page = Page { file, text: &text };
+        let page = Page::new(file, &text);
         let (table, wrong) = DeTable::parse_recoverable(&text);
         if !wrong.is_empty() {
             for error in wrong {
@@ -179,8 +186,10 @@ impl Reader {
                 }
             }
             "rule_set" => {
+                let lines = page.rule_lines(&item);
                 if let Some((set, origin)) = page.object::<RuleSet>(table, item, errors) {
-                    let set = joined(set, &origin, errors);
+                    let mut set = joined(set, &origin, errors);
+                    set.place = RulePlace { file: origin.file.clone(), line: origin.line, lines };
                     business.rule_sets.push(set);
                     origins.rule_sets.push(origin);
                 }
@@ -228,7 +237,13 @@ fn joined(mut set: RuleSet, origin: &Origin, errors: &mut ConfigErrors) -> RuleS
     set
 }
 
-impl Page<'_> {
+impl<'p> Page<'p> {
+    fn new(file: &'p Path, text: &'p str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Page { file, text, lines }
+    }
+
     /// The tables of one kind, or an error if it is none of ours.
     fn items<'a>(
         &self,
@@ -305,6 +320,34 @@ impl Page<'_> {
         }
     }
 
+    /// Line in the file of each line of a rule set's text.
+    fn rule_lines(&self, item: &Spanned<DeValue<'_>>) -> Vec<usize> {
+        let DeValue::Table(fields) = item.get_ref() else { return Vec::new() };
+        let mut lines = Vec::new();
+        for (_, value) in
+            fields.iter().filter(|(key, _)| ["text", "rules"].contains(&&**key.get_ref()))
+        {
+            match value.get_ref() {
+                DeValue::Array(rules) => {
+                    rules.iter().for_each(|rule| self.text_lines(rule, &mut lines))
+                }
+                _ => self.text_lines(value, &mut lines),
+            }
+        }
+        lines
+    }
+
+    fn text_lines(&self, value: &Spanned<DeValue<'_>>, lines: &mut Vec<usize>) {
+        let DeValue::String(text) = value.get_ref() else { return };
+        let written = self.text.get(value.span()).unwrap_or_default();
+        let several = ["\"\"\"", "'''"].iter().find_map(|quotes| written.strip_prefix(quotes));
+        // A line end right after the quotes is not part of the text.
+        let skipped = several.is_some_and(|rest| rest.starts_with(['\n', '\r']));
+        let first = self.line(value.span().start) + usize::from(skipped);
+        let step = usize::from(several.is_some());
+        lines.extend(text.lines().enumerate().map(|(n, _)| first + n * step));
+    }
+
     /// The bytes of a CSV file named in the field `file`.
     fn sheet(
         &self,
@@ -332,7 +375,6 @@ impl Page<'_> {
 
     /// Line of a byte offset, from 1.
     fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        self.lines.partition_point(|begin| *begin <= offset)
     }
 }

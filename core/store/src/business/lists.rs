@@ -1,3 +1,4 @@
+use super::ConfigError;
 use super::numbers::FileStamp;
 use ledger::{NumberTable, RateRow};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,37 @@ pub struct RuleSet {
     /// The same as a list; read only, joined into `text`.
     #[serde(default, skip_serializing)]
     pub rules: Vec<String>,
+    /// Where it was written.
+    #[serde(skip)]
+    pub(super) place: RulePlace,
+}
+
+/// Where a rule set was written, for what shows only when its rules are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RulePlace {
+    pub(super) file: PathBuf,
+    /// Line of the set.
+    pub(super) line: usize,
+    /// Line of each line of the text.
+    pub(super) lines: Vec<usize>,
+}
+
+impl RuleSet {
+    /// An error in a line of the text, from 1, or with 0 in the whole: with the file and the
+    /// line in it where that was written.
+    #[must_use]
+    pub fn error(&self, line: usize, problem: String) -> ConfigError {
+        let of_text = line.checked_sub(1);
+        let place = of_text.and_then(|at| self.place.lines.get(at)).unwrap_or(&self.place.line);
+        let rule = of_text.and_then(|at| self.text.lines().nth(at)).unwrap_or_default();
+        ConfigError {
+            file: self.place.file.clone(),
+            line: *place,
+            field: format!("rule_set {}", self.name),
+            value: rule.trim().to_owned(),
+            problem,
+        }
+    }
 }
 
 /// A list of numbers with an optional value each, for plugins to look up (SEC-17, SEC-18,

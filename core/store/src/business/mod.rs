@@ -2,10 +2,12 @@
 //! in TOML and CSV files, in the database and at the admin interface.
 
 mod account;
+mod ambiguity;
 mod check;
 mod customer;
 mod error;
 mod folder;
+mod idle;
 mod lists;
 mod node;
 mod numbers;

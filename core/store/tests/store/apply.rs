@@ -99,7 +99,7 @@ async fn a_deck_of_a_hundred_thousand_rows_applies() {
     let folder = Folder::new("deck");
     let store = Store::open(folder.join("strowger.db")).await.unwrap();
     store.apply(&wanted).await.unwrap();
-    let deck = &store.load().await.unwrap().decks[0];
+    let deck = &store.load().await.unwrap().decks[0].deck;
     let RateLookup::Found(row) = deck.find("41234500", 1) else { panic!("no row") };
     assert_eq!(row.price.price_first, "0.012345".parse().unwrap());
     assert_eq!(&*row.destination, "somewhere 345");
@@ -108,7 +108,7 @@ async fn a_deck_of_a_hundred_thousand_rows_applies() {
     wanted.decks[0].rows = fewer;
     let changes = store.apply(&wanted).await.unwrap();
     assert!(changes.changes[0].details.iter().any(|d| d == "rows: 100000 -> 10"), "{changes}");
-    assert_eq!(store.load().await.unwrap().decks[0].find("4999999", 1), RateLookup::None);
+    assert_eq!(store.load().await.unwrap().decks[0].deck.find("4999999", 1), RateLookup::None);
 }
 
 /// BILL-46, BILL-48

@@ -378,6 +378,46 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
             &["all.toml:17: vendor_trunk.password", "or neither"],
         ),
         (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nreject_unmatched = true",
+            &["all.toml:16: customer_trunk.reject_unmatched = true", "nothing", "NUM-19"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nstrip_tech_prefix = true",
+            &["all.toml:16: customer_trunk.strip_tech_prefix", "nothing", "no `tech_prefix`"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\npassword = \"a long enough one\"",
+            &["all.toml:16: customer_trunk.password: ", "nothing", "no `user`"],
+        ),
+        (
+            "\"192.0.2.10\"]",
+            "\"192.0.2.10\"]\nrelay = false",
+            &["all.toml:16: customer_trunk.relay = false", "nothing", "every vendor trunk"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nrelay = false",
+            &["all.toml:21: vendor_trunk.relay = false", "nothing", "every customer trunk"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nreject_unmatched = true",
+            &["all.toml:21: vendor_trunk.reject_unmatched", "nothing", "`callee_rules`"],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nidentity = { fixed_display = \"Us\" }",
+            &["all.toml:21: vendor_trunk.identity = fixed_display", "not \"fixed\""],
+        ),
+        (
+            "targets = [\"192.0.2.20\"]",
+            "targets = [\"192.0.2.20\"]\nidentity = { fixed_identity = \"sip:1@h\" }",
+            &["all.toml:21: vendor_trunk.identity = fixed_identity", "no identity header"],
+        ),
+        (
             "[[account]]\nname = \"carrier\"",
             "[[acount]]\nname = \"carrier\"",
             &["all.toml:7: acount", "expected one of [[account]]"],

@@ -3,4 +3,5 @@
 mod apply;
 mod business;
 mod recorder;
+mod scale;
 mod support;

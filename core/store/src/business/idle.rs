@@ -1,0 +1,105 @@
+//! Settings that do nothing beside what else is written: whoever wrote one expects something of
+//! it, and would wait for it in vain.
+
+use super::folder::{Origin, Origins};
+use super::{
+    Authentication, Business, ConfigErrors, CustomerTrunk, DisplayMode, HeaderMode, VendorTrunk,
+};
+
+/// Refuses every setting that does nothing.
+pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
+    let customers_relay = business.customer_trunks.iter().all(|trunk| trunk.relay);
+    let vendors_relay = business.vendor_trunks.iter().all(|trunk| trunk.relay);
+    for (n, trunk) in business.customer_trunks.iter().enumerate() {
+        let mut idle =
+            Idle::new("customer_trunk", origins.get(&origins.customer_trunks, n), errors);
+        idle.if_so(
+            !trunk.relay && vendors_relay && !business.vendor_trunks.is_empty(),
+            "relay",
+            "false",
+            "every vendor trunk has its media relayed, so all calls are; set it for a vendor trunk too",
+        );
+        customer(trunk, &mut idle);
+    }
+    for (n, trunk) in business.vendor_trunks.iter().enumerate() {
+        let mut idle = Idle::new("vendor_trunk", origins.get(&origins.vendor_trunks, n), errors);
+        idle.if_so(
+            !trunk.relay && customers_relay && !business.customer_trunks.is_empty(),
+            "relay",
+            "false",
+            "every customer trunk has its media relayed, so all calls are; set it for a customer trunk too",
+        );
+        vendor(trunk, &mut idle);
+    }
+}
+
+fn customer(trunk: &CustomerTrunk, idle: &mut Idle<'_>) {
+    let written = idle.origin.has("strip_tech_prefix");
+    let value = trunk.strip_tech_prefix.to_string();
+    idle.if_so(
+        written && trunk.tech_prefix.is_empty(),
+        "strip_tech_prefix",
+        &value,
+        "there is no `tech_prefix` to take off (NUM-07)",
+    );
+    unmatched(trunk.reject_unmatched, trunk.callee_rules.as_deref(), idle);
+    // The credentials of a trunk that is known by address answer a plugin's challenge, but are
+    // nothing without a name.
+    let nameless = trunk.authentication == Authentication::Address && trunk.user.is_none();
+    for (field, given) in [
+        ("password", trunk.password.is_some()),
+        ("realm", trunk.realm.is_some()),
+        ("ha1_md5", trunk.ha1_md5.is_some()),
+        ("ha1_sha256", trunk.ha1_sha256.is_some()),
+    ] {
+        idle.if_so(nameless && given, field, "", "there is no `user` that it belongs to");
+    }
+}
+
+fn vendor(trunk: &VendorTrunk, idle: &mut Idle<'_>) {
+    unmatched(trunk.reject_unmatched, trunk.callee_rules.as_deref(), idle);
+    let identity = &trunk.identity;
+    let modes = [identity.asserted, identity.preferred, identity.remote_party, identity.diversion];
+    idle.if_so(
+        !identity.fixed_identity.is_empty() && !modes.contains(&HeaderMode::Fixed),
+        "identity",
+        "fixed_identity",
+        "no identity header is set to \"fixed\"",
+    );
+    let fixed = identity.display == DisplayMode::Fixed;
+    idle.if_so(
+        !identity.fixed_display.is_empty() && !fixed,
+        "identity",
+        "fixed_display",
+        "`display` is not \"fixed\"",
+    );
+}
+
+fn unmatched(reject: bool, rules: Option<&str>, idle: &mut Idle<'_>) {
+    idle.if_so(
+        reject && rules.is_none(),
+        "reject_unmatched",
+        "true",
+        "there are no `callee_rules` that a number could match (NUM-19)",
+    );
+}
+
+/// Where the settings of one object were written.
+struct Idle<'a> {
+    table: &'static str,
+    origin: &'a Origin,
+    errors: &'a mut ConfigErrors,
+}
+
+impl<'a> Idle<'a> {
+    fn new(table: &'static str, origin: &'a Origin, errors: &'a mut ConfigErrors) -> Self {
+        Idle { table, origin, errors }
+    }
+
+    fn if_so(&mut self, so: bool, field: &str, value: &str, why: &str) {
+        if so {
+            let problem = format!("it does nothing: {why}");
+            self.errors.push(self.origin.error(self.table, field, value, problem));
+        }
+    }
+}
