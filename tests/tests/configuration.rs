@@ -288,3 +288,136 @@ fn processors_without_idle_states_are_kept_awake_by_threads_of_the_lowest_priori
     says(&switch.log(), &["processors are kept awake by threads"]);
     assert_eq!(awake.next().map(|thread| thread.policy), Some(5));
 }
+
+/// Each mistake of a rule set is named where it was written, whatever way it was written
+/// (NUM-14 to NUM-16), and the running switch goes on with what it had.
+#[test]
+fn a_broken_rule_set_is_refused_with_its_place_before_a_call_meets_it() {
+    let sets = "[[rule_set]]\nname = \"good\"\nrules = [\"00 -> \", \"120* -> 4000-5000\"]\n\
+                [[rule_set]]\nname = \"in-a-list\"\nrules = [\n  \"1 -> 2\",\n  \"120* -> 5000-4000\",\n\
+                \"0* -> 1*2*\",\n]\n\
+                [[rule_set]]\nname = \"in-a-text\"\ntext = '''\n# a note\n01 -> $$$\n0*1 -> 5\n'''\n\
+                [[rule_set]]\nname = \"in-a-line\"\ntext = \"1 -> 2\\n44 = 45\"\n\
+                [[rule_set]]\nname = \"widths\"\nrules = [\"7 -> 100-99999\"]\n";
+    let setup = Setup::new();
+    let folder = setup.write();
+    let good = folder.read("business/business.toml");
+    let bad = format!("{good}{sets}");
+    let named = |told: &str| {
+        for (rule, what) in [
+            ("120* -> 5000-4000", "5000-4000"),
+            ("0* -> 1*2*", "at most one `*`"),
+            ("01 -> $$$", "beyond the 2 characters"),
+            ("0*1 -> 5", "`*` must be the last"),
+            ("44 = 45", "is no rule; write `source -> target`"),
+            ("7 -> 100-99999", "same width"),
+        ] {
+            let place = format!("business.toml:{}: rule_set", line_of(&bad, rule));
+            says(told, &[&place, what, "plugin `numbering` refuses it"]);
+        }
+        assert!(!told.contains("4000-5000"), "a good rule is refused:\n{told}");
+    };
+    folder.put("business/business.toml", &bad);
+    named(&check(&folder));
+    named(&refusal(&folder));
+    assert!(!folder.path().join("data/strowger.db").exists(), "nothing is stored");
+
+    folder.put("business/business.toml", &good);
+    let switch = Switch::start(setup.net, folder);
+    switch.folder().put("business/business.toml", &bad);
+    let (status, answer) = switch.post("/v1/reload", &serde_json::json!({}));
+    assert!((400..500).contains(&status), "{status} {answer}");
+    named(answer.to_string().replace("\\\"", "\"").as_str());
+}
+
+/// Every hook that no call can do without is asked for by name.
+#[test]
+fn a_hook_that_nobody_answers_is_named_with_what_calls_would_get() {
+    for hook in ["rating", "numbering", "identity"] {
+        let mut setup = Setup::new();
+        setup.plugins.retain(|(name, _)| name != hook);
+        let folder = setup.write();
+        let told = check(&folder);
+        says(&told, &["node.toml:", "plugins.list", &format!("no plugin answers {hook}")]);
+        says(&refusal(&folder), &[&format!("no plugin answers {hook}")]);
+    }
+    let mut setup = Setup::new();
+    setup.plugins.clear();
+    let told = check(&setup.write());
+    for hook in ["rating", "numbering", "identity"] {
+        says(&told, &[&format!("no plugin answers {hook}")]);
+    }
+    let mut setup = Setup::new();
+    setup.plugin_lines = "[[plugins.chain]]\nhook = \"rating\"\nplugins = []\n".to_owned();
+    says(&check(&setup.write()), &["plugins.chain[0].plugins", "nobody is asked at rating"]);
+
+    // Calls can do without these two; what they get instead is said.
+    let mut setup = Setup::new();
+    setup.plugins.retain(|(name, _)| name != "screening" && name != "routing");
+    let said = checked(&setup.write());
+    says(&said, &["note: no plugin answers screening", "note: no plugin answers routing"]);
+}
+
+/// A misspelt list would bar nobody (SEC-17), a misspelt trunk of a chain would hold for nobody.
+#[test]
+fn a_list_or_trunk_that_the_node_file_misspells_is_named_with_its_line() {
+    let settings = |lists: &str| {
+        let mut setup = Setup::new();
+        setup.business = "[[number_list]]\nname = \"barred\"\nfile = \"barred.csv\"\n".to_owned();
+        let folder = setup.write();
+        let node = folder.read("node.toml");
+        let (before, after) = node.rsplit_once("name = \"screening\"\n").expect("it is listed");
+        let node = format!(
+            "{before}name = \"screening\"\nconfig = {{ levels = [{{ callee_deny = \"{lists}\" }}] }}\n{after}"
+        );
+        folder.put("node.toml", &node);
+        (folder, line_of(&node, "config = "))
+    };
+    let (folder, line) = settings("bared");
+    let words = ["plugins.list[4].config.levels[0].callee_deny", "no number list `bared`"];
+    for told in [check(&folder), refusal(&folder)] {
+        says(&told, &[&format!("node.toml:{line}")]);
+        says(&told, &words);
+    }
+    says(&check(&settings("bared-{account}").0), &["no number list `bared-{account}`"]);
+    checked(&settings("barred").0);
+    checked(&settings("b{trunk}d").0);
+
+    for (scope, name) in [("customer_trunk", "ofice"), ("account", "payr")] {
+        let mut setup = Setup::new();
+        setup.plugin_lines = format!(
+            "[[plugins.chain]]\nhook = \"screening\"\nplugins = [\"screening\"]\n{scope} = \"{name}\"\n"
+        );
+        let told = check(&setup.write());
+        says(&told, &[&format!("plugins.chain[0].{scope}"), &format!("`{name}`"), "there are:"]);
+    }
+}
+
+/// A list that plugins name cannot be taken away from under them.
+#[test]
+fn an_apply_that_takes_a_list_away_from_a_plugin_is_refused() {
+    let mut setup = Setup::new();
+    setup.business = "[[number_list]]\nname = \"barred\"\nfile = \"barred.csv\"\n".to_owned();
+    let folder = setup.write();
+    let node = folder.read("node.toml").replace(
+        "name = \"screening\"\n",
+        "name = \"screening\"\nconfig = { levels = [{ callee_deny = \"barred\" }] }\n",
+    );
+    folder.put("node.toml", &node);
+    let switch = Switch::start(setup.net, folder);
+    let business = switch.folder().read("business/business.toml");
+    let without = business.split("[[number_list]]").next().expect("there is a text");
+    switch.folder().put("business/business.toml", without);
+    let (status, answer) = switch.post("/v1/reload", &serde_json::json!({}));
+    assert!((400..500).contains(&status), "{status} {answer}");
+    says(&answer.to_string(), &["callee_deny", "no number list `barred`"]);
+}
+
+/// What `strowger check-config` says of a configuration that is good.
+fn checked(folder: &Folder) -> String {
+    let mut command = Command::new(program());
+    let done = command.arg("check-config").arg(folder.path().join("node.toml")).output();
+    let done = done.expect("the program is built");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}

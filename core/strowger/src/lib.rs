@@ -19,6 +19,8 @@ mod open_files;
 mod plugin_place;
 pub mod pm_qos;
 mod recovery;
+mod retired;
+mod review;
 mod run;
 mod seldom;
 mod shard;

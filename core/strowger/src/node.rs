@@ -2,6 +2,7 @@
 
 mod monitor;
 mod payments;
+mod reload;
 mod service;
 mod start;
 mod tables;
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     mailboxes: Vec<Mailbox>,
     /// Held during a reload, so that of two the second sees what the first did.
     reloading: tokio::sync::Mutex<()>,
+    /// A business was stored that new calls have not been given.
+    unpublished: AtomicBool,
     /// Why files were not taken after they had changed, by table.
     refused_tables: Mutex<BTreeMap<String, String>>,
     table_watch: Mutex<Option<FolderWatch>>,

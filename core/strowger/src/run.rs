@@ -23,7 +23,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     }
     let drain = config.calls.drain;
     let runtime = runtime(config.processors().housekeeping())?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let names: Vec<String> =
@@ -47,7 +47,10 @@ pub(crate) fn run(file: &Path) -> Result<()> {
         }
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // A folder that is still being read for a reload is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 /// The runtime beside the switch's own threads, which keep to `housekeeping`.

@@ -13,8 +13,8 @@ use ledger::{Purse, RateDeck};
 use policy::Owner;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use store::{Business, Loaded, LoadedAccount, LoadedTrunk};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use store::{Loaded, LoadedDeck};
 use switch::facts::{Account, CallSettings, Facts, Listener, RouteEntry, TrunkUsage};
 use thiserror::Error;
 
@@ -31,7 +31,8 @@ pub(crate) struct Snapshot {
 #[error("{}", .0.join("\n"))]
 pub(crate) struct SnapshotError(pub(crate) Vec<String>);
 
-/// What survives a reload: live counters and purses, by the ids that never change.
+/// What survives a reload: live counters and purses, by the ids that never change, and what
+/// the next snapshot shares with this one because it has not changed.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     shared: Mutex<Shared>,
@@ -43,6 +44,15 @@ struct Shared {
     customers: HashMap<u32, Arc<TrunkUsage>>,
     vendors: HashMap<u32, Arc<TrunkUsage>>,
     purses: HashMap<u32, Arc<Purse>>,
+    decks: Vec<LoadedDeck>,
+    facts: Weak<Facts>,
+}
+
+impl Registry {
+    /// Decks of the last snapshot.
+    pub(crate) fn decks(&self) -> Vec<LoadedDeck> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).decks.clone()
+    }
 }
 
 /// Names of the node file as the indices that calls use.
@@ -75,7 +85,8 @@ impl Snapshot {
             usage: shared.node.clone(),
             ..Facts::default()
         };
-        accounts(&mut facts, business, &mut shared.purses);
+        let before = shared.facts.upgrade().unwrap_or_default();
+        accounts(&mut facts, &before, business, &mut shared.purses);
         for loaded in &business.accounts {
             let words = &loaded.account.attributes;
             lookup.add_attributes(Owner::Account(loaded.id), words);
@@ -84,7 +95,8 @@ impl Snapshot {
             lookup.add_attributes(Owner::Customer(loaded.id), &loaded.trunk.attributes);
             let usage = shared.customers.entry(loaded.id).or_default().clone();
             let trunk = trunks::customer(loaded, &mut names, &rules, usage);
-            facts.customers.insert(trunk.id, Arc::new(trunk));
+            let trunk = shared_with(before.customers.get(&trunk.id), trunk);
+            facts.customers.insert(trunk.id, trunk);
         }
         for loaded in &business.vendor_trunks {
             let usage = shared.vendors.entry(loaded.id).or_default().clone();
@@ -99,12 +111,26 @@ impl Snapshot {
                 };
                 facts.routes.entry(&prefix.prefix).push(entry);
             }
-            facts.vendors.insert(trunk.id, Arc::new(trunk));
+            let trunk = shared_with(before.vendors.get(&trunk.id), trunk);
+            facts.vendors.insert(trunk.id, trunk);
         }
         if !names.problems.is_empty() {
             return Err(SnapshotError(names.problems));
         }
-        Ok(Snapshot { facts: Arc::new(facts), lookup: Arc::new(lookup) })
+        // Here rather than on the first thread of calls that takes the snapshot.
+        facts.arrange();
+        let facts = Arc::new(facts);
+        shared.decks.clone_from(&business.decks);
+        shared.facts = Arc::downgrade(&facts);
+        Ok(Snapshot { facts, lookup: Arc::new(lookup) })
+    }
+}
+
+/// The object of the snapshot before if it is the same.
+fn shared_with<T: PartialEq>(before: Option<&Arc<T>>, now: T) -> Arc<T> {
+    match before {
+        Some(before) if **before == now => Arc::clone(before),
+        _ => Arc::new(now),
     }
 }
 
@@ -136,9 +162,14 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
     }
 }
 
-fn accounts(facts: &mut Facts, business: &Loaded, purses: &mut HashMap<u32, Arc<Purse>>) {
+fn accounts(
+    facts: &mut Facts,
+    before: &Facts,
+    business: &Loaded,
+    purses: &mut HashMap<u32, Arc<Purse>>,
+) {
     let decks: HashMap<&str, &Arc<RateDeck>> =
-        business.decks.iter().map(|deck| (&*deck.name, deck)).collect();
+        business.decks.iter().map(|loaded| (&*loaded.deck.name, &loaded.deck)).collect();
     for loaded in &business.accounts {
         let account = &loaded.account;
         let purse = purses
@@ -155,53 +186,9 @@ fn accounts(facts: &mut Facts, business: &Loaded, purses: &mut HashMap<u32, Arc<
             rounding: account.rounding.into(),
             purse: purse.clone(),
         };
-        facts.accounts.insert(account.id, Arc::new(account));
+        let account = shared_with(before.accounts.get(&account.id), account);
+        facts.accounts.insert(account.id, account);
     }
-}
-
-/// A business that has not been stored yet, with ids for this purpose only: enough to
-/// find out whether it fits the node file.
-pub(crate) fn provisional(business: &Business) -> Loaded {
-    let account_ids: HashMap<&str, u32> =
-        (1..).zip(&business.accounts).map(|(id, account)| (account.name.as_str(), id)).collect();
-    let account_id = |name: &str| account_ids.get(name).copied().unwrap_or_default();
-    Loaded {
-        accounts: (1..)
-            .zip(&business.accounts)
-            .map(|(id, account)| LoadedAccount {
-                id,
-                balance: account.opening_balance,
-                account: account.clone(),
-            })
-            .collect(),
-        customer_trunks: (1..)
-            .zip(&business.customer_trunks)
-            .map(|(id, trunk)| LoadedTrunk {
-                id,
-                account_id: account_id(&trunk.account),
-                trunk: trunk.clone(),
-            })
-            .collect(),
-        vendor_trunks: (1..)
-            .zip(&business.vendor_trunks)
-            .map(|(id, trunk)| LoadedTrunk {
-                id,
-                account_id: account_id(&trunk.account),
-                trunk: trunk.clone(),
-            })
-            .collect(),
-        decks: business.decks.iter().map(rate_deck).collect(),
-        rule_sets: business.rule_sets.clone(),
-        number_lists: business.number_lists.iter().map(|filled| filled.list.clone()).collect(),
-    }
-}
-
-fn rate_deck(deck: &store::business::Deck) -> Arc<RateDeck> {
-    let mut rates = RateDeck::new(deck.name.as_str(), deck.currency.as_str());
-    for row in &deck.rows {
-        rates.push(row.clone());
-    }
-    Arc::new(rates)
 }
 
 impl Names<'_> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use store::ConfigErrors;
 use store::business::{FileStamp, FilledList, NumberList};
 
@@ -23,11 +23,6 @@ pub(crate) struct Table {
 /// All tables, by name. A clone shares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables(BTreeMap<String, Arc<Table>>);
-
-/// Tables that were replaced. A call keeps those that it began with, but must not be the
-/// one that gives tens of megabytes back.
-#[derive(Debug, Default)]
-pub(crate) struct Retired(Mutex<Vec<Arc<Table>>>);
 
 impl Table {
     fn new(filled: FilledList) -> Arc<Table> {
@@ -105,6 +100,14 @@ impl Tables {
         self.iter().filter_map(|table| table.list.file.parent())
     }
 
+    /// Whether they are the tables of `live`, neither more nor fewer.
+    pub(crate) fn are(&self, live: &Tables) -> bool {
+        let same = |table: &Arc<Table>| {
+            live.get(&table.list.name).is_some_and(|other| Arc::ptr_eq(table, other))
+        };
+        self.0.len() == live.0.len() && self.iter().all(same)
+    }
+
     /// A line for each table whose rows differ from those of `live`.
     pub(crate) fn differences(&self, live: &Tables) -> Vec<String> {
         let line = |table: &Arc<Table>| {
@@ -117,48 +120,10 @@ impl Tables {
     }
 }
 
-impl Retired {
-    /// Keeps the tables of `old` that are not in `new`.
-    pub(crate) fn keep(&self, old: &Tables, new: &Tables) {
-        let gone = old.iter().filter(|table| {
-            new.get(&table.list.name).is_none_or(|other| !Arc::ptr_eq(table, other))
-        });
-        self.lock().extend(gone.cloned());
-    }
-
-    /// Gives back those that no call needs any more.
-    pub(crate) fn sweep(&self) {
-        // Nobody can take a new share of a table that only this list knows.
-        self.lock().retain(|table| Arc::strong_count(table) > 1);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Table>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use store::business::ListKind;
-
-    /// Promise 4: a call keeps its snapshot; the last call is not the one that frees it.
-    #[test]
-    fn a_replaced_table_stays_until_its_last_call_has_ended() {
-        let table = |value| Table::for_test("t", ListKind::Exact, &[("44", value)]);
-        let (mut old, mut new) = (Tables::default(), Tables::default());
-        old.replace(vec![table("a")]);
-        new.replace(vec![table("b")]);
-        let weak = Arc::downgrade(old.get("t").unwrap());
-        let retired = Retired::default();
-        retired.keep(&old, &new);
-        retired.sweep();
-        assert!(weak.upgrade().is_some(), "a call still asks it");
-        drop(old);
-        assert!(weak.upgrade().is_some(), "freed by the sweep only");
-        retired.sweep();
-        assert!(weak.upgrade().is_none());
-    }
 
     #[test]
     fn a_table_that_did_not_change_is_not_replaced() {

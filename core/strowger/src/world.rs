@@ -2,12 +2,14 @@
 //! plugin generation, replaced together by one atomic store (promise 4 of the design).
 
 use crate::chains;
+use crate::retired::Retired;
 use crate::shard::Mailbox;
 use crate::snapshot::Snapshot;
-use crate::tables::Retired;
 use arc_swap::ArcSwap;
 use config::ChainConfig;
 use host::{Host, LoadError, Retreat, SwapReport};
+use ledger::RateDeck;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use switch::World;
@@ -68,13 +70,32 @@ impl WorldDesk {
     /// Gives new calls another snapshot.
     pub(crate) fn replace_snapshot(&self, snapshot: Arc<Snapshot>) {
         let mut current = self.lock();
-        self.retired.keep(current.lookup.tables(), snapshot.lookup.tables());
+        self.retire(&current, &snapshot);
         *current = snapshot;
         self.set_chains(&current);
         self.publish(&current);
     }
 
-    /// Gives back what replaced snapshots held and no call needs any more.
+    /// Keeps what calls may be the last to hold of a snapshot. Decks are shared by snapshots,
+    /// and a call holds that of its account.
+    fn retire(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>) {
+        self.retired.keep(Arc::clone(&old.lookup));
+        if Arc::ptr_eq(&old.facts, &new.facts) {
+            return;
+        }
+        self.retired.keep(Arc::clone(&old.facts));
+        let decks = |snapshot: &Snapshot| -> HashMap<*const RateDeck, Arc<RateDeck>> {
+            let accounts = snapshot.facts.accounts.values();
+            let decks = accounts.filter_map(|account| account.deck.clone());
+            decks.map(|deck| (Arc::as_ptr(&deck), deck)).collect()
+        };
+        let kept = decks(new);
+        let gone = decks(old).into_iter().filter(|(deck, _)| !kept.contains_key(deck));
+        gone.for_each(|(_, deck)| self.retired.keep(deck));
+    }
+
+    /// Gives back what replaced snapshots held and no call needs any more. It may take tens of
+    /// milliseconds: not for an async thread.
     pub(crate) fn sweep(&self) {
         self.retired.sweep();
     }

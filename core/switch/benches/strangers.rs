@@ -70,6 +70,7 @@ fn settings() -> SwitchSettings {
         shards: 1,
         seed: [7; 32],
         replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+        rests: Arc::default(),
     }
 }
 
@@ -107,6 +108,8 @@ impl MediaControl for NoPorts {
     fn move_vendor(&mut self, _: CallKey, _: u16) -> Option<SocketAddr> {
         None
     }
+
+    fn forget_vendor(&mut self, _: CallKey) {}
 
     fn update(&mut self, _: CallKey, _: MediaSide, _: RemoteMedia) {}
 

@@ -398,9 +398,16 @@ pub struct Account {
 /// sharing an account saves.
 impl PartialEq for Account {
     fn eq(&self, other: &Account) -> bool {
-        let Account { id, name, locked, expires_ms, deck, rounding, purse } = self;
-        (*id, name, *locked, *expires_ms, *rounding)
-            == (other.id, &other.name, other.locked, other.expires_ms, other.rounding)
+        let Account { id, name, locked, expires_ms, max_duration, deck, rounding, purse } = self;
+        (*id, name, *locked, *expires_ms, *max_duration, *rounding)
+            == (
+                other.id,
+                &other.name,
+                other.locked,
+                other.expires_ms,
+                other.max_duration,
+                other.rounding,
+            )
             && deck.as_ref().map(Arc::as_ptr) == other.deck.as_ref().map(Arc::as_ptr)
             && Arc::ptr_eq(purse, &other.purse)
     }

@@ -20,12 +20,14 @@ pub(super) async fn watch(node: Arc<Node>) {
         tokio::time::sleep(LOOK).await;
         node.look_at_ports();
         node.look_at_threads(&mut seen);
-        node.desk.sweep();
-        // It may wait for a swap, which compiles.
+        // Freeing a large snapshot takes a while, and a look may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
-        let watched = tokio::task::spawn_blocking(move || watching.look_at_builds()).await;
-        if let Err(error) = watched {
-            tracing::error!(%error, "builds were not watched");
+        let watched = tokio::task::spawn_blocking(move || {
+            watching.desk.sweep();
+            watching.look_at_builds();
+        });
+        if let Err(error) = watched.await {
+            tracing::error!(%error, "nothing was swept, builds were not watched");
         }
     }
 }

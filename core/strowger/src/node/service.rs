@@ -2,18 +2,12 @@
 
 use super::Node;
 use crate::admin::ApiError;
-use crate::alarms::{AlarmKind, Alarms};
-use crate::api::{
-    AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, ReloadDone, SwapDone,
-};
+use crate::alarms::Alarms;
+use crate::api::{AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, SwapDone};
 use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
-use crate::snapshot::{Registry, Snapshot, provisional};
-use crate::tables::Tables;
 use host::{LoadError, Source};
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use store::CallFilter;
 use tokio::sync::oneshot;
@@ -160,54 +154,6 @@ impl Node {
     /// Waits for compilation and self-test: not for an async thread.
     pub(crate) fn swap(&self, name: &str, source: Source) -> Result<SwapDone, ApiError> {
         self.changed(name, |host| host.swap(name, source))
-    }
-
-    /// Reads the business folder, shows what differs, and unless it is a dry run stores it
-    /// and gives it to new calls. Anything wrong refuses all of it.
-    pub(crate) async fn reload(
-        &self,
-        folder: Option<PathBuf>,
-        dry_run: bool,
-    ) -> Result<ReloadDone, ApiError> {
-        let Some(folder) = folder.or_else(|| self.business_folder()) else {
-            let detail = "name a folder: the node file has no `business` folder";
-            return Err(ApiError::invalid("folder", detail));
-        };
-        let _turn = self.reloading.lock().await;
-        let refused = |detail: String| ApiError::refused("configuration_refused", detail);
-        let business = super::start::read_business(&self.config, &folder)
-            .map_err(|errors| refused(errors.to_string()))?;
-        // Names that the node file does not have are found before anything is stored.
-        let live = self.live_tables();
-        let tables = Tables::of(&business.number_lists, &live);
-        let (stored, scratch) = (provisional(&business), Registry::default());
-        let secret = self.nonce_secret;
-        Snapshot::build(&self.config, &stored, tables.clone(), &scratch, secret)
-            .map_err(|error| refused(error.to_string()))?;
-        let mut lines = tables.differences(&live);
-        let changes = if dry_run {
-            self.store.preview(&business).await.map_err(store_failed)?
-        } else {
-            let changes = self.store.apply(&business).await.map_err(store_failed)?;
-            let loaded = self.store.load().await.map_err(store_failed)?;
-            let snapshot =
-                self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
-            self.desk.replace_snapshot(Arc::new(snapshot));
-            let refused = &self.refused_tables;
-            let refused =
-                std::mem::take(&mut *refused.lock().unwrap_or_else(PoisonError::into_inner));
-            for table in refused.keys() {
-                self.alarms.clear(AlarmKind::TableRefused, table);
-            }
-            if let Err(error) = self.watch_tables() {
-                tracing::error!(%error, "a folder of number files cannot be watched");
-            }
-            changes
-        };
-        if !changes.is_empty() {
-            lines.splice(0..0, changes.to_string().lines().map(str::to_owned));
-        }
-        Ok(ReloadDone { dry_run, changes: lines })
     }
 
     pub(crate) async fn metrics(&self) -> String {

@@ -4,8 +4,9 @@ use super::{Node, RunningNode, monitor};
 use crate::alarms::Alarms;
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::pm_qos::LatencyLimit;
+use crate::review::{self, ReviewError};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
-use crate::snapshot::{Registry, Snapshot, SnapshotError, provisional};
+use crate::snapshot::{Registry, Snapshot, SnapshotError};
 use crate::sockets::{self, BindError};
 use crate::tables::Tables;
 use crate::watch::FolderWatch;
@@ -63,6 +64,9 @@ pub(crate) enum StartError {
     /// Business objects that do not fit the node file.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Business, node file and plugins that do not fit each other.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,6 +113,10 @@ impl RunningNode {
             None => None,
         };
         let host = load_plugins(&config, host_settings(&config))?;
+        if let Some(business) = &business {
+            review::chains(&config, business)?;
+            review::review(&config, &host, business)?;
+        }
         let address = config.admin.address;
         let admin_listener = tokio::net::TcpListener::bind(address)
             .await
@@ -119,12 +127,8 @@ impl RunningNode {
         let mut tables = Tables::default();
         if let Some(business) = &business {
             tables = Tables::of(&business.number_lists, &tables);
-            // Names that the node file does not have are found before they are stored.
-            let registry = Registry::default();
-            let stored = provisional(business);
-            Snapshot::build(&config, &stored, tables.clone(), &registry, nonce_secret)?;
             let changes = store.apply(business).await?;
-            for line in changes.to_string().lines() {
+            for line in changes.log_lines() {
                 tracing::info!("business: {line}");
             }
         }
@@ -195,6 +199,7 @@ impl RunningNode {
             plane,
             mailboxes,
             reloading: tokio::sync::Mutex::default(),
+            unpublished: AtomicBool::new(false),
             refused_tables: Mutex::default(),
             table_watch: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -290,10 +295,11 @@ impl Node {
 /// What a start would say.
 pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
-    if let Some(folder) = &config.business {
-        let business = read_business(config, folder)?;
-        let (stored, registry) = (provisional(&business), Registry::default());
-        Snapshot::build(config, &stored, Tables::default(), &registry, [0; 32])?;
+    let business = match &config.business {
+        Some(folder) => Some(read_business(config, folder)?),
+        None => None,
+    };
+    if let Some(business) = &business {
         summary = format!(
             "{} accounts, {} customer trunks, {} vendor trunks, {} decks, {} rule sets, {} number lists\n",
             business.accounts.len(),
@@ -309,7 +315,12 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     }
     let settings = HostSettings { cache_dir: None, ..host_settings(config) };
     let host = load_plugins(config, settings)?;
-    for plugin in host.list() {
+    if let Some(business) = &business {
+        review::chains(config, business)?;
+        review::review(config, &host, business)?;
+    }
+    let plugins = host.list();
+    for plugin in &plugins {
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.name()).collect();
         summary += &format!(
             "plugin {} answers {}: {} self-tests passed\n",
@@ -317,6 +328,9 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
             hooks.join(", "),
             plugin.self_test_cases
         );
+    }
+    for line in review::notes(config, &plugins) {
+        summary += &format!("note: {line}\n");
     }
     Ok(summary.trim_end().to_owned())
 }

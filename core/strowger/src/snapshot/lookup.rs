@@ -10,22 +10,29 @@ use switch::facts::TrunkUsage;
 /// Texts and tables of one snapshot. A clone shares both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SnapshotLookup {
+    business: Arc<Words>,
+    tables: Tables,
+}
+
+/// What a snapshot says beside its tables.
+#[derive(Clone, Debug, Default)]
+struct Words {
     texts: HashMap<u64, Arc<str>>,
     attributes: HashMap<Owner, BTreeMap<String, Arc<str>>>,
     usage: HashMap<u32, Arc<TrunkUsage>>,
-    tables: Tables,
 }
 
 impl SnapshotLookup {
     /// Keeps a text and gives its handle: the same text has the same handle in every
     /// snapshot and after every restart, so that plugins can keep what they compiled.
     pub(crate) fn keep(&mut self, text: &str) -> u64 {
+        let texts = &mut Arc::make_mut(&mut self.business).texts;
         let mut handle = text_handle(text);
         // Two texts on one handle are as good as impossible, but must not mix rules.
-        while self.texts.get(&handle).is_some_and(|known| **known != *text) || handle == 0 {
+        while texts.get(&handle).is_some_and(|known| **known != *text) || handle == 0 {
             handle = handle.wrapping_add(1);
         }
-        self.texts.insert(handle, text.into());
+        texts.insert(handle, text.into());
         handle
     }
 
@@ -33,13 +40,13 @@ impl SnapshotLookup {
     pub(super) fn add_attributes(&mut self, owner: Owner, words: &BTreeMap<String, String>) {
         if !words.is_empty() {
             let words = words.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-            self.attributes.insert(owner, words.collect());
+            Arc::make_mut(&mut self.business).attributes.insert(owner, words.collect());
         }
     }
 
     /// Keeps the live counters of a vendor trunk.
     pub(super) fn add_usage(&mut self, trunk: u32, usage: &Arc<TrunkUsage>) {
-        self.usage.insert(trunk, usage.clone());
+        Arc::make_mut(&mut self.business).usage.insert(trunk, usage.clone());
     }
 
     /// Without texts.
@@ -61,7 +68,7 @@ impl SnapshotLookup {
 
 impl Lookup for SnapshotLookup {
     fn text(&self, handle: u64) -> Option<Arc<str>> {
-        self.texts.get(&handle).cloned()
+        self.business.texts.get(&handle).cloned()
     }
 
     /// A list of whole numbers only matches a whole number.
@@ -81,11 +88,11 @@ impl Lookup for SnapshotLookup {
     }
 
     fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
-        self.attributes.get(&owner)?.get(name).cloned()
+        self.business.attributes.get(&owner)?.get(name).cloned()
     }
 
     fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
-        Some(self.usage.get(&trunk)?.statistics(crate::clock::now().utc_ms))
+        Some(self.business.usage.get(&trunk)?.statistics(crate::clock::now().utc_ms))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use ledger::{Money, RateLookup};
 use policy::{Lookup, StopAfterMedia};
+use store::{Business, Store};
 
 const NODE: &str = r#"
 [[listeners]]
@@ -63,9 +64,15 @@ fn business(test: &str, text: &str) -> Loaded {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("all.toml"), text).unwrap();
     std::fs::write(folder.join("retail.csv"), "prefix,destination,price\n44,UK,0.6\n").unwrap();
-    let business = Business::from_folder(&folder, "sip.example.com");
+    let business = Business::from_folder(&folder, "sip.example.com").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let loaded = runtime.block_on(async {
+        let store = Store::open(folder.join("strowger.db")).await.unwrap();
+        store.apply(&business).await.unwrap();
+        store.load().await.unwrap()
+    });
     std::fs::remove_dir_all(&folder).unwrap();
-    provisional(&business.unwrap())
+    loaded
 }
 
 fn build(business: &Loaded, registry: &Registry) -> Result<Snapshot, SnapshotError> {
@@ -118,6 +125,55 @@ fn counters_and_purses_survive_a_reload() {
     let after = build(&loaded, &registry).unwrap().facts;
     assert_eq!(after.customers[&customer.id].usage.active(), 1);
     assert_eq!(after.accounts[&customer.account].purse.balance().to_string(), "9");
+}
+
+/// Promise 4: a change shares all that it does not touch, however many snapshots are in use.
+#[test]
+fn what_did_not_change_is_shared_by_all_snapshots() {
+    let mut loaded = business("shared", BUSINESS);
+    let registry = Registry::default();
+    let mut in_use = vec![build(&loaded, &registry).unwrap().facts];
+    let (customer, vendor) = (loaded.customer_trunks[0].id, loaded.vendor_trunks[0].id);
+    let account = loaded.customer_trunks[0].account_id;
+    for channels in 1..=5 {
+        loaded.customer_trunks[0].trunk.channels = channels;
+        loaded.decks.clone_from(&registry.decks());
+        in_use.push(build(&loaded, &registry).unwrap().facts);
+    }
+    let first = &in_use[0];
+    for (channels, facts) in (0..).zip(&in_use) {
+        assert_eq!(facts.customers[&customer].channels, channels);
+        assert!(Arc::ptr_eq(&facts.vendors[&vendor], &first.vendors[&vendor]));
+        assert!(Arc::ptr_eq(&facts.accounts[&account], &first.accounts[&account]));
+    }
+    let deck = first.accounts[&account].deck.as_ref().unwrap();
+    // That of the account, of what was loaded and of the registry: not one for each snapshot.
+    assert_eq!(Arc::strong_count(deck), 3);
+}
+
+/// The last call of a snapshot, or of its account, is not what frees a deck.
+#[test]
+fn a_replaced_deck_is_freed_by_the_sweep_alone() {
+    let before = build(&business("swept-a", BUSINESS), &Registry::default()).unwrap();
+    let after = build(&business("swept-b", BUSINESS), &Registry::default()).unwrap();
+    let account = before.facts.accounts.values().find(|account| account.deck.is_some());
+    let call = account.unwrap().clone();
+    let freed = Arc::downgrade(call.deck.as_ref().unwrap());
+    let settings = host::HostSettings {
+        plugins: Vec::new(),
+        cache_dir: None,
+        shards: 1,
+        random_seed: None,
+        housekeeping: None,
+    };
+    let host = host::Host::new(settings).unwrap();
+    let desk = crate::world::WorldDesk::new(host, Vec::new(), Arc::new(before)).unwrap();
+    desk.replace_snapshot(Arc::new(after));
+    desk.sweep();
+    drop(call);
+    assert!(freed.upgrade().is_some(), "it waits for the sweep");
+    desk.sweep();
+    assert!(freed.upgrade().is_none());
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn trunk(id: u32, networks: Vec<Network>) -> CustomerTrunk {
         max_attempts: 5,
         setup_budget: Duration::from_secs(30),
         failure_reply: FailureReply::Best,
+        until_connect: false,
         relay: true,
         media_address: 0,
         strict_media: false,

@@ -1,0 +1,99 @@
+//! Another business while calls run: read, checked, compared, stored, given to new calls.
+
+use super::Node;
+use super::start::read_business;
+use crate::admin::ApiError;
+use crate::alarms::AlarmKind;
+use crate::api::ReloadDone;
+use crate::review;
+use crate::tables::Tables;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use store::Business;
+use tokio::runtime::Handle;
+
+impl Node {
+    /// Reads the business folder, shows what differs, and unless it is a dry run stores it
+    /// and gives it to new calls. Anything wrong refuses all of it; where nothing differs
+    /// nothing is done.
+    ///
+    /// Reading and comparing a large business takes seconds of a processor. They have a thread
+    /// of their own, so that other requests are answered meanwhile and a signal is heard.
+    pub(crate) async fn reload(
+        self: &Arc<Node>,
+        folder: Option<PathBuf>,
+        dry_run: bool,
+    ) -> Result<ReloadDone, ApiError> {
+        let Some(folder) = folder.or_else(|| self.business_folder()) else {
+            let detail = "name a folder: the node file has no `business` folder";
+            return Err(ApiError::invalid("folder", detail));
+        };
+        let (node, runtime) = (Arc::clone(self), Handle::current());
+        let work = move || runtime.block_on(node.take_business(&folder, dry_run));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| ApiError::internal(error.to_string()))?
+    }
+
+    async fn take_business(&self, folder: &Path, dry_run: bool) -> Result<ReloadDone, ApiError> {
+        let _turn = self.reloading.lock().await;
+        let business =
+            read_business(&self.config, folder).map_err(|errors| refused(errors.to_string()))?;
+        review::review(&self.config, self.desk.host(), &business)
+            .map_err(|error| refused(error.to_string()))?;
+        let live = self.live_tables();
+        let tables = Tables::of(&business.number_lists, &live);
+        let mut lines = tables.differences(&live);
+        if dry_run {
+            let changes = self.store.preview(&business).await.map_err(store_failed)?;
+            lines.splice(0..0, changes.lines());
+            return Ok(ReloadDone { dry_run, changes: lines });
+        }
+        lines.splice(0..0, self.bring(&business, tables).await?);
+        Ok(ReloadDone { dry_run, changes: lines })
+    }
+
+    /// Every file has been read: what was refused of tables before is over.
+    fn take_back_refusals(&self) {
+        let mut refused = self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in std::mem::take(&mut *refused).keys() {
+            self.alarms.clear(AlarmKind::TableRefused, table);
+        }
+    }
+
+    /// Stores a business and gives it to new calls; what changed, a line each.
+    async fn bring(&self, business: &Business, tables: Tables) -> Result<Vec<String>, ApiError> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(refused("the node is stopping".to_owned()));
+        }
+        let live = self.live_tables();
+        let changes = self.store.apply(business).await.map_err(store_failed)?;
+        let lines = changes.log_lines().into_iter().chain(tables.differences(&live));
+        lines.for_each(|line| tracing::info!("business: {line}"));
+        self.take_back_refusals();
+        if !changes.is_empty() {
+            self.unpublished.store(true, Ordering::Relaxed);
+        }
+        // What was stored and could not be published the last time is no change any more.
+        if self.unpublished.load(Ordering::Relaxed) || !tables.are(&live) {
+            let loaded = self.store.load_beside(&self.registry.decks()).await;
+            let loaded = loaded.map_err(store_failed)?;
+            let snapshot =
+                self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
+            self.desk.replace_snapshot(Arc::new(snapshot));
+            self.unpublished.store(false, Ordering::Relaxed);
+            if let Err(error) = self.watch_tables() {
+                tracing::error!(%error, "a folder of number files cannot be watched");
+            }
+        }
+        Ok(changes.lines())
+    }
+}
+
+fn refused(detail: String) -> ApiError {
+    ApiError::refused("configuration_refused", detail)
+}
+
+fn store_failed(error: store::StoreError) -> ApiError {
+    ApiError::internal(error.to_string())
+}
