@@ -43,6 +43,16 @@ pub(crate) mod name {
     pub(crate) const INTERNAL_ERROR: &str = "internal_error";
 }
 
+/// Whether the answered part of a call that ended so is billed (SIG-93).
+pub(crate) fn is_billed(reason: &str) -> bool {
+    match reason {
+        name::CALLER_HANGUP | name::CALLEE_HANGUP => true,
+        name::SESSION_TIMEOUT | name::NODE_LOST => true,
+        name::MAX_DURATION | name::OPERATOR_HANGUP => true,
+        _ => false,
+    }
+}
+
 /// End reason of an attempt that a vendor refused with `code`.
 pub(crate) fn of_response(code: u16) -> &'static str {
     match code {

@@ -198,10 +198,10 @@ impl Call {
         }
     }
 
-    /// Whether the customer pays: it was answered, and acknowledged or hung up by the caller.
+    /// Whether the customer pays: it was answered, and did not end in a way that is never billed.
     pub(super) fn is_billed(&self) -> bool {
         let reason = self.end.as_deref().map(|end| end.reason.as_str());
-        self.answered.is_some() && reason != Some(name::ACK_TIMEOUT)
+        self.answered.is_some() && reason.is_none_or(crate::reason::is_billed)
     }
 
     /// The node does not wait for the charges either: the record is written without those

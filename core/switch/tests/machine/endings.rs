@@ -71,6 +71,25 @@ fn a_caller_that_hangs_up_without_ack_pays() {
     assert_eq!(record.sell.as_ref().expect("charged").billed_s, 2);
 }
 
+/// SIG-93: nor a call that ends because the caller's answer to a delayed offer is of no use.
+#[test]
+fn a_delayed_offer_whose_answer_is_of_no_use_is_not_billed() {
+    let mut raw = Raw::new(small_operator());
+    raw.invite(&[], "");
+    let invite = raw.vendor("INVITE ");
+    raw.answers(&invite, "200 OK", &[], &sdp("10.2.0.1", 42_000));
+    let ok = raw.caller("SIP/2.0 200 ");
+    raw.ack(&ok, &sdp("10.1.0.1", 0));
+    let bye = raw.caller("BYE ");
+    raw.caller_answers(&bye, "200 OK", "");
+    let bye = raw.vendor("BYE ");
+    raw.answers(&bye, "200 OK", &[], "");
+    raw.ends();
+    let record = &raw.stage.finals[0].call;
+    assert_eq!((record.end_reason.as_str(), record.billable_ms), ("codec_mismatch", 0));
+    assert!(record.sell.is_none() && record.cost > Money::ZERO);
+}
+
 /// BILL-10, BILL-12: an answer with its BYE in the same millisecond is a call, and both sides
 /// are charged their first increment.
 #[test]
