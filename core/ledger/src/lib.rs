@@ -18,5 +18,5 @@ pub use prefix::PrefixTable;
 pub use purse::Purse;
 pub use record::{
     AttemptRecord, CallDocument, CallId, CallRecord, ChargeRecord, EndedBy, MediaRecord, Posting,
-    PostingKind, RecordState, Text, TrailEntry,
+    PostingKind, RecordState, Text, TrailEntry, cost_and_profit,
 };

@@ -19,6 +19,19 @@ impl Money {
     pub const ONE: Money = Money(10_000_000_000);
     /// Nothing.
     pub const ZERO: Money = Money(0);
+    /// The largest single amount that is booked or configured, either way of zero: a million
+    /// million units.
+    pub const LARGEST_AMOUNT: Money = Money(1_000_000_000_000 * Money::ONE.0);
+    /// The largest balance that payments may lead to, either way of zero: a thousand times as
+    /// much. A database column holds nine thousand times that again, so that charges of calls,
+    /// which nobody can refuse, always have room.
+    pub const LARGEST_BALANCE: Money = Money(1000 * Money::LARGEST_AMOUNT.0);
+
+    /// Whether it is at most `limit` away from zero.
+    #[must_use]
+    pub fn is_within(self, limit: Money) -> bool {
+        self.0.unsigned_abs() <= limit.0.unsigned_abs()
+    }
 }
 
 /// Why a text is not an amount of money.

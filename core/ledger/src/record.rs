@@ -27,6 +27,32 @@ pub struct CallDocument {
     pub postings: Vec<Posting>,
 }
 
+impl CallDocument {
+    /// Vendor cost over all attempts, and the sell charge less that (BILL-29), as the charges
+    /// are now. Amounts of several currencies have no sum: then it is nothing (BILL-74).
+    #[must_use]
+    pub fn cost_and_profit(&self) -> (Money, Money) {
+        cost_and_profit(self.call.sell.as_ref(), &self.attempts)
+    }
+}
+
+/// [`CallDocument::cost_and_profit`] of a call that has no document yet.
+#[must_use]
+pub fn cost_and_profit(sell: Option<&ChargeRecord>, attempts: &[AttemptRecord]) -> (Money, Money) {
+    let bought = || attempts.iter().filter_map(|attempt| attempt.buy.as_ref());
+    let Some(first) = bought().next() else {
+        return (Money::ZERO, sell.map(|sell| sell.amount).unwrap_or_default());
+    };
+    if bought().any(|buy| buy.currency != first.currency) {
+        return (Money::ZERO, Money::ZERO);
+    }
+    let cost: Money = bought().map(|buy| buy.amount).sum();
+    match sell {
+        Some(sell) if sell.currency != first.currency => (cost, Money::ZERO),
+        sell => (cost, sell.map(|sell| sell.amount).unwrap_or_default() - cost),
+    }
+}
+
 /// Whether a document is the last word on its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,13 +126,15 @@ pub struct CallRecord {
     pub answer_ms: Option<u64>,
     /// End; none in an interim copy.
     pub end_ms: Option<u64>,
-    /// Last evidence of life, UTC milliseconds (BILL-13); for recovery after a crash.
+    /// Last evidence of life, UTC milliseconds (BILL-13); for recovery after a crash, which
+    /// bills by `billable_ms`: this clock may have been set meanwhile.
     pub evidence_ms: u64,
     /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
     pub pdd_ms: Option<u32>,
-    /// Monotonic milliseconds from answer to end.
+    /// Monotonic milliseconds from answer to end; of an interim copy, so far.
     pub duration_ms: u64,
-    /// Milliseconds that are billed; differs from `duration_ms` for dead calls (BILL-13).
+    /// Milliseconds that are billed; differs from `duration_ms` for dead calls (BILL-13). Of
+    /// an interim copy, monotonic milliseconds from answer to the last evidence of life.
     pub billable_ms: u64,
     /// End reason of SIG-93.
     pub end_reason: Text,
@@ -197,9 +225,9 @@ pub struct AttemptRecord {
     pub end_ms: Option<u64>,
     /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
     pub pdd_ms: Option<u32>,
-    /// Monotonic milliseconds from answer to end.
+    /// Monotonic milliseconds from answer to end; of an interim copy, so far.
     pub duration_ms: u64,
-    /// Milliseconds billed by the vendor.
+    /// Milliseconds billed by the vendor; of an interim copy, up to the last evidence of life.
     pub billable_ms: u64,
     /// End reason of SIG-93.
     pub end_reason: Text,
@@ -276,4 +304,6 @@ pub enum PostingKind {
     Opening,
     /// Payment in.
     Payment,
+    /// What a charge lacked when its call ended, booked when it was rated again (BILL-73).
+    Correction,
 }

@@ -2,7 +2,11 @@
 //! `policy`, `switch`) read none and are given the time from here; the plugin host and the store
 //! read the system's clocks themselves.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// When the program looked at both clocks first.
+static START: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), utc_ms()));
 
 /// UTC milliseconds since 1970.
 pub(crate) fn utc_ms() -> u64 {
@@ -13,4 +17,33 @@ pub(crate) fn utc_ms() -> u64 {
 /// Both clocks.
 pub(crate) fn now() -> switch::Now {
     switch::Now { instant: Instant::now(), utc_ms: utc_ms() }
+}
+
+/// A moment in milliseconds that nobody can set: UTC as it was at the start of the program,
+/// and what has passed since (BILL-10).
+pub(crate) fn steady_ms(instant: Instant) -> u64 {
+    let (start, utc_ms) = *START;
+    let passed = instant.saturating_duration_since(start).as_millis();
+    utc_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+}
+
+/// The moment that [`steady_ms`] gave.
+pub(crate) fn instant_of(steady_ms: u64) -> Instant {
+    let (start, utc_ms) = *START;
+    start + Duration::from_millis(steady_ms.saturating_sub(utc_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_moments_come_back_to_the_millisecond() {
+        let (start, utc_ms) = *START;
+        for passed in [0, 1, 1234, 86_400_000] {
+            let moment = start + Duration::from_millis(passed);
+            assert_eq!(steady_ms(moment), utc_ms + passed);
+            assert_eq!(instant_of(steady_ms(moment)), moment);
+        }
+    }
 }

@@ -10,6 +10,8 @@ pub(crate) struct Intake {
     pub(crate) draining: bool,
     /// Messages wait too long before they are looked at.
     pub(crate) overloaded: bool,
+    /// Records wait for the disk, as many as may (CDR-14).
+    pub(crate) no_room_for_records: bool,
 }
 
 impl Intake {
@@ -18,6 +20,7 @@ impl Intake {
         match self {
             Intake { draining: true, .. } => Some("the node is draining"),
             Intake { overloaded: true, .. } => Some("messages wait too long for this shard"),
+            Intake { no_room_for_records: true, .. } => Some("records wait for the disk"),
             Intake { .. } => None,
         }
     }

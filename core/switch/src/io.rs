@@ -115,8 +115,8 @@ pub struct LegCounters {
     pub rtcp_in: u64,
     /// Packets dropped.
     pub dropped: u64,
-    /// UTC milliseconds of the last packet from it, 0 if none (BILL-13).
-    pub last_packet_ms: u64,
+    /// When the last packet came from it, none if none did (BILL-13).
+    pub last_packet: Option<Instant>,
     /// How often another source took this side over after a silence (MEDIA-11).
     pub takeovers: u64,
     /// Latched source.

@@ -130,6 +130,12 @@ impl Switch {
         self.core.intake.draining = true;
     }
 
+    /// Whether what writes records has no room for those of new calls: while it has none, each
+    /// is refused in the same way (CDR-14).
+    pub fn set_room_for_records(&mut self, room: bool) {
+        self.core.intake.no_room_for_records = !room;
+    }
+
     /// Whether messages wait so long that new calls would only make it worse: while they do,
     /// each is refused with 503 and Retry-After (SIG-91).
     pub fn set_overloaded(&mut self, overloaded: bool) {
@@ -217,6 +223,12 @@ impl Switch {
         self.with_call(key, now, media, |call, cx| call.on_operator_hangup(cx));
         self.drain_transactions(now, media);
         true
+    }
+
+    /// Ends this call as [`Switch::hangup`] does, without looking through the others for it.
+    pub fn hangup_call(&mut self, now: Now, key: CallKey, media: &mut dyn MediaControl) {
+        self.with_call(key, now, media, |call, cx| call.on_operator_hangup(cx));
+        self.drain_transactions(now, media);
     }
 
     /// Ends every call for a node that stops. Peers that do not answer are not awaited any

@@ -8,6 +8,7 @@
 mod relay_thread;
 mod sockets;
 
+use crate::clock;
 use crate::seldom::Seldom;
 use host::ProcessorSet;
 use media::{PortPool, RemoteMedia, SessionCounters, Side};
@@ -446,7 +447,8 @@ impl OpenSession {
                 bytes_in: side.bytes_in,
                 rtcp_in: side.rtcp_in,
                 dropped: side.dropped,
-                last_packet_ms: side.last_packet_ms,
+                last_packet: (side.last_packet_ms > 0)
+                    .then(|| clock::instant_of(side.last_packet_ms)),
                 takeovers: side.takeovers,
                 latched: side.latched,
             }

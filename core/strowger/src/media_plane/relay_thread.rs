@@ -6,6 +6,7 @@
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
 use super::sockets::{ConnectedBudget, LatchedSocket, SocketPair};
+use crate::clock;
 use crate::seldom::Seldom;
 use crate::shard::words_of;
 use host::{ProcessorSet, keep_to, shorten_time_slice};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use switch::CallKey;
 
 /// Longest packet relayed; longer ones would not cross any usual link in one piece.
@@ -537,9 +538,9 @@ impl Port {
 
 impl Clocks {
     fn read() -> Clocks {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let utc_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        Clocks { now: Instant::now(), utc_ms }
+        let now = Instant::now();
+        // The last packet is what a lost call is billed to: no clock that somebody sets.
+        Clocks { now, utc_ms: clock::steady_ms(now) }
     }
 }
 

@@ -139,7 +139,7 @@ fn two_parties_hear_each_other_byte_for_byte() {
     for (counted, party) in counters.iter().zip([&caller, &vendor]) {
         assert_eq!((counted.rtp_in, counted.rtp_out, counted.dropped), (500, 500, 0));
         assert_eq!(counted.latched, party.rtp.local_addr().ok());
-        assert!(counted.bytes_in > 500 * 12 && counted.last_packet_ms > 1_700_000_000_000);
+        assert!(counted.bytes_in > 500 * 12 && counted.last_packet.is_some());
     }
     assert_eq!(control.close(CallKey(1)), None);
     assert_eq!(control.counters(CallKey(1)), None);

@@ -710,8 +710,9 @@ impl Call {
                     known_by,
                 );
                 if let Some(at) = self.lingering.iter().position(|a| a.record.number == number) {
-                    let account = self.lingering[at].record.vendor_account;
-                    let buy = self.buy_price(account, cx.now.utc_ms);
+                    let record = &self.lingering[at].record;
+                    let (account, sent_ms) = (record.vendor_account, record.sent_ms);
+                    let buy = self.buy_price(cx, (number, account), sent_ms);
                     let record = &mut self.lingering[at].record;
                     record.buy = buy;
                     record.code = response.status();

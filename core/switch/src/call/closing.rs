@@ -112,7 +112,7 @@ impl Call {
         }
         let Some(sides) = cx.media.close(self.key) else { return };
         for (at, counters) in sides.into_iter().enumerate() {
-            self.last_media_ms[at] = counters.last_packet_ms;
+            self.last_media[at] = counters.last_packet;
             self.note_takeovers(cx, at, &counters);
             self.count_media(at, counters);
         }
@@ -311,7 +311,7 @@ impl Call {
         if let Some(end) = &self.end {
             cx.core.counters.count_reason(&end.reason);
         }
-        let document = self.document(RecordState::Final, cx.now.utc_ms, postings);
+        let document = self.document(RecordState::Final, cx.now, postings);
         cx.core.outputs.push_back(Output::Document(Box::new(document)));
         self.leave(cx);
     }
@@ -320,11 +320,11 @@ impl Call {
     pub(super) fn write_interim(&mut self, cx: &mut Cx<'_>) {
         if let Some(sides) = cx.media.counters(self.key) {
             for (at, counters) in sides.into_iter().enumerate() {
-                self.last_media_ms[at] = counters.last_packet_ms;
+                self.last_media[at] = counters.last_packet;
                 self.count_media(at, counters);
             }
         }
-        let document = self.document(RecordState::Interim, cx.now.utc_ms, Vec::new());
+        let document = self.document(RecordState::Interim, cx.now, Vec::new());
         cx.core.outputs.push_back(Output::Document(Box::new(document)));
         self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
     }

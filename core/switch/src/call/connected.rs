@@ -171,7 +171,8 @@ impl Call {
         let dialog = Dialog::uac(response, response);
         attempt.record.code = response.status();
         attempt.record.answer_ms = Some(cx.now.utc_ms);
-        attempt.record.buy = self.buy_price(attempt.record.vendor_account, cx.now.utc_ms);
+        let whose = (attempt.record.number, attempt.record.vendor_account);
+        attempt.record.buy = self.buy_price(cx, whose, attempt.record.sent_ms);
         attempt.answered = Some(cx.now.instant);
         let waited = cx.now.instant.saturating_duration_since(attempt.sent).as_millis();
         attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
@@ -224,7 +225,7 @@ impl Call {
         };
         self.answered = Some(cx.now.instant);
         self.answer_ms = Some(cx.now.utc_ms);
-        self.fix_sell_price(cx.now.utc_ms);
+        self.fix_sell_price(cx);
         if body.is_some() {
             self.media_ms.get_or_insert(cx.now.utc_ms);
         }

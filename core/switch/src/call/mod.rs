@@ -221,7 +221,8 @@ pub(crate) struct Call {
     /// What vendors of failed attempts sent and got: it is in their records and not the next
     /// one's.
     media_before: Option<Box<LegCounters>>,
-    last_media_ms: [u64; 2],
+    /// When each side was heard last.
+    last_media: [Option<Instant>; 2],
     direct: bool,
     /// A side's requests may come from an address that no trunk names.
     foreign: bool,
@@ -353,7 +354,7 @@ impl Call {
             media_open: None,
             media: Default::default(),
             media_before: None,
-            last_media_ms: [0; 2],
+            last_media: [None; 2],
             direct: false,
             began: now.instant,
             answered: None,

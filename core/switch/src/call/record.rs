@@ -1,13 +1,15 @@
 //! The call as a document for the store.
 
-use super::Call;
+use super::{Call, Cx};
 use crate::facts::Account;
+use crate::io::Now;
 use ledger::{
     CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting, PostingKind,
-    PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState,
+    PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState, Text, TrailEntry,
 };
-use policy::{AttemptFailure, DeckRow, Rounding, RoundingMode};
+use policy::{AttemptFailure, DeckRow, Hook, Rounding, RoundingMode};
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Call {
     /// What the call moves: the sell charge, and the cost of every answered attempt.
@@ -25,43 +27,91 @@ impl Call {
         sell.chain(buy).filter(|posting| posting.amount != Money::ZERO).collect()
     }
 
-    /// What the vendor of this account asks for a call answered at `answer_ms` (BILL-03).
-    pub(super) fn buy_price(&self, vendor_account: u32, answer_ms: u64) -> Option<ChargeRecord> {
-        let vendor = self.world.accounts.get(&vendor_account)?;
-        price_of(vendor, self.rated_number(), answer_ms)
+    /// What a vendor asks for an attempt that is answered now (BILL-03). If its deck has no
+    /// price for it any more, it is the price that the attempt was made at, as on the sell
+    /// side; the trail tells (BILL-28).
+    pub(super) fn buy_price(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (attempt, account): (u16, u32),
+        sent_ms: u64,
+    ) -> Option<ChargeRecord> {
+        let price = |at_ms| {
+            let vendor = self.world.accounts.get(&account)?;
+            price_of(vendor, self.rated_number(), at_ms)
+        };
+        if let Some(price) = price(cx.now.utc_ms) {
+            return Some(price);
+        }
+        let before = price(sent_ms).or_else(|| price(self.facts.received_ms));
+        self.note_old_price(cx, attempt, before.is_some());
+        before
     }
 
     /// The customer's price is the one in force at the answer (BILL-03). If there is none any
-    /// more, it is the one that the call was admitted with.
-    pub(super) fn fix_sell_price(&mut self, answer_ms: u64) {
-        if let Some(price) = price_of(&self.account, self.rated_number(), answer_ms) {
-            self.sell = Some(price);
+    /// more, it is the one that the call was admitted with; the trail tells.
+    pub(super) fn fix_sell_price(&mut self, cx: &mut Cx<'_>) {
+        match price_of(&self.account, self.rated_number(), cx.now.utc_ms) {
+            Some(price) => self.sell = Some(price),
+            None => self.note_old_price(cx, 0, self.sell.is_some()),
         }
+    }
+
+    /// A price ended between INVITE and answer.
+    fn note_old_price(&mut self, cx: &mut Cx<'_>, attempt: u16, known: bool) {
+        // Without any price it cannot be charged: somebody has to look.
+        self.rerate |= !known;
+        let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        self.trail.push(TrailEntry {
+            at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+            attempt,
+            hook: cx.core.names.hook(Hook::Rating),
+            plugin: cx.core.names.plugin(None),
+            answer: if known { "the price at the INVITE".into() } else { Text::default() },
+            fault: "no price is in force at the answer".into(),
+            micros: 0,
+        });
     }
 
     /// The record as it stands.
     pub(super) fn document(
         &mut self,
         state: RecordState,
-        utc_ms: u64,
+        now: Now,
         postings: Vec<Posting>,
     ) -> CallDocument {
         let last = state == RecordState::Final;
+        // Durations are never told by the clock of the day, which somebody may set.
+        let ms = |from: Option<Instant>, to: Instant| {
+            let passed = from.map(|from| to.saturating_duration_since(from)).unwrap_or_default();
+            u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+        };
+        // Relayed media proves life to the packet; without it the legs are believed.
+        let heard = self.last_media.into_iter().flatten().max();
+        let alive = if self.direct { now.instant } else { heard.unwrap_or(now.instant) };
+        let alive = match (self.answered, heard) {
+            (Some(answered), None) if !self.direct => answered,
+            (answered, _) => answered.map_or(alive, |answered| alive.max(answered)),
+        };
         let mut attempts = part(&mut self.finished, last);
         if let Some(attempt) = &self.current {
             let mut record = attempt.record.clone();
             record.media = self.media[1].clone();
+            record.duration_ms = ms(attempt.answered, now.instant);
+            record.billable_ms = ms(attempt.answered, alive);
             attempts.push(record);
         }
-        let bought = |record: &ledger::AttemptRecord| record.buy.as_ref().map(|c| c.amount);
-        let cost: Money = if last { attempts.iter().filter_map(bought).sum() } else { Money::ZERO };
-        let earned = self.sell.as_ref().filter(|_| last).map_or(Money::ZERO, |sell| sell.amount);
+        let (cost, profit) = match last {
+            true => ledger::cost_and_profit(self.sell.as_ref(), &attempts),
+            false => (Money::ZERO, Money::ZERO),
+        };
+        let (duration_ms, billable_ms) = match last {
+            true if self.is_billed() => (self.duration_ms, self.duration_ms),
+            true => (self.duration_ms, 0),
+            false => (ms(self.answered, now.instant), ms(self.answered, alive)),
+        };
         let failure = self.failures.last();
         let answered = self.answer_ms.is_some();
-        // Relayed media proves life to the packet; without it the legs are believed.
-        let heard = self.last_media_ms.into_iter().max().unwrap_or(0);
-        let evidence =
-            if self.direct { utc_ms } else { heard.max(self.answer_ms.unwrap_or(utc_ms)) };
         let end = self.end.as_deref();
         let call = CallRecord {
             id: self.facts.id,
@@ -88,10 +138,10 @@ impl Call {
             media_ms: self.media_ms,
             answer_ms: self.answer_ms,
             end_ms: self.end_ms,
-            evidence_ms: evidence,
+            evidence_ms: now.utc_ms.saturating_sub(ms(Some(alive), now.instant)),
             pdd_ms: self.pdd_ms,
-            duration_ms: self.duration_ms,
-            billable_ms: if self.is_billed() { self.duration_ms } else { 0 },
+            duration_ms,
+            billable_ms,
             end_reason: end.map(|end| end.reason.clone()).unwrap_or_default(),
             ended_by: end.map_or(EndedBy::Switch, |end| end.by),
             code_received: match failure {
@@ -108,7 +158,7 @@ impl Call {
             detail: end.map(|end| end.detail.clone()).unwrap_or_default(),
             sell: part(&mut self.sell, last),
             cost,
-            profit: earned - cost,
+            profit,
             balance_after: self.balance_after,
             rerate: self.rerate,
             media: part(&mut self.media[0], last),

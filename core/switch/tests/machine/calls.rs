@@ -675,3 +675,20 @@ fn digest_customer() -> CustomerTrunk {
         ..customer(1, "acme", CALLER)
     }
 }
+
+/// CDR-14: while records have no room, new calls are refused; those that are up end as ever.
+#[test]
+fn new_calls_are_refused_while_their_records_have_no_room() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    let (now, hangup) = (stage.now, Some(Duration::from_secs(10)));
+    stage.agent(CALLER).invite(now, "4420123", CallerPlan { hangup, ..CallerPlan::default() });
+    stage.run(Duration::from_secs(3));
+    stage.switch.set_room_for_records(false);
+    let now = stage.now;
+    stage.agent(CALLER).invite(now, "4420124", CallerPlan::default());
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let ends: Vec<_> =
+        stage.finals.iter().map(|d| (&*d.call.end_reason, d.call.code_returned)).collect();
+    assert_eq!(ends, [("system_overload", 503), ("caller_hangup", 200)]);
+}

@@ -1,4 +1,5 @@
-//! Which price a call has when prices change while it is under way.
+//! Which price a call has when prices change while it is under way, and how long it lasts when
+//! clocks are set.
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
 use crate::support::facts::{CALLER, VENDOR_A, account, small_operator};
@@ -67,5 +68,107 @@ fn prices_are_those_in_force_at_the_answer() {
         let cost = document.attempts[0].buy.as_ref().expect("bought");
         assert_eq!(charge.price.to_string(), sell, "change after {change_ms} ms");
         assert_eq!(cost.price.to_string(), buy, "change after {change_ms} ms");
+    }
+}
+
+/// A deck whose only price for 44 ends at `end_ms`.
+fn deck_that_ends(name: &str, currency: &str, end_ms: u64) -> Arc<RateDeck> {
+    let mut deck = RateDeck::new(name, currency);
+    let price = PriceRow { price_first: Money::ONE, price_next: Money::ONE, ..PriceRow::default() };
+    deck.push(RateRow {
+        prefix: Arc::from("44"),
+        destination: Arc::from("United Kingdom"),
+        price: PriceRow { first_increment_s: 1, next_increment_s: 1, ..price },
+        valid_from_ms: 0,
+        valid_to_ms: Some(end_ms),
+        blocked: false,
+    });
+    Arc::new(deck)
+}
+
+/// A call of ten seconds, answered after one, with these decks for customer and vendor.
+fn call_with_decks(sell: Arc<RateDeck>, buy: Arc<RateDeck>) -> ledger::CallDocument {
+    let mut facts = small_operator();
+    for (id, name, deck) in [(1, "acme", sell), (2, "carrier", buy)] {
+        let mut of = Arc::into_inner(account(id, name, 1000, 1)).expect("nobody else has it");
+        of.deck = Some(deck);
+        facts.accounts.insert(id, Arc::new(of));
+    }
+    let mut stage = Stage::new(facts, Network::PERFECT, 1);
+    stage.add(Agent::new(CALLER, 5));
+    stage.add(Agent::vendor(VENDOR_A, VendorPlan::answers()));
+    let (now, hangup) = (stage.now, Some(Duration::from_secs(10)));
+    stage.agent(CALLER).invite(now, "4420123", CallerPlan { hangup, ..CallerPlan::default() });
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    stage.finals.remove(0)
+}
+
+/// BILL-28: a price that ends between INVITE and answer still counts, on both sides, and the
+/// trail tells; one that is in force at the answer needs no word.
+#[test]
+fn a_price_that_ends_before_the_answer_still_counts_and_is_told() {
+    let (early, late) = (START_MS + 500, u64::MAX);
+    for (sell_ends, buy_ends) in [(late, late), (late, early), (early, late), (early, early)] {
+        let sell = deck_that_ends("retail", "EUR", sell_ends);
+        let document = call_with_decks(sell, deck_that_ends("carrier", "EUR", buy_ends));
+        let call = &document.call;
+        let charge = call.sell.as_ref().expect("sold");
+        let cost = document.attempts[0].buy.as_ref().expect("bought");
+        assert_eq!((charge.price, cost.price), (Money::ONE, Money::ONE));
+        assert!(charge.amount > Money::ZERO && cost.amount > Money::ZERO);
+        assert_eq!((call.cost, call.profit), (cost.amount, charge.amount - cost.amount));
+        assert_eq!(document.postings.len(), 2);
+        assert!(!call.rerate);
+        let told: Vec<u16> = document
+            .trail
+            .iter()
+            .filter(|entry| entry.fault == "no price is in force at the answer")
+            .map(|entry| entry.attempt)
+            .collect();
+        let expected: Vec<u16> = [(buy_ends, 1), (sell_ends, 0)]
+            .into_iter()
+            .filter(|(ends, _)| *ends == early)
+            .map(|(_, attempt)| attempt)
+            .collect();
+        assert_eq!(told, expected);
+    }
+}
+
+/// BILL-74: dollars are not taken from euros. Each posting is right in its own currency.
+#[test]
+fn two_currencies_make_no_profit() {
+    let buy = deck_that_ends("carrier", "USD", u64::MAX);
+    let document = call_with_decks(deck_that_ends("retail", "EUR", u64::MAX), buy);
+    let bought = document.attempts[0].buy.as_ref().expect("bought").amount;
+    assert_eq!((document.call.cost, document.call.profit), (bought, Money::ZERO));
+    assert_eq!(document.postings.len(), 2);
+}
+
+/// BILL-10, OPS-67: whatever the clock of the day is set to in mid-call, a call lasts as long
+/// as it lasts, in its interim copies as in its record.
+#[test]
+fn a_clock_that_is_set_in_mid_call_changes_no_duration() {
+    for by in [3_600_000, -3_600_000] {
+        let mut stage = Stage::new(small_operator(), Network::PERFECT, 1);
+        stage.add(Agent::new(CALLER, 5));
+        stage.add(Agent::vendor(VENDOR_A, VendorPlan::answers()));
+        stage.clock_set = Some((Duration::from_secs(20), by));
+        stage.media.last_packet = Some(stage.start + Duration::from_secs(31));
+        let (now, hangup) = (stage.now, Some(Duration::from_secs(90)));
+        stage.agent(CALLER).invite(now, "4420123", CallerPlan { hangup, ..CallerPlan::default() });
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let last = stage.finals.remove(0);
+        let lasted = last.call.duration_ms;
+        assert!((89_000..91_000).contains(&lasted), "{lasted} ms, clock set by {by}");
+        assert_eq!(last.attempts[0].duration_ms.abs_diff(lasted), 0, "{last:?}");
+        let interim = stage.interims.last().expect("one after a minute");
+        let (call, attempt) = (&interim.call, &interim.attempts[0]);
+        assert!((60_000..60_100).contains(&call.duration_ms), "{}", call.duration_ms);
+        // Heard last 31 s after the start, answered one second after it.
+        assert!((29_900..30_100).contains(&call.billable_ms), "{}", call.billable_ms);
+        let difference = attempt.billable_ms.abs_diff(call.billable_ms);
+        assert!(difference < 10 && attempt.duration_ms.abs_diff(call.duration_ms) < 10);
     }
 }

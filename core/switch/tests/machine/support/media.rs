@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Instant;
 use strowger_switch::{CallKey, LegCounters, MediaControl, MediaSide, RemoteMedia};
 
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(crate) struct MemoryMedia {
     /// How often a vendor was forgotten for the next one at the same pair.
     pub(crate) forgotten: usize,
     pub(crate) updates: Vec<(MediaSide, RemoteMedia)>,
+    /// When the caller's last packet came.
+    pub(crate) last_packet: Option<Instant>,
 }
 
 impl MemoryMedia {
@@ -26,7 +29,10 @@ impl MemoryMedia {
 
     fn read(&self) -> [LegCounters; 2] {
         let (rtp_in, takeovers) = (self.vendors_sent, self.takeovers);
-        [LegCounters::default(), LegCounters { rtp_in, takeovers, ..Default::default() }]
+        [
+            LegCounters { last_packet: self.last_packet, ..Default::default() },
+            LegCounters { rtp_in, takeovers, ..Default::default() },
+        ]
     }
 
     /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...

@@ -82,6 +82,8 @@ pub(crate) struct Stage {
     order: u64,
     pub(crate) now: Instant,
     pub(crate) start: Instant,
+    /// The clock of the day is set: after so long, by so many ms.
+    pub(crate) clock_set: Option<(Duration, i64)>,
 }
 
 impl Stage {
@@ -114,6 +116,7 @@ impl Stage {
             order: 0,
             now: start,
             start,
+            clock_set: None,
         }
     }
 
@@ -128,11 +131,10 @@ impl Stage {
     }
 
     fn clock(&self) -> Now {
-        let passed = self.now.duration_since(self.start).as_millis();
-        Now {
-            instant: self.now,
-            utc_ms: 1_790_000_000_000 + u64::try_from(passed).expect("a short test"),
-        }
+        let passed = self.now.duration_since(self.start);
+        let set = self.clock_set.filter(|(after, _)| *after <= passed).map_or(0, |(_, by)| by);
+        let passed = i64::try_from(passed.as_millis()).expect("a short test");
+        Now { instant: self.now, utc_ms: 1_790_000_000_000_u64.saturating_add_signed(passed + set) }
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) {
