@@ -23,6 +23,7 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     admin(&mut found, config);
     plugins(&mut found, config);
     decisions(&mut found, config);
+    records(&mut found, config);
     calls(&mut found, config);
     if !is_log_filter(&config.log.level) {
         found.push((
@@ -250,6 +251,25 @@ fn unique_name<'a>(
         found.push((field, name_rule(name)));
     } else if !seen.insert(name) {
         found.push((field, format!("`{name}` is the name of an earlier {what}; names are unique")));
+    }
+}
+
+fn records(found: &mut Found, config: &Config) {
+    let records = &config.records;
+    for (field, age) in [("keep", records.keep), ("keep_attempts", records.keep_attempts)] {
+        if !age.is_zero() && age.as_secs() < 3600 {
+            let detail = format!("{age:?} is out of range: allowed are 1h and more, or 0s");
+            found.push((format!("records.{field}"), detail));
+        }
+    }
+    if !(10..=1_000_000).contains(&records.waiting) {
+        let detail = format!("{} is out of range: allowed are 10 to 1000000", records.waiting);
+        found.push(("records.waiting".to_owned(), detail));
+    }
+    if records.journal_size < 64 << 20 {
+        let detail =
+            format!("{} bytes is out of range: allowed are 64MiB and more", records.journal_size);
+        found.push(("records.journal_size".to_owned(), detail));
     }
 }
 

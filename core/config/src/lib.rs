@@ -8,12 +8,14 @@ mod decisions;
 mod http;
 mod place;
 mod processors;
+mod records;
 mod source;
 pub mod values;
 
 pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
 pub use processors::Processors;
+pub use records::RecordsConfig;
 pub use source::Source;
 pub use values::{Dscp, Housekeeping, PortRange};
 
@@ -68,6 +70,9 @@ pub struct Config {
     /// What is kept of decisions.
     #[serde(default)]
     pub decisions: DecisionsConfig,
+    /// How long records are kept.
+    #[serde(default)]
+    pub records: RecordsConfig,
     /// Limits of every call.
     #[serde(default)]
     pub calls: CallsConfig,

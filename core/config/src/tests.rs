@@ -35,6 +35,9 @@ fn a_short_file_is_completed_by_defaults() {
     let decisions = &config.decisions;
     assert!(decisions.enabled && decisions.mask_numbers == 0);
     assert_eq!((decisions.keep, decisions.max_size), (Duration::from_secs(86_400), 2 << 30));
+    let records = &config.records;
+    assert_eq!((records.keep.as_secs(), records.keep_attempts.as_secs()), (34_560_000, 7_776_000));
+    assert_eq!((records.waiting, records.journal_size), (100_000, 50 << 30));
     let plugin = &config.plugins.list[0];
     assert_eq!(plugin.path(Path::new("p")), Path::new("p/routing.wasm"));
     assert_eq!(plugin.config_json().to_string(), r#"{"strategy":"priority"}"#);
@@ -52,6 +55,17 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             &["node.toml:1: nme:", "unknown field", "`data_dir`"],
         ),
         ("name = \"node-1\"", "shards = 0", &["node.toml:1: shards:", "1 to 64"]),
+        (
+            "name = \"node-1\"",
+            "records.keep = \"59m\"",
+            &["node.toml:1: records.keep:", "1h and more, or 0s"],
+        ),
+        ("name = \"node-1\"", "records.waiting = 9", &["node.toml:1: records.waiting:", "10 to"]),
+        (
+            "name = \"node-1\"",
+            "records.journal_size = \"63MiB\"",
+            &["node.toml:1: records.journal_size:", "64MiB and more"],
+        ),
         (
             "name = \"node-1\"",
             "housekeeping_processors = \"last\"",

@@ -58,7 +58,7 @@ async fn run(
             tokio::time::sleep_until(due.into()).await;
         }
         for document in documents {
-            recorder.submit(document)?;
+            recorder.submit(document);
         }
     }
     recorder.flush().await;

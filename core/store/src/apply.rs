@@ -3,6 +3,7 @@
 use crate::amount::split;
 use crate::business::{Account, Business, Deck};
 use crate::change::{Action, Change, Changes};
+use crate::currency;
 use crate::deck_changes;
 use crate::error::{StoreError, Task};
 use crate::load::each_row;
@@ -180,6 +181,10 @@ async fn accounts(
         let mut object = Wanted::new(&account.name, account)?;
         object.id = account.id;
         object.body.remove("id");
+        if let Some(before) = stored.get(&account.name) {
+            let named = (before.id, account.name.as_str());
+            currency::refuse_change(connection, named, &before.body, &object.body).await?;
+        }
         if let Some(before) = stored.get(&account.name)
             && let Some(booked) = before.body.get("opening_balance")
         {

@@ -2,39 +2,31 @@
 //! has them (CDR-06).
 //!
 //! A segment begins with [`MAGIC`]; then come entries: length (4 bytes, little-endian, of
-//! kind and payload), CRC-32 of kind and payload (4 bytes), kind (1 byte), payload. What a
-//! crash left half-written fails the length or the check sum and is cut off.
+//! kind and payload), CRC-32 of kind and payload (4 bytes), kind (1 byte), payload
+//! ([`framing`]). What a crash left half-written at the end is cut off; a segment that is
+//! damaged elsewhere is read around the damage and set aside instead of being deleted.
+
+mod framing;
+
+pub(crate) use framing::{Damage, Entry, Kind, Segment};
 
 use crate::error::StoreError;
+use framing::{MAGIC, entries};
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Head of every segment; the last byte is the format.
-const MAGIC: &[u8; 8] = b"STRWJNL\x01";
-/// Length and check sum before each entry.
-const HEAD: usize = 8;
-/// Longest entry: far beyond any call, far below what a torn length could claim.
-const LONGEST: usize = 16 * 1024 * 1024;
 /// Rights of the folder and of the files in it: numbers and money are their owner's only.
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 /// Room kept from one commit to the next, bytes: some 1,000 calls. A disk that stood still for a
 /// second makes one commit of tens of megabytes.
 const PENDING_KEPT: usize = 2 * 1024 * 1024;
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// A call that is up: evidence, in case the node dies.
-    Interim = 1,
-    /// A call that has ended.
-    Final = 2,
-}
 
 /// The folder with the segments, open for appending.
 #[derive(Debug)]
@@ -46,23 +38,23 @@ pub(crate) struct Journal {
     committed: u64,
     /// Entries since the last commit.
     pending: Vec<u8>,
+    damaged: Damaged,
     /// Held for the life of the journal: two nodes must not share a folder.
     _lock: File,
 }
 
-/// An entry read back.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) kind: Kind,
-    pub(crate) payload: Vec<u8>,
-}
+/// Segments in which damage was found: they are kept.
+#[derive(Clone, Debug, Default)]
+struct Damaged(Arc<Mutex<BTreeSet<u64>>>);
 
-/// A segment read back.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub(crate) entries: Vec<Entry>,
-    /// Bytes at the end that are not whole entries.
-    pub(crate) torn: u64,
+impl Damaged {
+    fn add(&self, segment: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
+    }
+
+    fn take(&self, segment: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment)
+    }
 }
 
 /// Whole entries of a segment, on disk.
@@ -79,23 +71,23 @@ pub(crate) struct Stretch {
 #[derive(Clone, Debug)]
 pub(crate) struct JournalReader {
     folder: PathBuf,
+    damaged: Damaged,
 }
 
 impl JournalReader {
-    /// The entries of a stretch, all of them.
-    pub(crate) fn read(&self, stretch: Stretch) -> Result<Vec<Entry>, StoreError> {
+    /// The entries of a stretch, all of them unless the disk has changed some.
+    pub(crate) fn read(&self, stretch: Stretch) -> Result<Segment, StoreError> {
         let path = path(&self.folder, stretch.segment);
         let length = usize::try_from(stretch.to.saturating_sub(stretch.from)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
         File::open(&path)
             .and_then(|file| file.read_exact_at(&mut bytes, stretch.from))
             .map_err(StoreError::io(&path))?;
-        let Segment { entries, torn } = entries(&bytes);
-        if torn > 0 {
-            let what = format!("{} up to byte {}", path.display(), stretch.to);
-            return Err(StoreError::unreadable(what, format!("{torn} bytes are no entries")));
+        let segment = entries(&bytes, stretch.from).whole();
+        if !segment.damage.is_empty() {
+            self.damaged.add(stretch.segment);
         }
-        Ok(entries)
+        Ok(segment)
     }
 }
 
@@ -128,13 +120,14 @@ impl Journal {
             segment,
             committed: MAGIC.len() as u64,
             pending: Vec::new(),
+            damaged: Damaged::default(),
             _lock: lock,
         })
     }
 
     /// For those who read what was written.
     pub(crate) fn reader(&self) -> JournalReader {
-        JournalReader { folder: self.folder.clone() }
+        JournalReader { folder: self.folder.clone(), damaged: self.damaged.clone() }
     }
 
     /// Number of the segment that is written to.
@@ -166,10 +159,10 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(&self.pending).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        // At its place, so that what a failed attempt left is written over.
+        let written = self.file.write_all_at(&self.pending, self.committed);
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
             self.file.set_len(self.committed)?;
-            self.file.seek(SeekFrom::Start(self.committed))?;
             return Err(error);
         }
         self.committed += self.pending.len() as u64;
@@ -187,9 +180,20 @@ impl Journal {
         Ok(())
     }
 
-    /// Deletes a segment whose entries are no longer needed.
+    /// Deletes a segment whose entries are no longer needed; one that is damaged is kept
+    /// under another name.
     pub(crate) fn delete(&self, segment: u64) -> io::Result<()> {
-        std::fs::remove_file(path(&self.folder, segment))
+        let path = path(&self.folder, segment);
+        if !self.damaged.take(segment) {
+            return std::fs::remove_file(path);
+        }
+        let aside = path.with_extension("damaged");
+        std::fs::rename(&path, &aside).inspect_err(|_| self.damaged.add(segment))
+    }
+
+    /// Keeps a segment for people to look at: something in it was not read.
+    pub(crate) fn keep(&self, segment: u64) {
+        self.damaged.add(segment);
     }
 
     /// Numbers of the segments before the one written to.
@@ -199,51 +203,32 @@ impl Journal {
         Ok(numbers)
     }
 
-    /// Reads a segment back, as far as it is whole.
+    /// Reads a segment back, around what is damaged.
     pub(crate) fn read(&self, segment: u64) -> Result<Segment, StoreError> {
         let path = path(&self.folder, segment);
         let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
-        let Some(body) = bytes.strip_prefix(MAGIC) else {
+        if MAGIC.starts_with(&bytes) {
             // A crash while the segment was made leaves a part of the head.
-            if MAGIC.starts_with(&bytes) {
-                return Ok(Segment { entries: Vec::new(), torn: bytes.len() as u64 });
-            }
+            let torn = if bytes.len() < MAGIC.len() { bytes.len() as u64 } else { 0 };
+            return Ok(Segment::torn(torn));
+        }
+        let read = match bytes.strip_prefix(MAGIC) {
+            Some(body) => entries(body, MAGIC.len() as u64),
+            // The head is damaged, or it is a later version's: then nothing in it is ours.
+            None => entries(&bytes, 0).whole(),
+        };
+        let other_version = bytes.starts_with(&MAGIC[..MAGIC.len() - 1]);
+        if read.entries.is_empty() && other_version && !bytes.starts_with(MAGIC) {
             return Err(StoreError::unreadable(
                 path.display().to_string(),
                 "it is not a journal of this version",
             ));
-        };
-        Ok(entries(body))
+        }
+        if !read.damage.is_empty() {
+            self.damaged.add(segment);
+        }
+        Ok(read)
     }
-}
-
-/// The entries that some bytes begin with.
-fn entries(bytes: &[u8]) -> Segment {
-    let mut rest = bytes;
-    let mut entries = Vec::new();
-    while let Some((entry, after)) = next(rest) {
-        entries.push(entry);
-        rest = after;
-    }
-    Segment { entries, torn: rest.len() as u64 }
-}
-
-/// The first entry of some bytes and what follows it, if it is whole.
-fn next(bytes: &[u8]) -> Option<(Entry, &[u8])> {
-    let (head, rest) = bytes.split_at_checked(HEAD)?;
-    let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
-    let length = usize::try_from(word(0)?).ok().filter(|length| *length <= LONGEST)?;
-    let (body, rest) = rest.split_at_checked(length)?;
-    if crc32fast::hash(body) != word(4)? {
-        return None;
-    }
-    let (kind, payload) = body.split_first()?;
-    let kind = match kind {
-        1 => Kind::Interim,
-        2 => Kind::Final,
-        _ => return None,
-    };
-    Some((Entry { kind, payload: payload.to_vec() }, rest))
 }
 
 /// Makes the folder; one that others may look into is closed to them.

@@ -3,8 +3,11 @@
 
 mod amount;
 mod apply;
+mod balance;
 pub mod business;
 mod change;
+mod correction;
+mod currency;
 mod deck_changes;
 mod document;
 mod error;
@@ -12,18 +15,22 @@ mod journal;
 mod load;
 mod migrations;
 mod payment;
+mod purge;
 mod query;
 mod recorder;
 mod records;
 mod recovery;
 mod store;
 
+pub use balance::Mismatch;
 pub use business::{Business, ConfigError, ConfigErrors, NodeNames};
 pub use change::{Action, Change, Changes};
+pub use correction::{Correction, Rerating};
 pub use error::StoreError;
 pub use load::{Loaded, LoadedAccount, LoadedDeck, LoadedTrunk};
 pub use payment::{Paid, Payment};
-pub use query::{CallFilter, CallSummary, Mismatch};
-pub use recorder::{Gauges, OnDurable, Overflow, Recorder, RecorderSettings};
+pub use purge::{Kept, Purged};
+pub use query::{CallFilter, LARGEST_PAGE, RecordedCall};
+pub use recorder::{Alarm, Gauges, OnDurable, Recorder, RecorderSettings};
 pub use recovery::Recovery;
 pub use store::Store;

@@ -12,19 +12,114 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/0001_initial.sql")),
     (2, "number files", include_str!("../migrations/0002_number_files.sql")),
     (3, "payments", include_str!("../migrations/0003_payments.sql")),
+    (4, "strict", include_str!("../migrations/0004_strict.sql")),
 ];
 
 pub(crate) fn migrator() -> Migrator {
+    steps(STEPS)
+}
+
+fn steps(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
     let step = |&(number, name, text): &(i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
-    Migrator::with_migrations(STEPS.iter().map(step).collect())
+    Migrator::with_migrations(steps.iter().map(step).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use crate::store::Store;
+    use ledger::Money;
+    use sqlx::ConnectOptions as _;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+    use std::path::{Path, PathBuf};
+
+    /// A database as the version before columns kept their types left it: with one account
+    /// and payments of so many units.
+    async fn older(name: &str, payments: &[i64]) -> (PathBuf, SqliteConnection) {
+        let folder = std::env::temp_dir().join(format!("strowger-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder of its own");
+        let path = folder.join("strowger.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.expect("a database");
+        steps(&STEPS[..3]).run(&mut connection).await.expect("the schema of then");
+        let account = "INSERT INTO account VALUES (7, 'acme', '{}', 0, 5, FALSE)";
+        sqlx::query(account).execute(&mut connection).await.expect("written");
+        for units in payments {
+            for statement in [
+                "INSERT INTO posting (account, units, fraction, kind, at_ms, note, key) \
+                 VALUES (7, ?, 0, 'payment', 1, 'cash', NULL)",
+                "UPDATE account SET balance_units = balance_units + ? WHERE id = 7",
+            ] {
+                let done = sqlx::query(statement).bind(units).execute(&mut connection).await;
+                done.expect("written");
+            }
+        }
+        let posting = "INSERT INTO posting (account, units, fraction, kind, at_ms) \
+             VALUES (7, 0, 5, 'opening', 1)";
+        sqlx::query(posting).execute(&mut connection).await.expect("written");
+        (path, connection)
+    }
+
+    /// BILL-48: an inexact balance is the sum of its postings again, and nothing is lost.
+    #[tokio::test]
+    async fn a_balance_that_became_a_floating_point_number_is_summed_up_anew() {
+        let most = 999_999_999_999_999_999;
+        let mut payments = vec![most; 10];
+        payments.extend([-most; 9]);
+        let (path, mut old) = older("mends", &payments).await;
+        let wrong: i64 = sqlx::query_scalar("SELECT balance_units FROM account")
+            .fetch_one(&mut old)
+            .await
+            .expect("read");
+        assert_ne!(wrong, most, "the fault is there");
+        drop(old);
+        let store = Store::open(&path).await.expect("it opens");
+        let exact = Money(i128::from(most) * Money::ONE.0 + 5);
+        assert_eq!(store.balance(7).await.expect("read"), Some(exact));
+        assert_eq!(store.postings_sum(7).await.expect("read"), exact);
+        assert!(store.verify_balances().await.expect("read").is_empty());
+        let mut writer = store.writer.lock().await;
+        let kept: (i64, i64) =
+            sqlx::query_as("SELECT COUNT(*), COUNT(*) FILTER (WHERE note = 'cash') FROM posting")
+                .fetch_one(&mut writer.connection)
+                .await
+                .expect("read");
+        assert_eq!(kept, (20, 19));
+        // A column keeps its type: what does not fit is refused.
+        let update = "UPDATE account SET balance_units = balance_units + ?";
+        let refused = sqlx::query(update).bind(i64::MAX).execute(&mut writer.connection).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("REAL value")));
+    }
+
+    #[tokio::test]
+    async fn a_balance_beyond_its_column_is_named_and_nothing_is_changed() {
+        let (path, old) = older("refuses", &[999_999_999_999_999_999; 10]).await;
+        drop(old);
+        for _ in 0..2 {
+            let refused = Store::open(&path).await.expect_err("it cannot be held").to_string();
+            assert!(refused.contains("account acme (id 7)"), "{refused}");
+            assert!(refused.contains("9999999999999999990.0000000005"), "{refused}");
+        }
+    }
+
+    /// The columns of every table are of the type that they say.
+    #[tokio::test]
+    async fn every_table_keeps_its_types() {
+        let (path, old) = older("strict", &[]).await;
+        drop(old);
+        let store = Store::open(&path).await.expect("it opens");
+        let mut writer = store.writer.lock().await;
+        let loose: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
+             AND NOT strict AND name NOT LIKE 'sqlite_%' AND name <> '_sqlx_migrations'",
+        )
+        .fetch_all(&mut writer.connection)
+        .await
+        .expect("read");
+        assert!(loose.is_empty(), "{loose:?}");
+    }
 
     #[test]
     fn every_file_is_a_step() {

@@ -1,8 +1,8 @@
 //! Payments: amounts that an operator books to an account (BILL-46).
 
 use crate::amount::{join, split};
+use crate::balance::BALANCE;
 use crate::error::{StoreError, Task};
-use crate::query::BALANCE;
 use crate::records::{begin, book, finish, kind_name};
 use crate::store::{Store, Writer, column, utc_ms};
 use ledger::{Money, PostingKind};
@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 
 pub(crate) const PAY: &str = "INSERT INTO posting (account, units, fraction, kind, at_ms, note, key) \
      VALUES (?, ?, ?, ?, ?, ?, ?)";
-pub(crate) const PAID: &str = "SELECT account, units, fraction FROM posting WHERE key = ?";
+pub(crate) const PAID: &str = "SELECT account, units, fraction, note FROM posting WHERE key = ?";
 
 /// A payment to book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such account, when the key was used for another payment, or when the
-    /// database fails; nothing is booked then.
+    /// When there is no such account, when the amount or the balance that it would lead to is
+    /// beyond its bounds, when the key was used for another payment, or when the database
+    /// fails; nothing is booked then.
     pub async fn pay(&self, payment: &Payment) -> Result<Paid, StoreError> {
         let mut writer = self.writer.lock().await;
         writer.wait_for_disk(true).await?;
@@ -75,6 +76,7 @@ async fn pay(connection: &mut SqliteConnection, payment: &Payment) -> Result<Pai
     {
         return Ok(Paid { balance: before, booked: false });
     }
+    bounded(*amount, before)?;
     let (units, fraction) = split(*amount);
     sqlx::query(PAY)
         .bind(i64::from(*account))
@@ -91,23 +93,44 @@ async fn pay(connection: &mut SqliteConnection, payment: &Payment) -> Result<Pai
     Ok(Paid { balance: before + *amount, booked: true })
 }
 
+/// Refuses what an account does not hold.
+fn bounded(amount: Money, before: Money) -> Result<(), StoreError> {
+    if !amount.is_within(Money::LARGEST_AMOUNT) {
+        return Err(StoreError::Refused(format!(
+            "amount = {amount} is refused: one payment moves at most {}",
+            Money::LARGEST_AMOUNT
+        )));
+    }
+    let after = before + amount;
+    // One that leads back to what is allowed is welcome.
+    if !after.is_within(Money::LARGEST_BALANCE) && after.0.abs() > before.0.abs() {
+        return Err(StoreError::Refused(format!(
+            "amount = {amount} is refused: the balance would be {after}, and an account holds at \
+             most {}",
+            Money::LARGEST_BALANCE
+        )));
+    }
+    Ok(())
+}
+
 /// Whether this very payment is booked under the key.
 async fn was_paid(
     connection: &mut SqliteConnection,
     key: &str,
     payment: &Payment,
 ) -> Result<bool, StoreError> {
-    let earlier: Option<(u32, i64, i64)> = sqlx::query_as(PAID)
+    let earlier: Option<(u32, i64, i64, String)> = sqlx::query_as(PAID)
         .bind(key)
         .fetch_optional(connection)
         .await
         .during("looking a payment up")?;
-    match earlier.map(|(account, units, fraction)| (account, join(units, fraction))) {
-        None => Ok(false),
-        Some(earlier) if earlier == (payment.account, payment.amount) => Ok(true),
-        Some((account, amount)) => Err(StoreError::Refused(format!(
-            "the key `{key}` was used for another payment: {amount} to account {account}; a key \
-             belongs to one payment"
-        ))),
+    let Some((account, units, fraction, note)) = earlier else { return Ok(false) };
+    let amount = join(units, fraction);
+    if (account, amount, &note) == (payment.account, payment.amount, &payment.note) {
+        return Ok(true);
     }
+    Err(StoreError::Refused(format!(
+        "the key `{key}` was used for another payment: {amount} to account {account}, note \
+         `{note}`; a key belongs to one payment"
+    )))
 }

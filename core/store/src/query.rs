@@ -1,17 +1,28 @@
-//! Questions about records, balances and postings.
+//! Questions about the records of calls.
 
-use crate::amount::join;
+use crate::correction::Correction;
 use crate::document::decode;
 use crate::error::{StoreError, Task};
 use crate::store::{Store, column};
-use ledger::{CallDocument, CallId, Money};
-use serde::Serialize;
+use ledger::{CallDocument, CallId};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
+use std::time::{Duration, Instant};
 
 /// Most rows of one page (CDR-22).
-const LARGEST_PAGE: u32 = 10_000;
+pub const LARGEST_PAGE: u32 = 10_000;
+/// Rows of a page that says nothing else (CDR-22).
+const PAGE: u32 = 100;
+/// A filter with fewer matches than this is followed through its index; with more of them,
+/// calls are looked through from the newest on, and the page is full before long.
+const FEW: i64 = 20_000;
+/// Longest time that one page may take (CDR-21).
+const LONGEST_QUERY: Duration = Duration::from_secs(30);
+/// Steps of the database's machine between two looks at the clock.
+const STEPS: i32 = 10_000;
 
-/// Which calls are wanted; every part that is set must hold.
+/// Which calls are wanted; every part that is set must hold. Objects are meant by the names
+/// that they have or had.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
     /// INVITE at this UTC ms or later.
@@ -19,121 +30,79 @@ pub struct CallFilter {
     /// INVITE before this UTC ms.
     pub until_ms: Option<u64>,
     /// Customer trunk.
-    pub customer_trunk: Option<u32>,
+    pub customer_trunk: Option<String>,
     /// A vendor trunk that was tried.
-    pub vendor_trunk: Option<u32>,
+    pub vendor_trunk: Option<String>,
     /// Paying account.
-    pub account: Option<u32>,
+    pub account: Option<String>,
+    /// First characters of the caller as received.
+    pub caller: Option<String>,
+    /// First characters of the callee as routed.
+    pub callee: Option<String>,
     /// First characters of caller or callee.
     pub number: Option<String>,
     /// End reason, such as `no_route`.
     pub reason: Option<String>,
     /// Answered calls only, or the others only.
     pub answered: Option<bool>,
+    /// Only calls that are still to be rated again.
+    pub rerate: bool,
     /// Cursor: only calls with a lower id, the last one of the page before.
     pub before: Option<CallId>,
     /// Rows of the page: at most 10,000; 0 is 100 (CDR-22).
     pub limit: u32,
 }
 
-/// A line of a list of calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CallSummary {
-    /// Call id, 32 hexadecimal digits when serialised.
-    #[serde(serialize_with = "hexadecimal")]
-    pub id: CallId,
-    /// UTC ms of the INVITE.
-    pub invite_ms: u64,
-    /// UTC ms of our 200 to the caller.
-    pub answer_ms: Option<u64>,
-    /// UTC ms of the end.
-    pub end_ms: Option<u64>,
-    /// Customer trunk id.
-    pub trunk: u32,
-    /// Account id.
-    pub account: u32,
-    /// Caller as received.
-    pub caller: String,
-    /// Callee as routed.
-    pub callee: String,
-    /// End reason.
-    pub reason: String,
-    /// Code returned to the caller.
-    pub code: u16,
-    /// Answered ms.
-    pub duration_ms: u64,
-    /// Sell charge; none if not rated.
-    #[serde(serialize_with = "amount")]
-    pub charge: Option<Money>,
-    /// Vendor cost.
-    #[serde(serialize_with = "amount")]
-    pub cost: Option<Money>,
-    /// Attempts made or skipped.
-    pub attempts: u32,
-    /// To be rated again.
-    pub rerate: bool,
+/// A call as it was written, and what was booked since.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedCall {
+    /// Its number in the order of writing.
+    pub seq: i64,
+    /// Everything about it, as it was at its end (CDR-07).
+    pub document: CallDocument,
+    /// Charges that were rated again since.
+    pub corrections: Vec<Correction>,
 }
 
-fn hexadecimal<S: serde::Serializer>(id: &CallId, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&format!("{id:032x}"))
-}
-
-fn amount<S: serde::Serializer>(money: &Option<Money>, to: S) -> Result<S::Ok, S::Error> {
-    match money {
-        Some(money) => to.collect_str(money),
-        None => to.serialize_none(),
-    }
-}
-
-/// An account whose balance is not the sum of its postings: never by our doing (BILL-48).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
-    /// The account; its row may be missing.
-    pub account: u32,
-    /// What its row says; none if there is no row.
-    pub balance: Option<Money>,
-    /// Sum of its postings.
-    pub postings: Money,
-}
-
-pub(crate) const DOCUMENT: &str = "SELECT document FROM call_record WHERE id = ?";
-pub(crate) const BALANCE: &str = "SELECT balance_units, balance_fraction FROM account WHERE id = ?";
-pub(crate) const POSTINGS_SUM: &str =
-    "SELECT COALESCE(SUM(units), 0), COALESCE(SUM(fraction), 0) FROM posting WHERE account = ?";
-pub(crate) const ALL_BALANCES: &str =
-    "SELECT id, balance_units, balance_fraction FROM account ORDER BY id";
-pub(crate) const ALL_SUMS: &str =
-    "SELECT account, SUM(units), SUM(fraction) FROM posting GROUP BY account ORDER BY account";
+pub(crate) const DOCUMENT: &str = "SELECT seq, document FROM call_record WHERE id = ?";
 pub(crate) const COUNT_CALLS: &str = "SELECT COUNT(*) FROM call_record";
 
-type SummaryColumns = (
-    Vec<u8>,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    u32,
-    u32,
-    String,
-    String,
-    String,
-    u16,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    u32,
-    bool,
-);
+/// A filter with the ids of the objects that it names.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) filter: Option<&'a CallFilter>,
+    pub(crate) customer_trunk: Option<i64>,
+    pub(crate) vendor_trunk: Option<i64>,
+    pub(crate) account: Option<i64>,
+    /// Calls of the vendor trunk are few.
+    pub(crate) few_of_vendor: bool,
+    /// Calls of these numbers are few: caller, callee, either.
+    pub(crate) few_numbers: [bool; 3],
+}
 
 impl Store {
     /// A page of calls, newest first (CDR-22, CDR-24).
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<CallSummary>, StoreError> {
-        let rows: Vec<SummaryColumns> =
-            page(filter).build_query_as().fetch_all(&self.readers).await.during("listing calls")?;
-        rows.into_iter().map(summary).collect()
+    /// When an object is named that never was, when it takes longer than 30 s (CDR-21), or
+    /// when the database fails.
+    pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<RecordedCall>, StoreError> {
+        let mut connection = self.readers.acquire().await.during("listing calls")?;
+        let end = Instant::now() + LONGEST_QUERY;
+        // The pool takes the handler away before it gives the connection to anyone else.
+        let mut handle = connection.lock_handle().await.during("limiting a search")?;
+        handle.set_progress_handler(STEPS, move || Instant::now() < end);
+        drop(handle);
+        match find(&mut connection, filter).await {
+            Err(StoreError::Database { .. }) if Instant::now() >= end => {
+                Err(StoreError::Refused(format!(
+                    "the search takes longer than {} s: name a shorter time or more of the number",
+                    LONGEST_QUERY.as_secs()
+                )))
+            }
+            found => found,
+        }
     }
 
     /// Everything about one call.
@@ -141,13 +110,15 @@ impl Store {
     /// # Errors
     ///
     /// When the database fails or the record does not read back.
-    pub async fn call(&self, id: CallId) -> Result<Option<CallDocument>, StoreError> {
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar(DOCUMENT)
+    pub async fn call(&self, id: CallId) -> Result<Option<RecordedCall>, StoreError> {
+        let mut connection = self.readers.acquire().await.during("reading a call")?;
+        let row: Option<(i64, Vec<u8>)> = sqlx::query_as(DOCUMENT)
             .bind(id.to_be_bytes().to_vec())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut *connection)
             .await
             .during("reading a call")?;
-        bytes.map(|bytes| decode(&bytes, &format!("call {id:032x}"))).transpose()
+        let rows = row.into_iter().collect();
+        Ok(recorded(&mut connection, rows).await?.pop())
     }
 
     /// Calls recorded.
@@ -162,77 +133,85 @@ impl Store {
             .during("counting calls")?;
         Ok(count.unsigned_abs())
     }
-
-    /// The balance of an account.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn balance(&self, account: u32) -> Result<Option<Money>, StoreError> {
-        let row: Option<(i64, i64)> = sqlx::query_as(BALANCE)
-            .bind(account)
-            .fetch_optional(&self.readers)
-            .await
-            .during("reading a balance")?;
-        Ok(row.map(|(units, fraction)| join(units, fraction)))
-    }
-
-    /// The sum of the postings of an account.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn postings_sum(&self, account: u32) -> Result<Money, StoreError> {
-        let (units, fraction): (i64, i64) = sqlx::query_as(POSTINGS_SUM)
-            .bind(account)
-            .fetch_one(&self.readers)
-            .await
-            .during("summing postings")?;
-        Ok(join(units, fraction))
-    }
-
-    /// Compares every balance with the sum of its postings; empty when all agree.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn verify_balances(&self) -> Result<Vec<Mismatch>, StoreError> {
-        // One transaction, so that both queries see the same moment.
-        let mut moment = self.readers.begin().await.during("verifying balances")?;
-        let balances: Vec<(u32, i64, i64)> = sqlx::query_as(ALL_BALANCES)
-            .fetch_all(&mut *moment)
-            .await
-            .during("reading balances")?;
-        let sums: Vec<(u32, i64, i64)> =
-            sqlx::query_as(ALL_SUMS).fetch_all(&mut *moment).await.during("summing postings")?;
-        let mut sums: std::collections::BTreeMap<u32, Money> =
-            sums.into_iter().map(|(account, u, f)| (account, join(u, f))).collect();
-        let mut mismatches = Vec::new();
-        for (account, units, fraction) in balances {
-            let (balance, postings) =
-                (join(units, fraction), sums.remove(&account).unwrap_or_default());
-            if balance != postings {
-                mismatches.push(Mismatch { account, balance: Some(balance), postings });
-            }
-        }
-        let orphans = sums.into_iter();
-        mismatches.extend(orphans.map(|(account, postings)| Mismatch {
-            account,
-            balance: None,
-            postings,
-        }));
-        Ok(mismatches)
-    }
 }
 
-/// The statement for a page of calls.
-pub(crate) fn page(filter: &CallFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT id, invite_ms, answer_ms, end_ms, trunk, account, caller, callee, reason, code, \
-         duration_ms, charge, cost, \
-         (SELECT COUNT(*) FROM attempt_record WHERE call_seq = seq), rerate \
-         FROM call_record WHERE TRUE",
-    );
+async fn find(
+    connection: &mut SqliteConnection,
+    filter: &CallFilter,
+) -> Result<Vec<RecordedCall>, StoreError> {
+    let mut wanted = Wanted { filter: Some(filter), ..Wanted::default() };
+    let named = [
+        ("account", &filter.account, &mut wanted.account),
+        ("customer_trunk", &filter.customer_trunk, &mut wanted.customer_trunk),
+        ("vendor_trunk", &filter.vendor_trunk, &mut wanted.vendor_trunk),
+    ];
+    for (table, name, id) in named {
+        if let Some(name) = name {
+            *id = Some(id_of(connection, table, name).await?);
+        }
+    }
+    if let Some(trunk) = wanted.vendor_trunk {
+        let mut query = QueryBuilder::new("SELECT 1 FROM attempt_record WHERE trunk = ");
+        query.push_bind(trunk);
+        wanted.few_of_vendor = are_few(connection, query).await?;
+    }
+    for (few, (columns, number)) in wanted.few_numbers.iter_mut().zip(numbers(filter)) {
+        let Some(number) = number else { continue };
+        *few = true;
+        for column in columns {
+            let mut query = QueryBuilder::new("SELECT 1 FROM call_record WHERE TRUE");
+            begins_with(&mut query, column, number);
+            *few &= are_few(connection, query).await?;
+        }
+    }
+    let rows: Vec<(i64, Vec<u8>)> =
+        page(&wanted).build_query_as().fetch_all(&mut *connection).await.during("listing calls")?;
+    recorded(connection, rows).await
+}
+
+/// Columns and first characters that a filter asks of numbers.
+fn numbers(filter: &CallFilter) -> [(&'static [&'static str], Option<&String>); 3] {
+    [
+        (&["caller"], filter.caller.as_ref()),
+        (&["callee"], filter.callee.as_ref()),
+        (&["caller", "callee"], filter.number.as_ref()),
+    ]
+}
+
+async fn id_of(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    name: &str,
+) -> Result<i64, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM ");
+    query.push(table).push(" WHERE name = ").push_bind(name.to_owned());
+    let id: Option<i64> =
+        query.build_query_scalar().fetch_optional(connection).await.during("finding a name")?;
+    let kind = table.replace('_', " ");
+    id.ok_or_else(|| StoreError::Refused(format!("no {kind} has or had the name `{name}`")))
+}
+
+async fn are_few(
+    connection: &mut SqliteConnection,
+    matches: QueryBuilder<Sqlite>,
+) -> Result<bool, StoreError> {
+    let mut query = matches;
+    query.push(" LIMIT ").push_bind(FEW);
+    let found: Vec<i64> =
+        query.build_query_scalar().fetch_all(connection).await.during("estimating a search")?;
+    Ok((found.len() as i64) < FEW)
+}
+
+/// A range that the index of the column finds.
+fn begins_with(query: &mut QueryBuilder<Sqlite>, column: &str, number: &str) {
+    query.push(" AND ").push(column).push(" >= ").push_bind(number.to_owned());
+    query.push(" AND ").push(column).push(" < ").push_bind(format!("{number}{}", char::MAX));
+}
+
+/// The statement for a page of calls. A plus before a column keeps its index out of the plan.
+pub(crate) fn page(wanted: &Wanted<'_>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT seq, document FROM call_record WHERE TRUE");
+    let Some(filter) = wanted.filter else { return query };
     // The id begins with the time of the INVITE, so its index finds times too.
     let moment = |ms: u64| ((u128::from(ms) & 0xffff_ffff_ffff) << 80).to_be_bytes().to_vec();
     if let Some(since) = filter.since_ms {
@@ -244,26 +223,43 @@ pub(crate) fn page(filter: &CallFilter) -> QueryBuilder<Sqlite> {
     if let Some(before) = filter.before {
         query.push(" AND id < ").push_bind(before.to_be_bytes().to_vec());
     }
-    if let Some(trunk) = filter.customer_trunk {
+    if let Some(trunk) = wanted.customer_trunk {
         query.push(" AND trunk = ").push_bind(trunk);
     }
-    if let Some(trunk) = filter.vendor_trunk {
-        query
-            .push(" AND EXISTS (SELECT 1 FROM attempt_record a WHERE a.call_seq = seq AND ")
-            .push("a.trunk = ")
-            .push_bind(trunk)
-            .push(")");
-    }
-    if let Some(account) = filter.account {
+    if let Some(account) = wanted.account {
         query.push(" AND account = ").push_bind(account);
     }
-    if let Some(number) = &filter.number {
-        let length = column(number.chars().count() as u64);
-        for (clause, field) in [(" AND (", "caller"), (" OR ", "callee")] {
-            query.push(format!("{clause}substr({field}, 1, ")).push_bind(length);
-            query.push(") = ").push_bind(number.clone());
+    if let Some(trunk) = wanted.vendor_trunk {
+        if wanted.few_of_vendor {
+            query.push(" AND seq IN (SELECT call_seq FROM attempt_record WHERE trunk = ");
+        } else {
+            query.push(" AND EXISTS (SELECT 1 FROM attempt_record a WHERE a.call_seq = seq");
+            query.push(" AND a.trunk = ");
         }
-        query.push(")");
+        query.push_bind(trunk).push(")");
+    }
+    for (few, (columns, number)) in wanted.few_numbers.into_iter().zip(numbers(filter)) {
+        let Some(number) = number else { continue };
+        match (few, columns) {
+            (true, columns) => {
+                query.push(" AND seq IN (");
+                for (n, column) in columns.iter().enumerate() {
+                    query.push(if n > 0 { " UNION " } else { "" });
+                    query.push("SELECT seq FROM call_record WHERE TRUE");
+                    begins_with(&mut query, column, number);
+                }
+                query.push(")");
+            }
+            (false, columns) => {
+                let length = column(number.chars().count() as u64);
+                for (n, column) in columns.iter().enumerate() {
+                    query.push(if n > 0 { " OR " } else { " AND (" });
+                    query.push("substr(").push(column).push(", 1, ").push_bind(length);
+                    query.push(") = ").push_bind(number.clone());
+                }
+                query.push(")");
+            }
+        }
     }
     if let Some(reason) = &filter.reason {
         query.push(" AND reason = ").push_bind(reason.clone());
@@ -272,32 +268,78 @@ pub(crate) fn page(filter: &CallFilter) -> QueryBuilder<Sqlite> {
         let state = if answered { " AND answer_ms IS NOT NULL" } else { " AND answer_ms IS NULL" };
         query.push(state);
     }
-    let limit = if filter.limit == 0 { 100 } else { filter.limit.min(LARGEST_PAGE) };
+    if filter.rerate {
+        query.push(" AND rerate AND NOT EXISTS ");
+        query.push("(SELECT 1 FROM correction c WHERE c.call_seq = seq)");
+    }
+    let limit = if filter.limit == 0 { PAGE } else { filter.limit.min(LARGEST_PAGE) };
     query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
     query
 }
 
-fn summary(row: SummaryColumns) -> Result<CallSummary, StoreError> {
-    let (id, invite, answer, end, trunk, account, caller, callee, reason, code, ..) = &row;
-    let (duration, charge, cost, attempts, rerate) = (row.10, row.11, row.12, row.13, row.14);
-    let id = <[u8; 16]>::try_from(id.as_slice())
-        .map_err(|_| StoreError::unreadable("a call id", format!("{} bytes", id.len())))?;
-    let time = |ms: i64| u64::try_from(ms).unwrap_or(0);
-    Ok(CallSummary {
-        id: CallId::from_be_bytes(id),
-        invite_ms: time(*invite),
-        answer_ms: answer.map(time),
-        end_ms: end.map(time),
-        trunk: *trunk,
-        account: *account,
-        caller: caller.clone(),
-        callee: callee.clone(),
-        reason: reason.clone(),
-        code: *code,
-        duration_ms: time(duration),
-        charge: charge.map(Money::from),
-        cost: cost.map(Money::from),
-        attempts,
-        rerate,
-    })
+/// Rows as documents with their corrections.
+async fn recorded(
+    connection: &mut SqliteConnection,
+    rows: Vec<(i64, Vec<u8>)>,
+) -> Result<Vec<RecordedCall>, StoreError> {
+    let mut calls = Vec::with_capacity(rows.len());
+    for (seq, bytes) in rows {
+        let document = decode(&bytes, &format!("record {seq}"))?;
+        let corrections = match document.call.rerate {
+            true => Correction::of(connection, seq).await?,
+            false => Vec::new(),
+        };
+        calls.push(RecordedCall { seq, document, corrections });
+    }
+    Ok(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Row as _;
+
+    /// CDR-24: what is rare is found through the index of its column, what is common by
+    /// walking from the newest call on; nothing is sorted then.
+    #[tokio::test]
+    async fn each_filter_has_its_index() {
+        let folder = std::env::temp_dir().join(format!("strowger-plan-{}", std::process::id()));
+        let store = Store::open(folder.join("strowger.db")).await.expect("a store");
+        let number = Some("4477".to_owned());
+        let by_caller = CallFilter { caller: number.clone(), ..CallFilter::default() };
+        let by_either = CallFilter { number, ..CallFilter::default() };
+        let any = CallFilter::default();
+        let of = |filter| Wanted { filter: Some(filter), ..Wanted::default() };
+        let few = |filter| Wanted { few_numbers: [true; 3], ..of(filter) };
+        let rows: [(Wanted<'_>, &[&str], bool); 7] = [
+            (few(&by_caller), &["call_caller (caller>? AND caller<?)"], true),
+            (of(&by_caller), &["sqlite_autoindex_call_record_1"], false),
+            (few(&by_either), &["call_caller (caller>?", "call_callee (callee>?"], true),
+            (Wanted { account: Some(1), ..of(&any) }, &["call_account (account=?)"], false),
+            (Wanted { customer_trunk: Some(1), ..of(&any) }, &["call_trunk (trunk=?)"], false),
+            (
+                Wanted { vendor_trunk: Some(1), few_of_vendor: true, ..of(&any) },
+                &["attempt_trunk (trunk=?)"],
+                true,
+            ),
+            (
+                Wanted { vendor_trunk: Some(1), ..of(&any) },
+                &["sqlite_autoindex_call_record_1", "attempt_trunk (trunk=? AND call_seq=?)"],
+                false,
+            ),
+        ];
+        for (wanted, indexes, sorts) in rows {
+            let text = format!("EXPLAIN QUERY PLAN {}", page(&wanted).into_string());
+            let mut writer = store.writer.lock().await;
+            let mut query = QueryBuilder::<Sqlite>::new(text);
+            let rows = query.build().fetch_all(&mut writer.connection).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            for index in indexes {
+                assert!(plan.iter().any(|step| step.contains(index)), "{index}: {plan:#?}");
+            }
+            let sorted = plan.iter().any(|step| step.contains("ORDER BY"));
+            assert!(sorts || !sorted, "{plan:#?}");
+        }
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }

@@ -1,8 +1,12 @@
 //! The recorder: takes documents off the call path, makes them durable in the journal,
 //! then moves finished calls into the database.
 
+mod alarm;
 mod keeper;
 mod outbox;
+mod segments;
+
+pub use alarm::Alarm;
 
 use crate::document::encode;
 use crate::error::StoreError;
@@ -13,13 +17,13 @@ use crate::store::Store;
 use keeper::{Job, Keeper};
 use ledger::{CallDocument, CallId, RecordState};
 use outbox::Outbox;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use segments::Segments;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 
@@ -27,6 +31,8 @@ use tokio::sync::watch;
 const LARGEST_BATCH: usize = 4096;
 /// Between attempts when journal or database fail.
 const RETRY: Duration = Duration::from_secs(1);
+/// Attempts that fail one after the other, of which one is told: once a minute.
+const TOLD: u64 = 60;
 
 /// Told the ids of finished calls that have just become durable.
 pub type OnDurable = Arc<dyn Fn(&[CallId]) + Send + Sync>;
@@ -34,9 +40,13 @@ pub type OnDurable = Arc<dyn Fn(&[CallId]) + Send + Sync>;
 /// How the recorder works.
 #[derive(Clone)]
 pub struct RecorderSettings {
-    /// Documents that may wait for the journal, in memory; past it they are refused. As many
-    /// finished calls that wait for the database are told to the operator, once (CDR-14).
+    /// Documents that may wait for the journal, in memory: past it no new calls are to be
+    /// taken ([`Recorder::is_full`]) and interim copies are dropped, so that there is never
+    /// more than this and the ends of the calls that are up. As many finished calls that wait
+    /// for the database are told to the operator, once (CDR-14).
     pub capacity: usize,
+    /// Bytes that the journal may take on disk; past it no new calls are to be taken (CDR-14).
+    pub journal_bytes: u64,
     /// Finished calls that are kept in memory on their way from the journal to the database.
     /// Those beyond are read back from the journal when it is their turn.
     pub held: usize,
@@ -55,6 +65,7 @@ impl Default for RecorderSettings {
     fn default() -> Self {
         RecorderSettings {
             capacity: 100_000,
+            journal_bytes: 50 << 30,
             held: 10_000,
             commit_window: Duration::from_millis(75),
             store_window: Duration::from_millis(500),
@@ -68,20 +79,13 @@ impl fmt::Debug for RecorderSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecorderSettings")
             .field("capacity", &self.capacity)
+            .field("journal_bytes", &self.journal_bytes)
             .field("held", &self.held)
             .field("commit_window", &self.commit_window)
             .field("store_window", &self.store_window)
             .field("segment_bytes", &self.segment_bytes)
             .finish_non_exhaustive()
     }
-}
-
-/// The queue is full: the journal's disk has failed for long. The document comes back.
-#[derive(Clone, Debug, PartialEq, Error)]
-#[error("the record queue is full; call {:032x} is not recorded", document.call.id)]
-pub struct Overflow {
-    /// What was to be recorded.
-    pub document: Box<CallDocument>,
 }
 
 /// The recorder's state for metrics.
@@ -95,8 +99,14 @@ pub struct Gauges {
     pub durable_finals: u64,
     /// Of these, those in the database.
     pub stored_finals: u64,
-    /// Documents refused because the queue was full.
+    /// Interim copies not taken because the queue was full.
+    pub dropped: u64,
+    /// Unanswered calls not recorded because the queue was full twice over.
     pub refused: u64,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: u64,
+    /// Bytes of the journal that were damaged and not read, since the start and at it.
+    pub damaged_bytes: u64,
     /// Failed attempts to write journal or database.
     pub failures: u64,
     /// Age of the last commit of the journal that had to wait, ms: submit to durable.
@@ -140,15 +150,36 @@ struct Shared {
     stored: AtomicU64,
     /// Finished calls in the database file itself, on disk.
     settled: AtomicU64,
+    /// Documents that the journal's thread has taken and not written yet.
+    in_hand: AtomicU64,
+    /// Bytes of the journal on disk.
+    journal_bytes: AtomicU64,
+    journal_limit: u64,
+    damaged: AtomicU64,
+    dropped: AtomicU64,
     refused: AtomicU64,
     failures: AtomicU64,
     commit_ms: AtomicU64,
+    /// The last attempt to write the journal failed.
+    journal_fails: AtomicBool,
+    /// The last attempt to write the database failed.
+    database_fails: AtomicBool,
+    /// No new calls are to be taken.
+    full: AtomicBool,
 }
 
 impl Shared {
     /// A panic elsewhere cannot leave the queue half-changed.
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks again at whether new calls may be taken, with so many documents in the inbox.
+    fn look_at_room(&self, documents: usize) {
+        let waiting = documents as u64 + self.in_hand.load(Ordering::Acquire);
+        let no_memory = waiting >= self.capacity;
+        let no_disk = self.journal_bytes.load(Ordering::Acquire) >= self.journal_limit;
+        self.full.store(no_memory || no_disk, Ordering::Release);
     }
 }
 
@@ -203,9 +234,17 @@ impl Recorder {
             durable: AtomicU64::new(0),
             stored: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            in_hand: AtomicU64::new(0),
+            journal_bytes: AtomicU64::new(journal.bytes()),
+            journal_limit: settings.journal_bytes,
+            damaged: AtomicU64::new(recovery.damaged_bytes),
+            dropped: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             commit_ms: AtomicU64::new(0),
+            journal_fails: AtomicBool::new(false),
+            database_fails: AtomicBool::new(false),
+            full: AtomicBool::new(false),
         });
         let (progress, watcher) = watch::channel(Progress::default());
         let progress = Arc::new(progress);
@@ -219,6 +258,7 @@ impl Recorder {
             jobs,
             outbox: Outbox::default(),
             behind: false,
+            unrotated: (0, None),
             linger: None,
             settings,
         };
@@ -241,18 +281,25 @@ impl Recorder {
     }
 
     /// Takes a document: an interim copy of a call that is up, or the final one. Returns
-    /// at once; a final document is durable within 100 ms (CDR-06).
-    ///
-    /// # Errors
-    ///
-    /// When the journal could not be written for so long that the queue is full; the document
-    /// is in the error. What only the database does not take is never refused (CDR-14).
-    pub fn submit(&self, document: Box<CallDocument>) -> Result<(), Overflow> {
+    /// at once; a final document is durable within 100 ms (CDR-06). While the journal cannot
+    /// be written they wait in memory. A full queue takes no interim copies, one that is full
+    /// twice over no calls that were not answered, such as those refused meanwhile; the end of
+    /// an answered call is always taken.
+    pub fn submit(&self, document: Box<CallDocument>) {
         let shared = &self.handle.shared;
         let mut inbox = shared.inbox();
-        if inbox.documents.len() as u64 >= shared.capacity {
-            shared.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Overflow { document });
+        let waiting = inbox.documents.len() as u64 + shared.in_hand.load(Ordering::Acquire);
+        if waiting >= shared.capacity {
+            shared.full.store(true, Ordering::Release);
+            let call = &document.call;
+            if call.state == RecordState::Interim {
+                shared.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            if waiting >= 2 * shared.capacity && call.answer_ms.is_none() {
+                shared.refused.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         }
         inbox.documents.push(document);
         inbox.submitted += 1;
@@ -263,7 +310,28 @@ impl Recorder {
                 shared.wake.notify_all();
             }
         }
-        Ok(())
+    }
+
+    /// Whether new calls are to be refused, because their records could soon be lost: as much
+    /// waits in memory or lies on disk as may (CDR-14).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.handle.shared.full.load(Ordering::Acquire)
+    }
+
+    /// What the operator has to see to now.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let shared = &self.handle.shared;
+        let (stored, durable) =
+            (shared.stored.load(Ordering::Acquire), shared.durable.load(Ordering::Acquire));
+        let states = [
+            (Alarm::JournalFails, shared.journal_fails.load(Ordering::Acquire)),
+            (Alarm::DatabaseFails, shared.database_fails.load(Ordering::Acquire)),
+            (Alarm::DatabaseBehind, durable.saturating_sub(stored) >= shared.capacity),
+            (Alarm::Full, self.is_full()),
+        ];
+        states.into_iter().filter(|(_, is_so)| *is_so).map(|(alarm, _)| alarm).collect()
     }
 
     /// Finished calls that have become durable since the start.
@@ -281,19 +349,33 @@ impl Recorder {
         let durable_finals = shared.durable.load(Ordering::Acquire);
         let inbox = shared.inbox();
         Gauges {
-            depth: inbox.documents.len() as u64 + (durable_finals - stored_finals),
+            depth: inbox.documents.len() as u64
+                + shared.in_hand.load(Ordering::Relaxed)
+                + durable_finals.saturating_sub(stored_finals),
             submitted: inbox.submitted,
             durable_finals,
             stored_finals,
+            dropped: shared.dropped.load(Ordering::Relaxed),
             refused: shared.refused.load(Ordering::Relaxed),
+            journal_bytes: shared.journal_bytes.load(Ordering::Relaxed),
+            damaged_bytes: shared.damaged.load(Ordering::Relaxed),
             failures: shared.failures.load(Ordering::Relaxed),
             commit_ms: shared.commit_ms.load(Ordering::Relaxed),
         }
     }
 
     /// Waits until everything submitted before is in the journal, and its finished calls
-    /// in the database. For the shutdown, and for those who read the records.
+    /// in the database. For those who read the records.
     pub async fn flush(&self) {
+        let finals = self.flush_journal().await;
+        let mut progress = self.handle.progress.clone();
+        // An error means that the writers have ended, and with them anything to wait for.
+        let _ = progress.wait_for(|now| now.stored >= finals || now.ended).await;
+    }
+
+    /// Waits until everything submitted before is in the journal: nothing of it is lost any
+    /// more, whatever becomes of the process. Gives back how many finished calls are in it.
+    pub async fn flush_journal(&self) -> u64 {
         let shared = &self.handle.shared;
         let submitted = {
             let mut inbox = shared.inbox();
@@ -303,9 +385,7 @@ impl Recorder {
         shared.wake.notify_all();
         let mut progress = self.handle.progress.clone();
         let journaled = progress.wait_for(|now| now.journaled >= submitted || now.ended).await;
-        let Ok(finals) = journaled.map(|now| now.finals) else { return };
-        // An error means that the writers have ended, and with them anything to wait for.
-        let _ = progress.wait_for(|now| now.stored >= finals || now.ended).await;
+        journaled.map_or(0, |now| now.finals)
     }
 }
 
@@ -321,6 +401,8 @@ struct Clerk {
     outbox: Outbox,
     /// The operator was told that the database is behind.
     behind: bool,
+    /// No new segment could be begun: how often, and when to try again.
+    unrotated: (u64, Option<Instant>),
     /// After a commit: when to look for documents without being told. While calls keep
     /// ending, nobody has to wake this thread.
     linger: Option<Instant>,
@@ -369,6 +451,7 @@ impl Clerk {
             if hurry || company || due.is_some_and(|due| due <= now) {
                 inbox.hurry = false;
                 let documents = std::mem::take(&mut inbox.documents);
+                self.shared.in_hand.store(documents.len() as u64, Ordering::Release);
                 if !documents.is_empty() {
                     self.linger = Some(now + self.settings.commit_window);
                     inbox.attended = true;
@@ -429,13 +512,24 @@ impl Clerk {
                 self.segments.interim(id, self.journal.segment());
             }
         }
+        let mut failures = 0;
         while let Err(error) = self.journal.commit() {
-            tracing::error!(%error, "the journal cannot be written; trying again");
+            self.shared.journal_fails.store(true, Ordering::Release);
             self.shared.failures.fetch_add(1, Ordering::Relaxed);
+            let waiting = count + self.shared.inbox().documents.len() as u64;
+            if failures % TOLD == 0 {
+                tracing::error!(%error, waiting, "the journal cannot be written: records are in memory only; trying again each second");
+            }
+            failures += 1;
             if self.stopped_while_waiting() {
-                tracing::error!(documents = count, "the recorder ends before they are durable");
+                tracing::error!(documents = waiting, "the recorder ends before they are durable");
                 return;
             }
+            self.look_at_room();
+        }
+        if failures > 0 {
+            self.shared.journal_fails.store(false, Ordering::Release);
+            tracing::info!(documents = count, failures, "the journal is written again");
         }
         let finals = finished.len() as u64;
         let durable = self.shared.durable.fetch_add(finals, Ordering::AcqRel) + finals;
@@ -450,14 +544,25 @@ impl Clerk {
         }
         if finals > 0 {
             let waiting = durable - self.shared.stored.load(Ordering::Acquire);
-            let stretch = Stretch { segment, from, to: self.journal.bytes() };
+            let to = self.journal.bytes();
+            let stretch = Stretch { segment, from, to };
             self.outbox.add(finished, stretch, waiting <= self.settings.held as u64);
             self.watch_backlog(waiting);
         }
+        self.shared.in_hand.store(0, Ordering::Release);
+        let bytes = self.segments.closed_bytes() + self.journal.bytes();
+        self.shared.journal_bytes.store(bytes, Ordering::Release);
+        self.look_at_room();
         self.progress.send_modify(|progress| {
             progress.journaled += count;
             progress.finals = durable;
         });
+    }
+
+    fn look_at_room(&self) {
+        // Locked before it is looked at: a submit in between would be overlooked.
+        let inbox = self.shared.inbox();
+        self.shared.look_at_room(inbox.documents.len());
     }
 
     /// Tells the operator once when the database is far behind, and once when it has caught
@@ -485,16 +590,23 @@ impl Clerk {
 
     /// Begins a new segment when this one is full, and deletes those no longer needed.
     fn tidy(&mut self) {
-        if self.journal.bytes() >= self.settings.segment_bytes {
+        let now = Instant::now();
+        let may = self.unrotated.1.is_none_or(|again| again <= now);
+        if may && self.journal.bytes() >= self.settings.segment_bytes {
             // What is handed over lies in one segment.
             self.pass_on();
+            let bytes = self.journal.bytes();
             match self.journal.rotate() {
                 Ok(()) => {
-                    self.segments.begin(self.journal.segment());
+                    self.unrotated = (0, None);
+                    self.segments.begin(self.journal.segment(), bytes);
                     let _ = self.jobs.send(Job::Settle);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "no new segment of the journal; staying with this one");
+                    if self.unrotated.0 % TOLD == 0 {
+                        tracing::error!(%error, "no new segment of the journal; staying with this one");
+                    }
+                    self.unrotated = (self.unrotated.0 + 1, Some(now + RETRY));
                     self.shared.failures.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -506,58 +618,5 @@ impl Clerk {
                 tracing::warn!(segment, %error, "a done segment of the journal stays");
             }
         }
-    }
-}
-
-/// Which segments of the journal are still needed.
-struct Segments {
-    /// For each segment: latest interim copies in it, and finals up to its end.
-    open: BTreeMap<u64, (u64, u64)>,
-    /// Segment with the latest interim copy of each call that is up.
-    calls: HashMap<CallId, u64>,
-}
-
-impl Segments {
-    fn new(first: u64) -> Self {
-        Segments { open: BTreeMap::from([(first, (0, 0))]), calls: HashMap::new() }
-    }
-
-    fn begin(&mut self, segment: u64) {
-        let finals = self.open.last_key_value().map_or(0, |(_, (_, finals))| *finals);
-        self.open.insert(segment, (0, finals));
-    }
-
-    fn interim(&mut self, id: CallId, segment: u64) {
-        self.finished(id);
-        self.calls.insert(id, segment);
-        if let Some((interims, _)) = self.open.get_mut(&segment) {
-            *interims += 1;
-        }
-    }
-
-    fn finished(&mut self, id: CallId) {
-        if let Some(segment) = self.calls.remove(&id)
-            && let Some((interims, _)) = self.open.get_mut(&segment)
-        {
-            *interims -= 1;
-        }
-    }
-
-    fn last_final(&mut self, count: u64) {
-        if let Some(mut last) = self.open.last_entry() {
-            last.get_mut().1 = count;
-        }
-    }
-
-    /// The oldest segment, if it is not the current one and nothing needs it: finals may
-    /// not go before older interim copies of the same calls.
-    fn pop_done(&mut self, settled: u64) -> Option<u64> {
-        let (segment, (interims, finals)) = self.open.first_key_value()?;
-        if self.open.len() < 2 || *interims > 0 || *finals > settled {
-            return None;
-        }
-        let segment = *segment;
-        self.open.remove(&segment);
-        Some(segment)
     }
 }

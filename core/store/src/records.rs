@@ -3,7 +3,7 @@
 use crate::amount::{small, split};
 use crate::error::{StoreError, Task};
 use crate::store::{Store, Writer, column};
-use ledger::{AttemptRecord, CallDocument, CallId, Money, PostingKind};
+use ledger::{AttemptRecord, CallDocument, CallId, Money, Posting, PostingKind};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, HashSet};
@@ -58,6 +58,9 @@ pub(crate) static ATTEMPTS: LazyLock<Insertion> = LazyLock::new(|| {
 
 pub(crate) static POSTINGS: LazyLock<Insertion> =
     LazyLock::new(|| Insertion::new("posting (account, units, fraction, kind, call_seq, at_ms)"));
+
+pub(crate) const POST: &str = "INSERT INTO posting (account, units, fraction, kind, call_seq, at_ms) \
+     VALUES (?, ?, ?, ?, ?, ?)";
 
 /// Adds units and fraction (0 to 10^10 - 1) to a balance.
 pub(crate) const BOOK: &str = "UPDATE account SET \
@@ -195,6 +198,27 @@ async fn insert_all(
     Ok(())
 }
 
+/// Writes a posting and books it.
+pub(crate) async fn book_posting(
+    connection: &mut SqliteConnection,
+    posting: &Posting,
+    call_seq: Option<i64>,
+    at_ms: u64,
+) -> Result<(), StoreError> {
+    let (units, fraction) = split(posting.amount);
+    sqlx::query(POST)
+        .bind(i64::from(posting.account))
+        .bind(units)
+        .bind(fraction)
+        .bind(kind_name(posting.kind))
+        .bind(call_seq)
+        .bind(column(at_ms))
+        .execute(&mut *connection)
+        .await
+        .during("writing a posting")?;
+    book(connection, posting.account, posting.amount).await
+}
+
 /// Adds to the balance of an account.
 pub(crate) async fn book(
     connection: &mut SqliteConnection,
@@ -280,5 +304,6 @@ pub(crate) fn kind_name(kind: PostingKind) -> &'static str {
         PostingKind::VendorCost => "vendor_cost",
         PostingKind::Opening => "opening",
         PostingKind::Payment => "payment",
+        PostingKind::Correction => "correction",
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::document::decode;
 use crate::error::StoreError;
-use crate::journal::{Journal, Kind};
+use crate::journal::{Damage, Journal, Kind};
 use crate::records::Finished;
 use crate::store::Store;
 use ledger::{CallDocument, CallId, EndedBy, RecordState};
@@ -19,6 +19,8 @@ pub struct Recovery {
     /// Bytes at the ends of segments that a crash left half-written and that are dropped;
     /// nobody was told that they were recorded.
     pub torn_bytes: u64,
+    /// Bytes of damaged parts; their segments are set aside.
+    pub damaged_bytes: u64,
     /// Calls that were up, in the order of their ids, closed with the last evidence:
     /// `node_lost`, final, no postings. They have to be rated (the row and rounding are in
     /// `sell` and in each answered attempt's `buy`; what was not answered has none), booked
@@ -39,9 +41,21 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
         if read.torn > 0 {
             tracing::warn!(segment, bytes = read.torn, "a half-written end of the journal is cut");
         }
+        for part in &read.damage {
+            report_damage(*segment, *part);
+            recovery.damaged_bytes += part.length;
+        }
         let mut finished = Vec::new();
         for entry in read.entries {
-            let document = Box::new(decode(&entry.payload, &what)?);
+            let document = match decode(&entry.payload, &what) {
+                Ok(document) => Box::new(document),
+                Err(error) => {
+                    tracing::error!(segment, %error, "an entry is not read; its segment is kept");
+                    recovery.damaged_bytes += entry.payload.len() as u64;
+                    journal.keep(*segment);
+                    continue;
+                }
+            };
             let id = document.call.id;
             if entry.kind == Kind::Interim {
                 interims.insert(id, entry.payload);
@@ -72,35 +86,46 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
     Ok(recovery)
 }
 
-/// Ends a call that was up when its node died: billed to the last evidence of life. What
-/// was never answered has no charge.
+/// Tells the operator which part of the journal is lost.
+pub(crate) fn report_damage(segment: u64, Damage { from, length }: Damage) {
+    tracing::error!(
+        segment,
+        from,
+        bytes = length,
+        "a damaged part of the journal is not read; its segment is kept as \
+         {segment:016}.damaged once the rest of it is in the database"
+    );
+}
+
+/// Ends a call that was up when its node died: billed to the last evidence of life, by the
+/// durations of the copy and not by the clock of the day, which may have been set. What was
+/// never answered has no charge.
 fn close(document: &mut CallDocument) {
     let call = &mut document.call;
     let end = call.evidence_ms.max(call.answer_ms.unwrap_or(call.invite_ms));
-    let since = |answer: Option<u64>| answer.map_or(0, |answer| end.saturating_sub(answer));
     call.state = RecordState::Final;
     call.end_ms = Some(end);
-    call.duration_ms = since(call.answer_ms);
-    call.billable_ms = call.duration_ms;
+    if call.answer_ms.is_none() {
+        call.billable_ms = 0;
+        call.sell = None;
+    } else {
+        call.code_chosen = 200;
+        call.code_returned = 200;
+    }
+    call.duration_ms = call.billable_ms;
     call.end_reason = NODE_LOST.into();
     call.ended_by = EndedBy::Switch;
     call.detail = "the node was lost during the call; billed to the last evidence".into();
-    if call.answer_ms.is_some() {
-        call.code_chosen = 200;
-        call.code_returned = 200;
-    } else {
-        call.sell = None;
-    }
     for attempt in &mut document.attempts {
         if attempt.answer_ms.is_none() {
             attempt.buy = None;
+            attempt.billable_ms = 0;
         }
         if attempt.end_ms.is_some() || attempt.skipped {
             continue;
         }
         attempt.end_ms = Some(end);
-        attempt.duration_ms = since(attempt.answer_ms);
-        attempt.billable_ms = attempt.duration_ms;
+        attempt.duration_ms = attempt.billable_ms;
         attempt.end_reason = NODE_LOST.into();
         attempt.ended_by = EndedBy::Switch;
     }

@@ -1,5 +1,5 @@
 use crate::error::{StoreError, Task};
-use crate::migrations;
+use crate::{balance, migrations};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -53,15 +53,15 @@ impl Store {
             .disable_statement_logging();
         let mut connection =
             SqliteConnection::connect_with(&options).await.during("opening the database")?;
+        balance::mend_inexact(&mut connection).await?;
         let migrated = migrations::migrator().run(&mut connection).await;
         migrated.map_err(|source| StoreError::Migrate { path: path.clone(), source })?;
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(seq) FROM call_record")
             .fetch_one(&mut connection)
             .await
             .during("reading the last record number")?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
         let writer = Writer { connection, next_seq: last.unwrap_or(0) + 1 };
-        Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, path })
+        Ok(Store { writer: Arc::new(Mutex::new(writer)), readers: readers(options), path })
     }
 
     /// Opens the database of a node, running or not, to read from it only: it is neither
@@ -79,9 +79,8 @@ impl Store {
             .disable_statement_logging();
         let connection =
             SqliteConnection::connect_with(&options).await.during("opening the database")?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
         let writer = Writer { connection, next_seq: 0 };
-        Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, path })
+        Ok(Store { writer: Arc::new(Mutex::new(writer)), readers: readers(options), path })
     }
 
     /// The database file.
@@ -119,6 +118,19 @@ impl Writer {
     }
 }
 
+/// Connections for queries. A limit of time that a search was given ends with it, also when
+/// nobody waited for its end.
+fn readers(options: SqliteConnectOptions) -> SqlitePool {
+    let unlimited =
+        SqlitePoolOptions::new().max_connections(READERS).before_acquire(|connection, _| {
+            Box::pin(async move {
+                connection.lock_handle().await?.remove_progress_handler();
+                Ok(true)
+            })
+        });
+    unlimited.connect_lazy_with(options)
+}
+
 /// Makes the file and its folder; it holds vendor passwords, so only its owner reads it.
 fn create(path: &Path) -> Result<(), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -145,7 +157,7 @@ pub(crate) fn column(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{apply, load, payment, query, records};
+    use crate::{apply, balance, correction, currency, load, payment, purge, query, records};
     use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
     #[tokio::test]
@@ -162,11 +174,17 @@ mod tests {
             payment::PAY,
             payment::PAID,
             query::DOCUMENT,
-            query::BALANCE,
-            query::POSTINGS_SUM,
-            query::ALL_BALANCES,
-            query::ALL_SUMS,
             query::COUNT_CALLS,
+            records::POST,
+            balance::BALANCE,
+            balance::POSTINGS_SUM,
+            balance::ALL_BALANCES,
+            balance::ALL_SUMS,
+            correction::CORRECTIONS,
+            correction::CORRECT,
+            currency::MOVED,
+            purge::CALLS,
+            purge::ATTEMPTS,
         ]
         .map(Arc::from)
         .to_vec();
@@ -183,19 +201,31 @@ mod tests {
         for insertion in [&records::CALLS, &records::ATTEMPTS, &records::POSTINGS] {
             texts.extend(insertion.texts());
         }
+        let number = Some("44".to_owned());
         let filter = query::CallFilter {
             since_ms: Some(1),
             until_ms: Some(2),
-            customer_trunk: Some(1),
-            vendor_trunk: Some(1),
-            account: Some(1),
-            number: Some("44".to_owned()),
+            caller: number.clone(),
+            callee: number.clone(),
+            number,
             reason: Some("normal".to_owned()),
             answered: Some(true),
+            rerate: true,
             before: Some(3),
             limit: 5,
+            ..query::CallFilter::default()
         };
-        texts.push(query::page(&filter).into_string().into());
+        for few in [false, true] {
+            let wanted = query::Wanted {
+                filter: Some(&filter),
+                customer_trunk: Some(1),
+                vendor_trunk: Some(1),
+                account: Some(1),
+                few_of_vendor: few,
+                few_numbers: [few; 3],
+            };
+            texts.push(query::page(&wanted).into_string().into());
+        }
         let mut writer = store.writer.lock().await;
         for text in texts {
             let prepared = writer.connection.prepare(AssertSqlSafe(text.clone()).into_sql_str());

@@ -2,6 +2,8 @@
 
 mod error;
 mod guard;
+mod money;
+mod records;
 mod routes;
 mod trials;
 
@@ -86,10 +88,11 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .route("/v1/alarms", get(routes::alarms))
         .route("/v1/calls", get(routes::calls))
         .route("/v1/calls/{id}", delete(routes::hang_up))
-        .route("/v1/records", get(routes::records))
-        .route("/v1/records/{id}", get(routes::record))
+        .route("/v1/records", get(records::records))
+        .route("/v1/records/{id}", get(records::record))
         .route("/v1/accounts", get(routes::accounts))
-        .route("/v1/accounts/{name}/payments", post(routes::pay))
+        .route("/v1/accounts/{name}/payments", post(money::pay))
+        .route("/v1/rerate", post(money::rerate))
         .route("/v1/plugins", get(routes::plugins))
         .route("/v1/plugins/{name}", get(routes::plugin))
         .route("/v1/plugins/{name}/swap", post(routes::swap))

@@ -9,6 +9,7 @@ pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
 use ledger::{AttemptRecord, CallDocument, CallId, ChargeRecord, EndedBy, MediaRecord, TrailEntry};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use store::RecordedCall;
 
 /// Any refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,6 +279,44 @@ pub struct PaymentDone {
     pub booked: bool,
 }
 
+/// Body of `POST /v1/rerate`: which of the calls that were not rated at their end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RerateRequest {
+    /// INVITE at this UTC ms or later.
+    pub since_ms: Option<u64>,
+    /// INVITE before this UTC ms.
+    pub until_ms: Option<u64>,
+    /// Cursor: what the answer before gave back.
+    pub before: Option<String>,
+    /// Only say what would be booked.
+    pub dry_run: bool,
+}
+
+/// What rating some calls again has done or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RerateDone {
+    /// Nothing was booked.
+    pub dry_run: bool,
+    /// Calls that were rated; with `dry_run`, that would be.
+    pub rated: u64,
+    /// Calls that could still not be rated, with the cause.
+    pub failed: Vec<RerateFailure>,
+    /// What is booked to each account, by name.
+    pub booked: std::collections::BTreeMap<String, String>,
+    /// There may be more: ask again with it as `before`.
+    pub before: Option<String>,
+}
+
+/// A call that could not be rated again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RerateFailure {
+    /// The call.
+    pub id: String,
+    /// Why.
+    pub why: String,
+}
+
 /// One call record in a list, `GET /v1/records`; with attempts and trail,
 /// `GET /v1/records/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -348,6 +387,9 @@ pub struct RecordView {
     pub balance_after: Option<String>,
     /// To be rated again.
     pub rerate: bool,
+    /// When charges that were left open at the end were rated and booked.
+    #[serde(default)]
+    pub rated_again_ms: Option<u64>,
     /// Own processing before the first vendor INVITE.
     pub processing_us: Option<u32>,
     /// Side of which no RTP came though the call was answered for 20 s or longer and its media
@@ -519,12 +561,40 @@ impl From<&CallDocument> for RecordView {
             profit: call.profit.to_string(),
             balance_after: call.balance_after.map(|balance| balance.to_string()),
             rerate: call.rerate,
+            rated_again_ms: None,
             processing_us: call.processing_us,
             one_way: one_way.map(str::to_owned),
             media: call.media.clone(),
             attempts: document.attempts.iter().map(AttemptView::from).collect(),
             trail: document.trail.clone(),
         }
+    }
+}
+
+impl From<&RecordedCall> for RecordView {
+    /// The charges as they are now.
+    fn from(recorded: &RecordedCall) -> Self {
+        if recorded.corrections.is_empty() {
+            return RecordView::from(&recorded.document);
+        }
+        let mut document = recorded.document.clone();
+        for correction in &recorded.corrections {
+            let charge = match correction.number {
+                0 => document.call.sell.as_mut(),
+                number => {
+                    let attempt = document.attempts.iter_mut().find(|a| a.number == number);
+                    attempt.and_then(|attempt| attempt.buy.as_mut())
+                }
+            };
+            if let Some(charge) = charge {
+                charge.amount = correction.amount;
+                charge.billed_s = correction.billed_s;
+            }
+        }
+        (document.call.cost, document.call.profit) = document.cost_and_profit();
+        document.call.rerate = false;
+        let rated_again_ms = recorded.corrections.iter().map(|c| c.at_ms).max();
+        RecordView { rated_again_ms, ..RecordView::from(&document) }
     }
 }
 

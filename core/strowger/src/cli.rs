@@ -3,6 +3,8 @@
 
 mod client;
 mod moment;
+mod pay;
+mod records;
 mod replay;
 mod show;
 mod times;
@@ -11,7 +13,6 @@ mod trials;
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
-use crate::api::PaymentRequest;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -66,18 +67,10 @@ enum Command {
         node: NodeArgs,
     },
     /// List call records; with an id, show one with its attempts and its decision trail.
-    Cdr {
-        /// Call id.
-        id: Option<String>,
-        /// Most records, newest first.
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-        /// Only calls from or to numbers that begin with this.
-        #[arg(long)]
-        number: Option<String>,
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    Cdr(Box<records::CdrArgs>),
+    /// Rate the calls again whose rating failed at their end, and book what they lacked. Each
+    /// call is booked once, however often this runs.
+    Rerate(records::RerateArgs),
     /// List accounts with their balances.
     Accounts {
         #[command(flatten)]
@@ -104,22 +97,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
     /// Add an amount to the balance; it is on disk and in force when this returns.
-    Pay {
-        /// The account.
-        name: String,
-        /// In the account's currency, such as 250 or 12.50; below zero takes back.
-        #[arg(allow_hyphen_values = true)]
-        amount: String,
-        /// What is to be kept with it.
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        note: String,
-        /// A word that no other payment has, such as the number of the bank statement: the
-        /// same payment asked for again is booked once.
-        #[arg(long)]
-        key: Option<String>,
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    Pay(pay::PayArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,22 +196,13 @@ impl Cli {
                 let calls = node.client()?.calls()?;
                 print(out, node.json, &calls, |calls| show::calls(calls, now_ms()))
             }
-            Command::Cdr { id: Some(id), node, .. } => {
-                let record = node.client()?.record(&id)?;
-                print(out, node.json, &record, show::record)
-            }
-            Command::Cdr { id: None, limit, number, node } => {
-                let records = node.client()?.records(limit, number.as_deref())?;
-                print(out, node.json, &records, |records| show::records(records))
-            }
+            Command::Cdr(args) => args.run(out),
+            Command::Rerate(args) => args.run(out),
             Command::Accounts { node } => {
                 let accounts = node.client()?.accounts()?;
                 print(out, node.json, &accounts, |accounts| show::accounts(accounts))
             }
-            Command::Account(AccountCommand::Pay { name, amount, note, key, node }) => {
-                let done = node.client()?.pay(&name, &PaymentRequest { amount, note, key })?;
-                print(out, node.json, &done, show::payment)
-            }
+            Command::Account(AccountCommand::Pay(args)) => args.run(out),
             Command::Tables { reload, node } => {
                 let client = node.client()?;
                 let tables = match reload {

@@ -8,7 +8,7 @@ mod stay;
 mod text;
 
 use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Vendor};
-use crate::node::{Node, RecordFilter, RunningNode};
+use crate::node::{Node, RunningNode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use scene::{Addresses, Scene};
@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use store::CallFilter;
 
 /// How long vendor-b rings.
 const RING: Duration = Duration::from_millis(300);
@@ -149,9 +150,9 @@ fn plans(first: u32) -> Vec<CallPlan> {
 async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView>> {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
-        let filter = RecordFilter { limit: 100, number: None };
+        let filter = CallFilter::default();
         let mut records =
-            node.records(filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            node.records(&filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if records.len() >= calls || Instant::now() > until {
             records.sort_by_key(|record| record.invite_ms);
             return Ok(records);

@@ -18,6 +18,7 @@ mod node;
 mod open_files;
 mod plugin_place;
 pub mod pm_qos;
+mod rating;
 mod recovery;
 mod retired;
 mod review;

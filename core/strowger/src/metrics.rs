@@ -41,6 +41,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) alarms: &'a [AlarmCount],
     /// Of the writer of records.
     pub(crate) recorder: &'a store::Gauges,
+    /// Accounts whose balance is not the sum of their postings.
+    pub(crate) wrong_balances: u64,
     /// Of the decision log, if there is one.
     pub(crate) decisions: Option<DecisionCounts>,
     /// Plugin generation of new calls.
@@ -377,6 +379,16 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         [(NONE, recorder.depth as f64)],
     ));
     families.push(gauge(
+        "strowger_journal_bytes",
+        "Bytes of the journal on disk; at records.journal_size new calls are refused.",
+        [(NONE, recorder.journal_bytes as f64)],
+    ));
+    families.push(gauge(
+        "strowger_wrong_balances",
+        "Accounts whose balance was not the sum of their postings when they were compared last.",
+        [(NONE, readings.wrong_balances as f64)],
+    ));
+    families.push(gauge(
         "strowger_recorder_commit_seconds",
         "Age of the last document when it became durable.",
         [(NONE, recorder.commit_ms as f64 / 1000.0)],
@@ -394,8 +406,18 @@ fn queues(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         ),
         (
             "strowger_records_refused_total",
-            "Documents refused: the queue was full.",
+            "Unanswered calls without a record: the queue was full twice over.",
             recorder.refused,
+        ),
+        (
+            "strowger_records_interim_dropped_total",
+            "Interim copies not taken: the queue was full.",
+            recorder.dropped,
+        ),
+        (
+            "strowger_journal_damaged_bytes_total",
+            "Bytes of the journal that did not read back; their segments are kept.",
+            recorder.damaged_bytes,
         ),
         (
             "strowger_recorder_failures_total",

@@ -1,14 +1,16 @@
 //! One running node: everything that `strowger run` starts, as one value.
 
+mod keeping;
 mod monitor;
 mod payments;
+mod records;
 mod reload;
+mod rerate;
 mod service;
 mod start;
 mod tables;
 mod trials;
 
-pub(crate) use service::RecordFilter;
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
 
@@ -24,7 +26,7 @@ use host::decisions::DecisionLog;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use store::{Recorder, Store};
@@ -51,6 +53,12 @@ pub(crate) struct Node {
     refused_tables: Mutex<BTreeMap<String, String>>,
     table_watch: Mutex<Option<FolderWatch>>,
     draining: AtomicBool,
+    /// A stop waits for no call any more.
+    hurried: watch::Sender<bool>,
+    /// Accounts whose balance was not the sum of their postings when it was looked at last.
+    wrong_balances: AtomicU64,
+    /// Unanswered calls without a record, when it was looked last.
+    records_lost: AtomicU64,
     started: Instant,
 }
 
@@ -66,6 +74,7 @@ pub(crate) struct RunningNode {
     stop_admin: watch::Sender<bool>,
     admin_task: JoinHandle<()>,
     monitor: JoinHandle<()>,
+    housekeeper: JoinHandle<()>,
 }
 
 impl Node {

@@ -39,11 +39,18 @@ pub(crate) fn run(file: &Path) -> Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!(?drain, "stopping: no new calls; a second signal stops at once");
-        tokio::select! {
-            () = node.stop(drain) => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        tracing::info!(?drain, "stopping: no new calls; a second signal ends the running ones");
+        let running = node.node.clone();
+        let mut stop = std::pin::pin!(node.stop(drain));
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            // Their records are written all the same: they are money.
+            tracing::info!("stopping at once: the running calls are ended");
+            running.hurry();
         }
         tracing::info!("stopped");
         Ok(())

@@ -42,8 +42,29 @@ pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigE
             errors.push(origin.error("rule_set", "text", "", problem));
         }
     }
+    one_currency(business, origins, errors);
     ambiguity::check(business, origins, errors);
     idle::check(business, origins, errors);
+}
+
+/// Charges, costs and profit are compared and summed, and there are no exchange rates: all
+/// accounts have one currency (BILL-74).
+fn one_currency(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
+    let Some(first) = business.accounts.first() else { return };
+    let place = origins.get(&origins.accounts, 0).place();
+    for (n, account) in business.accounts.iter().enumerate().skip(1) {
+        if account.currency == first.currency {
+            continue;
+        }
+        let problem = format!(
+            "account {:?} at {place} has {}; amounts of two currencies are not compared as long \
+             as there are no exchange rates (BILL-74)",
+            first.name,
+            first.currency.as_str()
+        );
+        let value = format!("{:?}", account.currency.as_str());
+        errors.push(origins.get(&origins.accounts, n).error("account", "currency", value, problem));
+    }
 }
 
 /// Names are unique within a kind and usable; so are the account ids that are given.
@@ -142,6 +163,16 @@ impl<'a> Known<'a> {
                     refuse("deck", format!("{deck:?}"), problem);
                 }
                 Some(_) => {}
+            }
+        }
+        let amounts = [
+            ("opening_balance", Some(account.opening_balance)),
+            ("credit_limit", account.credit_limit),
+        ];
+        for (field, amount) in amounts {
+            if let Some(amount) = amount.filter(|amount| !amount.is_within(Money::LARGEST_AMOUNT)) {
+                let problem = format!("expected at most {}", Money::LARGEST_AMOUNT);
+                refuse(field, format!("\"{amount}\""), problem);
             }
         }
         let rounding = account.rounding;

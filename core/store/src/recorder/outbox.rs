@@ -53,6 +53,10 @@ impl Outbox {
     /// What the database thread has to do; none if there is nothing.
     pub(super) fn into_job(self) -> Option<Job> {
         let stretch = self.stretch?;
-        Some(if self.read_back { Job::ReadBack(stretch) } else { Job::Store(self.calls) })
+        Some(if self.read_back {
+            Job::ReadBack(stretch, self.count as u64)
+        } else {
+            Job::Store(self.calls)
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod business;
+mod money;
 mod recorder;
 mod scale;
 mod support;

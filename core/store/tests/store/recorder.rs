@@ -13,7 +13,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use strowger_store::{Business, CallFilter, Recorder, RecorderSettings, Recovery, Store};
+use strowger_store::{
+    Alarm, Business, CallFilter, RecordedCall, Recorder, RecorderSettings, Recovery, Store,
+};
 
 async fn open(folder: &Path) -> Store {
     let store = Store::open(folder.join("strowger.db")).await.expect("the store works");
@@ -44,15 +46,15 @@ async fn a_finished_call_is_recorded_and_booked() {
     let store = open(folder.path()).await;
     let (recorder, _) = start(&store, folder.path()).await;
     for number in 0..100 {
-        recorder.submit(call_up(number)).unwrap();
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call_up(number));
+        recorder.submit(call(number));
     }
     recorder.flush().await;
     assert_eq!(recorder.durable_finals(), 100);
     let gauges = recorder.gauges();
     assert_eq!((gauges.depth, gauges.stored_finals, gauges.failures), (0, 100, 0));
     let id = call(42).call.id;
-    assert_eq!(store.call(id).await.unwrap(), Some(*call(42)));
+    assert_eq!(store.call(id).await.unwrap().unwrap().document, *call(42));
     assert_eq!(store.call(1).await.unwrap(), None);
     let spent = Money(100 * 50_633_000);
     let balance = Money(100 * Money::ONE.0) - spent;
@@ -74,17 +76,20 @@ async fn calls_are_found_by_each_filter_and_paged_newest_first() {
             document.call.end_reason = "no_route".into();
             document.call.callee_route = format!("33{number}").into();
         }
-        recorder.submit(document).unwrap();
+        if number % 10 == 3 {
+            document.attempts[0].trunk = 1;
+        }
+        recorder.submit(document);
     }
     recorder.flush().await;
     let find = async |filter: CallFilter| store.calls(&filter).await.unwrap();
     let all = find(CallFilter::default()).await;
     assert_eq!(all.len(), 50);
-    assert!(all.windows(2).all(|pair| pair[0].id > pair[1].id));
-    assert_eq!(all[0].charge, Some(Money(50_633_000)));
-    assert_eq!(all[0].attempts, 2);
+    let id = |call: &RecordedCall| call.document.call.id;
+    assert!(all.windows(2).all(|pair| id(&pair[0]) > id(&pair[1])));
+    assert_eq!(all[0].document, *call(49));
     let page = find(CallFilter { limit: 20, ..CallFilter::default() }).await;
-    let rest = find(CallFilter { before: Some(page[19].id), ..CallFilter::default() }).await;
+    let rest = find(CallFilter { before: Some(id(&page[19])), ..CallFilter::default() }).await;
     assert_eq!([page, rest].concat(), all);
     let count = async |filter| find(filter).await.len();
     let from = call(10).call.invite_ms;
@@ -96,13 +101,19 @@ async fn calls_are_found_by_each_filter_and_paged_newest_first() {
     assert_eq!(count(CallFilter { reason: Some("no_route".into()), ..default() }).await, 10);
     assert_eq!(count(CallFilter { number: Some("33".into()), ..default() }).await, 10);
     assert_eq!(count(CallFilter { number: Some("+4930".into()), ..default() }).await, 50);
-    assert_eq!(count(CallFilter { vendor_trunk: Some(12), ..default() }).await, 50);
-    assert_eq!(count(CallFilter { vendor_trunk: Some(13), ..default() }).await, 0);
-    assert_eq!(
-        count(CallFilter { customer_trunk: Some(1), account: Some(1), ..default() }).await,
-        50
-    );
-    assert_eq!(count(CallFilter { account: Some(2), ..default() }).await, 0);
+    let word = |text: &str| Some(text.to_owned());
+    assert_eq!(count(CallFilter { caller: word("+4930"), ..default() }).await, 50);
+    assert_eq!(count(CallFilter { callee: word("+4930"), ..default() }).await, 0);
+    assert_eq!(count(CallFilter { callee: word("335"), ..default() }).await, 1);
+    assert_eq!(count(CallFilter { customer_trunk: word("office"), ..default() }).await, 50);
+    assert_eq!(count(CallFilter { account: word("acme"), ..default() }).await, 50);
+    assert_eq!(count(CallFilter { account: word("carrier"), ..default() }).await, 0);
+    assert_eq!(count(CallFilter { rerate: true, ..default() }).await, 0);
+    let vendor = CallFilter { vendor_trunk: word("carrier-a"), ..default() };
+    assert_eq!(count(vendor).await, 5);
+    let unknown = CallFilter { account: word("nobody"), ..default() };
+    let refused = store.calls(&unknown).await.unwrap_err().to_string();
+    assert_eq!(refused, "no account has or had the name `nobody`");
 }
 
 /// CDR-07: a record is written once and never changed.
@@ -112,11 +123,11 @@ async fn a_call_submitted_twice_is_recorded_and_booked_once() {
     let store = open(folder.path()).await;
     let (recorder, _) = start(&store, folder.path()).await;
     for number in 0..20 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
     }
     recorder.flush().await;
     for number in (10..30).chain(25..30) {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
     }
     recorder.flush().await;
     assert_eq!(store.count_calls().await.unwrap(), 30);
@@ -131,7 +142,7 @@ async fn the_journal_is_replayed_into_the_database_once() {
     let store = open(folder.path()).await;
     let (recorder, _) = start(&store, folder.path()).await;
     for number in 0..40 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
     }
     recorder.flush().await;
     let kept = std::fs::read(&segments(folder.path())[0]).unwrap();
@@ -168,42 +179,160 @@ async fn wait_for_release(folder: &Path) {
     panic!("the journal is still locked");
 }
 
-#[tokio::test]
-async fn a_torn_end_of_the_journal_is_cut() {
-    let folder = Folder::new("torn");
+/// A segment of ten finished calls, and the length of each.
+async fn ten_calls() -> (Vec<u8>, usize) {
+    let folder = Folder::new("ten");
     let store = open(folder.path()).await;
     let (recorder, _) = start(&store, folder.path()).await;
     for number in 0..10 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
     }
     recorder.flush().await;
     let whole = std::fs::read(&segments(folder.path())[0]).unwrap();
-    drop((recorder, store));
     let entry = (whole.len() - 8) / 10;
-    let mut flipped = whole.clone();
-    flipped[8 + 9 * entry + 20] ^= 1;
-    let mut garbage = whole.clone();
-    garbage.extend_from_slice(&[0xff; 100]);
+    (whole, entry)
+}
+
+/// Starts on a journal of these bytes; what it said of them, what is kept of them aside, and
+/// how many calls are in the database.
+async fn started_on(bytes: &[u8]) -> (Recovery, Vec<Vec<u8>>, u64) {
+    let folder = Folder::new("started-on");
+    let store = open(folder.path()).await;
+    std::fs::create_dir(folder.join("journal")).unwrap();
+    std::fs::write(folder.join("journal/0000000000000001.journal"), bytes).unwrap();
+    let (_recorder, recovery) = start(&store, folder.path()).await;
+    let files = std::fs::read_dir(folder.join("journal")).unwrap();
+    let aside = files.map(|file| file.unwrap().path());
+    let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
+    let aside = aside.map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(store.verify_balances().await.unwrap().is_empty());
+    (recovery, aside, store.count_calls().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_torn_end_of_the_journal_is_cut() {
+    let (whole, entry) = ten_calls().await;
     let cases = [
         (whole[..whole.len() - 1].to_vec(), 9),
         (whole[..8 + 5 * entry + 3].to_vec(), 5),
         (whole[..8].to_vec(), 0),
         (whole[..5].to_vec(), 0),
         (Vec::new(), 0),
-        (flipped, 9),
-        (garbage, 10),
         (whole.clone(), 10),
     ];
     for (bytes, whole_entries) in cases {
-        let other = Folder::new("torn-into");
-        let store = open(other.path()).await;
-        std::fs::create_dir(other.join("journal")).unwrap();
-        std::fs::write(other.join("journal/0000000000000001.journal"), &bytes).unwrap();
-        let (_recorder, recovery) = start(&store, other.path()).await;
+        let (recovery, aside, _) = started_on(&bytes).await;
         assert_eq!(recovery.replayed, whole_entries, "{} bytes", bytes.len());
         let read = if bytes.len() < 8 { 0 } else { 8 + whole_entries as usize * entry };
         assert_eq!(recovery.torn_bytes as usize, bytes.len() - read);
+        assert_eq!((recovery.damaged_bytes, aside.len()), (0, 0));
     }
+}
+
+/// CDR-06: one bit costs one call, wherever it is, and its segment is kept for people.
+#[tokio::test]
+async fn a_damaged_part_of_the_journal_is_set_aside_and_the_rest_is_read() {
+    let (whole, entry) = ten_calls().await;
+    let at = |number: usize| 8 + number * entry;
+    let flipped = |byte: usize| {
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1;
+        bytes
+    };
+    let mut garbage = whole.clone();
+    garbage.extend_from_slice(&[0xff; 100]);
+    let mut hole = whole.clone();
+    hole[at(3) + 5..at(6) + 5].fill(0);
+    let cases = [
+        ("in a text", flipped(at(4) + 200), 9, entry),
+        ("in a check sum", flipped(at(4) + 5), 9, entry),
+        ("in a length", flipped(at(4) + 1), 9, entry),
+        ("in a kind", flipped(at(4) + 8), 9, entry),
+        ("in the last one", flipped(at(9) + 20), 9, entry),
+        ("in the head", flipped(2), 10, 8),
+        ("a hole", hole, 6, 4 * entry),
+        ("garbage at the end", garbage, 10, 100),
+        ("nothing else", vec![0; 5000], 0, 5000),
+    ];
+    for (what, bytes, read, damaged) in cases {
+        let (recovery, aside, calls) = started_on(&bytes).await;
+        assert_eq!((recovery.replayed, calls), (read, read), "{what}");
+        assert_eq!(recovery.damaged_bytes as usize, damaged, "{what}");
+        assert_eq!((recovery.torn_bytes, aside), (0, vec![bytes]), "{what}");
+    }
+    let mut later = whole.clone();
+    later[7] = 9;
+    later.truncate(8);
+    later.extend_from_slice(b"entries of another shape");
+    let folder = Folder::new("later");
+    let store = open(folder.path()).await;
+    std::fs::create_dir(folder.join("journal")).unwrap();
+    std::fs::write(folder.join("journal/0000000000000001.journal"), &later).unwrap();
+    let started = Recorder::start(&store, folder.join("journal"), RecorderSettings::default());
+    let refused = started.await.unwrap_err().to_string();
+    assert!(refused.contains("not a journal of this version"), "{refused}");
+}
+
+/// Bits that flip and ends that are missing cost no more calls than they touch.
+#[tokio::test]
+async fn whatever_is_damaged_the_other_calls_are_read() {
+    let (whole, entry) = ten_calls().await;
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    for round in 0..60 {
+        let mut bytes = whole.clone();
+        let mut touched = std::collections::BTreeSet::new();
+        for _ in 0..=dice(4) {
+            let byte = 8 + dice(whole.len() - 8);
+            bytes[byte] ^= 1 << dice(8);
+            touched.insert((byte - 8) / entry);
+        }
+        if dice(3) == 0 {
+            let left = 8 + dice(whole.len() - 8);
+            bytes.truncate(left);
+            touched.extend((left - 8) / entry..10);
+        }
+        let (recovery, _, calls) = started_on(&bytes).await;
+        let least = 10 - touched.len() as u64;
+        assert!(calls >= least && calls <= 10, "round {round}: {calls} of at least {least}");
+        assert!(recovery.unfinished.is_empty(), "round {round}");
+    }
+}
+
+/// The disk may also change what is still to be read back into the database.
+#[tokio::test]
+async fn damage_met_while_the_database_catches_up_holds_nobody_up() {
+    let folder = Folder::new("catches-up");
+    let store = open(folder.path()).await;
+    let settings = RecorderSettings {
+        held: 0,
+        commit_window: Duration::from_millis(1),
+        store_window: Duration::from_millis(1),
+        ..RecorderSettings::default()
+    };
+    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
+    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for number in 0..10 {
+        recorder.submit(call(number));
+        wait_until_durable(&recorder, number + 1).await;
+    }
+    let segment = &segments(folder.path())[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    let length = bytes.len();
+    bytes[length - 30] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    recorder.flush().await;
+    let gauges = recorder.gauges();
+    assert_eq!((gauges.stored_finals, store.count_calls().await.unwrap()), (10, 9));
+    assert!(gauges.damaged_bytes > 0, "{gauges:?}");
+    assert!(store.verify_balances().await.unwrap().is_empty());
 }
 
 /// BILL-13: billed to the last evidence.
@@ -212,9 +341,9 @@ async fn a_call_that_was_up_is_closed_as_node_lost() {
     let folder = Folder::new("lost");
     let store = open(folder.path()).await;
     let (recorder, _) = start(&store, folder.path()).await;
-    recorder.submit(call_up(1)).unwrap();
-    recorder.submit(call_up(2)).unwrap();
-    recorder.submit(call(2)).unwrap();
+    recorder.submit(call_up(1));
+    recorder.submit(call_up(2));
+    recorder.submit(call(2));
     recorder.flush().await;
     drop(recorder);
     wait_for_release(folder.path()).await;
@@ -235,7 +364,7 @@ async fn a_call_that_was_up_is_closed_as_node_lost() {
 
     let (recorder, recovery) = start(&store, folder.path()).await;
     assert_eq!(recovery.unfinished.len(), 1, "until its final document comes");
-    recorder.submit(Box::new(recovery.unfinished[0].clone())).unwrap();
+    recorder.submit(Box::new(recovery.unfinished[0].clone()));
     recorder.flush().await;
     drop(recorder);
     wait_for_release(folder.path()).await;
@@ -255,7 +384,7 @@ async fn a_call_that_was_ringing_is_closed_without_charges() {
     ringing.call.code_chosen = 0;
     ringing.call.code_returned = 0;
     ringing.attempts[1].answer_ms = None;
-    recorder.submit(ringing).unwrap();
+    recorder.submit(ringing);
     recorder.flush().await;
     drop(recorder);
     wait_for_release(folder.path()).await;
@@ -278,18 +407,18 @@ async fn segments_go_when_nothing_needs_them() {
         ..RecorderSettings::default()
     };
     let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
-    recorder.submit(call_up(0)).unwrap();
+    recorder.submit(call_up(0));
     for number in 1..200 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
         if number % 10 == 0 {
             recorder.flush().await;
         }
     }
     let held = segments(folder.path());
     assert!(held.len() > 3, "the call that is up holds its segment and those after it");
-    recorder.submit(call(0)).unwrap();
+    recorder.submit(call(0));
     for number in 200..1000 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
         if number % 10 == 0 {
             recorder.flush().await;
             if segments(folder.path()).len() < 4 {
@@ -314,7 +443,7 @@ async fn an_interim_copy_overtaken_by_the_end_of_its_call_is_not_written() {
         let (recorder, _) =
             Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
         for document in documents {
-            recorder.submit(document).unwrap();
+            recorder.submit(document);
         }
         recorder.flush().await;
         assert_eq!(store.count_calls().await.unwrap(), 1);
@@ -324,8 +453,10 @@ async fn an_interim_copy_overtaken_by_the_end_of_its_call_is_not_written() {
     assert_eq!(sizes[0], sizes[1]);
 }
 
+/// CDR-14: past its bound the queue says that no new calls may come, takes no interim copies,
+/// and still takes the end of every answered call.
 #[tokio::test]
-async fn a_full_queue_gives_the_document_back() {
+async fn a_full_queue_refuses_new_calls_and_takes_the_ends_of_those_that_are_up() {
     let folder = Folder::new("full");
     let store = open(folder.path()).await;
     let settings = RecorderSettings {
@@ -335,15 +466,63 @@ async fn a_full_queue_gives_the_document_back() {
     };
     let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
     for number in 0..3 {
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call(number));
     }
-    let overflow = recorder.submit(call(3)).unwrap_err();
-    assert_eq!(overflow.document, call(3));
-    assert_eq!(recorder.gauges().refused, 1);
+    assert!(!recorder.is_full() && recorder.alarms().is_empty());
+    for number in 3..10 {
+        recorder.submit(call_up(number));
+        recorder.submit(call(number));
+    }
+    let mut refused = call(10);
+    refused.call.answer_ms = None;
+    refused.call.sell = None;
+    refused.attempts.clear();
+    refused.postings.clear();
+    recorder.submit(refused);
+    assert!(recorder.is_full());
+    assert_eq!(recorder.alarms(), [Alarm::Full]);
+    let gauges = recorder.gauges();
+    assert_eq!((gauges.depth, gauges.dropped, gauges.refused), (10, 7, 1));
     recorder.flush().await;
-    recorder.submit(call(3)).unwrap();
-    recorder.flush().await;
-    assert_eq!(store.count_calls().await.unwrap(), 4);
+    assert!(!recorder.is_full(), "there is room again");
+    assert_eq!(store.count_calls().await.unwrap(), 10);
+    assert!(store.verify_balances().await.unwrap().is_empty());
+}
+
+/// CDR-14: the journal has its limit on the disk, too.
+#[tokio::test]
+async fn a_journal_at_its_limit_says_that_no_new_calls_may_come() {
+    let folder = Folder::new("limit");
+    let store = open(folder.path()).await;
+    let settings = RecorderSettings {
+        journal_bytes: 30_000,
+        segment_bytes: 5_000,
+        commit_window: Duration::from_millis(1),
+        store_window: Duration::from_millis(1),
+        ..RecorderSettings::default()
+    };
+    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
+    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut number = 0;
+    while !recorder.is_full() {
+        recorder.submit(call(number));
+        number += 1;
+        wait_until_durable(&recorder, number).await;
+        assert!(number < 200, "{:?}", recorder.gauges());
+    }
+    assert!(recorder.gauges().journal_bytes >= 30_000);
+    assert!(recorder.alarms().contains(&Alarm::Full));
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    for more in number..number + 200 {
+        recorder.submit(call(more));
+        recorder.flush().await;
+        if !recorder.is_full() {
+            assert_eq!(store.count_calls().await.unwrap(), more + 1);
+            return;
+        }
+    }
+    panic!("{:?}", recorder.gauges());
 }
 
 /// Waits until this many finished calls are durable.
@@ -376,8 +555,8 @@ async fn a_locked_database_loses_no_call() {
     let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     for number in 0..CALLS {
-        recorder.submit(call_up(number)).unwrap();
-        recorder.submit(call(number)).unwrap();
+        recorder.submit(call_up(number));
+        recorder.submit(call(number));
         wait_until_durable(&recorder, (number + 1).saturating_sub(2)).await;
     }
     wait_until_durable(&recorder, CALLS).await;
@@ -409,7 +588,7 @@ async fn the_journal_is_readable_for_its_owner_only() {
     let rights = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     for _ in 0..2 {
         let (recorder, _) = start(&store, folder.path()).await;
-        recorder.submit(call(1)).unwrap();
+        recorder.submit(call(1));
         recorder.flush().await;
         assert_eq!(rights(&journal), 0o700);
         for entry in std::fs::read_dir(&journal).unwrap() {
@@ -460,9 +639,9 @@ async fn child_that_records_until_it_is_killed() {
     let mut number = 0;
     loop {
         number += 1;
-        recorder.submit(call_up(number)).unwrap();
+        recorder.submit(call_up(number));
         if number > 20 {
-            recorder.submit(call(number - 20)).unwrap();
+            recorder.submit(call(number - 20));
         }
         if number % 50 == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -513,7 +692,7 @@ async fn kill_dash_nine_loses_no_call_that_was_reported_as_recorded() {
         let recorded = store.count_calls().await.unwrap();
         assert_eq!(store.postings_sum(2).await.unwrap(), Money(-41_333_300 * i128::from(recorded)));
         for document in &recovery.unfinished {
-            recorder.submit(Box::new(document.clone())).unwrap();
+            recorder.submit(Box::new(document.clone()));
         }
         recorder.flush().await;
         let all = store.count_calls().await.unwrap();

@@ -2,18 +2,17 @@
 
 use super::ApiError;
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, Health, PaymentDone, PaymentRequest, PluginLine, PluginList,
-    RecordView, ReloadDone, ReloadRequest, SwapDone, SwapRequest, TableLine, parse_call_id,
+    AccountLine, AlarmLine, CallLine, Health, PluginLine, PluginList, ReloadDone, ReloadRequest,
+    SwapDone, SwapRequest, TableLine, parse_call_id,
 };
-use crate::node::{Node, RecordFilter};
+use crate::node::Node;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
 use host::Source;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,53 +44,8 @@ pub(super) async fn hang_up(State(node): State<Arc<Node>>, Path(id): Path<String
     }
 }
 
-/// Parameters of `GET /v1/records`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecordParameters {
-    limit: Option<u32>,
-    number: Option<String>,
-}
-
-pub(super) async fn records(
-    State(node): State<Arc<Node>>,
-    parameters: Result<Query<RecordParameters>, axum::extract::rejection::QueryRejection>,
-) -> Reply<Vec<RecordView>> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
-    let limit = parameters.limit.unwrap_or(100);
-    if !(1..=10_000).contains(&limit) {
-        let detail = format!("{limit} is out of range: allowed are 1 to 10000");
-        return Err(ApiError::invalid("limit", detail));
-    }
-    let filter = RecordFilter { limit, number: parameters.number };
-    node.records(filter).await.map(Json)
-}
-
-pub(super) async fn record(
-    State(node): State<Arc<Node>>,
-    Path(id): Path<String>,
-) -> Reply<RecordView> {
-    let number = call_id(&id)?;
-    match node.record(number).await? {
-        Some(record) => Ok(Json(record)),
-        None => Err(ApiError::not_found(format!("no record of call {id}"))),
-    }
-}
-
 pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountLine>> {
     Json(node.accounts())
-}
-
-pub(super) async fn pay(
-    State(node): State<Arc<Node>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Reply<PaymentDone> {
-    let request: PaymentRequest = json(&body)?;
-    // On a task of its own: who hangs up meanwhile must not part the two books.
-    let paid = tokio::spawn(async move { node.pay(&name, request).await }).await;
-    paid.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
 pub(super) async fn plugins(State(node): State<Arc<Node>>) -> Json<PluginList> {
@@ -157,7 +111,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/records, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
         uri.path()
     ))
 }
@@ -166,12 +120,12 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::wrong_method(format!("{method} is not possible on {}", uri.path()))
 }
 
-fn call_id(text: &str) -> Result<u128, ApiError> {
+pub(super) fn call_id(text: &str) -> Result<u128, ApiError> {
     parse_call_id(text).ok_or_else(|| {
         ApiError::invalid("id", format!("`{text}` is not a call id: 32 hexadecimal digits"))
     })
 }
 
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::invalid("body", error.to_string()))
 }

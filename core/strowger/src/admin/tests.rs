@@ -225,6 +225,84 @@ fn a_payment_is_booked_once_and_in_force_at_once() {
     assert_eq!(balance(), "19.75");
 }
 
+/// BILL-46: the key may stand in the header that other interfaces use; what an account does
+/// not hold is refused by name.
+#[test]
+fn a_payment_has_one_key_and_bounds() {
+    let stage = Stage::new("keys", None);
+    let pay = |key: &str, body: &str| {
+        let request = stage.agent.post(stage.url("/v1/accounts/acme/payments"));
+        let request = request.header("Idempotency-Key", key).content_type("application/json");
+        let mut reply = request.send(body).unwrap();
+        (reply.status().as_u16(), reply.body_mut().read_json::<serde_json::Value>().unwrap())
+    };
+    for booked in [true, false, false] {
+        let (status, done) = pay("receipt-9", r#"{"amount":"1","note":"cash"}"#);
+        assert_eq!(
+            (status, &done["booked"], &done["balance"]),
+            (200, &booked.into(), &"13.5".into())
+        );
+    }
+    let rows = [
+        ("receipt-9", r#"{"amount":"2","note":"cash"}"#, 422, "used for another payment: 1 to"),
+        ("receipt-9", r#"{"amount":"1"}"#, 422, "note `cash`"),
+        ("receipt-9", r#"{"amount":"1","key":"receipt-8"}"#, 400, "one payment has one"),
+        ("two words", r#"{"amount":"1"}"#, 400, "1 to 64 visible"),
+        ("large", r#"{"amount":"999999999999999999"}"#, 422, "moves at most 1000000000000"),
+    ];
+    for (key, body, code, words) in rows {
+        let (status, refused) = pay(key, body);
+        let detail = refused["detail"].as_str().unwrap_or_default();
+        assert!(status == code && detail.contains(words), "{key} {body}: {status} {refused}");
+    }
+    let accounts = stage.get::<serde_json::Value>("/v1/accounts").1;
+    assert_eq!(accounts[0]["balance"], "13.5");
+}
+
+/// CDR-24: what cannot be searched for is said, not left out.
+#[test]
+fn filters_of_records_are_checked() {
+    let stage = Stage::new("filters", None);
+    let good = "/v1/records?since=1&until=2&caller=44&callee=1&number=3&account=acme&reason=no_route\
+        &answered=true&rerate=true&before=00000000000070000000000000000001&limit=7";
+    assert_eq!(stage.get::<Vec<serde_json::Value>>(good), (200, vec![]));
+    let rows = [
+        ("account=nobody", "query", "no account has or had the name `nobody`"),
+        ("customer=nobody", "query", "no customer trunk has or had the name"),
+        ("vendor=nobody", "query", "no vendor trunk has or had the name"),
+        ("caller=", "caller", "at least one character"),
+        ("since=yesterday", "query", "invalid digit"),
+        ("answered=maybe", "query", "true"),
+        ("before=xyz", "before", "not a call id"),
+        ("limit=10001", "limit", "1 to 10000"),
+    ];
+    for (query, field, words) in rows {
+        let (status, refused) = stage.get::<ErrorBody>(&format!("/v1/records?{query}"));
+        assert_eq!((status, refused.field.as_deref()), (400, Some(field)), "{query}");
+        assert!(refused.detail.contains(words), "{query}: {}", refused.detail);
+    }
+}
+
+/// BILL-74: an account that has money keeps its currency; the refusal is the operator's to
+/// read, not an error of the node.
+#[test]
+fn a_reload_refuses_another_currency_and_changes_nothing() {
+    let stage = Stage::new("currency", None);
+    let file = stage.folder.join("business/all.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("EUR", "USD")).unwrap();
+    for body in [r#"{"dry_run":true}"#, ""] {
+        let (status, refused) = stage.post::<ErrorBody>("/v1/reload", body);
+        assert_eq!((status, refused.error.as_str()), (422, "configuration_refused"));
+        assert!(refused.detail.contains("account acme: currency = \"USD\""), "{}", refused.detail);
+    }
+    let more = "[[account]]\nname = \"second\"\ncurrency = \"USD\"\n";
+    std::fs::write(&file, text + more).unwrap();
+    let (status, refused) = stage.post::<ErrorBody>("/v1/reload", "");
+    assert_eq!(status, 422);
+    assert!(refused.detail.contains("all.toml:5: account.currency"), "{}", refused.detail);
+}
+
 #[test]
 fn a_token_is_asked_for_everywhere_but_at_health() {
     let stage = Stage::new("guards", Some(TOKEN));

@@ -35,6 +35,8 @@ pub(crate) enum AlarmKind {
     CdrLag,
     /// The database does not take records.
     DatabaseSlow,
+    /// A balance is not the sum of its postings (BILL-48).
+    BalanceWrong,
     /// Calls are refused because the node cannot keep up.
     SystemOverload,
     /// Calls were refused because no media port is free.
@@ -63,12 +65,13 @@ pub(crate) enum AlarmKind {
 
 impl AlarmKind {
     /// Every kind.
-    pub(crate) const ALL: [AlarmKind; 17] = [
+    pub(crate) const ALL: [AlarmKind; 18] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
         AlarmKind::CdrLag,
         AlarmKind::DatabaseSlow,
+        AlarmKind::BalanceWrong,
         AlarmKind::SystemOverload,
         AlarmKind::PortsExhausted,
         AlarmKind::PluginRolledBack,
@@ -91,6 +94,7 @@ impl AlarmKind {
             AlarmKind::InternalError => "internal_error",
             AlarmKind::CdrLag => "cdr_lag",
             AlarmKind::DatabaseSlow => "database_slow",
+            AlarmKind::BalanceWrong => "balance_wrong",
             AlarmKind::SystemOverload => "system_overload",
             AlarmKind::PortsExhausted => "ports_exhausted",
             AlarmKind::PluginRolledBack => "plugin_rolled_back",
@@ -114,6 +118,7 @@ impl AlarmKind {
             }
             AlarmKind::CdrLag
             | AlarmKind::DatabaseSlow
+            | AlarmKind::BalanceWrong
             | AlarmKind::SystemOverload
             | AlarmKind::PortsExhausted
             | AlarmKind::PluginRolledBack
@@ -147,6 +152,9 @@ impl AlarmKind {
             AlarmKind::CdrLag => "Records and balances are seen late; nothing is lost.",
             AlarmKind::DatabaseSlow => {
                 "Records are safe in the journal and come later; payments and `apply` do not work."
+            }
+            AlarmKind::BalanceWrong => {
+                "Calls of these accounts are let in or refused by a wrong sum."
             }
             AlarmKind::SystemOverload => "New calls are refused with 503 and Retry-After.",
             AlarmKind::PortsExhausted => "Calls whose media is relayed are refused with 503.",
@@ -185,6 +193,9 @@ impl AlarmKind {
             AlarmKind::CdrLag => "See what else uses the disk, and watch strowger_recorder_queue",
             AlarmKind::DatabaseSlow => {
                 "See whether the database file can be written and who else has it open"
+            }
+            AlarmKind::BalanceWrong => {
+                "See which accounts the log names, and their rows of the table `posting`"
             }
             AlarmKind::SystemOverload => {
                 "Find the dialler (strowger_calls_total, `strowger calls`) and limit it; add a node"

@@ -2,15 +2,24 @@
 
 use crate::api::{
     AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, PaymentDone, PaymentRequest,
-    PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, SwapDone, TableLine,
-    TrialParameters,
+    PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, RerateDone, RerateRequest,
+    SwapDone, TableLine, TrialParameters,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use thiserror::Error;
 
 /// Longest answer that is read: 10,000 records with long decision trails have their place in it.
 const ANSWER_BYTES: u64 = 1 << 30;
+
+/// No answer came, or not all of it: what was asked for may have been done all the same.
+#[derive(Debug, Error)]
+#[error("no answer from {base}; is the switch running (`strowger run`)?")]
+pub(super) struct NoAnswer {
+    base: String,
+    source: ureq::Error,
+}
 
 /// A running node, reached over HTTP.
 #[derive(Debug)]
@@ -46,9 +55,16 @@ impl Client {
         self.read::<serde_json::Value>(reply).map(drop)
     }
 
-    pub(crate) fn records(&self, limit: u32, number: Option<&str>) -> Result<Vec<RecordView>> {
-        let number = number.map(|n| format!("&number={}", encode(n))).unwrap_or_default();
-        self.get(&format!("/v1/records?limit={limit}{number}"))
+    /// `parameters` are those of the path, names and values.
+    pub(crate) fn records(&self, parameters: &[(&str, String)]) -> Result<Vec<RecordView>> {
+        let pairs: Vec<String> =
+            parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        self.get(&format!("/v1/records?{}", pairs.join("&")))
+    }
+
+    pub(crate) fn rerate(&self, request: &RerateRequest) -> Result<RerateDone> {
+        let url = self.url("/v1/rerate");
+        self.read(self.authorised(self.agent.post(&url)).send_json(request))
     }
 
     pub(crate) fn record(&self, id: &str) -> Result<RecordView> {
@@ -147,12 +163,11 @@ impl Client {
         &self,
         reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T> {
-        let mut reply = reply.with_context(|| {
-            format!("no answer from {}; is the switch running (`strowger run`)?", self.base)
-        })?;
+        let lost = |source| NoAnswer { base: self.base.clone(), source };
+        let mut reply = reply.map_err(lost)?;
         let status = reply.status();
         let text = reply.body_mut().with_config().limit(ANSWER_BYTES).read_to_string();
-        let text = text.context("the answer breaks off")?;
+        let text = text.map_err(lost)?;
         if status.is_success() {
             return serde_json::from_str(&text)
                 .with_context(|| format!("{} answers in another version's words", self.base));

@@ -3,7 +3,7 @@
 use super::times::{clock, date_time, elapsed};
 use crate::api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
-    RecordView, ReloadDone, SwapDone, TableLine,
+    RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
 };
 use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
@@ -182,6 +182,7 @@ pub(super) fn record(record: &RecordView) -> String {
     if record.rerate {
         line("rating", "failed at the end: to be rated again".to_owned());
     }
+    line("rated again", record.rated_again_ms.map(date_time).unwrap_or_default());
     out.push('\n');
     out.push_str(&attempts(&record.attempts));
     out.push('\n');
@@ -329,6 +330,19 @@ pub(super) fn payment(done: &PaymentDone) -> String {
     let PaymentDone { account, amount, balance, booked } = done;
     let what = if *booked { "is booked" } else { "had been booked before" };
     format!("{amount} {what} to {account}; the balance is {balance}\n")
+}
+
+/// What rating again has booked.
+pub(super) fn rerated(done: &RerateDone) -> String {
+    let what = if done.dry_run { "would be rated again" } else { "rated again" };
+    let mut out = format!("{} calls {what}\n", done.rated);
+    for (account, amount) in &done.booked {
+        let _ = writeln!(out, "{amount} to {account}");
+    }
+    for RerateFailure { id, why } in &done.failed {
+        let _ = writeln!(out, "call {id} is still open: {why}");
+    }
+    out
 }
 
 /// Live plugins.

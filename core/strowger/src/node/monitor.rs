@@ -20,6 +20,7 @@ pub(super) async fn watch(node: Arc<Node>) {
         tokio::time::sleep(LOOK).await;
         node.look_at_ports();
         node.look_at_threads(&mut seen);
+        node.look_at_recorder();
         // Freeing a large snapshot takes a while, and a look may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
         let watched = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,5 @@
-//! Payments of accounts, in the database and in the live purse (BILL-46).
+//! Payments of accounts, in the database and in the live purse (BILL-46). Under its key a
+//! payment is booked once, whoever asks how often.
 
 use super::Node;
 use crate::admin::ApiError;

@@ -94,6 +94,10 @@ fn refused(detail: String) -> ApiError {
     ApiError::refused("configuration_refused", detail)
 }
 
+/// What would break what is stored is the operator's to change; anything else is ours.
 fn store_failed(error: store::StoreError) -> ApiError {
-    ApiError::internal(error.to_string())
+    match error {
+        store::StoreError::Refused(why) => ApiError::refused("configuration_refused", why),
+        error => ApiError::internal(error.to_string()),
+    }
 }

@@ -3,26 +3,12 @@
 use super::Node;
 use crate::admin::ApiError;
 use crate::alarms::Alarms;
-use crate::api::{AccountLine, CallLine, Health, PluginLine, PluginList, RecordView, SwapDone};
+use crate::api::{AccountLine, CallLine, Health, PluginLine, PluginList, SwapDone};
 use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
 use host::{LoadError, Source};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use store::CallFilter;
 use tokio::sync::oneshot;
-
-/// The longest that somebody who reads records waits for the recorder.
-const LONGEST_CATCH_UP: Duration = Duration::from_secs(1);
-
-/// Which records are wanted, newest first.
-#[derive(Clone, Debug)]
-pub(crate) struct RecordFilter {
-    /// Most records.
-    pub(crate) limit: u32,
-    /// What the caller's or the callee's number begins with.
-    pub(crate) number: Option<String>,
-}
 
 impl Node {
     pub(crate) async fn health(&self) -> Health {
@@ -91,34 +77,6 @@ impl Node {
         answers
     }
 
-    /// Calls that have ended are seen at once: what waits for company on its way to the
-    /// database is hurried (docs/records.md). A database in trouble is asked for what it has.
-    async fn store_catches_up(&self) {
-        let caught_up = tokio::time::timeout(LONGEST_CATCH_UP, self.recorder.flush()).await;
-        if caught_up.is_err() {
-            tracing::warn!("the database lags; the newest calls are not listed yet");
-        }
-    }
-
-    pub(crate) async fn records(&self, filter: RecordFilter) -> Result<Vec<RecordView>, ApiError> {
-        self.store_catches_up().await;
-        let filter =
-            CallFilter { limit: filter.limit, number: filter.number, ..CallFilter::default() };
-        let mut records = Vec::new();
-        for summary in self.store.calls(&filter).await.map_err(store_failed)? {
-            let document = self.store.call(summary.id).await.map_err(store_failed)?;
-            let view = document.as_ref().map(RecordView::from);
-            records.extend(view.map(|view| RecordView { trail: Vec::new(), ..view }));
-        }
-        Ok(records)
-    }
-
-    pub(crate) async fn record(&self, id: u128) -> Result<Option<RecordView>, ApiError> {
-        self.store_catches_up().await;
-        let document = self.store.call(id).await.map_err(store_failed)?;
-        Ok(document.as_ref().map(RecordView::from))
-    }
-
     /// By name.
     pub(crate) fn accounts(&self) -> Vec<AccountLine> {
         let snapshot = self.desk.snapshot();
@@ -177,16 +135,13 @@ impl Node {
             alarms: &self.alarms.counts(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
+            wrong_balances: self.wrong_balances.load(Ordering::Relaxed),
             decisions: self.decisions.as_ref().map(|decisions| decisions.counts()),
             generation: self.generation(),
             generations_alive: alive.len() as u64,
             uptime_s: self.started.elapsed().as_secs_f64(),
         })
     }
-}
-
-fn store_failed(error: store::StoreError) -> ApiError {
-    ApiError::internal(error.to_string())
 }
 
 /// Why a change of plugins was not made.

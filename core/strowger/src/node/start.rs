@@ -1,6 +1,6 @@
 //! Starting and stopping a node, in the order that loses nothing.
 
-use super::{Node, RunningNode, monitor};
+use super::{Node, RunningNode, keeping, monitor};
 use crate::alarms::Alarms;
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::pm_qos::LatencyLimit;
@@ -21,12 +21,11 @@ use rand::rngs::OsRng;
 use sip::digest::ReplayGuard;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::{
-    Business, ConfigErrors, Loaded, NodeNames, Overflow, Recorder, RecorderSettings, Store,
-    StoreError,
+    Business, ConfigErrors, Loaded, NodeNames, Recorder, RecorderSettings, Store, StoreError,
 };
 use switch::SwitchSettings;
 use thiserror::Error;
@@ -40,6 +39,9 @@ const NONCES_KEPT: usize = 16_384;
 
 /// How long plugins may then take to say what the calls cost; the rest is to be rated later.
 const LAST_CHARGES: Duration = Duration::from_secs(2);
+
+/// Between two lines that say that a stop waits for the disk, and for the database.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two looks at whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
@@ -70,9 +72,6 @@ pub(crate) enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The recorder does not take the calls of the run before.
-    #[error(transparent)]
-    Record(#[from] Overflow),
     /// The plugins together.
     #[error(transparent)]
     Plugin(#[from] LoadError),
@@ -133,8 +132,12 @@ impl RunningNode {
             }
         }
         let journal = config.data_dir.join("journal");
-        let (recorder, recovery) =
-            Recorder::start(&store, &journal, RecorderSettings::default()).await?;
+        let settings = RecorderSettings {
+            capacity: config.records.waiting as usize,
+            journal_bytes: config.records.journal_size as u64,
+            ..RecorderSettings::default()
+        };
+        let (recorder, recovery) = Recorder::start(&store, &journal, settings).await?;
         if recovery.replayed > 0 || recovery.torn_bytes > 0 {
             tracing::info!(
                 records = recovery.replayed,
@@ -156,7 +159,7 @@ impl RunningNode {
             tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
         }
         for document in lost {
-            recorder.submit(Box::new(document))?;
+            recorder.submit(Box::new(document));
         }
 
         let pairs = |ports: &config::PortRange| usize::from(ports.last - ports.first).div_ceil(2);
@@ -203,6 +206,9 @@ impl RunningNode {
             refused_tables: Mutex::default(),
             table_watch: Mutex::default(),
             draining: AtomicBool::new(false),
+            hurried: watch::Sender::new(false),
+            wrong_balances: AtomicU64::new(0),
+            records_lost: AtomicU64::new(0),
             started: Instant::now(),
         });
         if node.config.tables.watch {
@@ -212,6 +218,7 @@ impl RunningNode {
             node.watch_tables().map_err(io::Error::other)?;
         }
         let monitor = tokio::spawn(monitor::watch(node.clone()));
+        let housekeeper = tokio::spawn(keeping::keep_house(node.clone()));
         // Whoever is told that the node is up finds the limit in force.
         let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         let (stop_admin, stopped) = watch::channel(false);
@@ -227,20 +234,25 @@ impl RunningNode {
             stop_admin,
             admin_task,
             monitor,
+            housekeeper,
         })
     }
 
     /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
-    /// returns when every record is durable.
+    /// returns when every record is durable. [`Node::hurry`] ends the waiting for calls, not
+    /// that for the disk: nothing but the journal has their records.
     pub(crate) async fn stop(self, drain: Duration) {
-        let RunningNode { node, shards, _watch, stop_admin, admin_task, monitor, .. } = self;
+        let RunningNode {
+            node, shards, _watch, stop_admin, admin_task, monitor, housekeeper, ..
+        } = self;
         monitor.abort();
+        housekeeper.abort();
         node.drain();
-        node.wait_for_silence(drain).await;
+        node.wait_for_peers(drain).await;
         for mailbox in &node.mailboxes {
             mailbox.send(Command::HangUpAll);
         }
-        node.wait_for_silence(FAREWELL).await;
+        node.wait_for_peers(FAREWELL).await;
         // A vendor that ignores CANCEL or a caller without ACK would be awaited for 32 s.
         for mailbox in &node.mailboxes {
             mailbox.send(Command::CloseAll);
@@ -252,7 +264,7 @@ impl RunningNode {
         if let Err(error) = joined.await {
             tracing::error!(%error, "a shard does not stop");
         }
-        node.recorder.flush().await;
+        node.write_what_is_left().await;
         if let Some(decisions) = &node.decisions {
             decisions.close();
         }
@@ -276,6 +288,37 @@ impl Node {
         let until = Instant::now() + limit;
         while self.call_count().await > 0 && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// As [`Node::wait_for_silence`], until somebody is in a hurry.
+    async fn wait_for_peers(&self, limit: Duration) {
+        let mut hurried = self.hurried.subscribe();
+        tokio::select! {
+            () = self.wait_for_silence(limit) => {}
+            _ = hurried.wait_for(|hurried| *hurried) => {}
+        }
+    }
+
+    /// A stop that is under way waits for no call any more.
+    pub(crate) fn hurry(&self) {
+        self.hurried.send_replace(true);
+    }
+
+    /// Returns when every record is in the journal, and if the database can be written, there.
+    async fn write_what_is_left(&self) {
+        while tokio::time::timeout(PATIENCE, self.recorder.flush_journal()).await.is_err() {
+            let waiting = self.recorder.gauges().depth;
+            tracing::error!(
+                waiting,
+                "the stop waits for the disk: free space in data_dir; whoever kills the node now \
+                 loses these records"
+            );
+        }
+        if tokio::time::timeout(PATIENCE, self.recorder.flush()).await.is_err() {
+            tracing::warn!(
+                "the next start brings the newest records from the journal into the database"
+            );
         }
     }
 

@@ -5,7 +5,6 @@ use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
 use crate::media_plane::PlaneControl;
-use crate::seldom::Seldom;
 use crate::{allocator, arrival, clock, icmp};
 use arc_swap::ArcSwap;
 use host::decisions::{Decided, DecisionTap};
@@ -27,9 +26,6 @@ const DATAGRAMS_PER_TURN: usize = 256;
 
 /// Largest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_536;
-
-/// Each record that the recorder does not take is money; all of them would be a flood.
-static RECORD_LOST: Seldom = Seldom::new();
 
 /// Token of the waker; sockets have their listener's index.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -164,6 +160,7 @@ impl Driver {
                 }
             }
             self.take_world();
+            self.switch.set_room_for_records(!self.recorder.is_full());
             self.take_letters();
             for index in 0..self.listeners.len() {
                 self.take_datagrams(index, &mut buffer);
@@ -294,9 +291,8 @@ impl Driver {
             #[cfg(test)]
             Command::Fail => panic!("a deliberate fault"),
             Command::HangUpAll => {
-                let ids: Vec<u128> = self.switch.calls().map(|call| call.id).collect();
-                for id in ids {
-                    self.switch.hangup(clock::now(), id, &mut self.media);
+                for key in self.switch.call_keys() {
+                    self.switch.hangup_call(clock::now(), key, &mut self.media);
                     self.give();
                 }
             }
@@ -337,14 +333,7 @@ impl Driver {
                         }
                     }
                 }
-                Output::Document(document) => {
-                    // Counted by the recorder; the journal or the disk has failed for long.
-                    if let Err(overflow) = self.recorder.submit(document)
-                        && let Some(held) = RECORD_LOST.pass()
-                    {
-                        tracing::error!(%overflow, held, "a record is lost");
-                    }
-                }
+                Output::Document(document) => self.recorder.submit(document),
             }
         }
     }

@@ -131,6 +131,12 @@ pub(crate) fn call_up(number: u64) -> Box<CallDocument> {
     document.call.end_ms = None;
     document.call.evidence_ms = document.call.invite_ms + 32_000;
     document.attempts[1].end_ms = None;
+    for duration in [&mut document.call.duration_ms, &mut document.attempts[1].duration_ms] {
+        *duration = 31_000;
+    }
+    for billable in [&mut document.call.billable_ms, &mut document.attempts[1].billable_ms] {
+        *billable = 30_000;
+    }
     document.postings.clear();
     document
 }

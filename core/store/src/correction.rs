@@ -1,0 +1,130 @@
+//! Charges that were left open when their call ended, rated again (BILL-73). The record stays
+//! as it was (CDR-07): what is new is a correction and a posting of the difference.
+
+use crate::error::{StoreError, Task};
+use crate::records::{begin, book_posting, finish};
+use crate::store::{Store, Writer, column, utc_ms};
+use ledger::{CallId, Money, Posting, PostingKind};
+use sqlx::sqlite::SqliteConnection;
+
+/// A charge as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// 0 is the sell charge, any other the attempt of that number.
+    pub number: u16,
+    /// The charge.
+    pub amount: Money,
+    /// Seconds billed.
+    pub billed_s: u32,
+    /// UTC ms at which it was booked.
+    pub at_ms: u64,
+}
+
+/// What a call is corrected by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rerating {
+    /// The call.
+    pub id: CallId,
+    /// Its number in the order of writing.
+    pub seq: i64,
+    /// Each charge that was left open: its number as in [`Correction`], the charge and the
+    /// seconds billed.
+    pub charges: Vec<(u16, Money, u32)>,
+    /// What the balances lack because of that, account by account.
+    pub postings: Vec<(u32, Money)>,
+}
+
+pub(crate) const CORRECTIONS: &str =
+    "SELECT number, amount, billed_s, at_ms FROM correction WHERE call_seq = ? ORDER BY number";
+pub(crate) const CORRECT: &str = "INSERT INTO correction (call_seq, number, amount, billed_s, at_ms) \
+     SELECT seq, ?, ?, ?, ? FROM call_record WHERE seq = ? AND id = ? AND rerate \
+     ON CONFLICT DO NOTHING";
+
+impl Correction {
+    pub(crate) async fn of(
+        connection: &mut SqliteConnection,
+        seq: i64,
+    ) -> Result<Vec<Correction>, StoreError> {
+        let rows: Vec<(u16, i64, u32, i64)> = sqlx::query_as(CORRECTIONS)
+            .bind(seq)
+            .fetch_all(connection)
+            .await
+            .during("reading corrections")?;
+        let correction = |(number, amount, billed_s, at_ms): (u16, i64, u32, i64)| Correction {
+            number,
+            amount: Money::from(amount),
+            billed_s,
+            at_ms: u64::try_from(at_ms).unwrap_or(0),
+        };
+        Ok(rows.into_iter().map(correction).collect())
+    }
+}
+
+impl Store {
+    /// Books what charges of calls lacked, all of it on disk when this returns, or none. A
+    /// call is corrected once: false, and nothing booked for it, when it had been before or
+    /// has no open charges.
+    ///
+    /// # Errors
+    ///
+    /// When an amount does not fit or the database fails; nothing is booked then.
+    pub async fn correct(&self, calls: &[Rerating]) -> Result<Vec<bool>, StoreError> {
+        let mut writer = self.writer.lock().await;
+        writer.wait_for_disk(true).await?;
+        let corrected = writer.correct(calls).await;
+        writer.wait_for_disk(false).await?;
+        corrected
+    }
+}
+
+impl Writer {
+    async fn correct(&mut self, calls: &[Rerating]) -> Result<Vec<bool>, StoreError> {
+        begin(&mut self.connection).await?;
+        let outcome = correct_all(&mut self.connection, calls).await;
+        finish(&mut self.connection, outcome).await
+    }
+}
+
+async fn correct_all(
+    connection: &mut SqliteConnection,
+    calls: &[Rerating],
+) -> Result<Vec<bool>, StoreError> {
+    let mut booked = Vec::with_capacity(calls.len());
+    for call in calls {
+        booked.push(correct(connection, call).await?);
+    }
+    Ok(booked)
+}
+
+async fn correct(
+    connection: &mut SqliteConnection,
+    rerating: &Rerating,
+) -> Result<bool, StoreError> {
+    let Rerating { id, seq, charges, postings } = rerating;
+    let at_ms = utc_ms();
+    let mut booked = 0;
+    for (number, amount, billed_s) in charges {
+        let amount = i64::try_from(*amount)
+            .map_err(|_| StoreError::Refused(format!("a charge of {amount} is not booked")))?;
+        let done = sqlx::query(CORRECT)
+            .bind(i64::from(*number))
+            .bind(amount)
+            .bind(i64::from(*billed_s))
+            .bind(column(at_ms))
+            .bind(seq)
+            .bind(id.to_be_bytes().to_vec())
+            .execute(&mut *connection)
+            .await
+            .during("writing a correction")?;
+        booked += done.rows_affected();
+    }
+    if booked == 0 {
+        return Ok(false);
+    }
+    for (account, amount) in postings {
+        let (account, amount) = (*account, *amount);
+        let posting = Posting { account, amount, kind: PostingKind::Correction };
+        book_posting(connection, &posting, Some(*seq), at_ms).await?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,128 @@
+//! Records that are old enough go, a few at a time, so that nobody waits for it (CDR-26).
+//! Postings stay: balances are their sums.
+
+use crate::error::{StoreError, Task};
+use crate::records::{begin, finish};
+use crate::store::{Store, Writer, column};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite};
+use std::time::Duration;
+
+/// Calls of one transaction: some milliseconds of the writer's time.
+const BATCH: u32 = 500;
+
+/// How long records are kept; none is for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Call records with all that belongs to them.
+    pub calls: Option<Duration>,
+    /// Attempts as lines of their own, by which calls are found by vendor trunk. The call's
+    /// document keeps what they say.
+    pub attempts: Option<Duration>,
+}
+
+/// What a purge deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Call records.
+    pub calls: u64,
+    /// Calls whose attempts went.
+    pub attempts: u64,
+}
+
+/// The newest record stays, whatever its age: it carries the number of the next one.
+const BOUNDARY: &str = "SELECT COALESCE( \
+     (SELECT seq FROM call_record WHERE id >= ? ORDER BY id LIMIT 1), \
+     (SELECT MAX(seq) FROM call_record))";
+pub(crate) const CALLS: &str = "SELECT seq FROM call_record WHERE seq < ? AND id < ? \
+     ORDER BY seq LIMIT ?";
+pub(crate) const ATTEMPTS: &str = "SELECT DISTINCT call_seq FROM attempt_record \
+     WHERE call_seq < ? ORDER BY call_seq LIMIT ?";
+
+impl Store {
+    /// Deletes what is older than `kept` at `now_ms` (UTC ms).
+    ///
+    /// # Errors
+    ///
+    /// When the database fails; what was deleted before stays deleted.
+    pub async fn purge(&self, now_ms: u64, kept: Kept) -> Result<Purged, StoreError> {
+        let mut purged = Purged::default();
+        if let Some(age) = kept.calls {
+            purged.calls = self.purge_each(now_ms, age, Kind::Calls).await?;
+        }
+        if let Some(age) = kept.attempts {
+            purged.attempts = self.purge_each(now_ms, age, Kind::Attempts).await?;
+        }
+        Ok(purged)
+    }
+
+    async fn purge_each(&self, now_ms: u64, age: Duration, kind: Kind) -> Result<u64, StoreError> {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let moment = u128::from(now_ms.saturating_sub(age) & 0xffff_ffff_ffff) << 80;
+        let moment = moment.to_be_bytes().to_vec();
+        let mut total = 0;
+        loop {
+            // Free between two batches: records that end meanwhile are written in between.
+            let deleted = self.writer.lock().await.purge(&moment, kind).await?;
+            total += deleted;
+            if deleted < u64::from(BATCH) {
+                return Ok(total);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Calls,
+    Attempts,
+}
+
+impl Writer {
+    async fn purge(&mut self, moment: &[u8], kind: Kind) -> Result<u64, StoreError> {
+        begin(&mut self.connection).await?;
+        let outcome = purge(&mut self.connection, moment, kind).await;
+        finish(&mut self.connection, outcome).await
+    }
+}
+
+async fn purge(
+    connection: &mut SqliteConnection,
+    moment: &[u8],
+    kind: Kind,
+) -> Result<u64, StoreError> {
+    let boundary: Option<i64> = sqlx::query_scalar(BOUNDARY)
+        .bind(moment.to_vec())
+        .fetch_one(&mut *connection)
+        .await
+        .during("looking for old records")?;
+    let Some(boundary) = boundary else { return Ok(0) };
+    let select = match kind {
+        Kind::Calls => sqlx::query_scalar(CALLS).bind(boundary).bind(moment.to_vec()),
+        Kind::Attempts => sqlx::query_scalar(ATTEMPTS).bind(boundary),
+    };
+    let select = select.bind(column(u64::from(BATCH)));
+    let old: Vec<i64> =
+        select.fetch_all(&mut *connection).await.during("looking for old records")?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let tables: &[(&str, &str)] = match kind {
+        Kind::Calls => {
+            &[("attempt_record", "call_seq"), ("correction", "call_seq"), ("call_record", "seq")]
+        }
+        Kind::Attempts => &[("attempt_record", "call_seq")],
+    };
+    for (table, column) in tables {
+        let mut delete = QueryBuilder::<Sqlite>::new("DELETE FROM ");
+        delete.push(table).push(" WHERE ").push(column).push(" IN (");
+        let mut list = delete.separated(", ");
+        for seq in &old {
+            list.push_bind(*seq);
+        }
+        delete.push(")");
+        delete.build().execute(&mut *connection).await.during("deleting old records")?;
+    }
+    Ok(old.len() as u64)
+}

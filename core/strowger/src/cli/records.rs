@@ -1,0 +1,158 @@
+//! `strowger cdr` and `strowger rerate`.
+
+use super::show;
+use super::{NodeArgs, moment, now_ms, print};
+use crate::api::{RecordView, RerateDone, RerateRequest};
+use anyhow::Result;
+use clap::Args;
+use ledger::Money;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// Which call records are shown.
+#[derive(Debug, Args)]
+pub(super) struct CdrArgs {
+    /// Call id: this one, with its attempts and its decision trail.
+    id: Option<String>,
+    /// Most records, newest first, 1 to 10000.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// INVITE then or later: 90s, 30m or 24h ago, a UTC date such as 2026-11-21 or
+    /// 2026-11-21T06:12:01Z, or milliseconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// INVITE before then.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only calls from or to numbers that begin with this.
+    #[arg(long, value_name = "PREFIX")]
+    number: Option<String>,
+    /// Only calls from numbers that begin with this, as received.
+    #[arg(long, value_name = "PREFIX")]
+    caller: Option<String>,
+    /// Only calls to numbers that begin with this, as routed.
+    #[arg(long, value_name = "PREFIX")]
+    callee: Option<String>,
+    /// Only calls that this account pays.
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Only calls from this customer trunk.
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+    /// Only calls that this vendor trunk was tried for.
+    #[arg(long, value_name = "NAME")]
+    vendor: Option<String>,
+    /// Only calls with this end reason, such as no_route.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only answered calls.
+    #[arg(long, conflicts_with = "unanswered")]
+    answered: bool,
+    /// Only calls that were not answered.
+    #[arg(long)]
+    unanswered: bool,
+    /// Only calls that are still to be rated again (`strowger rerate`).
+    #[arg(long)]
+    rerate: bool,
+    /// The page after this call: the id that the page before names at its end.
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl CdrArgs {
+    pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
+        let client = self.node.client()?;
+        if let Some(id) = &self.id {
+            return print(out, self.node.json, &client.record(id)?, show::record);
+        }
+        let parameters = self.parameters(now_ms())?;
+        let records = client.records(&parameters)?;
+        print(out, self.node.json, &records, |records| self.page(records))
+    }
+
+    /// A table, and how to see the next page.
+    fn page(&self, records: &[RecordView]) -> String {
+        let more = records.last().filter(|_| records.len() >= self.limit as usize);
+        let more = more.map(|last| format!("more: the same with --before {}\n", last.id));
+        show::records(records) + &more.unwrap_or_default()
+    }
+
+    fn parameters(&self, now_ms: u64) -> Result<Vec<(&'static str, String)>> {
+        let mut parameters = vec![("limit", self.limit.to_string())];
+        for (name, time) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(time) = time {
+                parameters.push((name, moment::parse(time, now_ms)?.to_string()));
+            }
+        }
+        let words = [
+            ("number", &self.number),
+            ("caller", &self.caller),
+            ("callee", &self.callee),
+            ("account", &self.account),
+            ("customer", &self.customer),
+            ("vendor", &self.vendor),
+            ("reason", &self.reason),
+            ("before", &self.before),
+        ];
+        for (name, word) in words {
+            parameters.extend(word.clone().map(|word| (name, word)));
+        }
+        if self.answered || self.unanswered {
+            parameters.push(("answered", self.answered.to_string()));
+        }
+        if self.rerate {
+            parameters.push(("rerate", "true".to_owned()));
+        }
+        Ok(parameters)
+    }
+}
+
+/// Which calls are rated again.
+#[derive(Debug, Args)]
+pub(super) struct RerateArgs {
+    /// INVITE then or later, as for `strowger cdr`.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// INVITE before then.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only say what would be booked.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl RerateArgs {
+    /// Page after page; what is booked stays booked when a later one fails.
+    pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
+        let client = self.node.client()?;
+        let time = |text: &Option<String>| {
+            text.as_ref().map(|text| moment::parse(text, now_ms())).transpose()
+        };
+        let mut request = RerateRequest {
+            since_ms: time(&self.since)?,
+            until_ms: time(&self.until)?,
+            before: None,
+            dry_run: self.dry_run,
+        };
+        let mut total = RerateDone { dry_run: self.dry_run, ..RerateDone::default() };
+        let mut sums: BTreeMap<String, Money> = BTreeMap::new();
+        loop {
+            let page = client.rerate(&request)?;
+            total.rated += page.rated;
+            total.failed.extend(page.failed);
+            for (account, amount) in page.booked {
+                *sums.entry(account).or_default() += amount.parse::<Money>()?;
+            }
+            request.before = page.before;
+            if request.before.is_none() {
+                break;
+            }
+        }
+        total.booked = sums.into_iter().map(|(name, sum)| (name, sum.to_string())).collect();
+        print(out, self.node.json, &total, show::rerated)
+    }
+}

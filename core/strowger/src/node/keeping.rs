@@ -1,0 +1,114 @@
+//! Records and balances are looked after: old records go once an hour (CDR-26), balances are
+//! compared with their postings once a day and soon after the start (BILL-48), and what keeps
+//! records from the disk raises its alarm (CDR-14).
+
+use super::Node;
+use crate::alarms::AlarmKind;
+use crate::clock;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::{Alarm, Kept};
+
+/// Between two looks for old records.
+const HOUR: Duration = Duration::from_secs(3600);
+/// After the start, which has enough to do.
+const FIRST: Duration = Duration::from_secs(60);
+/// Looks for old records between two comparisons of balances.
+const A_DAY: u64 = 24;
+
+/// Runs until its task is aborted.
+pub(super) async fn keep_house(node: Arc<Node>) {
+    tokio::time::sleep(FIRST).await;
+    for hour in 0_u64.. {
+        node.purge_records().await;
+        if hour % A_DAY == 0 {
+            node.compare_balances().await;
+        }
+        tokio::time::sleep(HOUR).await;
+    }
+}
+
+impl Node {
+    /// Raises and clears the alarms of the recorder.
+    pub(super) fn look_at_recorder(&self) {
+        let (now, gauges) = (self.recorder.alarms(), self.recorder.gauges());
+        let waiting = gauges.depth;
+        let rows = [
+            (
+                Alarm::JournalFails,
+                AlarmKind::DiskCritical,
+                "journal",
+                format!("the journal cannot be written: {waiting} records are in memory only"),
+            ),
+            (
+                Alarm::Full,
+                AlarmKind::SystemOverload,
+                "records",
+                format!(
+                    "records have no room: {waiting} wait, the journal takes {} bytes",
+                    gauges.journal_bytes
+                ),
+            ),
+            (
+                Alarm::DatabaseFails,
+                AlarmKind::DatabaseSlow,
+                "database",
+                format!("the database cannot be written: {waiting} records wait in the journal"),
+            ),
+            (
+                Alarm::DatabaseBehind,
+                AlarmKind::CdrLag,
+                "database",
+                format!("{waiting} records wait for the database"),
+            ),
+        ];
+        for (alarm, kind, object, detail) in rows {
+            self.alarms.set(kind, object, now.contains(&alarm).then_some(detail));
+        }
+        let lost = gauges.refused;
+        if lost > self.records_lost.swap(lost, Ordering::Relaxed) {
+            let detail = format!("{lost} calls that were not answered have no record");
+            self.alarms.notice(AlarmKind::RecordsLost, "records", detail);
+        }
+    }
+
+    async fn purge_records(&self) {
+        let records = &self.config.records;
+        let age = |age: Duration| Some(age).filter(|age| !age.is_zero());
+        let kept = Kept { calls: age(records.keep), attempts: age(records.keep_attempts) };
+        match self.store.purge(clock::utc_ms(), kept).await {
+            Ok(purged) if purged.calls + purged.attempts > 0 => {
+                tracing::info!(
+                    calls = purged.calls,
+                    attempts_of_calls = purged.attempts,
+                    "old records were deleted"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "old records are not deleted"),
+        }
+    }
+
+    async fn compare_balances(&self) {
+        match self.store.verify_balances().await {
+            Ok(mismatches) => {
+                let count = mismatches.len() as u64;
+                self.wrong_balances.store(count, Ordering::Relaxed);
+                let found = (count > 0)
+                    .then(|| format!("{count} balances are not the sums of their postings"));
+                self.alarms.set(AlarmKind::BalanceWrong, "accounts", found);
+                for one in mismatches.iter().take(20) {
+                    let balance = one.balance.map(|sum| sum.to_string()).unwrap_or_default();
+                    tracing::error!(
+                        account = one.account,
+                        %balance,
+                        postings = %one.postings,
+                        "the balance of an account is not the sum of its postings"
+                    );
+                }
+            }
+            Err(error) => tracing::error!(%error, "balances are not compared with postings"),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Records, as the admin interface asks for them.
+
+use super::Node;
+use crate::admin::ApiError;
+use crate::api::RecordView;
+use std::time::Duration;
+use store::{CallFilter, StoreError};
+
+/// The longest that somebody who reads records waits for the recorder.
+const LONGEST_CATCH_UP: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Calls that have ended are seen at once: what waits for company on its way to the
+    /// database is hurried (docs/records.md). A database in trouble is asked for what it has.
+    pub(super) async fn store_catches_up(&self) {
+        let caught_up = tokio::time::timeout(LONGEST_CATCH_UP, self.recorder.flush()).await;
+        if caught_up.is_err() {
+            tracing::warn!("the database lags; the newest calls are not listed yet");
+        }
+    }
+
+    /// A page of records without their trails, newest first (CDR-22, CDR-24).
+    pub(crate) async fn records(&self, filter: &CallFilter) -> Result<Vec<RecordView>, ApiError> {
+        self.store_catches_up().await;
+        let found = self.store.calls(filter).await.map_err(|error| match error {
+            StoreError::Refused(why) => ApiError::invalid("query", why),
+            error => ApiError::internal(error.to_string()),
+        })?;
+        let view = |call| RecordView { trail: Vec::new(), ..RecordView::from(call) };
+        Ok(found.iter().map(view).collect())
+    }
+
+    pub(crate) async fn record(&self, id: u128) -> Result<Option<RecordView>, ApiError> {
+        self.store_catches_up().await;
+        let found = self.store.call(id).await;
+        let found = found.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(found.as_ref().map(RecordView::from))
+    }
+}
