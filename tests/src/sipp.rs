@@ -167,6 +167,14 @@ impl Sipp {
         assert!(status.success(), "{} ended with {status}: {}", self.scenario, self.complaints());
     }
 
+    /// Whether all its calls have ended, in whatever way.
+    ///
+    /// # Panics
+    /// When it is not ours.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("sipp is ours").is_some()
+    }
+
     /// Successful and failed calls so far, as sipp counts them.
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {

@@ -253,6 +253,8 @@ pub struct Switch {
     folder: Folder,
     child: Child,
     agent: ureq::Agent,
+    /// What it is started under.
+    wrapper: Vec<String>,
 }
 
 impl Switch {
@@ -287,7 +289,8 @@ impl Switch {
             .build()
             .into();
         let child = spawn(&folder, wrapper);
-        let mut switch = Switch { net, folder, child, agent };
+        let wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        let mut switch = Switch { net, folder, child, agent, wrapper };
         switch.wait_until_healthy();
         switch
     }
@@ -352,7 +355,8 @@ impl Switch {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.folder, &[]);
+        let wrapper: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
+        self.child = spawn(&self.folder, &wrapper);
         self.wait_until_healthy();
     }
 
