@@ -72,6 +72,9 @@ fn charges_that_failed_are_rated_again_once() {
     drop((vendor, caller));
     let plugin = stage.switch.folder().path().join("plugins/rating.wasm");
     put_broken_rating(&plugin);
+    let node = stage.switch.folder().read("node.toml");
+    let (name, more) = ("name = \"rating\"\ngrants = [", "\"trunks\", \"metrics\", ");
+    stage.switch.folder().put("node.toml", &node.replace(name, &format!("{name}{more}")));
     stage.switch.start_again();
 
     let record = stage.switch.record();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod business;
+mod journal;
 mod money;
 mod recorder;
 mod scale;

@@ -1,43 +1,17 @@
 //! Records become durable, once, whatever happens to the process.
 
-use crate::support::configuration::{SMALL, configuration};
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
+use crate::support::recorder::{open, segments, start, wait_for_release, wait_until_durable};
 use ledger::Money;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use strowger_store::{
-    Alarm, Business, CallFilter, RecordedCall, Recorder, RecorderSettings, Recovery, Store,
-};
-
-async fn open(folder: &Path) -> Store {
-    let store = Store::open(folder.join("strowger.db")).await.expect("the store works");
-    let configuration = configuration(&[("all.toml", SMALL)]);
-    let business = Business::from_folder(configuration.path(), "realm").expect("the store works");
-    store.apply(&business).await.expect("the store works");
-    store
-}
-
-async fn start(store: &Store, folder: &Path) -> (Recorder, Recovery) {
-    Recorder::start(store, folder.join("journal"), RecorderSettings::default())
-        .await
-        .expect("the store works")
-}
-
-fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder.join("journal")).expect("the store works");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("the store works").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
-    paths.sort();
-    paths
-}
+use strowger_store::{Alarm, CallFilter, RecordedCall, Recorder, RecorderSettings, Store};
 
 /// CDR-01, CDR-02, BILL-48
 #[tokio::test]
@@ -165,174 +139,6 @@ async fn the_journal_is_replayed_into_the_database_once() {
         drop(recorder);
         wait_for_release(other.path()).await;
     }
-}
-
-/// The journal's thread gives the folder free a moment after the last recorder is dropped.
-async fn wait_for_release(folder: &Path) {
-    for _ in 0..500 {
-        let lock = std::fs::OpenOptions::new().append(true).open(folder.join("journal/lock"));
-        if lock.expect("the lock file").try_lock().is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the journal is still locked");
-}
-
-/// A segment of ten finished calls, and the length of each.
-async fn ten_calls() -> (Vec<u8>, usize) {
-    let folder = Folder::new("ten");
-    let store = open(folder.path()).await;
-    let (recorder, _) = start(&store, folder.path()).await;
-    for number in 0..10 {
-        recorder.submit(call(number));
-    }
-    recorder.flush().await;
-    let whole = std::fs::read(&segments(folder.path())[0]).unwrap();
-    let entry = (whole.len() - 8) / 10;
-    (whole, entry)
-}
-
-/// Starts on a journal of these bytes; what it said of them, what is kept of them aside, and
-/// how many calls are in the database.
-async fn started_on(bytes: &[u8]) -> (Recovery, Vec<Vec<u8>>, u64) {
-    let folder = Folder::new("started-on");
-    let store = open(folder.path()).await;
-    std::fs::create_dir(folder.join("journal")).unwrap();
-    std::fs::write(folder.join("journal/0000000000000001.journal"), bytes).unwrap();
-    let (_recorder, recovery) = start(&store, folder.path()).await;
-    let files = std::fs::read_dir(folder.join("journal")).unwrap();
-    let aside = files.map(|file| file.unwrap().path());
-    let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
-    let aside = aside.map(|path| std::fs::read(path).unwrap()).collect();
-    assert!(store.verify_balances().await.unwrap().is_empty());
-    (recovery, aside, store.count_calls().await.unwrap())
-}
-
-#[tokio::test]
-async fn a_torn_end_of_the_journal_is_cut() {
-    let (whole, entry) = ten_calls().await;
-    let cases = [
-        (whole[..whole.len() - 1].to_vec(), 9),
-        (whole[..8 + 5 * entry + 3].to_vec(), 5),
-        (whole[..8].to_vec(), 0),
-        (whole[..5].to_vec(), 0),
-        (Vec::new(), 0),
-        (whole.clone(), 10),
-    ];
-    for (bytes, whole_entries) in cases {
-        let (recovery, aside, _) = started_on(&bytes).await;
-        assert_eq!(recovery.replayed, whole_entries, "{} bytes", bytes.len());
-        let read = if bytes.len() < 8 { 0 } else { 8 + whole_entries as usize * entry };
-        assert_eq!(recovery.torn_bytes as usize, bytes.len() - read);
-        assert_eq!((recovery.damaged_bytes, aside.len()), (0, 0));
-    }
-}
-
-/// CDR-06: one bit costs one call, wherever it is, and its segment is kept for people.
-#[tokio::test]
-async fn a_damaged_part_of_the_journal_is_set_aside_and_the_rest_is_read() {
-    let (whole, entry) = ten_calls().await;
-    let at = |number: usize| 8 + number * entry;
-    let flipped = |byte: usize| {
-        let mut bytes = whole.clone();
-        bytes[byte] ^= 1;
-        bytes
-    };
-    let mut garbage = whole.clone();
-    garbage.extend_from_slice(&[0xff; 100]);
-    let mut hole = whole.clone();
-    hole[at(3) + 5..at(6) + 5].fill(0);
-    let cases = [
-        ("in a text", flipped(at(4) + 200), 9, entry),
-        ("in a check sum", flipped(at(4) + 5), 9, entry),
-        ("in a length", flipped(at(4) + 1), 9, entry),
-        ("in a kind", flipped(at(4) + 8), 9, entry),
-        ("in the last one", flipped(at(9) + 20), 9, entry),
-        ("in the head", flipped(2), 10, 8),
-        ("a hole", hole, 6, 4 * entry),
-        ("garbage at the end", garbage, 10, 100),
-        ("nothing else", vec![0; 5000], 0, 5000),
-    ];
-    for (what, bytes, read, damaged) in cases {
-        let (recovery, aside, calls) = started_on(&bytes).await;
-        assert_eq!((recovery.replayed, calls), (read, read), "{what}");
-        assert_eq!(recovery.damaged_bytes as usize, damaged, "{what}");
-        assert_eq!((recovery.torn_bytes, aside), (0, vec![bytes]), "{what}");
-    }
-    let mut later = whole.clone();
-    later[7] = 9;
-    later.truncate(8);
-    later.extend_from_slice(b"entries of another shape");
-    let folder = Folder::new("later");
-    let store = open(folder.path()).await;
-    std::fs::create_dir(folder.join("journal")).unwrap();
-    std::fs::write(folder.join("journal/0000000000000001.journal"), &later).unwrap();
-    let started = Recorder::start(&store, folder.join("journal"), RecorderSettings::default());
-    let refused = started.await.unwrap_err().to_string();
-    assert!(refused.contains("not a journal of this version"), "{refused}");
-}
-
-/// Bits that flip and ends that are missing cost no more calls than they touch.
-#[tokio::test]
-async fn whatever_is_damaged_the_other_calls_are_read() {
-    let (whole, entry) = ten_calls().await;
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut dice = |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
-    for round in 0..60 {
-        let mut bytes = whole.clone();
-        let mut touched = std::collections::BTreeSet::new();
-        for _ in 0..=dice(4) {
-            let byte = 8 + dice(whole.len() - 8);
-            bytes[byte] ^= 1 << dice(8);
-            touched.insert((byte - 8) / entry);
-        }
-        if dice(3) == 0 {
-            let left = 8 + dice(whole.len() - 8);
-            bytes.truncate(left);
-            touched.extend((left - 8) / entry..10);
-        }
-        let (recovery, _, calls) = started_on(&bytes).await;
-        let least = 10 - touched.len() as u64;
-        assert!(calls >= least && calls <= 10, "round {round}: {calls} of at least {least}");
-        assert!(recovery.unfinished.is_empty(), "round {round}");
-    }
-}
-
-/// The disk may also change what is still to be read back into the database.
-#[tokio::test]
-async fn damage_met_while_the_database_catches_up_holds_nobody_up() {
-    let folder = Folder::new("catches-up");
-    let store = open(folder.path()).await;
-    let settings = RecorderSettings {
-        held: 0,
-        commit_window: Duration::from_millis(1),
-        store_window: Duration::from_millis(1),
-        ..RecorderSettings::default()
-    };
-    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
-    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    for number in 0..10 {
-        recorder.submit(call(number));
-        wait_until_durable(&recorder, number + 1).await;
-    }
-    let segment = &segments(folder.path())[0];
-    let mut bytes = std::fs::read(segment).unwrap();
-    let length = bytes.len();
-    bytes[length - 30] ^= 1;
-    std::fs::write(segment, bytes).unwrap();
-    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
-    recorder.flush().await;
-    let gauges = recorder.gauges();
-    assert_eq!((gauges.stored_finals, store.count_calls().await.unwrap()), (10, 9));
-    assert!(gauges.damaged_bytes > 0, "{gauges:?}");
-    assert!(store.verify_balances().await.unwrap().is_empty());
 }
 
 /// BILL-13: billed to the last evidence.
@@ -525,17 +331,6 @@ async fn a_journal_at_its_limit_says_that_no_new_calls_may_come() {
     panic!("{:?}", recorder.gauges());
 }
 
-/// Waits until this many finished calls are durable.
-async fn wait_until_durable(recorder: &Recorder, finals: u64) {
-    for _ in 0..1000 {
-        if recorder.durable_finals() >= finals {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{:?}", recorder.gauges());
-}
-
 /// CDR-14: the journal is the queue. While somebody else holds the database, more calls end
 /// than memory may keep; each is in the database afterwards, once, in the order of its end.
 #[tokio::test]
@@ -577,40 +372,6 @@ async fn a_locked_database_loses_no_call() {
         .unwrap();
     let ended: Vec<Vec<u8>> = (0..CALLS).map(|n| call(n).call.id.to_be_bytes().to_vec()).collect();
     assert_eq!(ids, ended);
-}
-
-/// Numbers and money are nobody else's: neither in a new folder nor in one that was open.
-#[tokio::test]
-async fn the_journal_is_readable_for_its_owner_only() {
-    let folder = Folder::new("private");
-    let store = open(folder.path()).await;
-    let journal = folder.join("journal");
-    let rights = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    for _ in 0..2 {
-        let (recorder, _) = start(&store, folder.path()).await;
-        recorder.submit(call(1));
-        recorder.flush().await;
-        assert_eq!(rights(&journal), 0o700);
-        for entry in std::fs::read_dir(&journal).unwrap() {
-            let path = entry.unwrap().path();
-            assert_eq!(rights(&path), 0o600, "{}", path.display());
-        }
-        drop(recorder);
-        wait_for_release(folder.path()).await;
-        std::fs::set_permissions(&journal, Permissions::from_mode(0o755)).unwrap();
-    }
-    for name in ["strowger.db", "strowger.db-wal"] {
-        assert_eq!(rights(&folder.join(name)), 0o600, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn two_nodes_cannot_share_a_journal() {
-    let folder = Folder::new("lock");
-    let store = open(folder.path()).await;
-    let (_recorder, _) = start(&store, folder.path()).await;
-    let again = Recorder::start(&store, folder.join("journal"), RecorderSettings::default()).await;
-    assert!(again.unwrap_err().to_string().contains("in use by another process"));
 }
 
 /// The child of the test below: writes calls as fast as it can and prints the id of each

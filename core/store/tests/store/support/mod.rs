@@ -3,3 +3,4 @@
 pub(crate) mod configuration;
 pub(crate) mod documents;
 pub(crate) mod folder;
+pub(crate) mod recorder;
