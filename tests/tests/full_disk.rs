@@ -100,8 +100,13 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
         calls += 1;
         (stage.switch.metric("strowger_recorder_failures_total", &[]) > 0.0).then_some(())
     });
-    let (status, health) = stage.switch.try_get("/health");
-    assert!(status == 503 && health["status"] == "down", "{status} {health}");
+    wait::until("the news", Duration::from_secs(5), || {
+        let (_, health) = stage.switch.try_get("/health");
+        (health["status"] == "down").then_some(())
+    });
+    let alarms = stage.switch.get("/v1/alarms");
+    let names = alarms.as_array().into_iter().flatten().map(|one| one["alarm"].as_str());
+    assert!(names.flatten().any(|name| name == "disk_critical"), "{alarms}");
     assert!(stage.switch.log().contains("the journal cannot be written"));
     // Calls go on until as many records wait as may; then they are refused, with a record.
     let long = stage.caller().with("talk_ms", 600_000).script("caller_calls").port(5072);
