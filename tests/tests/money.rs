@@ -34,8 +34,8 @@ fn balance(stage: &Stage, name: &str) -> String {
 fn put_broken_rating(file: &Path) {
     let mut bytes = std::fs::read(built_plugin("hostile")).expect("`make test` built it");
     let version = b"1.0.0-build-a";
-    let places: Vec<usize> =
-        (0..bytes.len() - version.len()).filter(|at| bytes[*at..].starts_with(version)).collect();
+    let last = bytes.len() - version.len();
+    let places: Vec<usize> = (0..last).filter(|at| bytes[*at..].starts_with(version)).collect();
     assert!(!places.is_empty(), "the guest tells its build");
     for at in places {
         bytes[at + version.len() - 1] = b'x';
@@ -70,11 +70,14 @@ fn charges_that_failed_are_rated_again_once() {
     wait::until("two more copies", CALL_LIMIT, || (journal() > 2.5 * first).then_some(()));
     stage.switch.kill_hard();
     drop((vendor, caller));
-    let plugin = stage.switch.folder().path().join("plugins/rating.wasm");
-    put_broken_rating(&plugin);
+    // The next run has another rater, which fails.
+    put_broken_rating(&stage.switch.folder().path().join("plugins/hostile.wasm"));
     let node = stage.switch.folder().read("node.toml");
-    let (name, more) = ("name = \"rating\"\ngrants = [", "\"trunks\", \"metrics\", ");
-    stage.switch.folder().put("node.toml", &node.replace(name, &format!("{name}{more}")));
+    let broken = node.replace("plugins = [\"rating\"]", "plugins = [\"hostile\"]").replace(
+        "name = \"rating\"\ngrants = [",
+        "name = \"hostile\"\ngrants = [\"trunks\", \"metrics\", ",
+    );
+    stage.switch.folder().put("node.toml", &broken);
     stage.switch.start_again();
 
     let record = stage.switch.record();
@@ -89,7 +92,7 @@ fn charges_that_failed_are_rated_again_once() {
     assert!(in_vain.starts_with("0 calls rated again\n"), "{in_vain}");
     assert!(in_vain.contains("is still open: "), "{in_vain}");
 
-    stage.switch.swap("rating", &built_plugin("rating"));
+    stage.switch.swap("hostile", &built_plugin("rating"));
     let dry = words(&strowger(&stage, &["rerate", "--dry-run"]));
     assert!(dry.starts_with("1 calls would be rated again\n"), "{dry}");
     assert_eq!(balance(&stage, "payer"), before.0, "nothing is booked yet");
@@ -98,7 +101,7 @@ fn charges_that_failed_are_rated_again_once() {
     assert_eq!(words(&strowger(&stage, &["rerate"])), "0 calls rated again\n");
     assert_eq!(words(&strowger(&stage, &["cdr", "--rerate"])), "no records\n");
 
-    std::fs::copy(built_plugin("rating"), &plugin).expect("test folder is writable");
+    stage.switch.folder().put("node.toml", &node);
     for _ in 0..2 {
         let record = stage.switch.record();
         record.shows("/rerate", false).shows("/end_reason", "node_lost");
