@@ -35,9 +35,13 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
         let stage = Stage::on(&setup, folder);
         let caller = RawCaller::at(stage.net.caller(), stage.switch.address());
 
+        // A first call: the kernel begins to note the time of datagrams a moment after it is asked.
+        caller.send(&caller.invite("first", "loop"));
+        assert!(caller.hear_final("first", "1 INVITE").starts_with("SIP/2.0 500 "));
+
         let begun = Instant::now();
         for call in 0..CALLS {
-            // The plugin takes its time for this callee, for which there is no price.
+            // The plugin takes its time for this callee, and says nothing in the end.
             caller.send(&caller.invite(&format!("burst{call}"), "loop"));
         }
         let mut finals = BTreeMap::new();
@@ -52,18 +56,20 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
                 continue;
             }
             let id = header(&message, "Call-ID").expect("a response has it");
+            if id == "first" {
+                continue;
+            }
             finals.entry(id).or_insert(message);
         }
-        let code = |code: &str| finals.values().filter(|m| m.starts_with(code)).count();
-        let (served, refused) = (code("SIP/2.0 403 "), code("SIP/2.0 503 "));
-        assert_eq!(served + refused, CALLS);
-        assert!(served >= shards && refused > CALLS / 2, "{served} served, {refused} refused");
+        let refused = finals.values().filter(|m| m.starts_with("SIP/2.0 503 ")).count();
+        let served = CALLS - refused;
+        assert!(served > 0 && refused > CALLS / 2, "{served} served, {refused} refused");
         for message in finals.values().filter(|message| message.starts_with("SIP/2.0 503 ")) {
             let seconds =
                 header(message, "Retry-After").and_then(|value| value.parse::<u32>().ok());
             assert!(seconds.is_some_and(|seconds| (1..=5).contains(&seconds)), "{message}");
         }
-        let records = stage.switch.settled_records(CALLS);
+        let records = stage.switch.settled_records(CALLS + 1);
         let shed = records.iter().filter(|record| record["end_reason"] == "system_overload");
         assert_eq!(shed.count(), refused);
         let counted = stage.switch.metric("strowger_calls_end_reason_total", &["system_overload"]);
@@ -71,8 +77,8 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
         let lines = stage.switch.log().matches("new calls are refused with 503").count();
         assert!((1..=shards).contains(&lines), "{lines} lines");
 
-        // The queue is gone, and calls are taken again.
-        caller.send(&caller.invite("later", "loop"));
+        // The queue is gone, and calls are taken again: there is no price for this one.
+        caller.send(&caller.invite("later", "99"));
         assert!(caller.hear_final("later", "1 INVITE").starts_with("SIP/2.0 403 "));
     }
 }
