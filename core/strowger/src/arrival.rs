@@ -41,7 +41,7 @@ pub(crate) struct Arrival {
 pub(crate) fn receive(
     socket: &impl AsRawFd,
     buffer: &mut [u8],
-    notes: &mut Vec<u8>,
+    notes: &mut [u8],
 ) -> io::Result<Arrival> {
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(

@@ -552,10 +552,10 @@ fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
 /// Has the poll report both sockets of a side.
 fn watch_pair(poll: &OwnedFd, pair: &SocketPair, slot: usize, side: Side) {
     for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
-        if let Err(error) = watch(poll, socket, token_of(slot, Port::Bound(side, kind))) {
-            if let Some(held) = NOT_POLLED.pass() {
-                tracing::error!(%error, ?side, ?kind, held, "relay socket cannot be polled");
-            }
+        if let Err(error) = watch(poll, socket, token_of(slot, Port::Bound(side, kind)))
+            && let Some(held) = NOT_POLLED.pass()
+        {
+            tracing::error!(%error, ?side, ?kind, held, "relay socket cannot be polled");
         }
     }
 }
