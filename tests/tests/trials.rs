@@ -46,11 +46,11 @@ fn call(stage: &Stage, calls: u32, all: usize) -> Vec<String> {
 
 /// Runs `strowger plugin ...` against the stage's switch and returns what it printed.
 fn plugin(stage: &Stage, arguments: &[&str]) -> String {
-    let url = format!("http://{}", stage.net.admin());
+    let node = stage.switch.folder().path().join("node.toml");
     let output = Command::new(strowger_tests::switch::program())
         .arg("plugin")
         .args(arguments)
-        .args(["--admin", &url])
+        .args(["--config", named(&node)])
         .output()
         .expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -160,22 +160,41 @@ fn media(found: &mut Found, config: &Config) {
 }
 
 fn admin(found: &mut Found, config: &Config) {
-    match &config.admin.token {
-        None if !config.admin.address.ip().is_loopback() => found.push((
+    let admin = &config.admin;
+    if admin.token.is_none() && !admin.address.ip().is_loopback() {
+        found.push((
             "admin.address".to_owned(),
-            format!(
-                "{} is not loopback: set `token`, or listen on 127.0.0.1",
-                config.admin.address
-            ),
-        )),
-        Some(token) if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            format!("{} is not loopback: set `token`, or listen on 127.0.0.1", admin.address),
+        ));
+    }
+    for (field, token) in [("token", &admin.token), ("metrics_token", &admin.metrics_token)] {
+        if token.as_ref().is_some_and(|token| !is_token(token)) {
             found.push((
-                "admin.token".to_owned(),
+                format!("admin.{field}"),
                 "a token has at least 16 visible ASCII characters without spaces".to_owned(),
             ));
         }
-        _ => {}
     }
+    if admin.token.is_some() && admin.token == admin.metrics_token {
+        found.push((
+            "admin.metrics_token".to_owned(),
+            "it is the same as `token`, which opens everything; take another one".to_owned(),
+        ));
+    }
+    for (index, host) in admin.hosts.iter().enumerate() {
+        if !is_host(host) {
+            found.push((
+                format!("admin.hosts[{index}]"),
+                format!(
+                    "`{host}` is not a host name without a port, such as \"switch.example.com\""
+                ),
+            ));
+        }
+    }
+}
+
+fn is_token(token: &str) -> bool {
+    token.len() >= 16 && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn plugins(found: &mut Found, config: &Config) {

@@ -155,13 +155,28 @@ pub struct MediaAddressConfig {
 pub struct AdminConfig {
     /// HTTP address; anything but loopback needs a token.
     pub address: SocketAddr,
-    /// Bearer token, at least 16 characters; none: whoever reaches the address may use it.
+    /// Bearer token, at least 16 characters; none: the node makes one at its first start and
+    /// keeps it in [`Config::admin_token_file`].
     pub token: Option<String>,
+    /// Another token, which opens `/metrics` alone.
+    pub metrics_token: Option<String>,
+    /// Names by which it is reached, beside its IP addresses and `localhost`. Requests for
+    /// other names are refused: a name server elsewhere may have led a browser here.
+    pub hosts: Vec<String>,
+    /// Whoever can connect to the loopback address may read all records and calls without a
+    /// token: every user of the machine.
+    pub open_reading_on_loopback: bool,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { address: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None }
+        AdminConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            token: None,
+            metrics_token: None,
+            hosts: Vec::new(),
+            open_reading_on_loopback: false,
+        }
     }
 }
 
@@ -405,6 +420,12 @@ impl Config {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.database.clone().unwrap_or_else(|| self.data_dir.join("strowger.db"))
+    }
+
+    /// Where the token of the admin interface is kept, unless the node file has one.
+    #[must_use]
+    pub fn admin_token_file(&self) -> PathBuf {
+        self.data_dir.join("admin-token")
     }
 
     /// Where decisions are kept.

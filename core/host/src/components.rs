@@ -1,6 +1,7 @@
 //! Components that were made of core modules, kept beside the compiled code: making one takes
 //! a third of the time in which a known build goes live.
 
+use crate::private;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,6 +12,26 @@ const KEPT: usize = 100;
 
 /// Bytes of the digest before the component in a file.
 const DIGEST: usize = 32;
+
+/// Makes the folder of the cache, and tells whether what lies there may be run: it is machine
+/// code and components that were checked when they were made, signature included, so nobody else
+/// may have written there. Without it plugins are compiled at each start.
+pub(crate) fn is_safe_cache(cache: &Path) -> bool {
+    if let Err(error) = private::make_folder(cache) {
+        tracing::warn!(folder = %cache.display(), %error, "compiled plugins are not kept");
+        return false;
+    }
+    match private::check_folder(cache) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(
+                "compiled plugins are not kept and the kept ones not used: {error}; whoever \
+                 writes there decides what this program runs"
+            );
+            false
+        }
+    }
+}
 
 /// A folder of them, by the digest of the module.
 #[derive(Debug, Default)]
@@ -46,7 +67,7 @@ impl Components {
 
 /// In one step: another process may read the same cache.
 fn put(folder: &Path, module: &str, component: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    private::make_folder(folder)?;
     let part = folder.join(format!("{module}.{}", std::process::id()));
     let bytes = [&Sha256::digest(component)[..], component].concat();
     fs::write(&part, bytes)?;

@@ -1,7 +1,7 @@
 use crate::artifact::{Artifact, Source};
 use crate::chain::ChainSettings;
 use crate::compiler::Compiler;
-use crate::components::Components;
+use crate::components::{Components, is_safe_cache};
 use crate::counters::Counters;
 use crate::engine::engine;
 use crate::generation::{Generation, Live};
@@ -85,7 +85,8 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::new`]; a file whose signature is missing or wrong.
-    pub fn signed(settings: HostSettings, signing: SigningPolicy) -> Result<Host, LoadError> {
+    pub fn signed(mut settings: HostSettings, signing: SigningPolicy) -> Result<Host, LoadError> {
+        settings.cache_dir = settings.cache_dir.filter(|cache| is_safe_cache(cache));
         let engine = engine(&settings)?;
         let linkers = Linkers::new(&engine)
             .map_err(|cause| LoadError::Engine(format!("host imports: {cause:#}")))?;

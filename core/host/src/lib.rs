@@ -31,6 +31,7 @@ mod lifecycle;
 mod named_lists;
 mod own_metrics;
 mod plugin;
+pub mod private;
 mod processors;
 mod reaper;
 pub mod replay;

@@ -1,5 +1,6 @@
 //! Aligned tables for people.
 
+use crate::plain;
 use std::fmt::Write;
 
 /// Rows under a heading, columns aligned; figures to the right. Every command that lists
@@ -16,9 +17,9 @@ impl Table {
         Table { headings: headings.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row; a missing cell is shown as `-`.
+    /// Adds a row; a missing cell is shown as `-`, and what a terminal would obey as an escape.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.iter().map(|cell| plain(cell).into_owned()).collect());
     }
 }
 

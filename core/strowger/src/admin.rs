@@ -1,35 +1,52 @@
 //! The admin interface: JSON over HTTP for the command line, monitoring and scripts.
+//!
+//! `/health` is served to everybody and holds nothing; all other paths are behind the guard,
+//! and each request there takes one of a few places. Every wait for a client has an end.
 
+mod body;
+mod connections;
 mod error;
 mod guard;
 mod money;
+mod places;
 mod records;
 mod routes;
+mod stream;
+mod token;
 mod trials;
 
 pub(crate) use error::ApiError;
+pub(crate) use guard::{Access, Refusals};
+pub(crate) use token::AdminToken;
 
 use crate::node::Node;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use connections::{Connections, Peer};
+use guard::Guard;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::Impatient;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-
-/// Largest plugin that can be uploaded.
-const UPLOAD_BYTES: usize = 64 << 20;
-
-/// Connections served at once; the next ones wait for a free place.
-const CONNECTIONS: usize = 256;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How long a client may take to send the head of a request, and to keep quiet between two.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an answer may wait for a client that reads nothing.
+const UNREAD_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a connection may last: the end of clients that read a byte now and then.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// Most bytes of a head.
+const HEAD_BYTES: usize = 16 << 10;
 
 /// Requests that are under way when the node stops get this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -41,33 +58,41 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve(
     listener: TcpListener,
     node: Arc<Node>,
-    token: Option<String>,
+    access: Access,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = TowerToHyperService::new(router(node, token));
+    let router = router(node, access);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = GracefulShutdown::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES);
+    let table = Arc::new(Connections::default());
+    let graceful = GracefulShutdown::new();
     let accept = async {
-        // The semaphore is never closed: the loop ends with the stop alone.
-        while let Ok(place) = places.clone().acquire_owned().await {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "admin interface: a connection is not accepted");
                     tokio::time::sleep(REFUSED_PAUSE).await;
                     continue;
                 }
             };
-            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-            let connection = connections.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "admin interface: a connection breaks off");
+            let peer = Peer { address, serving: Arc::default() };
+            let Some(entry) = table.admit(&peer) else { continue };
+            let number = entry.number();
+            let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
+            let stream = TokioIo::new(Impatient::new(stream, UNREAD_LIMIT));
+            let connection = graceful.watch(http.serve_connection(stream, service));
+            let task = tokio::spawn(async move {
+                match timeout(LIFE, connection).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "admin interface: a connection breaks off");
+                    }
+                    Err(_) => tracing::debug!("admin interface: a connection lasts too long"),
                 }
-                drop(place);
+                drop(entry);
             });
+            table.runs_as(number, task.abort_handle());
         }
     };
     tokio::select! {
@@ -77,12 +102,15 @@ pub(crate) async fn serve(
     }
     drop(listener);
     // Whoever never ends his request does not hold the node up.
-    if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
+    if timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
         tracing::info!("admin interface: a request that is not complete is broken off");
     }
 }
 
-fn router(node: Arc<Node>, token: Option<String>) -> Router {
+fn router(node: Arc<Node>, access: Access) -> Router {
+    let refusals = Arc::clone(node.admin_refusals());
+    let guard = Arc::new(Guard::new(access, refusals, node.alarms().clone()));
+    let knows = Arc::clone(&guard);
     let guarded = Router::new()
         .route("/metrics", get(routes::metrics))
         .route("/v1/alarms", get(routes::alarms))
@@ -105,14 +133,15 @@ fn router(node: Arc<Node>, token: Option<String>) -> Router {
         .route("/v1/tables", get(routes::tables))
         .route("/v1/tables/{name}/reload", post(routes::reload_table))
         .route("/v1/reload", post(routes::reload))
-        .layer(axum::middleware::from_fn_with_state(guard::Token::new(token), guard::check));
+        .layer(axum::middleware::from_fn_with_state(guard, guard::check));
     Router::new()
-        // Load balancers ask without a token; the answer tells nothing of the business.
-        .route("/health", get(routes::health))
+        // Load balancers ask without a token, by whatever name, and hear up or down.
+        .route("/health", get(move |state, request| routes::health(state, knows, request)))
         .merge(guarded)
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::wrong_method)
-        .layer(DefaultBodyLimit::max(UPLOAD_BYTES))
+        // The guard limits bodies by what they are.
+        .layer(DefaultBodyLimit::disable())
         .with_state(node)
 }
 

@@ -23,10 +23,12 @@ pub struct ErrorBody {
     pub field: Option<String>,
 }
 
-/// `GET /health`.
+/// `GET /health` with the token. Without it, `status` alone says `up` or `down`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// `ok` or `draining`.
+    /// `ok`; `degraded` while an alarm that is more than a warning stands or a signalling thread
+    /// does not answer; `down` while calls should go elsewhere because their records are not
+    /// safe; `draining`.
     pub status: String,
     /// Node name.
     pub node: String,
@@ -38,6 +40,9 @@ pub struct Health {
     pub calls: usize,
     /// Seconds since start.
     pub uptime_s: u64,
+    /// Kinds of the alarms that stand, the worst first.
+    #[serde(default)]
+    pub alarms: Vec<String>,
 }
 
 /// An alarm that stands, `GET /v1/alarms`.

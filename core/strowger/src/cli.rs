@@ -13,6 +13,7 @@ mod trials;
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
+use crate::admin::AdminToken;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -141,7 +142,8 @@ struct NodeArgs {
     /// STROWGER_ADMIN in the environment does the same.
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
-    /// Its token; by default that of the node file.
+    /// Its token; by default that of the node file, or the one that the node made and keeps in
+    /// its data_dir, which its own user and root can read.
     /// STROWGER_TOKEN in the environment does the same.
     #[arg(long)]
     token: Option<String>,
@@ -157,15 +159,37 @@ impl NodeArgs {
     fn client(&self) -> Result<Client> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let token = self.token.clone().or_else(|| variable("STROWGER_TOKEN"));
-        if let Some(url) = self.admin.clone().or_else(|| variable("STROWGER_ADMIN")) {
-            return Ok(Client::new(&url, token));
+        let url = self.admin.clone().or_else(|| variable("STROWGER_ADMIN"));
+        let config = match (self.config.exists(), &url) {
+            (false, _) => None,
+            (true, None) => Some(Config::load(&self.config)?),
+            // It is asked for the token only.
+            (true, Some(_)) => Config::load(&self.config).ok(),
+        };
+        let own = config.as_ref().map_or_else(
+            || "http://127.0.0.1:8080".to_owned(),
+            |config| format!("http://{}", config.admin.address),
+        );
+        let url = url.unwrap_or_else(|| own.clone());
+        // The token is for no other node than the one that it was made for.
+        let (token, absent) = match (token, config) {
+            (Some(token), _) => (Some(token), String::new()),
+            (None, Some(config)) if client::same_place(&url, &own) => token_of(&config),
+            (None, _) => (None, "give --token, or --config FILE for the node's own".to_owned()),
+        };
+        Ok(Client::new(&url, token, absent))
+    }
+}
+
+/// The token of a node on this machine, or why it is not known.
+fn token_of(config: &Config) -> (Option<String>, String) {
+    let file = config.admin_token_file();
+    match AdminToken::find(config) {
+        Ok(Some(token)) => (Some(token), String::new()),
+        Ok(None) => (None, format!("{} is not there yet: the switch makes it", file.display())),
+        Err(error) => {
+            (None, format!("{}: {error}; only the user of the switch reads it", file.display()))
         }
-        if !self.config.exists() {
-            return Ok(Client::new("http://127.0.0.1:8080", token));
-        }
-        let config = Config::load(&self.config)?;
-        let token = token.or(config.admin.token);
-        Ok(Client::new(&format!("http://{}", config.admin.address), token))
     }
 }
 
@@ -263,10 +287,11 @@ fn print<T: serde::Serialize>(
     text: impl FnOnce(&T) -> String,
 ) -> Result<()> {
     if json {
-        serde_json::to_writer_pretty(&mut *out, value)?;
-        writeln!(out)?;
+        // What a terminal obeys stands in texts only, where JSON has escapes for it.
+        let json = serde_json::to_string_pretty(value)?;
+        writeln!(out, "{}", kit::plain_lines(&json))?;
     } else {
-        write!(out, "{}", text(value))?;
+        write!(out, "{}", kit::plain_lines(&text(value)))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod cli;
 mod clock;
 mod demo;
 mod icmp;
+mod log;
 pub mod media_plane;
 mod metrics;
 mod node;
@@ -25,6 +26,7 @@ mod review;
 mod run;
 mod seldom;
 mod shard;
+mod signals;
 #[cfg(test)]
 #[path = "../../../tests/src/skip.rs"]
 #[allow(unreachable_pub)]

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", kit::plain_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

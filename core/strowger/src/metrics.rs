@@ -4,6 +4,7 @@
 
 mod plugins;
 
+use crate::admin::Refusals;
 use crate::alarms::AlarmCount;
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
@@ -37,6 +38,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) tables: &'a [TableLine],
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
+    /// What the admin interface refused.
+    pub(crate) refusals: &'a Refusals,
     /// Every kind of alarm.
     pub(crate) alarms: &'a [AlarmCount],
     /// Of the writer of records.
@@ -58,6 +61,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     let mut families = Vec::new();
     node(&mut families, readings);
     alarms(&mut families, readings.alarms);
+    refusals(&mut families, readings.refusals);
     calls(&mut families, readings.shards);
     hooks(&mut families, readings.hooks);
     plugins::plugins(&mut families, readings.plugins);
@@ -110,6 +114,29 @@ fn alarms(families: &mut Vec<MetricFamily>, counts: &[AlarmCount]) {
         push_counter(&mut begun, &labels, count.begun as f64);
     }
     families.extend([standing, begun]);
+}
+
+fn refusals(families: &mut Vec<MetricFamily>, refusals: &Refusals) {
+    let mut total = family(
+        "strowger_admin_refused_total",
+        "Requests that the admin interface refused, by what was wrong.",
+        MetricType::COUNTER,
+    );
+    for (reason, count) in [
+        ("host", &refusals.host),
+        ("origin", &refusals.origin),
+        ("token", &refusals.token),
+        ("content_type", &refusals.content_type),
+        ("busy", &refusals.busy),
+    ] {
+        push_counter(&mut total, &[("reason", reason)], count.load(Relaxed) as f64);
+    }
+    families.push(total);
+    families.push(counter(
+        "strowger_log_lines_lost_total",
+        "Log lines that were not written because their reader was slow.",
+        [(NONE, crate::log::lost_lines() as f64)],
+    ));
 }
 
 /// One figure of a shard's reading.
@@ -543,7 +570,8 @@ fn label_pairs(labels: Labels<'_>) -> Vec<LabelPair> {
     let pair = |(name, value): &(&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
+        // The encoder escapes line ends and quotes; scrapers and their pages obey the rest.
+        pair.set_value(kit::plain(value).into_owned());
         pair
     };
     labels.iter().map(pair).collect()

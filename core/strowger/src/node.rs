@@ -14,6 +14,7 @@ mod trials;
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
 
+use crate::admin::Refusals;
 use crate::alarms::Alarms;
 use crate::media_plane::MediaPlane;
 use crate::pm_qos::LatencyLimit;
@@ -37,6 +38,8 @@ use tokio::task::JoinHandle;
 pub(crate) struct Node {
     config: Config,
     alarms: Alarms,
+    /// What the admin interface refused.
+    refusals: Arc<Refusals>,
     desk: Arc<WorldDesk>,
     registry: Registry,
     nonce_secret: [u8; 32],
@@ -68,6 +71,8 @@ pub(crate) struct RunningNode {
     pub(crate) node: Arc<Node>,
     /// Where it is served.
     pub(crate) admin: SocketAddr,
+    /// The token of the admin interface was made at this start.
+    pub(crate) made_token: bool,
     shards: Mutex<Vec<Shard>>,
     _watch: Option<FolderWatch>,
     _latency: Option<LatencyLimit>,

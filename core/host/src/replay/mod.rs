@@ -18,7 +18,7 @@ pub use report::{HookReport, Money, Report, Sums, Turn};
 
 use crate::artifact::{Artifact, Source};
 use crate::chain::{Fold, nobody_decided};
-use crate::components::Components;
+use crate::components::{Components, is_safe_cache};
 use crate::counters::Counters;
 use crate::decisions::{Decision, DecisionReader, Texts};
 use crate::engine::engine;
@@ -78,6 +78,7 @@ impl ReplayHost {
     /// # Errors
     /// When the engine does not start.
     pub fn new(cache_dir: Option<PathBuf>) -> Result<ReplayHost, LoadError> {
+        let cache_dir = cache_dir.filter(|cache| is_safe_cache(cache));
         let components = Components::in_cache(cache_dir.as_deref());
         let settings = HostSettings {
             plugins: Vec::new(),

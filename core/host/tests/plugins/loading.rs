@@ -5,6 +5,8 @@ use host::{Grant, Host, HostSettings, LoadError, PluginSettings};
 use policy::{Fault, Hook};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 fn refused(plugin: PluginSettings) -> LoadError {
@@ -187,4 +189,33 @@ fn a_damaged_cache_is_as_good_as_none() {
         load();
         assert!(std::fs::read(&kept).expect("it is there") == component, "made anew");
     }
+}
+
+/// What lies in the cache runs as it lies there, whatever was signed. A cache that others can
+/// write to is therefore not used.
+#[test]
+fn a_cache_that_others_can_write_to_is_not_run() {
+    let cache = file("open-cache", &[]).with_extension("folder");
+    let _ = std::fs::remove_dir_all(&cache);
+    let load = |bytes: &[u8]| {
+        let plugin = hostile(file("open-cached", bytes));
+        let settings = HostSettings { cache_dir: Some(cache.clone()), ..settings(plugin, 1) };
+        let host = Host::new(settings).expect("it loads");
+        let pin = host.pin(Arc::new(Tables));
+        let marks = marks(host.shard().ask(&pin, &screen("version")));
+        (host.list().remove(0).digest, marks)
+    };
+    let (right, marks) = load(&guest("hostile"));
+    assert_eq!(marks, ["1.0.0-build-a"]);
+    let (other, marks) = load(&build('b'));
+    assert_eq!(marks, ["1.0.0-build-b"]);
+    // Another component under the digest of the first.
+    let kept = cache.join("components");
+    std::fs::copy(kept.join(other), kept.join(right)).expect("the test's folder is writable");
+    let rights = |mode| std::fs::set_permissions(&kept, Permissions::from_mode(mode));
+    rights(0o777).expect("it is ours");
+    assert_eq!(load(&guest("hostile")).1, ["1.0.0-build-a"]);
+    // To show that it would have been run.
+    rights(0o700).expect("it is ours");
+    assert_eq!(load(&guest("hostile")).1, ["1.0.0-build-b"]);
 }

@@ -2,7 +2,8 @@
 
 use crate::api::ErrorBody;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 /// A refusal.
@@ -42,8 +43,44 @@ impl ApiError {
 
     /// No or wrong token.
     pub(super) fn unauthorised() -> ApiError {
-        let detail = "send `Authorization: Bearer TOKEN` with the token of [admin]";
+        let detail = "send `Authorization: Bearer TOKEN` with the token of [admin] or, if it has \
+                      none, the one in the file `admin-token` of data_dir";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+    }
+
+    /// The request is for somebody else, or a name leads here that should not.
+    pub(super) fn wrong_host(detail: &str) -> ApiError {
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail)
+    }
+
+    /// A web page of another origin asks.
+    pub(super) fn foreign_origin() -> ApiError {
+        let detail = "web pages of other origins may not ask here";
+        ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+    }
+
+    /// A change in a form that a web page can send unasked.
+    pub(super) fn wrong_type() -> ApiError {
+        let detail = "say `Content-Type: application/json`, or application/wasm for an upload";
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", detail)
+    }
+
+    /// The body did not come in time.
+    pub(super) fn too_slow() -> ApiError {
+        let detail = "the body did not come in time";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)
+    }
+
+    /// The body is larger than `most` bytes, or broke off.
+    pub(super) fn unreadable(most: usize, error: &axum::Error) -> ApiError {
+        let detail = format!("the body cannot be read; it may have {most} bytes: {error}");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "unreadable", detail)
+    }
+
+    /// All places are taken.
+    pub(super) fn busy() -> ApiError {
+        let detail = "too many requests are being served; try again";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
     }
 
     /// Something here failed.
@@ -52,8 +89,29 @@ impl ApiError {
     }
 }
 
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.body.field {
+            Some(field) => write!(f, "{field}: {}", self.body.detail),
+            None => f.write_str(&self.body.detail),
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            // RFC 9110 section 11.6.1.
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
     }
 }

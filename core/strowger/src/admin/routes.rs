@@ -1,17 +1,18 @@
 //! One function for each path.
 
 use super::ApiError;
+use super::guard::Guard;
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, Health, PluginLine, PluginList, ReloadDone, ReloadRequest,
-    SwapDone, SwapRequest, TableLine, parse_call_id,
+    AccountLine, AlarmLine, CallLine, PluginLine, PluginList, ReloadDone, ReloadRequest, SwapDone,
+    SwapRequest, TableLine, parse_call_id,
 };
 use crate::node::Node;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, Uri};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use host::Source;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -19,8 +20,18 @@ use std::sync::Arc;
 
 pub(super) type Reply<T> = Result<Json<T>, ApiError>;
 
-pub(super) async fn health(State(node): State<Arc<Node>>) -> Json<Health> {
-    Json(node.health().await)
+/// Whoever shows the token hears all; the answer to others waits for nothing.
+pub(super) async fn health(
+    State(node): State<Arc<Node>>,
+    guard: Arc<Guard>,
+    request: Request,
+) -> Response {
+    let status = if node.takes_calls() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if guard.knows(request.headers(), request.uri()) {
+        return (status, Json(node.health().await)).into_response();
+    }
+    let word = if node.takes_calls() { "up" } else { "down" };
+    (status, Json(serde_json::json!({ "status": word }))).into_response()
 }
 
 pub(super) async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {

@@ -53,9 +53,9 @@ pub(crate) enum AlarmKind {
     PluginRefused,
     /// A number file that changed was not taken.
     TableRefused,
-    /// A source or a user failed to log in again and again (SEC-01, SEC-02).
+    /// A source or a user failed to log in again and again.
     BruteForce,
-    /// Strangers send more than the node looks at (SEC-29).
+    /// Strangers send more than the node looks at.
     Flood,
     /// Files of the node can be written, or secret ones read, by other users.
     UnsafeFiles,

@@ -27,18 +27,18 @@ pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
+    /// Why there is no token.
+    absent: String,
 }
 
 impl Client {
-    /// `base` such as `http://127.0.0.1:8080`.
-    pub(crate) fn new(base: &str, token: Option<String>) -> Client {
+    /// `base` such as `http://127.0.0.1:8080`; `absent` says why there is no token.
+    pub(crate) fn new(base: &str, token: Option<String>, absent: String) -> Client {
         let settings = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(60)))
             .http_status_as_error(false)
             .build();
-        let base = base.trim_end_matches('/');
-        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Client { agent: settings.into(), base, token }
+        Client { agent: settings.into(), base: with_scheme(base), token, absent }
     }
 
     pub(crate) fn alarms(&self) -> Result<Vec<AlarmLine>> {
@@ -118,7 +118,9 @@ impl Client {
     /// `promote` or `rollback`.
     pub(crate) fn turn(&self, name: &str, turn: &str) -> Result<SwapDone> {
         let url = self.url(&format!("/v1/plugins/{}/{turn}", encode(name)));
-        self.read(self.authorised(self.agent.post(&url)).send_empty())
+        self.read(
+            self.authorised(self.agent.post(&url)).content_type("application/json").send_empty(),
+        )
     }
 
     pub(crate) fn end_trial(&self, name: &str) -> Result<SwapDone> {
@@ -136,7 +138,9 @@ impl Client {
 
     pub(crate) fn reload_table(&self, name: &str) -> Result<TableLine> {
         let url = self.url(&format!("/v1/tables/{}/reload", encode(name)));
-        self.read(self.authorised(self.agent.post(&url)).send_empty())
+        self.read(
+            self.authorised(self.agent.post(&url)).content_type("application/json").send_empty(),
+        )
     }
 
     pub(crate) fn reload(&self, folder: Option<String>, dry_run: bool) -> Result<ReloadDone> {
@@ -172,12 +176,25 @@ impl Client {
             return serde_json::from_str(&text)
                 .with_context(|| format!("{} answers in another version's words", self.base));
         }
+        if status == ureq::http::StatusCode::UNAUTHORIZED && !self.absent.is_empty() {
+            bail!("{} wants a token: {}", self.base, self.absent);
+        }
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(ErrorBody { detail, field: Some(field), .. }) => bail!("{field}: {detail}"),
             Ok(ErrorBody { detail, .. }) => bail!("{detail}"),
             Err(_) => bail!("{} answers {status}: {text}", self.base),
         }
     }
+}
+
+fn with_scheme(base: &str) -> String {
+    let base = base.trim_end_matches('/');
+    if base.contains("://") { base.to_owned() } else { format!("http://{base}") }
+}
+
+/// Whether two URLs, the scheme perhaps left out, are one node.
+pub(super) fn same_place(one: &str, other: &str) -> bool {
+    with_scheme(one) == with_scheme(other)
 }
 
 /// Percent-encodes what is not unreserved (RFC 3986 section 2.3).

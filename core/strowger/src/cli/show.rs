@@ -5,7 +5,7 @@ use crate::api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
     RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
 };
-use kit::Table;
+use kit::{Table, plain};
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
 
@@ -16,7 +16,8 @@ pub(super) fn alarms(alarms: &[AlarmLine]) -> String {
     }
     let mut out = String::new();
     for alarm in alarms {
-        let AlarmLine { severity, alarm: kind, object, count, .. } = alarm;
+        let AlarmLine { severity, alarm: kind, count, .. } = alarm;
+        let object = plain(&alarm.object);
         let since = date_time(alarm.since_ms);
         let _ = writeln!(out, "{severity:<9}{kind} {object}, since {since} UTC, {count} times");
         let _ = writeln!(out, "         {}", alarm.detail);
@@ -150,7 +151,7 @@ pub(super) fn record(record: &RecordView) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            let _ = writeln!(out, "{name:<14}{value}");
+            let _ = writeln!(out, "{name:<14}{}", plain(&value));
         }
     };
     line("call", record.id.clone());
@@ -403,7 +404,7 @@ pub(super) fn plugin(plugin: &PluginLine) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(out, "{name:<14}{value}");
+            let _ = writeln!(out, "{name:<14}{}", plain(&value));
         }
     };
     line("plugin", &format!("{} {}", plugin.name, plugin.version));
@@ -459,7 +460,7 @@ pub(super) fn swap(done: &SwapDone) -> String {
 pub(super) fn changes(done: &ReloadDone) -> String {
     let mut out = String::new();
     for change in &done.changes {
-        let _ = writeln!(out, "{change}");
+        let _ = writeln!(out, "{}", plain(change));
     }
     let _ = match (done.changes.len(), done.dry_run) {
         (0, _) => writeln!(out, "nothing changes"),

@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::alarms::AlarmKind;
+use crate::log;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,8 +17,10 @@ type Seen = HashMap<(AlarmKind, String), u64>;
 /// Runs until its task is aborted.
 pub(super) async fn watch(node: Arc<Node>) {
     let mut seen = Seen::default();
+    let mut lost_lines = log::lost_lines();
     loop {
         tokio::time::sleep(LOOK).await;
+        lost_lines = log::look_at_lost_lines(lost_lines, &node.alarms);
         node.look_at_ports();
         node.look_at_threads(&mut seen);
         node.look_at_recorder();

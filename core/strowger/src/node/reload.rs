@@ -35,6 +35,17 @@ impl Node {
         done.map_err(|error| ApiError::internal(error.to_string()))?
     }
 
+    /// A reload that nobody waits for, such as SIGHUP's: what is wrong becomes an alarm.
+    pub(crate) async fn reload_unattended(self: &Arc<Node>) {
+        match self.reload(None, false).await {
+            Ok(done) => tracing::info!(changes = done.changes.len(), "reloaded"),
+            Err(error) => {
+                let detail = format!("the business files are not taken: {error}");
+                self.alarms.raise(AlarmKind::ReloadRefused, "business", detail);
+            }
+        }
+    }
+
     async fn take_business(&self, folder: &Path, dry_run: bool) -> Result<ReloadDone, ApiError> {
         let _turn = self.reloading.lock().await;
         let business =
@@ -50,6 +61,7 @@ impl Node {
             return Ok(ReloadDone { dry_run, changes: lines });
         }
         lines.splice(0..0, self.bring(&business, tables).await?);
+        self.alarms.clear(AlarmKind::ReloadRefused, "business");
         Ok(ReloadDone { dry_run, changes: lines })
     }
 

@@ -1,21 +1,37 @@
 //! What the admin interface can ask of a node.
 
 use super::Node;
-use crate::admin::ApiError;
-use crate::alarms::Alarms;
-use crate::api::{AccountLine, CallLine, Health, PluginLine, PluginList, SwapDone};
+use crate::admin::{ApiError, Refusals};
+use crate::alarms::{Alarms, Severity};
+use crate::api::{AccountLine, AlarmLine, CallLine, Health, PluginLine, PluginList, SwapDone};
 use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
 use host::{LoadError, Source};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// The longest that the health waits for a shard that stands still.
+const LONGEST_COUNT: Duration = Duration::from_secs(2);
 
 impl Node {
+    /// Whether new calls should come to this node.
+    pub(crate) fn takes_calls(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed) && !self.alarms.keep_calls_away()
+    }
+
     pub(crate) async fn health(&self) -> Health {
+        let alarms = self.alarms.lines();
+        let bad = |alarm: &AlarmLine| alarm.severity != Severity::Warning.name();
+        let calls = timeout(LONGEST_COUNT, self.call_count()).await;
         let status = if self.draining.load(Ordering::Relaxed) {
             "draining"
         } else if self.alarms.keep_calls_away() {
             "down"
+        } else if alarms.iter().any(bad) || calls.is_err() {
+            "degraded"
         } else {
             "ok"
         };
@@ -24,9 +40,15 @@ impl Node {
             node: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.generation(),
-            calls: self.call_count().await,
+            calls: calls.unwrap_or_default(),
             uptime_s: self.started.elapsed().as_secs(),
+            alarms: alarms.into_iter().map(|alarm| alarm.alarm).collect(),
         }
+    }
+
+    /// What the admin interface refused.
+    pub(crate) fn admin_refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 
     /// What is wrong now; whoever notices something raises it there.
@@ -132,6 +154,7 @@ impl Node {
             own: &self.desk.host().own_metrics(),
             http: &self.desk.host().http_metrics(),
             tables: &self.tables(),
+            refusals: &self.refusals,
             alarms: &self.alarms.counts(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),

@@ -1,7 +1,8 @@
 //! Starting and stopping a node, in the order that loses nothing.
 
 use super::{Node, RunningNode, keeping, monitor};
-use crate::alarms::Alarms;
+use crate::admin::{Access, AdminToken};
+use crate::alarms::{AlarmKind, Alarms};
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
 use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
@@ -14,12 +15,13 @@ use crate::world::WorldDesk;
 use crate::{admin, chains, open_files, plugin_place, recovery};
 use config::Config;
 use host::decisions::{DecisionLog, DecisionSettings};
-use host::{Host, HostSettings, LoadError};
+use host::{Host, HostSettings, LoadError, private};
 use mio::{Poll, Waker};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sip::digest::ReplayGuard;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,7 +104,8 @@ impl RunningNode {
             let path = path.to_owned();
             move |source| StartError::File { path, source }
         };
-        std::fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
+        prepare_files(&config).map_err(file(&config.data_dir))?;
+        let token = AdminToken::of_node(&config).map_err(file(&config.admin_token_file()))?;
         let secret_file = config.data_dir.join("nonce-secret");
         let nonce_secret = nonce_secret(&secret_file).map_err(file(&secret_file))?;
 
@@ -189,10 +192,17 @@ impl RunningNode {
             None
         };
 
-        let token = config.admin.token.clone();
+        look_at_rights(&config, &alarms);
+        let access = Access {
+            token: token.text,
+            metrics_token: config.admin.metrics_token.clone(),
+            hosts: config.admin.hosts.clone(),
+            open_reading_on_loopback: config.admin.open_reading_on_loopback,
+        };
         let node = Arc::new(Node {
             config,
             alarms,
+            refusals: Arc::default(),
             desk,
             registry,
             nonce_secret,
@@ -222,12 +232,13 @@ impl RunningNode {
         // Whoever is told that the node is up finds the limit in force.
         let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         let (stop_admin, stopped) = watch::channel(false);
-        let service = admin::serve(admin_listener, node.clone(), token, stopped);
+        let service = admin::serve(admin_listener, node.clone(), access, stopped);
         let admin_task = tokio::spawn(service);
         let shards = Mutex::new(shards);
         Ok(RunningNode {
             node,
             admin,
+            made_token: token.is_new,
             shards,
             _watch: watch,
             _latency: latency,
@@ -406,7 +417,7 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
     let folder = &config.plugins.folder;
     HostSettings {
         plugins: config.plugins.list.iter().map(|plugin| plugin.host_settings(folder)).collect(),
-        cache_dir: Some(config.data_dir.join("plugin-cache")),
+        cache_dir: Some(plugin_cache(config)),
         // One more for the calls that a run before left behind.
         shards: usize::from(config.shards()) + 1,
         random_seed: None,
@@ -514,18 +525,52 @@ fn random_bytes() -> io::Result<[u8; 32]> {
 /// The secret behind digest nonces (SIG-54), made at the first start; readable by the
 /// owner only.
 fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    match std::fs::read(path) {
-        Ok(bytes) => bytes.try_into().map_err(|bytes: Vec<u8>| {
+    if private::is_secret(path)? {
+        return std::fs::read(path)?.try_into().map_err(|bytes: Vec<u8>| {
             io::Error::other(format!("has {} bytes instead of 32; delete it", bytes.len()))
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = random_bytes()?;
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600).open(path)?.write_all(&secret)?;
-            Ok(secret)
-        }
-        Err(error) => Err(error),
+        });
     }
+    let secret = random_bytes()?;
+    private::write_secret(path, &secret)?;
+    Ok(secret)
+}
+
+/// Makes what the node writes to, for its user only, and takes the rights of others from what
+/// is there. The folder of compiled plugins is another matter: what others could write there is
+/// not run, and stays as it is for the operator to see.
+fn prepare_files(config: &Config) -> io::Result<()> {
+    let (database, journal) = (config.database(), config.data_dir.join("journal"));
+    private::make_folder(&config.data_dir)?;
+    private::make_folder(&journal)?;
+    if let Some(folder) = database.parent() {
+        private::make_folder(folder)?;
+    }
+    // SQLite gives the files beside it the same rights.
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&database)?;
+    let beside = |end: &str| {
+        let mut path = database.clone().into_os_string();
+        path.push(end);
+        PathBuf::from(path)
+    };
+    for path in [beside(""), beside("-wal"), beside("-shm"), journal, config.decision_folder()] {
+        private::keep_to_user(&path)?;
+    }
+    Ok(())
+}
+
+/// Raises the alarm about files that other users can change.
+fn look_at_rights(config: &Config, alarms: &Alarms) {
+    if let Err(error) = private::check_place(&config.data_dir) {
+        alarms.raise(AlarmKind::UnsafeFiles, "data_dir", error.to_string());
+    }
+    let cache = plugin_cache(config);
+    if cache.exists()
+        && let Err(error) = private::check_folder(&cache)
+    {
+        alarms.raise(AlarmKind::UnsafeFiles, "plugin-cache", error.to_string());
+    }
+}
+
+fn plugin_cache(config: &Config) -> PathBuf {
+    config.data_dir.join("plugin-cache")
 }

@@ -1,0 +1,169 @@
+//! The connections of the admin interface: bounded in all and for each source. Of too many the
+//! one goes that has waited longest without a request being served, so that whoever holds
+//! connections with halves of requests keeps nobody out.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+
+/// Connections at a time.
+const ALL: usize = 512;
+
+/// Of these, from one address, or from one /64 of IPv6.
+const PER_SOURCE: usize = 128;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    /// Its address.
+    pub(super) address: SocketAddr,
+    /// Requests of it that are being served.
+    pub(super) serving: Arc<AtomicUsize>,
+}
+
+/// All connections, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: BTreeMap<u64, Connection>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    source: IpAddr,
+    serving: Arc<AtomicUsize>,
+    task: Option<AbortHandle>,
+}
+
+/// A place in the table; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    table: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.table.lock().open.remove(&self.number);
+    }
+}
+
+impl Connections {
+    /// Takes a connection in; `None` if all that could give way are being served.
+    pub(super) fn admit(self: &Arc<Self>, peer: &Peer) -> Option<Entry> {
+        let source = source_of(peer.address.ip());
+        let mut table = self.lock();
+        let of_source = |connection: &Connection| connection.source == source;
+        if table.count(of_source) >= PER_SOURCE {
+            table.send_away(of_source)?;
+        }
+        if table.open.len() >= ALL {
+            table.send_away(|_| true)?;
+        }
+        let number = table.next;
+        table.next += 1;
+        let connection = Connection { source, serving: Arc::clone(&peer.serving), task: None };
+        table.open.insert(number, connection);
+        Some(Entry { table: Arc::clone(self), number })
+    }
+
+    /// Which task is ended when the connection has to go.
+    pub(super) fn runs_as(&self, number: u64, task: AbortHandle) {
+        if let Some(connection) = self.lock().open.get_mut(&number) {
+            connection.task = Some(task);
+        }
+    }
+
+    /// A panic elsewhere cannot leave the table half-changed.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Its number in the table.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Table {
+    fn count(&self, of: impl Fn(&Connection) -> bool) -> usize {
+        self.open.values().filter(|connection| of(connection)).count()
+    }
+
+    /// Ends the oldest connection of a kind that is not being served.
+    fn send_away(&mut self, of: impl Fn(&Connection) -> bool) -> Option<()> {
+        let idle = |connection: &Connection| connection.serving.load(Ordering::Relaxed) == 0;
+        let found = self.open.iter().find(|(_, connection)| of(connection) && idle(connection));
+        let number = *found?.0;
+        let gone = self.open.remove(&number)?;
+        if let Some(task) = gone.task {
+            task.abort();
+        }
+        Some(())
+    }
+}
+
+/// What counts as one source: an IPv6 network gives a host as many addresses as it wants.
+fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> Peer {
+        Peer { address: SocketAddr::new(address.parse().unwrap(), 1), serving: Arc::default() }
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_that_is_not_served_goes() {
+        let connections = Arc::new(Connections::default());
+        let served = peer("192.0.2.1");
+        served.serving.store(1, Ordering::Relaxed);
+        let mut entries = vec![connections.admit(&served).unwrap()];
+        for _ in 0..10 * PER_SOURCE {
+            entries.push(connections.admit(&peer("192.0.2.1")).unwrap());
+        }
+        let left: Vec<u64> = connections.lock().open.keys().copied().collect();
+        assert_eq!(left.len(), PER_SOURCE);
+        assert_eq!((left[0], left[1]), (0, 9 * PER_SOURCE as u64 + 2));
+        // Other sources are bounded all together.
+        for source in 0..10_u8 {
+            for _ in 0..PER_SOURCE {
+                entries.push(connections.admit(&peer(&format!("192.0.3.{source}"))).unwrap());
+            }
+        }
+        assert_eq!(connections.lock().open.len(), ALL);
+        assert!(connections.lock().open.contains_key(&0));
+        drop(entries);
+        assert!(connections.lock().open.is_empty());
+    }
+
+    #[test]
+    fn nobody_gives_way_while_all_are_served() {
+        let connections = Arc::new(Connections::default());
+        let busy = peer("2001:db8::1");
+        busy.serving.store(1, Ordering::Relaxed);
+        let entries: Vec<_> = (0..PER_SOURCE).map(|_| connections.admit(&busy).unwrap()).collect();
+        assert!(connections.admit(&peer("2001:db8::2")).is_none());
+        assert!(connections.admit(&peer("2001:db8:0:1::2")).is_some());
+        drop(entries);
+        assert!(connections.admit(&peer("2001:db8::2")).is_some());
+    }
+}

@@ -1,0 +1,99 @@
+//! What the node does on signals. One that nobody handles would end the process on the spot,
+//! with all its calls, so that every usual one is handled.
+
+use crate::node::Node;
+use std::io;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+/// Signals that are heard and mean nothing here. SIGXFSZ comes when a file reaches the limit
+/// that `ulimit -f` sets: the write fails then, which the writer of records handles. SIGPIPE is
+/// ignored by every Rust program.
+const IGNORED: [(&str, fn() -> SignalKind); 5] = [
+    ("SIGUSR1", SignalKind::user_defined1),
+    ("SIGUSR2", SignalKind::user_defined2),
+    ("SIGALRM", SignalKind::alarm),
+    ("SIGVTALRM", || SignalKind::from_raw(rustix::process::Signal::VTALARM.as_raw())),
+    ("SIGXFSZ", || SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())),
+];
+
+/// The signals of this process.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Until there is a node to reload.
+    hangup: Option<Signal>,
+    ignored: Vec<JoinHandle<()>>,
+}
+
+impl Signals {
+    /// Handles them from now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn handle() -> io::Result<Signals> {
+        let mut ignored = Vec::new();
+        for (name, kind) in IGNORED {
+            let mut signal = signal(kind())?;
+            ignored.push(tokio::spawn(async move {
+                while signal.recv().await.is_some() {
+                    tracing::info!(
+                        signal = name,
+                        "ignored; SIGHUP reloads, SIGTERM and SIGINT stop"
+                    );
+                }
+            }));
+        }
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: Some(signal(SignalKind::hangup())?),
+            ignored,
+        })
+    }
+
+    /// Waits for the first SIGTERM or SIGINT; reloads the node at each SIGHUP.
+    pub(crate) async fn until_stop(&mut self, node: Arc<Node>) {
+        let reloads = self.hangup.take().map(|hangup| tokio::spawn(reload(hangup, node)));
+        self.next().await;
+        if let Some(reloads) = reloads {
+            reloads.abort();
+        }
+    }
+
+    /// Hurries the node that stops at each further SIGTERM or SIGINT; never returns.
+    pub(crate) async fn hurry(&mut self, node: &Node) {
+        loop {
+            self.next().await;
+            tracing::info!("stopping at once: the running calls are ended");
+            node.hurry();
+        }
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.ignored.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Takes the business folder as `strowger apply` does. Signals that come meanwhile are one.
+async fn reload(mut hangup: Signal, node: Arc<Node>) {
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: the business folder is read again");
+        // On a task of its own: a stop must not leave half a change.
+        let node = Arc::clone(&node);
+        if let Err(error) = tokio::spawn(async move { node.reload_unattended().await }).await {
+            tracing::error!(%error, "reload");
+        }
+    }
+}
