@@ -3,6 +3,7 @@
 
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Record, Setup, built_plugin};
+use strowger_tests::wait;
 
 /// A switch whose routing plugin has these settings.
 fn routing(config: &str) -> Setup {
@@ -86,5 +87,24 @@ fn a_q850_cause_decides_before_the_code() {
         let record = newest(&stage, calls);
         assert_eq!(record.vendors(), ["vendor-a"], "cause {cause}");
         record.shows("/end_reason", reason).shows("/attempts/0/cause", cause);
+    }
+}
+
+/// SIG-53, ROUTE-51: what only the operator can mend is told as an alarm, by vendor trunk.
+#[test]
+fn a_vendor_that_wants_other_credentials_or_sees_a_loop_raises_an_alarm() {
+    let stage = Stage::new();
+    for (code, alarm) in [(407, "vendor_auth_failed"), (483, "possible_loop")] {
+        let mut vendor_a = stage.vendor_a().refuses(code);
+        let mut vendor_b = stage.vendor_b().answers();
+        stage.caller().calls().succeeds(CALL_LIMIT);
+        vendor_a.succeeds(CALL_LIMIT);
+        vendor_b.succeeds(CALL_LIMIT);
+        let alarms = wait::until(alarm, CALL_LIMIT, || {
+            let alarms = stage.switch.get("/v1/alarms");
+            alarms.as_array()?.iter().any(|line| line["alarm"] == alarm).then_some(alarms)
+        });
+        let line = alarms.as_array().expect("a list").iter().find(|line| line["alarm"] == alarm);
+        assert_eq!(line.expect("just found")["object"], "vendor-a", "{alarms}");
     }
 }

@@ -10,6 +10,7 @@ mod service;
 mod start;
 mod tables;
 mod trials;
+mod vendors;
 
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};

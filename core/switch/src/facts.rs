@@ -315,6 +315,10 @@ pub struct TrunkUsage {
     day: AtomicU64,
     /// Attempts sent on that day.
     today: AtomicU64,
+    /// Attempts refused with 401 or 407.
+    unauthorized: AtomicU64,
+    /// Attempts refused with 482 or 483.
+    looped: AtomicU64,
     /// Outcomes of the last minutes; vendor trunks only.
     pub(crate) quality: Quality,
 }
@@ -327,6 +331,15 @@ impl PartialEq for TrunkUsage {
 }
 
 impl Eq for TrunkUsage {}
+
+/// Refusals of a vendor trunk that an operator must know of (ROUTE-51), since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// With 401 or 407: it wants credentials that it was not given, or others (SIG-53).
+    pub unauthorized: u64,
+    /// With 482 or 483: the calls may go in circles.
+    pub looped: u64,
+}
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -342,6 +355,22 @@ impl TrunkUsage {
     /// Gives a taken channel back.
     pub fn release(&self) {
         self.active.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Counts a final code of the vendor, if it is one that an operator must know of.
+    pub(crate) fn count_refusal(&self, code: u16) {
+        match code {
+            401 | 407 => self.unauthorized.fetch_add(1, Ordering::Relaxed),
+            482 | 483 => self.looped.fetch_add(1, Ordering::Relaxed),
+            _ => return,
+        };
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Refusals { unauthorized: read(&self.unauthorized), looped: read(&self.looped) }
     }
 
     /// Live figures at `utc_ms` (ROUTE-31 to ROUTE-34).

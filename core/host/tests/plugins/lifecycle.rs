@@ -1,7 +1,7 @@
 //! Several builds and several plugins at once: chains, canaries, shadows, rollbacks.
 
 use crate::common::{
-    Tables, bench, build, eventually, file, guest, hostile, marks, rate, screen, settings,
+    Tables, bench, build, eventually, file, guest, hostile, marks, rate, route, screen, settings,
 };
 use host::{
     ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
@@ -102,6 +102,31 @@ fn a_canary_that_fails_is_covered_and_taken_back() {
     assert!(retreats[0].why.starts_with("20 of 20 questions"), "{}", retreats[0].why);
     assert!(host.list()[0].canary.is_none());
     assert!(host.watch().is_empty());
+}
+
+/// Build e chooses no trunk, build u trunks that are no candidates: each of their calls ends.
+#[test]
+fn a_canary_whose_routes_are_no_candidates_is_taken_back() {
+    for letter in ['e', 'u'] {
+        let plugin = PluginSettings {
+            rollback: RollbackSettings { least: 20, ..RollbackSettings::default() },
+            ..hostile(file(&format!("no-routes-{letter}"), &guest("hostile")))
+        };
+        let host = Host::new(settings(plugin, 2)).expect("it loads");
+        host.canary("hostile", build(letter), Selection::all()).expect("it passes its tests");
+        let mut shard = host.shard();
+        let pin = host.pin(Arc::new(Tables));
+        for _ in 0..20 {
+            let Ok(Answer::Route(Err(rejection))) = shard.ask(&pin, &route("331")).outcome else {
+                panic!("a list without a candidate ends the call");
+            };
+            assert_eq!((rejection.code, &*rejection.reason), (503, "no_route_available"));
+        }
+        let tally = host.list()[0].canary.as_ref().expect("it is there").tally;
+        assert_eq!((tally.asked, tally.faults, tally.rejects), (20, 0, 20));
+        let retreats = host.watch();
+        assert!(retreats[0].why.contains("1000 of 1000 questions rejected"), "{retreats:?}");
+    }
 }
 
 #[test]

@@ -45,6 +45,10 @@ pub(crate) enum AlarmKind {
     PluginRolledBack,
     /// A reload that nobody waits for, such as SIGHUP's, was refused.
     ReloadRefused,
+    /// A vendor refuses calls for want of credentials (SIG-53).
+    VendorAuthFailed,
+    /// A vendor says that calls go in circles (ROUTE-51).
+    PossibleLoop,
     /// Most media ports are taken (MEDIA-09).
     PortsLow,
     /// The limit of open files is too low for the media ports.
@@ -65,7 +69,7 @@ pub(crate) enum AlarmKind {
 
 impl AlarmKind {
     /// Every kind.
-    pub(crate) const ALL: [AlarmKind; 18] = [
+    pub(crate) const ALL: [AlarmKind; 20] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
@@ -76,6 +80,8 @@ impl AlarmKind {
         AlarmKind::PortsExhausted,
         AlarmKind::PluginRolledBack,
         AlarmKind::ReloadRefused,
+        AlarmKind::VendorAuthFailed,
+        AlarmKind::PossibleLoop,
         AlarmKind::PortsLow,
         AlarmKind::OpenFilesLow,
         AlarmKind::PluginRefused,
@@ -99,6 +105,8 @@ impl AlarmKind {
             AlarmKind::PortsExhausted => "ports_exhausted",
             AlarmKind::PluginRolledBack => "plugin_rolled_back",
             AlarmKind::ReloadRefused => "reload_refused",
+            AlarmKind::VendorAuthFailed => "vendor_auth_failed",
+            AlarmKind::PossibleLoop => "possible_loop",
             AlarmKind::PortsLow => "ports_low",
             AlarmKind::OpenFilesLow => "open_files_low",
             AlarmKind::PluginRefused => "plugin_refused",
@@ -122,7 +130,9 @@ impl AlarmKind {
             | AlarmKind::SystemOverload
             | AlarmKind::PortsExhausted
             | AlarmKind::PluginRolledBack
-            | AlarmKind::ReloadRefused => Severity::Major,
+            | AlarmKind::ReloadRefused
+            | AlarmKind::VendorAuthFailed
+            | AlarmKind::PossibleLoop => Severity::Major,
             AlarmKind::PortsLow
             | AlarmKind::OpenFilesLow
             | AlarmKind::PluginRefused
@@ -160,6 +170,9 @@ impl AlarmKind {
             AlarmKind::PortsExhausted => "Calls whose media is relayed are refused with 503.",
             AlarmKind::PluginRolledBack => "The build before decides again.",
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
+            AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {
+                "The attempts fail; the calls go to the next vendor, where there is one."
+            }
             AlarmKind::PortsLow => "None yet; without free ports calls are refused with 503.",
             AlarmKind::OpenFilesLow => {
                 "None yet; calls are refused with 503 before all media ports are used."
@@ -208,6 +221,12 @@ impl AlarmKind {
                 "See `strowger plugin list` and the plugin's log lines before you load it again"
             }
             AlarmKind::ReloadRefused => "Run `strowger check-config`, mend what it names, reload",
+            AlarmKind::VendorAuthFailed => {
+                "Compare user and password of the vendor trunk with what the vendor expects"
+            }
+            AlarmKind::PossibleLoop => {
+                "See with the vendor where it sends these calls; `strowger cdr` names them"
+            }
             AlarmKind::OpenFilesLow => {
                 "Raise LimitNOFILE= of systemd or `ulimit -Hn`, or narrow the port ranges"
             }

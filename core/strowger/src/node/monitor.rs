@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How far each counter was at the last look, by alarm and object.
-type Seen = HashMap<(AlarmKind, String), u64>;
+pub(super) type Seen = HashMap<(AlarmKind, String), u64>;
 
 /// Runs until its task is aborted.
 pub(super) async fn watch(node: Arc<Node>) {
@@ -24,6 +24,7 @@ pub(super) async fn watch(node: Arc<Node>) {
         node.look_at_ports();
         node.look_at_threads(&mut seen);
         node.look_at_recorder();
+        node.look_at_vendors(&mut seen);
         // Freeing a large snapshot takes a while, and a look may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
         let watched = tokio::task::spawn_blocking(move || {

@@ -417,6 +417,7 @@ impl Call {
                 let cause = Causes::of(response).q850;
                 if let Some(attempt) = self.current.as_mut() {
                     attempt.transaction = None;
+                    attempt.vendor.usage.count_refusal(status);
                     if let (503, Some(target)) =
                         (status, attempt.vendor.targets.get(attempt.target))
                     {

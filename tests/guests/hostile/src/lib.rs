@@ -265,6 +265,8 @@ impl routing::Guest for Hostile {
         Ok(match q.callee.as_str() {
             "too-many" => vec![1; 1001],
             "million" => vec![1; 1_000_000],
+            _ if version().ends_with('e') => Vec::new(),
+            _ if version().ends_with('u') => vec![998, 999],
             _ => q.candidates.iter().map(|candidate| candidate.trunk).collect(),
         })
     }
