@@ -19,7 +19,8 @@ impl Node {
                 }
                 let before = seen.insert((kind, vendor.name.to_string()), now).unwrap_or_default();
                 if now > before {
-                    let detail = format!("{now} attempts were refused with {codes} since the start");
+                    let detail =
+                        format!("{now} attempts were refused with {codes} since the start");
                     self.alarms.notice(kind, &vendor.name, detail);
                 }
             }

@@ -24,6 +24,8 @@ pub(crate) fn plugin(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_strowger"))
         .arg("plugin")
         .args(arguments)
+        // Far from the project, whose place is named by `--path`.
+        .current_dir("/")
         .env("STROWGER_TOOLS", target.with_file_name("tools"))
         // Rust projects compile the same crates: once is enough.
         .env("CARGO_TARGET_DIR", target.join("kit-rust"))
