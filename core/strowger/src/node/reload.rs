@@ -113,3 +113,56 @@ fn store_failed(error: store::StoreError) -> ApiError {
         error => ApiError::internal(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::RunningNode;
+    use config::Config;
+    use std::time::Duration;
+
+    const ACCOUNT: &str = "[[account]]\nname = \"acme\"\ncurrency = \"EUR\"\n";
+
+    /// Promise 4: a change shares all that it does not touch, and no change is none at all.
+    #[test]
+    fn where_nothing_differs_new_calls_keep_the_snapshot_that_there_is() {
+        let name = format!("strowger-nothing-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(folder.join("business")).unwrap();
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = format!(
+            "data_dir = \"data\"\nbusiness = \"business\"\nshards = 1\n\
+             [[listeners]]\nname = \"main\"\naddress = \"{free}\"\n\
+             [media]\naddresses = [{{ name = \"main\", bind = \"127.0.0.1\" }}]\n\
+             [admin]\naddress = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(folder.join("node.toml"), text).unwrap();
+        let write = |text: &str| std::fs::write(folder.join("business/all.toml"), text).unwrap();
+        write(ACCOUNT);
+        let config = Config::load(&folder.join("node.toml")).unwrap();
+        let runtime = crate::run::runtime(None).unwrap();
+        let running = runtime.block_on(RunningNode::start(config)).unwrap();
+        let node = Arc::clone(&running.node);
+        let reload = || runtime.block_on(node.reload(None, false)).unwrap().changes;
+        let same = |before: &Arc<_>| Arc::ptr_eq(&node.desk.snapshot(), before);
+
+        let first = node.desk.snapshot();
+        for _ in 0..3 {
+            assert!(reload().is_empty());
+            assert!(same(&first), "nothing differs");
+        }
+        write(&format!("{ACCOUNT}{}", ACCOUNT.replace("acme", "other")));
+        assert_eq!(reload(), ["+ account other"]);
+        let second = node.desk.snapshot();
+        assert!(!same(&first));
+        let account = |facts: &switch::facts::Facts| Arc::clone(&facts.accounts[&1]);
+        assert!(Arc::ptr_eq(&account(&first.facts), &account(&second.facts)), "it did not change");
+        // Stored by a reload that could not publish it: the next one does.
+        node.unpublished.store(true, Ordering::Relaxed);
+        assert!(reload().is_empty());
+        assert!(!same(&second));
+
+        runtime.block_on(running.stop(Duration::ZERO));
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+}
