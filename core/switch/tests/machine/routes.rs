@@ -111,7 +111,7 @@ fn carrier(facts: &mut Facts, change: impl FnOnce(&mut strowger_switch::facts::A
     change(Arc::get_mut(facts.accounts.get_mut(&2).expect("carrier")).expect("nobody else"));
 }
 
-/// SIG-87, BILL-05: 404 where no trunk has the prefix, 503 where trunks have it and none can be
+/// SIG-87, BILL-05, BILL-45: 404 where no trunk has the prefix, 503 where trunks have it and none can be
 /// used, 403 where a rule forbids the call.
 #[test]
 fn a_call_without_a_usable_route_says_why() {
@@ -137,6 +137,13 @@ fn a_call_without_a_usable_route_says_why() {
         facts.accounts.insert(1, account(1, "acme", 0, 60));
     };
     assert_eq!(ends_with(poor), forbidden("insufficient_balance"));
+    let payer = |facts: &mut Facts, change: fn(&mut strowger_switch::facts::Account)| {
+        change(Arc::get_mut(facts.accounts.get_mut(&1).expect("acme")).expect("nobody else"));
+    };
+    let locked = ends_with(|facts| payer(facts, |account| account.locked = true));
+    assert_eq!(locked, forbidden("account_locked"));
+    let expired = ends_with(|facts| payer(facts, |account| account.expires_ms = Some(1)));
+    assert_eq!(expired, forbidden("account_expired"));
 }
 
 /// SIG-87: what a plugin refuses, and a route plugin that leaves nobody.
