@@ -45,12 +45,15 @@ pub(crate) mod name {
 
 /// Whether the answered part of a call that ended so is billed (SIG-93).
 pub(crate) fn is_billed(reason: &str) -> bool {
-    match reason {
-        name::CALLER_HANGUP | name::CALLEE_HANGUP => true,
-        name::SESSION_TIMEOUT | name::NODE_LOST => true,
-        name::MAX_DURATION | name::OPERATOR_HANGUP => true,
-        _ => false,
-    }
+    matches!(
+        reason,
+        name::CALLER_HANGUP
+            | name::CALLEE_HANGUP
+            | name::SESSION_TIMEOUT
+            | name::NODE_LOST
+            | name::MAX_DURATION
+            | name::OPERATOR_HANGUP
+    )
 }
 
 /// End reason of an attempt that a vendor refused with `code`.

@@ -96,7 +96,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Host of the identity that the vendor sees (SIG-70).
-    fn from_host(&self) -> Text {
+    fn host_of_from(&self) -> Text {
         let target = self.vendor.targets.get(self.target);
         match target.filter(|_| self.vendor.from_host.is_empty()) {
             Some(target) if target.is_ipv6() => {
@@ -267,7 +267,7 @@ impl Call {
             caller_out: numbers.caller.clone(),
             identity_out: numbers.identity.clone(),
             display: self.identity.display.clone(),
-            host: attempt.from_host(),
+            host: attempt.host_of_from(),
             privacy: self.identity.privacy.clone(),
             private: self.private,
             source_trusted: self.customer.trusted,
