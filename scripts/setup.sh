@@ -10,13 +10,13 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 # Debian packages, by the program that shows that they are there.
 declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=util-linux
     [clang]=clang [wasm-ld]=lld [wasi-libc]=wasi-libc [compiler-rt]=libclang-rt-dev-wasm32
-    [rtpengine]=rtpengine-daemon
+    [rtpengine]=rtpengine-daemon [curl]=curl
     [node]=nodejs [npm]=npm [python3]=python3 [pip]=python3-pip)
 # Without them some tests or columns are left out.
 wanted=" kamailio rtpengine clang wasm-ld wasi-libc compiler-rt node npm python3 pip "
 case $purpose in
     build) programs=(cc) ;;
-    test) programs=(cc sipp clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;
+    test) programs=(cc sipp curl clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;
     bench) programs=(cc taskset kamailio rtpengine) ;;
     *) say "unknown purpose $purpose"; exit 2 ;;
 esac

@@ -32,6 +32,8 @@ pub struct Setup {
     pub node: String,
     /// Lines of the node file's `[calls]` table.
     pub calls: String,
+    /// Lines of its `[admin]` table.
+    pub admin: String,
     /// Where the plugins are taken from, by name; `None` is the built one.
     pub plugins: Vec<(String, Option<PathBuf>)>,
     /// Lines after the list of plugins in the node file, such as chains.
@@ -60,6 +62,7 @@ impl Setup {
             business: String::new(),
             node: format!("shards = {}", shards()),
             calls: String::new(),
+            admin: String::new(),
             plugins: plugins.iter().map(|name| ((*name).to_owned(), None)).collect(),
             plugin_lines: String::new(),
             relay: true,
@@ -117,12 +120,12 @@ impl Setup {
     }
 
     fn node_file(&self) -> String {
-        let Setup { net, node, calls, log, media_ports, .. } = self;
+        let Setup { net, node, calls, admin, log, media_ports, .. } = self;
         let mut text = format!(
             "name = \"under-test\"\ndata_dir = \"data\"\nbusiness = \"business\"\n{node}\n\
              [[listeners]]\nname = \"main\"\naddress = \"{}\"\n\
              [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"{media_ports}\"\n\
-             [admin]\naddress = \"{}\"\n[calls]\n{calls}\n[log]\nlevel = \"{log}\"\n\
+             [admin]\naddress = \"{}\"\n{admin}\n[calls]\n{calls}\n[log]\nlevel = \"{log}\"\n\
              [plugins]\nfolder = \"plugins\"\nwatch = true\n",
             net.switch(),
             net.media(),
@@ -480,9 +483,18 @@ impl Switch {
         answer
     }
 
-    /// What opens the admin interface: the token that the program made.
+    /// What opens the admin interface: the token of the node file, or the one that the program
+    /// made.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let node = self.folder.read("node.toml");
+        let given = node.lines().find_map(|line| line.strip_prefix("token = "));
+        let made = || self.folder.read("data/admin-token").trim().to_owned();
+        given.map_or_else(made, |token| token.trim_matches('"').to_owned())
+    }
+
     fn bearer(&self) -> String {
-        format!("Bearer {}", self.folder.read("data/admin-token").trim())
+        format!("Bearer {}", self.token())
     }
 
     fn wait_until_healthy(&mut self) {

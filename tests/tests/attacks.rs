@@ -1,7 +1,8 @@
 //! The commands of `docs/attacks.md`, run as they stand there against a running switch.
 
 use std::process::Command;
-use strowger_tests::stage::Stage;
+use strowger_tests::stage::{CALL_LIMIT, Stage};
+use strowger_tests::switch::Setup;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/attacks.md");
 
@@ -22,6 +23,7 @@ fn run(stage: &Stage, heading: &str) -> String {
         .arg(commands(heading))
         .env("ADMIN", stage.net.admin().to_string())
         .env("SIP", stage.switch.address().to_string())
+        .env("STRANGER", stage.net.stranger().to_string())
         .env("DATA", stage.switch.folder().path().join("data"))
         .output()
         .expect("bash runs");
@@ -59,4 +61,39 @@ fn the_files_of_a_node_are_its_users_alone() {
 fn strangers_learn_from_health_whether_calls_may_come_and_no_more() {
     let stage = Stage::new();
     assert_eq!(run(&stage, "Asking who is there"), r#"{"status":"up"}"#);
+}
+
+#[test]
+fn strangers_hear_nothing_but_one_challenge() {
+    let stage = Stage::new();
+    assert_eq!(run(&stage, "Using the switch as an amplifier"), "0 bytes heard\n");
+}
+
+/// BILL-40: what README and page say of prepaid balances is so. Once money is reserved, this
+/// test fails, and their words change with it.
+#[test]
+fn calls_at_once_overdraw_a_prepaid_balance() {
+    let mut setup = Setup::new();
+    let address = setup.net.host(14);
+    setup.business = format!(
+        "[[account]]\nname = \"prepaid\"\ncurrency = \"EUR\"\nopening_balance = \"0.02\"\n\
+         deck = \"sell\"\n[[customer_trunk]]\nname = \"prepaid\"\naccount = \"prepaid\"\n\
+         addresses = [\"{address}\"]\n"
+    );
+    let stage = Stage::with(&setup);
+    let files = stage.switch.folder().path().to_owned();
+    let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 20).start(&files);
+    let calls = stage.caller_from(address).with("talk_ms", 4_000).script("caller_calls");
+    calls.calls(8, 20).start(&files).succeeds(CALL_LIMIT);
+    vendor.stop();
+    assert_eq!(stage.switch.settled_records(8).len(), 8);
+    let accounts = stage.switch.get("/v1/accounts");
+    let prepaid = accounts.as_array().into_iter().flatten().find(|one| one["name"] == "prepaid");
+    let balance = prepaid.and_then(|one| one["balance"].as_str()).expect("a balance");
+    assert!(balance.starts_with("-0."), "{balance}");
+    for page in ["../README.md", "../docs/attacks.md"] {
+        let page = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(page).expect("the page is there");
+        assert!(text.contains("balance goes below zero") || text.contains("balance below zero"));
+    }
 }

@@ -77,6 +77,8 @@ fn terminate(switch: &Switch) {
 fn a_full_disk_is_told_and_loses_no_answered_call() {
     let mut setup = Setup::new();
     setup.plugin_lines.push_str("[records]\nwaiting = 20\n");
+    // The files of the node are on a disk of its own, where the test does not see them.
+    setup.admin = "token = \"the-token-of-this-test\"".to_owned();
     setup.calls = "drain = \"60s\"".to_owned();
     let folder = setup.write();
     let data = folder.path().join("data");

@@ -159,14 +159,17 @@ fn losing_answers(admin: std::net::SocketAddr, lost: usize) -> std::net::SocketA
 fn a_payment_whose_answer_is_lost_is_booked_once() {
     let stage = Stage::new();
     let admin = stage.net.admin();
+    let token = stage.switch.token();
     let through = losing_answers(admin, 2).to_string();
-    let paid = strowger(&stage, &["account", "pay", "broke", "7.5", "--admin", &through]);
+    let pay = ["account", "pay", "broke", "7.5", "--admin", &through, "--token", &token];
+    let paid = strowger(&stage, &pay);
     let told = words(&paid);
     assert_eq!(told, "7.5 had been booked before to broke; the balance is 7.5\n", "{paid:?}");
     assert_eq!(balance(&stage, "broke"), "7.5");
 
     let through = losing_answers(admin, usize::MAX).to_string();
-    let lost = strowger(&stage, &["account", "pay", "broke", "2", "--admin", &through]);
+    let pay = ["account", "pay", "broke", "2", "--admin", &through, "--token", &token];
+    let lost = strowger(&stage, &pay);
     let told = String::from_utf8_lossy(&lost.stderr).into_owned();
     assert!(!lost.status.success() && told.contains("ask again with --key "), "{told}");
     let key = told.split("--key ").nth(1).and_then(|rest| rest.split(':').next()).expect("a key");

@@ -72,7 +72,7 @@ fn a_stopping_switch_sends_new_calls_away() {
 
         stage.switch.ask_to_stop();
         wait::until("draining", CALL_LIMIT, || {
-            (stage.switch.get("/health")["status"] == "draining").then_some(())
+            (stage.switch.try_get("/health").1["status"] == "draining").then_some(())
         });
         for call in 0..8 {
             let id = format!("late{call}");

@@ -260,6 +260,7 @@ fn a_payment_has_one_key_and_bounds() {
     let pay = |key: &str, body: &str| {
         let request = stage.agent.post(stage.url("/v1/accounts/acme/payments"));
         let request = request.header("Idempotency-Key", key).content_type("application/json");
+        let request = request.header("Authorization", stage.bearer());
         let mut reply = request.send(body).unwrap();
         (reply.status().as_u16(), reply.body_mut().read_json::<serde_json::Value>().unwrap())
     };
