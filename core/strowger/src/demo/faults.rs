@@ -9,11 +9,15 @@ use crate::media_plane::DEFECT;
 use crate::node::RunningNode;
 use crate::shard::Command;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CALLS: usize = 4;
+
+/// Nodes of these tests share the ports of one address: a fault for one is not for another.
+static ALONE: Mutex<()> = Mutex::new(());
 
 struct Stage {
     runtime: tokio::runtime::Runtime,
@@ -21,10 +25,12 @@ struct Stage {
     caller: Option<Caller>,
     _vendors: [Vendor; 2],
     _scene: Scene,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Stage {
     fn new(shards: u16) -> Stage {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let answers = || Behaviour::Answer { ring: Duration::from_millis(20) };
         let vendors = ["vendor-a", "vendor-b"]
@@ -55,6 +61,7 @@ impl Stage {
             caller: Some(caller),
             _vendors: vendors,
             _scene: scene,
+            _alone: alone,
         }
     }
 
