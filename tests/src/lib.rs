@@ -1,6 +1,7 @@
 //! Whole-system tests: real sockets, real peers.
 #![forbid(unsafe_code)]
 
+pub mod by_hand;
 pub mod figures;
 pub mod load;
 pub mod net;

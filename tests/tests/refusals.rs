@@ -1,12 +1,12 @@
 //! What the switch refuses, and how: money, numbers, strangers, nonsense.
 
-use md5::Digest as _;
 use std::net::UdpSocket;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use strowger_tests::by_hand::{again, authorization, hear_final, invite};
 use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::{Setup, program};
+use strowger_tests::switch::{Setup, built_plugin, program};
 use strowger_tests::wait;
 
 /// BILL-40, ROUTE-15 step 13.
@@ -88,8 +88,7 @@ fn a_destination_without_route_is_refused_with_404() {
     stage.switch.record().shows("/end_reason", "no_route").shows("/code_returned", 404);
 }
 
-/// SIG-50, SIG-54, ROUTE-12. sipp knows MD5 only and looks at the first challenge only, so
-/// the caller is a socket here.
+/// SIG-50, SIG-54, ROUTE-12. sipp knows MD5 only, so the caller is a socket here.
 #[test]
 fn a_customer_with_password_is_challenged_and_let_in() {
     for algorithm in ["SHA-256", "MD5"] {
@@ -100,7 +99,7 @@ fn a_customer_with_password_is_challenged_and_let_in() {
         caller.send_to(refused.as_bytes(), stage.switch.address()).unwrap();
         let challenge = hear_final(&caller);
         assert!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
-        let credentials = authorization(&challenge, algorithm, "correct-horse-7");
+        let credentials = authorization(&challenge, "roamer", algorithm, "correct-horse-7");
         let let_in = again(&refused, &credentials);
         caller.send_to(let_in.as_bytes(), stage.switch.address()).unwrap();
         let answer = hear_final(&caller);
@@ -123,7 +122,7 @@ fn a_wrong_password_is_refused() {
     let refused = invite(&caller, "442071234567");
     caller.send_to(refused.as_bytes(), stage.switch.address()).unwrap();
     let challenge = hear_final(&caller);
-    let credentials = authorization(&challenge, "SHA-256", "guess");
+    let credentials = authorization(&challenge, "roamer", "SHA-256", "guess");
     caller.send_to(again(&refused, &credentials).as_bytes(), stage.switch.address()).unwrap();
     let answer = hear_final(&caller);
     assert!(answer.starts_with("SIP/2.0 403 "), "{answer}");
@@ -185,63 +184,82 @@ fn a_request_that_has_hopped_too_often_is_answered_with_483() {
     assert!(answer.starts_with("SIP/2.0 483 "), "{answer}");
 }
 
-/// SIG-14: the first response comes at once, before any decision.
+/// SIG-14: 100 has left the machine before a plugin is asked: here one that never answers, and
+/// is given up after a second.
 #[test]
-fn an_invite_is_answered_with_100_at_once() {
-    let stage = Stage::new();
+fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
+    let mut setup = Setup::new().plugin("screening", &built_plugin("rogue-screening"));
+    setup.prefixes = vec![""];
+    let folder = setup.write();
+    let node = folder.read("node.toml");
+    let slow = node.replace("name = \"screening\"", "name = \"screening\"\ndeadline = \"1s\"");
+    assert_ne!(slow, node, "the plugin is in the list");
+    folder.put("node.toml", &slow);
+    folder.put("business/sell.csv", "prefix,destination,price\n*,Anywhere,0.6\n");
+    folder.put("business/buy.csv", "prefix,destination,price\n*,Anywhere,0.1\n");
+    let stage = Stage::on(&setup, folder);
     let peer = stage.raw_socket(stage.net.caller());
-    let message = invite(&peer, "442071234567");
-    peer.send_to(message.as_bytes(), stage.switch.address()).unwrap();
+    let vendor = stage.vendor_a().is_silent();
+    vendor.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut buffer = [0; 4096];
-    let (length, _) = peer.recv_from(&mut buffer).unwrap();
-    assert!(buffer[..length].starts_with(b"SIP/2.0 100 "));
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let message = invite(&peer, "loop");
+        let sent = Instant::now();
+        peer.send_to(message.as_bytes(), stage.switch.address()).unwrap();
+        let (length, _) = peer.recv_from(&mut buffer).unwrap();
+        let heard = Instant::now();
+        assert!(buffer[..length].starts_with(b"SIP/2.0 100 "));
+        let call_id = header(&message, "Call-ID").expect("a Call-ID");
+        assert!(String::from_utf8_lossy(&buffer[..length]).contains(&call_id), "of this INVITE");
+        best = best.min(heard - sent);
+        // The vendor's INVITE comes when the plugin has been given up.
+        loop {
+            let (length, _) = vendor.recv_from(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            if text.starts_with("INVITE ") && Instant::now() - sent > Duration::from_millis(700) {
+                break;
+            }
+        }
+        assert!(heard.elapsed() > Duration::from_millis(600), "100 came with the decision");
+        let cancel = message.replace("INVITE", "CANCEL");
+        peer.send_to(cancel.as_bytes(), stage.switch.address()).unwrap();
+        while !hear_final(&peer).contains("487") {}
+    }
+    assert!(best < Duration::from_millis(10), "the quickest 100 came after {best:?}");
 }
 
-fn invite(socket: &UdpSocket, callee: &str) -> String {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let local = socket.local_addr().expect("a bound socket has an address");
-    format!(
-        "INVITE sip:{callee}@switch SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKraw{n};rport\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:15551230001@{local}>;tag=raw{n}\r\nTo: <sip:{callee}@switch>\r\n\
-         Call-ID: raw{n}@{local}\r\nCSeq: 1 INVITE\r\nContact: <sip:raw@{local}>\r\n\
-         Content-Length: 0\r\n\r\n"
-    )
-}
-
-/// The INVITE once more, with credentials, as a new transaction.
-fn again(invite: &str, credentials: &str) -> String {
-    invite
-        .replace("branch=z9hG4bK", "branch=z9hG4bKagain")
-        .replace("CSeq: 1", "CSeq: 2")
-        .replace("Content-Length", &format!("Authorization: {credentials}\r\nContent-Length"))
-}
-
-/// Digest credentials for an INVITE to 442071234567 (RFC 7616).
-fn authorization(challenge: &str, algorithm: &str, password: &str) -> String {
-    let line = challenge
-        .lines()
-        .find(|line| line.contains(&format!("algorithm={algorithm},")))
-        .expect("the algorithm is offered");
-    let part = |name: &str| {
-        let rest = line.split_once(&format!("{name}=\"")).expect("a quoted part").1;
-        rest.split('"').next().expect("an end").to_owned()
-    };
-    let (realm, nonce, uri) = (part("realm"), part("nonce"), "sip:442071234567@switch");
-    let hash = |text: String| -> String {
-        let bytes = match algorithm {
-            "MD5" => md5::Md5::digest(text).to_vec(),
-            _ => sha2::Sha256::digest(text).to_vec(),
-        };
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
-    let ha1 = hash(format!("roamer:{realm}:{password}"));
-    let ha2 = hash(format!("INVITE:{uri}"));
-    let response = hash(format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"));
-    format!(
-        "Digest username=\"roamer\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-         response=\"{response}\", algorithm={algorithm}, qop=auth, nc=00000001, cnonce=\"0a4f113b\""
-    )
+/// CDR-01: what is refused before it is a call has its record, whatever signalling thread it
+/// came to.
+#[test]
+fn invites_that_are_refused_as_they_stand_leave_one_record_each() {
+    let mut setup = Setup::new();
+    setup.node = "shards = 2".to_owned();
+    let stage = Stage::with(&setup);
+    let peer = stage.raw_socket(stage.net.caller());
+    let line = "Max-Forwards: 70\r\n";
+    let mut sent = 0;
+    for _ in 0..3 {
+        for (bad, code) in [
+            ("Max-Forwards: 0\r\n", 483),
+            ("Max-Forwards: 70\r\nRequire: timer\r\n", 420),
+            ("Max-Forwards: odd\r\n", 400),
+        ] {
+            let message = invite(&peer, "442071234567").replace(line, bad);
+            peer.send_to(message.as_bytes(), stage.switch.address()).unwrap();
+            let answer = hear_final(&peer);
+            assert!(answer.starts_with(&format!("SIP/2.0 {code} ")), "{answer}");
+            assert_eq!(code == 420, answer.contains("\r\nUnsupported: timer\r\n"), "{answer}");
+            sent += 1;
+        }
+    }
+    let records = stage.switch.settled_records(sent);
+    for (code, why) in [(483, "loop_detected"), (420, "bad_request"), (400, "bad_request")] {
+        let of_code = records.iter().filter(|record| record["code_returned"] == code);
+        let ends: Vec<_> = of_code.map(|record| &record["end_reason"]).collect();
+        assert_eq!(ends, [why; 3]);
+    }
+    assert!(records.iter().all(|record| record["customer"] == "customer"));
 }
 
 /// An ACK or BYE in the dialog that `answer` made.
@@ -263,21 +281,4 @@ fn in_dialog(invite: &str, answer: &str, method: &str) -> String {
 
 fn options(socket: &UdpSocket) -> String {
     invite(socket, "ping").replace("INVITE", "OPTIONS")
-}
-
-/// The first final response; answers it with nothing, so it may come again.
-fn hear_final(socket: &UdpSocket) -> String {
-    let mut buffer = [0; 4096];
-    loop {
-        let (length, _) = socket.recv_from(&mut buffer).expect("an answer within a second");
-        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        if text.starts_with("SIP/2.0 1") {
-            continue;
-        }
-        // What is still on its way from an earlier case is not what we wait for.
-        socket.set_nonblocking(true).expect("a mode is set");
-        while socket.recv_from(&mut [0; 16]).is_ok() {}
-        socket.set_nonblocking(false).expect("a mode is set");
-        return text;
-    }
 }

@@ -98,6 +98,14 @@ fn listeners(found: &mut Found, config: &Config) {
             )),
             _ => {}
         }
+        let algorithms = &listener.digest_algorithms;
+        if algorithms.is_empty()
+            || (1..algorithms.len()).any(|n| algorithms[n] == algorithms[n - 1])
+            || algorithms.len() > 2
+        {
+            let detail = "one or both of \"MD5\" and \"SHA-256\", the preferred one first";
+            found.push((field("digest_algorithms"), detail.to_owned()));
+        }
         if let Some(domain) = &listener.domain
             && !is_host(domain)
         {

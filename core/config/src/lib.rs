@@ -99,6 +99,25 @@ pub struct ListenerConfig {
     /// Marking of signalling (SIG-94), default CS5.
     #[serde(default = "default_signal_dscp")]
     pub dscp: Dscp,
+    /// Hashes that digest offers and takes here, the preferred one first, unless a trunk names
+    /// its own (SIG-54). By default MD5, then SHA-256: old clients take the first challenge only.
+    #[serde(default = "default_digest_algorithms")]
+    pub digest_algorithms: Vec<DigestAlgorithm>,
+    /// Customers with a password may call from any address (SIG-92), default yes: strangers get
+    /// one 401 within their budgets. Without, they hear nothing here.
+    #[serde(default = "yes")]
+    pub digest_from_anywhere: bool,
+}
+
+/// A hash that digest may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum DigestAlgorithm {
+    /// For clients that know no other.
+    #[serde(rename = "MD5")]
+    Md5,
+    /// RFC 8760.
+    #[serde(rename = "SHA-256")]
+    Sha256,
 }
 
 impl ListenerConfig {
@@ -511,6 +530,10 @@ fn default_huge_pages() -> bool {
 
 fn default_signal_dscp() -> Dscp {
     Dscp::CS5
+}
+
+fn default_digest_algorithms() -> Vec<DigestAlgorithm> {
+    vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256]
 }
 
 fn default_media_dscp() -> Dscp {

@@ -1,9 +1,11 @@
 //! What the admin interface and the command line say to each other, as JSON. Money is a
 //! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
 
+mod lockouts;
 mod one_way;
 mod trials;
 
+pub use lockouts::{LockoutLine, UnlockDone};
 pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
 
 use ledger::{AttemptRecord, CallDocument, CallId, ChargeRecord, EndedBy, MediaRecord, TrailEntry};

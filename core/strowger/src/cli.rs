@@ -67,6 +67,14 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// List who is locked out for wrong passwords or a flood, or end a lockout.
+    Lockouts {
+        /// End the lockouts of this address.
+        #[arg(long, value_name = "ADDRESS")]
+        unlock: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// List call records; with an id, show one with its attempts and its decision trail.
     Cdr(Box<records::CdrArgs>),
     /// Rate the calls again whose rating failed at their end, and book what they lacked. Each
@@ -219,6 +227,14 @@ impl Cli {
             Command::Calls { hangup: None, node } => {
                 let calls = node.client()?.calls()?;
                 print(out, node.json, &calls, |calls| show::calls(calls, now_ms()))
+            }
+            Command::Lockouts { unlock: Some(source), node } => {
+                let done = node.client()?.unlock(&source)?;
+                print(out, node.json, &done, show::unlocked)
+            }
+            Command::Lockouts { unlock: None, node } => {
+                let lockouts = node.client()?.lockouts()?;
+                print(out, node.json, &lockouts, |lockouts| show::lockouts(lockouts))
             }
             Command::Cdr(args) => args.run(out),
             Command::Rerate(args) => args.run(out),

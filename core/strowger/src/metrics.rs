@@ -36,6 +36,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) http: &'a [HttpMetrics],
     /// Number tables of new calls.
     pub(crate) tables: &'a [TableLine],
+    /// Sources, and users at sources, that are locked out.
+    pub(crate) lockouts: usize,
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
     /// What the admin interface refused.
@@ -63,6 +65,11 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     alarms(&mut families, readings.alarms);
     refusals(&mut families, readings.refusals);
     calls(&mut families, readings.shards);
+    families.push(gauge(
+        "strowger_lockouts",
+        "Sources, and users at sources, that are locked out (SEC-01, SEC-22).",
+        [(NONE, readings.lockouts as f64)],
+    ));
     hooks(&mut families, readings.hooks);
     plugins::plugins(&mut families, readings.plugins);
     plugins::own(&mut families, readings.own);
@@ -144,7 +151,17 @@ type Figure = fn(&ShardReading) -> u64;
 
 fn calls(families: &mut Vec<MetricFamily>, shards: &[ShardReading]) {
     let sum = |of: Figure| shards.iter().map(of).sum::<u64>() as f64;
-    let totals: [(&str, &str, Figure); 9] = [
+    let totals: [(&str, &str, Figure); 11] = [
+        (
+            "strowger_strangers_held_back_total",
+            "Messages of strangers not answered, for a budget or a lockout (SEC-01, SEC-22).",
+            |s| s.counters.held_back,
+        ),
+        (
+            "strowger_refusals_held_back_total",
+            "INVITEs of known peers not answered, because too many had been refused.",
+            |s| s.counters.refusals_held_back,
+        ),
         ("strowger_challenges_total", "INVITEs answered with a challenge (SIG-52).", |s| {
             s.counters.challenges
         }),

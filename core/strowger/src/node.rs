@@ -1,6 +1,7 @@
 //! One running node: everything that `strowger run` starts, as one value.
 
 mod keeping;
+mod lockouts;
 mod monitor;
 mod payments;
 mod records;
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use store::{Recorder, Store};
+use switch::Strangers;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -49,6 +51,8 @@ pub(crate) struct Node {
     decisions: Option<DecisionLog>,
     plane: MediaPlane,
     mailboxes: Vec<Mailbox>,
+    /// Budgets and lockouts of strangers.
+    strangers: Arc<Strangers>,
     /// Held during a reload, so that of two the second sees what the first did.
     reloading: tokio::sync::Mutex<()>,
     /// A business was stored that new calls have not been given.

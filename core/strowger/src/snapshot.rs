@@ -11,6 +11,7 @@ use crate::tables::{Table, Tables};
 use config::Config;
 use ledger::{Purse, RateDeck};
 use policy::Owner;
+use sip::digest::Algorithm;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -148,6 +149,15 @@ fn listeners(config: &Config) -> Vec<Listener> {
         local: listener.address,
         advertised: listener.advertised().into(),
         domain: listener.domain().into(),
+        digest_algorithms: listener
+            .digest_algorithms
+            .iter()
+            .map(|algorithm| match algorithm {
+                config::DigestAlgorithm::Md5 => Algorithm::Md5,
+                config::DigestAlgorithm::Sha256 => Algorithm::Sha256,
+            })
+            .collect(),
+        digest_from_anywhere: listener.digest_from_anywhere,
     };
     config.listeners.iter().map(listener).collect()
 }

@@ -84,6 +84,8 @@ mod tests {
                 advertised: None,
                 domain: None,
                 dscp: dscp.parse().expect("a DSCP"),
+                digest_algorithms: Vec::new(),
+                digest_from_anywhere: true,
             };
             let ipv6 = listener.address.is_ipv6();
             let sockets = match bind(&listener, if ipv6 { 1 } else { 2 }) {

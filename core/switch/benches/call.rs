@@ -75,6 +75,7 @@ impl Bench {
             seed: [7; 32],
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
             rests: Arc::default(),
+            strangers: Arc::default(),
         };
         Bench {
             switch: Switch::new(settings, world),

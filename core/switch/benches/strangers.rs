@@ -70,6 +70,7 @@ fn settings() -> SwitchSettings {
         shards: 1,
         seed: [7; 32],
         replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+        strangers: Arc::default(),
         rests: Arc::default(),
     }
 }
@@ -87,8 +88,8 @@ fn world(users: u32) -> Arc<World> {
             trunk.digest = Some(DigestUser {
                 user: format!("u{id}").into(),
                 realm: "switch.example".into(),
-                ha1_md5: "0".repeat(32).into(),
-                ha1_sha256: "0".repeat(64).into(),
+                ha1s: sip::digest::Ha1s { md5: Some("0".repeat(32)), sha256: Some("0".repeat(64)) },
+                algorithms: None,
             });
         }
         facts.customers.insert(id, Arc::new(trunk));

@@ -4,11 +4,12 @@
 use crate::facts::{Credentials, DigestUser};
 use crate::io::Now;
 use crate::reason::Causes;
+use crate::strangers::source_of;
 use crate::switch::Core;
 use rand::RngCore;
-use sip::digest::{Answer, Authority, Challenge, Check, Ha1s, Verdict};
+use sip::digest::{Algorithm, Answer, Authority, Challenge, Check, Denial};
 use sip::{Dialog, Flow, Message, TransactionId};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// What an INVITE's credentials are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Verified {
     Proven,
     /// It has none for our realm yet.
     Absent,
-    /// Right, but the nonce is used up.
+    /// To be proven again: the nonce is no good, or the hash is one that is not taken.
     Stale,
     /// Wrong.
     Wrong,
@@ -40,53 +41,89 @@ fn is_for(uri: &str, request: &Message) -> bool {
     called(uri).is_some_and(|number| Some(number) == called(request.uri()))
 }
 
+/// Credentials of a request for a trunk's user.
+pub(crate) struct Proof<'a> {
+    pub(crate) request: &'a Message,
+    pub(crate) flow: Flow,
+    pub(crate) user: &'a DigestUser,
+}
+
 impl Core {
-    /// Checks the request's credentials against a trunk's user.
-    pub(crate) fn verify(&mut self, now: Now, request: &Message, user: &DigestUser) -> Verified {
+    /// What is offered and taken from a user at a listener (SIG-54).
+    pub(crate) fn algorithms(&self, listener: u16, user: Option<&DigestUser>) -> Arc<[Algorithm]> {
+        let own = user.and_then(|user| user.algorithms.clone());
+        let of_listener = || self.world.facts.listeners.get(usize::from(listener));
+        own.or_else(|| of_listener().map(|listener| Arc::clone(&listener.digest_algorithms)))
+            .unwrap_or_else(|| Arc::from(Algorithm::ALL))
+    }
+
+    /// Checks the request's credentials against a trunk's user. Only who knows the password
+    /// comes to the table of used nonces, which all shards share.
+    pub(crate) fn verify(&self, now: Now, proof: &Proof<'_>) -> Verified {
+        let Proof { request, flow, user } = proof;
         let credentials = authorizations(request)
             .filter_map(sip::digest::Credentials::parse)
             .find(|credentials| *credentials.realm == *user.realm);
         let Some(credentials) = credentials else {
             return Verified::Absent;
         };
-        if !is_for(credentials.uri, request) {
-            return Verified::Wrong;
-        }
-        let ha1s =
-            Ha1s { md5: Some(user.ha1_md5.to_string()), sha256: Some(user.ha1_sha256.to_string()) };
         let check = Check {
             method: request.method().as_str(),
             realm: &user.realm,
             username: &user.user,
-            ha1s: &ha1s,
+            ha1s: &user.ha1s,
+            algorithms: &self.algorithms(flow.listener, Some(user)),
         };
         let authority = Authority::new(self.world.facts.settings.nonce_secret);
+        let peer = source_of(flow.remote);
+        let used = match authority.verify(peer, &credentials, &check, now.utc_ms) {
+            Ok(_) if !is_for(credentials.uri, request) => return Verified::Wrong,
+            Ok(used) => used,
+            Err(denial) => return denial.into(),
+        };
         let mut replays = self.settings.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        match authority.verify(&credentials, &check, &mut replays, now.utc_ms) {
-            Verdict::Ok => Verified::Proven,
-            Verdict::Stale | Verdict::Replayed => Verified::Stale,
-            Verdict::Wrong => Verified::Wrong,
-        }
+        replays.admit(&used, now.utc_ms).map_or_else(Verified::from, |()| Verified::Proven)
     }
 
-    /// 401 with a fresh nonce (SIG-50). False, and nothing sent, if there is no realm.
+    /// The lines of a challenge with a fresh nonce (SIG-50).
+    pub(crate) fn challenge_lines(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        realm: &str,
+        algorithms: &[Algorithm],
+        stale: bool,
+    ) -> Vec<String> {
+        self.counters.challenges += 1;
+        let authority = Authority::new(self.world.facts.settings.nonce_secret);
+        let peer = source_of(flow.remote);
+        authority.challenges(peer, realm, algorithms, now.utc_ms, stale, &mut self.rng)
+    }
+
+    /// 401 to a caller whose call has begun.
     pub(crate) fn challenge(
         &mut self,
         now: Now,
         id: TransactionId,
+        flow: Flow,
         request: &Message,
-        user: Option<&DigestUser>,
-        stale: bool,
-    ) -> bool {
-        let facts = std::sync::Arc::clone(&self.world.facts);
-        let any = || facts.customers.values().find_map(|trunk| trunk.digest.as_ref());
-        let Some(user) = user.or_else(any) else { return false };
-        let authority = Authority::new(facts.settings.nonce_secret);
-        let challenges = authority.challenges(&user.realm, now.utc_ms, stale, &mut self.rng);
-        let headers = challenges.map(|value| ("WWW-Authenticate".to_owned(), value));
-        self.counters.challenges += 1;
+        user: &DigestUser,
+    ) {
+        let algorithms = self.algorithms(flow.listener, Some(user));
+        let values = self.challenge_lines(now, flow, &user.realm, &algorithms, false);
+        let headers: Vec<_> =
+            values.into_iter().map(|value| ("WWW-Authenticate".to_owned(), value)).collect();
         self.respond_plain(now, id, request, 401, "", &headers);
-        true
+    }
+}
+
+impl From<Denial> for Verified {
+    fn from(denial: Denial) -> Verified {
+        match denial {
+            // The better hash is asked for with a fresh nonce.
+            Denial::Stale | Denial::Replayed | Denial::Algorithm => Verified::Stale,
+            Denial::Wrong => Verified::Wrong,
+        }
     }
 }
 
@@ -107,10 +144,12 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Takes the challenge of a 401 or 407. False: it cannot be met, or what we know was
-    /// refused with a fresh nonce.
-    pub(crate) fn take(&mut self, response: &Message) -> bool {
-        let Ok(challenge) = Challenge::choose(response) else { return false };
+    /// Takes the challenge of a 401 or 407. False: it cannot be met with the hashes that may be
+    /// used, or what we know was refused with a fresh nonce.
+    pub(crate) fn take(&mut self, response: &Message, credentials: &Credentials) -> bool {
+        let Ok(challenge) = Challenge::choose(response, &credentials.algorithms) else {
+            return false;
+        };
         let same =
             |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
         let known = self.challenges.iter_mut().find(|(known, _)| same(known));
@@ -206,7 +245,7 @@ impl Core {
             return self.byes.contains_key(&id);
         }
         let Some(mut bye) = self.byes.remove(&id) else { return false };
-        if matches!(response.status(), 401 | 407) && bye.login.take(response) {
+        if matches!(response.status(), 401 | 407) && bye.login.take(response, &bye.credentials) {
             self.send_bye(now, *bye);
         }
         true

@@ -8,6 +8,7 @@ use crate::quality::Quality;
 use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
 use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
+use sip::digest::{Algorithm, Ha1s};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -48,6 +49,10 @@ pub struct Listener {
     pub advertised: Arc<str>,
     /// Host for From, PAI and the digest realm (SIG-51, SIG-70).
     pub domain: Arc<str>,
+    /// Hashes that are offered and taken here, the preferred one first (SIG-54).
+    pub digest_algorithms: Arc<[Algorithm]>,
+    /// Customers with a password may call from addresses that no trunk names (SIG-92).
+    pub digest_from_anywhere: bool,
 }
 
 /// Settings that hold for every call of the node.
@@ -128,10 +133,10 @@ pub struct DigestUser {
     pub user: Arc<str>,
     /// Realm the hashes were made for.
     pub realm: Arc<str>,
-    /// MD5, lower-case hexadecimal.
-    pub ha1_md5: Arc<str>,
-    /// SHA-256, lower-case hexadecimal.
-    pub ha1_sha256: Arc<str>,
+    /// The hashes.
+    pub ha1s: Ha1s,
+    /// What is offered and taken instead of the listener's (SIG-54).
+    pub algorithms: Option<Arc<[Algorithm]>>,
 }
 
 impl std::fmt::Debug for DigestUser {
@@ -271,6 +276,8 @@ pub struct Credentials {
     pub user: Arc<str>,
     /// Password in clear: a client needs it for any realm.
     pub password: Arc<str>,
+    /// Hashes that may be used; a challenge with others is a failure (SIG-53).
+    pub algorithms: Arc<[Algorithm]>,
 }
 
 impl std::fmt::Debug for Credentials {

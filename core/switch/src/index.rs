@@ -2,6 +2,9 @@
 
 use crate::facts::{Authentication, CustomerTrunk, Facts, Network};
 use foldhash::{HashMap, HashSet};
+use sip::digest::Credentials;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -15,8 +18,12 @@ pub(crate) struct SourceIndex {
     networks: Networks,
     /// Hosts of vendor targets.
     vendors: HashSet<IpAddr>,
-    /// Digest trunks that may come from anywhere, by user.
-    users: HashMap<Arc<str>, Arc<CustomerTrunk>>,
+    /// Digest trunks that may come from anywhere, by user: told apart by realm and tech prefix.
+    users: HashMap<Arc<str>, Vec<Arc<CustomerTrunk>>>,
+    /// Their realms.
+    realms: BTreeSet<Arc<str>>,
+    /// Some address is believed only with a password.
+    demands_digest: bool,
 }
 
 /// The index of a snapshot, made by the first who looks or ahead by [`Facts::arrange`], and
@@ -52,8 +59,11 @@ impl SourceIndex {
                     trunks.push(Arc::clone(trunk));
                 }
             }
+            index.demands_digest |= trunk.authentication != Authentication::Address;
             if let (Authentication::Digest, Some(digest)) = (trunk.authentication, &trunk.digest) {
-                index.users.insert(Arc::clone(&digest.user), Arc::clone(trunk));
+                let trunks = index.users.entry(Arc::clone(&digest.user)).or_default();
+                trunks.push(Arc::clone(trunk));
+                index.realms.insert(Arc::clone(&digest.realm));
             }
         }
         for trunk in facts.vendors.values() {
@@ -78,14 +88,51 @@ impl SourceIndex {
         !self.users.is_empty()
     }
 
-    /// The digest trunk of a user.
-    pub(crate) fn user(&self, user: &str) -> Option<&Arc<CustomerTrunk>> {
-        self.users.get(user)
+    /// Some INVITEs have to carry a password.
+    pub(crate) fn demands_digest(&self) -> bool {
+        self.demands_digest
+    }
+
+    /// The digest trunk that credentials claim to be, not verified. Of several with this user
+    /// and realm it is the one with the longest ingress tech prefix of `callee` (ROUTE-13); one
+    /// without a prefix of it only if there is no other.
+    pub(crate) fn user(
+        &self,
+        claim: &Credentials<'_>,
+        callee: &str,
+    ) -> Option<&Arc<CustomerTrunk>> {
+        let of_realm = |trunk: &&Arc<CustomerTrunk>| {
+            trunk.digest.as_ref().is_some_and(|digest| *digest.realm == *claim.realm)
+        };
+        let fits = |trunk: &Arc<CustomerTrunk>| {
+            let prefix = &*trunk.tech_prefix;
+            callee.starts_with(prefix).then_some(prefix.len())
+        };
+        let trunks = self.users.get(claim.username)?.iter().filter(of_realm);
+        trunks.max_by_key(|trunk| (fits(trunk), Reverse(trunk.id)))
+    }
+
+    /// The realm to challenge a stranger in: the one that it calls, else that of the listener,
+    /// else the first.
+    pub(crate) fn realm(&self, called: &str, domain: &str) -> Option<&Arc<str>> {
+        let known = |realm: &str| self.realms.get(realm);
+        known(called).or_else(|| known(domain)).or_else(|| self.realms.first())
+    }
+
+    /// Whether a digest user has this realm.
+    pub(crate) fn has_realm(&self, realm: &str) -> bool {
+        self.realms.contains(realm)
     }
 
     /// The trunk that calls from `source` belong to: IP and port before the longest
-    /// network, then the longest ingress tech prefix of `callee` (ROUTE-13).
-    pub(crate) fn customer(&self, source: SocketAddr, callee: &str) -> Option<&Arc<CustomerTrunk>> {
+    /// network, then the longest ingress tech prefix of `callee` (ROUTE-13). Of two alike that
+    /// both demand a password it is the one whose user is claimed.
+    pub(crate) fn customer(
+        &self,
+        source: SocketAddr,
+        callee: &str,
+        user: Option<&str>,
+    ) -> Option<&Arc<CustomerTrunk>> {
         let host = source.ip().to_canonical();
         let exact = self.hosts.get(&host).map_or(&[][..], Vec::as_slice);
         exact
@@ -100,10 +147,12 @@ impl SourceIndex {
                     .filter(|network| network.contains(source))
                     .map(|network| (network.port.is_some(), network.prefix))
                     .max()?;
-                Some((network, trunk.tech_prefix.len(), trunk))
+                let claimed = trunk.authentication == Authentication::AddressAndDigest
+                    && trunk.digest.as_ref().map(|digest| &*digest.user) == user;
+                Some(((network, trunk.tech_prefix.len(), claimed, Reverse(trunk.id)), trunk))
             })
-            .max_by_key(|(network, prefix, trunk)| (*network, *prefix, std::cmp::Reverse(trunk.id)))
-            .map(|(_, _, trunk)| trunk)
+            .max_by_key(|(place, _)| *place)
+            .map(|(_, trunk)| trunk)
     }
 }
 

@@ -1,17 +1,65 @@
 //! Who is calling: from an INVITE outside any dialog to a call (ROUTE-15 steps 1 and 2).
+//!
+//! Where a password is wanted it is asked for at the door, before the INVITE gets a
+//! transaction: one answer, nothing kept (RFC 3261 section 26.3.2.4).
 
-use crate::authentication::Verified;
+use crate::authentication::{Proof, Verified, claim_of};
 use crate::call::{Call, NewCall};
 use crate::facts::{Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
 use crate::number;
+use crate::reason::name;
+use crate::refusal::Refused;
+use crate::strangers::{Admission, source_of};
 use crate::switch::Core;
-use sip::{Flow, Message, Method, TransactionId, UriRef};
+use ledger::Text;
+use sip::digest::{Credentials, Ha1s};
+use sip::{Flow, Message, MessageBuilder, Method, TransactionId, UriRef};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// In the place of a hash: no password has it, as it is no hash.
 const NO_PASSWORD: &str = "-";
+
+/// Bytes that a stranger is answered with, at most, for each byte of its own: who gives a false
+/// address must gain nothing (RFC 9000 section 8.1 has the same bound).
+const AMPLIFICATION: usize = 3;
+
+/// What a datagram may lead to, by its source alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A trunk names its address.
+    Known,
+    /// A digest user may be there; a user was, within the hour.
+    Stranger { proven: bool },
+    /// Nobody may be there: only what belongs to a call or transaction of ours is heard.
+    OnlyOurs,
+}
+
+/// An INVITE at the door: it has no transaction yet.
+pub(crate) struct Knock<'a> {
+    pub(crate) now: Now,
+    pub(crate) flow: Flow,
+    pub(crate) standing: Standing,
+    pub(crate) invite: &'a Message,
+    /// Length of its datagram, bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What came out at the door of an INVITE that goes on.
+pub(crate) enum Entered {
+    /// Of this trunk; whether it proved that by digest.
+    Customer(Arc<CustomerTrunk>, bool),
+    /// Of this trunk's address, with a wrong password.
+    WrongPassword(Arc<CustomerTrunk>),
+    /// Of somebody known, but no trunk calls like this.
+    Nobody,
+}
+
+/// The number that an INVITE calls (NUM-02).
+pub(crate) fn callee_of(invite: &Message) -> Text {
+    UriRef::parse(invite.uri()).map(|uri| number::of_uri(&uri)).unwrap_or_default()
+}
 
 impl Core {
     /// Looks at a request outside any dialog: a call, or an answer and no call.
@@ -38,17 +86,44 @@ impl Core {
                 return None;
             }
         }
+        let callee_in = callee_of(&request);
+        let entered = self.entered.take();
+        let entered = entered.unwrap_or_else(|| self.by_address(now, flow, &request, &callee_in));
+        let plain = |trunk, code, why, detail| Refused {
+            trunk,
+            code,
+            phrase: "",
+            headers: &[],
+            why,
+            detail,
+        };
+        let (customer, authenticated) = match entered {
+            Entered::Customer(trunk, proven) => (trunk, proven),
+            Entered::WrongPassword(trunk) => {
+                let refused = plain(Some(trunk), 403, name::AUTH_FAILED, "wrong credentials");
+                self.refuse_invite(now, id, flow, &request, &refused);
+                return None;
+            }
+            Entered::Nobody => {
+                self.counters.unknown_source += 1;
+                let detail = "no customer trunk of the sender calls this number";
+                let refused = plain(None, 403, name::SOURCE_UNKNOWN, detail);
+                self.refuse_invite(now, id, flow, &request, &refused);
+                return None;
+            }
+        };
         let merge_key = self.merge_key(&request);
         if self.callers.contains(&merge_key) {
             // RFC 3261 section 8.2.2.2: a proxy has forked it, and the other branch was here.
-            self.respond_plain(now, id, &request, 482, "", &[]);
+            let detail = "the same INVITE is here already, by another way";
+            let refused = plain(Some(customer), 482, name::LOOP_DETECTED, detail);
+            self.refuse_invite(now, id, flow, &request, &refused);
             return None;
         }
-        let callee_in =
-            UriRef::parse(request.uri()).map(|uri| number::of_uri(&uri)).unwrap_or_default();
-        let (customer, authenticated) = self.identify(now, id, flow, &request, &callee_in)?;
         let Some(account) = self.world.facts.accounts.get(&customer.account).cloned() else {
-            self.respond_plain(now, id, &request, 500, "", &[]);
+            let detail = "the trunk has no account";
+            let refused = plain(Some(customer), 500, name::INTERNAL_ERROR, detail);
+            self.refuse_invite(now, id, flow, &request, &refused);
             return None;
         };
         // SIG-14: before any decision is asked for.
@@ -67,89 +142,251 @@ impl Core {
         Some(Call::new(self, now, new))
     }
 
+    /// Refuses an INVITE of a known source that is wrong in itself.
+    pub(crate) fn refuse_as_it_stands(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        flow: Flow,
+        invite: &Message,
+        refusal: &sip::Refusal,
+    ) {
+        let user = claim_of(invite).map(|claim| claim.username.to_owned());
+        let callee = callee_of(invite);
+        let trunk = self.index.customer(flow.remote, &callee, user.as_deref()).cloned();
+        let header = refusal.header.clone().map(|(name, value)| (name.to_owned(), value));
+        let detail = match &header {
+            Some((name, value)) => format!("{}; {name}: {value}", refusal.reason),
+            None => refusal.reason.clone(),
+        };
+        let refused = Refused {
+            trunk,
+            code: refusal.status,
+            phrase: &refusal.reason,
+            headers: header.as_slice(),
+            why: crate::reason::of_refusal(refusal.status),
+            detail: &detail,
+        };
+        self.refuse_invite(now, id, flow, invite, &refused);
+    }
+
     fn merge_key(&self, invite: &Message) -> u64 {
         let (cseq, _) = invite.cseq();
         self.callers.hasher().hash_one((invite.call_id(), invite.from_tag(), cseq))
     }
 
-    /// The trunk that the INVITE belongs to and whether it proved that by digest; a
-    /// refusal or challenge has been sent when there is none.
-    fn identify(
-        &mut self,
+    /// Where no password is demanded the address says who it is.
+    fn by_address(&self, now: Now, flow: Flow, invite: &Message, callee: &str) -> Entered {
+        match self.index.customer(flow.remote, callee, None).cloned() {
+            Some(trunk) => self.of_address(now, flow, invite, trunk),
+            None => Entered::Nobody,
+        }
+    }
+
+    /// Credentials are looked at only where a challenge may have asked for them.
+    fn of_address(
+        &self,
         now: Now,
-        id: TransactionId,
         flow: Flow,
         request: &Message,
-        callee: &str,
-    ) -> Option<(Arc<CustomerTrunk>, bool)> {
-        let by_address = self.index.customer(flow.remote, callee).cloned();
-        let trunk = match by_address {
-            Some(trunk) if trunk.authentication == Authentication::Address => {
-                // Credentials are looked at only where a challenge may have asked for them.
-                let proven = trunk
-                    .digest
-                    .as_ref()
-                    .is_some_and(|user| self.verify(now, request, user) == Verified::Proven);
-                return Some((trunk, proven));
+        trunk: Arc<CustomerTrunk>,
+    ) -> Entered {
+        let proven = trunk.digest.as_ref().is_some_and(|user| {
+            self.verify(now, &Proof { request, flow, user }) == Verified::Proven
+        });
+        Entered::Customer(trunk, proven)
+    }
+
+    /// Whether a message goes on to the transactions: one of a stranger only if it belongs to
+    /// us, or is an INVITE whose sender has proven who it is.
+    pub(crate) fn passes(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        standing: Standing,
+        message: &Message,
+        bytes: usize,
+    ) -> bool {
+        let source = source_of(flow.remote);
+        let known = standing == Standing::Known;
+        let begins = *message.method() == sip::Method::Invite
+            && message.is_request()
+            && message.to_tag().is_none();
+        if known && (!begins || self.transactions.awaits(message)) {
+            return true;
+        }
+        if !known && self.is_ours(message) {
+            // An ACK may be anybody's.
+            if *message.method() != sip::Method::Ack {
+                self.settings.strangers.belongs(source);
             }
-            Some(trunk) => trunk,
+            return true;
+        }
+        if begins && standing != Standing::OnlyOurs {
+            if message.validate_request().is_ok() {
+                let knock = Knock { now, flow, standing, invite: message, bytes };
+                self.entered = self.at_the_door(&knock);
+                return self.entered.is_some();
+            }
+            if known {
+                return true;
+            }
+        }
+        self.settings.strangers.asked(source, now.instant);
+        self.counters.unknown_source += 1;
+        false
+    }
+
+    /// Before an INVITE gets a transaction: who sends it. None: it was answered, or is not to
+    /// be.
+    pub(crate) fn at_the_door(&mut self, knock: &Knock<'_>) -> Option<Entered> {
+        let Knock { now, flow, standing, invite, .. } = *knock;
+        let callee = callee_of(invite);
+        let claim = claim_of(invite);
+        let claimed = claim.and_then(|claim| self.index.user(&claim, &callee)).cloned();
+        let user = claim.map(|claim| claim.username);
+        let here = self.index.customer(flow.remote, &callee, user).cloned();
+        // A user who may come from anywhere may come from another trunk's address, too.
+        let demands = |trunk: &Arc<CustomerTrunk>| {
+            let own = trunk.digest.as_ref().map(|digest| &*digest.user);
+            trunk.authentication == Authentication::AddressAndDigest
+                && (own == user || claimed.is_none())
+        };
+        let trunk = match here {
+            Some(trunk) if trunk.authentication == Authentication::Address => {
+                return Some(self.of_address(now, flow, invite, trunk));
+            }
+            Some(trunk) if demands(&trunk) => Some(trunk),
+            _ if !self.admits_users(flow.listener) => return Some(Entered::Nobody),
+            _ => claimed,
+        };
+        let Some(claim) = claim else {
+            let user = trunk.as_ref().and_then(|trunk| trunk.digest.as_ref());
+            self.ask_for_password(knock, user, false);
+            return None;
+        };
+        let source = source_of(flow.remote);
+        if self.settings.strangers.is_locked(source, claim.username, now.instant) {
+            self.counters.held_back += 1;
+            return None;
+        }
+        let user = match trunk.as_ref().and_then(|trunk| trunk.digest.clone()) {
+            Some(user) => user,
+            None if self.index.has_realm(claim.realm) => nobody(&claim),
             None => {
-                let claim = crate::authentication::claim_of(request);
-                let trunk = claim.and_then(|claim| self.index.user(claim.username)).cloned();
-                match trunk {
-                    Some(trunk) => trunk,
-                    None if self.index.has_users() => {
-                        self.disbelieve(now, id, request);
-                        return None;
-                    }
-                    None => {
-                        self.counters.unknown_source += 1;
-                        self.respond_plain(now, id, request, 403, "", &[]);
-                        return None;
-                    }
-                }
+                self.ask_for_password(knock, None, true);
+                return None;
             }
         };
-        let digest = trunk.digest.as_ref()?;
-        match self.verify(now, request, digest) {
-            Verified::Proven => Some((trunk, true)),
-            Verified::Absent => {
-                self.challenge(now, id, request, Some(digest), false);
+        match (self.verify(now, &Proof { request: invite, flow, user: &user }), trunk) {
+            (Verified::Proven, Some(trunk)) => {
+                if standing != Standing::Known {
+                    self.settings.strangers.proven(source, claim.username, now.instant);
+                }
+                let calls_so = callee.starts_with(&*trunk.tech_prefix);
+                Some(if calls_so { Entered::Customer(trunk, true) } else { Entered::Nobody })
+            }
+            (Verified::Absent | Verified::Stale, trunk) => {
+                let known = trunk.as_ref().and_then(|trunk| trunk.digest.as_ref());
+                self.ask_for_password(knock, Some(known.unwrap_or(&user)), true);
                 None
             }
-            Verified::Stale => {
-                self.challenge(now, id, request, Some(digest), true);
-                None
-            }
-            Verified::Wrong => {
+            (Verified::Wrong | Verified::Proven, trunk) => {
                 self.counters.auth_failed += 1;
-                self.respond_plain(now, id, request, 403, "", &[]);
+                let known = standing == Standing::Known;
+                self.settings.strangers.failed(source, claim.username, known, now.instant);
+                let here = trunk.filter(|trunk| trunk.authentication != Authentication::Digest);
+                if let Some(trunk) = here {
+                    return Some(Entered::WrongPassword(trunk));
+                }
+                let refused = MessageBuilder::response_to(invite, 403, "Forbidden");
+                self.answer_once(knock, refused);
                 None
             }
         }
     }
 
-    /// Nobody has this name. The sender is told what somebody with a wrong password is, after
-    /// the same work, so that it cannot find out which names there are.
-    fn disbelieve(&mut self, now: Now, id: TransactionId, request: &Message) {
+    /// Customers may prove themselves by digest alone at this listener.
+    pub(crate) fn admits_users(&self, listener: u16) -> bool {
+        let listener = self.world.facts.listeners.get(usize::from(listener));
+        self.index.has_users() && listener.is_none_or(|listener| listener.digest_from_anywhere)
+    }
+
+    /// One 401, for a user if it is known whom the sender claims to be.
+    fn ask_for_password(&mut self, knock: &Knock<'_>, user: Option<&DigestUser>, stale: bool) {
+        let Knock { now, flow, invite, .. } = *knock;
         let facts = Arc::clone(&self.world.facts);
-        let claim = crate::authentication::claim_of(request);
-        let users = || facts.customers.values().filter_map(|trunk| trunk.digest.as_ref());
-        let in_realm = claim.and_then(|claim| users().find(|user| *user.realm == *claim.realm));
-        let nobody = claim.zip(in_realm).map(|(claim, user)| DigestUser {
-            user: claim.username.into(),
-            realm: Arc::clone(&user.realm),
-            ha1_md5: Arc::from(NO_PASSWORD),
-            ha1_sha256: Arc::from(NO_PASSWORD),
-        });
-        match nobody.map(|user| self.verify(now, request, &user)) {
-            None | Some(Verified::Absent) => {
-                self.challenge(now, id, request, None, false);
-            }
-            Some(_) => {
-                self.counters.auth_failed += 1;
-                self.respond_plain(now, id, request, 403, "", &[]);
+        let listener = facts.listeners.get(usize::from(flow.listener));
+        let domain = listener.map_or("", |listener| &*listener.domain);
+        let called = UriRef::parse(invite.uri()).map_or("", |uri| uri.host());
+        let realm = user.map(|user| &user.realm).or_else(|| self.index.realm(called, domain));
+        let Some(realm) = realm.cloned() else { return };
+        let algorithms = self.algorithms(flow.listener, user);
+        let mut response = MessageBuilder::response_to(invite, 401, "Unauthorized");
+        for value in self.challenge_lines(now, flow, &realm, &algorithms, stale) {
+            response = response.header_of("WWW-Authenticate", &[&value]);
+        }
+        self.answer_once(knock, response);
+    }
+
+    /// Answers without a transaction. Strangers are answered within their budgets, and never
+    /// with much more than they have sent.
+    fn answer_once(&mut self, knock: &Knock<'_>, response: MessageBuilder) {
+        let Knock { now, flow, standing, invite, bytes } = *knock;
+        let tag = self.transactions.stateless_tag(invite).to_string();
+        let response = response.to_tag(&tag).finish();
+        if standing == (Standing::Stranger { proven: false }) {
+            let strangers = &self.settings.strangers;
+            strangers.asked(source_of(flow.remote), now.instant);
+            let small = response.len() <= AMPLIFICATION * bytes;
+            if !small || !strangers.may_be_answered(now.instant) {
+                self.counters.held_back += 1;
+                return;
             }
         }
+        self.transactions.respond_statelessly(flow, invite, response);
+    }
+
+    /// What may come of a datagram from `flow`, before it is parsed (SEC-20); none: nothing.
+    pub(crate) fn standing(&self, now: Now, flow: Flow) -> Option<Standing> {
+        if self.index.knows(flow.remote) {
+            return Some(Standing::Known);
+        }
+        let ours = self.hears_foreign_legs(now).then_some(Standing::OnlyOurs);
+        if !self.admits_users(flow.listener) {
+            return ours;
+        }
+        match self.settings.strangers.admits(source_of(flow.remote), now.instant) {
+            Admission::Stranger => Some(Standing::Stranger { proven: false }),
+            Admission::Proven => Some(Standing::Stranger { proven: true }),
+            Admission::Refused => ours,
+        }
+    }
+
+    /// Whether a message from an address that no trunk names belongs to a dialog or transaction
+    /// of ours. A request that would be refused gets silence (SIG-13).
+    pub(crate) fn is_ours(&self, message: &Message) -> bool {
+        let ours =
+            |tag| crate::shard::tag_value(tag).is_some_and(|tag| self.tags.contains_key(&tag));
+        if self.transactions.awaits(message) {
+            return true;
+        }
+        match (message.is_request(), message.to_tag(), message.method()) {
+            (false, ..) | (true, None, _) | (true, _, Method::Cancel) => false,
+            (true, Some(_), Method::Ack) => true,
+            (true, Some(tag), _) => ours(tag) && message.validate_request().is_ok(),
+        }
+    }
+}
+
+/// Nobody has this name. The sender is told what somebody with a wrong password is, after
+/// the same work, so that it cannot find out which names there are.
+fn nobody(claim: &Credentials<'_>) -> DigestUser {
+    let hash = || Some(NO_PASSWORD.to_owned());
+    DigestUser {
+        user: claim.username.into(),
+        realm: claim.realm.into(),
+        ha1s: Ha1s { md5: hash(), sha256: hash() },
+        algorithms: None,
     }
 }

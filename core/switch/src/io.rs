@@ -177,6 +177,10 @@ pub struct Counters {
     pub malformed: u64,
     /// Malformed messages from strangers, dropped in silence.
     pub malformed_unknown: u64,
+    /// Datagrams from strangers beyond their budget or locked out, dropped (SEC-01, SEC-22).
+    pub held_back: u64,
+    /// INVITEs of known trunks that were not answered, because too many had been refused.
+    pub refusals_held_back: u64,
     /// INVITEs answered with a challenge (SIG-52).
     pub challenges: u64,
     /// INVITEs with wrong credentials (SEC-01).

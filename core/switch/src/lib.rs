@@ -17,10 +17,12 @@ mod next_hop;
 mod number;
 mod quality;
 mod reason;
+mod refusal;
 mod rescue;
 mod rests;
 mod sdp;
 mod shard;
+mod strangers;
 mod switch;
 
 pub use call::record::{deck_row, rounding};
@@ -30,4 +32,5 @@ pub use io::{
 };
 pub use rests::Rests;
 pub use shard::shard_of;
+pub use strangers::{Lockout, Report, Strangers};
 pub use switch::{Switch, SwitchSettings};

@@ -19,7 +19,10 @@ pub(crate) mod name {
     pub(crate) const CONNECT_FAILED: &str = "connect_failed";
     pub(crate) const ACK_TIMEOUT: &str = "ack_timeout";
     pub(crate) const SESSION_TIMEOUT: &str = "session_timeout";
+    pub(crate) const SOURCE_UNKNOWN: &str = "source_unknown";
     pub(crate) const AUTH_FAILED: &str = "auth_failed";
+    pub(crate) const BAD_REQUEST: &str = "bad_request";
+    pub(crate) const LOOP_DETECTED: &str = "loop_detected";
     pub(crate) const TRUNK_LOCKED: &str = "trunk_locked";
     pub(crate) const ACCOUNT_LOCKED: &str = "account_locked";
     pub(crate) const ACCOUNT_EXPIRED: &str = "account_expired";
@@ -71,6 +74,15 @@ pub(crate) fn of_response(code: u16) -> &'static str {
         503 => "device_congested",
         500..=599 => "device_error",
         _ => "device_refused",
+    }
+}
+
+/// End reason of an INVITE that is refused as it stands, with `code`.
+pub(crate) fn of_refusal(code: u16) -> &'static str {
+    match code {
+        482 | 483 => name::LOOP_DETECTED,
+        500..=504 => name::INTERNAL_ERROR,
+        _ => name::BAD_REQUEST,
     }
 }
 

@@ -4,11 +4,13 @@ use crate::authentication::PendingBye;
 use crate::call::{Call, Cx};
 use crate::core_ops::Names;
 use crate::index::SourceIndex;
+use crate::ingress::{Entered, Standing};
 use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, MediaControl, MediaSide, Now, Output, World};
 use crate::reason::Causes;
 use crate::rests::Rests;
 use crate::shard::CallIds;
+use crate::strangers::{Budget, Strangers, source_of};
 use foldhash::{HashMap, HashSet};
 use policy::Reply;
 use rand::rngs::StdRng;
@@ -32,6 +34,8 @@ pub struct SwitchSettings {
     pub replays: Arc<Mutex<ReplayGuard>>,
     /// Vendor addresses that asked for a rest (SIG-91), the same for all shards.
     pub rests: Arc<Rests>,
+    /// Budgets and lockouts of strangers, the same for all shards.
+    pub strangers: Arc<Strangers>,
 }
 
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
@@ -78,6 +82,10 @@ pub(crate) struct Core {
     pub(crate) tags: HashMap<u64, (CallKey, MediaSide)>,
     /// INVITEs of the calls that are here, by what a forking proxy leaves as it is.
     pub(crate) callers: HashSet<u64>,
+    /// Who sends the INVITE that the transactions are being given.
+    pub(crate) entered: Option<Entered>,
+    /// How many more refusals each customer trunk is answered; 0: known addresses without one.
+    pub(crate) refusals: HashMap<u32, Budget>,
     /// Legs whose peer wants its requests at an address that no trunk names.
     pub(crate) foreign_legs: usize,
     /// Until when what the last of them repeats is answered.
@@ -107,6 +115,8 @@ impl Switch {
             byes: HashMap::default(),
             tags: HashMap::default(),
             callers: HashSet::default(),
+            entered: None,
+            refusals: HashMap::default(),
             foreign_legs: 0,
             foreign_until: None,
             deadlines: BTreeSet::new(),
@@ -145,26 +155,28 @@ impl Switch {
     /// Takes a datagram. Strangers are recognised before anything is parsed (SEC-20).
     pub fn receive(&mut self, now: Now, flow: Flow, datagram: &[u8], media: &mut dyn MediaControl) {
         self.core.counters.datagrams_in += 1;
-        let known = self.core.index.knows(flow.remote);
-        if !known && !self.core.index.has_users() && !self.core.hears_foreign_legs(now) {
+        let Some(standing) = self.core.standing(now, flow) else {
             self.core.counters.unknown_source += 1;
             return;
-        }
+        };
+        let known = standing == Standing::Known;
         let mut message = match Message::parse(datagram) {
             Ok(message) => message,
             Err(error) => {
-                self.refuse_malformed(flow, datagram, &error, known);
+                self.refuse_malformed(now, flow, datagram, &error, known);
                 return;
             }
         };
-        if !known && !self.stranger_may_send(&message) {
-            self.core.counters.unknown_source += 1;
-            return;
-        }
         if message.is_request() {
             message.set_source(flow.remote);
         } else if message.validate_response().is_err() {
             self.core.counters.malformed += 1;
+            return;
+        }
+        self.core.entered = None;
+        if !(known && !self.core.index.demands_digest()
+            || self.core.passes(now, flow, standing, &message, datagram.len()))
+        {
             return;
         }
         self.core.transactions.receive(now.instant, flow, message);
@@ -360,6 +372,9 @@ impl Switch {
     ) {
         if let Err(refusal) = message.validate_request() {
             self.core.counters.malformed += 1;
+            if *message.method() == sip::Method::Invite && message.to_tag().is_none() {
+                return self.core.refuse_as_it_stands(now, id, flow, &message, &refusal);
+            }
             let header = refusal.header.map(|(name, value)| (name.to_owned(), value));
             let headers = header.as_slice();
             self.core.respond_plain(now, id, &message, refusal.status, &refusal.reason, headers);
@@ -434,6 +449,7 @@ impl Switch {
 
     fn refuse_malformed(
         &mut self,
+        now: Now,
         flow: Flow,
         datagram: &[u8],
         error: &sip::ParseError,
@@ -444,35 +460,13 @@ impl Switch {
         }
         if !known {
             self.core.counters.malformed_unknown += 1;
+            self.core.settings.strangers.asked(source_of(flow.remote), now.instant);
             return;
         }
         self.core.counters.malformed += 1;
         if let Some(bytes) = sip::salvage(datagram, flow.remote) {
             let bytes = Arc::from(bytes);
             self.core.outputs.push_back(Output::Transmit(sip::Transmit { flow, bytes }));
-        }
-    }
-
-    /// From an address that no trunk names, only a digest user's INVITE is looked at, and
-    /// whatever belongs to a dialog or transaction of ours. A request that would be refused
-    /// gets silence (SIG-13).
-    fn stranger_may_send(&self, message: &Message) -> bool {
-        let ours =
-            |tag| crate::shard::tag_value(tag).is_some_and(|tag| self.core.tags.contains_key(&tag));
-        if self.core.transactions.awaits(message) {
-            return true;
-        }
-        if !message.is_request() {
-            return false;
-        }
-        match (message.to_tag(), message.method()) {
-            (_, sip::Method::Cancel) => false,
-            (Some(_), sip::Method::Ack) => true,
-            (Some(tag), _) => ours(tag) && message.validate_request().is_ok(),
-            (None, sip::Method::Invite) => {
-                self.core.index.has_users() && message.validate_request().is_ok()
-            }
-            (None, _) => false,
         }
     }
 }
@@ -493,7 +487,7 @@ fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
 impl Core {
     /// Whether a call is up, or was within the window of its last transaction, that has a side
     /// at an address that no trunk names.
-    fn hears_foreign_legs(&self, now: Now) -> bool {
+    pub(crate) fn hears_foreign_legs(&self, now: Now) -> bool {
         self.foreign_legs > 0 || self.foreign_until.is_some_and(|until| now.instant < until)
     }
 

@@ -15,8 +15,8 @@ pub enum ChallengeError {
         /// Its status.
         status: u16,
     },
-    /// No challenge in it has an algorithm and a qop that we speak.
-    #[error("no supported algorithm or qop in `{offered}`")]
+    /// No challenge in it has an algorithm and a qop that we speak and may use.
+    #[error("no algorithm and qop that may be used in `{offered}`")]
     Unsupported {
         /// The challenges.
         offered: String,
@@ -59,11 +59,12 @@ pub struct Answer<'a> {
 }
 
 impl Challenge {
-    /// Chooses SHA-256 if offered, else MD5 (RFC 8760 2.4).
+    /// Chooses SHA-256 if offered, else MD5 (RFC 8760 2.4), and nothing that is not `allowed`:
+    /// somebody on the way may have taken the better offer out.
     ///
     /// # Errors
-    /// No challenge, or none that we speak.
-    pub fn choose(response: &Message) -> Result<Challenge, ChallengeError> {
+    /// No challenge, or none that we speak or may use.
+    pub fn choose(response: &Message, allowed: &[Algorithm]) -> Result<Challenge, ChallengeError> {
         let status = response.status();
         let (header, proxy) = match status {
             401 => ("WWW-Authenticate", false),
@@ -75,7 +76,9 @@ impl Challenge {
             return Err(ChallengeError::Missing { status });
         }
         let found = lines.iter().flat_map(|line| split_challenges(line));
-        let usable = found.filter_map(|text| Challenge::parse(text, proxy));
+        let usable = found
+            .filter_map(|text| Challenge::parse(text, proxy))
+            .filter(|challenge| allowed.contains(&challenge.algorithm));
         // Of equals the first counts.
         usable
             .reduce(|best, next| if next.algorithm > best.algorithm { next } else { best })

@@ -1,12 +1,17 @@
 //! Digest authentication (RFC 3261 22, RFC 7616, RFC 8760): SIG-50..54.
 //!
-//! [`Authority`] challenges and verifies; [`Challenge`] answers the challenges of others.
+//! [`Authority`] challenges and verifies, [`ReplayGuard`] remembers what was used;
+//! [`Challenge`] answers the challenges of others.
 
 mod client;
+mod nonce;
+mod replay;
 mod server;
 
 pub use client::{Answer, Challenge, ChallengeError};
-pub use server::{Authority, Check, Credentials, Ha1s, NONCE_LIFE_MS, ReplayGuard, Verdict};
+pub use nonce::{Authority, NONCE_LIFE_MS};
+pub use replay::ReplayGuard;
+pub use server::{Check, Credentials, Denial, Ha1s, NonceUse};
 
 use crate::params::{Parts, inner, trim};
 use md5::{Digest as _, Md5};
@@ -23,6 +28,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All, in the order in which a listener offers them unless it is told otherwise. Clients of
+    /// before RFC 8760 take the first challenge or fail; those of after it may choose.
+    pub const ALL: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
+
     /// As written in `algorithm=`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,8 +3,8 @@
 use super::invite_server::InviteServer;
 use super::machine::{Entry, Machine};
 use super::non_invite_server::NonInviteServer;
-use super::{Flow, TransactionEvent, Transactions};
-use crate::{Message, MessageBuilder, Method, ViaRef};
+use super::{Flow, TransactionEvent, TransactionId, Transactions, Transmit};
+use crate::{Message, MessageBuilder, Method, Tag, ViaRef};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +45,27 @@ impl Transactions {
         } else {
             let id = self.slots.id(slot);
             self.events.push_back(TransactionEvent::Request { id, flow, message: request });
+        }
+    }
+
+    /// The To tag for a response that is sent without a transaction: the same for a request that
+    /// comes again (RFC 3261 8.2.7).
+    #[must_use]
+    pub fn stateless_tag(&self, request: &Message) -> Tag {
+        self.keys.local_tag(self.keys.server(request))
+    }
+
+    /// Sends a final response to a request that gets no transaction (RFC 3261 26.3.2.4): once,
+    /// and nothing is kept.
+    pub fn respond_statelessly(&mut self, flow: Flow, request: &Message, response: Vec<u8>) {
+        let flow = response_flow(flow, request, is_reliable(request.top_via()));
+        self.transmits.push_back(Transmit { flow, bytes: response.into() });
+    }
+
+    /// Forgets a request that is not to be answered.
+    pub fn forget(&mut self, server: TransactionId) {
+        if let Some(slot) = self.slots.slot(server) {
+            self.close(slot);
         }
     }
 

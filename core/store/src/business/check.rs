@@ -2,8 +2,8 @@
 
 use super::folder::{Origin, Origins};
 use super::{
-    Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, HeaderMode,
-    Secret, VendorTrunk, ambiguity, idle,
+    Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, DigestAlgorithm,
+    HeaderMode, Secret, VendorTrunk, ambiguity, idle,
 };
 use ledger::Money;
 use std::cell::OnceCell;
@@ -210,6 +210,8 @@ impl<'a> Known<'a> {
             let value = trunk.max_attempts.to_string();
             errors.push(origin.error(TABLE, "max_attempts", value, problem));
         }
+        let algorithms = trunk.digest_algorithms.as_deref();
+        digest_algorithms(TABLE, algorithms, trunk.user.as_deref(), origin, errors);
         if trunk.authentication == Authentication::Address {
             return;
         }
@@ -228,9 +230,10 @@ impl<'a> Known<'a> {
                     errors.push(origin.error(TABLE, "password", "", problem));
                 }
             }
-            (None, Some(md5), Some(sha256)) => {
+            (None, md5, Some(sha256)) if md5.is_some() || !takes_md5(trunk) => {
+                let md5 = md5.as_ref().map(|md5| ("ha1_md5", md5, 32));
                 for (field, Secret(hash), length) in
-                    [("ha1_md5", md5, 32), ("ha1_sha256", sha256, 64)]
+                    md5.into_iter().chain([("ha1_sha256", sha256, 64)])
                 {
                     let hexadecimal =
                         |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -245,7 +248,8 @@ impl<'a> Known<'a> {
                 }
             }
             _ => {
-                let problem = "expected either `password`, or both `ha1_md5` and `ha1_sha256`";
+                let problem = "expected either `password`, or both `ha1_md5` and `ha1_sha256`; \
+                               the latter is enough with digest_algorithms = [\"SHA-256\"]";
                 errors.push(origin.error(TABLE, "password", "", problem));
             }
         }
@@ -258,6 +262,8 @@ impl<'a> Known<'a> {
         self.rules(TABLE, "callee_rules", trunk.callee_rules.as_deref(), origin, errors);
         self.rules(TABLE, "identity_rules", trunk.identity_rules.as_deref(), origin, errors);
         tech_prefix(TABLE, &trunk.tech_prefix, origin, errors);
+        let algorithms = trunk.digest_algorithms.as_deref();
+        digest_algorithms(TABLE, algorithms, trunk.user.as_deref(), origin, errors);
         let mut refuse = |field, value: String, problem: &str| {
             errors.push(origin.error(TABLE, field, value, problem));
         };
@@ -350,6 +356,40 @@ impl<'a> Known<'a> {
             errors.push(origin.error(table, field, format!("{name:?}"), problem));
         }
     }
+}
+
+fn takes_md5(trunk: &CustomerTrunk) -> bool {
+    trunk.digest_algorithms.as_ref().is_none_or(|all| all.contains(&DigestAlgorithm::Md5))
+}
+
+/// A list of hashes names at least one, none twice, and a user who needs it (SIG-54).
+fn digest_algorithms(
+    table: &str,
+    algorithms: Option<&[DigestAlgorithm]>,
+    user: Option<&str>,
+    origin: &Origin,
+    errors: &mut ConfigErrors,
+) {
+    let problem = match algorithms {
+        None => return,
+        Some(_) if user.is_none() => "the trunk has no `user`: there is nothing to hash",
+        Some([] | [DigestAlgorithm::Md5, DigestAlgorithm::Md5, ..])
+        | Some([DigestAlgorithm::Sha256, DigestAlgorithm::Sha256, ..] | [_, _, _, ..]) => {
+            "expected one or both of \"MD5\" and \"SHA-256\", the preferred one first (SIG-54)"
+        }
+        Some(_) => return,
+    };
+    let name = |algorithm: &DigestAlgorithm| match algorithm {
+        DigestAlgorithm::Md5 => "\"MD5\"",
+        DigestAlgorithm::Sha256 => "\"SHA-256\"",
+    };
+    let names: Vec<&str> = algorithms.unwrap_or_default().iter().map(name).collect();
+    errors.push(origin.error(
+        table,
+        "digest_algorithms",
+        format!("[{}]", names.join(", ")),
+        problem,
+    ));
 }
 
 fn tech_prefix(table: &str, prefix: &str, origin: &Origin, errors: &mut ConfigErrors) {

@@ -1,4 +1,4 @@
-use super::words::{self, PeerAddress, Secret};
+use super::words::{self, DigestAlgorithm, PeerAddress, Secret};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +37,10 @@ pub struct CustomerTrunk {
     /// SHA-256 of the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha1_sha256: Option<Secret>,
+    /// Hashes that it is offered and may use, the preferred one first; left out: those of the
+    /// listener (SIG-54). With `["SHA-256"]` a login by MD5 is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_algorithms: Option<Vec<DigestAlgorithm>>,
     /// Ingress tech prefix that tells trunks on one address apart (ROUTE-13).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tech_prefix: String,

@@ -28,7 +28,8 @@ pub use vendor::{
     StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
 };
 pub use words::{
-    PeerAddress, Secret, Target, duration_text, instant_text, parse_duration, parse_instant,
+    DigestAlgorithm, PeerAddress, Secret, Target, duration_text, instant_text, parse_duration,
+    parse_instant,
 };
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 use super::customer::yes;
-use super::words::{self, Secret, Target};
+use super::words::{self, DigestAlgorithm, Secret, Target};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,6 +95,10 @@ pub struct VendorTrunk {
     /// Its password; stored in clear because any realm may ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// Hashes that the vendor's challenge may use; left out: all that we speak. With
+    /// `["SHA-256"]` a challenge by MD5 alone is not answered (SIG-53, SIG-54).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_algorithms: Option<Vec<DigestAlgorithm>>,
 }
 
 /// A host name (some have `_`), an IPv4 address, or an IPv6 address in brackets.

@@ -408,6 +408,17 @@ impl Serialize for Target {
 #[serde(transparent)]
 pub struct Secret(pub String);
 
+/// A hash that digest may use (SIG-54).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DigestAlgorithm {
+    /// For peers that know no other.
+    #[serde(rename = "MD5")]
+    Md5,
+    /// RFC 8760.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")

@@ -3,8 +3,8 @@
 use super::ApiError;
 use super::guard::Guard;
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, PluginLine, PluginList, ReloadDone, ReloadRequest, SwapDone,
-    SwapRequest, TableLine, parse_call_id,
+    AccountLine, AlarmLine, CallLine, LockoutLine, PluginLine, PluginList, ReloadDone,
+    ReloadRequest, SwapDone, SwapRequest, TableLine, UnlockDone, parse_call_id,
 };
 use crate::node::Node;
 use axum::Json;
@@ -57,6 +57,17 @@ pub(super) async fn hang_up(State(node): State<Arc<Node>>, Path(id): Path<String
 
 pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountLine>> {
     Json(node.accounts())
+}
+
+pub(super) async fn lockouts(State(node): State<Arc<Node>>) -> Json<Vec<LockoutLine>> {
+    Json(node.lockouts())
+}
+
+pub(super) async fn unlock(
+    State(node): State<Arc<Node>>,
+    Path(source): Path<String>,
+) -> Reply<UnlockDone> {
+    node.unlock(&source).map(Json)
 }
 
 pub(super) async fn plugins(State(node): State<Arc<Node>>) -> Json<PluginList> {
@@ -122,7 +133,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
         uri.path()
     ))
 }

@@ -1,9 +1,9 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, PaymentDone, PaymentRequest,
-    PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, RerateDone, RerateRequest,
-    SwapDone, TableLine, TrialParameters,
+    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, LockoutLine, PaymentDone,
+    PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, RerateDone,
+    RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -53,6 +53,15 @@ impl Client {
         let url = self.url(&format!("/v1/calls/{}", encode(id)));
         let reply = self.authorised(self.agent.delete(&url)).call();
         self.read::<serde_json::Value>(reply).map(drop)
+    }
+
+    pub(crate) fn lockouts(&self) -> Result<Vec<LockoutLine>> {
+        self.get("/v1/lockouts")
+    }
+
+    pub(crate) fn unlock(&self, source: &str) -> Result<UnlockDone> {
+        let url = self.url(&format!("/v1/lockouts/{}", encode(source)));
+        self.read(self.authorised(self.agent.delete(&url)).call())
     }
 
     /// `parameters` are those of the path, names and values.

@@ -2,8 +2,9 @@
 
 use super::times::{clock, date_time, elapsed};
 use crate::api::{
-    AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, PaymentDone, PluginLine, PluginList,
-    RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
+    AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
+    PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
+    UnlockDone,
 };
 use kit::{Table, plain};
 use ledger::{EndedBy, MediaRecord, TrailEntry};
@@ -58,6 +59,29 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// Who is locked out.
+pub(super) fn lockouts(lockouts: &[LockoutLine]) -> String {
+    if lockouts.is_empty() {
+        return "nobody is locked out\n".to_owned();
+    }
+    let mut table = Table::new(&["SOURCE", "USER", "CAUSE", ">LEFT", ">TIMES"]);
+    for line in lockouts {
+        table.row([
+            line.source.clone(),
+            line.user.clone(),
+            line.cause.clone(),
+            elapsed(line.left_s * 1000),
+            line.times.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// Lockouts that an operator has ended.
+pub(super) fn unlocked(done: &UnlockDone) -> String {
+    format!("{} lockouts of {} are ended\n", done.ended, done.source)
 }
 
 /// Number tables.

@@ -18,9 +18,13 @@ pub(super) type Seen = HashMap<(AlarmKind, String), u64>;
 pub(super) async fn watch(node: Arc<Node>) {
     let mut seen = Seen::default();
     let mut lost_lines = log::lost_lines();
-    loop {
+    for turn in 1_u64.. {
         tokio::time::sleep(LOOK).await;
         lost_lines = log::look_at_lost_lines(lost_lines, &node.alarms);
+        // SEC-28
+        if turn.is_multiple_of(60) {
+            node.report_strangers();
+        }
         node.look_at_ports();
         node.look_at_threads(&mut seen);
         node.look_at_recorder();

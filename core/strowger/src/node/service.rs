@@ -156,6 +156,7 @@ impl Node {
             tables: &self.tables(),
             refusals: &self.refusals,
             alarms: &self.alarms.counts(),
+            lockouts: self.lockouts().len(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
             wrong_balances: self.wrong_balances.load(Ordering::Relaxed),

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use store::{
     Business, ConfigErrors, Loaded, NodeNames, Recorder, RecorderSettings, Store, StoreError,
 };
-use switch::SwitchSettings;
+use switch::{Strangers, SwitchSettings};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -172,7 +172,9 @@ impl RunningNode {
         let plane = plane.map_err(StartError::Media)?;
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
-        let shards = start_shards(&config, &desk, &plane, &recorder, decisions.as_ref())?;
+        let strangers = Arc::new(Strangers::default());
+        let shards =
+            start_shards(&config, &desk, &plane, &recorder, decisions.as_ref(), &strangers)?;
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
         let housekeeping = config.processors().housekeeping();
@@ -211,6 +213,7 @@ impl RunningNode {
             decisions,
             plane,
             mailboxes,
+            strangers,
             reloading: tokio::sync::Mutex::default(),
             unpublished: AtomicBool::new(false),
             refused_tables: Mutex::default(),
@@ -448,6 +451,7 @@ fn start_shards(
     plane: &MediaPlane,
     recorder: &Recorder,
     decisions: Option<&DecisionLog>,
+    strangers: &Arc<Strangers>,
 ) -> Result<Vec<Shard>, StartError> {
     let count = config.shards();
     let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..count).map(|_| Vec::new()).collect();
@@ -477,6 +481,7 @@ fn start_shards(
                 seed: random_bytes()?,
                 replays: Arc::clone(&replays),
                 rests: Arc::clone(&rests),
+                strangers: Arc::clone(strangers),
             },
             poll,
             sockets,

@@ -4,6 +4,7 @@ use super::Names;
 use policy::{
     DisplayMode, FailoverSwitches, HeaderMode, PrivacyMode, StopAfterMedia, TrunkIdentity,
 };
+use sip::digest::{Algorithm, Ha1s};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::LoadedTrunk;
@@ -72,15 +73,21 @@ fn network(peer: &PeerAddress) -> Network {
 }
 
 fn digest(trunk: &business::CustomerTrunk) -> Option<DigestUser> {
-    let hash = |secret: &Option<business::Secret>| {
-        Arc::<str>::from(secret.as_ref().map(|secret| secret.0.as_str()).unwrap_or_default())
-    };
+    let hash = |secret: &Option<business::Secret>| secret.as_ref().map(|secret| secret.0.clone());
     Some(DigestUser {
         user: trunk.user.as_deref()?.into(),
         realm: trunk.realm.as_deref().unwrap_or_default().into(),
-        ha1_md5: hash(&trunk.ha1_md5),
-        ha1_sha256: hash(&trunk.ha1_sha256),
+        ha1s: Ha1s { md5: hash(&trunk.ha1_md5), sha256: hash(&trunk.ha1_sha256) },
+        algorithms: trunk.digest_algorithms.as_deref().map(algorithms),
     })
+}
+
+fn algorithms(names: &[business::DigestAlgorithm]) -> Arc<[Algorithm]> {
+    let algorithm = |name: &business::DigestAlgorithm| match name {
+        business::DigestAlgorithm::Md5 => Algorithm::Md5,
+        business::DigestAlgorithm::Sha256 => Algorithm::Sha256,
+    };
+    names.iter().map(algorithm).collect()
 }
 
 pub(super) fn vendor(
@@ -148,6 +155,10 @@ fn credentials(trunk: &business::VendorTrunk) -> Option<Credentials> {
     Some(Credentials {
         user: trunk.user.as_deref()?.into(),
         password: password.unwrap_or_default().into(),
+        algorithms: trunk
+            .digest_algorithms
+            .as_deref()
+            .map_or_else(|| Arc::from(Algorithm::ALL), algorithms),
     })
 }
 

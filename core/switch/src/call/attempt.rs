@@ -432,8 +432,10 @@ impl Call {
     /// Sends the INVITE again with credentials (SIG-53). False: it cannot be done.
     fn authenticate(&mut self, cx: &mut Cx<'_>, id: TransactionId, response: &Message) -> bool {
         let Some(mut attempt) = self.current.take() else { return false };
-        let able = attempt.vendor.credentials.is_some() && attempt.outgoing.is_some();
-        let done = able && attempt.login.get_or_insert_default().take(response);
+        let credentials = attempt.credentials().filter(|_| attempt.outgoing.is_some());
+        let done = credentials.is_some_and(|credentials| {
+            attempt.login.get_or_insert_default().take(response, &credentials)
+        });
         if done {
             cx.core.owners.remove(&id);
             attempt.cseq += 1;

@@ -53,14 +53,14 @@ impl Call {
 
     /// A challenge ends the transaction, not the caller's wish: no record (SIG-52).
     pub(super) fn challenge(&mut self, cx: &mut Cx<'_>) {
-        let Some(invite) = self.invite.take() else { return };
         let trunk = std::sync::Arc::clone(&self.customer);
-        if cx.core.challenge(cx.now, self.ingress, &invite, trunk.digest.as_ref(), false) {
-            self.leave(cx);
-        } else {
-            self.invite = Some(invite);
-            self.refuse(cx, 403, name::AUTH_FAILED, "challenged, but the trunk has no user");
-        }
+        let Some(user) = &trunk.digest else {
+            let detail = "challenged, but the trunk has no user";
+            return self.refuse(cx, 403, name::AUTH_FAILED, detail);
+        };
+        let Some(invite) = self.invite.take() else { return };
+        cx.core.challenge(cx.now, self.ingress, self.caller.flow, &invite, user);
+        self.leave(cx);
     }
 
     /// Everything that is known at the end; then whoever is still awaited.

@@ -254,10 +254,12 @@ impl Call {
         relayed: &mut Relayed,
         challenge: &Message,
     ) -> bool {
-        let able = relayed.from == MediaSide::Caller
-            && self.current.as_ref().is_some_and(|a| a.vendor.credentials.is_some());
-        let Some(leg) = self.vendor.as_mut().filter(|_| able) else { return false };
-        if !leg.login.get_or_insert_default().take(challenge) {
+        let credentials = self.current.as_ref().and_then(|attempt| attempt.credentials());
+        let credentials = credentials.filter(|_| relayed.from == MediaSide::Caller);
+        let (Some(leg), Some(credentials)) = (self.vendor.as_mut(), credentials) else {
+            return false;
+        };
+        if !leg.login.get_or_insert_default().take(challenge, &credentials) {
             return false;
         }
         self.send_again(cx, relayed)

@@ -82,7 +82,7 @@ fn the_index_finds_what_a_look_at_every_trunk_finds() {
             };
             let source = SocketAddr::new(address, 5060 + draw(3) as u16);
             for callee in ["123", "9123"] {
-                let found = index.customer(source, callee).map(|trunk| trunk.id);
+                let found = index.customer(source, callee, None).map(|trunk| trunk.id);
                 assert_eq!(found, chosen(&facts, source, callee), "{source} in {facts:?}");
                 if found.is_some() {
                     assert!(index.knows(source), "{source}");
@@ -107,8 +107,8 @@ fn a_stranger_is_known_in_a_few_steps_among_twenty_thousand_networks() {
     assert!(index.networks.trunks.values().all(|trunks| trunks.len() == 1));
     assert!(!index.knows("203.0.113.9:5060".parse().unwrap()));
     let known = "10.0.0.17:5060".parse().unwrap();
-    assert_eq!(index.customer(known, "1").map(|trunk| trunk.id), None, "its prefix is 9");
-    assert_eq!(index.customer(known, "91").map(|trunk| trunk.id), Some(1));
+    assert_eq!(index.customer(known, "1", None).map(|trunk| trunk.id), None, "its prefix is 9");
+    assert_eq!(index.customer(known, "91", None).map(|trunk| trunk.id), Some(1));
 }
 
 /// All shards take the index that the snapshot has.

@@ -2,7 +2,7 @@
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
-    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+    CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, small_operator, vendor,
 };
 use crate::support::{Stage, call, hangs_up_after, stage_of};
 use policy::{
@@ -10,7 +10,7 @@ use policy::{
     Verdict,
 };
 use std::time::Duration;
-use strowger_switch::facts::{Authentication, Credentials, CustomerTrunk, DigestUser};
+use strowger_switch::facts::{Authentication, CustomerTrunk, DigestUser};
 
 pub(crate) fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
@@ -511,8 +511,7 @@ fn the_second_address_of_a_trunk_is_tried() {
 #[test]
 fn a_vendors_challenge_is_answered() {
     let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
-    first.credentials =
-        Some(Credentials { user: "strowger".into(), password: "a long enough secret".into() });
+    first.credentials = Some(known_to_vendors());
     let challenge = VendorPlan {
         header: Some((
             "WWW-Authenticate",
@@ -669,8 +668,8 @@ fn digest_customer() -> CustomerTrunk {
         digest: Some(DigestUser {
             user: "acme".into(),
             realm: "switch.example".into(),
-            ha1_md5: ha1s.md5.expect("MD5").into(),
-            ha1_sha256: ha1s.sha256.expect("SHA-256").into(),
+            ha1s,
+            algorithms: None,
         }),
         ..customer(1, "acme", CALLER)
     }

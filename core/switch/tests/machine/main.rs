@@ -4,6 +4,7 @@
 mod calls;
 mod causes;
 mod dialogs;
+mod door;
 mod endings;
 mod figures;
 mod forks;
@@ -13,6 +14,7 @@ mod media;
 mod offers;
 mod peers;
 mod prices;
+mod refusals;
 mod refusing;
 mod requests;
 mod routes;

@@ -207,7 +207,7 @@ fn the_next_branch_of_a_hunting_proxy_is_a_call() {
         raw.caller("SIP/2.0 482 ");
         raw.answers(&second, "486 Busy Here", &[], "");
         raw.ends();
-        assert_eq!(raw.stage.finals.len(), 2);
+        assert_eq!(raw.stage.finals.len(), 3, "each, and the INVITE that was merged");
     }
 }
 
@@ -276,6 +276,7 @@ fn the_best_challenge_that_is_known_is_met() {
         first.credentials = Some(strowger_switch::facts::Credentials {
             user: "switch".into(),
             password: "vendor-secret-1".into(),
+            algorithms: sip::digest::Algorithm::ALL.into(),
         });
         let mut raw = Raw::new(operator(customer(1, "acme", CALLER), vec![first]));
         raw.invite(&[], &sdp("10.1.0.1", 40_000));

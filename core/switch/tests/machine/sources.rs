@@ -75,8 +75,8 @@ fn both() -> Facts {
         digest: Some(DigestUser {
             user: "acme".into(),
             realm: "switch.example".into(),
-            ha1_md5: ha1s.md5.expect("MD5").into(),
-            ha1_sha256: ha1s.sha256.expect("SHA-256").into(),
+            ha1s,
+            algorithms: None,
         }),
         ..customer(1, "acme", CALLER)
     };
@@ -93,7 +93,8 @@ fn address_and_password_are_both_needed() {
     let challenge = first_answer(&stage, CALLER).expect("a challenge");
     assert!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
     let challenge = Message::parse(challenge.as_bytes()).expect("a response");
-    let challenge = sip::digest::Challenge::choose(&challenge).expect("a challenge");
+    let challenge = sip::digest::Challenge::choose(&challenge, &sip::digest::Algorithm::ALL)
+        .expect("a challenge");
     let proof = |password, count| {
         let answer = sip::digest::Answer {
             username: "acme",

@@ -526,7 +526,8 @@ impl Agent {
         let Some(leg) = self.calls.get_mut(call) else { return };
         let Some(invite) = leg.invite.take() else { return };
         let uri = invite.uri();
-        let challenge = sip::digest::Challenge::choose(challenge).expect("a challenge");
+        let challenge = sip::digest::Challenge::choose(challenge, &sip::digest::Algorithm::ALL)
+            .expect("a challenge");
         let answer = sip::digest::Answer { username, password, method: "INVITE", uri, count: 1 };
         let value = challenge.answer(&answer, &mut self.rng);
         leg.cseq += 1;

@@ -77,6 +77,15 @@ pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
     }
 }
 
+/// What vendors know us by that challenge.
+pub(crate) fn known_to_vendors() -> Credentials {
+    Credentials {
+        user: "strowger".into(),
+        password: "a long enough secret".into(),
+        algorithms: Arc::from(sip::digest::Algorithm::ALL),
+    }
+}
+
 pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> VendorTrunk {
     VendorTrunk {
         id,
@@ -124,6 +133,8 @@ pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Fa
         local: super::SWITCH.parse().expect("an address"),
         advertised: Arc::from(super::SWITCH),
         domain: Arc::from("switch.example"),
+        digest_algorithms: Arc::from(sip::digest::Algorithm::ALL),
+        digest_from_anywhere: true,
     });
     facts.accounts.insert(1, account(1, "acme", 100_000, 60));
     facts.accounts.insert(2, account(2, "carrier", 0, 30));

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::Facts;
-use strowger_switch::{Now, Output, Switch, SwitchSettings, World};
+use strowger_switch::{Now, Output, Strangers, Switch, SwitchSettings, World};
 
 /// Where the switch listens.
 pub(crate) const SWITCH: &str = "10.0.0.1:5060";
@@ -73,6 +73,7 @@ pub(crate) struct Stage {
     pub(crate) finals: Vec<CallDocument>,
     pub(crate) interims: Vec<CallDocument>,
     pub(crate) policy: policy::Policy,
+    pub(crate) strangers: Arc<Strangers>,
     /// Every datagram that the switch sent.
     pub(crate) wire: Vec<(Instant, SocketAddr, Arc<[u8]>)>,
     pub(crate) keep_wire: bool,
@@ -92,12 +93,14 @@ impl Stage {
         let policy = policy::Policy::default();
         let world = Arc::new(World { facts: Arc::clone(&facts), pin: policy::pin(1) });
         let mut rng = StdRng::seed_from_u64(seed);
+        let strangers = Arc::new(Strangers::default());
         let settings = SwitchSettings {
             shard: 0,
             shards: 1,
             seed: rng.random(),
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
             rests: Arc::default(),
+            strangers: Arc::clone(&strangers),
         };
         let start = Instant::now();
         Stage {
@@ -108,6 +111,7 @@ impl Stage {
             finals: Vec::new(),
             interims: Vec::new(),
             policy,
+            strangers,
             wire: Vec::new(),
             keep_wire: true,
             rng,
@@ -325,6 +329,14 @@ pub(crate) fn stage_of(facts: Facts, a: VendorPlan, b: VendorPlan) -> Stage {
     stage.add(Agent::vendor(VENDOR_A, a));
     stage.add(Agent::vendor(VENDOR_B, b));
     stage
+}
+
+/// The texts of what the switch sent to `address` that begin with `start`.
+pub(crate) fn sent(stage: &Stage, address: &str, start: &str) -> Vec<String> {
+    let to = |(_, to, bytes): &&(_, std::net::SocketAddr, std::sync::Arc<[u8]>)| {
+        to.to_string() == address && bytes.starts_with(start.as_bytes())
+    };
+    stage.wire.iter().filter(to).map(|w| String::from_utf8_lossy(&w.2).into_owned()).collect()
 }
 
 /// The caller calls a London number.

@@ -1,0 +1,40 @@
+//! Lockouts as JSON.
+
+use serde::{Deserialize, Serialize};
+use switch::Lockout;
+
+/// Something that is locked out, `GET /v1/lockouts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockoutLine {
+    /// The source address; of IPv6 the first of its /64.
+    pub source: String,
+    /// Only this user name from there; empty: everything.
+    pub user: String,
+    /// `passwords` or `flood`.
+    pub cause: String,
+    /// Seconds until it ends by itself.
+    pub left_s: u64,
+    /// How often it was locked out, this time included; 0 for a flood.
+    pub times: u32,
+}
+
+impl From<&Lockout> for LockoutLine {
+    fn from(lockout: &Lockout) -> Self {
+        LockoutLine {
+            source: lockout.source.to_string(),
+            user: lockout.user.as_deref().unwrap_or_default().to_owned(),
+            cause: lockout.cause.to_owned(),
+            left_s: lockout.left.as_secs(),
+            times: lockout.repeats,
+        }
+    }
+}
+
+/// `DELETE /v1/lockouts/{source}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlockDone {
+    /// The source address.
+    pub source: String,
+    /// Lockouts that were ended.
+    pub ended: usize,
+}

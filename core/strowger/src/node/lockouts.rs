@@ -1,0 +1,43 @@
+//! Who is locked out, and what strangers tried (SEC-01, SEC-02, SEC-28).
+
+use super::Node;
+use crate::admin::ApiError;
+use crate::api::{LockoutLine, UnlockDone};
+use std::net::IpAddr;
+use std::time::Instant;
+use switch::Report;
+
+impl Node {
+    /// The longest first.
+    pub(crate) fn lockouts(&self) -> Vec<LockoutLine> {
+        self.strangers.lockouts(Instant::now()).iter().map(LockoutLine::from).collect()
+    }
+
+    /// Ends the lockouts of a source.
+    pub(crate) fn unlock(&self, source: &str) -> Result<UnlockDone, ApiError> {
+        let address: IpAddr = source.parse().map_err(|_| {
+            let detail = format!("`{source}` is not an address, such as 192.0.2.1");
+            ApiError::invalid("source", detail)
+        })?;
+        match self.strangers.unlock(address, Instant::now()) {
+            0 => Err(ApiError::not_found(format!("nothing at {source} is locked out"))),
+            ended => {
+                tracing::info!(%address, ended, "lockouts ended by an operator");
+                Ok(UnlockDone { source: address.to_string(), ended })
+            }
+        }
+    }
+
+    /// Tells once a minute what each source tried, however often.
+    pub(super) fn report_strangers(&self) {
+        for report in self.strangers.summary(Instant::now()) {
+            let Report { source, users, failures, refused, locked } = report;
+            let source = source.map_or_else(|| "others".to_owned(), |source| source.to_string());
+            // User names have lost their control characters.
+            tracing::warn!(
+                %source, failures, users = %users.join(", "), refused, locked,
+                "wrong passwords or too many messages of a stranger since the last minute"
+            );
+        }
+    }
+}
