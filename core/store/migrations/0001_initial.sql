@@ -77,7 +77,7 @@ CREATE TABLE number_list_row (
 -- Records. No foreign keys: a record is kept whatever it refers to.
 
 CREATE TABLE call_record (
-    -- In the order of writing. A record that never came here leaves no gap.
+    -- In the order of writing; a gap is a lost record.
     seq INTEGER PRIMARY KEY,
     -- 16 bytes, big-endian; the first 48 bits are UTC milliseconds.
     id BLOB NOT NULL UNIQUE,
