@@ -92,7 +92,9 @@ fn charges_that_failed_are_rated_again_once() {
     assert!(in_vain.starts_with("0 calls rated again\n"), "{in_vain}");
     assert!(in_vain.contains("is still open: "), "{in_vain}");
 
-    stage.switch.swap("hostile", &built_plugin("rating"));
+    stage.switch.kill_hard();
+    stage.switch.folder().put("node.toml", &node);
+    stage.switch.start_again();
     let dry = words(&strowger(&stage, &["rerate", "--dry-run"]));
     assert!(dry.starts_with("1 calls would be rated again\n"), "{dry}");
     assert_eq!(balance(&stage, "payer"), before.0, "nothing is booked yet");
@@ -101,7 +103,6 @@ fn charges_that_failed_are_rated_again_once() {
     assert_eq!(words(&strowger(&stage, &["rerate"])), "0 calls rated again\n");
     assert_eq!(words(&strowger(&stage, &["cdr", "--rerate"])), "no records\n");
 
-    stage.switch.folder().put("node.toml", &node);
     for _ in 0..2 {
         let record = stage.switch.record();
         record.shows("/rerate", false).shows("/end_reason", "node_lost");
