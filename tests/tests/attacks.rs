@@ -76,7 +76,7 @@ fn calls_at_once_overdraw_a_prepaid_balance() {
     let mut setup = Setup::new();
     let address = setup.net.host(14);
     setup.business = format!(
-        "[[account]]\nname = \"prepaid\"\ncurrency = \"EUR\"\nopening_balance = \"0.02\"\n\
+        "[[account]]\nname = \"prepaid\"\ncurrency = \"EUR\"\nopening_balance = \"0.1\"\n\
          deck = \"sell\"\n[[customer_trunk]]\nname = \"prepaid\"\naccount = \"prepaid\"\n\
          addresses = [\"{address}\"]\n"
     );
