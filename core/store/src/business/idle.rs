@@ -8,28 +8,13 @@ use super::{
 
 /// Refuses every setting that does nothing.
 pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
-    let customers_relay = business.customer_trunks.iter().all(|trunk| trunk.relay);
-    let vendors_relay = business.vendor_trunks.iter().all(|trunk| trunk.relay);
     for (n, trunk) in business.customer_trunks.iter().enumerate() {
-        let mut idle =
-            Idle::new("customer_trunk", origins.get(&origins.customer_trunks, n), errors);
-        idle.if_so(
-            !trunk.relay && vendors_relay && !business.vendor_trunks.is_empty(),
-            "relay",
-            "false",
-            "every vendor trunk has its media relayed, so all calls are; set it for a vendor trunk too",
-        );
-        customer(trunk, &mut idle);
+        let origin = origins.get(&origins.customer_trunks, n);
+        customer(trunk, &mut Idle::new("customer_trunk", origin, errors));
     }
     for (n, trunk) in business.vendor_trunks.iter().enumerate() {
-        let mut idle = Idle::new("vendor_trunk", origins.get(&origins.vendor_trunks, n), errors);
-        idle.if_so(
-            !trunk.relay && customers_relay && !business.customer_trunks.is_empty(),
-            "relay",
-            "false",
-            "every customer trunk has its media relayed, so all calls are; set it for a customer trunk too",
-        );
-        vendor(trunk, &mut idle);
+        let origin = origins.get(&origins.vendor_trunks, n);
+        vendor(trunk, &mut Idle::new("vendor_trunk", origin, errors));
     }
 }
 

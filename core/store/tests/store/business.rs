@@ -393,16 +393,6 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
             &["all.toml:16: customer_trunk.password: ", "nothing", "no `user`"],
         ),
         (
-            "\"192.0.2.10\"]",
-            "\"192.0.2.10\"]\nrelay = false",
-            &["all.toml:16: customer_trunk.relay = false", "nothing", "every vendor trunk"],
-        ),
-        (
-            "targets = [\"192.0.2.20\"]",
-            "targets = [\"192.0.2.20\"]\nrelay = false",
-            &["all.toml:21: vendor_trunk.relay = false", "nothing", "every customer trunk"],
-        ),
-        (
             "targets = [\"192.0.2.20\"]",
             "targets = [\"192.0.2.20\"]\nreject_unmatched = true",
             &["all.toml:21: vendor_trunk.reject_unmatched", "nothing", "`callee_rules`"],
