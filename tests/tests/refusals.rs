@@ -207,11 +207,17 @@ fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
         let message = invite(&peer, "loop");
         let sent = Instant::now();
         peer.send_to(message.as_bytes(), stage.switch.address()).unwrap();
-        let (length, _) = peer.recv_from(&mut buffer).unwrap();
-        let heard = Instant::now();
-        assert!(buffer[..length].starts_with(b"SIP/2.0 100 "));
         let call_id = header(&message, "Call-ID").expect("a Call-ID");
-        assert!(String::from_utf8_lossy(&buffer[..length]).contains(&call_id), "of this INVITE");
+        // The 487 of the call before is repeated, as it is not acknowledged.
+        let first = loop {
+            let (length, _) = peer.recv_from(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.contains(&call_id) {
+                break text;
+            }
+        };
+        let heard = Instant::now();
+        assert!(first.starts_with("SIP/2.0 100 "), "{first}");
         best = best.min(heard - sent);
         // The vendor's INVITE comes when the plugin has been given up.
         loop {
