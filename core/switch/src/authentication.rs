@@ -34,6 +34,15 @@ pub(crate) fn claim_of(request: &Message) -> Option<sip::digest::Credentials<'_>
     authorizations(request).find_map(sip::digest::Credentials::parse)
 }
 
+/// What the request says to the challenge of this realm, not verified.
+pub(crate) fn credentials_for<'a>(
+    request: &'a Message,
+    realm: &str,
+) -> Option<sip::digest::Credentials<'a>> {
+    let mut all = authorizations(request).filter_map(sip::digest::Credentials::parse);
+    all.find(|credentials| credentials.realm == realm)
+}
+
 /// Whether the URI that was hashed calls the same number as the request (RFC 7616 section
 /// 3.4.6). Proxies on the way may have changed the rest of it.
 fn is_for(uri: &str, request: &Message) -> bool {
@@ -61,10 +70,7 @@ impl Core {
     /// comes to the table of used nonces, which all shards share.
     pub(crate) fn verify(&self, now: Now, proof: &Proof<'_>) -> Verified {
         let Proof { request, flow, user } = proof;
-        let credentials = authorizations(request)
-            .filter_map(sip::digest::Credentials::parse)
-            .find(|credentials| *credentials.realm == *user.realm);
-        let Some(credentials) = credentials else {
+        let Some(credentials) = credentials_for(request, &user.realm) else {
             return Verified::Absent;
         };
         let check = Check {

@@ -3,7 +3,7 @@
 //! Where a password is wanted it is asked for at the door, before the INVITE gets a
 //! transaction: one answer, nothing kept (RFC 3261 section 26.3.2.4).
 
-use crate::authentication::{Proof, Verified, claim_of};
+use crate::authentication::{Proof, Verified, claim_of, credentials_for};
 use crate::call::{Call, NewCall};
 use crate::facts::{Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
@@ -266,7 +266,12 @@ impl Core {
             return None;
         };
         let source = source_of(flow.remote);
-        if self.settings.strangers.is_locked(source, claim.username, now.instant) {
+        // A request may carry credentials for several realms: the name that counts is that of
+        // those that are going to be looked at.
+        let wanted = trunk.as_ref().and_then(|trunk| trunk.digest.as_ref());
+        let looked_at = wanted.and_then(|user| credentials_for(invite, &user.realm));
+        let username = looked_at.map_or(claim.username, |credentials| credentials.username);
+        if self.settings.strangers.is_locked(source, username, now.instant) {
             self.counters.held_back += 1;
             return None;
         }
@@ -281,7 +286,7 @@ impl Core {
         match (self.verify(now, &Proof { request: invite, flow, user: &user }), trunk) {
             (Verified::Proven, Some(trunk)) => {
                 if standing != Standing::Known {
-                    self.settings.strangers.proven(source, claim.username, now.instant);
+                    self.settings.strangers.proven(source, username, now.instant);
                 }
                 let calls_so = callee.starts_with(&*trunk.tech_prefix);
                 Some(if calls_so { Entered::Customer(trunk, true) } else { Entered::Nobody })
@@ -294,7 +299,7 @@ impl Core {
             (Verified::Wrong | Verified::Proven, trunk) => {
                 self.counters.auth_failed += 1;
                 let known = standing == Standing::Known;
-                self.settings.strangers.failed(source, claim.username, known, now.instant);
+                self.settings.strangers.failed(source, username, known, now.instant);
                 let here = trunk.filter(|trunk| trunk.authentication != Authentication::Digest);
                 if let Some(trunk) = here {
                     return Some(Entered::WrongPassword(trunk));

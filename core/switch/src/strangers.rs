@@ -17,6 +17,12 @@ const PARTS: usize = 16;
 const SOURCES: usize = 4096;
 /// Pairs of source and user that one part remembers: 16,384 in all.
 const PAIRS: usize = 1024;
+/// Users of one source that have a pair each: more than somebody forgets the password of there.
+/// All others of the source are counted as one, so that nobody guesses more by using up the
+/// places with names that do not exist.
+const USERS_OF_SOURCE: usize = 64;
+/// How all others of a source are listed.
+const OTHERS: &str = "*";
 /// Lines of a summary; the rest is summed up in one.
 const LINES: usize = 20;
 /// Bytes of a user name that are kept.
@@ -134,6 +140,8 @@ impl Default for Strangers {
 struct Part {
     sources: HashMap<IpAddr, Source>,
     pairs: HashMap<(IpAddr, Text), Pair>,
+    /// All users of a source that have no pair, as one; no more than there are pairs.
+    others: HashMap<IpAddr, Pair>,
     /// Of all sources that have no place.
     crowd: Budget,
     crowd_refused: u64,
@@ -157,6 +165,16 @@ struct Pair {
     lock: Lock,
     /// Since the last summary.
     untold: u64,
+}
+
+impl Pair {
+    fn new(now: Instant) -> Pair {
+        Pair { seen: now, failures: Tally::default(), lock: Lock::default(), untold: 0 }
+    }
+
+    fn matters(&self, now: Instant, rest: Duration) -> bool {
+        self.lock.holds(now) || now < self.seen + rest
+    }
 }
 
 /// How many there were in the running minute.
@@ -305,7 +323,8 @@ impl Strangers {
     /// Whether this user is locked out at this source.
     pub(crate) fn is_locked(&self, source: IpAddr, user: &str, now: Instant) -> bool {
         let part = self.part(source);
-        part.pairs.get(&(source, short(user))).is_some_and(|pair| pair.lock.holds(now))
+        let pair = part.pairs.get(&(source, short(user)));
+        pair.or_else(|| part.others.get(&source)).is_some_and(|pair| pair.lock.holds(now))
     }
 
     /// The user gave a wrong password. A source that a trunk names is `known` and never locked
@@ -355,9 +374,12 @@ impl Strangers {
                     found.push(Lockout { source, user, cause: "passwords", left, repeats });
                 }
             }
-            for ((source, user), pair) in &part.pairs {
+            let named =
+                part.pairs.iter().map(|((source, user), pair)| (source, user.clone(), pair));
+            let others = part.others.iter().map(|(source, pair)| (source, OTHERS.into(), pair));
+            for (source, user, pair) in named.chain(others) {
                 if let Some(left) = left(pair.lock.until) {
-                    let (source, user) = (*source, Some(user.clone()));
+                    let (source, user) = (*source, Some(user));
                     let repeats = pair.lock.repeats;
                     found.push(Lockout { source, user, cause: "passwords", left, repeats });
                 }
@@ -380,6 +402,9 @@ impl Strangers {
             ended += usize::from(gone && pair.lock.holds(now));
             !gone
         });
+        if let Some(others) = part.others.remove(&source) {
+            ended += usize::from(others.lock.holds(now));
+        }
         ended
     }
 
@@ -408,6 +433,14 @@ impl Strangers {
                     if report.users.len() < 5 {
                         report.users.push(user.clone());
                     }
+                }
+            }
+            for (source, others) in &mut part.others {
+                let failures = std::mem::take(&mut others.untold);
+                if failures > 0 {
+                    let report = reports.entry(*source).or_insert_with(|| Report::of(*source));
+                    report.failures += failures;
+                    report.locked |= others.lock.holds(now);
                 }
             }
             part.forget(now, 2 * HOUR);
@@ -444,20 +477,31 @@ impl Part {
         Some(self.sources.entry(source).or_insert_with(|| Source::new(now)))
     }
 
+    /// The pair's entry, or that of all others of the source; none if there is no place even
+    /// for that.
     fn pair(&mut self, source: IpAddr, user: Text, now: Instant) -> Option<&mut Pair> {
         let key = (source, user);
-        if self.pairs.len() >= PAIRS && !self.pairs.contains_key(&key) {
-            self.make_room(now);
-            if self.pairs.len() >= PAIRS {
+        if !self.pairs.contains_key(&key) && self.is_crowded(source, now) {
+            if self.others.len() >= PAIRS && !self.others.contains_key(&source) {
                 return None;
             }
+            return Some(self.others.entry(source).or_insert_with(|| Pair::new(now)));
         }
-        Some(self.pairs.entry(key).or_insert_with(|| Pair {
-            seen: now,
-            failures: Tally::default(),
-            lock: Lock::default(),
-            untold: 0,
-        }))
+        Some(self.pairs.entry(key).or_insert_with(|| Pair::new(now)))
+    }
+
+    /// Whether no further user of the source gets a pair.
+    fn is_crowded(&mut self, source: IpAddr, now: Instant) -> bool {
+        let crowded = |pairs: &HashMap<(IpAddr, Text), Pair>| {
+            pairs.len() >= PAIRS
+                || pairs.len() >= USERS_OF_SOURCE
+                    && pairs.keys().filter(|(from, _)| *from == source).count() >= USERS_OF_SOURCE
+        };
+        if !crowded(&self.pairs) {
+            return false;
+        }
+        self.make_room(now);
+        crowded(&self.pairs)
     }
 
     /// Forgets what does not matter any more, once a second at most.
@@ -470,7 +514,8 @@ impl Part {
 
     fn forget(&mut self, now: Instant, rest: Duration) {
         self.sources.retain(|_, entry| entry.matters(now) || now < entry.seen + rest);
-        self.pairs.retain(|_, pair| pair.lock.holds(now) || now < pair.seen + rest);
+        self.pairs.retain(|_, pair| pair.matters(now, rest));
+        self.others.retain(|_, pair| pair.matters(now, rest));
     }
 }
 

@@ -47,6 +47,36 @@ fn wrong_passwords_lock_the_pair_and_then_the_source_out_ever_longer() {
     assert_eq!(strangers.admits(one, now), Admission::Stranger);
 }
 
+/// SEC-01: made-up names take no place that the names of users need.
+#[test]
+fn names_that_do_not_exist_hide_no_guesses() {
+    let (strangers, now) = (Strangers::default(), Instant::now());
+    let guesser = source(1);
+    for number in 0..5000 {
+        strangers.failed(guesser, &format!("made-up{number}"), true, now);
+    }
+    let mut looked_at = 0;
+    for _ in 0..100 {
+        if !strangers.is_locked(guesser, "anna", now) {
+            looked_at += 1;
+            strangers.failed(guesser, "anna", true, now);
+        }
+    }
+    assert!(looked_at <= FAILURES_OF_PAIR, "{looked_at}");
+    let pairs = |part: &Mutex<Part>| part.lock().expect("no panic").pairs.len();
+    assert!(strangers.parts.iter().map(pairs).sum::<usize>() <= USERS_OF_SOURCE);
+    let others = strangers.lockouts(now);
+    assert!(others.iter().any(|lockout| lockout.user.as_deref() == Some(OTHERS)), "{others:?}");
+    assert!(!strangers.is_locked(source(2), "anna", now), "there only");
+    // Whoever has a pair is counted alone, and all is told and can be ended.
+    strangers.failed(guesser, "made-up1", true, now);
+    assert!(!strangers.is_locked(guesser, "made-up1", now));
+    let told: u64 = strangers.summary(now).iter().map(|report| report.failures).sum();
+    assert!(told >= 5000, "{told}");
+    assert!(strangers.unlock(guesser, now) >= 1);
+    assert!(!strangers.is_locked(guesser, "anna", now));
+}
+
 /// SEC-01: failures that are rare lock nobody out, and success forgets them.
 #[test]
 fn who_is_right_in_the_end_is_not_locked_out() {

@@ -190,6 +190,32 @@ fn who_guesses_passwords_is_locked_out() {
     assert_eq!(stage.strangers.lockouts(stage.now), []);
 }
 
+/// SEC-01: credentials for another realm beside them do not hide whose password is tried.
+#[test]
+fn a_second_realm_hides_no_guesses() {
+    let mut acme = digest_customer(1, "acme", "");
+    acme.authentication = Authentication::AddressAndDigest;
+    acme.networks = customer(1, "acme", CALLER).networks;
+    let facts = operator(acme, vec![vendor(11, "vendor-a", &[VENDOR_A], 1)]);
+    let mut stage = stage(facts);
+    let mut looked_at = 0;
+    for n in 0..20 {
+        let first = numbered("4420123", 2 * n + 1, "").replace(ELSEWHERE, CALLER);
+        let refusal = answers(&mut stage, CALLER, &first).remove(0);
+        let guess = proof(&refusal, "acme", "a guess", "4420123", &Algorithm::ALL);
+        let lines = format!(
+            "Authorization: Digest username=\"other{n}\", realm=\"other.example\", nonce=\"1\", \
+             uri=\"sip:1@x\", response=\"0\"\r\n{guess}"
+        );
+        let second = numbered("4420123", 2 * n + 2, &lines).replace(ELSEWHERE, CALLER);
+        looked_at += usize::from(!answers(&mut stage, CALLER, &second).is_empty());
+    }
+    assert_eq!(looked_at, 6);
+    let lockouts = stage.strangers.lockouts(stage.now);
+    assert_eq!(lockouts.len(), 1, "{lockouts:?}");
+    assert_eq!(lockouts[0].user.as_deref(), Some("acme"));
+}
+
 /// SEC-01: what is sent with a nonce that was made up is no guess: nobody can lock another one
 /// out by writing its address on a datagram.
 #[test]
