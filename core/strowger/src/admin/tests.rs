@@ -328,7 +328,7 @@ fn a_reload_refuses_another_currency_and_changes_nothing() {
     std::fs::write(&file, text + more).unwrap();
     let (status, refused) = stage.post::<ErrorBody>("/v1/reload", "");
     assert_eq!(status, 422);
-    assert!(refused.detail.contains("all.toml:5: account.currency"), "{}", refused.detail);
+    assert!(refused.detail.contains("all.toml:7: account.currency"), "{}", refused.detail);
 }
 
 #[test]
