@@ -123,18 +123,25 @@ fn a_ringing_call_keeps_its_version_and_the_next_call_gets_the_new_one() {
     assert!(records.iter().any(|record| record["generation"] == done["generation"]));
 }
 
-/// Replacing the file in the watched folder is a swap, too.
+/// Replacing the file in the watched folder is a swap, too. A file that no plugin is named for is
+/// none, although it calls itself `routing`.
 #[test]
 fn a_replaced_file_in_the_watched_folder_goes_into_service() {
     let stage = Stage::new();
     let before = stage.switch.get("/v1/plugins")["generation"].as_u64().expect("a generation");
+    let generation = || stage.switch.get("/v1/plugins")["generation"].as_u64();
+    let other = stage.switch.folder().path().join("plugins/rival.wasm");
+    std::fs::copy(built_plugin("rival-routing"), &other).expect("test folder is writable");
+    strowger_tests::wait::until("the other file is seen", Duration::from_secs(20), || {
+        stage.switch.log().contains("the node file has no plugin for this file").then_some(())
+    });
+    assert_eq!(generation(), Some(before));
     let file = stage.switch.folder().path().join("plugins/routing.wasm");
     let part = file.with_extension("part");
     std::fs::copy(built_plugin("rival-routing"), &part).expect("test folder is writable");
     std::fs::rename(&part, &file).expect("test folder is writable");
     strowger_tests::wait::until("the new generation", Duration::from_secs(20), || {
-        let now = stage.switch.get("/v1/plugins")["generation"].as_u64()?;
-        (now > before).then_some(())
+        (generation()? > before).then_some(())
     });
     let mut vendor = stage.vendor_a().answers();
     let mut caller = stage.caller().calls();

@@ -187,23 +187,19 @@ impl Host {
 
     /// [`Host::swap`] for a file of the watched folder. It belongs to the plugin that is
     /// loaded from this path, else to the one with the file's stem for a name (what
-    /// follows a first `.` or `@` does not count), else to the one it says it is.
+    /// follows a first `.` or `@` does not count). What a file says of itself does not count:
+    /// builds for trying lie in such folders too.
     ///
     /// # Errors
-    /// As [`Host::swap`]; [`LoadError::HalfWritten`] while the file is being copied: try
-    /// again at the next change.
+    /// As [`Host::swap`]; [`LoadError::UnknownPlugin`] if it belongs to none;
+    /// [`LoadError::HalfWritten`] while the file is being copied: try again at the next change.
     pub fn swap_file(&self, path: &Path) -> Result<SwapReport, LoadError> {
         let plugins = &self.inner.plugins;
         let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let stem = stem.split(['.', '@']).next().unwrap_or_default();
         let named = plugins.values().find(|plugin| plugin.settings.path == path);
-        let named = named.or_else(|| plugins.get(stem));
-        let known = named.map_or(stem, |plugin| &*plugin.name);
-        let artifact = self.read(known, path.into())?;
-        let plugin = match named {
-            Some(plugin) => plugin,
-            None => self.inner.plugin(&self.name_of(stem, path, &artifact)?)?,
-        };
+        let plugin = named.or_else(|| plugins.get(stem)).ok_or_else(|| self.inner.unknown(stem))?;
+        let artifact = self.read(&plugin.name, path.into())?;
         self.publish(plugin, artifact)
     }
 
@@ -271,12 +267,6 @@ impl Host {
     #[must_use]
     pub fn counter_keys(&self) -> usize {
         self.inner.services.counters.len()
-    }
-
-    /// What a plugin calls itself, asked on an instance that nothing else meets.
-    fn name_of(&self, stem: &str, path: &Path, artifact: &Artifact) -> Result<String, LoadError> {
-        let (inner, stranger) = (&self.inner, self.stranger(stem, path));
-        inner.compiler.run(|| Version::name_of(&inner.linkers, &stranger, artifact))
     }
 
     /// A plugin that the configuration does not know, with every grant.

@@ -172,6 +172,10 @@ fn swap(path: &Path, desk: &WorldDesk, alarms: &Alarms) {
         Err(error @ LoadError::HalfWritten { .. }) => {
             tracing::debug!(%file, %error, "plugin file is being written");
         }
+        // Builds for trying may lie in the folder: nothing is wrong with that.
+        Err(LoadError::UnknownPlugin { .. }) => {
+            tracing::info!(%file, "the node file has no plugin for this file: it is left alone");
+        }
         Err(error) => {
             alarms.raise(
                 AlarmKind::PluginRefused,

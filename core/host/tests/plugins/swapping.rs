@@ -145,9 +145,12 @@ fn a_watched_file_is_swapped_once_and_only_when_whole() {
     let by_stem = file("x", &bytes).with_file_name("hostile.v2.wasm");
     std::fs::write(&by_stem, build('c')).unwrap();
     assert_eq!(host.swap_file(&by_stem).unwrap().to.version.as_ref(), "1.0.0-build-c");
-    // A file of any other name is asked who it is.
-    let by_itself = file("whoever", &build('d'));
-    assert_eq!(host.swap_file(&by_itself).unwrap().to.version.as_ref(), "1.0.0-build-d");
+    // Whatever a file of another name calls itself, nobody has put it there for that place.
+    let by_itself = file("whoever", &build('d')).with_file_name("whoever.wasm");
+    std::fs::write(&by_itself, build('d')).unwrap();
+    let error = host.swap_file(&by_itself).unwrap_err();
+    assert!(matches!(error, host::LoadError::UnknownPlugin { .. }), "{error}");
+    assert_eq!(host.current().number(), 3);
 }
 
 #[test]
