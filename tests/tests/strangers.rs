@@ -7,6 +7,7 @@ use std::time::Duration;
 use strowger_tests::by_hand::{again, authorization, hear_final, invite};
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, Switch, program};
+use strowger_tests::wait;
 
 /// Two signalling threads, and a customer that may call from anywhere.
 fn stage() -> Stage {
@@ -44,6 +45,13 @@ fn lockouts(switch: &Switch, more: &[&str]) -> String {
     String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
 }
 
+/// Whether the alarm stands, with these words in it.
+fn alarmed(switch: &Switch, kind: &str, words: &str) -> bool {
+    let alarms = switch.get("/v1/alarms");
+    let mut alarms = alarms.as_array().into_iter().flatten();
+    alarms.any(|alarm| alarm["alarm"] == kind && alarm["detail"].to_string().contains(words))
+}
+
 /// RFC 3261 section 26.3.2.4, SIG-92: one 401, never sent again, small; nothing is kept. The
 /// smallest INVITE that there is brings at most three bytes for each of its own.
 #[test]
@@ -69,8 +77,8 @@ fn a_stranger_is_answered_once() {
     assert!(stage.switch.metric("strowger_challenges_total", &[]) >= 1.0);
 }
 
-/// SEC-22: a flood of one source is answered within its budget, over all signalling threads, and
-/// leaves no transaction; then the source is locked out, and nobody else.
+/// SEC-22, SEC-29: a flood of one source is answered within its budget, over all signalling
+/// threads, and leaves no transaction; then the source is locked out, and nobody else.
 #[test]
 fn a_flood_of_one_stranger_is_answered_a_few_times() {
     let stage = stage();
@@ -83,12 +91,16 @@ fn a_flood_of_one_stranger_is_answered_a_few_times() {
     assert!((1..=20).contains(&heard), "{heard} answers");
     assert_eq!(stage.switch.metric("strowger_transactions", &[]), 0.0);
     assert_eq!(stage.switch.metric("strowger_lockouts", &[]), 1.0);
+    let address = stage.net.stranger().to_string();
+    wait::until("the alarm", CALL_LIMIT, || {
+        alarmed(&stage.switch, "flood", &address).then_some(())
+    });
     let other = stage.raw_socket(stage.net.host(98));
     other.send_to(invite(&other, "442071234567").as_bytes(), stage.switch.address()).unwrap();
     assert!(hear_final(&other).starts_with("SIP/2.0 401 "));
 }
 
-/// SEC-01, SEC-02: who tries passwords is locked out with that user, on every signalling thread;
+/// SEC-01, SEC-02, SEC-29: who tries passwords is locked out with that user, on every signalling thread;
 /// it is listed, and an operator can let it in again.
 #[test]
 fn who_guesses_passwords_is_locked_out_and_listed() {
@@ -117,6 +129,9 @@ fn who_guesses_passwords_is_locked_out_and_listed() {
     assert!(table.contains(&address) && table.contains("nomad"), "{table}");
     assert_eq!(stage.switch.metric("strowger_lockouts", &[]), 1.0);
     assert_eq!(stage.switch.metric("strowger_auth_failed_total", &[]), 6.0);
+    wait::until("the alarm", CALL_LIMIT, || {
+        alarmed(&stage.switch, "brute_force", &format!("user nomad at {address}")).then_some(())
+    });
     assert!(stage.switch.records().is_empty(), "a stranger leaves no call record");
 
     let ended = lockouts(&stage.switch, &["--unlock", &address]);
@@ -127,6 +142,9 @@ fn who_guesses_passwords_is_locked_out_and_listed() {
     let (length, _) = guesser.recv_from(&mut buffer).unwrap();
     assert!(buffer[..length].starts_with(b"SIP/2.0 100 "), "let in again");
     assert!(lockouts(&stage.switch, &["--unlock", &address]).contains("nothing at"));
+    wait::until("the end of the alarm", CALL_LIMIT, || {
+        (!alarmed(&stage.switch, "brute_force", "")).then_some(())
+    });
 }
 
 /// SIG-54: sipp, like other clients of before RFC 8760, answers the first challenge or none, and

@@ -27,7 +27,7 @@ impl Severity {
 pub(crate) enum AlarmKind {
     /// The journal cannot be written.
     DiskCritical,
-    /// Documents of calls were refused because the queue to the journal is full.
+    /// Calls that were not answered have no record, because too many records wait for the disk.
     RecordsLost,
     /// A thread of the node ended by a fault of its own and was started again.
     InternalError,
@@ -57,9 +57,9 @@ pub(crate) enum AlarmKind {
     PluginRefused,
     /// A number file that changed was not taken.
     TableRefused,
-    /// A source or a user failed to log in again and again.
+    /// Somebody tries passwords of SIP users, or tokens of the admin interface.
     BruteForce,
-    /// Strangers send more than the node looks at.
+    /// A stranger sends more than the node looks at.
     Flood,
     /// Files of the node can be written, or secret ones read, by other users.
     UnsafeFiles,
@@ -155,7 +155,9 @@ impl AlarmKind {
             AlarmKind::DiskCritical => {
                 "Records of calls are in memory only: a crash would lose them."
             }
-            AlarmKind::RecordsLost => "Calls end without a record and are not charged.",
+            AlarmKind::RecordsLost => {
+                "Refused and failed calls end without a record; answered ones are kept and charged."
+            }
             AlarmKind::InternalError => {
                 "The calls of that thread were ended and are recorded; new calls go on."
             }
@@ -179,8 +181,10 @@ impl AlarmKind {
             }
             AlarmKind::PluginRefused => "The live build goes on.",
             AlarmKind::TableRefused => "The live rows go on.",
-            AlarmKind::BruteForce => "The source is locked out for a time; others notice nothing.",
-            AlarmKind::Flood => "What is too much is dropped unread; known peers notice nothing.",
+            AlarmKind::BruteForce => {
+                "Whoever guesses SIP passwords is locked out for a time; others notice nothing."
+            }
+            AlarmKind::Flood => "Its packets are dropped unread; known peers notice nothing.",
             AlarmKind::UnsafeFiles => {
                 "Files that others can change are not used, such as compiled plugins."
             }
@@ -196,8 +200,8 @@ impl AlarmKind {
                  node goes on by itself"
             }
             AlarmKind::RecordsLost => {
-                "Stop traffic to this node, mend the disk of data_dir, and compare the vendors' \
-                 records for this time"
+                "Send calls to another node and free space on the file system of data_dir; do not \
+                 stop this one before"
             }
             AlarmKind::InternalError => {
                 "Keep the log and report it; if it follows a change, such as a new plugin, take \
@@ -233,7 +237,8 @@ impl AlarmKind {
             AlarmKind::PluginRefused => "Mend the file and put it there again",
             AlarmKind::TableRefused => "Mend the line that is named and write the file again",
             AlarmKind::BruteForce => {
-                "A customer behind that address? Correct its password; else nothing"
+                "A customer behind that address? Correct its password, then `strowger lockouts \
+                 --unlock ADDRESS`; else nothing"
             }
             AlarmKind::Flood => "Have the source filtered upstream if it lasts",
             AlarmKind::UnsafeFiles => {

@@ -43,6 +43,30 @@ fn strangers_cannot_fill_the_board() {
     assert_eq!(others.count, 10_000 - OBJECTS as u64);
 }
 
+/// The table of docs/operations.md has each kind, in the order and the words of the program.
+#[test]
+fn the_page_of_operations_has_every_kind() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+    let page = std::fs::read_to_string(page).expect("docs/operations.md is there");
+    let table = page.split("| Alarm | Severity |").nth(1).expect("the table");
+    let told: Vec<Vec<&str>> = table
+        .lines()
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| line.split(" | ").collect())
+        .collect();
+    let known: Vec<_> = AlarmKind::ALL
+        .iter()
+        .map(|kind| (format!("`{}`", kind.name()), kind.severity().name(), kind))
+        .collect();
+    assert_eq!(told.len(), known.len());
+    for (row, (name, severity, kind)) in told.iter().zip(&known) {
+        let [alarm, told, _, effect, action] = row[..] else { panic!("{row:?}") };
+        assert_eq!((alarm, told), (name.as_str(), *severity));
+        assert_eq!((effect, action.trim_end_matches('.')), (kind.effect(), kind.action()));
+    }
+}
+
 #[test]
 fn kinds_have_names_of_their_own_and_words() {
     let names: std::collections::BTreeSet<_> = AlarmKind::ALL.map(AlarmKind::name).into();

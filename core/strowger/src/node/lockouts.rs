@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::admin::ApiError;
+use crate::alarms::AlarmKind;
 use crate::api::{LockoutLine, UnlockDone};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -25,6 +26,26 @@ impl Node {
                 tracing::info!(%address, ended, "lockouts ended by an operator");
                 Ok(UnlockDone { source: address.to_string(), ended })
             }
+        }
+    }
+
+    /// One alarm for each cause, as long as somebody is locked out for it (SEC-29).
+    pub(super) fn look_at_lockouts(&self) {
+        let lockouts = self.strangers.lockouts(Instant::now());
+        for (cause, kind) in [("passwords", AlarmKind::BruteForce), ("flood", AlarmKind::Flood)] {
+            let mut held = lockouts.iter().filter(|lockout| lockout.cause == cause);
+            let found = held.next().map(|longest| {
+                let user = longest.user.as_deref().map(|user| format!(" user {user}"));
+                format!(
+                    "{} lockouts, the longest is that of{} {} for {} s; `strowger lockouts` lists \
+                     them",
+                    1 + held.count(),
+                    user.map_or_else(String::new, |user| user + " at"),
+                    longest.source,
+                    longest.left.as_secs()
+                )
+            });
+            self.alarms.set(kind, "strangers", found);
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) async fn watch(node: Arc<Node>) {
     for turn in 1_u64.. {
         tokio::time::sleep(LOOK).await;
         lost_lines = log::look_at_lost_lines(lost_lines, &node.alarms);
+        if turn.is_multiple_of(5) {
+            node.look_at_lockouts();
+        }
         // SEC-28
         if turn.is_multiple_of(60) {
             node.report_strangers();
