@@ -148,6 +148,11 @@ mod tests {
         assert_eq!(rewritten("1L9 -> a\n1G0L9 -> b", "12").as_deref(), Some("b2"), "L with G");
         assert_eq!(rewritten("1 -> a\n1L9 -> b", "12").as_deref(), Some("b2"), "then one of them");
         assert_eq!(rewritten("1* -> a\n1 -> b", "12").as_deref(), Some("b2"), "without `*` first");
+        assert_eq!(
+            rewritten("1? -> a\n1? -> b", "12").as_deref(),
+            Some("a"),
+            "the first of equals"
+        );
     }
 
     #[test]
