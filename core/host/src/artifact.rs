@@ -4,8 +4,13 @@ use crate::plugin::Services;
 use crate::{Anatomy, LoadError, Signer};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use wit_component::ComponentEncoder;
+
+/// Most bytes of a plugin's file, as many as an upload may have.
+const LARGEST: u64 = 64 << 20;
 
 /// Where a plugin's bytes come from.
 #[derive(Clone, Debug)]
@@ -67,7 +72,7 @@ impl Artifact {
     ) -> Result<Artifact, LoadError> {
         let (bytes, path) = match source {
             Source::Bytes(bytes) => (bytes, None),
-            Source::Path(path) => match std::fs::read(&path) {
+            Source::Path(path) => match read(&path) {
                 Ok(bytes) => (bytes, Some(path)),
                 Err(source) => return Err(LoadError::Read { path, source }),
             },
@@ -93,6 +98,19 @@ impl Artifact {
         };
         Ok(Artifact { component, digest, path, signer, anatomy, any_name: false })
     }
+}
+
+/// A plain file of a plugin's size: a device or a pipe would never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it has more than the {LARGEST} bytes of a plugin")));
+    }
+    Ok(bytes)
 }
 
 /// The component of a plugin: a core module that carries its component type, as compilers

@@ -7,6 +7,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 fn refused(plugin: PluginSettings) -> LoadError {
@@ -64,6 +65,24 @@ fn a_component_of_another_version_is_refused_beside_one_of_this_version() {
     let mut shard = host.shard();
     let pin = host.pin(Arc::new(Tables));
     assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
+}
+
+/// What never ends, or is no plugin by its size, is refused before it fills the memory.
+#[test]
+fn a_file_that_never_ends_is_not_read() {
+    let host = Host::new(settings(hostile(file("endless", &guest("hostile"))), 1));
+    let host = host.expect("it loads");
+    let large = file("large", b"\0asm");
+    let opened = std::fs::OpenOptions::new().write(true).open(&large).expect("a file");
+    opened.set_len(1 << 40).expect("a sparse file");
+    for (path, words) in [
+        (Path::new("/dev/zero"), "cannot read /dev/zero: it is no plain file"),
+        (&large, "it has more than the 67108864 bytes of a plugin"),
+    ] {
+        let error = host.swap("hostile", path).expect_err("no plugin").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    std::fs::remove_file(large).expect("the file goes");
 }
 
 /// A plugin that the operator named may call itself otherwise; nobody names one for a file

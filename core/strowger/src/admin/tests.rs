@@ -522,6 +522,30 @@ fn halves_and_unread_answers_keep_nobody_out() {
     }
 }
 
+/// Who may read without the token sends no bodies: they take neither memory nor the turns of
+/// uploads.
+#[test]
+fn bodies_of_who_only_reads_are_not_waited_for() {
+    let stage = Stage::new("reads", "open_reading_on_loopback = true");
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut client = stage.connect();
+        let half = b"GET /v1/calls HTTP/1.1\r\nHost: localhost\r\n\
+            Content-Type: application/wasm\r\nContent-Length: 67108864\r\n\r\nhalf";
+        client.write_all(half).unwrap();
+        let mut line = String::new();
+        BufReader::new(&client).read_line(&mut line).unwrap();
+        assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+        held.push(client);
+    }
+    let upload = format!(
+        "POST /v1/plugins/routing/swap HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\
+         Content-Type: application/wasm\r\nContent-Length: 4\r\n\r\n\0asm",
+        stage.bearer()
+    );
+    assert_eq!(stage.raw(&upload), "HTTP/1.1 404 Not Found");
+}
+
 /// A body that does not come, and one that is too large.
 #[test]
 fn bodies_have_a_time_and_a_size() {
