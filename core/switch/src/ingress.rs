@@ -112,7 +112,7 @@ impl Core {
                 return None;
             }
         };
-        let merge_key = self.merge_key(&request);
+        let merge_key = self.merge_key(customer.id, &request);
         if self.callers.contains(&merge_key) {
             // RFC 3261 section 8.2.2.2: a proxy has forked it, and the other branch was here.
             let detail = "the same INVITE is here already, by another way";
@@ -170,9 +170,11 @@ impl Core {
         self.refuse_invite(now, id, flow, invite, &refused);
     }
 
-    fn merge_key(&self, invite: &Message) -> u64 {
+    /// What a forking proxy leaves as it is. Each customer has its own: nobody can have the
+    /// INVITEs of another one refused by guessing how that one names them.
+    fn merge_key(&self, trunk: u32, invite: &Message) -> u64 {
         let (cseq, _) = invite.cseq();
-        self.callers.hasher().hash_one((invite.call_id(), invite.from_tag(), cseq))
+        self.callers.hasher().hash_one((trunk, invite.call_id(), invite.from_tag(), cseq))
     }
 
     /// Where no password is demanded the address says who it is.

@@ -4,6 +4,7 @@ use crate::support::agent::VendorPlan;
 use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
 use crate::support::{Stage, sent, stage_of};
 use sip::Message;
+use std::sync::Arc;
 use std::time::Duration;
 use strowger_switch::facts::{Authentication, DigestUser};
 
@@ -129,6 +130,23 @@ fn a_wrong_password_of_a_trunk_leaves_a_record() {
     let record = &stage.finals[0].call;
     assert_eq!((record.code_returned, record.end_reason.as_str()), (403, "auth_failed"));
     assert_eq!(&*record.trunk_name, "acme");
+}
+
+/// RFC 3261 section 8.2.2.2: only the same customer's INVITE can have come by another way; one of
+/// another customer with the same names is a call of its own.
+#[test]
+fn an_invite_of_another_customer_is_never_a_merged_one() {
+    const OTHER: &str = "10.7.0.7:5060";
+    let mut facts = small_operator();
+    facts.customers.insert(7, Arc::new(customer(7, "other", OTHER)));
+    let mut stage = stage(facts);
+    stage.inject(OTHER, invite(1).replace(CALLER, OTHER).as_bytes());
+    stage.inject(CALLER, invite(1).as_bytes());
+    stage.run(Duration::from_millis(100));
+    assert_eq!(sent(&stage, CALLER, "SIP/2.0 482").len(), 0);
+    assert_eq!(stage.switch.calls().count(), 2);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
 }
 
 /// A peer that is refused all the time cannot fill the disk: what is answered has a record, the
