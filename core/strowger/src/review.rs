@@ -119,7 +119,7 @@ fn asked<'a>(config: &'a Config, plugins: &[PluginState], hook: Hook) -> Vec<&'a
     let for_everyone =
         |chain: &&ChainConfig| chain.customer_trunk.is_none() && chain.account.is_none();
     let chain = config.plugins.chain.iter().filter(|chain| chain.hook == hook);
-    if let Some(chain) = chain.filter(for_everyone).last() {
+    if let Some(chain) = chain.rev().find(for_everyone) {
         return chain.plugins.iter().map(String::as_str).collect();
     }
     let answers = |name: &str| {

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+/// A name and what the system calls it.
+type Ignored = (&'static str, fn() -> SignalKind);
+
 /// Signals that are heard and mean nothing here. SIGXFSZ comes when a file reaches the limit
 /// that `ulimit -f` sets: the write fails then, which the writer of records handles. SIGPIPE is
 /// ignored by every Rust program.
-const IGNORED: [(&str, fn() -> SignalKind); 5] = [
+const IGNORED: [Ignored; 5] = [
     ("SIGUSR1", SignalKind::user_defined1),
     ("SIGUSR2", SignalKind::user_defined2),
     ("SIGALRM", SignalKind::alarm),

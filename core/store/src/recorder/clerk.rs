@@ -228,7 +228,7 @@ impl Clerk {
                     let _ = self.jobs.send(Job::Settle);
                 }
                 Err(error) => {
-                    if self.unrotated.0 % TOLD == 0 {
+                    if self.unrotated.0.is_multiple_of(TOLD) {
                         tracing::error!(%error, "no new segment of the journal; staying with this one");
                     }
                     self.unrotated = (self.unrotated.0 + 1, Some(now + RETRY));

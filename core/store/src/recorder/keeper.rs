@@ -101,7 +101,7 @@ impl Keeper {
     /// Tells of the first failure and of one a minute after it, and waits before the next
     /// attempt.
     fn fail(&self, failures: u64, error: &StoreError, what: &str) {
-        if failures % TOLD == 0 {
+        if failures.is_multiple_of(TOLD) {
             tracing::error!(%error, "{what}; trying again each second");
         }
         self.shared.database_fails.store(true, Ordering::Release);

@@ -428,7 +428,7 @@ pub(super) fn plugin(plugin: &PluginLine) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(out, "{name:<14}{}", plain(&value));
+            let _ = writeln!(out, "{name:<14}{}", plain(value));
         }
     };
     line("plugin", &format!("{} {}", plugin.name, plugin.version));
