@@ -162,3 +162,43 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
     let balance = balance.expect("the payer's balance");
     assert!((1_000_000.0 - owed - balance).abs() < 1e-6, "{owed} of {balance}");
 }
+
+#[test]
+fn calls_come_back_as_soon_as_the_disk_has_room() {
+    let mut setup = Setup::new();
+    setup.plugin_lines.push_str("[records]\nwaiting = 10\n");
+    setup.admin = "token = \"the-token-of-this-test\"".to_owned();
+    let folder = setup.write();
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(&data).expect("test folder is writable");
+    let disk = SmallDisk::mount(&data, "96m");
+    let wrapper = disk.wrapper();
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let switch = Switch::start_under(setup.net, folder, &wrapper);
+    let mut stage = Stage { switch, net: setup.net };
+    let files = stage.switch.folder().path().to_owned();
+    let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 10).start(&files);
+    let health = |stage: &Stage| stage.switch.try_get("/health").1["status"].clone();
+
+    disk.fill();
+    let lost = |stage: &Stage| stage.switch.metric("strowger_records_refused_total", &[]);
+    for calls in 1.. {
+        let mut caller = stage.caller().with("talk_ms", 50).calls();
+        wait::until("its end", CALL_LIMIT, || caller.has_ended().then_some(()));
+        if lost(&stage) > 0.0 {
+            break;
+        }
+        assert!(calls < 90, "{calls} calls and each has a record");
+    }
+    assert_eq!(health(&stage), "down");
+    disk.make_room();
+    wait::until("calls again", Duration::from_secs(10), || {
+        (health(&stage) != "down").then_some(())
+    });
+    let alarms = stage.switch.get("/v1/alarms");
+    let names = alarms.as_array().into_iter().flatten().map(|one| one["alarm"].as_str());
+    assert!(names.flatten().any(|name| name == "records_lost"), "still told: {alarms}");
+    stage.caller().with("talk_ms", 50).calls().succeeds(CALL_LIMIT);
+    vendor.stop();
+    stage.switch.stop();
+}

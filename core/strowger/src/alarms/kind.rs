@@ -146,7 +146,7 @@ impl AlarmKind {
 
     /// `/health` says `down` while it stands, so that load balancers send calls elsewhere.
     pub(crate) fn keeps_calls_away(self) -> bool {
-        matches!(self, AlarmKind::DiskCritical | AlarmKind::RecordsLost)
+        matches!(self, AlarmKind::DiskCritical)
     }
 
     /// What it does to calls and money.

@@ -19,7 +19,12 @@ const LONGEST_COUNT: Duration = Duration::from_secs(2);
 impl Node {
     /// Whether new calls should come to this node.
     pub(crate) fn takes_calls(&self) -> bool {
-        !self.draining.load(Ordering::Relaxed) && !self.alarms.keep_calls_away()
+        !self.draining.load(Ordering::Relaxed) && self.records_are_safe()
+    }
+
+    /// Records reach the disk and have room: without room new calls are refused (CDR-14).
+    fn records_are_safe(&self) -> bool {
+        !self.alarms.keep_calls_away() && !self.recorder.is_full()
     }
 
     pub(crate) async fn health(&self) -> Health {
@@ -28,7 +33,7 @@ impl Node {
         let calls = timeout(LONGEST_COUNT, self.call_count()).await;
         let status = if self.draining.load(Ordering::Relaxed) {
             "draining"
-        } else if self.alarms.keep_calls_away() {
+        } else if !self.records_are_safe() {
             "down"
         } else if alarms.iter().any(bad) || calls.is_err() {
             "degraded"
