@@ -1,10 +1,17 @@
 //! The commands of `docs/attacks.md`, run as they stand there against a running switch.
 
+use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
+use strowger_tests::rtp::{MediaPeer, talk};
+use strowger_tests::sipp::audio_address;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
-use strowger_tests::switch::Setup;
+use strowger_tests::switch::{Setup, program};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/attacks.md");
+
+/// Media ports of the calls here: few, so that a sweep is short.
+const PORTS: &str = "20000-20099";
 
 /// The shell commands of the section with this heading.
 fn commands(heading: &str) -> String {
@@ -16,8 +23,11 @@ fn commands(heading: &str) -> String {
     block.split("\n```").next().unwrap_or_default().to_owned()
 }
 
-/// What they print.
+/// What they print. `strowger` is the program under test.
 fn run(stage: &Stage, heading: &str) -> String {
+    let program = program();
+    let folder = program.parent().expect("the program lies in a folder").display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let output = Command::new("bash")
         .arg("-c")
         .arg(commands(heading))
@@ -25,6 +35,10 @@ fn run(stage: &Stage, heading: &str) -> String {
         .env("SIP", stage.switch.address().to_string())
         .env("STRANGER", stage.net.stranger().to_string())
         .env("DATA", stage.switch.folder().path().join("data"))
+        .env("CONFIG", stage.switch.folder().path().join("node.toml"))
+        .env("MEDIA", stage.net.media().to_string())
+        .env("PORTS", PORTS)
+        .env("PATH", path)
         .output()
         .expect("bash runs");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -63,10 +77,69 @@ fn strangers_learn_from_health_whether_calls_may_come_and_no_more() {
     assert_eq!(run(&stage, "Asking who is there"), r#"{"status":"up"}"#);
 }
 
+/// A customer that may call from anywhere.
+fn with_a_nomad() -> Stage {
+    let mut setup = Setup::new();
+    setup.business = "[[customer_trunk]]\nname = \"nomad\"\naccount = \"payer\"\n\
+         authentication = \"digest\"\nuser = \"nomad\"\npassword = \"correct-horse-8\"\n"
+        .to_owned();
+    Stage::with(&setup)
+}
+
 #[test]
-fn strangers_hear_nothing_but_one_challenge() {
-    let stage = Stage::new();
-    assert_eq!(run(&stage, "Using the switch as an amplifier"), "0 bytes heard\n");
+fn strangers_hear_nothing_where_all_customers_have_addresses() {
+    let said = run(&Stage::new(), "Using the switch as an amplifier");
+    assert_eq!(
+        said,
+        "other methods: 0 bytes heard\nINVITE: 0 answers, 0.0 bytes for each byte sent\n"
+    );
+}
+
+#[test]
+fn an_amplifier_answers_once_and_little() {
+    let stage = with_a_nomad();
+    let said = run(&stage, "Using the switch as an amplifier");
+    let (others, invite) = said.split_once('\n').expect("two lines");
+    assert_eq!(others, "other methods: 0 bytes heard");
+    let factor = invite
+        .strip_prefix("INVITE: 1 answers, ")
+        .and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+    assert!(factor.is_some_and(|factor| factor < 2.0), "{said}");
+    assert_eq!(stage.switch.metric("strowger_transactions", &[]), 0.0);
+}
+
+#[test]
+fn a_guesser_is_locked_out_and_listed() {
+    let stage = with_a_nomad();
+    let said = run(&stage, "Guessing passwords");
+    let (answers, list) = said.split_once('\n').expect("answers, then the list");
+    assert_eq!(answers.trim(), "403 403 403 403 403 403 silence silence");
+    let address = stage.net.stranger().to_string();
+    assert!(list.lines().any(|line| line.contains(&address) && line.contains("nomad")), "{list}");
+}
+
+/// MEDIA-11: a call in silence is the easiest to take.
+#[test]
+fn a_sweep_over_all_media_ports_takes_no_call() {
+    let mut setup = Setup::new();
+    setup.media_ports = PORTS.to_owned();
+    let stage = Stage::with(&setup);
+    let mut vendor = stage.vendor_a().answers();
+    let mut caller = stage.caller().with("talk_ms", 12_000).calls();
+    let at_caller = MediaPeer::bind(SocketAddr::new(stage.net.caller(), 40000), 0xCA11);
+    let at_vendor = MediaPeer::bind(SocketAddr::new(stage.net.vendor_a(), 40000), 0xFE2D);
+    let offer = audio_address(&vendor.hears("INVITE")).expect("an offer");
+    let answer = audio_address(&caller.hears("SIP/2.0 200")).expect("an answer");
+    let speak = || talk((&at_caller, answer), (&at_vendor, offer), 10, Duration::from_millis(20));
+    assert_eq!(speak().map(|packets| packets.len()), [10, 10]);
+    // Longer than the silence after which another source is looked at.
+    std::thread::sleep(Duration::from_millis(5_200));
+    assert_eq!(run(&stage, "Taking a call's audio over"), "0 packets heard\n");
+    assert_eq!(speak().map(|packets| packets.len()), [10, 10], "the parties hear each other");
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    stage.switch.record().shows("/media/dropped", 10);
+    assert_eq!(stage.switch.metric("strowger_relay_takeovers_total", &[]), 0.0);
 }
 
 /// BILL-40: what README and page say of prepaid balances is so. Once money is reserved, this

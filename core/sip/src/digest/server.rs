@@ -133,11 +133,12 @@ impl Authority {
         rng: &mut R,
     ) -> Vec<String> {
         let nonce = self.nonce(peer, realm, utc_ms, rng);
-        let stale = if stale { ",stale=true" } else { "" };
+        let stale = if stale { ", stale=true" } else { "" };
         let value = |algorithm: &Algorithm| {
             let algorithm = algorithm.as_str();
+            // Some clients find a parameter by the space before it.
             format!(
-                "Digest realm=\"{realm}\",nonce=\"{nonce}\",algorithm={algorithm},qop=\"auth\"{stale}"
+                "Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
             )
         };
         algorithms.iter().map(value).collect()

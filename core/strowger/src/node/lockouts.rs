@@ -54,9 +54,9 @@ impl Node {
         for report in self.strangers.summary(Instant::now()) {
             let Report { source, users, failures, refused, locked } = report;
             let source = source.map_or_else(|| "others".to_owned(), |source| source.to_string());
-            // User names have lost their control characters.
+            // Quoted: a made-up name must not look like a further field.
             tracing::warn!(
-                %source, failures, users = %users.join(", "), refused, locked,
+                %source, failures, users = ?users.join(", "), refused, locked,
                 "wrong passwords or too many messages of a stranger since the last minute"
             );
         }
