@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait for the reader.
@@ -39,10 +39,19 @@ enum Line {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        let end = Instant::now() + LAST_LINES;
         let (mark, marked) = mpsc::sync_channel(1);
-        if self.lines.try_send(Line::Mark(mark)).is_ok() {
-            let _ = marked.recv_timeout(LAST_LINES);
+        let mut mark = Line::Mark(mark);
+        loop {
+            match self.lines.try_send(mark) {
+                Ok(()) => break,
+                // As many lines as may wait are waiting: there is room as soon as one is written.
+                Err(TrySendError::Full(back)) if Instant::now() < end => mark = back,
+                Err(_) => return,
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        let _ = marked.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -134,7 +143,8 @@ impl Write for LineWriter {
     }
 }
 
-/// Ends with the last writer; `told` lines were lost before it. Lines that the sink refuses are lost; there is no place to say so.
+/// Ends with the last writer; `told` lines were lost before it. Lines that the sink refuses are
+/// lost; there is no place to say so.
 fn write(lines: &Receiver<Line>, mut told: u64, mut sink: impl Write) {
     while let Ok(line) = lines.recv() {
         let text = match line {
