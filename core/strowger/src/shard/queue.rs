@@ -8,6 +8,10 @@
 use crate::seldom::Seldom;
 use std::time::Duration;
 
+/// A caller gives up after 64 times T1 (RFC 3261 section 17.1.1.2). What seems to have waited
+/// longer, milliseconds, came before the wall clock was set: the kernel's stamp is of that clock.
+const CLOCK_WAS_SET: u64 = 32_000;
+
 /// The queue of one shard.
 pub(super) struct Queue {
     /// Longest wait of a new call, milliseconds; none: it may wait for ever.
@@ -26,7 +30,8 @@ impl Queue {
     /// Takes note of a datagram that has waited this long: whether new calls are refused from
     /// now on, if that has changed.
     pub(super) fn waited(&mut self, shard: u16, waited_ms: u64) -> Option<bool> {
-        let too_long = self.limit_ms.is_some_and(|limit| waited_ms > limit);
+        let in_earnest = waited_ms <= CLOCK_WAS_SET;
+        let too_long = in_earnest && self.limit_ms.is_some_and(|limit| waited_ms > limit);
         if too_long == self.too_long {
             return None;
         }
@@ -53,6 +58,8 @@ mod tests {
         let told: Vec<_> =
             [0, 400, 401, 5_000, 401, 400, 0, 500].map(|ms| queue.waited(0, ms)).into();
         assert_eq!(told, [None, None, Some(true), None, None, Some(false), None, Some(true)],);
+        let mut queue = Queue::new(Duration::from_millis(400));
+        assert_eq!(queue.waited(0, 3_600_000), None, "the clock was set");
         let mut patient = Queue::new(Duration::ZERO);
         assert_eq!(patient.waited(0, 3_600_000), None);
     }
