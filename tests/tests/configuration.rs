@@ -247,7 +247,8 @@ fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
     let files: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
     assert_eq!(files, ["900", "900"]);
     // 5,000 pairs of the configured range, two sockets each.
-    says(&switch.log(), &["limit=900 needed=11024", "LimitNOFILE"]);
+    let words = "the limit of open files is 900, too low for all media ports: they need 11024";
+    says(&switch.log(), &[words, "LimitNOFILE"]);
     drop(switch);
     setup.media_ports = "20000-20099".to_owned();
     let switch = Switch::start_under(setup.net, setup.write(), &["prlimit", "--nofile=256:2000"]);

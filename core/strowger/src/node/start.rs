@@ -125,7 +125,9 @@ impl RunningNode {
             .map_err(|source| StartError::Admin { address, source })?;
         let admin = admin_listener.local_addr()?;
 
-        let store = Store::open(&config.database()).await?;
+        let database = config.database();
+        make_database(&database).map_err(file(&database))?;
+        let store = Store::open(&database).await?;
         let mut tables = Tables::default();
         if let Some(business) = &business {
             tables = Tables::of(&business.number_lists, &tables);
@@ -550,8 +552,6 @@ fn prepare_files(config: &Config) -> io::Result<()> {
     if let Some(folder) = database.parent() {
         private::make_folder(folder)?;
     }
-    // SQLite gives the files beside it the same rights.
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&database)?;
     let beside = |end: &str| {
         let mut path = database.clone().into_os_string();
         path.push(end);
@@ -560,6 +560,13 @@ fn prepare_files(config: &Config) -> io::Result<()> {
     for path in [beside(""), beside("-wal"), beside("-shm"), journal, config.decision_folder()] {
         private::keep_to_user(&path)?;
     }
+    Ok(())
+}
+
+/// Makes the database's file, if there is none, before SQLite would: SQLite gives the files
+/// beside it the same rights.
+fn make_database(database: &Path) -> io::Result<()> {
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(database)?;
     Ok(())
 }
 
