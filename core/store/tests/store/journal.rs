@@ -20,7 +20,7 @@ async fn ten_calls() -> (Vec<u8>, usize) {
         recorder.submit(call(number));
     }
     recorder.flush().await;
-    let whole = std::fs::read(&segments(folder.path())[0]).unwrap();
+    let whole = std::fs::read(&segments(folder.path())[0]).expect("the folder of the test is ours");
     let entry = (whole.len() - 8) / 10;
     (whole, entry)
 }
@@ -30,15 +30,17 @@ async fn ten_calls() -> (Vec<u8>, usize) {
 async fn started_on(bytes: &[u8]) -> (Recovery, Vec<Vec<u8>>, u64) {
     let folder = Folder::new("started-on");
     let store = open(folder.path()).await;
-    std::fs::create_dir(folder.join("journal")).unwrap();
-    std::fs::write(folder.join("journal/0000000000000001.journal"), bytes).unwrap();
+    std::fs::create_dir(folder.join("journal")).expect("the folder of the test is ours");
+    std::fs::write(folder.join("journal/0000000000000001.journal"), bytes)
+        .expect("the folder of the test is ours");
     let (_recorder, recovery) = start(&store, folder.path()).await;
-    let files = std::fs::read_dir(folder.join("journal")).unwrap();
-    let aside = files.map(|file| file.unwrap().path());
+    let files = std::fs::read_dir(folder.join("journal")).expect("the folder of the test is ours");
+    let aside = files.map(|file| file.expect("the folder of the test is ours").path());
     let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
-    let aside = aside.map(|path| std::fs::read(path).unwrap()).collect();
-    assert!(store.verify_balances().await.unwrap().is_empty());
-    (recovery, aside, store.count_calls().await.unwrap())
+    let aside =
+        aside.map(|path| std::fs::read(path).expect("the folder of the test is ours")).collect();
+    assert!(store.verify_balances().await.expect("the store reads").is_empty());
+    (recovery, aside, store.count_calls().await.expect("the store reads"))
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use strowger_store::{
 };
 
 async fn open(folder: &Path) -> Store {
-    let store = Store::open(folder.join("strowger.db")).await.unwrap();
-    store.apply(&business(SMALL).unwrap()).await.unwrap();
+    let store = Store::open(folder.join("strowger.db")).await.expect("the store takes it");
+    store.apply(&business(SMALL).expect("the store takes it")).await.expect("the store takes it");
     store
 }
 
@@ -23,11 +23,16 @@ fn business(text: &str) -> Result<Business, strowger_store::ConfigErrors> {
 
 async fn recorder(store: &Store, folder: &Path) -> Recorder {
     let settings = RecorderSettings::default();
-    Recorder::start(store, folder.join("journal"), settings).await.unwrap().0
+    Recorder::start(store, folder.join("journal"), settings).await.expect("the store takes it").0
 }
 
 fn payment(amount: &str) -> Payment {
-    Payment { account: 1, amount: amount.parse().unwrap(), note: String::new(), key: None }
+    Payment {
+        account: 1,
+        amount: amount.parse().expect("an amount"),
+        note: String::new(),
+        key: None,
+    }
 }
 
 /// BILL-46: what an account does not hold is refused by name, before anything is booked, and
@@ -50,12 +55,12 @@ async fn amounts_and_balances_have_bounds() {
     assert!(refused.contains("an account holds at most 1000000000000000"), "{refused}");
     store.pay(&payment("999999999900")).await.unwrap();
     store.pay(&payment("-1")).await.unwrap();
-    let balance = Some("999999999999999".parse().unwrap());
-    assert_eq!(store.balance(1).await.unwrap(), balance);
+    let balance = "999999999999999".parse().expect("an amount");
+    assert_eq!(store.balance(1).await.unwrap(), Some(balance));
     assert!(store.verify_balances().await.unwrap().is_empty());
     drop(store);
     let store = open(folder.path()).await;
-    assert_eq!(store.load().await.unwrap().accounts[0].balance, balance.unwrap());
+    assert_eq!(store.load().await.unwrap().accounts[0].balance, balance);
 }
 
 /// The same bounds where amounts are configured.
