@@ -13,7 +13,7 @@ declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=uti
     [rtpengine]=rtpengine-daemon [curl]=curl
     [node]=nodejs [npm]=npm [python3]=python3 [pip]=python3-pip)
 # Without them some tests or columns are left out.
-wanted=" kamailio rtpengine clang wasm-ld wasi-libc compiler-rt node npm python3 pip "
+wanted=" kamailio rtpengine clang wasm-ld wasi-libc compiler-rt node npm pip "
 case $purpose in
     build) programs=(cc) ;;
     test) programs=(cc sipp curl clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;

@@ -1,10 +1,12 @@
 //! What docs/operations.md promises: signals, the log, the files of the node.
 
 use std::fs::Permissions;
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
+use strowger_tests::by_hand;
 use strowger_tests::stage::Stage;
 use strowger_tests::switch::{Setup, Switch, program};
 use strowger_tests::wait;
@@ -55,6 +57,47 @@ fn sighup_reloads_and_other_signals_end_nothing() {
         (!alarms().contains("reload_refused")).then_some(())
     });
     wait_for_line(&stage.switch, "alarm is over");
+}
+
+/// While another program holds the database, records wait in the journal, and a list of them says
+/// so.
+#[test]
+fn a_list_of_records_says_that_some_wait_for_the_database() {
+    let stage = Stage::new();
+    let database = stage.switch.folder().path().join("data/strowger.db");
+    let hold = "import sqlite3, sys\n\
+                held = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+                held.execute('BEGIN EXCLUSIVE')\n\
+                print('held', flush=True)\n\
+                sys.stdin.read()\n";
+    let mut holder = Command::new("python3")
+        .args(["-c", hold])
+        .arg(database)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    let mut line = String::new();
+    let said = holder.stdout.take().expect("a pipe");
+    BufReader::new(said).read_line(&mut line).expect("it speaks");
+    assert_eq!(line, "held\n");
+    let caller = stage.raw_socket(stage.net.caller());
+    let invite = by_hand::invite(&caller, "999");
+    caller.send_to(invite.as_bytes(), stage.switch.address()).expect("sent");
+    assert!(by_hand::hear_final(&caller).starts_with("SIP/2.0 4"));
+
+    let node = stage.switch.folder().path().join("node.toml");
+    let list = || {
+        let done = Command::new(program()).args(["cdr", "--config"]).arg(&node).output();
+        String::from_utf8_lossy(&done.expect("the program is built").stdout).into_owned()
+    };
+    wait::until("the word", LIMIT, || list().contains("not complete: ").then_some(()));
+    drop(holder.stdin.take());
+    holder.wait().expect("it ends");
+    wait::until("the record", LIMIT, || {
+        let list = list();
+        (list.contains("999") && !list.contains("not complete")).then_some(())
+    });
 }
 
 /// A caller writes line ends and escape sequences into the fields that are logged and shown.

@@ -61,6 +61,9 @@ pub(super) struct CdrArgs {
     node: NodeArgs,
 }
 
+/// Alarms that stand while records are kept that the database does not have yet.
+const BEHIND: [&str; 2] = ["database_slow", "cdr_lag"];
+
 impl CdrArgs {
     pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
         let client = self.node.client()?;
@@ -69,7 +72,15 @@ impl CdrArgs {
         }
         let parameters = self.parameters(now_ms())?;
         let records = client.records(&parameters)?;
-        print(out, self.node.json, &records, |records| self.page(records))
+        print(out, self.node.json, &records, |records| self.page(records))?;
+        if !self.node.json {
+            // The list is the database's: what still waits for it is not there.
+            let alarms = client.alarms()?;
+            for line in alarms.iter().filter(|line| BEHIND.contains(&line.alarm.as_str())) {
+                writeln!(out, "not complete: {}", kit::plain(&line.detail))?;
+            }
+        }
+        Ok(())
     }
 
     /// A table, and how to see the next page.
