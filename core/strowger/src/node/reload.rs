@@ -133,7 +133,7 @@ mod tests {
         let text = format!(
             "data_dir = \"data\"\nbusiness = \"business\"\nshards = 1\n\
              [[listeners]]\nname = \"main\"\naddress = \"{free}\"\n\
-             [media]\naddresses = [{{ name = \"main\", bind = \"127.0.0.1\" }}]\n\
+             [media]\naddresses = [{{ name = \"main\", bind = \"127.0.0.1\", ports = \"20000-29999\" }}]\n\
              [admin]\naddress = \"127.0.0.1:0\"\n"
         );
         std::fs::write(folder.join("node.toml"), text).unwrap();
