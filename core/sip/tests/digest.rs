@@ -190,7 +190,7 @@ fn the_replay_guard_stays_bounded_and_forgets_nothing_to_an_attacker() {
 fn a_peer_without_qop_can_use_a_nonce_once() {
     let mut scene = Scene::new();
     let md5 = scene.offers(NOW).remove(1);
-    let old_style = md5.replace(",qop=\"auth\"", "").replace(",algorithm=MD5", "");
+    let old_style = md5.replace(", qop=\"auth\"", "").replace(", algorithm=MD5", "");
     let challenge =
         Challenge::choose(&response(401, &[("WWW-Authenticate", &old_style)]), BOTH).unwrap();
     let authorization = scene.answers(&challenge, "secret", 1);
