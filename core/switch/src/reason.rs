@@ -113,6 +113,8 @@ impl Failed {
         Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 };
     /// None was sent, as the caller's offer has nothing that we can pass on.
     pub(crate) const NO_CODEC: Failed = Failed { code: 488, ..Failed::NOT_SENT };
+    /// None was sent, as no media ports were free.
+    pub(crate) const NO_PORTS: Failed = Failed { code: 503, ..Failed::NOT_SENT };
 
     /// The code that it contributes: local time-outs and 401/407/408 count as 503.
     fn code(self) -> u16 {

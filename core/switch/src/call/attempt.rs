@@ -185,6 +185,7 @@ impl Call {
         match &self.failures[..] {
             [] => name::ALL_ROUTES_BUSY,
             all if all.iter().all(|failed| *failed == Failed::NO_CODEC) => name::CODEC_MISMATCH,
+            all if all.iter().all(|failed| *failed == Failed::NO_PORTS) => name::MEDIA_RESOURCES,
             _ => name::ALL_ROUTES_FAILED,
         }
     }
@@ -627,15 +628,19 @@ impl Call {
         attempt.record.end_reason = why.into();
         attempt.record.end_ms = Some(cx.now.utc_ms);
         self.finished.push(attempt.record);
-        let no_codec = why == name::CODEC_MISMATCH;
-        if no_codec {
+        let failed = match why {
+            name::CODEC_MISMATCH => Failed::NO_CODEC,
+            name::MEDIA_RESOURCES => Failed::NO_PORTS,
+            _ => Failed::NOT_SENT,
+        };
+        if failed == Failed::NO_CODEC {
             // The same offer is no better for the next vendor whose media we relay.
             let mut choices = std::mem::take(&mut self.choices);
             let vendor = |choice: &Choice| self.world.vendors.get(&choice.trunk);
             choices.retain(|choice| vendor(choice).is_some_and(|v| self.goes_direct(v)));
             self.choices = choices;
         }
-        self.failures.push(if no_codec { Failed::NO_CODEC } else { Failed::NOT_SENT });
+        self.failures.push(failed);
         self.next_choice(cx);
     }
 

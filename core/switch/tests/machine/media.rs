@@ -107,6 +107,7 @@ fn no_free_port_ends_the_call() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.agent(CALLER).last().responses, [100, 503]);
+    assert_eq!(stage.finals[0].call.end_reason, "media_resources");
     assert!(
         stage.finals[0].attempts.iter().all(|a| a.skipped && a.end_reason == "media_resources")
     );
