@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zstd::stream::write::{Decoder, Encoder};
 
@@ -85,6 +85,11 @@ impl SegmentWriter {
         file.write_all(&begin)?;
         let encoder = Encoder::new(Vec::new(), LEVEL)?;
         Ok(SegmentWriter { file, encoder, bytes: begin.len() as u64 })
+    }
+
+    /// Whether somebody has deleted the file: what is written to it is found by nobody.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|about| about.nlink() == 0)
     }
 
     /// Bytes in the file.

@@ -462,6 +462,30 @@ fn old_segments_are_deleted_at_the_next_start() {
     assert_eq!(kept(Duration::from_secs(3600)), [2, 3]);
 }
 
+/// Whoever deletes the folder under a running node loses what was there, not what comes.
+#[test]
+fn a_deleted_folder_is_made_again() {
+    let folder = Folder::new("decisions-deleted");
+    let log = DecisionLog::start(settings(&folder)).expect("a log");
+    let mut tap = log.tap(0);
+    for round in 1..=3_u64 {
+        record(&mut tap, Instant::now(), u128::from(round), round * 100);
+        tap.hand_over();
+        while log.counts().recorded < round * 7 {
+            std::thread::yield_now();
+        }
+        if round == 1 {
+            std::fs::remove_dir_all(&folder.0).expect("it is ours");
+        }
+    }
+    drop(tap);
+    log.close();
+    let (found, counts) = read(&folder.0);
+    assert_eq!((counts.segments, log.counts().dropped), (1, 0));
+    let times: Vec<u64> = found.iter().map(|decision| decision.at_ms).collect();
+    assert_eq!((times.len(), times[0], times[13]), (14, 200, 306));
+}
+
 /// A thread that is behind costs decisions, not time.
 #[test]
 fn nobody_waits_for_a_writer_that_is_behind() {

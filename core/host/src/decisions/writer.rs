@@ -104,7 +104,11 @@ impl Writer {
             block.items = masked(mask, &block.items).map_err(io::Error::other)?;
         }
         let now = SystemTime::now();
-        if self.open.as_ref().is_some_and(|open| self.is_full(open, now)) {
+        if self.open.as_ref().is_some_and(|open| open.segment.is_deleted()) {
+            let folder = self.settings.folder.display();
+            tracing::warn!(%folder, "decisions were deleted by somebody; a new segment begins");
+            self.open = None;
+        } else if self.open.as_ref().is_some_and(|open| self.is_full(open, now)) {
             self.close();
         }
         let mut open = match self.open.take() {
@@ -147,6 +151,8 @@ impl Writer {
             random_seed: self.settings.random_seed,
             masked: self.settings.mask_digits,
         };
+        // Somebody may have deleted it.
+        make_folder(&self.settings.folder)?;
         let number = self.next;
         self.next += 1;
         let segment = SegmentWriter::create(&path(&self.settings.folder, number), &head)?;
@@ -180,7 +186,9 @@ impl Writer {
         let Some(done) = self.done.pop_front() else { return };
         self.done_bytes -= done.bytes;
         let path = path(&self.settings.folder, done.number);
-        if let Err(error) = std::fs::remove_file(&path) {
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(path = %path.display(), %error, "old decisions stay");
         }
     }
