@@ -20,6 +20,8 @@ pub(crate) enum Verified {
     Absent,
     /// To be proven again: the nonce is no good, or the hash is one that is not taken.
     Stale,
+    /// Right, but for another number than the request calls (RFC 7616 section 3.4.6).
+    OfAnotherNumber,
     /// Wrong.
     Wrong,
 }
@@ -83,7 +85,7 @@ impl Core {
         let authority = Authority::new(self.world.facts.settings.nonce_secret);
         let peer = source_of(flow.remote);
         let used = match authority.verify(peer, &credentials, &check, now.utc_ms) {
-            Ok(_) if !is_for(credentials.uri, request) => return Verified::Wrong,
+            Ok(_) if !is_for(credentials.uri, request) => return Verified::OfAnotherNumber,
             Ok(used) => used,
             Err(denial) => return denial.into(),
         };

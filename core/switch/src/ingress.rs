@@ -50,8 +50,8 @@ pub(crate) struct Knock<'a> {
 pub(crate) enum Entered {
     /// Of this trunk; whether it proved that by digest.
     Customer(Arc<CustomerTrunk>, bool),
-    /// Of this trunk's address, with a wrong password.
-    WrongPassword(Arc<CustomerTrunk>),
+    /// Of this trunk's address, with credentials that are worth nothing, and why.
+    Unproven(Arc<CustomerTrunk>, &'static str),
     /// Of somebody known, but no trunk calls like this.
     Nobody,
 }
@@ -99,8 +99,8 @@ impl Core {
         };
         let (customer, authenticated) = match entered {
             Entered::Customer(trunk, proven) => (trunk, proven),
-            Entered::WrongPassword(trunk) => {
-                let refused = plain(Some(trunk), 403, name::AUTH_FAILED, "wrong credentials");
+            Entered::Unproven(trunk, why) => {
+                let refused = plain(Some(trunk), 403, name::AUTH_FAILED, why);
                 self.refuse_invite(now, id, flow, &request, &refused);
                 return None;
             }
@@ -298,19 +298,32 @@ impl Core {
                 self.ask_for_password(knock, Some(known.unwrap_or(&user)), true);
                 None
             }
-            (Verified::Wrong | Verified::Proven, trunk) => {
-                self.counters.auth_failed += 1;
+            // Whoever knows the password is no guesser.
+            (Verified::OfAnotherNumber, Some(trunk)) => {
+                self.unproven(knock, Some(trunk), "the credentials are of another number")
+            }
+            (Verified::Wrong | Verified::Proven | Verified::OfAnotherNumber, trunk) => {
                 let known = standing == Standing::Known;
                 self.settings.strangers.failed(source, username, known, now.instant);
-                let here = trunk.filter(|trunk| trunk.authentication != Authentication::Digest);
-                if let Some(trunk) = here {
-                    return Some(Entered::WrongPassword(trunk));
-                }
-                let refused = MessageBuilder::response_to(invite, 403, "Forbidden");
-                self.answer_once(knock, refused);
-                None
+                self.unproven(knock, trunk, "wrong credentials")
             }
         }
+    }
+
+    /// 403, with a record where a trunk names the address.
+    fn unproven(
+        &mut self,
+        knock: &Knock<'_>,
+        trunk: Option<Arc<CustomerTrunk>>,
+        why: &'static str,
+    ) -> Option<Entered> {
+        self.counters.auth_failed += 1;
+        let here = trunk.filter(|trunk| trunk.authentication != Authentication::Digest);
+        if let Some(trunk) = here {
+            return Some(Entered::Unproven(trunk, why));
+        }
+        self.answer_once(knock, MessageBuilder::response_to(knock.invite, 403, "Forbidden"));
+        None
     }
 
     /// Customers may prove themselves by digest alone at this listener.

@@ -81,6 +81,21 @@ fn log_in(stage: &mut Stage, from: &str, password: &str, callee: &str, n: u32) -
     Some(Message::parse(answer.as_bytes()).expect("a response").status())
 }
 
+/// SIG-54, SEC-01: right credentials of another number open nothing, and are no guess.
+#[test]
+fn credentials_of_another_number_are_refused_and_not_counted_as_guesses() {
+    let mut stage = stage(digest_operator());
+    for n in 1..=8 {
+        let refusal = answers(&mut stage, ELSEWHERE, &numbered("44", 2 * n, "")).pop();
+        let refusal = refusal.expect("a challenge, not the silence of a lockout");
+        let line = proof(&refusal, "acme", PASSWORD, "33", &Algorithm::ALL);
+        let answer = answers(&mut stage, ELSEWHERE, &numbered("44", 2 * n + 1, &line));
+        assert!(answer[0].starts_with("SIP/2.0 403 "), "{answer:?}");
+        stage.run(Duration::from_secs(6));
+    }
+    assert_eq!(log_in(&mut stage, ELSEWHERE, PASSWORD, "44", 40), Some(100));
+}
+
 /// ROUTE-11, RFC 3261 section 17.1.3: a digest customer's responses come from its own address,
 /// which no trunk names.
 #[test]
