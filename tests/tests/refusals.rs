@@ -1,5 +1,6 @@
 //! What the switch refuses, and how: money, numbers, strangers, nonsense.
 
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -184,20 +185,54 @@ fn a_request_that_has_hopped_too_often_is_answered_with_483() {
     assert!(answer.starts_with("SIP/2.0 483 "), "{answer}");
 }
 
-/// SIG-14: 100 has left the machine before a plugin is asked: here one that never answers, and
-/// is given up after a second.
-#[test]
-fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
+/// A screening plugin that never answers a call to `loop`, and is given up after this long.
+fn with_a_slow_plugin(deadline: &str) -> Stage {
     let mut setup = Setup::new().plugin("screening", &built_plugin("rogue-screening"));
     setup.prefixes = vec![""];
     let folder = setup.write();
     let node = folder.read("node.toml");
-    let slow = node.replace("name = \"screening\"", "name = \"screening\"\ndeadline = \"1s\"");
+    let slow = format!("name = \"screening\"\ndeadline = \"{deadline}\"");
+    let slow = node.replace("name = \"screening\"", &slow);
     assert_ne!(slow, node, "the plugin is in the list");
     folder.put("node.toml", &slow);
     folder.put("business/sell.csv", "prefix,destination,price\n*,Anywhere,0.6\n");
     folder.put("business/buy.csv", "prefix,destination,price\n*,Anywhere,0.1\n");
-    let stage = Stage::on(&setup, folder);
+    Stage::on(&setup, folder)
+}
+
+/// SIG-14: whoever comes while another call's plugin takes its time has its 100 when that one
+/// question is over, not when all questions before its own are.
+#[test]
+fn invites_behind_slow_questions_have_their_100_first() {
+    const CALLS: usize = 12;
+    let stage = with_a_slow_plugin("100ms");
+    let peer = stage.raw_socket(stage.net.caller());
+    let vendor = stage.vendor_a().is_silent();
+    vendor.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    for _ in 0..CALLS {
+        peer.send_to(invite(&peer, "loop").as_bytes(), stage.switch.address()).unwrap();
+    }
+    let mut buffer = [0; 4096];
+    let mut decided = BTreeSet::new();
+    while decided.len() < CALLS / 2 {
+        let (length, _) = vendor.recv_from(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        decided.extend(text.starts_with("INVITE ").then(|| header(&text, "Call-ID")));
+    }
+    peer.set_nonblocking(true).unwrap();
+    let mut heard = BTreeSet::new();
+    while let Ok((length, _)) = peer.recv_from(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        heard.extend(text.starts_with("SIP/2.0 100 ").then(|| header(&text, "Call-ID")));
+    }
+    assert_eq!(heard.len(), CALLS, "half of the calls are decided");
+}
+
+/// SIG-14: 100 has left the machine before a plugin is asked: here one that never answers, and
+/// is given up after a second.
+#[test]
+fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
+    let stage = with_a_slow_plugin("1s");
     let peer = stage.raw_socket(stage.net.caller());
     let vendor = stage.vendor_a().is_silent();
     vendor.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

@@ -269,10 +269,14 @@ impl Switch {
 
     /// What must be done next; call it until it returns none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(transmit) = self.core.transactions.poll_transmit() {
-            return Some(Output::Transmit(transmit));
-        }
-        self.core.outputs.pop_front()
+        let transmit = self.poll_transmit().map(Output::Transmit);
+        transmit.or_else(|| self.core.outputs.pop_front())
+    }
+
+    /// The next datagram that wants to be sent; questions and records are left for
+    /// [`Switch::poll_output`].
+    pub fn poll_transmit(&mut self) -> Option<sip::Transmit> {
+        self.core.transactions.poll_transmit()
     }
 
     /// When [`Switch::handle_timeout`] wants to be called.

@@ -24,6 +24,13 @@ use switch::{Ask, Now, Output, Switch, SwitchSettings, World, shard_of};
 /// Datagrams taken from one socket before timers and letters get their turn.
 const DATAGRAMS_PER_TURN: usize = 256;
 
+/// A question that took longer has kept others waiting for their 100 Trying (SIG-14).
+const LONG_QUESTION: Duration = Duration::from_millis(1);
+
+/// Datagrams that are taken between questions until timers and letters have had their turn: few,
+/// so that new calls wait where their wait is measured.
+const DATAGRAMS_BETWEEN_QUESTIONS: usize = 16;
+
 /// Largest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 
@@ -92,8 +99,11 @@ pub(super) struct Driver {
     recorder: Recorder,
     decisions: Option<DecisionTap>,
     queue: Queue,
-    /// Room for what the kernel says of a datagram.
+    /// Room for a datagram, and for what the kernel says of it.
+    buffer: Box<[u8]>,
     notes: Vec<u8>,
+    /// Of [`DATAGRAMS_BETWEEN_QUESTIONS`], those that are left.
+    pub(super) between: usize,
     stopping: bool,
 }
 
@@ -130,14 +140,15 @@ impl Driver {
             recorder: parts.recorder,
             decisions: parts.decisions,
             queue: Queue::new(parts.longest_wait),
+            buffer: vec![0; DATAGRAM_BYTES].into_boxed_slice(),
             notes: arrival::notes(),
+            between: 0,
             stopping: false,
         })
     }
 
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
-        let mut buffer = vec![0; DATAGRAM_BYTES].into_boxed_slice();
         let mut busy = false;
         while !self.stopping {
             let patience = self.patience();
@@ -162,8 +173,14 @@ impl Driver {
             self.take_world();
             self.switch.set_room_for_records(!self.recorder.is_full());
             self.take_letters();
+            self.between = DATAGRAMS_BETWEEN_QUESTIONS;
             for index in 0..self.listeners.len() {
-                self.take_datagrams(index, &mut buffer);
+                for _ in 0..DATAGRAMS_PER_TURN {
+                    if !self.take_datagram(index) {
+                        break;
+                    }
+                    self.give();
+                }
             }
             self.take_timeouts();
         }
@@ -196,7 +213,9 @@ impl Driver {
         while let Some(letter) = self.inbox.take() {
             match letter {
                 Letter::Datagram(flow, arrived_ms, datagram) => {
-                    self.receive(flow, Some(arrived_ms), &datagram);
+                    let now = self.note_wait(Some(arrived_ms));
+                    self.switch.receive(now, flow, &datagram, &mut self.media);
+                    self.give();
                 }
                 Letter::MediaLost(call) => {
                     self.switch.fail_call(clock::now(), call, &mut self.media);
@@ -215,40 +234,66 @@ impl Driver {
         }
     }
 
-    fn take_datagrams(&mut self, index: usize, buffer: &mut [u8]) {
-        for _ in 0..DATAGRAMS_PER_TURN {
-            let listener = &mut self.listeners[index];
-            if !listener.readable {
-                return;
-            }
-            match arrival::receive(&listener.socket, buffer, &mut self.notes) {
-                Ok(arrival) => {
-                    let datagram = &buffer[..arrival.length];
-                    // RFC 5626 section 3.5.1: CRLF keeps a NAT open and says nothing.
-                    if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-                        continue;
-                    }
-                    let Ok(listener) = u16::try_from(index) else { return };
-                    let flow = Flow { listener, remote: arrival.remote };
-                    let owner = shard_of(datagram, self.shards);
-                    match self.mailboxes.get(usize::from(owner)) {
-                        Some(mailbox) if owner != self.number => {
-                            let arrived_ms = arrival.at_ms.unwrap_or_else(clock::utc_ms);
-                            mailbox.hand_over(flow, arrived_ms, datagram);
-                        }
-                        _ => self.receive(flow, arrival.at_ms, datagram),
-                    }
+    /// Hands the next datagram of a listener to its owner; false if none waits.
+    fn take_datagram(&mut self, index: usize) -> bool {
+        let listener = &mut self.listeners[index];
+        if !listener.readable {
+            return false;
+        }
+        match arrival::receive(&listener.socket, &mut self.buffer, &mut self.notes) {
+            Ok(arrival) => {
+                let datagram = &self.buffer[..arrival.length];
+                // RFC 5626 section 3.5.1: CRLF keeps a NAT open and says nothing.
+                if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                    return true;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    listener.readable = false;
-                }
-                // What became of an earlier datagram; the next read is a new one.
-                Err(error) => {
-                    tracing::debug!(shard = self.number, %error, "receive failed");
-                    self.take_errors(index);
-                    self.give();
+                let Ok(listener) = u16::try_from(index) else { return false };
+                let flow = Flow { listener, remote: arrival.remote };
+                let owner = shard_of(datagram, self.shards);
+                match self.mailboxes.get(usize::from(owner)) {
+                    Some(mailbox) if owner != self.number => {
+                        let arrived_ms = arrival.at_ms.unwrap_or_else(clock::utc_ms);
+                        mailbox.hand_over(flow, arrived_ms, datagram);
+                    }
+                    _ => {
+                        let now = self.note_wait(arrival.at_ms);
+                        let datagram = &self.buffer[..arrival.length];
+                        self.switch.receive(now, flow, datagram, &mut self.media);
+                    }
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.readable = false,
+            // What became of an earlier datagram; the next read is a new one.
+            Err(error) => {
+                tracing::debug!(shard = self.number, %error, "receive failed");
+                self.take_errors(index);
+            }
+        }
+        true
+    }
+
+    /// After a long question: who came meanwhile gets its 100 before the next one is asked
+    /// (SIG-14).
+    fn take_who_waits(&mut self) {
+        while self.between > 0
+            && let Some((flow, arrived_ms, datagram)) = self.inbox.take_datagram()
+        {
+            let now = self.note_wait(Some(arrived_ms));
+            self.switch.receive(now, flow, &datagram, &mut self.media);
+            self.after_one_between();
+        }
+        for index in 0..self.listeners.len() {
+            self.listeners[index].readable = true;
+            while self.between > 0 && self.take_datagram(index) {
+                self.after_one_between();
+            }
+        }
+    }
+
+    fn after_one_between(&mut self) {
+        self.between -= 1;
+        while let Some(transmit) = self.switch.poll_transmit() {
+            self.transmit(transmit.flow, &transmit.bytes);
         }
     }
 
@@ -265,7 +310,8 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, flow: Flow, arrived_ms: Option<u64>, datagram: &[u8]) {
+    /// Takes note of how long a datagram that came at `arrived_ms` has waited; what time it is.
+    fn note_wait(&mut self, arrived_ms: Option<u64>) -> Now {
         let now = clock::now();
         let waited_ms = arrived_ms.map_or(0, |at| now.utc_ms.saturating_sub(at));
         self.inbox.counters().waited_ms.store(waited_ms, Ordering::Relaxed);
@@ -273,8 +319,7 @@ impl Driver {
             self.inbox.counters().overloads.fetch_add(u64::from(too_long), Ordering::Relaxed);
             self.switch.set_overloaded(too_long);
         }
-        self.switch.receive(now, flow, datagram, &mut self.media);
-        self.give();
+        now
     }
 
     fn obey(&mut self, command: Command) {
@@ -324,7 +369,13 @@ impl Driver {
                     let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
                     let draw = ask.pin.notes.draws();
                     match self.host.begin(context, &ask.question) {
-                        Asked::Now(reply) => self.answer(&ask, draw, reply),
+                        Asked::Now(reply) => {
+                            let long = u128::from(reply.nanos) > LONG_QUESTION.as_nanos();
+                            self.answer(&ask, draw, reply);
+                            if long {
+                                self.take_who_waits();
+                            }
+                        }
                         // Only this call waits.
                         Asked::Later(later) => {
                             let own = self.mailboxes[usize::from(self.number)].clone();

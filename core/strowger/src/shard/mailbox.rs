@@ -5,6 +5,7 @@ use crate::seldom::Seldom;
 use mio::Waker;
 use policy::Reply;
 use sip::Flow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -102,6 +103,8 @@ pub(crate) struct Mailbox {
 /// The receiving end.
 pub(crate) struct Inbox {
     letters: Receiver<Letter>,
+    /// Letters that were passed over to find a datagram, oldest first.
+    passed_over: VecDeque<Letter>,
     signalled: Arc<AtomicBool>,
     counters: Arc<ShardCounters>,
 }
@@ -117,7 +120,7 @@ pub(crate) fn mailbox(waker: Waker) -> (Mailbox, Inbox) {
         signalled: signalled.clone(),
         counters: counters.clone(),
     };
-    (mailbox, Inbox { letters: receiver, signalled, counters })
+    (mailbox, Inbox { letters: receiver, passed_over: VecDeque::new(), signalled, counters })
 }
 
 impl Mailbox {
@@ -192,7 +195,24 @@ impl Inbox {
         self.signalled.store(false, Ordering::Release);
     }
 
-    pub(super) fn take(&self) -> Option<Letter> {
+    pub(super) fn take(&mut self) -> Option<Letter> {
+        self.passed_over.pop_front().or_else(|| self.receive())
+    }
+
+    /// The next datagram: its flow, when it reached the machine, and its bytes. Other letters
+    /// wait for [`Inbox::take`].
+    pub(super) fn take_datagram(&mut self) -> Option<(Flow, u64, Box<[u8]>)> {
+        loop {
+            match self.receive()? {
+                Letter::Datagram(flow, arrived_ms, datagram) => {
+                    return Some((flow, arrived_ms, datagram));
+                }
+                other => self.passed_over.push_back(other),
+            }
+        }
+    }
+
+    fn receive(&self) -> Option<Letter> {
         let letter = self.letters.try_recv().ok()?;
         if matches!(letter, Letter::Datagram(..) | Letter::Unreachable(_)) {
             self.counters.inbox_depth.fetch_sub(1, Ordering::Relaxed);

@@ -53,6 +53,8 @@ impl Driver {
     /// Ends and records every call, and puts an empty machine in the place of the one that
     /// failed. Each step is on its own: a call that fails once more is lost and no other.
     fn rescue(&mut self) {
+        // The machine that is to go takes nothing new.
+        self.between = 0;
         for key in self.switch.call_keys() {
             self.guarded(|driver| {
                 driver.switch.fail_call(clock::now(), key, &mut driver.media);
