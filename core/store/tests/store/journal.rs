@@ -2,13 +2,12 @@
 
 use crate::support::documents::call;
 use crate::support::folder::Folder;
-use crate::support::recorder::{open, segments, start, wait_for_release, wait_until_durable};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
+use crate::support::recorder::{
+    open, segments, start, start_locked, wait_for_release, wait_until_durable,
+};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 use strowger_store::{Recorder, RecorderSettings, Recovery};
 
 /// A segment of ten finished calls, and the length of each.
@@ -143,15 +142,8 @@ async fn whatever_is_damaged_the_other_calls_are_read() {
 async fn damage_met_while_the_database_catches_up_holds_nobody_up() {
     let folder = Folder::new("catches-up");
     let store = open(folder.path()).await;
-    let settings = RecorderSettings {
-        held: 0,
-        commit_window: Duration::from_millis(1),
-        store_window: Duration::from_millis(1),
-        ..RecorderSettings::default()
-    };
-    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
-    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let settings = RecorderSettings { held: 0, ..RecorderSettings::default() };
+    let (recorder, mut other) = start_locked(&store, folder.path(), settings).await;
     for number in 0..10 {
         recorder.submit(call(number));
         wait_until_durable(&recorder, number + 1).await;

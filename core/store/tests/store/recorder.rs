@@ -2,10 +2,10 @@
 
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
-use crate::support::recorder::{open, segments, start, wait_for_release, wait_until_durable};
+use crate::support::recorder::{
+    open, segments, start, start_locked, wait_for_release, wait_until_durable,
+};
 use ledger::Money;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -295,6 +295,23 @@ async fn a_full_queue_refuses_new_calls_and_takes_the_ends_of_those_that_are_up(
     assert!(store.verify_balances().await.unwrap().is_empty());
 }
 
+/// OPS-65: a stop ends all calls at once, and there may be more of them than the queue is made for.
+#[tokio::test]
+async fn a_stop_with_more_calls_than_the_queue_holds_keeps_every_record() {
+    const CALLS: u64 = 120_000;
+    let folder = Folder::new("stop");
+    let store = open(folder.path()).await;
+    let (recorder, _) = start(&store, folder.path()).await;
+    for number in 0..CALLS {
+        recorder.submit(call(number));
+    }
+    recorder.flush().await;
+    let gauges = recorder.gauges();
+    assert_eq!((gauges.depth, gauges.stored_finals, gauges.refused), (0, CALLS, 0));
+    assert_eq!(store.count_calls().await.unwrap(), CALLS);
+    assert!(store.verify_balances().await.unwrap().is_empty());
+}
+
 /// CDR-14: the journal has its limit on the disk, too.
 #[tokio::test]
 async fn a_journal_at_its_limit_says_that_no_new_calls_may_come() {
@@ -303,13 +320,9 @@ async fn a_journal_at_its_limit_says_that_no_new_calls_may_come() {
     let settings = RecorderSettings {
         journal_bytes: 30_000,
         segment_bytes: 5_000,
-        commit_window: Duration::from_millis(1),
-        store_window: Duration::from_millis(1),
         ..RecorderSettings::default()
     };
-    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
-    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let (recorder, mut other) = start_locked(&store, folder.path(), settings).await;
     let mut number = 0;
     while !recorder.is_full() {
         recorder.submit(call(number));
@@ -342,13 +355,9 @@ async fn a_locked_database_loses_no_call() {
         capacity: 8,
         held: 3,
         segment_bytes: 20_000,
-        commit_window: Duration::from_millis(1),
-        store_window: Duration::from_millis(1),
         ..RecorderSettings::default()
     };
-    let (recorder, _) = Recorder::start(&store, folder.join("journal"), settings).await.unwrap();
-    let mut other = SqliteConnectOptions::new().filename(store.path()).connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let (recorder, mut other) = start_locked(&store, folder.path(), settings).await;
     for number in 0..CALLS {
         recorder.submit(call_up(number));
         recorder.submit(call(number));

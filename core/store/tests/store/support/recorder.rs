@@ -1,6 +1,8 @@
 //! A recorder on a folder of its own.
 
 use super::configuration::{SMALL, configuration};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use strowger_store::{Business, Recorder, RecorderSettings, Recovery, Store};
@@ -17,6 +19,25 @@ pub(crate) async fn start(store: &Store, folder: &Path) -> (Recorder, Recovery) 
     Recorder::start(store, folder.join("journal"), RecorderSettings::default())
         .await
         .expect("the store works")
+}
+
+/// A recorder that commits and stores at once, with `settings` for the rest, whose database
+/// somebody else holds until the connection says COMMIT.
+pub(crate) async fn start_locked(
+    store: &Store,
+    folder: &Path,
+    settings: RecorderSettings,
+) -> (Recorder, SqliteConnection) {
+    let settings = RecorderSettings {
+        commit_window: Duration::from_millis(1),
+        store_window: Duration::from_millis(1),
+        ..settings
+    };
+    let started = Recorder::start(store, folder.join("journal"), settings).await;
+    let options = SqliteConnectOptions::new().filename(store.path());
+    let mut other = options.connect().await.expect("the store works");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the store works");
+    (started.expect("the store works").0, other)
 }
 
 pub(crate) fn segments(folder: &Path) -> Vec<PathBuf> {
