@@ -22,7 +22,6 @@ const ROUTES: usize = 1000;
 const MARKS: usize = 64;
 const REASON_LENGTH: usize = 64;
 const DETAIL_LENGTH: usize = 1024;
-const DISPLAY_LENGTH: usize = 256;
 const HOST_LENGTH: usize = 255;
 const VERSION_LENGTH: usize = 64;
 
@@ -162,7 +161,7 @@ pub(crate) fn identity(answer: Result<wire::IdentityAnswer, wire::Rejection>) ->
         Err(refusal) => return Ok(Answer::Identity(Err(rejection(refusal)?))),
         Ok(answer) => answer,
     };
-    text("display", &answer.display, DISPLAY_LENGTH)?;
+    text("display", &answer.display, policy::DISPLAY_BYTES)?;
     uri_user(&answer.user)?;
     uri_host(&answer.host)?;
     if answer.headers.len() > HEADERS {

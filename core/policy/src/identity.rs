@@ -82,6 +82,9 @@ impl Default for TrunkIdentity {
     }
 }
 
+/// Bytes of a display name, in questions and in answers.
+pub const DISPLAY_BYTES: usize = 256;
+
 /// Asked for each attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityQuestion {
@@ -93,7 +96,7 @@ pub struct IdentityQuestion {
     pub caller_out: Text,
     /// Number for PAI, PPI, RPID; empty: left out.
     pub identity_out: Text,
-    /// Display name as received; empty: none.
+    /// Display name as received, cut to [`DISPLAY_BYTES`]; empty: none.
     pub display: Text,
     /// Host part for From and identity headers.
     pub host: Text,

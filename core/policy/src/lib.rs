@@ -19,7 +19,8 @@ mod screening;
 pub use details::{CallDetails, CallNumbers, Invite, Owner, PastAttempt, TrunkStatistics};
 pub use hook::{Hook, PluginStamp};
 pub use identity::{
-    DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode, TrunkIdentity,
+    DISPLAY_BYTES, DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode,
+    TrunkIdentity,
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};

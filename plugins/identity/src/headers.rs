@@ -49,10 +49,14 @@ pub(crate) fn fixed(identity: &str) -> String {
     if identity.contains('<') { identity.to_owned() } else { format!("<{identity}>") }
 }
 
+/// Bytes of a header value that a plugin may answer with.
+const VALUE_BYTES: usize = 2048;
+
 /// Can a value stand on one header line? Header values of strangers are written as they
 /// are or not at all.
 pub(crate) fn is_one_line(value: &str) -> bool {
-    !value.is_empty() && !value.chars().any(|character| character.is_control() && character != '\t')
+    (1..=VALUE_BYTES).contains(&value.len())
+        && !value.chars().any(|character| character.is_control() && character != '\t')
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use plugin_sdk::{
 /// Host of an identity that is withheld (RFC 3323 section 4.1.1.3).
 const NOWHERE: &str = "anonymous.invalid";
 
+/// Values of one header that are passed on: four headers of them and Privacy fit into an answer.
+const VALUES: usize = 15;
+
 /// What the vendor sees.
 ///
 /// With the privacy flag set From is anonymous; identity headers stay towards trusted
@@ -96,7 +99,7 @@ fn copied(
         HeaderMode::Pass if config.pass_trusted_only && !question.source_trusted => {}
         HeaderMode::Pass => {
             let values = host::call().header(name).into_iter().filter(|value| is_one_line(value));
-            headers.extend(values.map(|value| Header::new(name, value)));
+            headers.extend(values.take(VALUES).map(|value| Header::new(name, value)));
         }
         HeaderMode::Fixed if is_one_line(&question.fixed_identity) => {
             headers.push(Header::new(name, fixed(&question.fixed_identity)));
@@ -300,6 +303,20 @@ mod tests {
         let presented = shown(&IdentityQuestion { identity_out: String::new(), ..caller() });
         assert_eq!(presented.user, "4930123");
         assert!(presented.headers.is_empty());
+    }
+
+    /// An answer beyond the limits of a plugin would cost the call.
+    #[test]
+    fn values_that_are_too_long_or_too_many_are_left_out() {
+        let question = IdentityQuestion { asserted_mode: HeaderMode::Pass, ..caller() };
+        let switch = FakeHost::install();
+        switch.header("P-Asserted-Identity", &format!("<sip:{}@a>", "1".repeat(2048)));
+        for number in 0..100 {
+            switch.header("P-Asserted-Identity", &format!("<sip:{number}@a>"));
+        }
+        let presented = shown(&question);
+        let passed = values(&presented, "P-Asserted-Identity");
+        assert_eq!((passed.len(), passed[0], passed[14]), (15, "<sip:0@a>", "<sip:14@a>"));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::number;
 use ledger::Text;
 use sip::{Message, NameAddrRef, UriRef};
 
+/// Far more than all tokens of RFC 3323 and its successors together.
+const PRIVACY_BYTES: usize = 256;
+
 /// What the caller's INVITE says about it.
 pub(super) struct Caller {
     /// Its number; empty if it has none.
@@ -35,8 +38,16 @@ impl Caller {
             privacy.push_str(if privacy.is_empty() { "" } else { ";" });
             privacy.push_str(value);
         }
+        let display = within(display, policy::DISPLAY_BYTES);
+        let privacy = within(privacy, PRIVACY_BYTES);
         Caller { number, identity: CallerIdentity { display, privacy }, private }
     }
+}
+
+/// Plugins pass a caller's words on, and a call must not fail because they are too many.
+fn within(mut text: Text, bytes: usize) -> Text {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
 }
 
 /// The first number that a trusted trunk asserts, with its display name (SIG-68).

@@ -64,6 +64,16 @@ fn the_asserted_number_of_a_trusted_pbx_is_the_caller() {
     assert_eq!((question.caller_out.as_str(), question.private), ("", true));
 }
 
+/// SIG-13, SIG-71: a caller whose words are longer than a plugin may answer gets its call.
+#[test]
+fn long_words_of_a_caller_are_cut() {
+    let mut raw = Raw::new(small_operator());
+    raw.from = format!("\"{}\" <sip:100@pbx.example.com>;tag=caller", "ab\u{e9}".repeat(1_000));
+    let (question, _) = asked(raw, &[("Privacy", &"id;".repeat(1_000))]);
+    assert_eq!(question.display, "ab\u{e9}".repeat(64));
+    assert_eq!((question.private, question.privacy.len()), (true, 256));
+}
+
 /// RFC 3325 section 9.1, RFC 3261 section 7.3.1: two asserted identities in one folded line, with
 /// a comma in a display name, are two values for the plugin that passes them on.
 #[test]
