@@ -7,13 +7,12 @@
 
 #[path = "../src/dice.rs"]
 mod dice;
+#[path = "../../bench_table.rs"]
+mod table;
 
 use dice::Dice;
 use std::error::Error;
-use std::fs;
 use std::hint::black_box;
-use std::io::Write;
-use std::path::PathBuf;
 use std::time::Instant;
 use strowger_ledger::NumberTableBuilder;
 
@@ -114,23 +113,10 @@ fn nanos(numbers: &[String], find: impl Fn(&str) -> bool) -> f64 {
 
 /// A line for people and one of JSON for each figure.
 fn publish(figures: &[Figure]) -> Result<(), Box<dyn Error>> {
-    // Set by `make bench`; a run by hand adds to the same table.
-    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
     for (name, value, unit, goal) in figures {
         let verdict = if value <= goal { "met" } else { "missed" };
         println!("{name:<40} {value:>10.1} {unit:<3} goal {goal:>6} {verdict}");
-        // Names and units are ours and need no escaping.
-        writeln!(
-            file,
-            "{{\"name\":\"{name}\",\"value\":{value:.3},\"unit\":\"{unit}\",\"goal\":{goal},\"peer\":null,\"ratio\":null}}"
-        )?;
+        table::append([table::line(name, *value, unit, Some(*goal))])?;
     }
     Ok(())
 }

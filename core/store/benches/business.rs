@@ -6,11 +6,11 @@
 
 #[path = "../tests/store/support/folder.rs"]
 mod folder;
+#[path = "../../bench_table.rs"]
+mod table;
 
 use folder::Folder;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Instant;
 use strowger_store::{Business, Store};
 
@@ -79,19 +79,9 @@ fn write(folder: &Folder, objects: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the seconds since `began` and appends them to `bench.jsonl` of the target folder.
+/// Prints the seconds since `began` and adds them to the table.
 fn report(name: &str, began: Instant) -> anyhow::Result<()> {
     let value = began.elapsed().as_secs_f64();
     println!("{name}: {value:.2} s (goal {GOAL})");
-    let file = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-    writeln!(
-        file,
-        "{{\"name\":\"{name}\",\"value\":{value:.2},\"unit\":\"s\",\"goal\":{GOAL},\
-         \"peer\":null,\"ratio\":null}}"
-    )?;
-    Ok(())
+    Ok(table::append([table::line(name, value, "s", Some(GOAL))])?)
 }

@@ -7,12 +7,12 @@
 mod documents;
 #[path = "../tests/store/support/folder.rs"]
 mod folder;
+#[path = "../../bench_table.rs"]
+mod table;
 
 use documents::{call, call_up};
 use folder::Folder;
 use ledger::CallDocument;
-use std::io::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use strowger_store::{Recorder, RecorderSettings, Store};
 
@@ -75,20 +75,9 @@ fn processor_time() -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Prints a figure and appends it to `bench.jsonl` of the target folder.
+/// Prints a figure and adds it to the table.
 fn report(name: &str, value: f64, goal: Option<f64>) -> anyhow::Result<()> {
-    let goal = goal.map_or("null".to_owned(), |goal| goal.to_string());
-    println!("{name}: {value:.1} us (goal {goal})");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        std::path::PathBuf::from,
-    );
-    let mut file =
-        std::fs::OpenOptions::new().create(true).append(true).open(target.join("bench.jsonl"))?;
-    writeln!(
-        file,
-        "{{\"name\":\"{name}\",\"value\":{value:.2},\"unit\":\"us\",\"goal\":{goal},\
-         \"peer\":null,\"ratio\":null}}"
-    )?;
-    Ok(())
+    let words = goal.map_or("no goal".to_owned(), |goal| format!("goal {goal}"));
+    println!("{name}: {value:.1} us ({words})");
+    Ok(table::append([table::line(name, value, "us", goal)])?)
 }

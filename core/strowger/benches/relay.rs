@@ -10,12 +10,13 @@
 //! change duration, calls and packets per second.
 
 mod rtpengine;
+#[path = "../../bench_table.rs"]
+mod table;
 
 use rtpengine::Rtpengine;
 use serde_json::json;
 use std::error::Error;
 use std::fs;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -235,16 +236,7 @@ fn report(awake: &Measured, as_set_up: &Measured, bare: f64) -> Result<(), Box<d
             "ratio": rounded(awake.ours / bare),
         }),
     ];
-    // Set by `make bench`; a run by hand adds to the same table.
-    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut table = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    for line in lines {
-        writeln!(table, "{line}")?;
-    }
-    Ok(())
+    Ok(table::append(lines)?)
 }
 
 /// Folder of the relay thread under `/proc`.

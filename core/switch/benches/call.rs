@@ -11,10 +11,10 @@ mod facts;
 #[path = "../tests/machine/support/policy.rs"]
 #[allow(dead_code)]
 mod policy_answers;
+#[path = "../../bench_table.rs"]
+mod table;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::{
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("call machine: {best:.1} us a call, best of ten parts");
-    report("call_machine_us_per_call", best)
+    Ok(table::append([table::line("call_machine_us_per_call", best, "us", None)])?)
 }
 
 struct Bench {
@@ -225,19 +225,4 @@ impl MediaControl for Ports {
     fn close(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {
         Some(Default::default())
     }
-}
-
-/// Appends the figure to the table; the file is set by `make bench`.
-fn report(name: &str, value: f64) -> Result<(), Box<dyn std::error::Error>> {
-    let file = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-    writeln!(
-        file,
-        "{{\"name\":\"{name}\",\"value\":{value:.1},\"unit\":\"us\",\"goal\":null,\
-         \"peer\":null,\"ratio\":null}}"
-    )?;
-    Ok(())
 }

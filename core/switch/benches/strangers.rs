@@ -1,6 +1,7 @@
 //! What a node with 20,000 customer trunks pays for strangers and for a new snapshot: a packet
-//! from an address that nobody has, without digest users and with them, and how long a
-//! signalling thread stands still for a snapshot that takes another's place.
+//! from an address that nobody has, without digest users and with them; an INVITE that is
+//! answered with a challenge, and the guess at a password that follows; and how long a signalling
+//! thread stands still for a snapshot that takes another's place.
 //!
 //! `cargo bench -p strowger-switch --bench strangers`
 
@@ -10,10 +11,10 @@ mod facts;
 #[path = "../tests/machine/support/policy.rs"]
 #[allow(dead_code)]
 mod policy_answers;
+#[path = "../../bench_table.rs"]
+mod table;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::{Authentication, DigestUser, Facts, Network};
@@ -28,6 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SWITCH: &str = "10.0.0.1:5060";
 const TRUNKS: u32 = 20_000;
 const PACKETS: u32 = 500_000;
+const GUESSERS: u32 = 20_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (users, name) in [(0, "stranger_us"), (TRUNKS / 2, "stranger_beside_digest_users_us")] {
@@ -48,8 +50,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             best = best.min(began.elapsed());
         }
         assert!(switch.poll_output().is_none(), "a stranger was answered");
-        report(name, best.as_secs_f64() * 1e6 / f64::from(PACKETS), 1.0)?;
+        report(name, best.as_secs_f64() * 1e6 / f64::from(PACKETS), Some(1.0))?;
     }
+
+    let [challenge, guess] = guesses()?;
+    report("stranger_challenged_us", challenge, None)?;
+    report("stranger_guesses_us", guess, None)?;
 
     // The snapshots are kept elsewhere, as the program does.
     let worlds = [world(0), world(TRUNKS / 2)];
@@ -61,7 +67,52 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         switch.set_world(next);
         longest = longest.max(began.elapsed());
     }
-    report("new_snapshot_stands_still_us", longest.as_secs_f64() * 1e6, 1_000.0)
+    report("new_snapshot_stands_still_us", longest.as_secs_f64() * 1e6, Some(1_000.0))
+}
+
+/// Microseconds of an INVITE that is answered with 401, and of the same with a wrong password that
+/// is answered with 403, each source once.
+fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
+    let mut switch = Switch::new(settings(), world(TRUNKS / 2));
+    let begun = Instant::now();
+    let mut spent = [Duration::ZERO; 2];
+    for source in 0..GUESSERS {
+        let remote = SocketAddr::from((std::net::Ipv4Addr::from(0xcb00_0000 + source), 5060));
+        let flow = sip::Flow { listener: 0, remote };
+        // Both are answered within what all strangers together may ask.
+        let at = Duration::from_millis(4 * u64::from(source));
+        let utc_ms = 1_790_000_000_000 + at.as_millis() as u64;
+        let now = Now { instant: begun + at, utc_ms };
+        let mut answer = |n: usize, credentials: &str| {
+            let invite = format!(
+                "INVITE sip:442071234567@10.0.0.1 SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP {remote};branch=z9hG4bK{source}n{n};rport\r\nMax-Forwards: 70\r\n\
+                 From: <sip:a@{remote}>;tag=1\r\nTo: <sip:442071234567@10.0.0.1>\r\n\
+                 Call-ID: {source}@a\r\nCSeq: {n} INVITE\r\nContact: <sip:a@{remote}>\r\n\
+                 {credentials}Content-Length: 0\r\n\r\n"
+            );
+            let began = Instant::now();
+            switch.receive(now, flow, invite.as_bytes(), &mut NoPorts);
+            let answer = switch.poll_transmit();
+            spent[n] += began.elapsed();
+            answer.map(|answer| String::from_utf8_lossy(&answer.bytes).into_owned())
+        };
+        let challenge = answer(0, "").ok_or("no challenge")?;
+        let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let nonce = nonce.ok_or("no nonce")?;
+        let wrong = "0".repeat(64);
+        let credentials = format!(
+            "Authorization: Digest username=\"u{}\",realm=\"switch.example\",nonce=\"{nonce}\",\
+             uri=\"sip:442071234567@10.0.0.1\",response=\"{wrong}\",algorithm=SHA-256,qop=auth,\
+             nc=00000001,cnonce=\"c\"\r\n",
+            99 + TRUNKS
+        );
+        let refusal = answer(1, &credentials).ok_or("a guess was not answered")?;
+        if !refusal.starts_with("SIP/2.0 403 ") {
+            return Err(format!("a guess was answered with {refusal}").into());
+        }
+    }
+    Ok(spent.map(|spent| spent.as_secs_f64() * 1e6 / f64::from(GUESSERS)))
 }
 
 fn settings() -> SwitchSettings {
@@ -123,18 +174,9 @@ impl MediaControl for NoPorts {
     }
 }
 
-/// Prints the figure and appends it to the table; the file is set by `make bench`.
-fn report(name: &str, value: f64, goal: f64) -> Result<(), Box<dyn std::error::Error>> {
-    println!("{name}: {value:.2} (goal {goal})");
-    let file = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-    writeln!(
-        file,
-        "{{\"name\":\"{name}\",\"value\":{value:.3},\"unit\":\"us\",\"goal\":{goal},\
-         \"peer\":null,\"ratio\":null}}"
-    )?;
-    Ok(())
+/// Prints the figure and adds it to the table.
+fn report(name: &str, value: f64, goal: Option<f64>) -> Result<(), Box<dyn std::error::Error>> {
+    let words = goal.map_or("no goal".to_owned(), |goal| format!("goal {goal}"));
+    println!("{name}: {value:.2} us ({words})");
+    Ok(table::append([table::line(name, value, "us", goal)])?)
 }

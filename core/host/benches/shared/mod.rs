@@ -1,12 +1,13 @@
 //! What the benchmarks of the host have in common.
 
 pub(crate) mod questions;
+#[path = "../../../bench_table.rs"]
+mod table;
 
 use policy::{Lookup, PrefixHit};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -78,14 +79,5 @@ pub(crate) fn line(
 
 /// Adds the lines to the table of all benchmarks.
 pub(crate) fn write(lines: &[serde_json::Value]) -> Result<(), Box<dyn Error>> {
-    // Set by `make bench`; a run by hand adds to the same table.
-    let path = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench.jsonl")),
-        PathBuf::from,
-    );
-    let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    for line in lines {
-        writeln!(table, "{line}")?;
-    }
-    Ok(())
+    Ok(table::append(lines)?)
 }
