@@ -71,6 +71,15 @@ impl Setup {
         }
     }
 
+    /// [`Setup::new`] with a further customer, `nomad`, that may call from anywhere with its
+    /// password, `correct-horse-8`.
+    #[must_use]
+    pub fn with_a_nomad() -> Setup {
+        let business = "[[customer_trunk]]\nname = \"nomad\"\naccount = \"payer\"\n\
+             authentication = \"digest\"\nuser = \"nomad\"\npassword = \"correct-horse-8\"\n";
+        Setup { business: business.to_owned(), ..Setup::new() }
+    }
+
     /// Uses another file for a plugin.
     #[must_use]
     pub fn plugin(mut self, name: &str, file: &Path) -> Setup {

@@ -68,6 +68,20 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A switch whose records, journal and database are on a disk of 96 MB.
+fn on_a_small_disk(mut setup: Setup) -> (SmallDisk, Stage) {
+    // The files of the node are where the test does not see them, the token that it makes too.
+    setup.admin = "token = \"the-token-of-this-test\"".to_owned();
+    let folder = setup.write();
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(&data).expect("test folder is writable");
+    let disk = SmallDisk::mount(&data, "96m");
+    let wrapper = disk.wrapper();
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let switch = Switch::start_under(setup.net, folder, &wrapper);
+    (disk, Stage { switch, net: setup.net })
+}
+
 fn terminate(switch: &Switch) {
     let status = Command::new("kill").arg(switch.pid().to_string()).status();
     assert!(status.expect("kill runs").success(), "the switch is ours");
@@ -77,17 +91,8 @@ fn terminate(switch: &Switch) {
 fn a_full_disk_is_told_and_loses_no_answered_call() {
     let mut setup = Setup::new();
     setup.plugin_lines.push_str("[records]\nwaiting = 20\n");
-    // The files of the node are on a disk of its own, where the test does not see them.
-    setup.admin = "token = \"the-token-of-this-test\"".to_owned();
     setup.calls = "drain = \"60s\"".to_owned();
-    let folder = setup.write();
-    let data = folder.path().join("data");
-    std::fs::create_dir_all(&data).expect("test folder is writable");
-    let disk = SmallDisk::mount(&data, "96m");
-    let wrapper = disk.wrapper();
-    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-    let switch = Switch::start_under(setup.net, folder, &wrapper);
-    let mut stage = Stage { switch, net: setup.net };
+    let (disk, mut stage) = on_a_small_disk(setup);
     let files = stage.switch.folder().path().to_owned();
     let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 10).start(&files);
     let call = || stage.caller().with("talk_ms", 50).calls().succeeds(CALL_LIMIT);
@@ -167,15 +172,7 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
 fn calls_come_back_as_soon_as_the_disk_has_room() {
     let mut setup = Setup::new();
     setup.plugin_lines.push_str("[records]\nwaiting = 10\n");
-    setup.admin = "token = \"the-token-of-this-test\"".to_owned();
-    let folder = setup.write();
-    let data = folder.path().join("data");
-    std::fs::create_dir_all(&data).expect("test folder is writable");
-    let disk = SmallDisk::mount(&data, "96m");
-    let wrapper = disk.wrapper();
-    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-    let switch = Switch::start_under(setup.net, folder, &wrapper);
-    let mut stage = Stage { switch, net: setup.net };
+    let (disk, mut stage) = on_a_small_disk(setup);
     let files = stage.switch.folder().path().to_owned();
     let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 10).start(&files);
     let health = |stage: &Stage| stage.switch.try_get("/health").1["status"].clone();

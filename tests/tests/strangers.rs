@@ -11,11 +11,8 @@ use strowger_tests::wait;
 
 /// Two signalling threads, and a customer that may call from anywhere.
 fn stage() -> Stage {
-    let mut setup = Setup::new();
+    let mut setup = Setup::with_a_nomad();
     setup.node = "shards = 2".to_owned();
-    setup.business = "[[customer_trunk]]\nname = \"nomad\"\naccount = \"payer\"\n\
-         authentication = \"digest\"\nuser = \"nomad\"\npassword = \"correct-horse-8\"\n"
-        .to_owned();
     Stage::with(&setup)
 }
 
