@@ -155,6 +155,9 @@ impl Call {
     /// The node stops: the call ends, nobody is awaited any more, the charges are asked for.
     pub(crate) fn close_now(&mut self, cx: &mut Cx<'_>) {
         self.on_operator_hangup(cx);
+        if self.caller_bye.is_some() {
+            self.never_acknowledged();
+        }
         self.await_nobody(cx);
     }
 
@@ -182,8 +185,9 @@ impl Call {
             self.finished.push(attempt.record);
         }
         self.finished.sort_by_key(|record| record.number);
-        if self.caller_bye.take().is_some() {
-            self.never_acknowledged();
+        // The ACK can no longer come here (RFC 3261 section 15), and may be on its way.
+        if let Some(causes) = self.caller_bye.take() {
+            self.bye(cx, MediaSide::Caller, causes);
         }
         self.try_close(cx);
     }

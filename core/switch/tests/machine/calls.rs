@@ -4,7 +4,7 @@ use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, small_operator, vendor,
 };
-use crate::support::{Stage, call, hangs_up_after, stage_of};
+use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
 use policy::{
     Advance, Answer, AttemptFailure, Fault, NumberAnswer, Question, Rejection, Stage as Numbered,
     Verdict,
@@ -586,6 +586,7 @@ fn a_stop_writes_the_record_of_every_call_at_once() {
     assert_eq!(up.call.end_reason, "ack_timeout");
     assert!(up.call.sell.is_none());
     assert_eq!(up.postings.len(), 1);
+    assert_eq!(sent(&stage, CALLER, "BYE ").len(), 1, "its caller may have the answer");
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.finals.len(), 2);

@@ -5,16 +5,9 @@ use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
-use crate::support::{Stage, call, hangs_up_after, stage_of};
+use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
 use std::time::Duration;
 use strowger_switch::facts::CallSettings;
-
-/// What the switch sent to an address, as texts that begin with `start`.
-fn sent(stage: &Stage, address: &str, start: &str) -> Vec<String> {
-    let texts = stage.wire.iter().filter(|(_, to, _)| to.to_string() == address);
-    let texts = texts.map(|(_, _, bytes)| String::from_utf8_lossy(bytes).into_owned());
-    texts.filter(|text| text.starts_with(start)).collect()
-}
 
 fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     let value = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -174,6 +167,22 @@ fn calls_of_a_failed_machine_are_ended_and_recorded() {
     call(&mut stage, CallerPlan::default());
     stage.run(Duration::from_secs(1));
     assert_eq!(sent(&stage, CALLER, "SIP/2.0 503 ").len(), 1, "it still drains");
+}
+
+/// OPS-62, RFC 3261 section 15: the ACK of a call that has just been answered can no longer come
+/// to a machine that has failed; its caller is not left in a call that nobody ends.
+#[test]
+fn a_failed_machine_ends_a_call_whose_ack_is_on_its_way() {
+    let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, CallerPlan { no_ack: true, ..CallerPlan::default() });
+    stage.run(Duration::from_secs(3));
+    for key in stage.switch.call_keys() {
+        stage.fail_call(key);
+    }
+    assert_eq!(stage.switch.call_count(), 0);
+    assert_eq!(stage.finals[0].call.end_reason, "node_lost");
+    assert_eq!(sent(&stage, CALLER, "BYE ").len(), 1);
+    assert_eq!(sent(&stage, VENDOR_A, "BYE ").len(), 1);
 }
 
 /// OPS-62: what cannot even be charged is recorded to be rated later.
