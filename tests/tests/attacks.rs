@@ -109,7 +109,8 @@ fn a_guesser_is_locked_out_and_listed() {
     assert!(list.lines().any(|line| line.contains(&address) && line.contains("nomad")), "{list}");
 }
 
-/// MEDIA-11: whoever sends a few packets to every port after a silence takes no call over: audio
+/// MEDIA-11: whoever sends a few packets to every port, before anybody has spoken or after a
+/// silence, takes no call over: audio
 /// goes where it went, and the party that was silent is heard at once when it speaks again.
 #[test]
 fn a_sweep_over_all_media_ports_takes_no_call() {
@@ -123,6 +124,11 @@ fn a_sweep_over_all_media_ports_takes_no_call() {
     let offer = audio_address(&vendor.hears("INVITE")).expect("an offer");
     let answer = audio_address(&caller.hears("SIP/2.0 200")).expect("an answer");
     let speak = || talk((&at_caller, answer), (&at_vendor, offer), 10, Duration::from_millis(20));
+    assert_eq!(run(&stage, "Taking a call's audio over"), "0 packets heard\n", "nobody has spoken");
+    for peer in [&at_caller, &at_vendor] {
+        // A media server of another host may be about to speak: what it sends is not held back.
+        let _ = peer.take(usize::MAX);
+    }
     assert_eq!(speak().map(|packets| packets.len()), [10, 10]);
     // Longer than the silence after which another source is looked at.
     std::thread::sleep(Duration::from_millis(5_200));
@@ -130,7 +136,9 @@ fn a_sweep_over_all_media_ports_takes_no_call() {
     assert_eq!(speak().map(|packets| packets.len()), [10, 10], "the parties hear each other");
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
-    stage.switch.record().shows("/media/dropped", 10).shows("/attempts/0/media/dropped", 10);
+    let record = stage.switch.record();
+    assert!(record.number("/media/dropped") >= 10, "{record:?}");
+    assert!(record.number("/attempts/0/media/dropped") >= 10, "{record:?}");
     assert_eq!(stage.switch.metric("strowger_relay_takeovers_total", &[]), 0.0);
 }
 

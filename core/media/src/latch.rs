@@ -6,14 +6,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Consecutive packets of one source and one SSRC that lock a latch that is learning.
+/// Consecutive packets of one source and one SSRC that lock a latch that is learning, if they
+/// come from a host of the party: that of its SDP or of its signalling.
 pub const LATCH_PACKETS: u8 = 3;
 
 /// Silence of the locked source after which another may be learned.
 pub const LATCH_SILENCE: Duration = Duration::from_secs(5);
 
-/// Consecutive packets of one source and one SSRC that take a side over from a locked source
-/// that is silent: half a second of speech at 20 ms.
+/// Consecutive packets of one source and one SSRC that another host must send to lock a latch, or
+/// anybody to take a side over from a locked source that is silent: half a second of speech at
+/// 20 ms, which nobody sends to all ports.
 pub const TAKEOVER_PACKETS: u8 = 25;
 
 /// The shortest time that these packets may take: speech is not sent in a burst.
@@ -29,6 +31,8 @@ pub const FORMER_REST: Duration = LATCH_SILENCE;
 pub struct Latch {
     /// Where the side's SDP says that it receives. Whoever sends from there is believed at once.
     sdp: SocketAddr,
+    /// The host that its signalling comes from: a NAT gives both the same.
+    signalling: IpAddr,
     /// Only packets from `sdp` are accepted.
     strict: bool,
     /// SDP address and source of the party that had this place before.
@@ -63,6 +67,11 @@ struct Candidate {
 }
 
 impl Candidate {
+    /// Whether it has spoken for half a second.
+    fn is_in_earnest(&self, now: Instant) -> bool {
+        self.packets >= TAKEOVER_PACKETS && now.duration_since(self.since) >= TAKEOVER_TIME
+    }
+
     /// The candidate after one more packet.
     fn after(before: Option<Candidate>, now: Instant, source: SocketAddr, ssrc: u32) -> Candidate {
         match before {
@@ -76,18 +85,25 @@ impl Candidate {
 
 impl Latch {
     /// A latch that has heard nothing yet.
-    pub fn new(sdp: SocketAddr, strict: bool) -> Latch {
-        Latch { sdp, strict, former: [None; 2], former_until: None, state: State::Learning(None) }
+    pub fn new(sdp: SocketAddr, signalling: IpAddr, strict: bool) -> Latch {
+        let state = State::Learning(None);
+        Latch { sdp, signalling, strict, former: [None; 2], former_until: None, state }
+    }
+
+    /// Whether an address is of a host of the party.
+    fn is_home(&self, source: SocketAddr) -> bool {
+        let host = source.ip().to_canonical();
+        host == self.sdp.ip().to_canonical() || host == self.signalling.to_canonical()
     }
 
     /// A latch for the party that takes the place of this one's: a new SDP address. Packets of
     /// the former party that are still on their way do not lock it.
     #[must_use]
-    pub fn succeeded_by(&self, sdp: SocketAddr, strict: bool) -> Latch {
+    pub fn succeeded_by(&self, sdp: SocketAddr, signalling: IpAddr, strict: bool) -> Latch {
         // A gateway that sends from one port whatever its SDP says is still the same gateway.
         let source = self.locked().filter(|source| source.ip() != sdp.ip());
         let former = [Some(self.sdp), source].map(|former| former.filter(|known| *known != sdp));
-        Latch { former, ..Latch::new(sdp, strict) }
+        Latch { former, ..Latch::new(sdp, signalling, strict) }
     }
 
     /// Judges a packet that is RTP of a negotiated payload type; true: relay it. While
@@ -111,10 +127,13 @@ impl Latch {
         if !announced && (self.strict || self.is_former(now, source)) {
             return false;
         }
+        let home = self.is_home(source);
+        let held_by_another = self.locked().is_some_and(|locked| !self.is_home(locked));
         match &mut self.state {
             State::Learning(candidate) => {
                 let next = Candidate::after(candidate.take(), now, source, ssrc);
-                if announced || next.packets >= LATCH_PACKETS {
+                let enough = home && next.packets >= LATCH_PACKETS || next.is_in_earnest(now);
+                if announced || enough {
                     self.lock(now, source, None);
                 } else {
                     *candidate = Some(next);
@@ -125,11 +144,21 @@ impl Latch {
                 self.lock(now, source, None);
                 true
             }
+            // Another host was heard first.
+            State::Locked { rival, .. } if home && held_by_another => {
+                let next = Candidate::after(rival.take(), now, source, ssrc);
+                let enough = next.packets >= LATCH_PACKETS;
+                if enough {
+                    self.lock(now, source, None);
+                } else {
+                    *rival = Some(next);
+                }
+                enough
+            }
             State::Locked { heard, .. } if now.duration_since(*heard) < LATCH_SILENCE => false,
             State::Locked { source: locked, rival, ousted, .. } => {
                 let next = Candidate::after(rival.take(), now, source, ssrc);
-                let in_earnest = next.packets >= TAKEOVER_PACKETS
-                    && now.duration_since(next.since) >= TAKEOVER_TIME;
+                let in_earnest = next.is_in_earnest(now);
                 if in_earnest {
                     let ousted = ousted.unwrap_or(*locked);
                     self.lock(now, source, Some(ousted));
@@ -182,12 +211,16 @@ impl Latch {
     }
 
     /// Where packets for this side go: the locked source, else the SDP address. Nothing can
-    /// be sent to a private one, so that there the first source heard is the better guess;
-    /// anywhere else a single packet would lead the audio astray.
+    /// be sent to a private one, so that there the first source heard of the host of the
+    /// signalling is the better guess; any other single packet would lead the audio astray.
     pub fn target(&self) -> SocketAddr {
         match &self.state {
             State::Locked { source, .. } => *source,
-            State::Learning(Some(candidate)) if is_private(self.sdp.ip()) => candidate.source,
+            State::Learning(Some(candidate))
+                if is_private(self.sdp.ip()) && self.is_home(candidate.source) =>
+            {
+                candidate.source
+            }
             State::Learning(_) => self.sdp,
         }
     }
@@ -217,7 +250,7 @@ mod tests {
     }
 
     fn latch(strict: bool) -> (Latch, Instant) {
-        (Latch::new(at(SDP), strict), Instant::now())
+        (Latch::new(at(SDP), at(NAT).ip(), strict), Instant::now())
     }
 
     fn locked_to_nat() -> (Latch, Instant) {
@@ -244,10 +277,31 @@ mod tests {
     #[test]
     fn a_private_address_is_given_up_for_the_first_source() {
         for private in ["10.1.2.3:4000", "100.64.0.1:4000", "[fd00::1]:4000"] {
-            let mut latch = Latch::new(at(private), false);
+            let mut latch = Latch::new(at(private), at(NAT).ip(), false);
+            assert!(latch.accept(Instant::now(), at(INTRUDER), 1));
+            assert_eq!((latch.locked(), latch.target()), (None, at(private)), "some host");
             assert!(latch.accept(Instant::now(), at(NAT), 1));
             assert_eq!((latch.locked(), latch.target()), (None, at(NAT)));
         }
+    }
+
+    /// MEDIA-11: before anybody has spoken a sweep over all ports locks nothing, however often it
+    /// comes round; a media server of another host is learned from half a second of speech, and
+    /// gives way to the host of the signalling.
+    #[test]
+    fn another_host_is_learned_from_speech_alone() {
+        let (mut latch, now) = latch(false);
+        let heard = |n: u32, gap: u64| now + Duration::from_millis(gap) * n;
+        for round in 0..20 {
+            latch.accept(heard(round, 200), at(INTRUDER), 9);
+        }
+        assert_eq!((latch.locked(), latch.target()), (None, at(SDP)));
+        let server = at("203.0.113.70:9000");
+        let spoken = u32::from(TAKEOVER_PACKETS);
+        assert!((0..spoken).all(|n| latch.accept(heard(n, 20), server, 2)), "nothing is clipped");
+        assert_eq!(latch.locked(), Some(server));
+        let heard: Vec<bool> = (0..3).map(|_| latch.accept(now, at(NAT), 1)).collect();
+        assert_eq!((heard, latch.locked()), (vec![false, false, true], Some(at(NAT))));
     }
 
     /// MEDIA-11: the address of the SDP is preferred.
@@ -327,7 +381,7 @@ mod tests {
     fn a_former_source_is_no_candidate_after_a_change() {
         let (mut old, now) = latch(false);
         assert!(old.accept(now, at(SDP), 1));
-        let mut new = old.succeeded_by(at("192.0.2.10:4400"), false);
+        let mut new = old.succeeded_by(at("192.0.2.10:4400"), at(NAT).ip(), false);
         for packet in 0..200 {
             assert!(!new.accept(now + Duration::from_millis(20) * packet, at(SDP), 1));
         }
@@ -336,7 +390,7 @@ mod tests {
             assert!(new.accept(now, at(NAT), 2));
         }
         assert_eq!(new.locked(), Some(at(NAT)), "the new party may be behind a NAT");
-        let mut third = new.succeeded_by(at(SDP), false);
+        let mut third = new.succeeded_by(at(SDP), at(NAT).ip(), false);
         assert!(!third.accept(now, at(NAT), 2) && third.accept(now, at(SDP), 1));
         assert_eq!(third.locked(), Some(at(SDP)));
     }
@@ -347,7 +401,7 @@ mod tests {
     fn a_former_source_that_goes_on_is_learned_in_the_end() {
         let (mut old, now) = latch(false);
         assert!(old.accept(now, at(SDP), 1));
-        let mut new = old.succeeded_by(at("10.1.2.3:4000"), false);
+        let mut new = old.succeeded_by(at("10.1.2.3:4000"), at(SDP).ip(), false);
         let heard = |packet: u32| now + Duration::from_millis(20) * packet;
         let first = (0..1_000).find(|packet| new.accept(heard(*packet), at(SDP), 1));
         assert_eq!(first.map(heard), Some(now + FORMER_REST));
@@ -363,7 +417,7 @@ mod tests {
         for _ in 0..LATCH_PACKETS {
             old.accept(now, sends_from, 1);
         }
-        let mut new = old.succeeded_by(at("192.0.2.10:4400"), false);
+        let mut new = old.succeeded_by(at("192.0.2.10:4400"), at(NAT).ip(), false);
         assert!((0..LATCH_PACKETS).all(|_| new.accept(now, sends_from, 1)));
         assert_eq!(new.locked(), Some(sends_from));
     }

@@ -48,6 +48,8 @@ pub struct RemoteMedia {
     pub rtcp_mux: bool,
     /// Payload types that were negotiated; empty accepts any.
     pub payload_types: PayloadTypes,
+    /// Host of its signalling: packets from there are its own sooner than others (MEDIA-11).
+    pub signalling: IpAddr,
     /// Only the SDP address is accepted (MEDIA-11).
     pub strict: bool,
 }
@@ -141,9 +143,9 @@ impl RelaySession {
         let before = slot.as_ref().map(|known| &known.latch).or(left.as_ref());
         let latch = match before.filter(|before| reachable(before.announced()).is_some()) {
             Some(before) if before.announced() != media.rtp => {
-                before.succeeded_by(media.rtp, media.strict)
+                before.succeeded_by(media.rtp, media.signalling, media.strict)
             }
-            _ => Latch::new(media.rtp, media.strict),
+            _ => Latch::new(media.rtp, media.signalling, media.strict),
         };
         *slot = Some(RemoteSide { media, latch, rtcp_source: None });
         self.counters.shared(side).set_latched(None);

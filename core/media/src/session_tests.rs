@@ -27,6 +27,7 @@ fn remote(rtp: &str, payload_types: &[u8]) -> RemoteMedia {
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         rtcp_mux: false,
         payload_types: payload_types.iter().copied().collect(),
+        signalling: at(NAT).ip(),
         strict: false,
     }
 }

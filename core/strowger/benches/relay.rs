@@ -119,8 +119,14 @@ fn open(
 ) -> Result<[SocketAddr; 2], Box<dyn Error>> {
     let ports = control.open(CallKey(key), 0, 0).ok_or("no media ports")?;
     for (side, rtp) in [MediaSide::Caller, MediaSide::Vendor].into_iter().zip(parties) {
-        let remote =
-            RemoteMedia { rtp, rtcp: rtp, rtcp_mux: true, payload_types: vec![8], strict: false };
+        let remote = RemoteMedia {
+            rtp,
+            rtcp: rtp,
+            rtcp_mux: true,
+            payload_types: vec![8],
+            signalling: rtp.ip(),
+            strict: false,
+        };
         control.update(CallKey(key), side, remote);
     }
     Ok(ports)

@@ -3,7 +3,7 @@
 use crate::facts::Facts;
 use ledger::{CallDocument, Text};
 use policy::{CallDetails, Pin, Question};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -98,6 +98,8 @@ pub struct RemoteMedia {
     pub rtcp_mux: bool,
     /// Payload types that were negotiated; empty accepts any.
     pub payload_types: Vec<u8>,
+    /// Host that its signalling comes from.
+    pub signalling: IpAddr,
     /// MEDIA-11: only this address is accepted.
     pub strict: bool,
 }

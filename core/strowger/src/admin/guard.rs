@@ -201,8 +201,8 @@ fn count(counter: &AtomicU64) {
 
 /// Whether no web page sent the request, or one that came from `host` itself.
 fn own_origin(headers: &HeaderMap, host: &str) -> bool {
-    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
-    let own_site = matches!(site, None | Some(b"none" | b"same-origin"));
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes);
+    let own_site = sites.all(|site| matches!(site, b"none" | b"same-origin"));
     let own = |origin: &HeaderValue| {
         let origin = origin.to_str().unwrap_or_default();
         let named = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));

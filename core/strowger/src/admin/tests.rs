@@ -414,6 +414,10 @@ fn requests_of_web_pages_and_for_other_names_are_refused() {
         (format!("{get}Host: localhost\r\nOrigin: http://localhost:81"), "403 Forbidden"),
         (format!("{get}Host: localhost\r\nSec-Fetch-Site: cross-site"), "403 Forbidden"),
         (format!("{get}Host: localhost\r\nSec-Fetch-Site: same-site"), "403 Forbidden"),
+        (
+            format!("{get}Host: localhost\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site"),
+            "403 Forbidden",
+        ),
     ];
     for (head, answer) in rows {
         assert_eq!(send(&head, ""), format!("HTTP/1.1 {answer}"), "{head}");

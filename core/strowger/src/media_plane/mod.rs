@@ -318,6 +318,7 @@ impl MediaControl for PlaneControl {
             rtcp: remote.rtcp,
             rtcp_mux: remote.rtcp_mux,
             payload_types: remote.payload_types.into_iter().collect(),
+            signalling: remote.signalling,
             strict: remote.strict,
         };
         // A party that names our own ports would have us send to ourselves for ever.

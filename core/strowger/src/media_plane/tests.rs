@@ -93,6 +93,7 @@ impl Party {
             rtcp: self.rtcp.local_addr().expect("address"),
             rtcp_mux: false,
             payload_types: vec![8, 101],
+            signalling: self.rtp.local_addr().expect("address").ip(),
             strict: false,
         }
     }

@@ -107,6 +107,11 @@ impl Attempt {
         }
     }
 
+    /// Where its INVITE goes.
+    pub(super) fn target_address(&self) -> Option<std::net::SocketAddr> {
+        self.vendor.targets.get(self.target).copied()
+    }
+
     /// What the vendor wants proven is proven with these.
     pub(super) fn credentials(&self) -> Option<Credentials> {
         self.vendor.credentials.clone()

@@ -144,6 +144,14 @@ impl Call {
             MediaSide::Caller => self.customer.strict_media,
             MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
         };
+        let signalling = match (side, &self.vendor, &self.current) {
+            (MediaSide::Caller, ..) => self.caller.flow.remote.ip(),
+            (MediaSide::Vendor, Some(leg), _) => leg.flow.remote.ip(),
+            (MediaSide::Vendor, None, attempt) => {
+                let target = attempt.as_ref().and_then(|attempt| attempt.target_address());
+                target.unwrap_or(remote.rtp).ip()
+            }
+        };
         let record = &mut self.media[side.index()];
         record.codec = remote.codec;
         record.remote = sip::address_text(remote.rtp);
@@ -152,6 +160,7 @@ impl Call {
             rtcp: remote.rtcp,
             rtcp_mux: remote.rtcp_mux,
             payload_types: remote.payload_types,
+            signalling,
             strict,
         };
         cx.media.update(self.key, side, media);
