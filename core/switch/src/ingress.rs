@@ -300,6 +300,9 @@ impl Core {
             }
             // Whoever knows the password is no guesser.
             (Verified::OfAnotherNumber, Some(trunk)) => {
+                if standing != Standing::Known {
+                    self.settings.strangers.knows_a_password(source, now.instant);
+                }
                 self.unproven(knock, Some(trunk), "the credentials are of another number")
             }
             (Verified::Wrong | Verified::Proven | Verified::OfAnotherNumber, trunk) => {
@@ -355,11 +358,15 @@ impl Core {
         let Knock { now, flow, standing, invite, bytes } = *knock;
         let tag = self.transactions.stateless_tag(invite).to_string();
         let response = response.to_tag(&tag).finish();
-        if standing == (Standing::Stranger { proven: false }) {
-            let strangers = &self.settings.strangers;
-            strangers.asked(source_of(flow.remote), now.instant);
+        if let Standing::Stranger { proven } = standing {
+            let (strangers, source) = (&self.settings.strangers, source_of(flow.remote));
+            strangers.asked(source, now.instant);
             let small = response.len() <= AMPLIFICATION * bytes;
-            if !small || !strangers.may_be_answered(now.instant) {
+            let within = match proven {
+                true => strangers.may_be_challenged(source, now.instant),
+                false => strangers.may_be_answered(now.instant),
+            };
+            if !small || !within {
                 self.counters.held_back += 1;
                 return;
             }

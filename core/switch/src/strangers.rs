@@ -40,6 +40,11 @@ const FAILURES_OF_SOURCE: u32 = 20;
 const REQUESTS: u32 = 20;
 /// One packet in so long, so many at once (SEC-22).
 const PACKETS: Rate = Rate { each: Duration::from_millis(100), burst: 20 };
+/// Of a source that is locked out for a flood and that nobody has proven to be there: it may be
+/// somebody else's, whose name a flood has borne. One who has a password still gets in.
+const DOOR: Rate = Rate { each: Duration::from_secs(1), burst: 2 };
+/// Challenges of a source where a user has proven itself: a busy office, but no mirror.
+const CHALLENGES: Rate = Rate { each: Duration::from_millis(10), burst: 200 };
 /// Answers to all strangers together.
 const ANSWERS: Rate = Rate { each: Duration::from_millis(1), burst: 1000 };
 
@@ -67,6 +72,11 @@ impl Budget {
         taken
     }
 
+    /// One from which nothing can be taken for now.
+    fn used_up(rate: Rate, now: Instant) -> Budget {
+        Budget(Some(now + rate.each * rate.burst))
+    }
+
     fn give_back(&mut self, rate: Rate) {
         self.0 = self.0.and_then(|whole| whole.checked_sub(rate.each));
     }
@@ -79,7 +89,7 @@ pub(crate) enum Admission {
     Refused,
     /// A look at it.
     Stranger,
-    /// A user has proven itself from there within the hour: no budget.
+    /// A user has proven itself from there within the hour: a budget for challenges alone.
     Proven,
 }
 
@@ -151,6 +161,8 @@ struct Part {
 struct Source {
     seen: Instant,
     packets: Budget,
+    door: Budget,
+    challenges: Budget,
     requests: Tally,
     failures: Tally,
     lock: Lock,
@@ -218,6 +230,8 @@ impl Source {
         Source {
             seen: now,
             packets: Budget::default(),
+            door: Budget::default(),
+            challenges: Budget::default(),
             requests: Tally::default(),
             failures: Tally::default(),
             lock: Lock::default(),
@@ -235,9 +249,19 @@ impl Source {
         self.proven.is_some_and(|until| now < until)
     }
 
+    /// Whoever is there is no stranger for an hour, and has not sent what bore its address.
+    fn succeeded(&mut self, now: Instant) {
+        self.requests = Tally::default();
+        self.flood = None;
+        self.proven = Some(now + HOUR);
+    }
+
     /// A request that led to nothing.
     fn ask(&mut self, now: Instant) {
         if !self.is_proven(now) && self.requests.add(now) > REQUESTS {
+            if !self.is_locked(now) {
+                self.door = Budget::used_up(DOOR, now);
+            }
             self.flood = Some(now + HOUR);
         }
     }
@@ -287,8 +311,13 @@ impl Strangers {
             return if taken { Admission::Stranger } else { Admission::Refused };
         };
         entry.seen = now;
-        let admission = if entry.is_locked(now) {
+        let admission = if entry.lock.holds(now) {
             Admission::Refused
+        } else if entry.is_locked(now) {
+            match entry.door.take(DOOR, now) {
+                true => Admission::Stranger,
+                false => Admission::Refused,
+            }
         } else if entry.is_proven(now) {
             Admission::Proven
         } else if entry.packets.take(PACKETS, now) {
@@ -313,6 +342,12 @@ impl Strangers {
         if let Some(entry) = self.part(source).sources.get_mut(&source) {
             entry.ask(now);
         }
+    }
+
+    /// Whether a source where a user has proven itself may be challenged once more.
+    pub(crate) fn may_be_challenged(&self, source: IpAddr, now: Instant) -> bool {
+        let mut part = self.part(source);
+        part.sources.get_mut(&source).is_some_and(|entry| entry.challenges.take(CHALLENGES, now))
     }
 
     /// Whether one more stranger may be answered, of all that there are.
@@ -352,8 +387,14 @@ impl Strangers {
         let mut part = self.part(source);
         part.pairs.remove(&(source, short(user)));
         if let Some(entry) = part.sources.get_mut(&source) {
-            entry.requests = Tally::default();
-            entry.proven = Some(now + HOUR);
+            entry.succeeded(now);
+        }
+    }
+
+    /// Somebody there knows a password, though the request that shows it is worth nothing.
+    pub(crate) fn knows_a_password(&self, source: IpAddr, now: Instant) {
+        if let Some(entry) = self.part(source).sources.get_mut(&source) {
+            entry.succeeded(now);
         }
     }
 

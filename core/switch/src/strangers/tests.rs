@@ -14,11 +14,31 @@ fn a_source_has_a_budget_and_a_flood_is_locked_out() {
     assert_eq!((0..100).filter(|_| admitted(start)).count(), 20);
     // The 80 that came too early count as requests without success.
     let later = start + Duration::from_secs(3599);
-    assert!(!admitted(later), "locked out for an hour");
+    assert_eq!((0..100).filter(|_| admitted(later)).count(), 2, "locked out for an hour");
     let lockouts = strangers.lockouts(later);
     assert_eq!((lockouts.len(), lockouts[0].cause), (1, "flood"));
     assert!(admitted(later + Duration::from_secs(2)));
     assert_eq!(strangers.admits(source(2), start), Admission::Stranger, "others are not");
+}
+
+/// SEC-22: a flood may bear an address that is not its own; a user who is there still gets in,
+/// and the lockout ends.
+#[test]
+fn a_flood_in_its_name_keeps_no_user_out() {
+    let (strangers, start) = (Strangers::default(), Instant::now());
+    let one = source(1);
+    for _ in 0..1000 {
+        strangers.admits(one, start);
+    }
+    assert_eq!(strangers.lockouts(start).len(), 1);
+    let now = start + Duration::from_secs(2);
+    assert_eq!([(); 2].map(|()| strangers.admits(one, now)), [Admission::Stranger; 2]);
+    strangers.proven(one, "anna", now);
+    assert_eq!(strangers.lockouts(now), []);
+    assert_eq!(strangers.admits(one, now), Admission::Proven);
+    // Nobody is mirrored there, though.
+    let challenged = (0..6000).filter(|_| strangers.may_be_challenged(one, now)).count();
+    assert_eq!(challenged, 200);
 }
 
 /// SEC-01
