@@ -94,6 +94,10 @@ pub struct Gauges {
     pub depth: u64,
     /// Documents taken since the start.
     pub submitted: u64,
+    /// Of these, documents that are in memory only.
+    pub in_memory: u64,
+    /// Of these, finished calls that wait in the journal for the database.
+    pub in_journal: u64,
     /// Finished calls in the journal since the start: durable.
     pub durable_finals: u64,
     /// Of these, those in the database.
@@ -347,10 +351,12 @@ impl Recorder {
         let stored_finals = shared.stored.load(Ordering::Acquire);
         let durable_finals = shared.durable.load(Ordering::Acquire);
         let inbox = shared.inbox();
+        let in_memory = inbox.documents.len() as u64 + shared.in_hand.load(Ordering::Relaxed);
+        let in_journal = durable_finals.saturating_sub(stored_finals);
         Gauges {
-            depth: inbox.documents.len() as u64
-                + shared.in_hand.load(Ordering::Relaxed)
-                + durable_finals.saturating_sub(stored_finals),
+            depth: in_memory + in_journal,
+            in_memory,
+            in_journal,
             submitted: inbox.submitted,
             durable_finals,
             stored_finals,

@@ -474,6 +474,10 @@ pub struct AttemptView {
     pub media: MediaRecord,
 }
 
+/// Header of a list of records that lacks the newest calls, because the database does not have
+/// them yet.
+pub const INCOMPLETE: &str = "strowger-incomplete";
+
 /// A call id as people see it.
 #[must_use]
 pub fn call_id_text(id: CallId) -> String {

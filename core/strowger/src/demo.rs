@@ -122,7 +122,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     write!(out, "{}", text::ladder(&ladder, &shown))?;
     let first = records.iter().min_by_key(|record| record.invite_ms);
     if let Some(record) = first.and_then(|record| crate::api::parse_call_id(&record.id)) {
-        let record =
+        let (record, _) =
             runtime.block_on(node.record(record)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if let Some(record) = record {
             write!(out, "{}", text::trail(&record))?;
@@ -151,7 +151,7 @@ async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView
     let until = Instant::now() + Duration::from_secs(5);
     loop {
         let filter = CallFilter::default();
-        let mut records =
+        let (mut records, _) =
             node.records(&filter).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if records.len() >= calls || Instant::now() > until {
             records.sort_by_key(|record| record.invite_ms);

@@ -2,11 +2,12 @@
 
 use super::ApiError;
 use super::routes::{Reply, call_id};
-use crate::api::RecordView;
+use crate::api::{INCOMPLETE, RecordView};
 use crate::node::Node;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use std::sync::Arc;
 use store::{CallFilter, LARGEST_PAGE};
@@ -88,10 +89,15 @@ impl RecordParameters {
 pub(super) async fn records(
     State(node): State<Arc<Node>>,
     parameters: Result<Query<RecordParameters>, QueryRejection>,
-) -> Reply<Vec<RecordView>> {
+) -> Result<(HeaderMap, Json<Vec<RecordView>>), ApiError> {
     let Query(parameters) =
         parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
-    node.records(&parameters.filter()?).await.map(Json)
+    let (records, complete) = node.records(&parameters.filter()?).await?;
+    let mut headers = HeaderMap::new();
+    if !complete {
+        headers.insert(INCOMPLETE, HeaderValue::from_static("true"));
+    }
+    Ok((headers, Json(records)))
 }
 
 pub(super) async fn record(
@@ -100,7 +106,10 @@ pub(super) async fn record(
 ) -> Reply<RecordView> {
     let number = call_id(&id)?;
     match node.record(number).await? {
-        Some(record) => Ok(Json(record)),
-        None => Err(ApiError::not_found(format!("no record of call {id}"))),
+        (Some(record), _) => Ok(Json(record)),
+        (None, true) => Err(ApiError::not_found(format!("no record of call {id}"))),
+        (None, false) => Err(ApiError::not_found(format!(
+            "no record of call {id}; the newest calls wait for the database"
+        ))),
     }
 }

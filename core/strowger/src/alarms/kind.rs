@@ -163,7 +163,7 @@ impl AlarmKind {
             }
             AlarmKind::CdrLag => "Records and balances are seen late; nothing is lost.",
             AlarmKind::DatabaseSlow => {
-                "Records are safe in the journal and come later; payments and `apply` do not work."
+                "Records are safe in the journal and come later; payments and `apply` wait for it."
             }
             AlarmKind::BalanceWrong => {
                 "Calls of these accounts are let in or refused by a wrong sum."

@@ -1,9 +1,9 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, LockoutLine, PaymentDone,
-    PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, RerateDone,
-    RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone,
+    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, INCOMPLETE, LockoutLine,
+    PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
+    RerateDone, RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -65,10 +65,14 @@ impl Client {
     }
 
     /// `parameters` are those of the path, names and values.
-    pub(crate) fn records(&self, parameters: &[(&str, String)]) -> Result<Vec<RecordView>> {
+    /// A page of records, and whether the database has all calls that have ended.
+    pub(crate) fn records(&self, parameters: &[(&str, String)]) -> Result<(Vec<RecordView>, bool)> {
         let pairs: Vec<String> =
             parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        self.get(&format!("/v1/records?{}", pairs.join("&")))
+        let url = self.url(&format!("/v1/records?{}", pairs.join("&")));
+        let reply = self.authorised(self.agent.get(url)).call();
+        let behind = reply.as_ref().is_ok_and(|reply| reply.headers().contains_key(INCOMPLETE));
+        Ok((self.read(reply)?, !behind))
     }
 
     pub(crate) fn rerate(&self, request: &RerateRequest) -> Result<RerateDone> {

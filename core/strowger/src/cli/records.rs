@@ -61,8 +61,9 @@ pub(super) struct CdrArgs {
     node: NodeArgs,
 }
 
-/// Alarms that stand while records are kept that the database does not have yet.
-const BEHIND: [&str; 2] = ["database_slow", "cdr_lag"];
+/// The list is the database's: what still waits for it is not there.
+const NOT_COMPLETE: &str =
+    "not complete: the newest calls wait for the database (`strowger alarms`)";
 
 impl CdrArgs {
     pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
@@ -71,14 +72,12 @@ impl CdrArgs {
             return print(out, self.node.json, &client.record(id)?, show::record);
         }
         let parameters = self.parameters(now_ms())?;
-        let records = client.records(&parameters)?;
+        let (records, complete) = client.records(&parameters)?;
         print(out, self.node.json, &records, |records| self.page(records))?;
-        if !self.node.json {
-            // The list is the database's: what still waits for it is not there.
-            let alarms = client.alarms()?;
-            for line in alarms.iter().filter(|line| BEHIND.contains(&line.alarm.as_str())) {
-                writeln!(out, "not complete: {}", kit::plain(&line.detail))?;
-            }
+        match (complete, self.node.json) {
+            (true, _) => {}
+            (false, false) => writeln!(out, "{NOT_COMPLETE}")?,
+            (false, true) => eprintln!("{NOT_COMPLETE}"),
         }
         Ok(())
     }

@@ -33,13 +33,13 @@ impl Node {
     /// Raises and clears the alarms of the recorder.
     pub(super) fn look_at_recorder(&self) {
         let (now, gauges) = (self.recorder.alarms(), self.recorder.gauges());
-        let waiting = gauges.depth;
+        let (waiting, in_memory, in_journal) = (gauges.depth, gauges.in_memory, gauges.in_journal);
         let rows = [
             (
                 Alarm::JournalFails,
                 AlarmKind::DiskCritical,
                 "journal",
-                format!("the journal cannot be written: {waiting} records are in memory only"),
+                format!("the journal cannot be written: {in_memory} records are in memory only"),
             ),
             (
                 Alarm::Full,
@@ -54,7 +54,7 @@ impl Node {
                 Alarm::DatabaseFails,
                 AlarmKind::DatabaseSlow,
                 "database",
-                format!("the database cannot be written: {waiting} records wait in the journal"),
+                format!("the database cannot be written: {in_journal} records wait in the journal"),
             ),
             (
                 Alarm::DatabaseBehind,

@@ -324,9 +324,9 @@ impl Node {
     /// Returns when every record is in the journal, and if the database can be written, there.
     async fn write_what_is_left(&self) {
         while tokio::time::timeout(PATIENCE, self.recorder.flush_journal()).await.is_err() {
-            let waiting = self.recorder.gauges().depth;
+            let in_memory = self.recorder.gauges().in_memory;
             tracing::error!(
-                waiting,
+                in_memory,
                 "the stop waits for the disk: free space in data_dir; whoever kills the node now \
                  loses these records"
             );

@@ -197,6 +197,12 @@ impl Call {
     /// paid (SIG-93).
     pub(super) fn never_acknowledged(&mut self) {
         if let Some(end) = self.end.as_deref_mut() {
+            if end.detail.is_empty() && end.reason != name::ACK_TIMEOUT {
+                end.detail = compact_str::format_compact!(
+                    "{} before the answer was acknowledged",
+                    end.reason
+                );
+            }
             end.reason = name::ACK_TIMEOUT.into();
             end.by = EndedBy::Switch;
         }

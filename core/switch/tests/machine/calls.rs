@@ -584,6 +584,7 @@ fn a_stop_writes_the_record_of_every_call_at_once() {
     assert_eq!(waiting.attempts[0].end_reason, "operator_hangup");
     // SIG-93: nobody has taken the answer, so nobody pays for it; the vendor gave it.
     assert_eq!(up.call.end_reason, "ack_timeout");
+    assert_eq!(up.call.detail, "operator_hangup before the answer was acknowledged");
     assert!(up.call.sell.is_none());
     assert_eq!(up.postings.len(), 1);
     assert_eq!(sent(&stage, CALLER, "BYE ").len(), 1, "its caller may have the answer");
