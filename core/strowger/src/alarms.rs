@@ -53,7 +53,18 @@ struct Standing {
     /// When the log told it last.
     told: Instant,
     count: u64,
+    /// What [`Alarms::notice_more`] has counted since it began.
+    sum: u64,
     detail: String,
+}
+
+/// What is said of something wrong.
+#[derive(Debug)]
+enum Said {
+    /// These words.
+    Words(String),
+    /// So many more of something; the words follow their number.
+    More(u64, &'static str),
 }
 
 /// Alarms of one kind, for the metrics.
@@ -71,13 +82,20 @@ impl Alarms {
     /// Something is wrong with `object` until [`Alarms::clear`]. `detail` says what, in words,
     /// and replaces what was said before.
     pub(crate) fn raise(&self, kind: AlarmKind, object: &str, detail: impl Into<String>) {
-        self.put(Instant::now(), kind, object, detail.into(), None);
+        self.put(Instant::now(), kind, object, Said::Words(detail.into()), None);
     }
 
     /// Something happened to `object`. The alarm goes by itself when it does not happen again.
     pub(crate) fn notice(&self, kind: AlarmKind, object: &str, detail: impl Into<String>) {
         let now = Instant::now();
-        self.put(now, kind, object, detail.into(), Some(now + MOMENT));
+        self.put(now, kind, object, Said::Words(detail.into()), Some(now + MOMENT));
+    }
+
+    /// The same of something that is counted: `more` of it happened. The detail is the number of
+    /// all since the alarm began, and `what`.
+    pub(crate) fn notice_more(&self, kind: AlarmKind, object: &str, more: u64, what: &'static str) {
+        let now = Instant::now();
+        self.put(now, kind, object, Said::More(more, what), Some(now + MOMENT));
     }
 
     /// What was wrong with `object` is over. Costs little when nothing was.
@@ -98,7 +116,7 @@ impl Alarms {
             standing.tell_again(now, kind, object);
             return;
         }
-        self.put(now, kind, object, detail, None);
+        self.put(now, kind, object, Said::Words(detail), None);
     }
 
     /// What stands, the most severe first.
@@ -143,14 +161,7 @@ impl Alarms {
         self.board().standing.keys().any(|(kind, _)| kind.keeps_calls_away())
     }
 
-    fn put(
-        &self,
-        now: Instant,
-        kind: AlarmKind,
-        object: &str,
-        detail: String,
-        until: Option<Instant>,
-    ) {
+    fn put(&self, now: Instant, kind: AlarmKind, object: &str, said: Said, until: Option<Instant>) {
         let mut board = self.board();
         board.expire(now);
         let of_kind = board.standing.keys().filter(|(of, _)| *of == kind).count();
@@ -158,15 +169,24 @@ impl Alarms {
         if of_kind >= OBJECTS && !board.standing.contains_key(&key) {
             OTHERS.clone_into(&mut key.1);
         }
+        let mut sum = board.standing.get(&key).map_or(0, |standing| standing.sum);
+        let detail = match said {
+            Said::Words(words) => words,
+            Said::More(more, what) => {
+                sum += more;
+                format!("{sum} {what}")
+            }
+        };
         if let Some(standing) = board.standing.get_mut(&key) {
             standing.count += 1;
+            standing.sum = sum;
             standing.detail = detail;
             standing.until = until;
             standing.tell_again(now, kind, &key.1);
             return;
         }
         let since_ms = clock::utc_ms();
-        let standing = Standing { since: now, since_ms, until, told: now, count: 1, detail };
+        let standing = Standing { since: now, since_ms, until, told: now, count: 1, sum, detail };
         tell(kind, &key.1, &standing);
         *board.begun.entry(kind).or_default() += 1;
         board.standing.insert(key, standing);

@@ -86,8 +86,8 @@ pub(crate) fn lost_lines() -> u64 {
 pub(crate) fn look_at_lost_lines(before: u64, alarms: &Alarms) -> u64 {
     let now = lost_lines();
     if now > before {
-        let detail = format!("{} lines are missing from the log", now - before);
-        alarms.notice(AlarmKind::LogLinesLost, "log", detail);
+        let what = "lines are missing from the log";
+        alarms.notice_more(AlarmKind::LogLinesLost, "log", now - before, what);
     }
     now
 }
@@ -204,6 +204,12 @@ mod tests {
         }
         let lost = lost_lines() - before;
         assert!((WAITING as u64 - 1..=WAITING as u64).contains(&lost), "{lost}");
+        // The alarm tells all lines of its time, not those of the last look.
+        let alarms = Alarms::default();
+        for before in [259, 4] {
+            look_at_lost_lines(lost_lines() - before, &alarms);
+        }
+        assert_eq!(alarms.lines()[0].detail, "263 lines are missing from the log");
         drop(gate);
         drop(Log { lines: writer.lines.clone() });
         writer.write_all(b"after\n").unwrap();

@@ -24,11 +24,25 @@ fn what_happened_at_a_moment_goes_by_itself() {
     let alarms = Alarms::default();
     let now = Instant::now();
     let until = Some(now + MOMENT);
-    alarms.put(now, AlarmKind::BruteForce, "192.0.2.1", "ten tries".to_owned(), until);
+    alarms.put(now, AlarmKind::BruteForce, "192.0.2.1", Said::Words("ten tries".to_owned()), until);
     alarms.board().expire(now + MOMENT - Duration::from_millis(1));
     assert_eq!(alarms.lines().len(), 1);
     alarms.board().expire(now + MOMENT);
     assert_eq!(alarms.lines(), []);
+}
+
+/// The last look alone told a few lines of hundreds.
+#[test]
+fn what_is_counted_is_summed_up_since_the_alarm_began() {
+    let alarms = Alarms::default();
+    for (more, told) in [(259, "259 lines"), (4, "263 lines")] {
+        alarms.notice_more(AlarmKind::LogLinesLost, "log", more, "lines");
+        assert_eq!(alarms.lines()[0].detail, told);
+    }
+    assert_eq!(alarms.lines()[0].count, 2);
+    alarms.clear(AlarmKind::LogLinesLost, "log");
+    alarms.notice_more(AlarmKind::LogLinesLost, "log", 1, "lines");
+    assert_eq!(alarms.lines()[0].detail, "1 lines", "a new alarm begins anew");
 }
 
 #[test]

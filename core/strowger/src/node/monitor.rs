@@ -61,11 +61,11 @@ impl Node {
 
     /// What shards and relay threads have counted since the last look (OPS-62, SIG-91, MEDIA-09).
     fn look_at_threads(&self, seen: &mut Seen) {
-        let mut look = |kind, object: String, count: u64, what: &str| {
+        let mut look = |kind, object: String, count: u64, what: &'static str| {
             let before = seen.entry((kind, object.clone())).or_default();
             let new = count.saturating_sub(std::mem::replace(before, count));
             if new > 0 {
-                self.alarms.notice(kind, &object, format!("{new} {what}"));
+                self.alarms.notice_more(kind, &object, new, what);
             }
         };
         for (number, mailbox) in self.mailboxes.iter().enumerate() {
