@@ -179,7 +179,7 @@ fn a_payment_whose_answer_is_lost_is_booked_once() {
     assert_eq!(again, "2 had been booked before to broke; the balance is 9.5\n");
     let other = strowger(&stage, &["account", "pay", "broke", "3", "--key", key]);
     let told = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(told.contains("used for another payment: 2 to account"), "{told}");
+    assert!(told.contains("used for another payment: 2 to account `broke`"), "{told}");
     let too_much = strowger(&stage, &["account", "pay", "broke", "999999999999999999"]);
     let told = String::from_utf8_lossy(&too_much.stderr).into_owned();
     assert!(told.contains("one payment moves at most 1000000000000"), "{told}");

@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteConnection;
 
 pub(crate) const PAY: &str = "INSERT INTO posting (account, units, fraction, kind, at_ms, note, key) \
      VALUES (?, ?, ?, ?, ?, ?, ?)";
-pub(crate) const PAID: &str = "SELECT account, units, fraction, note FROM posting WHERE key = ?";
+pub(crate) const PAID: &str = "SELECT account, units, fraction, note, name \
+     FROM posting JOIN account ON account.id = posting.account WHERE key = ?";
 
 /// A payment to book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,18 +120,18 @@ async fn was_paid(
     key: &str,
     payment: &Payment,
 ) -> Result<bool, StoreError> {
-    let earlier: Option<(u32, i64, i64, String)> = sqlx::query_as(PAID)
+    let earlier: Option<(u32, i64, i64, String, String)> = sqlx::query_as(PAID)
         .bind(key)
         .fetch_optional(connection)
         .await
         .during("looking a payment up")?;
-    let Some((account, units, fraction, note)) = earlier else { return Ok(false) };
+    let Some((account, units, fraction, note, name)) = earlier else { return Ok(false) };
     let amount = join(units, fraction);
     if (account, amount, &note) == (payment.account, payment.amount, &payment.note) {
         return Ok(true);
     }
     Err(StoreError::Refused(format!(
-        "the key `{key}` was used for another payment: {amount} to account {account}, note \
+        "the key `{key}` was used for another payment: {amount} to account `{name}`, note \
          `{note}`; a key belongs to one payment"
     )))
 }

@@ -147,7 +147,9 @@ async fn a_payment_asked_for_twice_is_booked_once() {
     }
     assert!(store.pay(&payment(Money::ONE, "invoice-8")).await.unwrap().booked);
     let error = store.pay(&payment(Money(5), "invoice-7")).await.unwrap_err().to_string();
-    assert!(error.contains("the key `invoice-7` was used for another payment: 1 to account 1"));
+    assert!(
+        error.contains("the key `invoice-7` was used for another payment: 1 to account `acme`")
+    );
     assert_eq!(store.balance(1).await.unwrap().map(|sum| sum.to_string()).as_deref(), Some("102"));
     assert!(store.verify_balances().await.unwrap().is_empty());
 }

@@ -96,7 +96,7 @@ async fn a_key_books_one_payment_once_also_after_a_restart() {
         ];
         for other in others {
             let refused = store.pay(&other).await.unwrap_err().to_string();
-            assert!(refused.contains("used for another payment: 5 to account 1"), "{refused}");
+            assert!(refused.contains("used for another payment: 5 to account `acme`"), "{refused}");
         }
     }
 }
