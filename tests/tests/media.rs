@@ -6,6 +6,7 @@ use strowger_tests::rtp::{MediaPeer, talk};
 use strowger_tests::sipp::audio_address;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
+use strowger_tests::wait;
 
 const PACKETS: u16 = 100;
 
@@ -92,6 +93,11 @@ fn the_alarm_stands_while_the_ports_run_out() {
     assert!(log.contains("80 % of the media ports are in use"), "{log}");
     let refused = stage.caller().with("code", 503).script("caller_expects_refusal").port(5062);
     refused.start(stage.switch.folder().path()).succeeds(CALL_LIMIT);
+    // One call, tried at both vendors.
+    wait::until("the alarm", CALL_LIMIT, || {
+        let alarms = stage.switch.get("/v1/alarms").to_string();
+        alarms.contains("\"2 attempts got no media port\"").then_some(())
+    });
 
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);

@@ -401,7 +401,7 @@ fn media(families: &mut Vec<MetricFamily>, stats: &PlaneStats) {
     );
     let mut refused = family(
         "strowger_relay_refused_total",
-        "Sides of calls that got no pair: none was free, or the system refused it (MEDIA-09).",
+        "Attempts that got no pair: none was free, or the system refused it (MEDIA-09).",
         MetricType::COUNTER,
     );
     for address in &stats.addresses {

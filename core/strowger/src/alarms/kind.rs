@@ -39,7 +39,7 @@ pub(crate) enum AlarmKind {
     BalanceWrong,
     /// Calls are refused because the node cannot keep up.
     SystemOverload,
-    /// Calls were refused because no media port is free.
+    /// Attempts failed because they got no media port.
     PortsExhausted,
     /// A plugin's new build did badly and was taken back.
     PluginRolledBack,
@@ -169,7 +169,9 @@ impl AlarmKind {
                 "Calls of these accounts are let in or refused by a wrong sum."
             }
             AlarmKind::SystemOverload => "New calls are refused with 503 and Retry-After.",
-            AlarmKind::PortsExhausted => "Calls whose media is relayed are refused with 503.",
+            AlarmKind::PortsExhausted => {
+                "Attempts whose media is relayed fail; without another vendor the call ends with 503."
+            }
             AlarmKind::PluginRolledBack => "The build before decides again.",
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
             AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {

@@ -116,7 +116,7 @@ pub struct AddressStats {
     pub in_use: usize,
     /// Pairs that rest.
     pub resting: usize,
-    /// Sides that got no pair since start: none was free, or the system refused it.
+    /// Attempts that got no pair since start: none was free, or the system refused it.
     pub refused: u64,
     /// 80 % or more of the pairs are taken (MEDIA-09).
     pub nearly_full: bool,
@@ -383,7 +383,7 @@ impl PlaneControl {
             let Some(port) = taken else {
                 address.refused.fetch_add(1, Relaxed);
                 if let Some(held) = address.no_port.pass() {
-                    tracing::warn!(address = %name, held, "no free media port: calls are refused");
+                    tracing::warn!(address = %name, held, "no free media port: attempts fail");
                 }
                 return None;
             };

@@ -79,7 +79,7 @@ impl Node {
         let plane = self.plane.stats();
         look(AlarmKind::InternalError, "relay".to_owned(), plane.faults, "faults, see the log");
         for address in plane.addresses {
-            let what = "sides of calls got no media port";
+            let what = "attempts got no media port";
             look(AlarmKind::PortsExhausted, address.name, address.refused, what);
         }
     }
