@@ -6,7 +6,7 @@ use crate::api::{
     PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
     UnlockDone,
 };
-use kit::{Table, plain};
+use kit::{Table, plain, plain_lines};
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
 
@@ -443,10 +443,9 @@ pub(super) fn plugin(plugin: &PluginLine) -> String {
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
-    match &plugin.config_schema {
-        Some(schema) => line("schema", &format!("{schema:#}")),
-        None => line("schema", "none"),
-    }
+    // Its ends of lines are the layout's: those in its words are escapes of JSON.
+    let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
+    let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
     out
 }
 
@@ -519,6 +518,39 @@ mod tests {
              0190  acme      441     49151   vendor-b  answered  1:05         2    4\n"
         );
         assert_eq!(calls(&[], 0), "no calls\n");
+    }
+
+    fn routing() -> PluginLine {
+        PluginLine {
+            name: "routing".into(),
+            version: "1.0.0".into(),
+            digest: "abcd0123".into(),
+            signer: String::new(),
+            trusted: false,
+            hooks: vec!["routing".into()],
+            since_generation: 3,
+            builds: Vec::new(),
+            summary: "one line\nand a second".into(),
+            config_schema: Some(serde_json::json!({ "title": "a\nb\u{9b}", "type": "object" })),
+            file: String::new(),
+            answered: 349,
+            faults: 0,
+            p50_nanos: 1_200,
+            p99_nanos: 3_400,
+            previous: String::new(),
+            canary: None,
+            shadow: None,
+        }
+    }
+
+    #[test]
+    fn a_schema_is_shown_line_by_line_and_moves_no_cursor() {
+        let text = plugin(&routing());
+        let schema = "schema        {\n  \"title\": \"a\\nb\\u009b\",\n  \"type\": \"object\"\n}\n";
+        assert!(text.ends_with(schema), "{text}");
+        assert!(text.contains("summary       one line\\nand a second\n"), "{text}");
+        let bare = plugin(&PluginLine { config_schema: None, ..routing() });
+        assert!(bare.ends_with("schema        none\n"), "{bare}");
     }
 
     #[test]
