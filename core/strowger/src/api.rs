@@ -123,9 +123,9 @@ pub struct PluginLine {
     pub config_schema: Option<serde_json::Value>,
     /// Where its bytes came from; empty for an upload.
     pub file: String,
-    /// Questions answered since start.
+    /// Questions answered since start, by all builds of it: figures survive swaps.
     pub answered: u64,
-    /// Questions not answered since start.
+    /// Questions not answered since start, by all builds of it.
     pub faults: u64,
     /// Half of the questions took at most this long, nanoseconds.
     pub p50_nanos: u64,

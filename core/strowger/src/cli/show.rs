@@ -420,7 +420,12 @@ pub(super) fn plugins(list: &PluginList) -> String {
             ));
         }
     }
-    format!("{table}{trials}generation {}\n", list.generation)
+    // Figures of the live build alone would forget faults at each swap.
+    let whose = match list.plugins.is_empty() {
+        true => "",
+        false => "ANSWERED, FAULTS, P50 and P99: all builds of the plugin since the start\n",
+    };
+    format!("{table}{whose}{trials}generation {}\n", list.generation)
 }
 
 /// One plugin.
@@ -440,6 +445,7 @@ pub(super) fn plugin(plugin: &PluginLine) -> String {
     line("since", &format!("generation {}", plugin.since_generation));
     line("builds", &plugin.builds.join(", "));
     line("previous", &plugin.previous);
+    line("figures", "of all its builds since the start");
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
@@ -551,6 +557,17 @@ mod tests {
         assert!(text.contains("summary       one line\\nand a second\n"), "{text}");
         let bare = plugin(&PluginLine { config_schema: None, ..routing() });
         assert!(bare.ends_with("schema        none\n"), "{bare}");
+    }
+
+    /// They survive swaps, so the row of a new build would claim what others did.
+    #[test]
+    fn figures_of_a_plugin_say_whose_they_are() {
+        let list = PluginList { generation: 3, plugins: vec![routing()] };
+        let words = "all builds of the plugin since the start\ngeneration 3\n";
+        assert!(plugins(&list).ends_with(words), "{}", plugins(&list));
+        let none = PluginList { generation: 3, plugins: Vec::new() };
+        assert!(!plugins(&none).contains("builds"));
+        assert!(plugin(&routing()).contains("figures       of all its builds since the start\n"));
     }
 
     #[test]
