@@ -235,6 +235,17 @@ fn records_are_found_by_what_is_known_of_them() {
     }
     let last = strowger(&stage, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(words(&last), "no records\n");
+    let none = strowger(&stage, &["cdr", "--reason", "no_rate", "--until", "2026-01-01"]);
+    assert_eq!(words(&none), "no records\n");
+    let none = strowger(&stage, &["cdr", "--reason", "no_route"]);
+    assert!(none.status.success() && words(&none) == "no records\n", "it could be: {none:?}");
+    for list in [&["cdr", "--reason", "no_rout"][..], &["cdr", "--reason", "no_rout", "--json"]] {
+        let unknown = strowger(&stage, list);
+        let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert!(!unknown.status.success() && unknown.stdout.is_empty(), "{unknown:?}");
+        let why = "no record ends with the reason `no_rout`; is `no_route` meant?";
+        assert!(told.contains(why), "{told}");
+    }
     let refused = strowger(&stage, &["cdr", "--vendor", "vendor-z"]);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(told.contains("no vendor trunk has or had the name `vendor-z`"), "{told}");

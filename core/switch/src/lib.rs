@@ -30,6 +30,7 @@ pub use io::{
     Ask, CallKey, CallView, Counters, LegCounters, MediaControl, MediaSide, Now, Output,
     RemoteMedia, World,
 };
+pub use reason::end_reasons;
 pub use rests::Rests;
 pub use shard::shard_of;
 pub use strangers::{Lockout, Report, Strangers};

@@ -9,41 +9,77 @@ use sip::Message;
 
 /// Names of SIG-93 that the core itself gives.
 pub(crate) mod name {
-    pub(crate) const CALLER_HANGUP: &str = "caller_hangup";
-    pub(crate) const CALLEE_HANGUP: &str = "callee_hangup";
-    pub(crate) const CALLER_CANCELLED: &str = "caller_cancelled";
-    pub(crate) const CALLEE_BUSY: &str = "callee_busy";
-    pub(crate) const RING_TIMEOUT: &str = "ring_timeout";
-    pub(crate) const NO_RESPONSE: &str = "no_response";
-    pub(crate) const PROGRESS_TIMEOUT: &str = "progress_timeout";
-    pub(crate) const CONNECT_FAILED: &str = "connect_failed";
-    pub(crate) const ACK_TIMEOUT: &str = "ack_timeout";
-    pub(crate) const SESSION_TIMEOUT: &str = "session_timeout";
-    pub(crate) const SOURCE_UNKNOWN: &str = "source_unknown";
-    pub(crate) const AUTH_FAILED: &str = "auth_failed";
-    pub(crate) const BAD_REQUEST: &str = "bad_request";
-    pub(crate) const LOOP_DETECTED: &str = "loop_detected";
-    pub(crate) const TRUNK_LOCKED: &str = "trunk_locked";
-    pub(crate) const ACCOUNT_LOCKED: &str = "account_locked";
-    pub(crate) const ACCOUNT_EXPIRED: &str = "account_expired";
-    pub(crate) const INSUFFICIENT_BALANCE: &str = "insufficient_balance";
-    pub(crate) const NO_RATE: &str = "no_rate";
-    pub(crate) const NUMBER_INVALID: &str = "number_invalid";
-    pub(crate) const CONCURRENCY_LIMIT: &str = "concurrency_limit";
-    pub(crate) const NO_ROUTE: &str = "no_route";
-    pub(crate) const NO_ROUTE_AVAILABLE: &str = "no_route_available";
-    pub(crate) const ALL_ROUTES_BUSY: &str = "all_routes_busy";
-    pub(crate) const ALL_ROUTES_FAILED: &str = "all_routes_failed";
-    pub(crate) const ATTEMPT_LIMIT: &str = "attempt_limit";
-    pub(crate) const SETUP_BUDGET: &str = "setup_budget";
-    pub(crate) const CODEC_MISMATCH: &str = "codec_mismatch";
-    pub(crate) const MEDIA_RESOURCES: &str = "media_resources";
-    pub(crate) const MAX_DURATION: &str = "max_duration";
-    pub(crate) const OPERATOR_HANGUP: &str = "operator_hangup";
-    pub(crate) const VENDOR_AUTH_FAILED: &str = "vendor_auth_failed";
-    pub(crate) const SYSTEM_OVERLOAD: &str = "system_overload";
-    pub(crate) const NODE_LOST: &str = "node_lost";
-    pub(crate) const INTERNAL_ERROR: &str = "internal_error";
+    /// A constant for each name, and all of them together.
+    macro_rules! names {
+        ($($constant:ident = $name:literal),+ $(,)?) => {
+            $(pub(crate) const $constant: &str = $name;)+
+            pub(crate) const ALL: &[&str] = &[$($name),+];
+        };
+    }
+
+    names! {
+        CALLER_HANGUP = "caller_hangup",
+        CALLEE_HANGUP = "callee_hangup",
+        CALLER_CANCELLED = "caller_cancelled",
+        CALLEE_BUSY = "callee_busy",
+        RING_TIMEOUT = "ring_timeout",
+        NO_RESPONSE = "no_response",
+        PROGRESS_TIMEOUT = "progress_timeout",
+        CONNECT_FAILED = "connect_failed",
+        ACK_TIMEOUT = "ack_timeout",
+        SESSION_TIMEOUT = "session_timeout",
+        SOURCE_UNKNOWN = "source_unknown",
+        AUTH_FAILED = "auth_failed",
+        BAD_REQUEST = "bad_request",
+        LOOP_DETECTED = "loop_detected",
+        TRUNK_LOCKED = "trunk_locked",
+        ACCOUNT_LOCKED = "account_locked",
+        ACCOUNT_EXPIRED = "account_expired",
+        INSUFFICIENT_BALANCE = "insufficient_balance",
+        NO_RATE = "no_rate",
+        NUMBER_INVALID = "number_invalid",
+        CONCURRENCY_LIMIT = "concurrency_limit",
+        NO_ROUTE = "no_route",
+        NO_ROUTE_AVAILABLE = "no_route_available",
+        ALL_ROUTES_BUSY = "all_routes_busy",
+        ALL_ROUTES_FAILED = "all_routes_failed",
+        ATTEMPT_LIMIT = "attempt_limit",
+        SETUP_BUDGET = "setup_budget",
+        CODEC_MISMATCH = "codec_mismatch",
+        MEDIA_RESOURCES = "media_resources",
+        MAX_DURATION = "max_duration",
+        OPERATOR_HANGUP = "operator_hangup",
+        VENDOR_AUTH_FAILED = "vendor_auth_failed",
+        SYSTEM_OVERLOAD = "system_overload",
+        NODE_LOST = "node_lost",
+        INTERNAL_ERROR = "internal_error",
+        REDIRECTED = "redirected",
+        DEVICE_FORBIDDEN = "device_forbidden",
+        NUMBER_UNKNOWN = "number_unknown",
+        CALLEE_UNAVAILABLE = "callee_unavailable",
+        NUMBER_INCOMPLETE = "number_incomplete",
+        DEVICE_CODEC = "device_codec",
+        CALLEE_REJECTED = "callee_rejected",
+        DEVICE_CONGESTED = "device_congested",
+        DEVICE_ERROR = "device_error",
+        DEVICE_REFUSED = "device_refused",
+    }
+}
+
+/// Names of SIG-93 that only plugins give, as the SDK has them; they may give others.
+const OF_PLUGINS: [&str; 6] = [
+    "caller_barred",
+    "destination_barred",
+    "call_type_denied",
+    "dynamic_block",
+    "out_of_hours",
+    "cps_limit",
+];
+
+/// Every end reason that is known without looking at records (SIG-93). A plugin may end calls
+/// with a reason of its own, so a record may have another one.
+pub fn end_reasons() -> impl Iterator<Item = &'static str> {
+    name::ALL.iter().chain(&OF_PLUGINS).copied()
 }
 
 /// Whether the answered part of a call that ended so is billed (SIG-93).
@@ -62,18 +98,18 @@ pub(crate) fn is_billed(reason: &str) -> bool {
 /// End reason of an attempt that a vendor refused with `code`.
 pub(crate) fn of_response(code: u16) -> &'static str {
     match code {
-        300..=399 => "redirected",
+        300..=399 => name::REDIRECTED,
         401 | 407 => name::VENDOR_AUTH_FAILED,
-        402 | 403 => "device_forbidden",
-        404 | 410 | 604 => "number_unknown",
-        480 => "callee_unavailable",
-        484 => "number_incomplete",
+        402 | 403 => name::DEVICE_FORBIDDEN,
+        404 | 410 | 604 => name::NUMBER_UNKNOWN,
+        480 => name::CALLEE_UNAVAILABLE,
+        484 => name::NUMBER_INCOMPLETE,
         486 | 600 => name::CALLEE_BUSY,
-        415 | 488 | 606 => "device_codec",
-        603 | 607 | 608 => "callee_rejected",
-        503 => "device_congested",
-        500..=599 => "device_error",
-        _ => "device_refused",
+        415 | 488 | 606 => name::DEVICE_CODEC,
+        603 | 607 | 608 => name::CALLEE_REJECTED,
+        503 => name::DEVICE_CONGESTED,
+        500..=599 => name::DEVICE_ERROR,
+        _ => name::DEVICE_REFUSED,
     }
 }
 

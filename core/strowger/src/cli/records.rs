@@ -1,9 +1,10 @@
 //! `strowger cdr` and `strowger rerate`.
 
+use super::client::Client;
 use super::show;
 use super::{NodeArgs, moment, now_ms, print};
 use crate::api::{RecordView, RerateDone, RerateRequest};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use ledger::Money;
 use std::collections::BTreeMap;
@@ -73,6 +74,9 @@ impl CdrArgs {
         }
         let parameters = self.parameters(now_ms())?;
         let (records, complete) = client.records(&parameters)?;
+        if let Some(reason) = self.reason.as_deref().filter(|_| records.is_empty()) {
+            check_reason(&client, reason)?;
+        }
         print(out, self.node.json, &records, |records| self.page(records))?;
         match (complete, self.node.json) {
             (true, _) => {}
@@ -117,6 +121,44 @@ impl CdrArgs {
         }
         Ok(parameters)
     }
+}
+
+/// Refuses a reason that no record has and no call could have, as far as is known: plugins give
+/// reasons of their own, so records are asked too.
+fn check_reason(client: &Client, reason: &str) -> Result<()> {
+    if switch::end_reasons().any(|known| known == reason) {
+        return Ok(());
+    }
+    let any = [("limit", "1".to_owned()), ("reason", reason.to_owned())];
+    // A search that takes too long tells nothing, no more than records that come later.
+    if !client.records(&any).is_ok_and(|(found, complete)| found.is_empty() && complete) {
+        return Ok(());
+    }
+    match nearest(reason) {
+        Some(known) => bail!("no record ends with the reason `{reason}`; is `{known}` meant?"),
+        None => bail!("no record ends with the reason `{reason}`"),
+    }
+}
+
+/// The known end reason that lies at most two changes away.
+fn nearest(reason: &str) -> Option<&'static str> {
+    let reason = reason.to_lowercase();
+    let known = switch::end_reasons().map(|known| (changes(&reason, known), known));
+    known.min().filter(|(changes, _)| *changes <= 2).map(|(_, known)| known)
+}
+
+/// Characters to add, take away or replace until one word is the other.
+fn changes(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (above, left) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (column, right) in other.chars().enumerate() {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// Which calls are rated again.
@@ -164,5 +206,25 @@ impl RerateArgs {
         }
         total.booked = sums.into_iter().map(|(name, sum)| (name, sum.to_string())).collect();
         print(out, self.node.json, &total, show::rerated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_reason_has_a_nearest_one() {
+        let rows = [
+            ("no_rout", Some("no_route")),
+            ("No-Route", Some("no_route")),
+            ("callerbared", Some("caller_barred")),
+            ("device_eror", Some("device_error")),
+            ("premium", None),
+            ("", None),
+        ];
+        for (reason, known) in rows {
+            assert_eq!(nearest(reason), known, "{reason}");
+        }
     }
 }
