@@ -14,8 +14,9 @@ pub type Text = CompactString;
 /// Time-sortable 128-bit call id (CDR-05).
 pub type CallId = u128;
 
-/// Everything about one call that is written: what the store takes and gives back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Everything about one call that is written: what the store takes and gives back, in a form of
+/// its own.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CallDocument {
     /// The call record.
     pub call: CallRecord,
@@ -54,8 +55,7 @@ pub fn cost_and_profit(sell: Option<&ChargeRecord>, attempts: &[AttemptRecord]) 
 }
 
 /// Whether a document is the last word on its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordState {
     /// Written at answer and every 60 s: evidence for a crash, never shown as a record.
     Interim,
@@ -76,7 +76,7 @@ pub enum EndedBy {
 }
 
 /// One record for each ingress INVITE that came from a known source (CDR-01).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CallRecord {
     /// Our id.
     pub id: CallId,
@@ -88,8 +88,16 @@ pub struct CallRecord {
     pub listener: Arc<str>,
     /// Source `address:port` of the INVITE.
     pub source: Text,
+    /// Transport of the caller's leg, such as `udp`; empty in records of before it was kept.
+    pub transport: Text,
+    /// `address:port` of the listener; empty in records of before it was kept.
+    pub local: Text,
     /// Call-ID of the caller's leg.
     pub sip_call_id: Text,
+    /// Tag of the caller (CDR-05).
+    pub caller_tag: Text,
+    /// Our tag towards the caller.
+    pub our_tag: Text,
     /// User-Agent of the caller, empty if absent.
     pub user_agent: Text,
     /// Customer trunk: id and name.
@@ -167,7 +175,7 @@ pub struct CallRecord {
 }
 
 /// A charge and where its price came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChargeRecord {
     /// Rate deck name.
     pub deck: Arc<str>,
@@ -191,7 +199,7 @@ pub struct ChargeRecord {
 }
 
 /// One record for each INVITE sent to a vendor, and for each choice skipped at its turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AttemptRecord {
     /// 1, 2, 3 ... in the order of the choices.
     pub number: u16,
@@ -205,8 +213,16 @@ pub struct AttemptRecord {
     pub target: Text,
     /// No INVITE was sent.
     pub skipped: bool,
+    /// Transport of this leg, such as `udp`; empty in records of before it was kept.
+    pub transport: Text,
+    /// `address:port` of the listener that it was sent from.
+    pub local: Text,
     /// Call-ID of this leg.
     pub sip_call_id: Text,
+    /// Our tag on this leg (CDR-05).
+    pub our_tag: Text,
+    /// Tag of the vendor, of the last response that had one.
+    pub vendor_tag: Text,
     /// Numbers sent.
     pub caller_out: Text,
     /// Number sent in the Request-URI.
@@ -217,8 +233,15 @@ pub struct AttemptRecord {
     pub generation: u64,
     /// UTC milliseconds of our INVITE.
     pub sent_ms: u64,
+    /// How often it was sent; 0 if none was, or in records of before it was kept.
+    pub sends: u16,
+    /// Milliseconds from it to the first response of any kind: a late 100, which
+    /// `pdd_ms` hides.
+    pub first_response_ms: Option<u32>,
     /// First 18x.
     pub ringing_ms: Option<u64>,
+    /// First SDP of the vendor.
+    pub media_ms: Option<u64>,
     /// 200 received.
     pub answer_ms: Option<u64>,
     /// End.
@@ -260,6 +283,9 @@ pub struct MediaRecord {
     pub codec: Text,
     /// Address the leg's media was latched to.
     pub remote: Text,
+    /// Address that the leg was told to send to; empty if its media do not pass here.
+    #[serde(default)]
+    pub local: Text,
 }
 
 /// One line of the decision trail.
@@ -282,7 +308,7 @@ pub struct TrailEntry {
 }
 
 /// Money moved by a call or by an operator: append-only (BILL-48).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
     /// Account concerned.
     pub account: u32,
@@ -293,8 +319,7 @@ pub struct Posting {
 }
 
 /// Kinds of posting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostingKind {
     /// Sell charge of a call.
     CallCharge,

@@ -1,6 +1,6 @@
 //! What a crash left behind (CDR-06, BILL-13).
 
-use crate::document::decode;
+use crate::document::{decode, later_format};
 use crate::error::StoreError;
 use crate::journal::{Damage, Journal, Kind};
 use crate::records::Finished;
@@ -47,6 +47,12 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
         }
         let mut finished = Vec::new();
         for entry in read.entries {
+            if let Some(format) = later_format(&entry.payload) {
+                return Err(StoreError::Refused(format!(
+                    "{what} has format {format}, which a later version of strowger has written; \
+                     start that version, which reads the journal to its end"
+                )));
+            }
             let document = match decode(&entry.payload, &what) {
                 Ok(document) => Box::new(document),
                 Err(error) => {

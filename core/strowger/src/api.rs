@@ -336,8 +336,23 @@ pub struct RecordView {
     pub listener: String,
     /// Source of the INVITE.
     pub source: String,
+    /// Its transport, such as `udp`; empty in records of before it was kept, as `local` is.
+    #[serde(default)]
+    pub transport: String,
+    /// Address of the listener.
+    #[serde(default)]
+    pub local: String,
     /// Call-ID of the caller's leg.
     pub sip_call_id: String,
+    /// The caller's tag (CDR-05).
+    #[serde(default)]
+    pub caller_tag: String,
+    /// Our tag towards the caller.
+    #[serde(default)]
+    pub our_tag: String,
+    /// User-Agent of the caller.
+    #[serde(default)]
+    pub user_agent: String,
     /// Customer trunk.
     pub customer: String,
     /// Paying account.
@@ -362,6 +377,9 @@ pub struct RecordView {
     pub invite_ms: u64,
     /// First ringing sent to the caller.
     pub ringing_ms: Option<u64>,
+    /// First SDP sent to the caller.
+    #[serde(default)]
+    pub media_ms: Option<u64>,
     /// Answer.
     pub answer_ms: Option<u64>,
     /// End.
@@ -442,8 +460,20 @@ pub struct AttemptView {
     pub target: String,
     /// No INVITE was sent.
     pub skipped: bool,
+    /// Transport of this leg.
+    #[serde(default)]
+    pub transport: String,
+    /// Address of the listener that it was sent from.
+    #[serde(default)]
+    pub local: String,
     /// Call-ID of this leg.
     pub sip_call_id: String,
+    /// Our tag on this leg (CDR-05).
+    #[serde(default)]
+    pub our_tag: String,
+    /// The vendor's tag.
+    #[serde(default)]
+    pub vendor_tag: String,
     /// Caller sent.
     pub caller_out: String,
     /// Callee sent.
@@ -454,8 +484,20 @@ pub struct AttemptView {
     pub generation: u64,
     /// INVITE sent.
     pub sent_ms: u64,
+    /// How often it was sent; 0 in records of before it was kept.
+    #[serde(default)]
+    pub sends: u16,
+    /// Milliseconds to the first response of any kind.
+    #[serde(default)]
+    pub first_response_ms: Option<u32>,
     /// First ringing.
     pub ringing_ms: Option<u64>,
+    /// First SDP.
+    #[serde(default)]
+    pub media_ms: Option<u64>,
+    /// Milliseconds to the first 18x with SDP or ringing, or to the answer (CDR-54).
+    #[serde(default)]
+    pub pdd_ms: Option<u32>,
     /// Answer.
     pub answer_ms: Option<u64>,
     /// End.
@@ -511,13 +553,21 @@ impl From<&AttemptRecord> for AttemptView {
             vendor: attempt.trunk_name.to_string(),
             target: attempt.target.to_string(),
             skipped: attempt.skipped,
+            transport: attempt.transport.to_string(),
+            local: attempt.local.to_string(),
             sip_call_id: attempt.sip_call_id.to_string(),
+            our_tag: attempt.our_tag.to_string(),
+            vendor_tag: attempt.vendor_tag.to_string(),
             caller_out: attempt.caller_out.to_string(),
             callee_out: attempt.callee_out.to_string(),
             identity_out: attempt.identity_out.to_string(),
             generation: attempt.generation,
             sent_ms: attempt.sent_ms,
+            sends: attempt.sends,
+            first_response_ms: attempt.first_response_ms,
             ringing_ms: attempt.ringing_ms,
+            media_ms: attempt.media_ms,
+            pdd_ms: attempt.pdd_ms,
             answer_ms: attempt.answer_ms,
             end_ms: attempt.end_ms,
             duration_ms: attempt.duration_ms,
@@ -543,7 +593,12 @@ impl From<&CallDocument> for RecordView {
             node: text(&call.node),
             listener: text(&call.listener),
             source: call.source.to_string(),
+            transport: call.transport.to_string(),
+            local: call.local.to_string(),
             sip_call_id: call.sip_call_id.to_string(),
+            caller_tag: call.caller_tag.to_string(),
+            our_tag: call.our_tag.to_string(),
+            user_agent: call.user_agent.to_string(),
             customer: text(&call.trunk_name),
             account: text(&call.account_name),
             caller_in: call.caller_in.to_string(),
@@ -556,6 +611,7 @@ impl From<&CallDocument> for RecordView {
             generation: call.generation,
             invite_ms: call.invite_ms,
             ringing_ms: call.ringing_ms,
+            media_ms: call.media_ms,
             answer_ms: call.answer_ms,
             end_ms: call.end_ms,
             pdd_ms: call.pdd_ms,

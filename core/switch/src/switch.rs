@@ -341,23 +341,26 @@ impl Switch {
                     call.on_ack(cx, invite, role, &message);
                 });
             }
-            TransactionEvent::Response { id, flow, message } => {
+            TransactionEvent::Response { id, flow, message, sends } => {
                 let known = self.with_owner(id, now, media, |call, cx, role| {
+                    call.note_sends(role, id, sends);
                     call.on_response(cx, id, role, flow, &message);
                 });
                 if !known && !self.core.on_bye_response(now, id, &message) {
                     self.on_orphan_response(now, id, flow, &message);
                 }
             }
-            TransactionEvent::TimedOut { id } => {
+            TransactionEvent::TimedOut { id, sends } => {
                 self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
+                    call.note_sends(role, id, sends);
                     call.on_transaction_over(cx, id, role, policy::AttemptFailure::NoResponse);
                 });
             }
-            TransactionEvent::TransportFailed { id } => {
+            TransactionEvent::TransportFailed { id, sends } => {
                 self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
+                    call.note_sends(role, id, sends);
                     call.on_transaction_over(cx, id, role, policy::AttemptFailure::ConnectFailed);
                 });
             }

@@ -13,6 +13,14 @@ pub struct Flow {
     pub remote: SocketAddr,
 }
 
+impl Flow {
+    /// Transport as a record names it: in lower case.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        "udp"
+    }
+}
+
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
@@ -63,16 +71,22 @@ pub enum TransactionEvent {
         flow: Flow,
         /// The response.
         message: Message,
+        /// How often the request has been sent.
+        sends: u16,
     },
     /// Client: no final response within W (for an INVITE: no response at all within W, or
     /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W.
     TimedOut {
         /// The transaction.
         id: TransactionId,
+        /// How often its message has been sent.
+        sends: u16,
     },
     /// The peer cannot be reached (SIG-24); the transaction is over.
     TransportFailed {
         /// The transaction.
         id: TransactionId,
+        /// How often its message has been sent.
+        sends: u16,
     },
 }

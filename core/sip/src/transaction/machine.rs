@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) sent: bool,
     /// Transport errors since the last message from the peer.
     pub(super) errors: u8,
+    /// How often its message was sent.
+    pub(super) sends: u16,
     pub(super) machine: Machine,
 }
 
@@ -45,7 +47,7 @@ impl Entry {
 
     /// A new transaction that has sent nothing.
     pub(super) fn new(key: Key, flow: Flow, reliable: bool, machine: Machine) -> Entry {
-        Entry { key, ack_key: None, flow, reliable, sent: false, errors: 0, machine }
+        Entry { key, ack_key: None, flow, reliable, sent: false, errors: 0, sends: 0, machine }
     }
 
     /// A response arrived.

@@ -148,7 +148,7 @@ impl Transactions {
         };
         self.open_client(now, flow, bytes, schedule, kind).unwrap_or_else(|| {
             let id = self.slots.dead_id();
-            self.events.push_back(TransactionEvent::TransportFailed { id });
+            self.events.push_back(TransactionEvent::TransportFailed { id, sends: 0 });
             id
         })
     }
@@ -215,6 +215,13 @@ impl Transactions {
         {
             machine.set_schedule(Arc::clone(schedule));
         }
+    }
+
+    /// How often a transaction has sent its message; none if it is over.
+    #[must_use]
+    pub fn sends(&self, id: TransactionId) -> Option<u16> {
+        let slot = self.slots.slot(id)?;
+        Some(self.slots.get(slot)?.sends)
     }
 
     /// Gives a client transaction up: no more resends and no more events. An INVITE stays
@@ -343,6 +350,8 @@ impl Transactions {
         let flow = entry.flow;
         if let Some(outgoing) = step.send {
             entry.sent = true;
+            // The ACK of a refusal is no send of its INVITE.
+            entry.sends += u16::from(step.again || entry.sends == 0);
             self.retransmissions += u64::from(step.again);
             self.transmits.push_back(match outgoing {
                 Outgoing::Peer(bytes) => Transmit { flow, bytes },
@@ -350,7 +359,7 @@ impl Transactions {
             });
         }
         if let Some(report) = step.report {
-            self.events.extend(event_of(id, report, incoming));
+            self.events.extend(event_of(id, report, entry.sends, incoming));
         }
         if step.done {
             self.close(slot);
@@ -395,11 +404,12 @@ impl Transactions {
 fn event_of(
     id: TransactionId,
     report: Report,
+    sends: u16,
     incoming: Option<(Flow, Message)>,
 ) -> Option<TransactionEvent> {
     Some(match (report, incoming) {
         (Report::Response, Some((flow, message))) => {
-            TransactionEvent::Response { id, flow, message }
+            TransactionEvent::Response { id, flow, message, sends }
         }
         (Report::Acknowledged, Some((_, message))) => {
             TransactionEvent::Acknowledged { invite: id, message }
@@ -407,8 +417,8 @@ fn event_of(
         (Report::Cancelled, Some((_, message))) => {
             TransactionEvent::Cancelled { invite: id, message }
         }
-        (Report::TimedOut, _) => TransactionEvent::TimedOut { id },
-        (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id },
+        (Report::TimedOut, _) => TransactionEvent::TimedOut { id, sends },
+        (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id, sends },
         (Report::Response | Report::Acknowledged | Report::Cancelled, None) => return None,
     })
 }

@@ -65,6 +65,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// The value in a place.
+    pub(super) fn get(&self, slot: u32) -> Option<&T> {
+        self.places.get(slot as usize)?.value.as_ref()
+    }
+
     /// The value in a place, to be changed.
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.places.get_mut(slot as usize)?.value.as_mut()

@@ -115,7 +115,7 @@ impl World {
 
     fn caller_hears(&mut self, event: TransactionEvent) {
         match event {
-            TransactionEvent::Response { id, flow, message } => match message.status() {
+            TransactionEvent::Response { id, flow, message, .. } => match message.status() {
                 0..200 => {
                     // Some callers hang up while it rings, the others after a minute.
                     let seconds = if self.rng.random_ratio(1, 4) { 0 } else { 60 };
@@ -133,7 +133,7 @@ impl World {
                     assert!(matches!(before, None | Some("running")), "{before:?}");
                 }
             },
-            TransactionEvent::TimedOut { id } => {
+            TransactionEvent::TimedOut { id, .. } => {
                 self.ended.insert(id, "timed out");
             }
             other => panic!("the caller cannot hear {other:?}"),
@@ -171,7 +171,7 @@ impl World {
             TransactionEvent::Acknowledged { invite, .. } => {
                 assert_eq!(self.accepted.insert(invite, "acknowledged"), Some("waiting"));
             }
-            TransactionEvent::TimedOut { id } => {
+            TransactionEvent::TimedOut { id, .. } => {
                 assert_eq!(self.accepted.insert(id, "timed out"), Some("waiting"));
             }
             other => panic!("the called side cannot hear {other:?}"),

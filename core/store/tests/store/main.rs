@@ -7,3 +7,4 @@ mod money;
 mod recorder;
 mod scale;
 mod support;
+mod upgrade;

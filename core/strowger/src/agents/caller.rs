@@ -182,7 +182,8 @@ impl Caller {
                     self.response(id, &message, call);
                 }
             }
-            TransactionEvent::TimedOut { id } | TransactionEvent::TransportFailed { id } => {
+            TransactionEvent::TimedOut { id, .. }
+            | TransactionEvent::TransportFailed { id, .. } => {
                 if let Some(call) = owners.get(&id).and_then(|index| calls[*index].as_mut()) {
                     if call.outcome.code == 0 {
                         call.outcome.reason = "no response".to_owned();

@@ -128,7 +128,7 @@ impl Service {
             match event {
                 TransactionEvent::Request { id, message, .. } => self.request(id, message)?,
                 TransactionEvent::Cancelled { invite, .. } => self.cancelled(invite),
-                TransactionEvent::TimedOut { id } => {
+                TransactionEvent::TimedOut { id, .. } => {
                     if let Some(call_id) = self.invites.remove(&id) {
                         self.end(&call_id);
                     }

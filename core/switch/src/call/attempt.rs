@@ -90,6 +90,8 @@ pub(crate) struct Attempt {
     /// The caller's number must not be seen.
     pub(super) anonymous: bool,
     outgoing: Option<Box<Outgoing>>,
+    /// Sends of the transactions before the current one: the INVITE without credentials.
+    sends_before: u16,
     /// The vendor's answer to the caller's offer as the caller got it in a 18x.
     pub(super) early_answer: Option<Vec<u8>>,
 }
@@ -110,6 +112,18 @@ impl Attempt {
     /// Where its INVITE goes.
     pub(super) fn target_address(&self) -> Option<std::net::SocketAddr> {
         self.vendor.targets.get(self.target).copied()
+    }
+
+    /// What a response of any kind tells.
+    fn note_response(&mut self, now: Instant, response: &Message) {
+        let record = &mut self.record;
+        if record.first_response_ms.is_none() {
+            let waited = now.saturating_duration_since(self.sent).as_millis();
+            record.first_response_ms = Some(u32::try_from(waited).unwrap_or(u32::MAX));
+        }
+        if let Some(tag) = response.to_tag().filter(|_| record.answer_ms.is_none()) {
+            record.vendor_tag = tag.into();
+        }
     }
 
     /// What the vendor wants proven is proven with these.
@@ -207,13 +221,20 @@ impl Call {
             vendor_account: vendor.account,
             target: target.unwrap_or_default(),
             skipped: true,
+            transport: Text::default(),
+            local: Text::default(),
             sip_call_id: call_id.clone(),
+            our_tag: Text::default(),
+            vendor_tag: Text::default(),
             caller_out: Text::default(),
             callee_out: Text::default(),
             identity_out: Text::default(),
             generation: self.pin.generation,
             sent_ms: cx.now.utc_ms,
+            sends: 0,
+            first_response_ms: None,
             ringing_ms: None,
+            media_ms: None,
             answer_ms: None,
             end_ms: None,
             pdd_ms: None,
@@ -245,6 +266,7 @@ impl Call {
             login: None,
             anonymous: self.private,
             outgoing: None,
+            sends_before: 0,
             early_answer: None,
         }
     }
@@ -311,8 +333,9 @@ impl Call {
             outgoing.identity = Some(identity);
             outgoing.body = body;
         }
-        attempt.record.skipped = false;
-        attempt.record.sent_ms = cx.now.utc_ms;
+        let record = &mut attempt.record;
+        record.skipped = false;
+        record.sent_ms = cx.now.utc_ms;
         attempt.sent = cx.now.instant;
         self.attempts_sent += 1;
         if self.processing_us.is_none() {
@@ -387,7 +410,23 @@ impl Call {
         cx.core
             .owners
             .insert(id, Owner { call: self.key, role: Role::Attempt(attempt.record.number) });
+        let record = &mut attempt.record;
+        record.transport = flow.transport().into();
+        record.local = super::record::local_of(&self.world, flow);
+        record.our_tag = tag_text(attempt.tag);
+        record.sends = attempt.sends_before + 1;
         attempt.transaction = Some(id);
+    }
+
+    /// How often the INVITE has been sent when something becomes of it.
+    pub(crate) fn note_sends(&mut self, role: Role, id: TransactionId, sends: u16) {
+        let Role::Attempt(number) = role else { return };
+        let attempts = self.current.as_deref_mut().into_iter().chain(&mut self.lingering);
+        for attempt in attempts {
+            if attempt.record.number == number && attempt.transaction == Some(id) {
+                attempt.record.sends = attempt.sends_before.saturating_add(sends);
+            }
+        }
     }
 
     pub(super) fn on_attempt_response(
@@ -399,10 +438,10 @@ impl Call {
         response: &Message,
     ) {
         let status = response.status();
-        let current = self.current.as_ref().is_some_and(|a| a.record.number == number);
-        if !current {
+        let Some(attempt) = self.current.as_mut().filter(|a| a.record.number == number) else {
             return self.on_lingering_response(cx, number, id, flow, response);
-        }
+        };
+        attempt.note_response(cx.now.instant, response);
         if matches!(self.state, State::Connected | State::Closing(_)) {
             // Another fork answered after the first (SIG-07).
             if (200..300).contains(&status) {
@@ -444,6 +483,7 @@ impl Call {
         });
         if done {
             cx.core.owners.remove(&id);
+            attempt.sends_before = attempt.record.sends;
             attempt.cseq += 1;
             self.send_invite(cx, &mut attempt);
             attempt.phase = Phase::Preparing;
@@ -481,6 +521,9 @@ impl Call {
         }
         attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
         let body = offered.and_then(|sdp| self.answer_for_caller(cx, sdp));
+        if sdp {
+            attempt.record.media_ms.get_or_insert(cx.now.utc_ms);
+        }
         attempt.media_opened |= body.is_some();
         if body.is_some() && !self.delayed_offer() {
             attempt.early_answer.clone_from(&body);
@@ -687,6 +730,9 @@ impl Call {
             self.finished.push(attempt.record);
             return;
         };
+        if let Some(sends) = cx.core.transactions.sends(id) {
+            attempt.record.sends = attempt.sends_before.saturating_add(sends);
+        }
         if failure == AttemptFailure::NoResponse {
             // Should it wake up later, it must not ring (RFC 3261 section 9.1).
             cx.core.transactions.cancel(cx.now.instant, id, Some(&Causes::ours(102).text()));

@@ -96,7 +96,11 @@ impl Call {
             }
             Some(_) => cx.media.forget_vendor(self.key),
         }
-        self.media_open.map(|open| open.local)
+        let local = self.media_open.map(|open| open.local)?;
+        for (record, local) in self.media.iter_mut().zip(local) {
+            record.local = sip::address_text(local);
+        }
+        Some(local)
     }
 
     /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
@@ -199,7 +203,12 @@ impl Call {
         self.current = Some(attempt);
         let delayed = self.delayed_offer();
         let body = match sdp::body_of(response) {
-            Some(sdp) => Some(self.pass_sdp(cx, MediaSide::Vendor, sdp)),
+            Some(sdp) => {
+                if let Some(attempt) = &mut self.current {
+                    attempt.record.media_ms.get_or_insert(cx.now.utc_ms);
+                }
+                Some(self.pass_sdp(cx, MediaSide::Vendor, sdp))
+            }
             // The caller's offer is answered by what came in a 18x (RFC 6337 section 3.1.1), or
             // it is not answered at all.
             None if !delayed => Some(early.ok_or(Unusable::NoAudio)),

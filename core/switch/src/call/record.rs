@@ -1,13 +1,14 @@
 //! The call as a document for the store.
 
 use super::{Call, Cx};
-use crate::facts::Account;
+use crate::facts::{Account, Facts};
 use crate::io::Now;
 use ledger::{
     CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting, PostingKind,
     PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState, Text, TrailEntry,
 };
 use policy::{AttemptFailure, DeckRow, Hook, Rounding, RoundingMode};
+use sip::Flow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -119,7 +120,11 @@ impl Call {
             node: Arc::clone(&self.world.node),
             listener: Arc::clone(&self.listener),
             source: part(&mut self.source, last),
+            transport: self.caller.flow.transport().into(),
+            local: local_of(&self.world, self.caller.flow),
             sip_call_id: self.caller.dialog.call_id().into(),
+            caller_tag: self.caller.dialog.remote_tag().into(),
+            our_tag: self.caller.dialog.local_tag().into(),
             user_agent: part(&mut self.user_agent, last),
             trunk: self.customer.id,
             trunk_name: Arc::clone(&self.customer.name),
@@ -167,6 +172,12 @@ impl Call {
         let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }
     }
+}
+
+/// The address of the listener that a message came in on, or goes out from.
+pub(crate) fn local_of(facts: &Facts, flow: Flow) -> Text {
+    let listener = facts.listeners.get(usize::from(flow.listener));
+    listener.map(|listener| sip::address_text(listener.local)).unwrap_or_default()
 }
 
 /// A part of the record: taken from a call that is over, copied from one that goes on.

@@ -5,7 +5,7 @@ use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
-use crate::support::{call, hangs_up_after, stage_of};
+use crate::support::{SWITCH, call, hangs_up_after, header, sent, stage_of};
 use std::time::Duration;
 
 fn ms(ms: u64) -> Duration {
@@ -43,6 +43,50 @@ fn post_dial_delay_ends_with_ringing_or_sdp() {
     let delays: Vec<_> = document.attempts.iter().map(|attempt| attempt.pdd_ms).collect();
     assert_eq!(delays, [None, Some(102)]);
     assert_eq!(document.call.pdd_ms, Some(302 + 102), "the failed attempt is in it");
+}
+
+/// What `pdd_ms` hides: how often an INVITE was sent, and how long its peer said nothing.
+#[test]
+fn a_record_tells_how_often_an_invite_was_sent_and_when_its_peer_was_first_heard() {
+    let slow = VendorPlan { progress: vec![(ms(1_600), 183, true)], ..VendorPlan::answers() };
+    let slow = VendorPlan { last: Some((ms(3_000), 200)), ..slow };
+    let mut stage = stage_of(small_operator(), VendorPlan::silent(), slow);
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let document = &stage.finals[0];
+    let [silent, slow] = &document.attempts[..] else { panic!("two attempts") };
+    assert_eq!((silent.sends, silent.first_response_ms), (5, None), "0, 0.5, 1.5, 3.5 and 7.5 s");
+    assert_eq!((slow.sends, slow.first_response_ms), (3, Some(1_602)), "0, 0.5 and 1.5 s");
+    assert_eq!(slow.media_ms, Some(slow.sent_ms + 1_602));
+    assert_eq!(slow.pdd_ms, Some(1_602));
+}
+
+/// CDR-05: Call-ID and both tags of each leg, and the addresses that they went between.
+#[test]
+fn a_record_names_the_dialogs_of_its_legs() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let document = &stage.finals[0];
+    let (record, attempt) = (&document.call, &document.attempts[0]);
+    let own = |text: &str, name: &str| {
+        let value = header(text, name).expect("a dialog names its ends").to_owned();
+        value.split_once(";tag=").map(|(_, tag)| tag.to_owned()).expect("a tag")
+    };
+    let to_caller = &sent(&stage, CALLER, "SIP/2.0 200 ")[0];
+    let bye = &sent(&stage, VENDOR_A, "BYE ")[0];
+    assert_eq!(
+        (&*record.caller_tag, &*record.our_tag),
+        (&*own(to_caller, "From"), &*own(to_caller, "To"))
+    );
+    assert_eq!((&*attempt.our_tag, &*attempt.vendor_tag), (&*own(bye, "From"), &*own(bye, "To")));
+    assert_eq!(
+        (&*record.sip_call_id, &*attempt.sip_call_id),
+        (header(to_caller, "Call-ID").unwrap_or(""), header(bye, "Call-ID").unwrap_or(""))
+    );
+    assert_eq!((&*record.transport, &*attempt.transport), ("udp", "udp"));
+    assert_eq!((&*record.local, &*attempt.local), (SWITCH, SWITCH));
+    assert!(!record.media.local.is_empty() && record.media.local != attempt.media.local);
 }
 
 /// CDR-53: answered, busy, declined, nobody there after it rang, cancelled after it rang.

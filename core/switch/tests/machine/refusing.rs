@@ -5,14 +5,9 @@ use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
-use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
+use crate::support::{Stage, call, hangs_up_after, header, sent, stage_of};
 use std::time::Duration;
 use strowger_switch::facts::CallSettings;
-
-fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    let value = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.map(str::trim)
-}
 
 /// The answer to OPTIONS from a vendor with these extra lines.
 fn asks_options(stage: &mut Stage, number: u32, lines: &str) -> String {

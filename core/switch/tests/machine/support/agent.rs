@@ -387,7 +387,8 @@ impl Agent {
                 TransactionEvent::Response { id, message, .. } => {
                     self.on_response(now, id, &message)
                 }
-                TransactionEvent::TimedOut { id } | TransactionEvent::TransportFailed { id } => {
+                TransactionEvent::TimedOut { id, .. }
+                | TransactionEvent::TransportFailed { id, .. } => {
                     // Nobody there any more: the leg is over for this side.
                     if let Some(call) = self.owners.remove(&id) {
                         self.legs.entry(call).or_default().ended = true;

@@ -339,6 +339,12 @@ pub(crate) fn sent(stage: &Stage, address: &str, start: &str) -> Vec<String> {
     stage.wire.iter().filter(to).map(|w| String::from_utf8_lossy(&w.2).into_owned()).collect()
 }
 
+/// The value of a header.
+pub(crate) fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let value = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(str::trim)
+}
+
 /// The caller calls a London number.
 pub(crate) fn call(stage: &mut Stage, plan: CallerPlan) {
     let now = stage.now;
