@@ -140,7 +140,8 @@ impl Script {
             .stderr(fs::File::create(folder.join("stderr.log")).expect("test folder is writable"))
             .spawn()
             .expect("sipp runs; it comes with the package sip-tester");
-        let mut sipp = Sipp { child, folder, scenario: self.scenario };
+        let tcp = self.arguments.iter().any(|argument| argument == "t1");
+        let mut sipp = Sipp { child, folder, scenario: self.scenario, tcp };
         if self.target.is_none() {
             sipp.wait_until_bound(self.local);
         }
@@ -154,6 +155,8 @@ pub struct Sipp {
     child: Child,
     folder: PathBuf,
     scenario: String,
+    /// It listens on TCP.
+    tcp: bool,
 }
 
 impl Sipp {
@@ -244,7 +247,8 @@ impl Sipp {
             if let Some(status) = self.child.try_wait().expect("sipp is ours") {
                 panic!("{} ended with {status}: {}", self.scenario, self.complaints());
             }
-            udp_is_bound(local).then_some(())
+            let table = if self.tcp { "/proc/net/tcp" } else { "/proc/net/udp" };
+            is_bound(table, local).then_some(())
         });
     }
 }
@@ -255,11 +259,11 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether somebody listens on a UDP address, read from the kernel's own table.
-fn udp_is_bound(address: SocketAddr) -> bool {
+/// Whether somebody has an address, read from the kernel's own table.
+fn is_bound(table: &str, address: SocketAddr) -> bool {
     let IpAddr::V4(ip) = address.ip() else { return true };
     let wanted = format!("{:08X}:{:04X}", u32::from_le_bytes(ip.octets()), address.port());
-    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let table = fs::read_to_string(table).unwrap_or_default();
     table.lines().any(|line| line.split_whitespace().nth(1) == Some(&wanted))
 }
 

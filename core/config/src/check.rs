@@ -78,7 +78,7 @@ fn listeners(found: &mut Found, config: &Config) {
         if listener.address.port() == 0 {
             found.push((field("address"), "port 0 is not allowed: name the port".to_owned()));
         }
-        if !addresses.insert(listener.address) {
+        if !addresses.insert((listener.address, listener.transport)) {
             found.push((
                 field("address"),
                 format!("{} is used by an earlier listener", listener.address),

@@ -84,7 +84,7 @@ pub struct Config {
     pub source: Source,
 }
 
-/// One address that SIP is spoken on (UDP).
+/// One address that SIP is spoken on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
@@ -92,6 +92,9 @@ pub struct ListenerConfig {
     pub name: String,
     /// Bound address and port.
     pub address: SocketAddr,
+    /// How messages travel, default UDP (SIG-02).
+    #[serde(default)]
+    pub transport: Transport,
     /// `host:port` that peers see in Via and Contact (SIG-64); by default `address`.
     pub advertised: Option<String>,
     /// Host of From and identity headers and digest realm; by default the advertised host.
@@ -107,6 +110,17 @@ pub struct ListenerConfig {
     /// one 401 within their budgets. Without, they hear nothing here.
     #[serde(default = "yes")]
     pub digest_from_anywhere: bool,
+}
+
+/// Transport of a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A datagram is a message.
+    #[default]
+    Udp,
+    /// Messages follow each other in a connection.
+    Tcp,
 }
 
 /// A hash that digest may use.

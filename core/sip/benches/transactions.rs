@@ -133,7 +133,7 @@ impl Bench {
         Bench {
             layer: Transactions::new(),
             now: Instant::now(),
-            flow: Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() },
+            flow: Flow::datagram(0, ([192, 0, 2, 9], 5060).into()),
             schedule: Arc::new(ResendSchedule::standard()),
         }
     }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// datagram that cannot be parsed it is some Call-ID or none.
 #[must_use]
 pub fn call_id_of(datagram: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let bytes = scan::trim_start(datagram).ok()?;
+    let bytes = scan::trim_start(datagram, crate::MAX_STREAM_MESSAGE).ok()?;
     let (_, mut at) = scan::line_end(bytes, 0)?;
     loop {
         let (first_end, mut next) = scan::line_end(bytes, at)?;

@@ -12,11 +12,13 @@ pub enum ParseError {
     /// Only line breaks, spaces or NULs: a keep-alive (RFC 5626 3.5.1). Nothing to answer.
     #[error("keep-alive")]
     KeepAlive,
-    /// Longer than [`crate::MAX_DATAGRAM`] (SIG-13).
-    #[error("message of {length} bytes is too long, {} are allowed", crate::MAX_DATAGRAM)]
+    /// Longer than [`crate::MAX_DATAGRAM`], or [`crate::MAX_STREAM_MESSAGE`] (SIG-13).
+    #[error("message of {length} bytes is too long, {most} are allowed")]
     TooLarge {
         /// Bytes received.
         length: usize,
+        /// Bytes that a message may have.
+        most: usize,
     },
     /// The datagram ends inside the start line or a header line.
     #[error("message ends inside a header line")]

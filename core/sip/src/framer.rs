@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Longest message over a stream, bytes (SIG-13).
-pub const MAX_STREAM_MESSAGE: usize = 64 * 1024;
+pub const MAX_STREAM_MESSAGE: usize = 64 * 1024 - 1;
 
 /// What a stream carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

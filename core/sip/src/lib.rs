@@ -41,7 +41,9 @@ pub use scan::{MAX_DATAGRAM, MAX_HEADERS};
 pub use schedule::{ResendSchedule, ScheduleError};
 pub use sdp::SessionDescription;
 pub use token::{Branch, Tag};
-pub use transaction::{Flow, Strays, TransactionEvent, TransactionId, Transactions, Transmit};
+pub use transaction::{
+    Flow, Link, Strays, TransactionEvent, TransactionId, Transactions, Transmit,
+};
 pub use typed::reason_phrase;
 pub use uri::{UriError, UriRef, decode};
 pub use validate::{Refusal, ResponseFault};

@@ -1,11 +1,13 @@
 //! A message: its bytes, the index of its lines, and what the switch reads from it.
 
 use crate::error::ParseError;
+use crate::framer::MAX_STREAM_MESSAGE;
 use crate::header_name::{Known, Shape};
 use crate::method::Method;
 use crate::name_addr::NameAddrRef;
 use crate::params::{Parts, split_once, trim};
-use crate::scan::{self, Line, Scan, Span};
+use crate::scan::{self, Line, MAX_DATAGRAM, Scan, Span};
+use crate::transaction::Link;
 use crate::via::{ViaRef, ViaSpans};
 use std::net::SocketAddr;
 
@@ -54,7 +56,19 @@ impl Message {
     /// From, To, Call-ID or CSeq, a Content-Length that promises too much. Finer checks of
     /// a request are those of [`Message::validate_request`].
     pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
-        let mut bytes = scan::trim_start(datagram)?.to_vec();
+        Message::parse_on(Link::Datagram, datagram)
+    }
+
+    /// [`Message::parse`] of what came on a link: over a stream a message may be longer (SIG-13).
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn parse_on(link: Link, message: &[u8]) -> Result<Message, ParseError> {
+        let most = match link {
+            Link::Datagram => MAX_DATAGRAM,
+            Link::Stream => MAX_STREAM_MESSAGE,
+        };
+        let mut bytes = scan::trim_start(message, most)?.to_vec();
         let Scan { start_line, lines, body } = scan::scan(&mut bytes)?;
         let mut body = bytes.split_off(body);
         // The scan has replaced what is not.

@@ -2,13 +2,14 @@
 
 use crate::builder::MessageBuilder;
 use crate::error::ParseError;
+use crate::framer::MAX_STREAM_MESSAGE;
 use crate::header_name::Known;
 use crate::message::Message;
 use crate::params::{Parts, trim};
 use crate::scan::trim_start;
+use crate::transaction::Flow;
 use crate::via::ViaRef;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
 
 /// The 400 response to a request that [`Message::parse`] refuses, with the reason as its
 /// phrase. Copies what is readable of Via, From, To, Call-ID and CSeq, the source into the
@@ -16,15 +17,16 @@ use std::net::SocketAddr;
 ///
 /// `None` if there is nothing to answer: the datagram parses, is a response, an ACK, a
 /// keep-alive, or has no readable Via.
-pub fn salvage(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
-    let error = Message::parse(datagram).err()?;
+pub fn salvage(flow: Flow, datagram: &[u8]) -> Option<Vec<u8>> {
+    let source = flow.remote;
+    let error = Message::parse_on(flow.link, datagram).err()?;
     let readable = match &error {
         ParseError::Empty | ParseError::KeepAlive => return None,
         // A prefix holds all the headers that the answer needs.
-        ParseError::TooLarge { .. } => datagram.get(..crate::MAX_DATAGRAM)?,
+        ParseError::TooLarge { most, .. } => datagram.get(..*most)?,
         _ => datagram,
     };
-    let text = String::from_utf8_lossy(trim_start(readable).ok()?);
+    let text = String::from_utf8_lossy(trim_start(readable, MAX_STREAM_MESSAGE).ok()?);
     let mut lines = unfolded(&text);
     let start = lines.next()?;
     let method = start.split_ascii_whitespace().next()?;

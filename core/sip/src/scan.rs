@@ -20,7 +20,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `range` must lie within [`MAX_DATAGRAM`]; what does not is cut.
+    /// `range` must lie within a message of 64 KB; what does not is cut.
     pub(crate) fn new(range: Range<usize>) -> Span {
         let cut = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
         Span { start: cut(range.start), end: cut(range.end) }
@@ -66,12 +66,12 @@ pub(crate) struct Scan {
 ///
 /// # Errors
 /// `Empty`, `KeepAlive` (only CR, LF, NUL or spaces: RFC 5626 3.5.1 and its imitations), `TooLarge`.
-pub(crate) fn trim_start(datagram: &[u8]) -> Result<&[u8], ParseError> {
+pub(crate) fn trim_start(datagram: &[u8], most: usize) -> Result<&[u8], ParseError> {
     if datagram.is_empty() {
         return Err(ParseError::Empty);
     }
-    if datagram.len() > MAX_DATAGRAM {
-        return Err(ParseError::TooLarge { length: datagram.len() });
+    if datagram.len() > most {
+        return Err(ParseError::TooLarge { length: datagram.len(), most });
     }
     let blank = |byte: &u8| matches!(byte, b'\r' | b'\n' | b' ' | 0);
     if datagram.iter().all(blank) {

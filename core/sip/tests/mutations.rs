@@ -9,8 +9,8 @@ use rand::{Rng, SeedableRng};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use strowger_sip::digest::{Algorithm, Answer, Authority, Challenge, Check, Credentials, Ha1s};
 use strowger_sip::{
-    Message, MessageBuilder, NameAddrRef, SessionDescription, UriRef, ViaRef, call_id_of, salvage,
-    sdp,
+    Flow, Frame, Framer, FramingError, Message, MessageBuilder, NameAddrRef, SessionDescription,
+    UriRef, ViaRef, call_id_of, salvage, sdp,
 };
 
 const ROUNDS: u64 = 40_000;
@@ -154,7 +154,7 @@ fn no_mutation_of_the_torture_messages_panics() {
             }
             Err(error) => {
                 assert!(!error.to_string().contains('\n'));
-                match salvage(&bytes, source) {
+                match salvage(Flow::datagram(0, source), &bytes) {
                     Some(response) => {
                         assert!(response.starts_with(b"SIP/2.0 400 "));
                         (0, 1)
@@ -177,9 +177,47 @@ fn no_noise_panics() {
         let text = String::from_utf8_lossy(&bytes);
         let _ = (Message::parse(&bytes), SessionDescription::parse(&bytes));
         let _ = (UriRef::parse(&text), NameAddrRef::parse(&text), ViaRef::parse(&text));
-        let _ = salvage(&bytes, SocketAddr::from(([198, 51, 100, 7], 5062)));
+        let _ = salvage(Flow::datagram(0, SocketAddr::from(([198, 51, 100, 7], 5062))), &bytes);
         let _ = call_id_of(&bytes);
     }
+}
+
+/// A stream gives the same messages wherever it is cut, and the same end.
+#[test]
+fn a_mutated_stream_is_read_alike_wherever_it_is_cut() {
+    let corpus = corpus();
+    let read = |pieces: &[&[u8]]| {
+        let (mut framer, mut found) = (Framer::default(), Vec::new());
+        for piece in pieces {
+            framer.push(piece);
+            loop {
+                match framer.frame() {
+                    Ok(Some(frame)) => found.push(frame),
+                    Ok(None) => break,
+                    Err(error) => return (found, Some(error)),
+                }
+            }
+        }
+        (found, None::<FramingError>)
+    };
+    let (mut messages, mut refused) = (0, 0);
+    for seed in 0..ROUNDS / 4 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let stream: Vec<u8> =
+            (0..3).flat_map(|_| mutated(&corpus, &mut rng)).chain(*b"\r\n").collect();
+        let whole = read(&[&stream]);
+        let mut pieces = Vec::new();
+        let mut rest = &stream[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rng.random_range(1..=rest.len().min(300)));
+            pieces.push(piece);
+            rest = after;
+        }
+        assert_eq!(read(&pieces), whole, "seed {seed}");
+        messages += whole.0.iter().filter(|frame| matches!(frame, Frame::Message(_))).count();
+        refused += usize::from(whole.1.is_some());
+    }
+    assert!(messages > 1_000 && refused > 1_000, "{messages} {refused}");
 }
 
 /// Descriptions as telephones, browsers and carriers write them.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
-use strowger_sip::{Message, Method, NameAddrRef, UriRef, salvage};
+use strowger_sip::{Flow, Message, Method, NameAddrRef, UriRef, salvage};
 
 /// What the switch does with a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn outcome(datagram: &[u8]) -> Outcome {
         line.strip_prefix("SIP/2.0 ").unwrap_or(line).to_owned()
     };
     match Message::parse(datagram) {
-        Err(error) => match salvage(datagram, source()) {
+        Err(error) => match salvage(Flow::datagram(0, source()), datagram) {
             Some(response) => Outcome::Answered(status_line(&response)),
             None => Outcome::Dropped(error.to_string()),
         },
@@ -313,12 +313,18 @@ fn refusals_carry_the_headers_that_explain_them() {
     assert_eq!(invut.header("Accept"), Some("application/sdp"));
 
     // A 400 to what cannot be parsed is a message that the sender can match.
-    let salvaged = Message::parse(&salvage(&bytes("scalar02"), source()).unwrap());
+    let salvaged =
+        Message::parse(&salvage(Flow::datagram(0, source()), &bytes("scalar02")).unwrap());
     assert!(salvaged.is_err(), "it repeats the CSeq that nobody can read");
-    let salvaged = Message::parse(&salvage(&bytes("lwsruri"), source()).unwrap()).unwrap();
+    let salvaged =
+        Message::parse(&salvage(Flow::datagram(0, source()), &bytes("lwsruri")).unwrap()).unwrap();
     assert_eq!((salvaged.status(), salvaged.method()), (400, &Method::Invite));
     assert_eq!(salvaged.to_tag(), Some("3xfe-9921883-z9f"));
-    let salvaged = salvage(&bytes("trws"), source()).unwrap();
-    assert_eq!(salvaged, salvage(&bytes("trws"), source()).unwrap(), "same tag for a repeat");
+    let salvaged = salvage(Flow::datagram(0, source()), &bytes("trws")).unwrap();
+    assert_eq!(
+        salvaged,
+        salvage(Flow::datagram(0, source()), &bytes("trws")).unwrap(),
+        "same tag for a repeat"
+    );
     assert!(Message::parse(&salvaged).unwrap().to_tag().is_some());
 }

@@ -4,8 +4,8 @@
 
 use std::net::SocketAddr;
 use strowger_sip::{
-    MAX_DATAGRAM, MAX_HEADERS, Message, MessageBuilder, Method, NameAddrRef, ParseError, UriRef,
-    ViaRef, reason_phrase, salvage,
+    Flow, MAX_DATAGRAM, MAX_HEADERS, Message, MessageBuilder, Method, NameAddrRef, ParseError,
+    UriRef, ViaRef, reason_phrase, salvage,
 };
 
 const INVITE: &str = "INVITE sip:1000@192.0.2.10:5060;transport=udp SIP/2.0\r\n\
@@ -67,7 +67,10 @@ fn keep_alives_and_empty_datagrams_are_no_messages() {
     assert_eq!(error(""), ParseError::Empty);
     for keep_alive in ["\r\n\r\n", "\r\n", "\0", "\0\0\0\0", " "] {
         assert_eq!(error(keep_alive), ParseError::KeepAlive);
-        assert_eq!(salvage(keep_alive.as_bytes(), socket("192.0.2.1:5060")), None);
+        assert_eq!(
+            salvage(Flow::datagram(0, socket("192.0.2.1:5060")), keep_alive.as_bytes()),
+            None
+        );
     }
 }
 
@@ -77,12 +80,13 @@ fn sig_13_messages_up_to_16_kb_and_256_headers_are_taken() {
     let filled = |count: usize| INVITE.replace("Content-Length", &(line.repeat(count) + "l"));
     assert_eq!(parse(&filled(140)).headers("X-Filler").count(), 140);
     assert!(
-        matches!(error(&filled(200)), ParseError::TooLarge { length } if length > MAX_DATAGRAM)
+        matches!(error(&filled(200)), ParseError::TooLarge { length, .. } if length > MAX_DATAGRAM)
     );
     let short = |count: usize| INVITE.replace("Content-Length", &("A:\r\n".repeat(count) + "l"));
     parse(&short(MAX_HEADERS - 11));
     assert!(matches!(error(&short(MAX_HEADERS)), ParseError::TooManyHeaders { .. }));
-    let answer = salvage(filled(200).as_bytes(), socket("192.0.2.1:5060")).unwrap();
+    let answer =
+        salvage(Flow::datagram(0, socket("192.0.2.1:5060")), filled(200).as_bytes()).unwrap();
     let text = String::from_utf8(answer).unwrap();
     assert!(text.starts_with("SIP/2.0 400 message of "), "{text}");
 }

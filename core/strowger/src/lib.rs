@@ -33,6 +33,7 @@ mod signals;
 mod skip;
 mod snapshot;
 mod sockets;
+mod streams;
 mod tables;
 mod watch;
 mod world;

@@ -9,6 +9,7 @@ use crate::alarms::AlarmCount;
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
+use crate::streams::StreamCounters;
 use host::decisions::DecisionCounts;
 use host::{HookMetrics, HttpMetrics, OwnMetric, PluginState};
 use prometheus::proto::{
@@ -38,6 +39,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) tables: &'a [TableLine],
     /// Sources, and users at sources, that are locked out.
     pub(crate) lockouts: usize,
+    /// Of the connections of SIP.
+    pub(crate) streams: Option<&'a StreamCounters>,
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
     /// What the admin interface refused.
@@ -70,6 +73,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
         "Sources, and users at sources, that are locked out (SEC-01, SEC-22).",
         [(NONE, readings.lockouts as f64)],
     ));
+    streams(&mut families, readings.streams);
     hooks(&mut families, readings.hooks);
     plugins::plugins(&mut families, readings.plugins);
     plugins::own(&mut families, readings.own);
@@ -104,6 +108,25 @@ fn node(families: &mut Vec<MetricFamily>, readings: &Readings<'_>) {
         "strowger_plugin_generations_alive",
         "Plugin generations that are kept: the newest and those of running calls.",
         [(NONE, readings.generations_alive as f64)],
+    ));
+}
+
+fn streams(families: &mut Vec<MetricFamily>, counters: Option<&StreamCounters>) {
+    let Some(counters) = counters else { return };
+    families.push(gauge(
+        "strowger_connections",
+        "Connections of SIP over TCP that stand or are being made.",
+        [(NONE, counters.open.load(Relaxed) as f64)],
+    ));
+    families.push(counter(
+        "strowger_connections_refused_total",
+        "Connections of strangers that were not taken.",
+        [(NONE, counters.refused.load(Relaxed) as f64)],
+    ));
+    families.push(counter(
+        "strowger_connections_broken_total",
+        "Connections closed for bytes that are no messages, or because their peer reads too slowly.",
+        [(NONE, counters.broken.load(Relaxed) as f64)],
     ));
 }
 

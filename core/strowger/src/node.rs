@@ -22,6 +22,7 @@ use crate::media_plane::MediaPlane;
 use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
+use crate::streams::{StreamThread, Streams};
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use config::Config;
@@ -53,6 +54,8 @@ pub(crate) struct Node {
     mailboxes: Vec<Mailbox>,
     /// Budgets and lockouts of strangers.
     strangers: Arc<Strangers>,
+    /// Connections of SIP, if there is a listener of TCP.
+    streams: Option<Streams>,
     /// Held during a reload, so that of two the second sees what the first did.
     reloading: tokio::sync::Mutex<()>,
     /// A business was stored that new calls have not been given.
@@ -76,6 +79,8 @@ pub(crate) struct RunningNode {
     pub(crate) node: Arc<Node>,
     /// Where it is served.
     pub(crate) admin: SocketAddr,
+    /// The thread of the connections.
+    streams: Option<StreamThread>,
     /// The token of the admin interface was made at this start.
     pub(crate) made_token: bool,
     shards: Mutex<Vec<Shard>>,

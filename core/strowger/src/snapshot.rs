@@ -147,6 +147,7 @@ fn listeners(config: &Config) -> Vec<Listener> {
     let listener = |listener: &config::ListenerConfig| Listener {
         name: listener.name.as_str().into(),
         local: listener.address,
+        link: crate::sockets::link(listener),
         advertised: listener.advertised().into(),
         domain: listener.domain().into(),
         digest_algorithms: listener

@@ -1,10 +1,11 @@
-//! The UDP sockets of the listeners: one for each shard, sharing the port.
+//! The sockets of the listeners: of UDP one for each shard, sharing the port; of TCP one.
 
 use crate::{arrival, icmp};
-use config::ListenerConfig;
+use config::{ListenerConfig, Transport};
+use sip::Link;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use thiserror::Error;
 
 /// Asked of the kernel for each direction; it may give less.
@@ -32,6 +33,48 @@ pub(crate) fn bind(listener: &ListenerConfig, shards: u16) -> Result<Vec<UdpSock
     (0..shards).map(|_| bind_one(listener, shards > 1).map_err(failed)).collect()
 }
 
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How bytes travel at a listener.
+pub(crate) fn link(listener: &ListenerConfig) -> Link {
+    match listener.transport {
+        Transport::Udp => Link::Datagram,
+        Transport::Tcp => Link::Stream,
+    }
+}
+
+/// Binds the listener's address for connections.
+pub(crate) fn listen(listener: &ListenerConfig) -> Result<TcpListener, BindError> {
+    let open = || {
+        let domain = Domain::for_address(listener.address);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        // Old connections may still be in TIME_WAIT there.
+        socket.set_reuse_address(true)?;
+        if domain == Domain::IPV6 {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(listener.address))?;
+        best_effort(listener, "DSCP", mark(&socket, listener, domain));
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| BindError {
+        name: listener.name.clone(),
+        address: listener.address,
+        source,
+    })
+}
+
+fn mark(socket: &Socket, listener: &ListenerConfig, domain: Domain) -> io::Result<()> {
+    if domain == Domain::IPV6 {
+        socket.set_tclass_v6(listener.dscp.tos())
+    } else {
+        socket.set_tos_v4(listener.dscp.tos())
+    }
+}
+
 fn bind_one(listener: &ListenerConfig, shared: bool) -> io::Result<UdpSocket> {
     let domain = Domain::for_address(listener.address);
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
@@ -45,12 +88,7 @@ fn bind_one(listener: &ListenerConfig, shared: bool) -> io::Result<UdpSocket> {
     socket.bind(&SockAddr::from(listener.address))?;
     best_effort(listener, "buffers", socket.set_recv_buffer_size(BUFFER_BYTES));
     best_effort(listener, "buffers", socket.set_send_buffer_size(BUFFER_BYTES));
-    let marking = if domain == Domain::IPV6 {
-        socket.set_tclass_v6(listener.dscp.tos())
-    } else {
-        socket.set_tos_v4(listener.dscp.tos())
-    };
-    best_effort(listener, "DSCP", marking);
+    best_effort(listener, "DSCP", mark(&socket, listener, domain));
     best_effort(listener, "time of arrival", arrival::watch(&socket));
     best_effort(listener, "ICMP errors", icmp::watch(&socket, domain == Domain::IPV6));
     Ok(socket.into())
@@ -81,6 +119,7 @@ mod tests {
             let listener = ListenerConfig {
                 name: "main".to_owned(),
                 address: address.parse().expect("an address"),
+                transport: Transport::Udp,
                 advertised: None,
                 domain: None,
                 dscp: dscp.parse().expect("a DSCP"),

@@ -131,7 +131,7 @@ impl Bench {
     }
 
     fn receive(&mut self, remote: SocketAddr, datagram: &[u8]) {
-        let flow = sip::Flow { listener: 0, remote };
+        let flow = sip::Flow::datagram(0, remote);
         let (now, began) = (self.now(), Instant::now());
         self.switch.receive(now, flow, datagram, &mut self.media);
         self.give(began);

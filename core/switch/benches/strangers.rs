@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Via: SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\n\
                     From: <sip:100@1.1.1.1>;tag=1\r\nTo: <sip:100@1.1.1.1>\r\nCall-ID: 1\r\n\
                     CSeq: 1 OPTIONS\r\nContact: <sip:100@203.0.113.9>\r\nContent-Length: 0\r\n\r\n";
-        let flow = sip::Flow { listener: 0, remote: "203.0.113.9:5060".parse()? };
+        let flow = sip::Flow::datagram(0, "203.0.113.9:5060".parse()?);
         let now = Now { instant: Instant::now(), utc_ms: 1_790_000_000_000 };
         let mut best = Duration::MAX;
         for _ in 0..5 {
@@ -78,7 +78,7 @@ fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     let mut spent = [Duration::ZERO; 2];
     for source in 0..GUESSERS {
         let remote = SocketAddr::from((std::net::Ipv4Addr::from(0xcb00_0000 + source), 5060));
-        let flow = sip::Flow { listener: 0, remote };
+        let flow = sip::Flow::datagram(0, remote);
         // Both are answered within what all strangers together may ask.
         let at = Duration::from_millis(4 * u64::from(source));
         let utc_ms = 1_790_000_000_000 + at.as_millis() as u64;

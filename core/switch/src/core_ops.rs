@@ -9,7 +9,7 @@ use crate::sdp::Unusable;
 use crate::shard::new_branch;
 use crate::switch::Core;
 use policy::{Hook, PluginStamp};
-use sip::{Dialog, Flow, Message, MessageBuilder, Method, TransactionId};
+use sip::{Dialog, Flow, Link, Message, MessageBuilder, Method, TransactionId};
 use std::sync::Arc;
 
 /// Methods that we take (SIG-01), for Allow.
@@ -42,11 +42,18 @@ impl Core {
         self.with_via(MessageBuilder::request(method, uri), listener)
     }
 
+    /// How bytes travel at a listener.
+    pub(crate) fn link(&self, listener: u16) -> Link {
+        let listener = self.world.facts.listeners.get(usize::from(listener));
+        listener.map(|listener| listener.link).unwrap_or_default()
+    }
+
     /// Adds our Via with a new branch.
     pub(crate) fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
         let branch = new_branch(&mut self.rng);
         let host = self.advertised(listener);
-        builder.header_of("Via", &["SIP/2.0/UDP ", &host, ";rport;branch=", &branch])
+        let link = self.link(listener);
+        builder.header_of("Via", &["SIP/2.0/", link.via(), " ", &host, ";rport;branch=", &branch])
     }
 
     /// Adds our Contact with this user (SIG-79), and Allow.
@@ -59,7 +66,10 @@ impl Core {
         let host = self.advertised(listener);
         let user = crate::number::uri_user(user);
         let at = if user.is_empty() { "" } else { "@" };
-        builder.header_of("Contact", &["<sip:", &user, at, &host, ">"]).header_of("Allow", &[ALLOW])
+        let transport = self.link(listener).uri_parameter();
+        builder
+            .header_of("Contact", &["<sip:", &user, at, &host, transport, ">"])
+            .header_of("Allow", &[ALLOW])
     }
 
     /// A response that carries nothing of a call. An empty `reason` is the usual phrase.

@@ -8,6 +8,7 @@ use crate::quality::Quality;
 use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
 use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
+use sip::Link;
 use sip::digest::{Algorithm, Ha1s};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Bound address.
     pub local: SocketAddr,
+    /// Datagrams or streams.
+    pub link: Link,
     /// `host:port` for Via and Contact (SIG-64).
     pub advertised: Arc<str>,
     /// Host for From, PAI and the digest realm (SIG-51, SIG-70).

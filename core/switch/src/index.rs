@@ -38,6 +38,20 @@ impl Facts {
         self.source_index();
     }
 
+    /// Whether a trunk names the address.
+    #[must_use]
+    pub fn knows(&self, source: std::net::SocketAddr) -> bool {
+        self.source_index().knows(source)
+    }
+
+    /// Whether customers may prove themselves by digest alone at this listener.
+    #[must_use]
+    pub fn admits_users(&self, listener: u16) -> bool {
+        let listener = self.listeners.get(usize::from(listener));
+        self.source_index().has_users()
+            && listener.is_none_or(|listener| listener.digest_from_anywhere)
+    }
+
     pub(crate) fn source_index(&self) -> &Arc<SourceIndex> {
         self.sources.0.get_or_init(|| Arc::new(SourceIndex::new(self)))
     }

@@ -2,14 +2,18 @@
 
 use crate::io::Now;
 use crate::switch::{Core, WINDOW};
-use sip::{Dialog, Flow, Message, UriRef};
+use sip::{Dialog, Flow, Link, Message, UriRef};
 use std::net::{IpAddr, SocketAddr};
 
 /// The first route of the dialog, or its remote target, if that is a numeric address; else
-/// `flow`, where its messages come from.
+/// `flow`, where its messages come from. Over a stream it is `flow`: the connection that is
+/// there is used again (RFC 5923).
 pub(crate) fn next_hop(dialog: &Dialog, flow: Flow) -> Flow {
+    if flow.link == Link::Stream {
+        return flow;
+    }
     let target = dialog.route_set().next().unwrap_or(dialog.remote_target());
-    Flow { listener: flow.listener, remote: numeric_address(target).unwrap_or(flow.remote) }
+    Flow { remote: numeric_address(target).unwrap_or(flow.remote), ..flow }
 }
 
 /// Whether the sender of an INVITE is behind a NAT, so that its Contact leads nowhere (SIG-12): its

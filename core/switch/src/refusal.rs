@@ -82,7 +82,7 @@ impl Core {
             node: Arc::clone(&facts.node),
             listener: listener.map_or_else(nobody, |listener| Arc::clone(&listener.name)),
             source: sip::address_text(flow.remote),
-            transport: flow.transport().into(),
+            transport: flow.link.name().into(),
             local: crate::call::record::local_of(&facts, flow),
             sip_call_id: invite.call_id().into(),
             caller_tag: invite.from_tag().unwrap_or_default().into(),

@@ -160,7 +160,7 @@ impl Switch {
             return;
         };
         let known = standing == Standing::Known;
-        let mut message = match Message::parse(datagram) {
+        let mut message = match Message::parse_on(flow.link, datagram) {
             Ok(message) => message,
             Err(error) => {
                 self.refuse_malformed(now, flow, datagram, &error, known);
@@ -471,7 +471,7 @@ impl Switch {
             return;
         }
         self.core.counters.malformed += 1;
-        if let Some(bytes) = sip::salvage(datagram, flow.remote) {
+        if let Some(bytes) = sip::salvage(flow, datagram) {
             let bytes = Arc::from(bytes);
             self.core.outputs.push_back(Output::Transmit(sip::Transmit { flow, bytes }));
         }

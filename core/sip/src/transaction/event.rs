@@ -11,13 +11,60 @@ pub struct Flow {
     pub listener: u16,
     /// The peer.
     pub remote: SocketAddr,
+    /// How bytes travel between them.
+    pub link: Link,
+}
+
+/// How bytes travel on a flow. It is a fact of the listener, never of what the peer writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// UDP: a datagram is a message, and may be lost.
+    #[default]
+    Datagram,
+    /// TCP: nothing is lost or repeated while the connection stands (SIG-23).
+    Stream,
+}
+
+impl Link {
+    /// Name of the transport as Via writes it.
+    #[must_use]
+    pub fn via(self) -> &'static str {
+        match self {
+            Link::Datagram => "UDP",
+            Link::Stream => "TCP",
+        }
+    }
+
+    /// Name of the transport as records and URIs write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Link::Datagram => "udp",
+            Link::Stream => "tcp",
+        }
+    }
+
+    /// Parameter of a URI that leads here; UDP is the default (RFC 3263 section 4.1).
+    #[must_use]
+    pub fn uri_parameter(self) -> &'static str {
+        match self {
+            Link::Datagram => "",
+            Link::Stream => ";transport=tcp",
+        }
+    }
+
+    /// Whether what is sent need not be sent again.
+    #[must_use]
+    pub fn is_reliable(self) -> bool {
+        self == Link::Stream
+    }
 }
 
 impl Flow {
-    /// Transport as a record names it: in lower case.
+    /// A flow over UDP.
     #[must_use]
-    pub fn transport(&self) -> &'static str {
-        "udp"
+    pub fn datagram(listener: u16, remote: SocketAddr) -> Flow {
+        Flow { listener, remote, link: Link::Datagram }
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn members_join_and_leave_in_any_order() {
-        let flow = |listener| Flow { listener, remote: ([192, 0, 2, 1], 5060).into() };
+        let flow = |listener| Flow::datagram(listener, ([192, 0, 2, 1], 5060).into());
         let mut flows = Flows::default();
         for slot in 0..4 {
             flows.join(flow(0), slot);

@@ -19,8 +19,6 @@ pub(super) struct Entry {
     pub(super) ack_key: Option<Key>,
     /// Where it sends.
     pub(super) flow: Flow,
-    /// TCP, TLS or WebSocket: no resends (SIG-23).
-    pub(super) reliable: bool,
     /// Something was sent since the last transport error.
     pub(super) sent: bool,
     /// Transport errors since the last message from the peer.
@@ -46,20 +44,19 @@ impl Entry {
     const MOST_ERRORS: u8 = 2;
 
     /// A new transaction that has sent nothing.
-    pub(super) fn new(key: Key, flow: Flow, reliable: bool, machine: Machine) -> Entry {
-        Entry { key, ack_key: None, flow, reliable, sent: false, errors: 0, sends: 0, machine }
+    pub(super) fn new(key: Key, flow: Flow, machine: Machine) -> Entry {
+        Entry { key, ack_key: None, flow, sent: false, errors: 0, sends: 0, machine }
     }
 
     /// A response arrived.
     pub(super) fn response(&mut self, now: Instant, response: &Message) -> Step {
         self.errors = 0;
+        let reliable = self.flow.link.is_reliable();
         match &mut self.machine {
-            Machine::InviteClient(machine) => machine.response(now, response, self.reliable),
-            Machine::NonInviteClient(machine) => {
-                machine.response(now, response.status(), self.reliable)
-            }
+            Machine::InviteClient(machine) => machine.response(now, response, reliable),
+            Machine::NonInviteClient(machine) => machine.response(now, response.status(), reliable),
             Machine::CancelClient(machine) => {
-                machine.response(now, response.status(), self.reliable).in_silence()
+                machine.response(now, response.status(), reliable).in_silence()
             }
             Machine::InviteServer(_) | Machine::NonInviteServer(_) => Step::nothing(),
         }
@@ -78,11 +75,10 @@ impl Entry {
 
     /// The transaction user answers.
     pub(super) fn respond(&mut self, now: Instant, status: u16, response: Arc<[u8]>) -> Step {
+        let reliable = self.flow.link.is_reliable();
         match &mut self.machine {
-            Machine::InviteServer(machine) => machine.respond(now, status, response, self.reliable),
-            Machine::NonInviteServer(machine) => {
-                machine.respond(now, status, response, self.reliable)
-            }
+            Machine::InviteServer(machine) => machine.respond(now, status, response, reliable),
+            Machine::NonInviteServer(machine) => machine.respond(now, status, response, reliable),
             Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::CancelClient(_) => {
                 Step::nothing()
             }
@@ -109,7 +105,7 @@ impl Entry {
             return Step::nothing();
         }
         self.errors = self.errors.saturating_add(1);
-        if self.errors < Self::MOST_ERRORS && !self.reliable {
+        if self.errors < Self::MOST_ERRORS && !self.flow.link.is_reliable() {
             return Step::nothing();
         }
         let failed = Step::report(Report::TransportFailed).and_end();

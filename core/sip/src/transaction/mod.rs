@@ -19,7 +19,7 @@ mod slots;
 mod step;
 mod timers;
 
-pub use event::{Flow, TransactionEvent, TransactionId, Transmit};
+pub use event::{Flow, Link, TransactionEvent, TransactionId, Transmit};
 
 use crate::schedule::Resends;
 use crate::{Message, Method, ResendSchedule};
@@ -321,11 +321,10 @@ impl Transactions {
     ) -> Option<TransactionId> {
         let (method, via) = own::outgoing(&bytes).filter(|(method, _)| *method != Method::Ack)?;
         let key = self.keys.client(via.branch()?, &method);
-        let reliable = receive::is_reliable(via);
         let bytes: Arc<[u8]> = bytes.into();
-        let resends = Resends::new(Arc::clone(schedule), now, reliable);
+        let resends = Resends::new(Arc::clone(schedule), now, flow.link.is_reliable());
         let machine = machine(&method, Arc::clone(&bytes), resends);
-        let slot = self.open(Entry::new(key, flow, reliable, machine));
+        let slot = self.open(Entry::new(key, flow, machine));
         self.carry_out(now, slot, Step::send(bytes), None);
         Some(self.slots.id(slot))
     }
@@ -440,7 +439,7 @@ mod tests {
     /// Every index is empty again, not only the table that `len` counts.
     #[test]
     fn an_ended_call_leaves_nothing_behind() {
-        let flow = Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() };
+        let flow = Flow::datagram(0, ([192, 0, 2, 9], 5060).into());
         let schedule = Arc::new(ResendSchedule::standard());
         let start = Instant::now();
         let mut now = start;
@@ -476,7 +475,7 @@ mod tests {
     /// A busy hour is not seen in the size of a layer at rest, and it works on.
     #[test]
     fn room_is_given_back_when_the_last_transaction_has_ended() {
-        let flow = Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() };
+        let flow = Flow::datagram(0, ([192, 0, 2, 9], 5060).into());
         let start = Instant::now();
         let mut layer = Transactions::with_secret([0; 16]);
         let mut ids = std::collections::HashSet::new();

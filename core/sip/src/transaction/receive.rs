@@ -4,7 +4,7 @@ use super::invite_server::InviteServer;
 use super::machine::{Entry, Machine};
 use super::non_invite_server::NonInviteServer;
 use super::{Flow, TransactionEvent, TransactionId, Transactions, Transmit};
-use crate::{Message, MessageBuilder, Method, Tag, ViaRef};
+use crate::{Message, MessageBuilder, Method, Tag};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,9 +37,8 @@ impl Transactions {
             Method::Invite => Machine::InviteServer(InviteServer::new(Arc::clone(&self.standard))),
             _ => Machine::NonInviteServer(NonInviteServer::Trying),
         };
-        let reliable = is_reliable(request.top_via());
-        let responses = response_flow(flow, &request, reliable);
-        let slot = self.open(Entry::new(key, responses, reliable, machine));
+        let responses = response_flow(flow, &request);
+        let slot = self.open(Entry::new(key, responses, machine));
         if *request.method() == Method::Cancel {
             self.answer_cancel(now, slot, flow, request);
         } else {
@@ -58,7 +57,7 @@ impl Transactions {
     /// Sends a final response to a request that gets no transaction (RFC 3261 26.3.2.4): once,
     /// and nothing is kept.
     pub fn respond_statelessly(&mut self, flow: Flow, request: &Message, response: Vec<u8>) {
-        let flow = response_flow(flow, request, is_reliable(request.top_via()));
+        let flow = response_flow(flow, request);
         self.transmits.push_back(Transmit { flow, bytes: response.into() });
     }
 
@@ -109,10 +108,10 @@ impl Transactions {
         let by_branch = self.find(self.keys.server(&ack));
         let slot = by_branch.or_else(|| self.find(self.keys.acknowledgement(&ack)));
         if let Some(slot) = slot
-            && let Some(Entry { machine: Machine::InviteServer(machine), reliable, .. }) =
+            && let Some(Entry { machine: Machine::InviteServer(machine), flow: responses, .. }) =
                 self.slots.get_mut(slot)
         {
-            let step = machine.ack(now, *reliable);
+            let step = machine.ack(now, responses.link.is_reliable());
             self.carry_out(now, slot, step, Some((flow, ack)));
         } else {
             self.strays.acks += 1;
@@ -120,16 +119,12 @@ impl Transactions {
     }
 }
 
-/// Whether the transport of the top Via repeats by itself.
-pub(super) fn is_reliable(via: ViaRef<'_>) -> bool {
-    !via.transport().eq_ignore_ascii_case("UDP")
-}
-
 /// Where the responses go. The address is always the source's, never what the request
-/// says of itself, so that nobody can aim our responses at a third party.
-fn response_flow(flow: Flow, request: &Message, reliable: bool) -> Flow {
+/// says of itself, so that nobody can aim our responses at a third party. Over a stream they go
+/// back on the connection (RFC 3261 18.2.2).
+fn response_flow(flow: Flow, request: &Message) -> Flow {
     let via = request.top_via();
-    if reliable || via.wants_rport() {
+    if flow.link.is_reliable() || via.wants_rport() {
         return flow;
     }
     let port = via.port().unwrap_or(5060);

@@ -3,7 +3,7 @@
 use crate::stage::{
     LATE, Stage, ack, invite, request, request_over, response, response_over, vendor,
 };
-use strowger_sip::{Flow, Message};
+use strowger_sip::{Flow, Link, Message};
 
 const BRANCH: &str = "z9hG4bKinvite";
 const SCHEDULE: [u64; 11] =
@@ -35,6 +35,7 @@ fn sig_21_the_trunks_own_schedule_counts() {
 #[test]
 fn sig_23_over_tcp_nothing_is_repeated_but_the_window_is_the_same() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     stage.request(request_over("TCP", "INVITE", BRANCH, ""));
     stage.until(31_999);
     assert_eq!((stage.sent_moments(), stage.events().len()), (vec![0], 0));
@@ -106,8 +107,9 @@ fn a_repeated_refusal_is_acknowledged_again_for_32_seconds_and_reported_once() {
 #[test]
 fn over_tcp_a_refusal_ends_the_transaction_at_once() {
     let mut stage = Stage::new();
-    stage.request(request_over("TLS", "INVITE", BRANCH, ""));
-    stage.receive(&response_over("TLS", 486, "a", "INVITE", BRANCH));
+    stage.link = Link::Stream;
+    stage.request(request_over("TCP", "INVITE", BRANCH, ""));
+    stage.receive(&response_over("TCP", 486, "a", "INVITE", BRANCH));
     assert_eq!(stage.sent_names(), ["INVITE", "ACK"]);
     assert_eq!((stage.events(), stage.layer.len()), (vec!["486 a".to_owned()], 0));
 }
@@ -121,7 +123,7 @@ fn a_lost_ack_is_sent_again_for_each_repeated_2xx() {
     assert_eq!(stage.events(), ["200 a"]);
     stage.receive(&response(200, "a", "INVITE", BRANCH));
     assert_eq!(stage.sent_names(), ["INVITE"], "the transaction user has made no ACK yet");
-    let contact = Flow { listener: 0, remote: ([192, 0, 2, 77], 5080).into() };
+    let contact = Flow::datagram(0, ([192, 0, 2, 77], 5080).into());
     stage.layer.ack(stage.now(), id, contact, ack("a", "z9hG4bKack"));
     stage.until(500);
     stage.receive(&response(200, "a", "INVITE", BRANCH));

@@ -2,7 +2,7 @@
 
 use crate::stage::{LATE, Stage, ack, invite, request_over, response, response_over, vendor};
 use std::sync::Arc;
-use strowger_sip::{Flow, Message, ResendSchedule, TransactionEvent};
+use strowger_sip::{Flow, Link, Message, ResendSchedule, TransactionEvent};
 
 const BRANCH: &str = "z9hG4bKcaller";
 
@@ -57,6 +57,7 @@ fn the_ack_of_a_refusal_is_absorbed_and_confirmed_lasts_5_seconds() {
 #[test]
 fn over_tcp_a_refusal_is_sent_once_and_its_ack_ends_the_transaction() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     let id = stage.receive_new(&request_over("TCP", "INVITE", BRANCH, ""));
     stage.respond(id, response_over("TCP", 486, "me", "INVITE", BRANCH));
     stage.until(20_000);
@@ -65,10 +66,21 @@ fn over_tcp_a_refusal_is_sent_once_and_its_ack_ends_the_transaction() {
     assert_eq!(stage.layer.len(), 0);
 }
 
+/// Whether something is repeated depends on how it came, not on what its Via says.
+#[test]
+fn a_via_that_names_tcp_over_udp_changes_nothing() {
+    let mut stage = Stage::new();
+    let id = stage.receive_new(&request_over("TCP", "INVITE", BRANCH, ""));
+    stage.respond(id, response_over("TCP", 486, "me", "INVITE", BRANCH));
+    stage.until(2000);
+    assert_eq!(stage.sent_moments(), [0, 500, 1500]);
+}
+
 /// RFC 3261 13.3.1.4: a hop behind the reliable one may have lost it.
 #[test]
 fn sig_23_a_2xx_is_repeated_over_tcp_too() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     let id = stage.receive_new(&request_over("TCP", "INVITE", BRANCH, ""));
     stage.respond(id, response_over("TCP", 200, "me", "INVITE", BRANCH));
     stage.until(2000);
@@ -242,7 +254,7 @@ fn a_bare_magic_cookie_is_matched_like_rfc_2543() {
 /// RFC 3581 with `rport`, RFC 3261 18.2.2 without.
 #[test]
 fn sig_12_responses_go_to_the_source() {
-    let source = Flow { listener: 3, remote: ([203, 0, 113, 8], 40_000).into() };
+    let source = Flow::datagram(3, ([203, 0, 113, 8], 40_000).into());
     for (via, expected) in [(";rport", 40_000), ("", 5060)] {
         let mut stage = Stage::new();
         let request = String::from_utf8(invite(BRANCH)).unwrap().replace(";rport", via);

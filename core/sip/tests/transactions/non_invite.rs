@@ -1,6 +1,7 @@
 //! RFC 3261 17.1.2 and 17.2.2.
 
 use crate::stage::{LATE, Stage, request, request_over, response, response_over};
+use strowger_sip::Link;
 
 const BRANCH: &str = "z9hG4bKbye";
 
@@ -35,6 +36,7 @@ fn sig_23_a_request_without_final_response_times_out_at_w() {
 #[test]
 fn over_tcp_the_final_response_ends_the_client() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     stage.request(request_over("TCP", "BYE", BRANCH, ""));
     stage.until(10_000);
     stage.receive(&response_over("TCP", 200, "a", "BYE", BRANCH));
@@ -88,6 +90,7 @@ fn the_server_replays_its_last_response_for_32_seconds() {
 #[test]
 fn over_tcp_the_final_response_ends_the_server() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     let id = stage.receive_new(&request_over("TCP", "BYE", BRANCH, ""));
     stage.respond(id, response_over("TCP", 200, "a", "BYE", BRANCH));
     assert_eq!((stage.sent_names(), stage.layer.len()), (vec!["200".to_owned()], 0));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use strowger_sip::{Flow, Message, ResendSchedule, TransactionEvent, TransactionId, Transactions};
+use strowger_sip::{
+    Flow, Link, Message, ResendSchedule, TransactionEvent, TransactionId, Transactions,
+};
 
 /// Transactions that are over and only absorb what is repeated may stay this long beyond
 /// their time, in milliseconds.
@@ -14,12 +16,24 @@ pub(crate) struct Stage {
     start: Instant,
     now: Instant,
     sent: Vec<(u64, String)>,
+    pub(crate) link: Link,
 }
 
 impl Stage {
     pub(crate) fn new() -> Stage {
         let start = Instant::now();
-        Stage { layer: Transactions::with_secret([7; 16]), start, now: start, sent: Vec::new() }
+        Stage {
+            layer: Transactions::with_secret([7; 16]),
+            start,
+            now: start,
+            sent: Vec::new(),
+            link: Link::Datagram,
+        }
+    }
+
+    /// The vendor, over the link of this stage.
+    pub(crate) fn flow(&self) -> Flow {
+        Flow { link: self.link, ..vendor() }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -46,12 +60,12 @@ impl Stage {
     /// Sends a request on a schedule.
     pub(crate) fn request_on(&mut self, schedule: &str, bytes: Vec<u8>) -> TransactionId {
         let schedule = Arc::new(ResendSchedule::parse(schedule).unwrap());
-        self.layer.request(self.now, vendor(), bytes, &schedule)
+        self.layer.request(self.now, self.flow(), bytes, &schedule)
     }
 
     /// A message arrives from the vendor.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
-        self.layer.receive(self.now, vendor(), Message::parse(bytes).unwrap());
+        self.layer.receive(self.now, self.flow(), Message::parse(bytes).unwrap());
     }
 
     /// A request arrives that opens a server transaction.
@@ -123,7 +137,7 @@ impl Stage {
 }
 
 pub(crate) fn vendor() -> Flow {
-    Flow { listener: 0, remote: ([192, 0, 2, 9], 5060).into() }
+    Flow::datagram(0, ([192, 0, 2, 9], 5060).into())
 }
 
 /// An INVITE with this branch.

@@ -1,7 +1,7 @@
 //! SIG-24: an unreachable peer.
 
 use crate::stage::{Stage, ack, invite, request, request_over, response, vendor};
-use strowger_sip::Flow;
+use strowger_sip::{Flow, Link};
 
 const BRANCH: &str = "z9hG4bKinvite";
 
@@ -64,8 +64,9 @@ fn other_flows_and_transactions_at_rest_are_not_touched() {
 #[test]
 fn a_broken_connection_ends_its_transactions_at_once() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     stage.request(request_over("TCP", "INVITE", BRANCH, ""));
-    stage.layer.transport_error(stage.now(), vendor());
+    stage.layer.transport_error(stage.now(), stage.flow());
     assert_eq!((stage.events(), stage.layer.len()), (vec!["transport failed".to_owned()], 0));
 }
 
@@ -85,11 +86,13 @@ fn our_answer_to_an_unreachable_caller_fails_too() {
 #[test]
 fn an_abandoned_attempt_and_a_cancel_fail_in_silence() {
     let mut stage = Stage::new();
+    stage.link = Link::Stream;
     let id = stage.request(request_over("TCP", "INVITE", BRANCH, ""));
     stage.layer.abandon(stage.now(), id);
-    stage.layer.transport_error(stage.now(), vendor());
+    stage.layer.transport_error(stage.now(), stage.flow());
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 0));
 
+    stage.link = Link::Datagram;
     let id = stage.request(invite(BRANCH));
     stage.receive(&response(180, "a", "INVITE", BRANCH));
     stage.events();

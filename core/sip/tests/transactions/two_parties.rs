@@ -224,7 +224,7 @@ impl World {
 }
 
 fn flow_to(side: usize) -> Flow {
-    Flow { listener: 0, remote: ([192, 0, 2, side as u8], 5060).into() }
+    Flow::datagram(0, ([192, 0, 2, side as u8], 5060).into())
 }
 
 fn check(seed: u64, faults: Faults) -> World {

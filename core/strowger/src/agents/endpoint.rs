@@ -80,7 +80,7 @@ impl Endpoint {
                         message.set_source(remote);
                     }
                     self.note(Side::Received, &message);
-                    let flow = Flow { listener: 0, remote };
+                    let flow = Flow::datagram(0, remote);
                     self.transactions.receive(Instant::now(), flow, message);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -156,5 +156,5 @@ impl Endpoint {
 }
 
 fn flow(remote: SocketAddr) -> Flow {
-    Flow { listener: 0, remote }
+    Flow::datagram(0, remote)
 }

@@ -9,6 +9,7 @@ use crate::review::{self, ReviewError};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError};
 use crate::sockets::{self, BindError};
+use crate::streams::{StreamRoom, StreamThread};
 use crate::tables::Tables;
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
@@ -175,7 +176,7 @@ impl RunningNode {
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
         let strangers = Arc::new(Strangers::default());
-        let shards =
+        let (shards, streams) =
             start_shards(&config, &desk, &plane, &recorder, decisions.as_ref(), &strangers)?;
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
@@ -216,6 +217,7 @@ impl RunningNode {
             plane,
             mailboxes,
             strangers,
+            streams: streams.as_ref().map(|thread| thread.streams.clone()),
             reloading: tokio::sync::Mutex::default(),
             unpublished: AtomicBool::new(false),
             refused_tables: Mutex::default(),
@@ -245,6 +247,7 @@ impl RunningNode {
             admin,
             made_token: token.is_new,
             shards,
+            streams,
             _watch: watch,
             _latency: latency,
             stop_admin,
@@ -259,7 +262,15 @@ impl RunningNode {
     /// that for the disk: nothing but the journal has their records.
     pub(crate) async fn stop(self, drain: Duration) {
         let RunningNode {
-            node, shards, _watch, stop_admin, admin_task, monitor, housekeeper, ..
+            node,
+            shards,
+            streams,
+            _watch,
+            stop_admin,
+            admin_task,
+            monitor,
+            housekeeper,
+            ..
         } = self;
         monitor.abort();
         housekeeper.abort();
@@ -276,7 +287,13 @@ impl RunningNode {
         node.wait_for_silence(LAST_CHARGES).await;
         let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Joining a thread must not block the runtime that the recorder needs.
-        let joined = tokio::task::spawn_blocking(move || shards.into_iter().for_each(Shard::stop));
+        let joined = tokio::task::spawn_blocking(move || {
+            shards.into_iter().for_each(Shard::stop);
+            // What the shards have said last is still to be written.
+            if let Some(streams) = streams {
+                streams.stop();
+            }
+        });
         if let Err(error) = joined.await {
             tracing::error!(%error, "a shard does not stop");
         }
@@ -454,14 +471,25 @@ fn start_shards(
     recorder: &Recorder,
     decisions: Option<&DecisionLog>,
     strangers: &Arc<Strangers>,
-) -> Result<Vec<Shard>, StartError> {
+) -> Result<(Vec<Shard>, Option<StreamThread>), StartError> {
     let count = config.shards();
-    let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..count).map(|_| Vec::new()).collect();
-    for listener in &config.listeners {
+    let mut sockets: Vec<Vec<Option<std::net::UdpSocket>>> =
+        (0..count).map(|_| Vec::new()).collect();
+    let mut accepting = Vec::new();
+    for (index, listener) in (0..).zip(&config.listeners) {
+        if sockets::link(listener) == sip::Link::Stream {
+            accepting.push((index, sockets::listen(listener)?));
+            sockets.iter_mut().for_each(|shard| shard.push(None));
+            continue;
+        }
         for (shard, socket) in sockets.iter_mut().zip(sockets::bind(listener, count)?) {
-            shard.push(socket);
+            shard.push(Some(socket));
         }
     }
+    let room = match accepting.is_empty() {
+        true => None,
+        false => Some(StreamRoom::new(accepting)?),
+    };
     let mut ends = Vec::new();
     for _ in 0..count {
         let poll = Poll::new()?;
@@ -487,6 +515,7 @@ fn start_shards(
             },
             poll,
             sockets,
+            streams: room.as_ref().map(StreamRoom::streams),
             inbox,
             mailboxes: mailboxes.clone(),
             world: desk.published(),
@@ -498,7 +527,14 @@ fn start_shards(
         };
         shards.push(Shard::start(parts, processors.clone())?);
     }
-    Ok(shards)
+    let streams = match room {
+        None => None,
+        Some(room) => {
+            let streams = room.streams();
+            Some(StreamThread { streams, thread: room.start(mailboxes, desk.published())? })
+        }
+    };
+    Ok((shards, streams))
 }
 
 /// Starts keeping decisions, if the node file wants it.

@@ -5,6 +5,7 @@ use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
 use crate::media_plane::PlaneControl;
+use crate::streams::Streams;
 use crate::{allocator, arrival, clock, icmp};
 use arc_swap::ArcSwap;
 use host::decisions::{Decided, DecisionTap};
@@ -43,8 +44,10 @@ pub(crate) struct ShardParts {
     pub(crate) settings: SwitchSettings,
     /// The poll that the inbox's waker belongs to.
     pub(crate) poll: Poll,
-    /// One socket for each listener.
-    pub(crate) sockets: Vec<std::net::UdpSocket>,
+    /// One socket for each listener; none for those of TCP.
+    pub(crate) sockets: Vec<Option<std::net::UdpSocket>>,
+    /// The connections, if there is a listener of TCP.
+    pub(crate) streams: Option<Streams>,
     /// Letters to this shard.
     pub(crate) inbox: Inbox,
     /// All shards, this one included, in order.
@@ -88,7 +91,8 @@ pub(super) struct Driver {
     pub(super) number: u16,
     shards: u16,
     poll: Poll,
-    pub(super) listeners: Vec<ListenerSocket>,
+    pub(super) listeners: Vec<Option<ListenerSocket>>,
+    streams: Option<Streams>,
     pub(super) inbox: Inbox,
     mailboxes: Vec<Mailbox>,
     published: Arc<ArcSwap<World>>,
@@ -118,9 +122,13 @@ impl Driver {
     fn new(parts: ShardParts) -> io::Result<Driver> {
         let mut listeners = Vec::with_capacity(parts.sockets.len());
         for (index, socket) in parts.sockets.into_iter().enumerate() {
+            let Some(socket) = socket else {
+                listeners.push(None);
+                continue;
+            };
             let mut socket = UdpSocket::from_std(socket);
             parts.poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
-            listeners.push(ListenerSocket { socket, readable: true });
+            listeners.push(Some(ListenerSocket { socket, readable: true }));
         }
         let world = parts.world.load_full();
         let mut host = parts.host;
@@ -130,6 +138,7 @@ impl Driver {
             shards: parts.settings.shards,
             poll: parts.poll,
             listeners,
+            streams: parts.streams,
             inbox: parts.inbox,
             mailboxes: parts.mailboxes,
             switch: Switch::new(parts.settings, world.clone()),
@@ -166,7 +175,7 @@ impl Driver {
                 _ => {}
             }
             for event in &events {
-                if let Some(listener) = self.listeners.get_mut(event.token().0) {
+                if let Some(Some(listener)) = self.listeners.get_mut(event.token().0) {
                     listener.readable = true;
                 }
             }
@@ -189,7 +198,7 @@ impl Driver {
 
     /// How long the poll may sleep.
     fn patience(&self) -> Option<Duration> {
-        if self.listeners.iter().any(|listener| listener.readable) {
+        if self.listeners.iter().flatten().any(|listener| listener.readable) {
             return Some(Duration::ZERO);
         }
         let kept = self.decisions.as_ref().and_then(DecisionTap::due);
@@ -236,7 +245,7 @@ impl Driver {
 
     /// Hands the next datagram of a listener to its owner; false if none waits.
     fn take_datagram(&mut self, index: usize) -> bool {
-        let listener = &mut self.listeners[index];
+        let Some(Some(listener)) = self.listeners.get_mut(index) else { return false };
         if !listener.readable {
             return false;
         }
@@ -248,7 +257,7 @@ impl Driver {
                     return true;
                 }
                 let Ok(listener) = u16::try_from(index) else { return false };
-                let flow = Flow { listener, remote: arrival.remote };
+                let flow = Flow::datagram(listener, arrival.remote);
                 let owner = shard_of(datagram, self.shards);
                 match self.mailboxes.get(usize::from(owner)) {
                     Some(mailbox) if owner != self.number => {
@@ -283,7 +292,9 @@ impl Driver {
             self.after_one_between();
         }
         for index in 0..self.listeners.len() {
-            self.listeners[index].readable = true;
+            if let Some(listener) = &mut self.listeners[index] {
+                listener.readable = true;
+            }
             while self.between > 0 && self.take_datagram(index) {
                 self.after_one_between();
             }
@@ -419,9 +430,13 @@ impl Driver {
     }
 
     fn send(&self, flow: Flow, bytes: &[u8]) -> io::Result<usize> {
-        match self.listeners.get(usize::from(flow.listener)) {
-            Some(listener) => listener.socket.send_to(bytes, flow.remote),
-            None => Ok(0),
+        match (self.listeners.get(usize::from(flow.listener)), &self.streams) {
+            (Some(Some(listener)), _) => listener.socket.send_to(bytes, flow.remote),
+            (Some(None), Some(streams)) => {
+                streams.send(flow, bytes);
+                Ok(bytes.len())
+            }
+            _ => Ok(0),
         }
     }
 
@@ -429,11 +444,11 @@ impl Driver {
     /// nothing. The kernel chooses the socket of a shared port by the peer's address, so the
     /// transaction that sent the datagram may be another shard's.
     fn take_errors(&mut self, index: usize) -> bool {
-        let Some(listener) = self.listeners.get(index) else { return false };
+        let Some(Some(listener)) = self.listeners.get(index) else { return false };
         let mut gone = Vec::new();
         let any = icmp::take(&listener.socket, |remote| gone.push(remote));
         let Ok(listener) = u16::try_from(index) else { return any };
-        for flow in gone.into_iter().map(|remote| Flow { listener, remote }) {
+        for flow in gone.into_iter().map(|remote| Flow::datagram(listener, remote)) {
             tracing::debug!(remote = %flow.remote, "unreachable");
             for (shard, mailbox) in self.mailboxes.iter().enumerate() {
                 if shard == usize::from(self.number) {

@@ -131,7 +131,7 @@ impl Mailbox {
     }
 
     /// Hands over a datagram that belongs to this shard.
-    pub(super) fn hand_over(&self, flow: Flow, arrived_ms: u64, datagram: &[u8]) {
+    pub(crate) fn hand_over(&self, flow: Flow, arrived_ms: u64, datagram: &[u8]) {
         if self.has_room() {
             self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
             self.put(Letter::Datagram(flow, arrived_ms, datagram.into()));
@@ -144,8 +144,9 @@ impl Mailbox {
         self.wake();
     }
 
-    /// Tells of an ICMP error that the kernel gave to another shard's socket.
-    pub(super) fn tell_unreachable(&self, flow: Flow) {
+    /// Tells that nobody is at the far end of a flow: of an ICMP error that the kernel gave to
+    /// another shard's socket, or of a connection that has ended.
+    pub(crate) fn tell_unreachable(&self, flow: Flow) {
         if self.has_room() {
             self.put(Letter::Unreachable(flow));
         }

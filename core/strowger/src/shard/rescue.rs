@@ -73,7 +73,7 @@ impl Driver {
             driver.media.close_all();
             false
         });
-        for listener in &mut self.listeners {
+        for listener in self.listeners.iter_mut().flatten() {
             listener.readable = true;
         }
     }

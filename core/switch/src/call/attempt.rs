@@ -51,7 +51,7 @@ struct Outgoing {
 
 impl Outgoing {
     /// The called number with its parameters (RFC 4694, SIG-84) at the vendor's address.
-    fn request_uri(&self, remote: std::net::SocketAddr) -> String {
+    fn request_uri(&self, flow: Flow) -> String {
         let (callee, parameters) = (&self.numbers.callee, &self.numbers.uri_parameters);
         let separator = if parameters.is_empty() { "" } else { ";" };
         [
@@ -60,7 +60,8 @@ impl Outgoing {
             separator,
             parameters,
             "@",
-            &sip::address_text(remote),
+            &sip::address_text(flow.remote),
+            flow.link.uri_parameter(),
         ]
         .concat()
     }
@@ -361,8 +362,9 @@ impl Call {
             return;
         };
         let Some(identity) = &outgoing.identity else { return };
-        let flow = Flow { listener: attempt.vendor.listener, remote: *remote };
-        let uri = outgoing.request_uri(*remote);
+        let listener = attempt.vendor.listener;
+        let flow = Flow { listener, remote: *remote, link: cx.core.link(listener) };
+        let uri = outgoing.request_uri(flow);
         let display = if identity.display.is_empty() {
             String::new()
         } else {
@@ -411,7 +413,7 @@ impl Call {
             .owners
             .insert(id, Owner { call: self.key, role: Role::Attempt(attempt.record.number) });
         let record = &mut attempt.record;
-        record.transport = flow.transport().into();
+        record.transport = flow.link.name().into();
         record.local = super::record::local_of(&self.world, flow);
         record.our_tag = tag_text(attempt.tag);
         record.sends = attempt.sends_before + 1;

@@ -120,7 +120,7 @@ impl Call {
             node: Arc::clone(&self.world.node),
             listener: Arc::clone(&self.listener),
             source: part(&mut self.source, last),
-            transport: self.caller.flow.transport().into(),
+            transport: self.caller.flow.link.name().into(),
             local: local_of(&self.world, self.caller.flow),
             sip_call_id: self.caller.dialog.call_id().into(),
             caller_tag: self.caller.dialog.remote_tag().into(),

@@ -152,7 +152,7 @@ impl Agent {
             credentials: None,
             sent_200: String::new(),
             transactions: Transactions::with_secret([7; 16]),
-            flow: Flow { listener: 0, remote },
+            flow: Flow::datagram(0, remote),
             rng: StdRng::seed_from_u64(seed),
             calls: HashMap::new(),
             agenda: Vec::new(),

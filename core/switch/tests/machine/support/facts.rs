@@ -131,6 +131,7 @@ pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Fa
     facts.listeners.push(Listener {
         name: Arc::from("main"),
         local: super::SWITCH.parse().expect("an address"),
+        link: sip::Link::Datagram,
         advertised: Arc::from(super::SWITCH),
         domain: Arc::from("switch.example"),
         digest_algorithms: Arc::from(sip::digest::Algorithm::ALL),

@@ -169,7 +169,7 @@ impl Stage {
 
     /// The network tells the switch that nobody is at `address`.
     pub(crate) fn unreachable(&mut self, address: &str) {
-        let flow = sip::Flow { listener: 0, remote: address.parse().expect("an address") };
+        let flow = sip::Flow::datagram(0, address.parse().expect("an address"));
         let now = self.clock();
         self.switch.transport_error(now, flow, &mut self.media);
     }
@@ -287,7 +287,7 @@ impl Stage {
 
     fn deliver(&mut self, datagram: &Datagram) {
         if datagram.to == SWITCH.parse::<SocketAddr>().expect("an address") {
-            let flow = sip::Flow { listener: 0, remote: datagram.from };
+            let flow = sip::Flow::datagram(0, datagram.from);
             let now = self.clock();
             self.switch.receive(now, flow, &datagram.bytes, &mut self.media);
         } else if let Some(agent) = self.agents.get_mut(&datagram.to) {

@@ -1,0 +1,460 @@
+//! SIP over TCP: one thread accepts and opens connections, finds the messages in them and hands
+//! each to the shard of its call (SIG-02, SIG-03, SIG-24). A peer that reads or writes slowly
+//! keeps nobody waiting but itself.
+
+mod connection;
+
+use crate::clock;
+use crate::shard::{Mailbox, words_of};
+use arc_swap::ArcSwap;
+use connection::{Connection, Heard};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use sip::{Flow, Frame, Link};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use switch::{World, shard_of};
+
+/// Connections of all peers together, and of strangers: all, and those of one address.
+const CONNECTIONS: usize = 8192;
+const OF_STRANGERS: usize = 256;
+const OF_ONE_STRANGER: usize = 8;
+
+/// How long a connection may take to be made (SIG-24).
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long a message that has begun may take to be whole, and the first of a stranger to begin.
+const MESSAGE: Duration = Duration::from_secs(10);
+/// Silence after which a connection is closed (SIG-03).
+const IDLE: Duration = Duration::from_secs(600);
+/// Between two looks at these times.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a stop waits for what is still to be written.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Token of the waker; listeners have their place, connections follow them.
+const WAKER: Token = Token(usize::MAX);
+
+/// Counters for the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct StreamCounters {
+    /// Connections that stand or are being made.
+    pub(crate) open: AtomicUsize,
+    /// Connections of strangers that were not taken.
+    pub(crate) refused: AtomicU64,
+    /// Connections that were closed for what came, or did not come, on them.
+    pub(crate) broken: AtomicU64,
+}
+
+/// What the shards want of the thread.
+enum Order {
+    Send(Flow, Box<[u8]>),
+    Stop,
+}
+
+/// Gives orders to the thread; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams {
+    orders: Sender<Order>,
+    waker: Arc<Waker>,
+    /// A wake-up is on its way: no second system call is needed.
+    signalled: Arc<AtomicBool>,
+    counters: Arc<StreamCounters>,
+}
+
+impl Streams {
+    /// Sends a message on the connection of its flow, which is made if there is none.
+    pub(crate) fn send(&self, flow: Flow, message: &[u8]) {
+        self.give(Order::Send(flow, message.into()));
+    }
+
+    pub(crate) fn counters(&self) -> &StreamCounters {
+        &self.counters
+    }
+
+    fn give(&self, order: Order) {
+        let _ = self.orders.send(order);
+        if !self.signalled.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, "the thread of TCP cannot be woken");
+        }
+    }
+}
+
+/// The thread before it runs: shards are made with its [`Streams`], and it needs their mailboxes.
+pub(crate) struct StreamRoom {
+    poll: Poll,
+    orders: Receiver<Order>,
+    streams: Streams,
+    listeners: Vec<Listener>,
+}
+
+struct Listener {
+    /// Index in the configuration.
+    index: u16,
+    local: SocketAddr,
+    socket: TcpListener,
+}
+
+impl StreamRoom {
+    /// A room with the bound sockets of the TCP listeners and their indexes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(sockets: Vec<(u16, std::net::TcpListener)>) -> io::Result<StreamRoom> {
+        let poll = Poll::new()?;
+        let (sender, orders) = mpsc::channel();
+        let streams = Streams {
+            orders: sender,
+            waker: Arc::new(Waker::new(poll.registry(), WAKER)?),
+            signalled: Arc::default(),
+            counters: Arc::default(),
+        };
+        let mut listeners = Vec::new();
+        for (index, socket) in sockets {
+            let local = socket.local_addr()?;
+            let mut socket = TcpListener::from_std(socket);
+            let token = Token(listeners.len());
+            poll.registry().register(&mut socket, token, Interest::READABLE)?;
+            listeners.push(Listener { index, local, socket });
+        }
+        Ok(StreamRoom { poll, orders, streams, listeners })
+    }
+
+    /// What gives orders to it.
+    pub(crate) fn streams(&self) -> Streams {
+        self.streams.clone()
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn start(
+        self,
+        mailboxes: Vec<Mailbox>,
+        world: Arc<ArcSwap<World>>,
+    ) -> io::Result<JoinHandle<()>> {
+        let StreamRoom { poll, orders, streams, listeners } = self;
+        let mut driver = Driver {
+            poll,
+            orders,
+            streams,
+            listeners,
+            connections: Vec::new(),
+            free: Vec::new(),
+            by_flow: HashMap::new(),
+            strangers: HashMap::new(),
+            again: Vec::new(),
+            mailboxes,
+            world,
+            looked: Instant::now(),
+        };
+        std::thread::Builder::new().name("tcp".to_owned()).spawn(move || {
+            while let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.run())) {
+                let what = words_of(panic.as_ref());
+                tracing::error!(
+                    %what,
+                    "ALARM internal_error: the thread of TCP has failed; its connections are \
+                     closed, and it starts anew"
+                );
+                driver.close_all();
+            }
+        })
+    }
+}
+
+/// The thread at work.
+#[derive(Debug)]
+pub(crate) struct StreamThread {
+    pub(crate) streams: Streams,
+    pub(crate) thread: JoinHandle<()>,
+}
+
+impl StreamThread {
+    /// Writes what is left and ends the thread.
+    pub(crate) fn stop(self) {
+        self.streams.give(Order::Stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of TCP does not stop");
+        }
+    }
+}
+
+struct Driver {
+    poll: Poll,
+    orders: Receiver<Order>,
+    streams: Streams,
+    listeners: Vec<Listener>,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    by_flow: HashMap<(u16, SocketAddr), usize>,
+    /// Connections of each stranger.
+    strangers: HashMap<IpAddr, usize>,
+    /// Connections with more to read than their turn took.
+    again: Vec<usize>,
+    mailboxes: Vec<Mailbox>,
+    world: Arc<ArcSwap<World>>,
+    looked: Instant,
+}
+
+impl Driver {
+    /// Runs until it is told to stop.
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let patience = if self.again.is_empty() { LOOK } else { Duration::ZERO };
+            if let Err(error) = self.poll.poll(&mut events, Some(patience))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                panic!("its poll fails: {error}");
+            }
+            for slot in std::mem::take(&mut self.again) {
+                self.read(slot);
+            }
+            for event in &events {
+                let token = event.token();
+                if token == WAKER {
+                    continue;
+                }
+                if token.0 < self.listeners.len() {
+                    self.accept(token.0);
+                    continue;
+                }
+                let slot = token.0 - self.listeners.len();
+                if event.is_writable() {
+                    self.write(slot);
+                }
+                if event.is_readable() || event.is_error() {
+                    self.read(slot);
+                }
+            }
+            self.streams.signalled.store(false, Ordering::Release);
+            while let Ok(order) = self.orders.try_recv() {
+                match order {
+                    Order::Send(flow, message) => self.send(flow, message),
+                    Order::Stop => return self.say_farewell(),
+                }
+            }
+            if self.looked.elapsed() >= LOOK {
+                self.look();
+            }
+        }
+    }
+
+    fn accept(&mut self, at: usize) {
+        loop {
+            let (socket, remote) = match self.listeners[at].socket.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Of this connection, or there are no more files: the next one is tried.
+                    tracing::debug!(%error, "a connection is not accepted");
+                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let listener = self.listeners[at].index;
+            let known = self.world.load().facts.knows(remote);
+            if !known && !self.takes_stranger(listener, remote.ip())
+                || self.by_flow.len() >= CONNECTIONS
+            {
+                self.streams.counters.refused.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let flow = Flow { listener, remote, link: Link::Stream };
+            if let Err(error) = self.add(Connection::accepted(socket, flow, known)) {
+                tracing::debug!(%remote, %error, "a connection is not taken");
+            }
+        }
+    }
+
+    fn takes_stranger(&self, listener: u16, source: IpAddr) -> bool {
+        self.world.load().facts.admits_users(listener)
+            && self.strangers.values().sum::<usize>() < OF_STRANGERS
+            && self.strangers.get(&source).copied().unwrap_or(0) < OF_ONE_STRANGER
+    }
+
+    fn add(&mut self, mut connection: Connection) -> io::Result<usize> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        let token = Token(self.listeners.len() + slot);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut connection.socket, token, interest) {
+            self.free.push(slot);
+            return Err(error);
+        }
+        best_effort(&connection.socket);
+        if !connection.known {
+            *self.strangers.entry(connection.flow.remote.ip()).or_default() += 1;
+        }
+        self.by_flow.insert((connection.flow.listener, connection.flow.remote), slot);
+        self.connections[slot] = Some(connection);
+        self.streams.counters.open.store(self.by_flow.len(), Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    fn send(&mut self, flow: Flow, message: Box<[u8]>) {
+        let slot = match self.by_flow.get(&(flow.listener, flow.remote)) {
+            Some(slot) => *slot,
+            None => match self.connect(flow) {
+                Ok(slot) => slot,
+                Err(error) => {
+                    tracing::debug!(remote = %flow.remote, %error, "no connection");
+                    return self.tell_unreachable(flow);
+                }
+            },
+        };
+        let Some(connection) = &mut self.connections[slot] else { return };
+        if connection.queue(message) {
+            self.write(slot);
+        } else {
+            self.close(slot, "it does not read");
+        }
+    }
+
+    /// Begins a connection from the address of the listener.
+    fn connect(&mut self, flow: Flow) -> io::Result<usize> {
+        if self.by_flow.len() >= CONNECTIONS {
+            return Err(io::Error::other("there are too many connections"));
+        }
+        let listener = self.listeners.iter().find(|listener| listener.index == flow.listener);
+        let local = listener.ok_or_else(|| io::Error::other("no such listener"))?.local;
+        let socket =
+            Socket::new(Domain::for_address(flow.remote), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        if !local.ip().is_unspecified() {
+            socket.bind(&SocketAddr::new(local.ip(), 0).into())?;
+        }
+        match socket.connect(&flow.remote.into()) {
+            Ok(()) => {}
+            Err(error)
+                if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+            Err(error) => return Err(error),
+        }
+        self.add(Connection::begun(TcpStream::from_std(socket.into()), flow))
+    }
+
+    fn write(&mut self, slot: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        if let Err(error) = connection.write() {
+            self.close(slot, &error.to_string());
+        }
+    }
+
+    fn read(&mut self, slot: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let (frames, heard) = connection.read();
+        let flow = connection.flow;
+        for frame in frames {
+            match frame {
+                Frame::Message(message) => {
+                    let shard =
+                        shard_of(&message, u16::try_from(self.mailboxes.len()).unwrap_or(1));
+                    if let Some(mailbox) = self.mailboxes.get(usize::from(shard)) {
+                        mailbox.hand_over(flow, clock::utc_ms(), &message);
+                    }
+                }
+                Frame::Ping => {
+                    if let Some(Some(connection)) = self.connections.get_mut(slot) {
+                        connection.queue(Box::from(*b"\r\n"));
+                    }
+                    self.write(slot);
+                }
+            }
+        }
+        match heard {
+            Heard::All => {}
+            Heard::Some => self.again.push(slot),
+            Heard::End(why) => self.close(slot, &why),
+        }
+    }
+
+    /// Closes what has taken too long.
+    fn look(&mut self) {
+        let now = Instant::now();
+        self.looked = now;
+        for slot in 0..self.connections.len() {
+            let late = self.connections[slot].as_ref().and_then(|connection| connection.late(now));
+            if let Some(why) = late {
+                self.close(slot, why);
+            }
+        }
+    }
+
+    /// Closes a connection. Whoever waits for something on it learns that nothing comes.
+    fn close(&mut self, slot: usize, why: &str) {
+        let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else {
+            return;
+        };
+        let flow = connection.flow;
+        tracing::debug!(remote = %flow.remote, why, "a connection is closed");
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        self.by_flow.remove(&(flow.listener, flow.remote));
+        self.free.push(slot);
+        self.again.retain(|waiting| *waiting != slot);
+        if !connection.known
+            && let Some(count) = self.strangers.get_mut(&flow.remote.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.strangers.remove(&flow.remote.ip());
+            }
+        }
+        let counters = &self.streams.counters;
+        counters.open.store(self.by_flow.len(), Ordering::Relaxed);
+        if connection.is_broken() {
+            counters.broken.fetch_add(1, Ordering::Relaxed);
+        }
+        if connection.used {
+            self.tell_unreachable(flow);
+        }
+    }
+
+    fn tell_unreachable(&self, flow: Flow) {
+        for mailbox in &self.mailboxes {
+            mailbox.tell_unreachable(flow);
+        }
+    }
+
+    fn close_all(&mut self) {
+        for slot in 0..self.connections.len() {
+            self.close(slot, "the thread starts anew");
+        }
+    }
+
+    fn say_farewell(&mut self) {
+        let until = Instant::now() + FAREWELL;
+        let mut events = Events::with_capacity(256);
+        while self.connections.iter().flatten().any(Connection::has_more) && Instant::now() < until
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            let _ = self.poll.poll(&mut events, Some(left));
+            for slot in 0..self.connections.len() {
+                self.write(slot);
+            }
+        }
+    }
+}
+
+/// Small messages go at once, and a peer that has vanished is noticed.
+fn best_effort(socket: &TcpStream) {
+    let socket = SockRef::from(socket);
+    for result in [socket.set_tcp_nodelay(true), socket.set_keepalive(true)] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection is not as wanted");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One connection: bytes in and out, and how long it may take.
+
+use super::{CONNECT, IDLE, MESSAGE};
+use mio::net::TcpStream;
+use sip::{Flow, Frame, Framer};
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
+use std::time::Instant;
+
+/// Bytes that may wait for a peer that reads slowly: some hundreds of messages.
+const WAITING: usize = 1 << 20;
+/// Reads of one turn.
+const READS: usize = 16;
+/// Bytes of one read.
+const READ: usize = 16 * 1024;
+
+/// What has been read of a connection.
+pub(super) enum Heard {
+    /// All that there is.
+    All,
+    /// There may be more.
+    Some,
+    /// It is over, and why.
+    End(String),
+}
+
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    pub(super) flow: Flow,
+    /// A trunk names the peer's address, or the connection is ours.
+    pub(super) known: bool,
+    /// A message was handed over, or is to be sent: somebody may wait for its answer.
+    pub(super) used: bool,
+    /// It is not made yet.
+    connecting: bool,
+    framer: Framer,
+    out: VecDeque<Box<[u8]>>,
+    /// Bytes of the first of `out` that are written.
+    written: usize,
+    waiting: usize,
+    since: Instant,
+    /// Last byte in or out.
+    last: Instant,
+    /// When the message that is not whole began.
+    begun: Option<Instant>,
+    broken: bool,
+}
+
+impl Connection {
+    /// One that a peer has made.
+    pub(super) fn accepted(socket: TcpStream, flow: Flow, known: bool) -> Connection {
+        let now = Instant::now();
+        Connection {
+            socket,
+            flow,
+            known,
+            used: false,
+            connecting: false,
+            framer: Framer::default(),
+            out: VecDeque::new(),
+            written: 0,
+            waiting: 0,
+            since: now,
+            last: now,
+            begun: None,
+            broken: false,
+        }
+    }
+
+    /// One that is being made.
+    pub(super) fn begun(socket: TcpStream, flow: Flow) -> Connection {
+        Connection { connecting: true, used: true, ..Connection::accepted(socket, flow, true) }
+    }
+
+    /// Puts a message at the end of those that wait; false if too much waits.
+    pub(super) fn queue(&mut self, message: Box<[u8]>) -> bool {
+        self.waiting += message.len();
+        self.out.push_back(message);
+        self.used = true;
+        self.broken |= self.waiting > WAITING;
+        !self.broken
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Whether it ended for what came on it, or did not.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Writes as much as the peer takes.
+    ///
+    /// # Errors
+    /// The connection is not made, or has ended.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        if self.connecting {
+            if let Some(error) = self.socket.take_error()? {
+                return Err(error);
+            }
+            match self.socket.peer_addr() {
+                Ok(_) => self.connecting = false,
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        while let Some(first) = self.out.front() {
+            match self.socket.write(&first[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => {
+                    self.last = Instant::now();
+                    self.written += bytes;
+                    self.waiting -= bytes;
+                    if self.written == first.len() {
+                        self.written = 0;
+                        self.out.pop_front();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads as much as one turn may; the messages that are whole, and what follows.
+    pub(super) fn read(&mut self) -> (Vec<Frame>, Heard) {
+        let mut frames = Vec::new();
+        let mut buffer = [0; READ];
+        for _ in 0..READS {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return (frames, Heard::End("the peer has closed it".to_owned())),
+                Ok(bytes) => {
+                    self.last = Instant::now();
+                    self.framer.push(&buffer[..bytes]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return (frames, Heard::All);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Not made yet.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    return (frames, Heard::All);
+                }
+                Err(error) => return (frames, Heard::End(error.to_string())),
+            }
+            loop {
+                match self.framer.frame() {
+                    Ok(Some(frame)) => {
+                        self.used |= matches!(frame, Frame::Message(_));
+                        frames.push(frame);
+                        self.begun = None;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.broken = true;
+                        return (frames, Heard::End(error.to_string()));
+                    }
+                }
+            }
+            match self.framer.is_waiting() {
+                true => {
+                    self.begun.get_or_insert(self.last);
+                }
+                false => self.begun = None,
+            }
+        }
+        (frames, Heard::Some)
+    }
+
+    /// Why it has lasted too long.
+    pub(super) fn late(&self, now: Instant) -> Option<&'static str> {
+        if self.connecting {
+            return (now >= self.since + CONNECT).then_some("it is not made in time");
+        }
+        if self.begun.is_some_and(|begun| now >= begun + MESSAGE) {
+            return Some("a message is not whole in time");
+        }
+        if !self.known && !self.used && now >= self.since + MESSAGE {
+            return Some("a stranger says nothing");
+        }
+        (now >= self.last + IDLE).then_some("nothing is said on it")
+    }
+}
