@@ -206,6 +206,18 @@ fn connections_that_carry_no_messages_are_closed() {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    // It asks for pongs and never reads one.
+    let mut deaf = known();
+    let begun = Instant::now();
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).expect("a time is set");
+    while begun.elapsed() < Duration::from_secs(20) {
+        match deaf.write(&b"\r\n\r\n".repeat(10_000)) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "what waits for it has no bound");
     assert!(is_closed(&mut connect(&stage, stage.net.stranger())));
     wait::until("no connections", CALL_LIMIT, || (open(&stage) == 0.0).then_some(()));
     assert!(stage.switch.metric("strowger_connections_refused_total", &[]) >= 1.0);

@@ -167,6 +167,8 @@ impl StreamRoom {
                      closed, and it starts anew"
                 );
                 driver.close_all();
+                // A fault that comes back at once keeps no processor busy.
+                std::thread::sleep(LOOK);
             }
         })
     }
@@ -317,7 +319,15 @@ impl Driver {
                 }
             },
         };
-        let Some(connection) = &mut self.connections[slot] else { return };
+        if let Some(Some(connection)) = self.connections.get_mut(slot) {
+            connection.used = true;
+        }
+        self.queue(slot, message);
+    }
+
+    /// Writes at once, or as soon as the peer reads; one that does not is closed.
+    fn queue(&mut self, slot: usize, message: Box<[u8]>) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         if connection.queue(message) {
             self.write(slot);
         } else {
@@ -367,12 +377,7 @@ impl Driver {
                         mailbox.hand_over(flow, clock::utc_ms(), &message);
                     }
                 }
-                Frame::Ping => {
-                    if let Some(Some(connection)) = self.connections.get_mut(slot) {
-                        connection.queue(Box::from(*b"\r\n"));
-                    }
-                    self.write(slot);
-                }
+                Frame::Ping => self.queue(slot, Box::from(*b"\r\n")),
             }
         }
         match heard {

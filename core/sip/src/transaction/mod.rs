@@ -350,7 +350,8 @@ impl Transactions {
         if let Some(outgoing) = step.send {
             entry.sent = true;
             // The ACK of a refusal is no send of its INVITE.
-            entry.sends += u16::from(step.again || entry.sends == 0);
+            let counts = step.again || entry.sends == 0;
+            entry.sends = entry.sends.saturating_add(u16::from(counts));
             self.retransmissions += u64::from(step.again);
             self.transmits.push_back(match outgoing {
                 Outgoing::Peer(bytes) => Transmit { flow, bytes },

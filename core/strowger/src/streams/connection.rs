@@ -9,6 +9,8 @@ use std::time::Instant;
 
 /// Bytes that may wait for a peer that reads slowly: some hundreds of messages.
 const WAITING: usize = 1 << 20;
+/// Bytes that each of them takes beside its own: a pong has two.
+const EACH: usize = 64;
 /// Reads of one turn.
 const READS: usize = 16;
 /// Bytes of one read.
@@ -72,11 +74,10 @@ impl Connection {
         Connection { connecting: true, used: true, ..Connection::accepted(socket, flow, true) }
     }
 
-    /// Puts a message at the end of those that wait; false if too much waits.
+    /// Puts a message or a pong at the end of those that wait; false if too much waits.
     pub(super) fn queue(&mut self, message: Box<[u8]>) -> bool {
-        self.waiting += message.len();
+        self.waiting += message.len() + EACH;
         self.out.push_back(message);
-        self.used = true;
         self.broken |= self.waiting > WAITING;
         !self.broken
     }
@@ -111,8 +112,8 @@ impl Connection {
                 Ok(bytes) => {
                     self.last = Instant::now();
                     self.written += bytes;
-                    self.waiting -= bytes;
                     if self.written == first.len() {
+                        self.waiting -= first.len() + EACH;
                         self.written = 0;
                         self.out.pop_front();
                     }
