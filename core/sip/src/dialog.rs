@@ -88,9 +88,10 @@ impl Dialog {
     pub fn confirm(&mut self, response: &Message) {
         let mut routes: Vec<&str> = response.headers("Record-Route").collect();
         routes.reverse();
-        let routes = routes.join("\n");
         let target = target(response).unwrap_or(self.remote_target());
-        *self = self.with(target, &routes);
+        if target != self.remote_target() || !self.route_set().eq(routes.iter().copied()) {
+            *self = self.with(target, &routes.join("\n"));
+        }
     }
 
     /// Call-ID.

@@ -18,6 +18,7 @@ mod salvage;
 mod scan;
 mod schedule;
 pub mod sdp;
+pub mod session;
 mod token;
 mod transaction;
 mod typed;

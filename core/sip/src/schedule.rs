@@ -264,8 +264,9 @@ impl Resends {
         if due > 0 { Wake::Resend } else { Wake::TooEarly }
     }
 
-    /// No more resends; the window stays.
-    pub(crate) fn stop(&mut self) {
+    /// No more resends; another window begins (SIG-103).
+    pub(crate) fn linger(&mut self, now: Instant) {
+        self.started = now;
         self.next = u8::MAX;
     }
 

@@ -331,17 +331,17 @@ impl Switch {
             TransactionEvent::Request { id, flow, message } => {
                 self.on_request(now, id, flow, message, media);
             }
-            TransactionEvent::Cancelled { invite, message } => {
+            TransactionEvent::Cancelled { invite, message, .. } => {
                 self.with_owner(invite, now, media, |call, cx, role| {
                     call.on_cancel(cx, invite, role, &message);
                 });
             }
-            TransactionEvent::Acknowledged { invite, message } => {
+            TransactionEvent::Acknowledged { invite, message, .. } => {
                 self.with_owner(invite, now, media, |call, cx, role| {
                     call.on_ack(cx, invite, role, &message);
                 });
             }
-            TransactionEvent::Response { id, flow, message, sends } => {
+            TransactionEvent::Response { id, flow, message, sends, .. } => {
                 let known = self.with_owner(id, now, media, |call, cx, role| {
                     call.note_sends(role, id, sends);
                     call.on_response(cx, id, role, flow, &message);
@@ -350,14 +350,14 @@ impl Switch {
                     self.on_orphan_response(now, id, flow, &message);
                 }
             }
-            TransactionEvent::TimedOut { id, sends } => {
+            TransactionEvent::TimedOut { id, sends, .. } => {
                 self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
                     call.note_sends(role, id, sends);
                     call.on_transaction_over(cx, id, role, policy::AttemptFailure::NoResponse);
                 });
             }
-            TransactionEvent::TransportFailed { id, sends } => {
+            TransactionEvent::TransportFailed { id, sends, .. } => {
                 self.core.byes.remove(&id);
                 self.with_owner(id, now, media, |call, cx, role| {
                     call.note_sends(role, id, sends);

@@ -81,9 +81,10 @@ pub struct Transmit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransactionId(pub(super) u64);
 
-/// What the transaction user has to know.
+/// What the transaction user has to know. `U` is the user's own name for the owner of a
+/// transaction: it comes back with each event as it was given.
 #[derive(Debug)]
-pub enum TransactionEvent {
+pub enum TransactionEvent<U = ()> {
     /// A new request to be answered with [`crate::Transactions::respond`]; never a
     /// repeated one, an ACK or a CANCEL.
     Request {
@@ -99,6 +100,8 @@ pub enum TransactionEvent {
     Cancelled {
         /// Server transaction of the INVITE.
         invite: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
         /// The CANCEL.
         message: Message,
     },
@@ -106,6 +109,8 @@ pub enum TransactionEvent {
     Acknowledged {
         /// Server transaction of the INVITE.
         invite: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
         /// The ACK.
         message: Message,
     },
@@ -114,6 +119,8 @@ pub enum TransactionEvent {
     Response {
         /// Client transaction.
         id: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
         /// Where it came from.
         flow: Flow,
         /// The response.
@@ -122,10 +129,13 @@ pub enum TransactionEvent {
         sends: u16,
     },
     /// Client: no final response within W (for an INVITE: no response at all within W, or
-    /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W.
+    /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W, or no
+    /// PRACK for a reliable provisional response; the INVITE then still wants its final response.
     TimedOut {
         /// The transaction.
         id: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
         /// How often its message has been sent.
         sends: u16,
     },
@@ -133,6 +143,8 @@ pub enum TransactionEvent {
     TransportFailed {
         /// The transaction.
         id: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
         /// How often its message has been sent.
         sends: u16,
     },

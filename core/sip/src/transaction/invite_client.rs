@@ -11,7 +11,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct InviteClient {
     state: State,
-    /// The transaction user gave up: only a 2xx is still reported.
+    /// The transaction user gave up: no provisional response is reported any more.
     abandoned: bool,
 }
 
@@ -134,10 +134,7 @@ impl InviteClient {
     fn refused(&mut self, now: Instant, response: &Message, reliable: bool) -> Step {
         match &self.state {
             State::Calling { request, .. } | State::Proceeding { request, .. } => {
-                let mut step = Step::nothing();
-                if !self.abandoned {
-                    step.report = Some(Report::Response);
-                }
+                let mut step = Step::report(Report::Response);
                 let ack: Option<Arc<[u8]>> = compose::ack(request, response).map(Arc::from);
                 step.send = ack.clone().map(Outgoing::Peer);
                 match ack {
@@ -186,11 +183,11 @@ impl InviteClient {
         Step { send: Some(Outgoing::Elsewhere(ack)), ..Step::default() }
     }
 
-    /// No more resends and no more reports, except of a 2xx.
+    /// No more resends, and no more reports of provisional responses.
     pub(super) fn abandon(&mut self, now: Instant) {
         self.abandoned = true;
         match &mut self.state {
-            State::Calling { resends, .. } => resends.stop(),
+            State::Calling { resends, .. } => resends.linger(now),
             State::Proceeding { give_up, .. } => {
                 give_up.get_or_insert(now + LINGER);
             }
@@ -211,11 +208,7 @@ impl InviteClient {
             }
             State::Completed { .. } | State::Accepted { .. } => false,
         };
-        match (given_up, self.abandoned) {
-            (true, false) => Step::report(Report::TimedOut).and_end(),
-            (true, true) => Step::end(),
-            (false, _) => Step::nothing(),
-        }
+        if given_up { Step::report(Report::TimedOut).and_end() } else { Step::nothing() }
     }
 
     /// When [`InviteClient::timeout`] is due.
@@ -235,10 +228,5 @@ impl InviteClient {
     /// Whether it is over and only absorbs what is repeated (timers D and M).
     pub(super) fn is_resting(&self) -> bool {
         matches!(self.state, State::Completed { .. } | State::Accepted { .. })
-    }
-
-    /// Whether the transaction user gave it up.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.abandoned
     }
 }

@@ -21,6 +21,8 @@ enum State {
     Proceeding {
         /// The last provisional response.
         last: Option<Arc<[u8]>>,
+        /// Resends of it until its PRACK, if it was sent reliably (RFC 3262 section 3).
+        resends: Option<Resends>,
         /// A CANCEL came.
         cancelled: bool,
     },
@@ -48,7 +50,7 @@ enum State {
 impl InviteServer {
     /// A new INVITE arrived.
     pub(super) fn new(schedule: Arc<ResendSchedule>) -> Self {
-        InviteServer { state: State::Proceeding { last: None, cancelled: false }, schedule }
+        InviteServer { state: State::Proceeding { last: None, resends: None, cancelled: false }, schedule }
     }
 
     /// Another schedule for a final response that is still to come.
@@ -76,11 +78,14 @@ impl InviteServer {
         response: Arc<[u8]>,
         reliable: bool,
     ) -> Step {
-        let State::Proceeding { last, .. } = &mut self.state else {
+        let State::Proceeding { last, resends, .. } = &mut self.state else {
             return Step::nothing();
         };
         if status < 200 {
-            *last = Some(Arc::clone(&response));
+            // A reliable one that waits for its PRACK is still the one to repeat.
+            if resends.is_none() {
+                *last = Some(Arc::clone(&response));
+            }
             return Step::send(response);
         }
         // A hop behind a reliable one may lose a 2xx (RFC 3261 13.3.1.4, SIG-23).
@@ -93,6 +98,23 @@ impl InviteServer {
             State::Completed { response: Arc::clone(&response), resends }
         };
         Step::send(response)
+    }
+
+    /// The transaction user answers provisionally and wants to know that it arrives.
+    pub(super) fn respond_reliably(&mut self, now: Instant, response: Arc<[u8]>) -> Step {
+        let State::Proceeding { last, resends, .. } = &mut self.state else {
+            return Step::nothing();
+        };
+        *last = Some(Arc::clone(&response));
+        *resends = Some(Resends::new(Arc::clone(&self.schedule), now, false));
+        Step::send(response)
+    }
+
+    /// The PRACK came.
+    pub(super) fn provisional_arrived(&mut self) {
+        if let State::Proceeding { resends, .. } = &mut self.state {
+            *resends = None;
+        }
     }
 
     /// A CANCEL matched. Only the first one before a final response matters (9.2).
@@ -129,6 +151,16 @@ impl InviteServer {
     /// The deadline passed.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         match &mut self.state {
+            State::Proceeding { last: Some(response), resends: Some(waits), .. } => {
+                match waits.wake(now) {
+                    Wake::WindowOver => {
+                        self.provisional_arrived();
+                        Step::report(Report::TimedOut)
+                    }
+                    Wake::Resend => Step::resend(response),
+                    Wake::TooEarly => Step::nothing(),
+                }
+            }
             State::Completed { response, resends } => match resends.wake(now) {
                 // Timer H. The call is over for the transaction user already.
                 Wake::WindowOver => Step::end(),
@@ -158,10 +190,11 @@ impl InviteServer {
         }
     }
 
-    /// When [`InviteServer::timeout`] is due. An unanswered INVITE waits for its user.
+    /// When [`InviteServer::timeout`] is due. An unanswered INVITE waits for its user, unless a
+    /// reliable response of it waits for its PRACK.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Proceeding { .. } => None,
+            State::Proceeding { resends, .. } => resends.as_ref().map(Resends::deadline),
             State::Completed { resends, .. }
             | State::Accepted { pending: Some((_, resends)), .. } => Some(resends.deadline()),
             State::Confirmed { until } | State::Accepted { pending: None, until } => Some(*until),

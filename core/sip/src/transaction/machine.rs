@@ -13,8 +13,10 @@ use std::time::Instant;
 
 /// A transaction with what is the same for all kinds.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Entry<U> {
     pub(super) key: Key,
+    /// Whom the transaction user named as its owner.
+    pub(super) owner: Option<U>,
     /// Key of the ACK for our 2xx.
     pub(super) ack_key: Option<Key>,
     /// Where it sends.
@@ -39,13 +41,13 @@ pub(super) enum Machine {
     NonInviteServer(NonInviteServer),
 }
 
-impl Entry {
+impl<U> Entry<U> {
     /// Transport errors in a row that end a transaction over UDP (SIG-24).
     const MOST_ERRORS: u8 = 2;
 
     /// A new transaction that has sent nothing.
-    pub(super) fn new(key: Key, flow: Flow, machine: Machine) -> Entry {
-        Entry { key, ack_key: None, flow, sent: false, errors: 0, sends: 0, machine }
+    pub(super) fn new(key: Key, flow: Flow, machine: Machine, owner: Option<U>) -> Entry<U> {
+        Entry { key, owner, ack_key: None, flow, sent: false, errors: 0, sends: 0, machine }
     }
 
     /// A response arrived.
@@ -85,6 +87,14 @@ impl Entry {
         }
     }
 
+    /// The transaction user answers provisionally, and wants to know that it arrives.
+    pub(super) fn respond_reliably(&mut self, now: Instant, response: Arc<[u8]>) -> Step {
+        match &mut self.machine {
+            Machine::InviteServer(machine) => machine.respond_reliably(now, response),
+            _ => Step::nothing(),
+        }
+    }
+
     /// The transaction user gives a request up.
     pub(super) fn abandon(&mut self, now: Instant) -> Step {
         match &mut self.machine {
@@ -110,7 +120,6 @@ impl Entry {
         }
         let failed = Step::report(Report::TransportFailed).and_end();
         match &self.machine {
-            Machine::InviteClient(machine) if machine.is_abandoned() => failed.in_silence(),
             Machine::CancelClient(_) => failed.in_silence(),
             Machine::InviteClient(_)
             | Machine::NonInviteClient(_)
@@ -176,6 +185,6 @@ mod tests {
     /// A hundred thousand of them should stay within 20 MB, beside the messages they keep.
     #[test]
     fn a_transaction_is_small() {
-        assert!(size_of::<Entry>() <= 200, "{} bytes", size_of::<Entry>());
+        assert!(size_of::<Entry<(u64, u16)>>() <= 224, "{} bytes", size_of::<Entry<(u64, u16)>>());
     }
 }

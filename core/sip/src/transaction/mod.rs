@@ -35,10 +35,11 @@ use std::time::Instant;
 use step::{CancelRequest, Outgoing, Report, Step};
 use timers::Timers;
 
-/// All client and server transactions of a shard, their timers inside.
+/// All client and server transactions of a shard, their timers inside. `U` names the owner of a
+/// transaction in the terms of whoever uses the layer.
 #[derive(Debug)]
-pub struct Transactions {
-    slots: Slots<Entry>,
+pub struct Transactions<U = ()> {
+    slots: Slots<Entry<U>>,
     /// Keys of the transactions, and of the ACK that an Accepted server INVITE waits for.
     index: KeyMap<u32>,
     keys: Keys,
@@ -47,7 +48,7 @@ pub struct Transactions {
     /// For the final responses of server INVITEs without a schedule of their own.
     standard: Arc<ResendSchedule>,
     transmits: VecDeque<Transmit>,
-    events: VecDeque<TransactionEvent>,
+    events: VecDeque<TransactionEvent<U>>,
     retransmissions: u64,
     strays: Strays,
 }
@@ -64,13 +65,13 @@ pub struct Strays {
     pub acks: u64,
 }
 
-impl Default for Transactions {
+impl<U: Copy> Default for Transactions<U> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Transactions {
+impl<U: Copy> Transactions<U> {
     /// An empty layer; the secret behind its keys comes from the operating system.
     #[must_use]
     pub fn new() -> Self {
@@ -142,15 +143,34 @@ impl Transactions {
         bytes: Vec<u8>,
         schedule: &Arc<ResendSchedule>,
     ) -> TransactionId {
+        self.request_of(None, now, flow, bytes, schedule)
+    }
+
+    /// As [`Transactions::request`], for an owner whose name comes back in the events.
+    pub fn request_of(
+        &mut self,
+        owner: Option<U>,
+        now: Instant,
+        flow: Flow,
+        bytes: Vec<u8>,
+        schedule: &Arc<ResendSchedule>,
+    ) -> TransactionId {
         let kind = |method: &Method, bytes, resends| match method {
             Method::Invite => Machine::InviteClient(InviteClient::new(bytes, resends)),
             _ => Machine::NonInviteClient(NonInviteClient::new(bytes, resends)),
         };
-        self.open_client(now, flow, bytes, schedule, kind).unwrap_or_else(|| {
+        self.open_client(owner, now, flow, bytes, schedule, kind).unwrap_or_else(|| {
             let id = self.slots.dead_id();
-            self.events.push_back(TransactionEvent::TransportFailed { id, sends: 0 });
+            self.events.push_back(TransactionEvent::TransportFailed { id, owner, sends: 0 });
             id
         })
+    }
+
+    /// Names the owner of a transaction, or takes the name away: later events carry it.
+    pub fn set_owner(&mut self, id: TransactionId, owner: Option<U>) {
+        if let Some(entry) = self.slots.slot(id).and_then(|slot| self.slots.get_mut(slot)) {
+            entry.owner = owner;
+        }
     }
 
     /// Cancels an INVITE, with a Reason header if `reason` is given (RFC 3326), such as
@@ -206,6 +226,27 @@ impl Transactions {
         self.carry_out(now, slot, step, None);
     }
 
+    /// Answers an INVITE provisionally, with the bytes of a whole response that has an RSeq of its
+    /// own (RFC 3262 section 3). It is repeated until [`Transactions::provisional_arrived`]; if
+    /// that does not come within W, [`TransactionEvent::TimedOut`] says so once.
+    pub fn respond_reliably(&mut self, now: Instant, server: TransactionId, bytes: Vec<u8>) {
+        let Some(slot) = self.slots.slot(server) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let step = entry.respond_reliably(now, bytes.into());
+        self.carry_out(now, slot, step, None);
+    }
+
+    /// The PRACK for the last reliable provisional response came: it is repeated no more.
+    pub fn provisional_arrived(&mut self, now: Instant, server: TransactionId) {
+        let Some(slot) = self.slots.slot(server) else { return };
+        if let Some(Entry { machine: Machine::InviteServer(machine), .. }) =
+            self.slots.get_mut(slot)
+        {
+            machine.provisional_arrived();
+            self.carry_out(now, slot, Step::nothing(), None);
+        }
+    }
+
     /// The schedule for the final response of a server INVITE that is still to come
     /// (SIG-21 is set per trunk); the standard one if never told.
     pub fn set_schedule(&mut self, server: TransactionId, schedule: &Arc<ResendSchedule>) {
@@ -226,7 +267,8 @@ impl Transactions {
 
     /// Gives a client transaction up: no more resends and no more events. An INVITE stays
     /// until its window is over (32 s if it had a provisional response) to send a wanted
-    /// CANCEL, to acknowledge a late failure and to report a late 2xx.
+    /// CANCEL, to acknowledge a late failure and to report a late final response; if none comes,
+    /// [`TransactionEvent::TimedOut`] tells its end (SIG-103).
     pub fn abandon(&mut self, now: Instant, client: TransactionId) {
         let Some(slot) = self.slots.slot(client) else { return };
         if let Some(entry) = self.slots.get_mut(slot) {
@@ -275,7 +317,7 @@ impl Transactions {
     }
 
     /// The next thing that the transaction user has to know.
-    pub fn poll_event(&mut self) -> Option<TransactionEvent> {
+    pub fn poll_event(&mut self) -> Option<TransactionEvent<U>> {
         self.events.pop_front()
     }
 
@@ -313,6 +355,7 @@ impl Transactions {
     /// with a branch, or an ACK, which nothing would answer.
     fn open_client(
         &mut self,
+        owner: Option<U>,
         now: Instant,
         flow: Flow,
         bytes: Vec<u8>,
@@ -324,12 +367,12 @@ impl Transactions {
         let bytes: Arc<[u8]> = bytes.into();
         let resends = Resends::new(Arc::clone(schedule), now, flow.link.is_reliable());
         let machine = machine(&method, Arc::clone(&bytes), resends);
-        let slot = self.open(Entry::new(key, flow, machine));
+        let slot = self.open(Entry::new(key, flow, machine, owner));
         self.carry_out(now, slot, Step::send(bytes), None);
         Some(self.slots.id(slot))
     }
 
-    fn open(&mut self, entry: Entry) -> u32 {
+    fn open(&mut self, entry: Entry<U>) -> u32 {
         let key = entry.key;
         let slot = self.slots.insert(entry);
         self.index.insert(key, slot);
@@ -359,7 +402,7 @@ impl Transactions {
             });
         }
         if let Some(report) = step.report {
-            self.events.extend(event_of(id, report, entry.sends, incoming));
+            self.events.extend(event_of(id, entry.owner, report, entry.sends, incoming));
         }
         if step.done {
             self.close(slot);
@@ -376,7 +419,7 @@ impl Transactions {
             }
         }
         if let Some(CancelRequest { bytes, schedule }) = step.cancel {
-            self.open_client(now, flow, bytes, &schedule, |_, bytes, resends| {
+            self.open_client(None, now, flow, bytes, &schedule, |_, bytes, resends| {
                 Machine::CancelClient(NonInviteClient::new(bytes, resends))
             });
         }
@@ -401,24 +444,25 @@ impl Transactions {
 }
 
 /// The event for a report; none if it lacks the message that it is about.
-fn event_of(
+fn event_of<U>(
     id: TransactionId,
+    owner: Option<U>,
     report: Report,
     sends: u16,
     incoming: Option<(Flow, Message)>,
-) -> Option<TransactionEvent> {
+) -> Option<TransactionEvent<U>> {
     Some(match (report, incoming) {
         (Report::Response, Some((flow, message))) => {
-            TransactionEvent::Response { id, flow, message, sends }
+            TransactionEvent::Response { id, owner, flow, message, sends }
         }
         (Report::Acknowledged, Some((_, message))) => {
-            TransactionEvent::Acknowledged { invite: id, message }
+            TransactionEvent::Acknowledged { invite: id, owner, message }
         }
         (Report::Cancelled, Some((_, message))) => {
-            TransactionEvent::Cancelled { invite: id, message }
+            TransactionEvent::Cancelled { invite: id, owner, message }
         }
-        (Report::TimedOut, _) => TransactionEvent::TimedOut { id, sends },
-        (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id, sends },
+        (Report::TimedOut, _) => TransactionEvent::TimedOut { id, owner, sends },
+        (Report::TransportFailed, _) => TransactionEvent::TransportFailed { id, owner, sends },
         (Report::Response | Report::Acknowledged | Report::Cancelled, None) => return None,
     })
 }
@@ -444,7 +488,7 @@ mod tests {
         let schedule = Arc::new(ResendSchedule::standard());
         let start = Instant::now();
         let mut now = start;
-        let mut layer = Transactions::with_secret([0; 16]);
+        let mut layer = Transactions::<()>::with_secret([0; 16]);
         let receive = |layer: &mut Transactions, bytes: &[u8]| {
             layer.receive(start, flow, Message::parse(bytes).unwrap());
         };
@@ -478,7 +522,7 @@ mod tests {
     fn room_is_given_back_when_the_last_transaction_has_ended() {
         let flow = Flow::datagram(0, ([192, 0, 2, 9], 5060).into());
         let start = Instant::now();
-        let mut layer = Transactions::with_secret([0; 16]);
+        let mut layer = Transactions::<()>::with_secret([0; 16]);
         let mut ids = std::collections::HashSet::new();
         for round in 0..3_u64 {
             let mut now = start + Duration::from_secs(100 * round);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-impl Transactions {
+impl<U: Copy> Transactions<U> {
     /// RFC 3261 17.1.3.
     pub(super) fn receive_response(&mut self, now: Instant, flow: Flow, response: Message) {
         let branch = response.top_via().branch().unwrap_or_default();
@@ -38,7 +38,7 @@ impl Transactions {
             _ => Machine::NonInviteServer(NonInviteServer::Trying),
         };
         let responses = response_flow(flow, &request);
-        let slot = self.open(Entry::new(key, responses, machine));
+        let slot = self.open(Entry::new(key, responses, machine, None));
         if *request.method() == Method::Cancel {
             self.answer_cancel(now, slot, flow, request);
         } else {

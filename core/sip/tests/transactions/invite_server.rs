@@ -114,7 +114,7 @@ fn a_2xx_is_repeated_until_its_ack_which_is_reported_once() {
     assert_eq!(stage.events().len(), 0, "an ACK with another tag is another answer's");
     stage.receive(&ack("me", "z9hG4bKack2"));
     match stage.layer.poll_event() {
-        Some(TransactionEvent::Acknowledged { invite, message }) => {
+        Some(TransactionEvent::Acknowledged { invite, message, .. }) => {
             assert_eq!((invite, message.to_tag()), (id, Some("me")));
         }
         other => panic!("{other:?}"),

@@ -84,13 +84,13 @@ fn our_answer_to_an_unreachable_caller_fails_too() {
 }
 
 #[test]
-fn an_abandoned_attempt_and_a_cancel_fail_in_silence() {
+fn an_abandoned_attempt_tells_its_end_and_a_cancel_fails_in_silence() {
     let mut stage = Stage::new();
     stage.link = Link::Stream;
     let id = stage.request(request_over("TCP", "INVITE", BRANCH, ""));
     stage.layer.abandon(stage.now(), id);
     stage.layer.transport_error(stage.now(), stage.flow());
-    assert_eq!((stage.events().len(), stage.layer.len()), (0, 0));
+    assert_eq!((stage.events(), stage.layer.len()), (vec!["transport failed".to_owned()], 0));
 
     stage.link = Link::Datagram;
     let id = stage.request(invite(BRANCH));

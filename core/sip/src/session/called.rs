@@ -1,0 +1,316 @@
+//! The peer called: its INVITE until our final response, provisional responses that arrive for
+//! certain among them (RFC 3262 section 3).
+
+use super::login::Login;
+use super::session_timer::{SessionTimer, names};
+use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, Up, Wire};
+use crate::sdp::body_of;
+use crate::{Dialog, Flow, Message, MessageBuilder, Method, TransactionId, reason_phrase};
+use compact_str::CompactString;
+use rand::Rng;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Provisional responses that wait for the PRACK of an earlier one, at most.
+const MOST_WAITING: usize = 8;
+
+/// The peer's INVITE without a final response.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub(super) id: TransactionId,
+    pub(super) invite: Arc<Message>,
+    pub(super) dialog: Dialog,
+    tag: CompactString,
+    /// The peer demands PRACK, or knows it.
+    demands: bool,
+    knows: bool,
+    rseq: u32,
+    /// A reliable response waits for its PRACK.
+    unacknowledged: bool,
+    /// What is sent after that.
+    waiting: VecDeque<Response>,
+}
+
+/// A response that waits.
+#[derive(Debug)]
+struct Response {
+    status: u16,
+    sdp: Option<Box<[u8]>>,
+}
+
+impl Called {
+    /// No PRACK came for a reliable response: whether one was awaited.
+    pub(super) fn provisional_lost(&mut self) -> bool {
+        self.waiting.clear();
+        std::mem::take(&mut self.unacknowledged)
+    }
+}
+
+/// What is wrong with an INVITE as the leg's settings go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// 421 or 422.
+    pub status: u16,
+    /// The header that the response carries.
+    pub header: (&'static str, CompactString),
+}
+
+impl<U: Copy> Leg<U> {
+    /// A leg for an INVITE outside any dialog; `tag` is ours.
+    pub fn called(
+        owner: U,
+        flow: Flow,
+        id: TransactionId,
+        invite: Arc<Message>,
+        tag: &str,
+        settings: LegSettings,
+    ) -> Leg<U> {
+        let mut sdp = Negotiation::default();
+        if let Some(offer) = body_of(&invite) {
+            sdp.offer(Party::Peer, offer);
+        }
+        let off = settings.reliability == Reliability::Off;
+        let demands = names(&invite, "Require", "100rel");
+        let called = Called {
+            id,
+            dialog: Dialog::uas(&invite, tag),
+            tag: tag.into(),
+            demands,
+            knows: demands || !off && names(&invite, "Supported", "100rel"),
+            rseq: 0,
+            unacknowledged: false,
+            waiting: VecDeque::new(),
+            invite,
+        };
+        Leg {
+            owner,
+            flow,
+            natted: super::route::is_natted(&called.invite, flow.remote),
+            contact_user: CompactString::default(),
+            login: settings.credentials.clone().map(|own| Box::new(Login::new(own))),
+            timer: SessionTimer::new(settings.timers),
+            settings,
+            updates: super::requests::allows_update(&called.invite),
+            phase: Phase::Called(Box::new(called)),
+            sdp,
+            theirs: Vec::new(),
+            ours: Vec::new(),
+            waiting: VecDeque::new(),
+            last_request: 0,
+        }
+    }
+
+    /// Why the INVITE has to be refused whatever its call is about: 421 where PRACK is required
+    /// and the peer does not know it (SIG-06), 422 where its interval is too short (SIG-31).
+    #[must_use]
+    pub fn demand(&self) -> Option<Demand> {
+        let Phase::Called(called) = &self.phase else { return None };
+        if self.settings.reliability == Reliability::Required && !called.knows {
+            return Some(Demand { status: 421, header: ("Require", "100rel".into()) });
+        }
+        let least = self.timer.refuses(&called.invite)?;
+        let mut text = itoa::Buffer::new();
+        Some(Demand { status: 422, header: ("Min-SE", text.format(least).into()) })
+    }
+
+    /// Whether an offer may be put into a provisional response: it can be answered in a PRACK.
+    #[must_use]
+    pub fn takes_early_offers(&self) -> bool {
+        matches!(&self.phase, Phase::Called(called) if called.knows)
+    }
+
+    /// A 101 to 199 with or without a description. One with a description, or any where the peer
+    /// demands it, is repeated until its PRACK; while one is, others wait.
+    pub fn progress(&mut self, wire: &mut Wire<'_, U>, status: u16, sdp: Option<&[u8]>) {
+        let reliability = self.settings.reliability;
+        let Phase::Called(called) = &mut self.phase else { return };
+        let every = called.demands || reliability == Reliability::Required;
+        let reliable = called.knows && (every || sdp.is_some());
+        if !reliable {
+            return self.send_progress(wire, status, sdp, None);
+        }
+        if called.unacknowledged {
+            let same = |waiting: &Response| waiting.status == status && waiting.sdp.as_deref() == sdp;
+            if called.waiting.len() < MOST_WAITING && !called.waiting.iter().any(same) {
+                called.waiting.push_back(Response { status, sdp: sdp.map(Box::from) });
+            }
+            return;
+        }
+        called.unacknowledged = true;
+        called.rseq = match called.rseq {
+            0 => wire.rng.random_range(1..i32::MAX as u32 / 2),
+            last => last + 1,
+        };
+        let rseq = called.rseq;
+        self.send_progress(wire, status, sdp, Some(rseq));
+    }
+
+    fn send_progress(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        status: u16,
+        sdp: Option<&[u8]>,
+        rseq: Option<u32>,
+    ) {
+        let Phase::Called(called) = &self.phase else { return };
+        let (id, mut builder) = (called.id, self.response(wire, called, status));
+        if let Some(rseq) = rseq {
+            let mut number = itoa::Buffer::new();
+            builder = builder
+                .header_of("Require", &["100rel"])
+                .header_of("RSeq", &[number.format(rseq)]);
+        }
+        if let Some(sdp) = sdp {
+            builder = builder.body("application/sdp", sdp);
+        }
+        let bytes = builder.finish();
+        match rseq {
+            Some(_) => {
+                // What arrives for certain counts (RFC 6337 section 3.1).
+                if let Some(sdp) = sdp {
+                    self.say(sdp);
+                }
+                wire.transactions.respond_reliably(wire.now, id, bytes);
+            }
+            None => wire.transactions.respond(wire.now, id, status, bytes),
+        }
+    }
+
+    /// A description of ours in a response to the INVITE.
+    fn say(&mut self, sdp: &[u8]) {
+        match self.sdp.open() {
+            Some(Party::Peer) => self.sdp.answer(sdp),
+            _ if self.sdp.local().is_none() => self.sdp.offer(Party::Us, sdp),
+            _ => {}
+        }
+    }
+
+    /// A response from 101 on, with our tag, and our Contact where it makes a dialog.
+    fn response(&self, wire: &Wire<'_, U>, called: &Called, status: u16) -> MessageBuilder {
+        let builder =
+            MessageBuilder::response_to(&called.invite, status, reason_phrase(status)).to_tag(&called.tag);
+        if status < 300 {
+            return wire.with_contact(builder, self.flow.listener, &self.contact_user);
+        }
+        builder
+    }
+
+    /// 200, as soon as the PRACK of an earlier response has come.
+    pub fn answer(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
+        let Phase::Called(called) = &mut self.phase else { return };
+        if called.unacknowledged {
+            called.waiting.push_back(Response { status: 200, sdp: sdp.map(Box::from) });
+            return;
+        }
+        if let Some(sdp) = sdp {
+            self.say(sdp);
+        }
+        let Phase::Called(called) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let builder = self.response(wire, &called, 200);
+        let mut builder = self.timer.answer(wire.now, &called.invite, builder);
+        if self.settings.reliability != Reliability::Off || self.settings.timers.interval > 0 {
+            builder = builder.header_of("Supported", &[self.supported()]);
+        }
+        if let Some(sdp) = sdp {
+            builder = builder.body("application/sdp", sdp);
+        }
+        let Called { id, dialog, .. } = *called;
+        wire.transactions.respond(wire.now, id, 200, builder.finish());
+        self.phase = Phase::Up(Up {
+            dialog,
+            we_called: false,
+            invite: id,
+            unacknowledged: true,
+            cseq: 0,
+            bye: None,
+        });
+    }
+
+    /// Extensions for Supported.
+    pub(super) fn supported(&self) -> &'static str {
+        match (self.settings.reliability, self.settings.timers.interval) {
+            (Reliability::Off, _) => "timer",
+            (_, 0) => "100rel",
+            _ => "100rel, timer",
+        }
+    }
+
+    /// A final refusal with further header lines; the leg is over.
+    pub fn refuse(&mut self, wire: &mut Wire<'_, U>, status: u16, headers: &[(&str, &str)]) {
+        let Phase::Called(called) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let mut builder = self.response(wire, &called, status);
+        for (name, value) in headers {
+            builder = builder.header_of(name, &[value]);
+        }
+        wire.transactions.respond(wire.now, called.id, status, builder.finish());
+        wire.transactions.set_owner(called.id, None);
+        self.timer.stop();
+    }
+
+    /// The peer gave up (SIG-08); the transaction layer has answered the CANCEL.
+    pub fn on_cancel(&mut self, id: TransactionId) -> Option<LegEvent> {
+        match &self.phase {
+            Phase::Called(called) if called.id == id => Some(LegEvent::Cancelled),
+            _ => {
+                let known = self.theirs.iter().any(|theirs| theirs.id() == id);
+                known.then_some(LegEvent::RequestCancelled(id))
+            }
+        }
+    }
+
+    /// PRACK (RFC 3262 section 3): 481 unless it is for the response that waits for it.
+    pub(super) fn on_prack(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        id: TransactionId,
+        prack: Message,
+    ) -> Option<LegEvent> {
+        let Phase::Called(called) = &mut self.phase else {
+            self.respond(wire, id, &prack, 481, &[]);
+            return None;
+        };
+        let (cseq, _) = called.invite.cseq();
+        let named = rack(&prack) == Some((called.rseq, cseq));
+        if !called.unacknowledged || !named {
+            self.respond(wire, id, &prack, 481, &[]);
+            return None;
+        }
+        called.unacknowledged = false;
+        let invite = called.id;
+        wire.transactions.provisional_arrived(wire.now, invite);
+        let event = match (body_of(&prack), self.sdp.open()) {
+            (Some(answer), Some(Party::Us)) => {
+                self.sdp.answer(answer);
+                self.respond(wire, id, &prack, 200, &[]);
+                Some(LegEvent::ProvisionalAnswered(Box::new(prack)))
+            }
+            (Some(offer), None) => {
+                self.sdp.offer(Party::Peer, offer);
+                Some(self.take_request(id, prack))
+            }
+            _ => {
+                self.respond(wire, id, &prack, 200, &[]);
+                None
+            }
+        };
+        self.send_waiting_response(wire);
+        event
+    }
+
+    /// Sends what waited for a PRACK.
+    fn send_waiting_response(&mut self, wire: &mut Wire<'_, U>) {
+        let Phase::Called(called) = &mut self.phase else { return };
+        match called.waiting.pop_front() {
+            Some(Response { status: 200, sdp }) => self.answer(wire, sdp.as_deref()),
+            Some(Response { status, sdp }) => self.progress(wire, status, sdp.as_deref()),
+            None => {}
+        }
+    }
+}
+
+/// RSeq and CSeq number that a PRACK names, if it is for an INVITE.
+fn rack(prack: &Message) -> Option<(u32, u32)> {
+    let mut words = prack.header("RAck")?.split_ascii_whitespace();
+    let (rseq, cseq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    (words.next()? == Method::Invite.as_str()).then_some((rseq, cseq))
+}

@@ -1,0 +1,426 @@
+//! We call: our INVITE until its final response, with an early dialog for each peer that a fork
+//! on the way has reached (SIG-07), and the acknowledgement of their reliable responses (RFC 3262
+//! section 4).
+
+use super::login::Login;
+use super::session_timer::{SessionTimer, names};
+use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, Up, Wire};
+use crate::sdp::body_of;
+use crate::{Dialog, Flow, Message, Method, TransactionId};
+use compact_str::CompactString;
+use std::collections::VecDeque;
+
+/// Early dialogs of one INVITE that are kept; a peer that makes up more is heard without one.
+const MOST_EARLY: usize = 16;
+
+/// What an INVITE is made of; kept until the final response in case it must be sent again.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Request-URI, which is also the URI of To.
+    pub uri: String,
+    /// From value, with our tag.
+    pub from: String,
+    /// Our Call-ID of the leg.
+    pub call_id: CompactString,
+    /// How many hops it may still take.
+    pub max_forwards: u32,
+    /// Further header lines.
+    pub headers: Vec<(CompactString, CompactString)>,
+    /// Our offer; empty where the peer is to make it.
+    pub sdp: Vec<u8>,
+    /// The peer may put an offer into a reliable 18x: there is somebody to answer it.
+    pub early_offers: bool,
+}
+
+/// Our INVITE without a final response.
+#[derive(Debug)]
+pub(super) struct Calling {
+    pub(super) id: TransactionId,
+    /// Where the INVITE went.
+    to: Flow,
+    invitation: Invitation,
+    cseq: u32,
+    early: Vec<Early>,
+}
+
+/// One peer that has answered provisionally.
+#[derive(Debug)]
+struct Early {
+    dialog: Dialog,
+    /// Its last reliable response; 0 before the first.
+    rseq: u32,
+    /// It has answered our offer in a response that arrived for certain.
+    settled: bool,
+    /// Its offer in a reliable response waits for our answer, which goes into the PRACK.
+    prack_due: bool,
+    /// The last description that it sent.
+    sdp: Option<Box<[u8]>>,
+}
+
+/// How an attempt is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoMore {
+    /// CANCEL, and its final response is awaited (SIG-08).
+    Cancel,
+    /// Nothing was heard of the peer: no more resends; a late response is answered by CANCEL or
+    /// BYE within the window (SIG-103).
+    Abandon,
+}
+
+impl Calling {
+    /// The newest early dialog.
+    pub(super) fn newest(&self) -> Option<&Dialog> {
+        self.early.last().map(|early| &early.dialog)
+    }
+
+    pub(super) fn owns(&self, message: &Message) -> bool {
+        self.early.iter().any(|early| early.dialog.matches(message))
+    }
+
+    fn of(&mut self, tag: &str) -> Option<&mut Early> {
+        self.early.iter_mut().find(|early| early.dialog.remote_tag() == tag)
+    }
+}
+
+impl<U: Copy> Leg<U> {
+    /// Sends an INVITE on `flow`.
+    pub fn calling(
+        owner: U,
+        wire: &mut Wire<'_, U>,
+        flow: Flow,
+        invitation: Invitation,
+        contact_user: &str,
+        settings: LegSettings,
+    ) -> Leg<U> {
+        let mut leg = Leg {
+            owner,
+            flow,
+            natted: false,
+            contact_user: contact_user.into(),
+            login: settings.credentials.clone().map(|own| Box::new(Login::new(own))),
+            timer: SessionTimer::new(settings.timers),
+            settings,
+            updates: None,
+            phase: Phase::Over,
+            sdp: Negotiation::default(),
+            theirs: Vec::new(),
+            ours: Vec::new(),
+            waiting: VecDeque::new(),
+            last_request: 0,
+        };
+        if !invitation.sdp.is_empty() {
+            leg.sdp.offer(Party::Us, &invitation.sdp);
+        }
+        leg.invite(wire, flow, invitation, 1);
+        leg
+    }
+
+    fn invite(&mut self, wire: &mut Wire<'_, U>, to: Flow, invitation: Invitation, cseq: u32) {
+        let (uri, mut number) = (&invitation.uri, itoa::Buffer::new());
+        let mut hops = itoa::Buffer::new();
+        let mut invite = wire
+            .request_to(&Method::Invite, uri, to.listener)
+            .header_of("Max-Forwards", &[hops.format(invitation.max_forwards)])
+            .header_of("From", &[&invitation.from])
+            .header_of("To", &["<", uri, ">"])
+            .header_of("Call-ID", &[&invitation.call_id])
+            .header_of("CSeq", &[number.format(cseq), " INVITE"]);
+        invite = wire.with_contact(invite, to.listener, &self.contact_user);
+        let reliability = self.settings.reliability;
+        // An offer in a 18x that nobody can answer is not asked for.
+        let known = !invitation.sdp.is_empty() || invitation.early_offers;
+        match reliability {
+            Reliability::Required => {
+                invite = invite
+                    .header_of("Require", &["100rel"])
+                    .header_of("Supported", &["timer"]);
+            }
+            Reliability::Supported if known => {
+                invite = invite.header_of("Supported", &["100rel, timer"]);
+            }
+            _ => invite = invite.header_of("Supported", &["timer"]),
+        }
+        invite = self.timer.request_lines(invite);
+        for (name, value) in &invitation.headers {
+            invite = invite.header_of(name, &[value]);
+        }
+        if let Some(login) = &mut self.login {
+            invite = login.sign(invite, &Method::Invite, uri, wire.rng);
+        }
+        if !invitation.sdp.is_empty() {
+            invite = invite.body("application/sdp", &invitation.sdp);
+        }
+        let (bytes, schedule) = (invite.finish(), &self.settings.schedule);
+        let id =
+            wire.transactions.request_of(Some(self.owner), wire.now, to, bytes, schedule);
+        let calling = Calling { id, to, invitation, cseq, early: Vec::new() };
+        self.phase = Phase::Calling(Box::new(calling));
+    }
+
+    /// The transaction of our INVITE, while it has no final response or its 2xx may be repeated.
+    #[must_use]
+    pub fn invite_transaction(&self) -> Option<TransactionId> {
+        match &self.phase {
+            Phase::Called(called) => Some(called.id),
+            Phase::Calling(calling) => Some(calling.id),
+            Phase::Up(up) => Some(up.invite),
+            Phase::Over => None,
+        }
+    }
+
+    /// A response to the INVITE or to a request of ours inside the dialog.
+    pub fn on_response(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+    ) -> Option<LegEvent> {
+        match &self.phase {
+            Phase::Calling(calling) if calling.id == id => {
+                self.on_invite_response(wire, flow, response)
+            }
+            Phase::Up(up) if up.invite == id && up.we_called => None,
+            _ => self.on_own_response(wire, id, flow, response),
+        }
+    }
+
+    /// Whether this is a 2xx to our INVITE from another peer than the one that we talk with, or
+    /// after the end: it wants [`super::decline_answer`] (SIG-07, SIG-08).
+    #[must_use]
+    pub fn is_stray_answer(&self, id: TransactionId, response: &Message) -> bool {
+        let invite = *response.method() == Method::Invite && (200..300).contains(&response.status());
+        invite
+            && match &self.phase {
+                Phase::Calling(_) => false,
+                Phase::Up(up) => up.invite == id,
+                Phase::Called(_) | Phase::Over => !self.has_sent(id),
+            }
+    }
+
+    fn on_invite_response(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        flow: Flow,
+        response: &Message,
+    ) -> Option<LegEvent> {
+        match response.status() {
+            100 => Some(LegEvent::Trying),
+            101..=199 => self.on_provisional(wire, flow, response),
+            200..=299 => Some(self.on_answer(wire, flow, response)),
+            401 | 407 if self.login.as_mut().is_some_and(|login| login.take(response)) => {
+                self.send_again(wire);
+                Some(LegEvent::SentAgain)
+            }
+            422 if self.timer.raise(response) => {
+                self.send_again(wire);
+                Some(LegEvent::SentAgain)
+            }
+            _ => {
+                self.phase = Phase::Over;
+                Some(LegEvent::Refused)
+            }
+        }
+    }
+
+    /// The INVITE once more, with the next CSeq number.
+    fn send_again(&mut self, wire: &mut Wire<'_, U>) {
+        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        wire.transactions.set_owner(calling.id, None);
+        let Calling { to, invitation, cseq, .. } = *calling;
+        self.invite(wire, to, invitation, cseq + 1);
+    }
+
+    fn on_provisional(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        flow: Flow,
+        response: &Message,
+    ) -> Option<LegEvent> {
+        let Phase::Calling(calling) = &mut self.phase else { return None };
+        let tag = response.to_tag().unwrap_or_default();
+        if response.status() == 199 {
+            // It only ends its early dialog (SIG-20, RFC 6228).
+            calling.early.retain(|early| early.dialog.remote_tag() != tag);
+            return None;
+        }
+        if tag.is_empty() {
+            return Some(LegEvent::Progress);
+        }
+        self.flow = flow;
+        self.updates = super::requests::allows_update(response).or(self.updates);
+        // The newest one with a description is the last of the list.
+        let at = calling.early.iter().position(|early| early.dialog.remote_tag() == tag);
+        let mut early = match at {
+            Some(at) => calling.early.remove(at),
+            None => Early {
+                dialog: Dialog::uac(response, response),
+                rseq: 0,
+                settled: false,
+                prack_due: false,
+                sdp: None,
+            },
+        };
+        let offered = calling.invitation.sdp.is_empty();
+        let sdp = body_of(response);
+        let number = response.header("RSeq").and_then(|value| value.trim().parse::<u32>().ok());
+        let reliable = names(response, "Require", "100rel");
+        let counts = match number.filter(|_| reliable) {
+            // A repeated one, or one that overtook another (RFC 3262 section 4).
+            Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,
+            Some(number) => {
+                early.rseq = number;
+                early.settled |= sdp.is_some() && !offered;
+                early.prack_due = sdp.is_some() && offered && !early.settled;
+                true
+            }
+            None => true,
+        };
+        if counts && let Some(sdp) = sdp {
+            early.sdp = Some(sdp.into());
+        }
+        let acknowledge = counts && reliable && number.is_some() && !early.prack_due;
+        if calling.early.len() < MOST_EARLY {
+            calling.early.push(early);
+        } else {
+            return counts.then_some(LegEvent::Progress);
+        }
+        if acknowledge {
+            self.send_prack(wire, tag, None);
+        }
+        counts.then_some(LegEvent::Progress)
+    }
+
+    /// Whether the offer of a reliable 18x waits for [`Leg::answer_provisional`].
+    #[must_use]
+    pub fn owes_provisional_answer(&self) -> bool {
+        matches!(&self.phase, Phase::Calling(calling) if calling.early.iter().any(|early| early.prack_due))
+    }
+
+    /// Our answer to the offer in a reliable 18x, in its PRACK; none acknowledges it all the same.
+    pub fn answer_provisional(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
+        let Phase::Calling(calling) = &mut self.phase else { return };
+        let Some(early) = calling.early.iter_mut().rfind(|early| early.prack_due) else { return };
+        early.prack_due = false;
+        early.settled = sdp.is_some();
+        let tag = CompactString::from(early.dialog.remote_tag());
+        if let (Some(offer), Some(answer)) = (early.sdp.take(), sdp) {
+            self.sdp.offer(Party::Peer, &offer);
+            self.sdp.answer(answer);
+        }
+        self.send_prack(wire, &tag, sdp);
+    }
+
+    fn send_prack(&mut self, wire: &mut Wire<'_, U>, tag: &str, sdp: Option<&[u8]>) {
+        let Phase::Calling(calling) = &self.phase else { return };
+        let Some(early) = calling.early.iter().find(|early| early.dialog.remote_tag() == tag)
+        else {
+            return;
+        };
+        let (mut rseq, mut cseq) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let rack = [rseq.format(early.rseq), " ", cseq.format(calling.cseq), " INVITE"].concat();
+        self.send_in_dialog(wire, tag, rack, sdp);
+    }
+
+    /// The dialog of a request of ours: the session's, or the early one with this tag.
+    pub(super) fn dialog_mut(&mut self, tag: &str) -> Option<&mut Dialog> {
+        match &mut self.phase {
+            Phase::Called(called) => Some(&mut called.dialog),
+            Phase::Calling(calling) => calling.of(tag).map(|early| &mut early.dialog),
+            Phase::Up(up) => Some(&mut up.dialog),
+            Phase::Over => None,
+        }
+    }
+
+    /// Whether an UPDATE may carry an offer now: an exchange is complete and none is open. Before
+    /// the answer that takes a reliable response (RFC 3311 section 5.1).
+    #[must_use]
+    pub fn may_offer(&self) -> bool {
+        match &self.phase {
+            Phase::Calling(calling) => calling.early.last().is_some_and(|early| early.settled),
+            Phase::Called(_) | Phase::Up(_) => self.sdp.is_settled(),
+            Phase::Over => false,
+        }
+    }
+
+    /// The first 2xx: the session is up. An early dialog goes on in it (RFC 3261 section
+    /// 13.2.2.4).
+    fn on_answer(&mut self, wire: &Wire<'_, U>, flow: Flow, response: &Message) -> LegEvent {
+        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return LegEvent::Refused;
+        };
+        let Calling { id, cseq, mut early, invitation, .. } = *calling;
+        let tag = response.to_tag().unwrap_or_default();
+        let at = early.iter().position(|early| early.dialog.remote_tag() == tag);
+        let known = at.map(|at| early.swap_remove(at));
+        let mut offer = None;
+        let dialog = match known {
+            Some(Early { mut dialog, sdp, settled, .. }) => {
+                dialog.confirm(response);
+                // An answer that came in a 18x stands (RFC 6337 section 3.1.1).
+                offer = sdp.filter(|_| settled || body_of(response).is_none());
+                dialog
+            }
+            None => Dialog::uac(response, response),
+        };
+        self.flow = flow;
+        self.updates = super::requests::allows_update(response).or(self.updates);
+        match body_of(response).or(offer.as_deref()) {
+            Some(sdp) if !invitation.sdp.is_empty() => self.sdp.answer(sdp),
+            Some(sdp) if self.sdp.local().is_none() => self.sdp.offer(Party::Peer, sdp),
+            _ => {}
+        }
+        self.timer.agreed(wire.now, response);
+        self.phase = Phase::Up(Up {
+            dialog,
+            we_called: true,
+            invite: id,
+            unacknowledged: true,
+            cseq,
+            bye: None,
+        });
+        LegEvent::Answered
+    }
+
+    /// The ACK for the 2xx to our INVITE, with the answer if the 2xx made the offer.
+    pub fn acknowledge(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
+        let hop = self.next_hop();
+        let Phase::Up(up) = &mut self.phase else { return };
+        if !up.we_called || !std::mem::take(&mut up.unacknowledged) {
+            return;
+        }
+        let (id, mut ack) = (up.invite, wire.with_via(up.dialog.ack(up.cseq), hop.listener));
+        if let Some(login) = &self.login {
+            ack = login.sign_ack(ack);
+        }
+        match sdp {
+            Some(sdp) => {
+                self.sdp.answer(sdp);
+                ack = ack.body("application/sdp", sdp);
+            }
+            None if self.sdp.open() == Some(Party::Peer) => self.sdp.refuse(),
+            None => {}
+        }
+        wire.transactions.ack(wire.now, id, hop, ack.finish());
+    }
+
+    /// Gives our INVITE up, with a Reason value for its CANCEL. The final response that may still
+    /// come is told.
+    pub fn give_up(&mut self, wire: &mut Wire<'_, U>, how: NoMore, reason: &str) {
+        let Phase::Calling(calling) = &self.phase else { return };
+        wire.transactions.cancel(wire.now, calling.id, Some(reason));
+        if how == NoMore::Abandon {
+            wire.transactions.abandon(wire.now, calling.id);
+        }
+    }
+
+    /// Nobody waits for the final response of our INVITE any more.
+    pub fn forget(&mut self, wire: &mut Wire<'_, U>) {
+        if let Some(id) = self.invite_transaction() {
+            wire.transactions.set_owner(id, None);
+        }
+        self.stop(wire);
+    }
+}

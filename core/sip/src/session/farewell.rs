@@ -1,0 +1,123 @@
+//! The end of a session: BYE, also of answers that nobody wants.
+
+use super::login::Login;
+use super::{Leg, Phase, Wire, next_hop};
+use crate::{Dialog, Flow, Message, Method, ResendSchedule, TransactionId};
+use compact_str::CompactString;
+use std::sync::Arc;
+
+/// A BYE whose answer may be a challenge (SIG-53); its leg and its call may be over.
+#[derive(Debug)]
+pub struct Farewell {
+    dialog: Dialog,
+    flow: Flow,
+    login: Box<Login>,
+    reason: CompactString,
+    schedule: Arc<ResendSchedule>,
+}
+
+impl Farewell {
+    fn send<U: Copy>(&mut self, wire: &mut Wire<'_, U>) -> TransactionId {
+        let uri = self.dialog.remote_target().to_owned();
+        let request = self.dialog.request(&Method::Bye);
+        let mut bye = wire.with_via(request, self.flow.listener).header_of("Reason", &[&self.reason]);
+        bye = self.login.sign(bye, &Method::Bye, &uri, wire.rng);
+        wire.transactions.request(wire.now, self.flow, bye.finish(), &self.schedule)
+    }
+
+    /// The response to the BYE: it is sent again if the peer wants it proven, and the new
+    /// transaction is given.
+    pub fn on_response<U: Copy>(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        response: &Message,
+    ) -> Option<TransactionId> {
+        let again = matches!(response.status(), 401 | 407) && self.login.take(response);
+        again.then(|| self.send(wire))
+    }
+}
+
+/// ACK and BYE for a 2xx to our INVITE that nobody wants (SIG-07, SIG-08); `leg` is the one that
+/// sent the INVITE, if it is still there. Gives the BYE if its answer may be a challenge, and
+/// where it went.
+pub fn decline_answer<U: Copy>(
+    wire: &mut Wire<'_, U>,
+    id: TransactionId,
+    flow: Flow,
+    response: &Message,
+    reason: &str,
+    leg: Option<&Leg<U>>,
+) -> (Flow, Option<(TransactionId, Box<Farewell>)>) {
+    // The response repeats all that is needed of our INVITE.
+    let mut dialog = Dialog::uac(response, response);
+    let (cseq, _) = response.cseq();
+    // Not where the response came from: it may have come by way of a proxy (RFC 3261 section
+    // 13.2.2.4).
+    let flow = next_hop(&dialog, flow);
+    let mut ack = wire.with_via(dialog.ack(cseq), flow.listener);
+    let login = leg.and_then(|leg| leg.login.clone());
+    if let Some(login) = &login {
+        ack = login.sign_ack(ack);
+    }
+    wire.transactions.ack(wire.now, id, flow, ack.finish());
+    let schedule = wire.transactions.standard_schedule();
+    if let Some(login) = login {
+        let mut bye = Farewell { dialog, flow, login, reason: reason.into(), schedule };
+        let id = bye.send(wire);
+        return (flow, Some((id, Box::new(bye))));
+    }
+    let builder = dialog.request(&Method::Bye);
+    let bye = wire.with_via(builder, flow.listener).header_of("Reason", &[reason]).finish();
+    wire.transactions.request(wire.now, flow, bye, &schedule);
+    (flow, None)
+}
+
+impl<U: Copy> Leg<U> {
+    /// Ends the session with BYE; `reason` is the value of its Reason header (RFC 3326). A peer
+    /// whose ACK has not come gets it after that. Gives the BYE if its answer may be a challenge.
+    pub fn hang_up(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        reason: &str,
+    ) -> Option<(TransactionId, Box<Farewell>)> {
+        let Phase::Up(up) = &mut self.phase else { return None };
+        if up.unacknowledged && !up.we_called {
+            up.bye = Some(reason.into());
+            self.stop(wire);
+            return None;
+        }
+        if up.unacknowledged {
+            self.acknowledge(wire, None);
+        }
+        self.send_bye(wire, reason)
+    }
+
+    /// The session ends here without a word: the peer has ended it, or is gone.
+    pub fn end(&mut self, wire: &mut Wire<'_, U>) {
+        self.stop(wire);
+        self.phase = Phase::Over;
+    }
+
+    pub(super) fn send_bye(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        reason: &str,
+    ) -> Option<(TransactionId, Box<Farewell>)> {
+        self.stop(wire);
+        let flow = self.next_hop();
+        let Phase::Up(mut up) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return None;
+        };
+        let schedule = wire.transactions.standard_schedule();
+        if let Some(login) = self.login.take() {
+            let dialog = up.dialog;
+            let mut bye = Farewell { dialog, flow, login, reason: reason.into(), schedule };
+            let id = bye.send(wire);
+            return Some((id, Box::new(bye)));
+        }
+        let builder = up.dialog.request(&Method::Bye);
+        let bye = wire.with_via(builder, flow.listener).header_of("Reason", &[reason]).finish();
+        wire.transactions.request(wire.now, flow, bye, &schedule);
+        None
+    }
+}

@@ -1,0 +1,100 @@
+//! Offer and answer on one leg (RFC 3264, RFC 6337): which side has an offer open, and the last
+//! description of each side that both have agreed on.
+
+/// Which side of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The switch.
+    Us,
+    /// Whoever is at the other end of the leg.
+    Peer,
+}
+
+/// An offer that waits for its answer.
+#[derive(Clone, Debug)]
+struct Offer {
+    by: Party,
+    sdp: Box<[u8]>,
+}
+
+/// The state of offer and answer.
+#[derive(Clone, Debug, Default)]
+pub struct Negotiation {
+    open: Option<Offer>,
+    /// What we said last in an exchange that was completed.
+    local: Option<Box<[u8]>>,
+    /// What the peer said last in an exchange that was completed.
+    remote: Option<Box<[u8]>>,
+}
+
+impl Negotiation {
+    /// An offer was made. An older one that is still open is replaced.
+    pub fn offer(&mut self, by: Party, sdp: &[u8]) {
+        self.open = Some(Offer { by, sdp: sdp.into() });
+    }
+
+    /// The open offer was answered; without an open one nothing changes.
+    pub fn answer(&mut self, sdp: &[u8]) {
+        let Some(offer) = self.open.take() else { return };
+        let answer = Some(sdp.into());
+        (self.local, self.remote) = match offer.by {
+            Party::Us => (Some(offer.sdp), answer),
+            Party::Peer => (answer, Some(offer.sdp)),
+        };
+    }
+
+    /// The open offer was refused: what was agreed before stays (RFC 3261 section 14.1).
+    pub fn refuse(&mut self) {
+        self.open = None;
+    }
+
+    /// Whose offer waits for its answer.
+    #[must_use]
+    pub fn open(&self) -> Option<Party> {
+        self.open.as_ref().map(|offer| offer.by)
+    }
+
+    /// Whether an exchange is complete and none is open.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.open.is_none() && self.local.is_some()
+    }
+
+    /// What we said last, once it was agreed on.
+    #[must_use]
+    pub fn local(&self) -> Option<&[u8]> {
+        self.local.as_deref()
+    }
+
+    /// What the peer said last, once it was agreed on.
+    #[must_use]
+    pub fn remote(&self) -> Option<&[u8]> {
+        self.remote.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3264 section 4, RFC 3261 section 14.1
+    #[test]
+    fn a_refused_offer_leaves_what_was_agreed_before() {
+        let mut state = Negotiation::default();
+        assert!(!state.is_settled());
+        state.offer(Party::Peer, b"a");
+        assert_eq!(state.open(), Some(Party::Peer));
+        state.answer(b"b");
+        assert_eq!((state.local(), state.remote()), (Some(&b"b"[..]), Some(&b"a"[..])));
+        state.offer(Party::Us, b"c");
+        assert!(!state.is_settled());
+        state.refuse();
+        assert_eq!((state.local(), state.remote()), (Some(&b"b"[..]), Some(&b"a"[..])));
+        assert!(state.is_settled());
+        state.offer(Party::Us, b"c");
+        state.answer(b"d");
+        assert_eq!((state.local(), state.remote()), (Some(&b"c"[..]), Some(&b"d"[..])));
+        state.answer(b"e");
+        assert_eq!(state.remote(), Some(&b"d"[..]), "nobody had offered");
+    }
+}

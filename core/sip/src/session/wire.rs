@@ -1,0 +1,90 @@
+//! How legs reach the wire: transactions, time, chance, and the names of our listeners.
+
+use crate::{Link, MAGIC_COOKIE, MessageBuilder, Method, Transactions};
+use compact_str::CompactString;
+use rand::{Rng, RngCore};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Methods that a leg takes (SIG-01), for Allow.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+
+/// Extensions that Require may name, for Supported (RFC 3262, RFC 4028).
+pub const EXTENSIONS: [&str; 2] = ["100rel", "timer"];
+
+/// Our listeners as their peers see them.
+pub trait Listeners {
+    /// `host:port` for Via and Contact (SIG-64).
+    fn advertised(&self, listener: u16) -> Arc<str>;
+    /// How bytes travel at a listener.
+    fn link(&self, listener: u16) -> Link;
+}
+
+/// All that a leg needs beside itself for one step.
+pub struct Wire<'a, U> {
+    /// The transactions of the shard.
+    pub transactions: &'a mut Transactions<U>,
+    /// For branches, RSeq numbers and waiting times.
+    pub rng: &'a mut dyn RngCore,
+    /// Monotonic time.
+    pub now: Instant,
+    /// Our listeners.
+    pub listeners: &'a dyn Listeners,
+}
+
+impl<U> Wire<'_, U> {
+    /// Adds our Via with a new branch.
+    pub fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
+        let branch = new_branch(self.rng);
+        let host = self.listeners.advertised(listener);
+        let transport = self.listeners.link(listener).via();
+        builder.header_of("Via", &["SIP/2.0/", transport, " ", &host, ";rport;branch=", &branch])
+    }
+
+    /// Begins a request of ours outside any dialog.
+    pub fn request_to(&mut self, method: &Method, uri: &str, listener: u16) -> MessageBuilder {
+        self.with_via(MessageBuilder::request(method, uri), listener)
+    }
+
+    /// Adds our Contact with this user, escaped already (SIG-79), and Allow.
+    pub fn with_contact(
+        &self,
+        builder: MessageBuilder,
+        listener: u16,
+        user: &str,
+    ) -> MessageBuilder {
+        let host = self.listeners.advertised(listener);
+        let at = if user.is_empty() { "" } else { "@" };
+        let transport = self.listeners.link(listener).uri_parameter();
+        builder
+            .header_of("Contact", &["<sip:", user, at, &host, transport, ">"])
+            .header_of("Allow", &[ALLOW])
+    }
+}
+
+/// A branch parameter (RFC 3261 section 8.1.1.7): the cookie and 96 random bits.
+#[must_use]
+pub fn new_branch<R: RngCore + ?Sized>(rng: &mut R) -> CompactString {
+    random_text::<31, R>(MAGIC_COOKIE, rng)
+}
+
+/// `start` and 96 random bits in hexadecimal, `LENGTH` bytes in all.
+pub fn random_text<const LENGTH: usize, R: RngCore + ?Sized>(
+    start: &str,
+    rng: &mut R,
+) -> CompactString {
+    let mut bytes = [0; LENGTH];
+    bytes[..start.len()].copy_from_slice(start.as_bytes());
+    bytes[start.len()..start.len() + 16].copy_from_slice(&hex::<16>(rng.random()));
+    bytes[start.len() + 16..].copy_from_slice(&hex::<8>(rng.random::<u32>().into()));
+    CompactString::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The lowest `DIGITS` hexadecimal digits of `value`.
+#[must_use]
+pub fn hex<const DIGITS: usize>(value: u64) -> [u8; DIGITS] {
+    std::array::from_fn(|at| {
+        let digit = value >> (4 * (DIGITS - 1 - at)) & 0xf;
+        b"0123456789abcdef"[digit as usize]
+    })
+}
