@@ -1,42 +1,14 @@
-//! Counters of a relay session, shared with whoever reads them.
+//! Counters of a leg, shared with whoever reads them.
 
-use crate::session::Side;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The counters of both sides. Written by the one thread that runs the session, read by
-/// any: no locked instruction per packet and no question to the relay thread.
+/// The counters of one leg. Written by the one thread that carries the leg, read by any: no
+/// locked instruction per packet and no question to the relay thread.
 #[derive(Debug, Default)]
-pub struct SessionCounters {
-    sides: [SharedSide; 2],
-}
-
-/// A reading of one side's counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SideCounters {
-    /// RTP packets accepted from this side.
-    pub rtp_in: u64,
-    /// RTP packets forwarded to this side.
-    pub rtp_out: u64,
-    /// Bytes of RTP accepted from this side, headers included.
-    pub bytes_in: u64,
-    /// RTCP packets accepted from this side.
-    pub rtcp_in: u64,
-    /// Packets that arrived at this side's ports and went nowhere: foreign source, not RTP,
-    /// payload type not negotiated, or nowhere to send to.
-    pub dropped: u64,
-    /// UTC milliseconds of the last accepted RTP or RTCP packet, 0 if none (BILL-13).
-    pub last_packet_ms: u64,
-    /// How often another source took this side over after 5 s of silence (MEDIA-11).
-    pub takeovers: u64,
-    /// Source that this side is locked to (MEDIA-11).
-    pub latched: Option<SocketAddr>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct SharedSide {
+pub struct LegCounters {
     pub(crate) rtp_in: Count,
     pub(crate) rtp_out: Count,
     pub(crate) bytes_in: Count,
@@ -48,32 +20,47 @@ pub(crate) struct SharedSide {
     latched: Mutex<Option<SocketAddr>>,
 }
 
+/// A reading of a leg's counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LegReading {
+    /// RTP packets accepted from the leg.
+    pub rtp_in: u64,
+    /// RTP packets sent to it.
+    pub rtp_out: u64,
+    /// Bytes of RTP accepted from it, headers included.
+    pub bytes_in: u64,
+    /// RTCP packets accepted from it.
+    pub rtcp_in: u64,
+    /// Packets that arrived at its ports and went nowhere: foreign source, not RTP, payload
+    /// type not negotiated, or nowhere to send to.
+    pub dropped: u64,
+    /// UTC milliseconds of the last accepted RTP or RTCP packet, 0 if none (BILL-13).
+    pub last_packet_ms: u64,
+    /// How often another source took the leg over after 5 s of silence (MEDIA-11).
+    pub takeovers: u64,
+    /// Source that the leg is locked to (MEDIA-11).
+    pub latched: Option<SocketAddr>,
+}
+
 /// A number with one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
-impl SessionCounters {
-    /// Reads one side. The fields are each exact; a packet in flight may be in some only.
-    pub fn side(&self, side: Side) -> SideCounters {
-        let shared = self.shared(side);
-        SideCounters {
-            rtp_in: shared.rtp_in.get(),
-            rtp_out: shared.rtp_out.get(),
-            bytes_in: shared.bytes_in.get(),
-            rtcp_in: shared.rtcp_in.get(),
-            dropped: shared.dropped.get(),
-            last_packet_ms: shared.last_packet_ms.get(),
-            takeovers: shared.takeovers.get(),
-            latched: *shared.latched.lock().unwrap_or_else(PoisonError::into_inner),
+impl LegCounters {
+    /// Reads them. The fields are each exact; a packet in flight may be in some only.
+    pub fn read(&self) -> LegReading {
+        LegReading {
+            rtp_in: self.rtp_in.get(),
+            rtp_out: self.rtp_out.get(),
+            bytes_in: self.bytes_in.get(),
+            rtcp_in: self.rtcp_in.get(),
+            dropped: self.dropped.get(),
+            last_packet_ms: self.last_packet_ms.get(),
+            takeovers: self.takeovers.get(),
+            latched: *self.latched.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
-    pub(crate) fn shared(&self, side: Side) -> &SharedSide {
-        &self.sides[side.index()]
-    }
-}
-
-impl SharedSide {
     pub(crate) fn set_latched(&self, source: Option<SocketAddr>) {
         *self.latched.lock().unwrap_or_else(PoisonError::into_inner) = source;
     }

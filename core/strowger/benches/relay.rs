@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl};
 use strowger::pm_qos::LatencyLimit;
-use switch::{CallKey, MediaControl, MediaSide, RemoteMedia};
+use switch::{CallKey, MediaControl, MediaLeg, RemoteMedia};
 
 /// Microseconds of processor time that a packet may cost.
 const GOAL_US: f64 = 2.5;
@@ -117,8 +117,10 @@ fn open(
     key: u64,
     parties: [SocketAddr; 2],
 ) -> Result<[SocketAddr; 2], Box<dyn Error>> {
-    let ports = control.open(CallKey(key), 0, 0).ok_or("no media ports")?;
-    for (side, rtp) in [MediaSide::Caller, MediaSide::Vendor].into_iter().zip(parties) {
+    let legs = [0, 1].map(|leg| MediaLeg { call: CallKey(key), leg });
+    let mut ports = parties;
+    for ((leg, rtp), port) in legs.into_iter().zip(parties).zip(&mut ports) {
+        *port = control.open(leg, 0).ok_or("no media ports")?;
         let remote = RemoteMedia {
             rtp,
             rtcp: rtp,
@@ -127,8 +129,9 @@ fn open(
             signalling: rtp.ip(),
             strict: false,
         };
-        control.update(CallKey(key), side, remote);
+        control.update(leg, remote);
     }
+    control.join(legs[0], legs[1]);
     Ok(ports)
 }
 

@@ -18,8 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::{
-    CallKey, LegCounters, MediaControl, MediaSide, Now, Output, RemoteMedia, Switch,
-    SwitchSettings, World,
+    LegCounters, MediaControl, MediaLeg, Now, Output, RemoteMedia, Switch, SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -204,25 +203,20 @@ fn line<'a>(message: &'a str, name: &str) -> &'a str {
 struct Ports(u16);
 
 impl MediaControl for Ports {
-    fn open(&mut self, _: CallKey, _: u16, _: u16) -> Option<[SocketAddr; 2]> {
-        self.0 = self.0 % 20_000 + 4;
-        Some([self.0, self.0 + 2].map(|port| SocketAddr::from(([10, 0, 0, 1], 10_000 + port))))
-    }
-
-    fn move_vendor(&mut self, _: CallKey, _: u16) -> Option<SocketAddr> {
-        self.0 = self.0 % 20_000 + 4;
+    fn open(&mut self, _: MediaLeg, _: u16) -> Option<SocketAddr> {
+        self.0 = self.0 % 20_000 + 2;
         Some(SocketAddr::from(([10, 0, 0, 1], 10_000 + self.0)))
     }
 
-    fn forget_vendor(&mut self, _: CallKey) {}
+    fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
 
-    fn update(&mut self, _: CallKey, _: MediaSide, _: RemoteMedia) {}
+    fn join(&mut self, _: MediaLeg, _: MediaLeg) {}
 
-    fn counters(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {
-        Some(Default::default())
+    fn counters(&mut self, _: MediaLeg) -> Option<LegCounters> {
+        Some(LegCounters::default())
     }
 
-    fn close(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {
-        Some(Default::default())
+    fn close(&mut self, _: MediaLeg) -> Option<LegCounters> {
+        Some(LegCounters::default())
     }
 }

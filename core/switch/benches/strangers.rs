@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::{Authentication, DigestUser, Facts, Network};
 use strowger_switch::{
-    CallKey, LegCounters, MediaControl, MediaSide, Now, RemoteMedia, Switch, SwitchSettings, World,
+    LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, Switch, SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -153,23 +153,19 @@ fn world(users: u32) -> Arc<World> {
 struct NoPorts;
 
 impl MediaControl for NoPorts {
-    fn open(&mut self, _: CallKey, _: u16, _: u16) -> Option<[SocketAddr; 2]> {
+    fn open(&mut self, _: MediaLeg, _: u16) -> Option<SocketAddr> {
         None
     }
 
-    fn move_vendor(&mut self, _: CallKey, _: u16) -> Option<SocketAddr> {
+    fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
+
+    fn join(&mut self, _: MediaLeg, _: MediaLeg) {}
+
+    fn counters(&mut self, _: MediaLeg) -> Option<LegCounters> {
         None
     }
 
-    fn forget_vendor(&mut self, _: CallKey) {}
-
-    fn update(&mut self, _: CallKey, _: MediaSide, _: RemoteMedia) {}
-
-    fn counters(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {
-        None
-    }
-
-    fn close(&mut self, _: CallKey) -> Option<[LegCounters; 2]> {
+    fn close(&mut self, _: MediaLeg) -> Option<LegCounters> {
         None
     }
 }

@@ -3,7 +3,6 @@
 use crate::facts::Facts;
 use ledger::{CallDocument, Text};
 use policy::{CallDetails, Pin, Question};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,90 +54,6 @@ pub struct Ask {
     pub question: Question,
     /// What else the call knows, if a plugin of this hook may ask.
     pub details: Option<Arc<CallDetails>>,
-}
-
-/// Side of a relayed call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MediaSide {
-    /// Towards the customer trunk.
-    Caller,
-    /// Towards the vendor trunk.
-    Vendor,
-}
-
-/// The relay, as the machine uses it. The shell implements it on sockets, tests in memory.
-pub trait MediaControl {
-    /// Reserves and binds an RTP/RTCP pair for both sides; returns the addresses to
-    /// write into SDP: caller side, vendor side. None: no ports (`media_resources`).
-    fn open(&mut self, session: CallKey, caller: u16, vendor: u16) -> Option<[SocketAddr; 2]>;
-    /// Moves the vendor's side to a pair of another media address, for the next vendor; what
-    /// was known of the last one is forgotten. The caller's side stays as it is (ROUTE-55).
-    /// Returns the vendor side's address for SDP. None: no ports (`media_resources`), or an
-    /// unknown session; then nothing has changed.
-    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr>;
-    /// Another vendor takes the place of the last one at the same pair: what was known of that
-    /// one is forgotten, and nobody is heard until the next one's SDP is told.
-    fn forget_vendor(&mut self, session: CallKey);
-    /// Tells where a side's SDP says that it receives, or that it changed.
-    fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia);
-    /// Counters so far; none for an unknown session.
-    fn counters(&mut self, session: CallKey) -> Option<[LegCounters; 2]>;
-    /// Ends the session, frees its ports, returns the last counters.
-    fn close(&mut self, session: CallKey) -> Option<[LegCounters; 2]>;
-}
-
-/// Where a side receives, from its SDP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteMedia {
-    /// Address and port of the first audio stream.
-    pub rtp: SocketAddr,
-    /// Where it wants RTCP unless that is muxed: `a=rtcp`, else port + 1.
-    pub rtcp: SocketAddr,
-    /// `a=rtcp-mux`: both sides must say it (RFC 5761).
-    pub rtcp_mux: bool,
-    /// Payload types that were negotiated; empty accepts any.
-    pub payload_types: Vec<u8>,
-    /// Host that its signalling comes from.
-    pub signalling: IpAddr,
-    /// MEDIA-11: only this address is accepted.
-    pub strict: bool,
-}
-
-/// Relay counters of one side.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LegCounters {
-    /// RTP packets received from it.
-    pub rtp_in: u64,
-    /// RTP packets sent to it.
-    pub rtp_out: u64,
-    /// Bytes of RTP received from it.
-    pub bytes_in: u64,
-    /// RTCP packets received from it.
-    pub rtcp_in: u64,
-    /// Packets dropped.
-    pub dropped: u64,
-    /// When the last packet came from it, none if none did (BILL-13).
-    pub last_packet: Option<Instant>,
-    /// How often another source took this side over after a silence (MEDIA-11).
-    pub takeovers: u64,
-    /// Latched source.
-    pub latched: Option<SocketAddr>,
-}
-
-impl LegCounters {
-    /// What came after `before`; the time of the last packet and the source are as they are now.
-    #[must_use]
-    pub fn since(&self, before: &LegCounters) -> LegCounters {
-        LegCounters {
-            rtp_in: self.rtp_in.saturating_sub(before.rtp_in),
-            rtp_out: self.rtp_out.saturating_sub(before.rtp_out),
-            bytes_in: self.bytes_in.saturating_sub(before.bytes_in),
-            rtcp_in: self.rtcp_in.saturating_sub(before.rtcp_in),
-            dropped: self.dropped.saturating_sub(before.dropped),
-            takeovers: self.takeovers.saturating_sub(before.takeovers),
-            ..self.clone()
-        }
-    }
 }
 
 /// A running call, for `strowger calls`.

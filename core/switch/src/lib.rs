@@ -13,6 +13,7 @@ mod index;
 mod ingress;
 mod intake;
 mod io;
+mod media;
 mod next_hop;
 mod number;
 mod quality;
@@ -26,10 +27,8 @@ mod strangers;
 mod switch;
 
 pub use call::record::{deck_row, rounding};
-pub use io::{
-    Ask, CallKey, CallView, Counters, LegCounters, MediaControl, MediaSide, Now, Output,
-    RemoteMedia, World,
-};
+pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
+pub use media::{LegCounters, MediaControl, MediaLeg, RemoteMedia};
 pub use reason::end_reasons;
 pub use rests::Rests;
 pub use shard::shard_of;

@@ -1,7 +1,8 @@
 //! What is left to do for a shard whose machine has failed, and for calls whose relay has.
 
 use crate::call::Call;
-use crate::io::{CallKey, MediaControl, Now};
+use crate::io::{CallKey, Now};
+use crate::media::MediaControl;
 use crate::switch::{Switch, SwitchSettings};
 use rand::Rng;
 use std::sync::Arc;

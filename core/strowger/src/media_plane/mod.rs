@@ -1,22 +1,25 @@
 //! The media plane: sockets and threads that relay RTP apart from signalling.
 //!
-//! A signalling shard holds a [`PlaneControl`]: it binds the ports of a call in its own
+//! A signalling shard holds a [`PlaneControl`]: it binds the ports of each leg in its own
 //! thread, so that a busy port is noticed before it is written into SDP, and hands the
-//! sockets to the relay thread with the fewest sessions. From then on shard and relay
-//! share only counters and a queue of commands.
+//! sockets to a relay thread: a call's first leg goes to the one with the fewest calls, its
+//! other legs to the same. From then on shard and relay share only counters and a queue of
+//! commands.
 
+mod control;
 mod relay_thread;
+mod relayed;
 mod sockets;
 
-use crate::clock;
+pub use control::PlaneControl;
+
 use crate::seldom::Seldom;
 use host::ProcessorSet;
-use media::{PortPool, RemoteMedia, SessionCounters, Side};
+use media::PortPool;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use relay_thread::{Command, OnLost, Opening, RelayThread, SessionId};
-use sockets::{ConnectedBudget, SocketPair};
-use std::collections::HashMap;
+use relay_thread::{Command, RelayThread};
+use sockets::ConnectedBudget;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -24,13 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use switch::{CallKey, LegCounters, MediaControl, MediaSide};
-
-/// Of parties that name our own ports.
-static OWN_PORT: Seldom = Seldom::new();
-
-/// Pairs tried before a side is told that there are no ports.
-const BIND_TRIES: usize = 8;
+use switch::CallKey;
 
 /// What the media plane needs to know at start.
 #[derive(Clone, Debug)]
@@ -72,16 +69,6 @@ pub struct MediaPlane {
     seeds: Mutex<StdRng>,
 }
 
-/// One signalling shard's hold on the plane: opens, steers and closes the relays of its
-/// calls. Dropping it closes those that are left.
-pub struct PlaneControl {
-    shared: Arc<Shared>,
-    relays: Vec<RelayThread>,
-    sessions: HashMap<CallKey, OpenSession>,
-    rng: StdRng,
-    on_lost: OnLost,
-}
-
 /// A reading of the plane, for metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaneStats {
@@ -91,11 +78,11 @@ pub struct PlaneStats {
     pub packets_out: u64,
     /// Packets dropped since start.
     pub dropped: u64,
-    /// Sides that another source took over since start (MEDIA-11).
+    /// Legs that another source took over since start (MEDIA-11).
     pub takeovers: u64,
     /// Faults of relay threads since start, after which they went on.
     pub faults: u64,
-    /// Sessions open.
+    /// Calls that have a leg open.
     pub sessions: usize,
     /// RTP/RTCP pairs taken, all addresses together.
     pub ports_in_use: usize,
@@ -143,17 +130,7 @@ struct SharedAddress {
     not_bound: Seldom,
 }
 
-#[derive(Debug)]
-struct OpenSession {
-    id: SessionId,
-    /// Index of its relay thread.
-    relay: usize,
-    counters: Arc<SessionCounters>,
-    /// Caller's and vendor's place.
-    places: [Place; 2],
-}
-
-/// Where one side of a session is bound.
+/// Where a leg is bound.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Index of the media address.
@@ -209,13 +186,9 @@ impl MediaPlane {
     /// relay has failed: they have no audio any more and are to be ended.
     pub fn control(&self, on_lost: impl Fn(CallKey) + Send + Sync + 'static) -> PlaneControl {
         let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
-        PlaneControl {
-            shared: self.shared.clone(),
-            relays: self.relays.iter().map(RelayThread::share).collect(),
-            sessions: HashMap::new(),
-            rng: StdRng::from_seed(seeds.random()),
-            on_lost: Arc::new(on_lost),
-        }
+        let relays = self.relays.iter().map(RelayThread::share).collect();
+        let rng = StdRng::from_seed(seeds.random());
+        PlaneControl::new(self.shared.clone(), relays, rng, Arc::new(on_lost))
     }
 
     /// Reads counters and port use.
@@ -228,7 +201,7 @@ impl MediaPlane {
             stats.dropped += relay.totals().dropped.load(Relaxed);
             stats.takeovers += relay.totals().takeovers.load(Relaxed);
             stats.faults += relay.totals().faults.load(Relaxed);
-            stats.sessions += relay.sessions();
+            stats.sessions += relay.calls();
         }
         for address in &self.shared.addresses {
             let mut pool = address.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,158 +234,6 @@ impl Drop for MediaPlane {
     }
 }
 
-impl MediaControl for PlaneControl {
-    fn open(&mut self, session: CallKey, caller: u16, vendor: u16) -> Option<[SocketAddr; 2]> {
-        self.close(session);
-        let (caller, caller_sockets) = self.bind(caller)?;
-        let Some((vendor, vendor_sockets)) = self.bind(vendor) else {
-            drop(caller_sockets);
-            self.shared.release(caller);
-            return None;
-        };
-        let relay = (0..self.relays.len()).min_by_key(|index| self.relays[*index].sessions())?;
-        let opened = OpenSession {
-            id: SessionId(self.shared.next_id.fetch_add(1, Relaxed)),
-            relay,
-            counters: Arc::default(),
-            places: [caller, vendor],
-        };
-        self.relays[relay].tell(Command::Open(Box::new(Opening {
-            id: opened.id,
-            sockets: [caller_sockets, vendor_sockets],
-            counters: opened.counters.clone(),
-            call: session,
-            on_lost: self.on_lost.clone(),
-        })));
-        self.sessions.insert(session, opened);
-        Some([caller.advertised, vendor.advertised])
-    }
-
-    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr> {
-        let relay = self.sessions.get(&session)?.relay;
-        let (place, sockets) = self.bind(vendor)?;
-        let open = self.sessions.get_mut(&session)?;
-        let left = std::mem::replace(&mut open.places[Side::Vendor.index()], place);
-        self.relays[relay].tell(Command::Move {
-            id: open.id,
-            side: Side::Vendor,
-            sockets: Box::new(sockets),
-        });
-        self.shared.release(left);
-        Some(place.advertised)
-    }
-
-    fn forget_vendor(&mut self, session: CallKey) {
-        if let Some(open) = self.sessions.get(&session) {
-            let forget = Command::Forget { id: open.id, side: Side::Vendor };
-            self.relays[open.relay].tell(forget);
-        }
-    }
-
-    fn update(&mut self, session: CallKey, side: MediaSide, remote: switch::RemoteMedia) {
-        let Some(open) = self.sessions.get(&session) else {
-            return;
-        };
-        let mut remote = RemoteMedia {
-            rtp: remote.rtp,
-            rtcp: remote.rtcp,
-            rtcp_mux: remote.rtcp_mux,
-            payload_types: remote.payload_types.into_iter().collect(),
-            signalling: remote.signalling,
-            strict: remote.strict,
-        };
-        // A party that names our own ports would have us send to ourselves for ever.
-        if open.places.iter().any(|place| place.advertised == remote.rtp) {
-            if let Some(held) = OWN_PORT.pass() {
-                tracing::warn!(
-                    address = %remote.rtp, held,
-                    "SDP names the relay's own port, nothing is sent there"
-                );
-            }
-            remote.rtp.set_port(0);
-            remote.rtcp.set_port(0);
-        }
-        let side = match side {
-            MediaSide::Caller => Side::Caller,
-            MediaSide::Vendor => Side::Vendor,
-        };
-        self.relays[open.relay].tell(Command::Update { id: open.id, side, remote });
-    }
-
-    fn counters(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        self.sessions.get(&session).map(OpenSession::counters)
-    }
-
-    fn close(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        let open = self.sessions.remove(&session)?;
-        self.relays[open.relay].tell(Command::Close { id: open.id });
-        for place in open.places {
-            self.shared.release(place);
-        }
-        Some(open.counters())
-    }
-}
-
-impl Drop for PlaneControl {
-    fn drop(&mut self) {
-        self.close_all();
-    }
-}
-
-impl PlaneControl {
-    /// Ends all sessions of the shard.
-    pub fn close_all(&mut self) {
-        let left: Vec<CallKey> = self.sessions.keys().copied().collect();
-        for session in left {
-            self.close(session);
-        }
-    }
-
-    /// Takes and binds a pair of the address with this index, or of the first address.
-    fn bind(&mut self, index: u16) -> Option<(Place, SocketPair)> {
-        let index = if usize::from(index) < self.shared.addresses.len() { index.into() } else { 0 };
-        let address = self.shared.addresses.get(index)?;
-        let MediaAddress { name, bind, advertised, .. } = &address.settings;
-        for _ in 0..BIND_TRIES {
-            let taken = {
-                let mut pool = address.pool.lock().unwrap_or_else(PoisonError::into_inner);
-                let taken = pool.take(Instant::now(), &mut self.rng);
-                address.warn_at_the_edge(&pool);
-                taken
-            };
-            let Some(port) = taken else {
-                address.refused.fetch_add(1, Relaxed);
-                if let Some(held) = address.no_port.pass() {
-                    tracing::warn!(address = %name, held, "no free media port: attempts fail");
-                }
-                return None;
-            };
-            let advertised = SocketAddr::new(*advertised, port);
-            let place = Place { address: index, port, advertised };
-            match SocketPair::bind(*bind, port, self.shared.dscp) {
-                Ok(sockets) => return Some((place, sockets)),
-                Err(error) => {
-                    self.shared.release(place);
-                    if error.kind() != io::ErrorKind::AddrInUse {
-                        address.refused.fetch_add(1, Relaxed);
-                        if let Some(held) = address.not_bound.pass() {
-                            tracing::warn!(address = %name, port, %error, held, "media port not bound");
-                        }
-                        return None;
-                    }
-                }
-            }
-        }
-        address.refused.fetch_add(1, Relaxed);
-        if let Some(held) = address.not_bound.pass() {
-            tracing::warn!(
-                address = %name, tries = BIND_TRIES, held, "media ports are held by other programs"
-            );
-        }
-        None
-    }
-}
-
 impl Shared {
     fn release(&self, place: Place) {
         let pool = &self.addresses[place.address].pool;
@@ -435,25 +256,6 @@ impl SharedAddress {
         } else if pool.in_use() * 10 < pool.capacity() * 7 {
             self.alarmed.store(false, Relaxed);
         }
-    }
-}
-
-impl OpenSession {
-    fn counters(&self) -> [LegCounters; 2] {
-        [Side::Caller, Side::Vendor].map(|side| {
-            let side = self.counters.side(side);
-            LegCounters {
-                rtp_in: side.rtp_in,
-                rtp_out: side.rtp_out,
-                bytes_in: side.bytes_in,
-                rtcp_in: side.rtcp_in,
-                dropped: side.dropped,
-                last_packet: (side.last_packet_ms > 0)
-                    .then(|| clock::instant_of(side.last_packet_ms)),
-                takeovers: side.takeovers,
-                latched: side.latched,
-            }
-        })
     }
 }
 

@@ -3,8 +3,13 @@
 use super::*;
 use std::net::UdpSocket;
 use std::time::Duration;
+use switch::{LegCounters, MediaControl, MediaLeg};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The leg of the caller, and of the vendor.
+const A: u16 = 0;
+const B: u16 = 1;
 
 /// The end of a packet that the relay of a test takes for a defect of its own.
 pub(crate) const DEFECT: &[u8] = b"a deliberate fault";
@@ -113,13 +118,35 @@ fn hears(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer[..len].to_vec(), source)
 }
 
+fn leg(call: u64, leg: u16) -> MediaLeg {
+    MediaLeg { call: CallKey(call), leg }
+}
+
+/// Opens both legs of a call and joins them.
+fn open_both(control: &mut PlaneControl, call: u64, addresses: [u16; 2]) -> Option<[SocketAddr; 2]> {
+    let caller = control.open(leg(call, A), addresses[0])?;
+    let vendor = control.open(leg(call, B), addresses[1])?;
+    control.join(leg(call, A), leg(call, B));
+    Some([caller, vendor])
+}
+
+/// The counters of both legs.
+fn read(control: &mut PlaneControl, call: u64) -> [LegCounters; 2] {
+    [A, B].map(|number| control.counters(leg(call, number)).expect("open"))
+}
+
+/// Closes both legs.
+fn close_both(control: &mut PlaneControl, call: u64) -> [LegCounters; 2] {
+    [A, B].map(|number| control.close(leg(call, number)).expect("open"))
+}
+
 /// A call between two parties: its control, its addresses in both SDPs, the parties.
 fn call(house: &House) -> (PlaneControl, [SocketAddr; 2], [Party; 2]) {
     let mut control = house.plane.control(|_| {});
-    let ports = control.open(CallKey(1), 0, 0).expect("ports");
+    let ports = open_both(&mut control, 1, [0, 0]).expect("ports");
     let parties = [house.party(), house.party()];
-    control.update(CallKey(1), MediaSide::Caller, parties[0].sdp());
-    control.update(CallKey(1), MediaSide::Vendor, parties[1].sdp());
+    control.update(leg(1, A), parties[0].sdp());
+    control.update(leg(1, B), parties[1].sdp());
     (control, ports, parties)
 }
 
@@ -136,14 +163,14 @@ fn two_parties_hear_each_other_byte_for_byte() {
         vendor.says(to_vendor, &packet);
         assert_eq!(hears(&caller.rtp), (packet, to_caller));
     }
-    let counters = control.close(CallKey(1)).expect("open");
+    let counters = close_both(&mut control, 1);
     for (counted, party) in counters.iter().zip([&caller, &vendor]) {
         assert_eq!((counted.rtp_in, counted.rtp_out, counted.dropped), (500, 500, 0));
         assert_eq!(counted.latched, party.rtp.local_addr().ok());
         assert!(counted.bytes_in > 500 * 12 && counted.last_packet.is_some());
     }
-    assert_eq!(control.close(CallKey(1)), None);
-    assert_eq!(control.counters(CallKey(1)), None);
+    assert_eq!(control.close(leg(1, A)), None);
+    assert_eq!(control.counters(leg(1, A)), None);
 }
 
 /// More packets than one socket's share of a turn: nothing is left behind.
@@ -170,7 +197,7 @@ fn rtcp_crosses_between_the_odd_ports() {
     assert_eq!(hears(&vendor.rtcp), (report.to_vec(), next(to_vendor)));
     vendor.rtcp.send_to(&report, next(to_vendor)).expect("sent");
     assert_eq!(hears(&caller.rtcp), (report.to_vec(), next(to_caller)));
-    let counters = control.counters(CallKey(1)).expect("open");
+    let counters = read(&mut control, 1);
     assert_eq!(counters.map(|side| (side.rtcp_in, side.rtp_in)), [(1, 0), (1, 0)]);
 }
 
@@ -185,7 +212,7 @@ fn an_intruder_is_dropped_and_counted() {
     for sequence in 0..10 {
         intruder.says(to_caller, &rtp(sequence, 80));
     }
-    until("ten drops", || control.counters(CallKey(1)).expect("open")[0].dropped == 10);
+    until("ten drops", || read(&mut control, 1)[0].dropped == 10);
     caller.says(to_caller, &rtp(2, 160));
     assert_eq!(vendor.hears(), rtp(2, 160), "nothing of the intruder before it");
     vendor.says(to_vendor, &rtp(3, 160));
@@ -200,18 +227,18 @@ fn an_intruder_is_dropped_and_counted() {
 fn a_caller_behind_a_nat_is_found() {
     let house = House::on(15, 22_000..=22_099);
     let mut control = house.plane.control(|_| {});
-    let [to_caller, to_vendor] = control.open(CallKey(1), 0, 0).expect("ports");
+    let [to_caller, to_vendor] = open_both(&mut control, 1, [0, 0]).expect("ports");
     let [caller, vendor] = [house.party(), house.party()];
-    control.update(CallKey(1), MediaSide::Vendor, vendor.sdp());
+    control.update(leg(1, B), vendor.sdp());
     let behind = switch::RemoteMedia { rtp: house.party().sdp().rtp, ..caller.sdp() };
-    control.update(CallKey(1), MediaSide::Caller, behind);
+    control.update(leg(1, A), behind);
     for sequence in 0..3 {
         caller.says(to_caller, &rtp(sequence, 160));
         assert_eq!(vendor.hears(), rtp(sequence, 160), "relayed while it is learned");
     }
     vendor.says(to_vendor, &rtp(9, 160));
     assert_eq!(caller.hears(), rtp(9, 160));
-    let counters = control.counters(CallKey(1)).expect("open");
+    let counters = read(&mut control, 1);
     assert_eq!(counters[0].latched, caller.rtp.local_addr().ok());
 }
 
@@ -227,13 +254,13 @@ fn a_caller_that_moves_by_new_sdp_is_followed() {
         assert_eq!(caller.hears(), rtp(sequence, 160));
     }
     let moved = house.party();
-    control.update(CallKey(1), MediaSide::Caller, moved.sdp());
+    control.update(leg(1, A), moved.sdp());
     vendor.says(to_vendor, &rtp(6, 160));
     assert_eq!(hears(&moved.rtp), (rtp(6, 160), to_caller), "spoken to before it was heard");
     moved.says(to_caller, &rtp(7, 160));
     assert_eq!(vendor.hears(), rtp(7, 160));
     caller.says(to_caller, &rtp(8, 160));
-    until("the drop", || control.counters(CallKey(1)).expect("open")[0].dropped == 1);
+    until("the drop", || read(&mut control, 1)[0].dropped == 1);
     moved.says(to_caller, &rtp(9, 160));
     assert_eq!(vendor.hears(), rtp(9, 160));
 }
@@ -245,7 +272,7 @@ fn a_packet_longer_than_the_buffer_is_dropped_not_cut() {
     caller.says(to_caller, &rtp(1, 2_048));
     caller.says(to_caller, &rtp(2, 2_048 - 12));
     assert_eq!(vendor.hears(), rtp(2, 2_048 - 12));
-    assert_eq!(control.counters(CallKey(1)).expect("open")[0].dropped, 1);
+    assert_eq!(read(&mut control, 1)[0].dropped, 1);
 }
 
 /// A party that answers with the relay's own address cannot make it talk to itself.
@@ -254,10 +281,10 @@ fn sdp_that_names_the_relay_itself_gets_nothing() {
     let house = House::on(17, 22_000..=22_099);
     let (mut control, [to_caller, to_vendor], [caller, vendor]) = call(&house);
     let own = switch::RemoteMedia { rtp: to_vendor, ..vendor.sdp() };
-    control.update(CallKey(1), MediaSide::Vendor, own);
+    control.update(leg(1, B), own);
     caller.says(to_caller, &rtp(1, 160));
-    until("the drop", || control.counters(CallKey(1)).expect("open")[0].dropped == 1);
-    assert_eq!(control.counters(CallKey(1)).expect("open")[1].rtp_in, 0);
+    until("the drop", || read(&mut control, 1)[0].dropped == 1);
+    assert_eq!(read(&mut control, 1)[1].rtp_in, 0);
 }
 
 /// MEDIA-08: a freed port rests while there is another; MEDIA-09: without a pair there is no
@@ -266,16 +293,16 @@ fn sdp_that_names_the_relay_itself_gets_nothing() {
 fn freed_ports_rest_before_the_next_call_gets_them() {
     let house = House::on(18, 22_000..=22_007);
     let mut control = house.plane.control(|_| {});
-    let first = control.open(CallKey(1), 0, 0).expect("ports");
-    control.close(CallKey(1));
+    let first = open_both(&mut control, 1, [0, 0]).expect("ports");
+    close_both(&mut control, 1);
     assert_eq!(house.in_use_and_resting(), (0, 2));
-    let second = control.open(CallKey(2), 0, 0).expect("ports");
+    let second = open_both(&mut control, 2, [0, 0]).expect("ports");
     assert!(first.iter().all(|address| !second.contains(address)), "the first two rest");
     assert_eq!(house.in_use_and_resting(), (2, 2));
     until("closed sockets", || first.iter().all(|address| UdpSocket::bind(address).is_ok()));
-    let third = control.open(CallKey(3), 0, 0).expect("what rests is taken");
+    let third = open_both(&mut control, 3, [0, 0]).expect("what rests is taken");
     assert!(first.iter().all(|address| third.contains(address)));
-    assert_eq!(control.open(CallKey(4), 0, 0), None, "all pairs are taken");
+    assert_eq!(open_both(&mut control, 4, [0, 0]), None, "all pairs are taken");
     let stats = house.plane.stats();
     assert_eq!((stats.sessions, stats.addresses[0].refused), (2, 1));
 }
@@ -290,7 +317,7 @@ fn a_takeover_is_counted_and_does_not_last() {
     assert_eq!(vendor.hears(), rtp(1, 160));
     let intruder = house.party();
     let latched = |control: &mut PlaneControl| {
-        let [side, _] = control.counters(CallKey(1)).expect("open");
+        let [side, _] = read(&mut control, 1);
         (side.latched, side.takeovers)
     };
     let taken = Instant::now();
@@ -320,11 +347,11 @@ fn a_fault_costs_one_call() {
     let house = House::on(54, 22_000..=22_099);
     let (lost, hears_lost) = std::sync::mpsc::channel();
     let mut control = house.plane.control(move |call| lost.send(call).expect("heard"));
-    let calls = [CallKey(1), CallKey(2)].map(|key| {
-        let ports = control.open(key, 0, 0).expect("ports");
+    let calls = [1, 2].map(|key| {
+        let ports = open_both(&mut control, key, [0, 0]).expect("ports");
         let parties = [house.party(), house.party()];
-        control.update(key, MediaSide::Caller, parties[0].sdp());
-        control.update(key, MediaSide::Vendor, parties[1].sdp());
+        control.update(leg(key, A), parties[0].sdp());
+        control.update(leg(key, B), parties[1].sdp());
         (ports, parties)
     });
     let [([bad, _], [party, _]), ([to_caller, _], [caller, vendor])] = &calls;
@@ -339,20 +366,22 @@ fn a_fault_costs_one_call() {
         assert_eq!(vendor.hears(), rtp(sequence, 160));
     }
     assert_eq!(house.plane.stats().faults, 1);
-    assert!(control.close(CallKey(1)).is_some(), "its counters are still there");
+    close_both(&mut control, 1);
     until("its ports are free", || UdpSocket::bind(bad).is_ok());
     assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (1, (2, 2)));
-    let again = control.open(CallKey(3), 0, 0);
+    let again = open_both(&mut control, 3, [0, 0]);
     assert!(again.is_some());
 }
 
-/// One pair left: the side that got it gives it back.
+/// One pair left: the leg that got it is open, the other leg gets none.
 #[test]
-fn half_a_relay_leaves_nothing_behind() {
+fn a_leg_without_a_pair_leaves_the_other_open() {
     let house = House::on(19, 22_000..=22_001);
     let mut control = house.plane.control(|_| {});
-    assert_eq!(control.open(CallKey(1), 0, 0), None);
-    assert_eq!(house.in_use_and_resting(), (0, 1));
+    assert_eq!(open_both(&mut control, 1, [0, 0]), None);
+    assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (1, (1, 0)));
+    assert!(control.close(leg(1, A)).is_some());
+    assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (0, (0, 1)));
 }
 
 #[test]
@@ -360,7 +389,7 @@ fn closing_frees_the_sockets() {
     let house = House::on(20, 22_000..=22_099);
     let (mut control, ports, _parties) = call(&house);
     assert!(ports.iter().all(|port| UdpSocket::bind(port).is_err()), "held during the call");
-    control.close(CallKey(1));
+    close_both(&mut control, 1);
     until("free ports", || ports.iter().all(|port| UdpSocket::bind(port).is_ok()));
 }
 
@@ -382,7 +411,7 @@ fn busy_ports_are_passed_over() {
         .into_iter()
         .collect();
     let mut control = house.plane.control(|_| {});
-    let mut ports = control.open(CallKey(1), 0, 0).expect("two pairs are free").map(|a| a.port());
+    let mut ports = open_both(&mut control, 1, [0, 0]).expect("two pairs are free").map(|a| a.port());
     ports.sort_unstable();
     assert_eq!(ports, [22_004, 22_006]);
     drop(held);
@@ -393,13 +422,13 @@ fn busy_ports_are_passed_over() {
 fn two_shards_may_use_the_same_key() {
     let house = House::on(23, 22_000..=22_099);
     let (mut one, mut other) = (house.plane.control(|_| {}), house.plane.control(|_| {}));
-    let first = one.open(CallKey(1), 0, 0).expect("ports");
-    let second = other.open(CallKey(1), 0, 0).expect("ports");
+    let first = open_both(&mut one, 1, [0, 0]).expect("ports");
+    let second = open_both(&mut other, 1, [0, 0]).expect("ports");
     assert!(first.iter().all(|address| !second.contains(address)));
-    one.close(CallKey(1));
-    assert!(other.counters(CallKey(1)).is_some());
-    let again = other.open(CallKey(1), 0, 0).expect("ports");
-    assert_ne!(again, second, "a reopened key gets fresh ports");
+    close_both(&mut one, 1);
+    assert!(other.counters(leg(1, A)).is_some());
+    let again = open_both(&mut other, 1, [0, 0]).expect("ports");
+    assert_ne!(again, second, "legs that are opened again get fresh ports");
     assert_eq!(house.in_use_and_resting(), (2, 4));
 }
 
@@ -417,19 +446,20 @@ fn each_side_uses_the_media_address_of_its_trunk() {
     });
     let plane = MediaPlane::start(settings).expect("plane");
     let mut control = plane.control(|_| {});
-    let [caller, vendor] = control.open(CallKey(1), 0, 1).expect("ports");
+    let [caller, vendor] = open_both(&mut control, 1, [0, 1]).expect("ports");
     assert_eq!((caller.ip(), vendor.ip()), (inside, public));
     assert!(UdpSocket::bind((outside, vendor.port())).is_err(), "bound behind the NAT");
-    let [caller, _] = control.open(CallKey(2), 9, 1).expect("ports");
+    let [caller, _] = open_both(&mut control, 2, [9, 1]).expect("ports");
     assert_eq!(caller.ip(), inside, "an unknown address is the first one");
     let in_use: Vec<_> = plane.stats().addresses.into_iter().map(|a| (a.name, a.in_use)).collect();
     assert_eq!(in_use, [("test".to_owned(), 2), ("outside".to_owned(), 2)]);
 }
 
-/// MEDIA-10, ROUTE-55: the next vendor is on another network; the caller's port stays, and
-/// the vendor before is out of the call.
+/// MEDIA-10, MEDIA-12, ROUTE-55: vendors are rung on two networks, each at ports of its own;
+/// the caller's port stays. What the first one still sends once the next is joined is not heard.
 #[test]
-fn the_next_vendor_takes_over_on_another_media_address() {
+fn the_caller_hears_the_vendor_that_it_is_joined_to() {
+    const NEXT: u16 = 2;
     let (inside, outside) = (loopback(51), loopback(52));
     let mut settings = settings(inside, 22_000..=22_099);
     let ports = 22_000..=22_099;
@@ -437,19 +467,22 @@ fn the_next_vendor_takes_over_on_another_media_address() {
     settings.addresses.push(MediaAddress { name, bind: outside, advertised: outside, ports });
     let plane = MediaPlane::start(settings).expect("plane");
     let mut control = plane.control(|_| {});
-    let [to_caller, to_first] = control.open(CallKey(1), 0, 0).expect("ports");
+    let [to_caller, to_first] = open_both(&mut control, 1, [0, 0]).expect("ports");
+    let to_next = control.open(leg(1, NEXT), 1).expect("ports");
+    assert_eq!(to_next.ip(), outside);
     let (caller, first, next) = (Party::at(inside), Party::at(inside), Party::at(outside));
-    control.update(CallKey(1), MediaSide::Caller, caller.sdp());
-    control.update(CallKey(1), MediaSide::Vendor, first.sdp());
+    for (number, party) in [(A, &caller), (B, &first), (NEXT, &next)] {
+        control.update(leg(1, number), party.sdp());
+    }
     // Long enough for the first vendor's source to be locked, with a socket of its own.
     for sequence in 0..20 {
         first.says(to_first, &rtp(sequence, 160));
         assert_eq!(caller.hears(), rtp(sequence, 160));
     }
 
-    let to_next = control.move_vendor(CallKey(1), 1).expect("ports");
-    assert_eq!(to_next.ip(), outside);
-    control.update(CallKey(1), MediaSide::Vendor, next.sdp());
+    control.join(leg(1, A), leg(1, NEXT));
+    first.says(to_first, &rtp(20, 160));
+    until("the drop", || read(&mut control, 1)[1].dropped == 1);
     for sequence in 0..20 {
         caller.says(to_caller, &rtp(sequence, 20));
         assert_eq!(hears(&next.rtp), (rtp(sequence, 20), to_next));
@@ -459,11 +492,13 @@ fn the_next_vendor_takes_over_on_another_media_address() {
     let in_use = |plane: &MediaPlane| -> Vec<usize> {
         plane.stats().addresses.iter().map(|address| address.in_use).collect()
     };
+    assert_eq!(in_use(&plane), [2, 1]);
+    assert!(control.close(leg(1, B)).is_some());
     assert_eq!(in_use(&plane), [1, 1], "the first vendor's ports are free");
-    let [_, vendor] = control.close(CallKey(1)).expect("open");
+    let vendor = control.close(leg(1, NEXT)).expect("open");
     assert_eq!(vendor.latched, next.rtp.local_addr().ok());
-    assert_eq!(in_use(&plane), [0, 0]);
-    assert_eq!(control.move_vendor(CallKey(1), 0), None, "no such call");
+    assert!(control.close(leg(1, A)).is_some());
+    assert_eq!((in_use(&plane), plane.stats().sessions), (vec![0, 0], 0));
 }
 
 #[test]
@@ -478,12 +513,10 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
             std::thread::spawn(move || {
                 let calls: Vec<_> = (0..50)
                     .map(|key| {
-                        let ports = control.open(CallKey(key), 0, 0).expect("ports");
+                        let ports = open_both(&mut control, key, [0, 0]).expect("ports");
                         let parties = [Party::at(address), Party::at(address)];
-                        for (side, party) in
-                            [MediaSide::Caller, MediaSide::Vendor].into_iter().zip(&parties)
-                        {
-                            control.update(CallKey(key), side, party.sdp());
+                        for (number, party) in [A, B].into_iter().zip(&parties) {
+                            control.update(leg(key, number), party.sdp());
                         }
                         (ports, parties)
                     })
@@ -506,7 +539,7 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
     assert_eq!(plane.stats().sessions, 100);
     for control in &mut controls {
         for key in 0..50 {
-            for side in control.close(CallKey(key)).expect("open") {
+            for side in close_both(&mut control, key) {
                 assert_eq!((side.rtp_in, side.rtp_out, side.dropped), (20, 20, 0));
             }
         }
@@ -533,10 +566,10 @@ fn ipv4_meets_ipv6() {
     });
     let plane = MediaPlane::start(settings).expect("plane");
     let mut control = plane.control(|_| {});
-    let [to_caller, to_vendor] = control.open(CallKey(1), 0, 1).expect("ports");
+    let [to_caller, to_vendor] = open_both(&mut control, 1, [0, 1]).expect("ports");
     let [caller, vendor] = [Party::at(four), Party::at(six)];
-    control.update(CallKey(1), MediaSide::Caller, caller.sdp());
-    control.update(CallKey(1), MediaSide::Vendor, vendor.sdp());
+    control.update(leg(1, A), caller.sdp());
+    control.update(leg(1, B), vendor.sdp());
     caller.says(to_caller, &rtp(1, 160));
     assert_eq!(hears(&vendor.rtp), (rtp(1, 160), to_vendor));
     vendor.says(to_vendor, &rtp(2, 160));

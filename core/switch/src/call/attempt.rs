@@ -1,11 +1,12 @@
 //! One INVITE to one vendor trunk: numbers, identity, state timers, what its failure
 //! leads to (SIG-15 to SIG-25, ROUTE-50).
 
-use super::connected::{NoOffer, lasted_ms};
+use super::connected::lasted_ms;
+use super::media::{LegMedia, NoOffer};
 use super::{Call, Choice, Cx, State, Step};
 use crate::authentication::Login;
 use crate::facts::{Credentials, VendorTrunk};
-use crate::io::MediaSide;
+use crate::media::MediaSide;
 use crate::quality::Outcome;
 use crate::reason::{self, Causes, Failed, name};
 use crate::sdp::{Origin, Unusable};
@@ -81,6 +82,7 @@ pub(crate) struct Attempt {
     pub(super) sent: Instant,
     pub(super) answered: Option<Instant>,
     pub(super) origin: Origin,
+    pub(super) media: LegMedia,
     target: usize,
     phase: Phase,
     alerting: Option<Instant>,
@@ -212,11 +214,12 @@ impl Call {
 
     fn new_attempt(&self, cx: &mut Cx<'_>, vendor: Arc<VendorTrunk>, choice: Choice) -> Attempt {
         let number = self.finished.len() + self.lingering.len() + 1;
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
         let settings = &cx.core.settings;
         let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
         let target = vendor.targets.get(choice.target).map(|target| sip::address_text(*target));
         let record = AttemptRecord {
-            number: u16::try_from(number).unwrap_or(u16::MAX),
+            number,
             trunk: vendor.id,
             trunk_name: Arc::clone(&vendor.name),
             vendor_account: vendor.account,
@@ -259,6 +262,7 @@ impl Call {
             sent: cx.now.instant,
             answered: None,
             origin: Origin::new(&mut cx.core.rng),
+            media: LegMedia::new(self.key, number),
             target: choice.target,
             phase: Phase::Preparing,
             alerting: None,
@@ -522,13 +526,8 @@ impl Call {
             attempt.record.pdd_ms.get_or_insert(u32::try_from(waited).unwrap_or(u32::MAX));
         }
         attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
-        let body = offered.and_then(|sdp| self.answer_for_caller(cx, sdp));
         if sdp {
             attempt.record.media_ms.get_or_insert(cx.now.utc_ms);
-        }
-        attempt.media_opened |= body.is_some();
-        if body.is_some() && !self.delayed_offer() {
-            attempt.early_answer.clone_from(&body);
         }
         if status == 180 {
             if !attempt.alerted {
@@ -537,6 +536,14 @@ impl Call {
             attempt.alerted = true;
         }
         self.current = Some(attempt);
+        let body = offered.and_then(|sdp| self.answer_for_caller(cx, sdp));
+        let delayed = self.delayed_offer();
+        if let Some(attempt) = self.current.as_mut().filter(|_| body.is_some()) {
+            attempt.media_opened = true;
+            if !delayed {
+                attempt.early_answer.clone_from(&body);
+            }
+        }
         self.progress_caller(cx, status, body);
     }
 
@@ -587,9 +594,7 @@ impl Call {
     /// The running attempt failed: it is recorded, then the policy says what next.
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, code: u16, cause: u8) {
         let Some(attempt) = self.current.as_deref() else { return };
-        let before = self.media_before.as_ref().map_or(0, |before| before.rtp_in);
-        let rtp_received =
-            cx.media.counters(self.key).is_some_and(|[_, vendor]| vendor.rtp_in > before);
+        let rtp_received = attempt.media.has_spoken(cx);
         let mut switches = attempt.vendor.failover.clone();
         switches.until_connect |= self.customer.until_connect;
         let question = AdvanceQuestion {
@@ -675,6 +680,7 @@ impl Call {
     /// A choice that could not be sent is recorded and the next one tried.
     fn not_sent(&mut self, cx: &mut Cx<'_>, mut attempt: Attempt, why: &str) {
         attempt.vendor.usage.release();
+        self.close_vendor_media(cx, &mut attempt);
         attempt.record.end_reason = why.into();
         attempt.record.end_ms = Some(cx.now.utc_ms);
         self.finished.push(attempt.record);
@@ -704,7 +710,7 @@ impl Call {
             return;
         }
         attempt.outgoing = None;
-        attempt.record.media = self.media_of_failed(cx);
+        self.close_vendor_media(cx, &mut attempt);
         let alerted =
             attempt.alerted && (attempt.record.code == 480 || why == name::CALLER_CANCELLED);
         let busy = matches!(attempt.record.code, 486 | 600 | 603) || attempt.record.cause == 17;

@@ -2,7 +2,8 @@
 //! the record written (promise 6 of the design).
 
 use super::{Call, Cx, End, State};
-use crate::io::{LegCounters, MediaSide, Output};
+use crate::io::Output;
+use crate::media::MediaSide;
 use crate::reason::{Causes, name};
 use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
@@ -95,51 +96,13 @@ impl Call {
             if let Some(id) = attempt.transaction {
                 cx.core.owners.remove(&id);
             }
-            let mut record = attempt.record;
-            record.media = self.media[MediaSide::Vendor.index()].clone();
-            self.finished.push(record);
+            self.finished.push(attempt.record);
             self.finished.sort_by_key(|record| record.number);
         }
         let code = returned;
         let trunk = self.finished.last().map_or(0, |record| record.trunk);
         self.tell(cx, EventKind::Ended, trunk, code);
         self.try_close(cx);
-    }
-
-    fn close_media(&mut self, cx: &mut Cx<'_>) {
-        if self.media_open.take().is_none() {
-            return;
-        }
-        let Some(sides) = cx.media.close(self.key) else { return };
-        for (at, counters) in sides.into_iter().enumerate() {
-            self.last_media[at] = counters.last_packet;
-            self.note_takeovers(cx, at, &counters);
-            self.count_media(at, counters);
-        }
-    }
-
-    pub(super) fn count_media(&mut self, at: usize, counters: LegCounters) {
-        let before = self.media_before.as_deref().filter(|_| at == MediaSide::Vendor.index());
-        let record = &mut self.media[at];
-        if let Some(latched) = counters.latched {
-            record.remote = sip::address_text(latched);
-        }
-        let counters = before.map_or_else(|| counters.clone(), |before| counters.since(before));
-        record.rtp_in = counters.rtp_in;
-        record.rtp_out = counters.rtp_out;
-        record.bytes_in = counters.bytes_in;
-        record.rtcp_in = counters.rtcp_in;
-        record.dropped = counters.dropped;
-    }
-
-    /// The vendor's media so far belongs to the attempt that failed.
-    pub(super) fn media_of_failed(&mut self, cx: &mut Cx<'_>) -> ledger::MediaRecord {
-        let vendor = MediaSide::Vendor.index();
-        if let Some([_, counters]) = cx.media.counters(self.key) {
-            self.count_media(vendor, counters.clone());
-            self.media_before = Some(Box::new(counters));
-        }
-        std::mem::take(&mut self.media[vendor])
     }
 
     /// Asks for the charges once no leg is left, then writes the record.
@@ -328,12 +291,7 @@ impl Call {
 
     /// The copy that survives a crash (CDR-06).
     pub(super) fn write_interim(&mut self, cx: &mut Cx<'_>) {
-        if let Some(sides) = cx.media.counters(self.key) {
-            for (at, counters) in sides.into_iter().enumerate() {
-                self.last_media[at] = counters.last_packet;
-                self.count_media(at, counters);
-            }
-        }
+        self.read_media(cx);
         let document = self.document(RecordState::Interim, cx.now, Vec::new());
         cx.core.outputs.push_back(Output::Document(Box::new(document)));
         self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);

@@ -1,175 +1,21 @@
-//! From the vendor's 2xx to the first BYE: media of both legs, answer, ACK, end. Requests inside
-//! the dialogs are in [`super::relayed`].
+//! From the vendor's 2xx to the first BYE: answer, ACK, end. Media are in [`super::media`],
+//! requests inside the dialogs in [`super::relayed`].
 
-use super::{Attempt, Call, Cx, Leg, OpenMedia, Relayed, State, allows_update};
+use super::{Call, Cx, Leg, Relayed, State, allows_update};
 use crate::authentication::PendingBye;
-use crate::facts::{Listener, VendorTrunk};
-use crate::io::{MediaSide, RemoteMedia};
+use crate::media::MediaSide;
 use crate::next_hop::next_hop;
 use crate::quality::Outcome;
 use crate::reason::{Causes, cause_of, name};
-use crate::sdp::{self, Unusable, Way};
+use crate::sdp::{self, Unusable};
 use crate::switch::Role;
 use compact_str::format_compact;
 use ledger::{EndedBy, Text};
 use policy::EventKind;
 use sip::{Dialog, Flow, Message, Method, TransactionId};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Why a vendor cannot be offered anything.
-pub(super) enum NoOffer {
-    /// There are no media ports.
-    Ports,
-    /// The caller's description cannot be relayed, whoever the vendor is.
-    Sdp(Unusable),
-}
-
-impl MediaSide {
-    pub(super) fn other(self) -> MediaSide {
-        match self {
-            MediaSide::Caller => MediaSide::Vendor,
-            MediaSide::Vendor => MediaSide::Caller,
-        }
-    }
-
-    /// Place in the pairs that the relay gives back.
-    pub(super) fn index(self) -> usize {
-        match self {
-            MediaSide::Caller => 0,
-            MediaSide::Vendor => 1,
-        }
-    }
-}
-
 impl Call {
-    /// The caller's offer as the vendor gets it; empty when there was none.
-    pub(super) fn offer_for_vendor(
-        &mut self,
-        cx: &mut Cx<'_>,
-        attempt: &mut Attempt,
-    ) -> Result<Vec<u8>, NoOffer> {
-        self.direct = self.goes_direct(&attempt.vendor);
-        let invite = self.invite.clone();
-        let offer = invite.as_deref().and_then(sdp::body_of);
-        let way = if self.direct {
-            Way::Direct(self.own_address(attempt.vendor.listener))
-        } else {
-            let media = self.vendor_media(cx, attempt.vendor.media_address);
-            let [own, local] = media.ok_or(NoOffer::Ports)?;
-            Way::Relayed { own, local }
-        };
-        let Some(offer) = offer else { return Ok(Vec::new()) };
-        let rewritten = sdp::rewrite(offer, way, &mut attempt.origin);
-        let (body, remote) = rewritten.map_err(NoOffer::Sdp)?;
-        if let Some(remote) = remote {
-            self.tell_relay(cx, MediaSide::Caller, remote);
-        }
-        Ok(body)
-    }
-
-    /// Whether media go past us: either trunk may say so (MEDIA-03).
-    pub(super) fn goes_direct(&self, vendor: &VendorTrunk) -> bool {
-        !self.customer.relay || !vendor.relay
-    }
-
-    /// Our address in descriptions of media that go past us.
-    fn own_address(&self, listener: u16) -> IpAddr {
-        let listener = self.world.listeners.get(usize::from(listener));
-        let advertised = |l: &Listener| l.advertised.parse().map(|at: SocketAddr| at.ip());
-        let address = listener.map(|l| advertised(l).unwrap_or(l.local.ip()));
-        address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-    }
-
-    /// Our addresses towards the caller and a vendor that uses this media address (MEDIA-10); the
-    /// caller's side is opened with the first attempt and stays (ROUTE-55). None: there are no
-    /// ports.
-    fn vendor_media(&mut self, cx: &mut Cx<'_>, vendor_address: u16) -> Option<[SocketAddr; 2]> {
-        match &mut self.media_open {
-            None => {
-                let local = cx.media.open(self.key, self.customer.media_address, vendor_address)?;
-                self.media_open = Some(OpenMedia { local, vendor_address });
-            }
-            Some(open) if open.vendor_address != vendor_address => {
-                let moved = cx.media.move_vendor(self.key, vendor_address)?;
-                *open = OpenMedia { local: [open.local[0], moved], vendor_address };
-            }
-            Some(_) => cx.media.forget_vendor(self.key),
-        }
-        let local = self.media_open.map(|open| open.local)?;
-        for (record, local) in self.media.iter_mut().zip(local) {
-            record.local = sip::address_text(local);
-        }
-        Some(local)
-    }
-
-    /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
-    pub(super) fn answer_for_caller(&mut self, cx: &mut Cx<'_>, body: &[u8]) -> Option<Vec<u8>> {
-        self.pass_sdp(cx, MediaSide::Vendor, body).ok()
-    }
-
-    /// SDP from one side as the other gets it, and the relay is told about its sender.
-    pub(super) fn pass_sdp(
-        &mut self,
-        cx: &mut Cx<'_>,
-        from: MediaSide,
-        body: &[u8],
-    ) -> Result<Vec<u8>, Unusable> {
-        let (rewritten, remote) = self.rewrite_sdp(from, body)?;
-        if let Some(remote) = remote {
-            self.tell_relay(cx, from, remote);
-        }
-        Ok(rewritten)
-    }
-
-    /// SDP from one side as the other gets it, and where its sender receives; nowhere if its
-    /// media does not pass through the switch.
-    pub(super) fn rewrite_sdp(
-        &mut self,
-        from: MediaSide,
-        body: &[u8],
-    ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
-        let way = if self.direct {
-            let leg = self.leg(from.other()).ok_or(Unusable::NoAudio)?;
-            Way::Direct(self.own_address(leg.flow.listener))
-        } else {
-            let open = self.media_open.ok_or(Unusable::NoAudio)?;
-            Way::Relayed { own: open.local[from.index()], local: open.local[from.other().index()] }
-        };
-        let origin = match from {
-            MediaSide::Vendor => &mut self.caller.origin,
-            MediaSide::Caller => &mut self.vendor.as_mut().ok_or(Unusable::NoAudio)?.origin,
-        };
-        sdp::rewrite(body, way, origin)
-    }
-
-    pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
-        let strict = match side {
-            MediaSide::Caller => self.customer.strict_media,
-            MediaSide::Vendor => self.current.as_ref().is_some_and(|a| a.vendor.strict_media),
-        };
-        let signalling = match (side, &self.vendor, &self.current) {
-            (MediaSide::Caller, ..) => self.caller.flow.remote.ip(),
-            (MediaSide::Vendor, Some(leg), _) => leg.flow.remote.ip(),
-            (MediaSide::Vendor, None, attempt) => {
-                let target = attempt.as_ref().and_then(|attempt| attempt.target_address());
-                target.unwrap_or(remote.rtp).ip()
-            }
-        };
-        let record = &mut self.media[side.index()];
-        record.codec = remote.codec;
-        record.remote = sip::address_text(remote.rtp);
-        let media = RemoteMedia {
-            rtp: remote.rtp,
-            rtcp: remote.rtcp,
-            rtcp_mux: remote.rtcp_mux,
-            payload_types: remote.payload_types,
-            signalling,
-            strict,
-        };
-        cx.media.update(self.key, side, media);
-    }
-
     /// The vendor answered: both legs are up from here on.
     pub(super) fn on_answer_from_vendor(
         &mut self,

@@ -10,6 +10,7 @@ mod caller;
 mod closing;
 mod connected;
 mod details;
+mod media;
 pub(crate) mod record;
 mod relayed;
 mod trail;
@@ -18,7 +19,8 @@ pub(crate) use attempt::Attempt;
 
 use crate::authentication::Login;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
-use crate::io::{Ask, CallKey, CallView, LegCounters, MediaControl, MediaSide, Now, Output};
+use crate::io::{Ask, CallKey, CallView, Now, Output};
+use crate::media::{MediaControl, MediaSide};
 use crate::reason::{Causes, Failed, name};
 use crate::sdp::Origin;
 use crate::shard::tag_text;
@@ -27,6 +29,7 @@ use caller::Caller;
 use closing::Charging;
 use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
+use media::LegMedia;
 use policy::{
     AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin, Question,
     Reply,
@@ -137,15 +140,6 @@ struct Relayed {
     answered: bool,
 }
 
-/// The ports of a relayed call.
-#[derive(Clone, Copy, Debug)]
-struct OpenMedia {
-    /// What SDP says: to the caller, to the vendor.
-    local: [std::net::SocketAddr; 2],
-    /// The media address of the vendor's side (MEDIA-10).
-    vendor_address: u16,
-}
-
 /// What the caller said about itself; not needed once the call is answered.
 #[derive(Debug, Default)]
 struct CallerIdentity {
@@ -216,11 +210,7 @@ pub(crate) struct Call {
     relayed: Vec<Relayed>,
 
     // Media.
-    media_open: Option<OpenMedia>,
-    media: [ledger::MediaRecord; 2],
-    /// What vendors of failed attempts sent and got: it is in their records and not the next
-    /// one's.
-    media_before: Option<Box<LegCounters>>,
+    caller_media: LegMedia,
     /// When each side was heard last.
     last_media: [Option<Instant>; 2],
     direct: bool,
@@ -351,9 +341,7 @@ impl Call {
             vendor: None,
             vendor_tag: 0,
             relayed: Vec::new(),
-            media_open: None,
-            media: Default::default(),
-            media_before: None,
+            caller_media: LegMedia::new(key, media::CALLER),
             last_media: [None; 2],
             direct: false,
             began: now.instant,

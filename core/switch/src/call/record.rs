@@ -97,7 +97,7 @@ impl Call {
         let mut attempts = part(&mut self.finished, last);
         if let Some(attempt) = &self.current {
             let mut record = attempt.record.clone();
-            record.media = self.media[1].clone();
+            record.media = attempt.media.record.clone();
             record.duration_ms = ms(attempt.answered, now.instant);
             record.billable_ms = ms(attempt.answered, alive);
             attempts.push(record);
@@ -166,7 +166,7 @@ impl Call {
             profit,
             balance_after: self.balance_after,
             rerate: self.rerate,
-            media: part(&mut self.media[0], last),
+            media: part(&mut self.caller_media.record, last),
             processing_us: self.processing_us,
         };
         let trail = part(&mut self.trail, last);

@@ -1,7 +1,7 @@
 //! Requests inside the dialogs of an answered call: taken from one leg, passed to the other.
 
 use super::{Call, Cx, Offer, Relayed, State};
-use crate::io::MediaSide;
+use crate::media::MediaSide;
 use crate::reason::{Causes, name};
 use crate::sdp;
 use crate::switch::{Owner, Role};

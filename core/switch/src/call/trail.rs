@@ -1,7 +1,7 @@
 //! The decision trail: which plugin answered what, and how long it took.
 
 use super::{Call, Cx, Step};
-use crate::io::{LegCounters, MediaSide};
+use crate::media::LegCounters;
 use compact_str::{ToCompactString as _, format_compact};
 use ledger::{Text, TrailEntry};
 use policy::{Answer, Reply};
@@ -66,11 +66,10 @@ impl Call {
 
     /// Puts on the trail that a side of the relay was taken over (MEDIA-11): whoever listens to
     /// the call afterwards may not be its party.
-    pub(super) fn note_takeovers(&mut self, cx: &mut Cx<'_>, side: usize, counters: &LegCounters) {
+    pub(super) fn note_takeovers(&mut self, cx: &mut Cx<'_>, side: &str, counters: &LegCounters) {
         if counters.takeovers == 0 {
             return;
         }
-        let side = if side == MediaSide::Caller.index() { "caller" } else { "vendor" };
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         self.trail.push(TrailEntry {
             at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),

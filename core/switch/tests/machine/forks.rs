@@ -2,10 +2,10 @@
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{CALLER, VENDOR_A, small_operator};
+use crate::support::media::CALLER_LEG;
 use crate::support::{Stage, call, stage_of};
 use sip::{Message, MessageBuilder};
 use std::time::Duration;
-use strowger_switch::MediaSide;
 
 /// A response of a fork behind vendor A, whose media is at 10.2.0.9.
 fn of_fork(stage: &mut Stage, status: u16) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn of_fork(stage: &mut Stage, status: u16) -> Vec<u8> {
 /// Where the relay sends the caller's audio.
 fn vendors_media(stage: &Stage) -> String {
     let updates = stage.media.updates.iter().rev();
-    let last = updates.clone().find(|(side, _)| *side == MediaSide::Vendor);
+    let last = updates.clone().find(|(leg, _)| *leg != CALLER_LEG);
     last.expect("the vendor's SDP is known").1.rtp.to_string()
 }
 

@@ -3,9 +3,9 @@
 use crate::calls::stage;
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, vendor};
+use crate::support::media::CALLER_LEG;
 use crate::support::{call, hangs_up_after, stage_of};
 use std::time::Duration;
-use strowger_switch::MediaSide;
 use strowger_switch::facts::VendorTrunk;
 
 /// SIG-18: early media without an answer ends after 120 s and is not tried elsewhere.
@@ -23,10 +23,10 @@ fn early_media_without_an_answer_ends_after_two_minutes() {
     assert!(stage.agent(VENDOR_B).order.is_empty());
 }
 
-/// MEDIA-11, ROUTE-52: the next vendor at the same media address gets a side that knows nothing
-/// of the one before, so that its late early media does not reach the caller.
+/// MEDIA-12, ROUTE-52: each vendor has ports of its own, and the caller hears the one that is
+/// tried: late early media of the one before does not reach it.
 #[test]
-fn the_vendor_before_is_forgotten_at_the_same_media_address() {
+fn the_next_vendor_is_joined_in_place_of_the_one_before() {
     let first = VendorPlan {
         progress: vec![(Duration::from_millis(100), 183, true)],
         last: Some((Duration::from_millis(500), 503)),
@@ -37,7 +37,10 @@ fn the_vendor_before_is_forgotten_at_the_same_media_address() {
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_eq!(stage.finals[0].attempts.len(), 2);
-    assert_eq!(stage.media.forgotten, 1);
+    assert_eq!(stage.media.joins, [(CALLER_LEG, 1), (CALLER_LEG, 2)]);
+    let [first, next] =
+        [VENDOR_A, VENDOR_B].map(|vendor| media_of(&stage.agent(vendor).last().last_invite));
+    assert_ne!(first, next, "no port is used again at once");
 }
 
 /// MEDIA-11: a takeover is told in the record.
@@ -150,7 +153,7 @@ fn the_next_vendor_is_offered_its_own_media_address() {
     let early = media_of(&stage.agent(CALLER).last().last_response);
     stage.media.vendors_sent = 20;
     stage.run(Duration::from_millis(600));
-    stage.media.vendors_sent += 50;
+    stage.media.vendors_sent = 50;
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     let received: Vec<_> = stage.finals[0].attempts.iter().map(|a| a.media.rtp_in).collect();
@@ -162,9 +165,8 @@ fn the_next_vendor_is_offered_its_own_media_address() {
     assert_eq!(offered.0, "c=IN IP4 10.0.1.1");
     let answered = media_of(&stage.agent(CALLER).last().last_response);
     assert_eq!((answered.0.as_str(), &answered), ("c=IN IP4 10.0.0.1", &early));
-    let sides: Vec<_> = stage.media.updates.iter().map(|(side, _)| *side).collect();
-    let both = [MediaSide::Caller, MediaSide::Vendor];
-    assert_eq!(sides, [both, both].concat(), "the relay knows both vendors");
+    let told: Vec<_> = stage.media.updates.iter().map(|(leg, _)| *leg).collect();
+    assert_eq!(told, [CALLER_LEG, 1, CALLER_LEG, 2], "the relay knows both vendors");
 }
 
 /// MEDIA-08: a vendor whose media address has no ports left is passed over.

@@ -4,9 +4,9 @@
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
+use crate::support::media::CALLER_LEG;
 use crate::support::raw::{Raw, body, sdp};
 use sip::Method;
-use strowger_switch::MediaSide;
 use strowger_switch::facts::{CustomerTrunk, Facts, VendorTrunk};
 
 const FAX_ALONE: &str = "v=0\r\no=fax 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n\
@@ -33,8 +33,8 @@ fn an_address_may_stand_in_the_stream_alone() {
     let invite = raw.vendor("INVITE ");
     let offered = body(&invite);
     assert!(offered.contains(" RTP/AVP 0 8 18 112 101\r\nc=IN IP4 10.0.0.1\r\n"), "{offered}");
-    let (side, remote) = raw.stage.media.updates[0].clone();
-    assert_eq!((side, remote.rtp.to_string()), (MediaSide::Caller, "10.1.0.1:40000".to_owned()));
+    let (leg, remote) = raw.stage.media.updates[0].clone();
+    assert_eq!((leg, remote.rtp.to_string()), (CALLER_LEG, "10.1.0.1:40000".to_owned()));
     raw.answers(&invite, "486 Busy Here", &[], "");
     raw.ends();
 }
@@ -357,7 +357,7 @@ fn one_trunk_is_enough_for_direct_media() {
         assert!(
             body(&invite).contains("o=switch ") && body(&invite).contains(" 0 IN IP4 10.0.0.1\r\n")
         );
-        assert_eq!(raw.stage.media.open_sessions(), 0);
+        assert_eq!(raw.stage.media.open_legs(), 0);
         raw.asks(&ok, &Method::Invite, &[], &sdp("10.1.0.1", 40_002));
         let moved = raw.vendor("INVITE ");
         assert!(body(&moved).contains(" 1 IN IP4 10.0.0.1\r\n"), "RFC 3264 section 8");

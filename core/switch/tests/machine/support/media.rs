@@ -3,79 +3,82 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use strowger_switch::{CallKey, LegCounters, MediaControl, MediaSide, RemoteMedia};
+use strowger_switch::{LegCounters, MediaControl, MediaLeg, RemoteMedia};
+
+/// The number of the caller's leg; vendors have the numbers of their attempts, from 1.
+pub(crate) const CALLER_LEG: u16 = 0;
 
 #[derive(Default)]
 pub(crate) struct MemoryMedia {
-    sessions: HashMap<CallKey, HashMap<bool, RemoteMedia>>,
+    /// The legs that are open, and whom each hears.
+    legs: HashMap<MediaLeg, Option<MediaLeg>>,
     next_port: u16,
     /// Refuse to open, as if no port were free.
     pub(crate) exhausted: bool,
-    /// What the vendors of each call sent, all together.
+    /// What each vendor's leg has received.
     pub(crate) vendors_sent: u64,
-    /// How often each vendor's side was taken over.
+    /// How often each vendor's leg was taken over.
     pub(crate) takeovers: u64,
-    /// How often a vendor was forgotten for the next one at the same pair.
-    pub(crate) forgotten: usize,
-    pub(crate) updates: Vec<(MediaSide, RemoteMedia)>,
+    /// The number of each leg whose SDP was told, and what it said.
+    pub(crate) updates: Vec<(u16, RemoteMedia)>,
+    /// The numbers of the legs that were joined.
+    pub(crate) joins: Vec<(u16, u16)>,
     /// When the caller's last packet came.
     pub(crate) last_packet: Option<Instant>,
 }
 
 impl MemoryMedia {
-    pub(crate) fn open_sessions(&self) -> usize {
-        self.sessions.len()
+    pub(crate) fn open_legs(&self) -> usize {
+        self.legs.len()
     }
 
-    fn read(&self) -> [LegCounters; 2] {
+    fn read(&self, leg: MediaLeg) -> LegCounters {
+        if leg.leg == CALLER_LEG {
+            return LegCounters { last_packet: self.last_packet, ..Default::default() };
+        }
         let (rtp_in, takeovers) = (self.vendors_sent, self.takeovers);
-        [
-            LegCounters { last_packet: self.last_packet, ..Default::default() },
-            LegCounters { rtp_in, takeovers, ..Default::default() },
-        ]
+        LegCounters { rtp_in, takeovers, ..Default::default() }
     }
 
-    /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
-    fn next_pair(&mut self, address: u16) -> SocketAddr {
-        let network = u8::try_from(address).expect("few media addresses");
-        self.next_port = self.next_port % 20_000 + 2;
-        SocketAddr::from(([10, 0, network, 1], 10_000 + self.next_port))
+    fn part(&mut self, leg: MediaLeg) {
+        for peer in self.legs.values_mut() {
+            peer.take_if(|peer| *peer == leg);
+        }
     }
 }
 
 impl MediaControl for MemoryMedia {
-    fn open(&mut self, session: CallKey, caller: u16, vendor: u16) -> Option<[SocketAddr; 2]> {
+    /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
+    fn open(&mut self, leg: MediaLeg, address: u16) -> Option<SocketAddr> {
         if self.exhausted {
             return None;
         }
-        assert!(self.sessions.insert(session, HashMap::new()).is_none(), "opened twice");
-        Some([self.next_pair(caller), self.next_pair(vendor)])
+        assert!(self.legs.insert(leg, None).is_none(), "opened twice");
+        let network = u8::try_from(address).expect("few media addresses");
+        self.next_port = self.next_port % 20_000 + 2;
+        Some(SocketAddr::from(([10, 0, network, 1], 10_000 + self.next_port)))
     }
 
-    fn move_vendor(&mut self, session: CallKey, vendor: u16) -> Option<SocketAddr> {
-        if self.exhausted {
-            return None;
+    fn update(&mut self, leg: MediaLeg, remote: RemoteMedia) {
+        assert!(self.legs.contains_key(&leg), "an open leg");
+        self.updates.push((leg.leg, remote));
+    }
+
+    fn join(&mut self, a: MediaLeg, b: MediaLeg) {
+        for (leg, peer) in [(a, b), (b, a)] {
+            self.part(leg);
+            *self.legs.get_mut(&leg).expect("an open leg") = Some(peer);
         }
-        self.sessions.get_mut(&session).expect("an open session").remove(&false);
-        Some(self.next_pair(vendor))
+        self.joins.push((a.leg, b.leg));
     }
 
-    fn forget_vendor(&mut self, session: CallKey) {
-        self.sessions.get_mut(&session).expect("an open session").remove(&false);
-        self.forgotten += 1;
+    fn counters(&mut self, leg: MediaLeg) -> Option<LegCounters> {
+        self.legs.contains_key(&leg).then(|| self.read(leg))
     }
 
-    fn update(&mut self, session: CallKey, side: MediaSide, remote: RemoteMedia) {
-        let session = self.sessions.get_mut(&session).expect("an open session");
-        session.insert(side == MediaSide::Caller, remote.clone());
-        self.updates.push((side, remote));
-    }
-
-    fn counters(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        self.sessions.get(&session).map(|_| self.read())
-    }
-
-    fn close(&mut self, session: CallKey) -> Option<[LegCounters; 2]> {
-        self.sessions.remove(&session).map(|_| self.read())
+    fn close(&mut self, leg: MediaLeg) -> Option<LegCounters> {
+        self.legs.remove(&leg)?;
+        self.part(leg);
+        Some(self.read(leg))
     }
 }

@@ -311,7 +311,7 @@ impl Stage {
         assert_eq!(self.switch.call_count(), 0, "calls left");
         assert_eq!(self.switch.transactions(), 0, "transactions left");
         assert_eq!(self.switch.table_entries(), 0, "table entries left");
-        assert_eq!(self.media.open_sessions(), 0, "media sessions left");
+        assert_eq!(self.media.open_legs(), 0, "media legs left");
         assert_eq!(self.facts.usage.active(), 0, "channels of the node left");
         for trunk in self.facts.customers.values() {
             assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);

@@ -1,0 +1,264 @@
+//! One leg of a call: where its packets come from, where packets for it go, what it counts.
+
+use crate::counters::LegCounters;
+use crate::latch::Latch;
+use crate::rtp::RtpHeader;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Silence of a leg's RTCP source after which another may take its place: reports come every
+/// five seconds, give or take a half (RFC 3550 section 6.2).
+pub(crate) const RTCP_SILENCE: Duration = Duration::from_secs(15);
+
+/// Comfort noise (RFC 3389): sent by many gateways that never offered it.
+const COMFORT_NOISE: u8 = 13;
+
+/// The two clocks, read together by the shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Monotonic: silences and deadlines.
+    pub instant: Instant,
+    /// UTC milliseconds: the time of the last packet, which bills are made from.
+    pub utc_ms: u64,
+}
+
+/// Which port of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The even port: RTP, and RTCP when muxed (RFC 5761).
+    Rtp,
+    /// The odd port: RTCP.
+    Rtcp,
+}
+
+/// A set of RTP payload types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadTypes(u128);
+
+/// Where a leg receives, from its SDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteMedia {
+    /// Address of its audio stream. An unspecified address or port 0 is "nowhere".
+    pub rtp: SocketAddr,
+    /// Address where it wants RTCP unless that is muxed.
+    pub rtcp: SocketAddr,
+    /// It can take RTCP on the RTP port (RFC 5761); it will if its peer can too.
+    pub rtcp_mux: bool,
+    /// Payload types that were negotiated; empty accepts any.
+    pub payload_types: PayloadTypes,
+    /// Host of its signalling: packets from there are its own sooner than others (MEDIA-11).
+    pub signalling: IpAddr,
+    /// Only the SDP address is accepted (MEDIA-11).
+    pub strict: bool,
+}
+
+/// A leg with ports of its own.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    remote: Option<Remote>,
+    counters: Arc<LegCounters>,
+}
+
+/// The other end of a leg, once its SDP is known.
+#[derive(Debug)]
+struct Remote {
+    media: RemoteMedia,
+    latch: Latch,
+    /// Source of its accepted RTCP on the RTCP port, and when it was last heard.
+    rtcp_source: Option<(SocketAddr, Instant)>,
+}
+
+impl PayloadTypes {
+    /// True if nothing was negotiated.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// True if `payload_type` is in the set.
+    pub fn contains(self, payload_type: u8) -> bool {
+        payload_type < 128 && self.0 >> payload_type & 1 == 1
+    }
+}
+
+impl FromIterator<u8> for PayloadTypes {
+    /// Collects payload types; values above 127 do not exist in RTP and are left out.
+    fn from_iter<I: IntoIterator<Item = u8>>(types: I) -> PayloadTypes {
+        PayloadTypes(types.into_iter().filter(|t| *t < 128).fold(0, |set, t| set | 1 << t))
+    }
+}
+
+impl Leg {
+    /// A leg whose SDP is not known yet.
+    pub(crate) fn new(counters: Arc<LegCounters>) -> Leg {
+        Leg { remote: None, counters }
+    }
+
+    /// Takes what the leg's SDP says. A new address or strictness makes the latch learn its
+    /// source anew (MEDIA-11). A refresh with the same address keeps the latch, so that session
+    /// timers never interrupt audio; so does a hold that names no address, because whoever comes
+    /// back from it is still the same.
+    pub(crate) fn set_remote(&mut self, media: RemoteMedia) {
+        let latch = match &mut self.remote {
+            Some(known) => {
+                let announced = known.latch.announced();
+                let same = announced == media.rtp || reachable(media.rtp).is_none();
+                if same && known.media.strict == media.strict {
+                    if known.media.rtcp != media.rtcp {
+                        known.rtcp_source = None;
+                    }
+                    known.media = media;
+                    return;
+                }
+                if reachable(announced).is_some() && announced != media.rtp {
+                    known.latch.succeeded_by(media.rtp, media.signalling, media.strict)
+                } else {
+                    Latch::new(media.rtp, media.signalling, media.strict)
+                }
+            }
+            None => Latch::new(media.rtp, media.signalling, media.strict),
+        };
+        self.remote = Some(Remote { media, latch, rtcp_source: None });
+        self.counters.set_latched(None);
+    }
+
+    /// What its SDP said.
+    pub(crate) fn media(&self) -> Option<&RemoteMedia> {
+        self.remote.as_ref().map(|remote| &remote.media)
+    }
+
+    pub(crate) fn counters(&self) -> &LegCounters {
+        &self.counters
+    }
+
+    /// The source that its RTP is locked to.
+    pub(crate) fn locked(&self) -> Option<SocketAddr> {
+        self.remote.as_ref()?.latch.locked()
+    }
+
+    /// Whether that source took the leg over from another one.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.latch.is_taken_over())
+    }
+
+    /// Judges an RTP packet that arrived at this leg and counts it if it is the leg's own. A
+    /// payload type counts as negotiated if the SDP of the leg or of its peer lists it: an
+    /// answerer may number a codec differently from the offer (RFC 3264 section 6.1), and each
+    /// party then sends with the other's number.
+    pub(crate) fn accept_rtp(
+        &mut self,
+        now: Now,
+        source: SocketAddr,
+        header: &RtpHeader,
+        bytes: usize,
+        peers_types: PayloadTypes,
+    ) -> bool {
+        let Some(remote) = &mut self.remote else { return false };
+        let own_types = remote.media.payload_types;
+        let negotiated = own_types.is_empty()
+            || own_types.contains(header.payload_type)
+            || peers_types.contains(header.payload_type);
+        if !negotiated && header.payload_type != COMFORT_NOISE {
+            return false;
+        }
+        let locked = remote.latch.locked();
+        let accepted = match negotiated {
+            true => remote.latch.accept(now.instant, source, header.ssrc),
+            false => remote.latch.keep(now.instant, source),
+        };
+        let counted = &self.counters;
+        if remote.latch.locked() != locked {
+            counted.set_latched(remote.latch.locked());
+            counted.takeovers.add(u64::from(remote.latch.is_taken_over()));
+            // Reports for the party are not left to go where it was.
+            remote.rtcp_source = None;
+        }
+        if accepted {
+            counted.rtp_in.add(1);
+            counted.bytes_in.add(bytes as u64);
+            counted.last_packet_ms.set(now.utc_ms);
+        }
+        accepted
+    }
+
+    /// Judges an RTCP packet that arrived at this leg and counts it if it is the leg's own.
+    pub(crate) fn accept_rtcp(&mut self, now: Now, kind: Kind, source: SocketAddr) -> bool {
+        let Some(remote) = &mut self.remote else { return false };
+        if !remote.accepts_rtcp(source) {
+            return false;
+        }
+        if kind == Kind::Rtcp {
+            if !remote.may_report(now.instant, source) {
+                return false;
+            }
+            remote.rtcp_source = Some((source, now.instant));
+        }
+        self.counters.rtcp_in.add(1);
+        self.counters.last_packet_ms.set(now.utc_ms);
+        true
+    }
+
+    /// Where RTP for this leg goes; none while its SDP says nowhere, wherever it was heard.
+    pub(crate) fn rtp_target(&self) -> Option<SocketAddr> {
+        self.remote.as_ref()?.rtp_target()
+    }
+
+    /// Where RTCP for this leg goes and from which port; `muxed` if its peer can mux too. An
+    /// offer to mux counts when the other side's SDP takes it (RFC 5761 section 5.1.1); the SDP
+    /// of each passes to the other.
+    pub(crate) fn rtcp_target(&self, muxed: bool) -> Option<(Kind, SocketAddr)> {
+        let remote = self.remote.as_ref()?;
+        remote.rtcp_target(muxed && remote.media.rtcp_mux)
+    }
+}
+
+impl Remote {
+    /// RTCP comes from the host that RTP comes from; before any RTP, from one that the SDP names.
+    fn accepts_rtcp(&self, source: SocketAddr) -> bool {
+        if self.media.strict {
+            return source == self.media.rtcp || source == self.media.rtp;
+        }
+        match self.latch.target() {
+            rtp if rtp.ip() != self.media.rtp.ip() => source.ip() == rtp.ip(),
+            _ => [self.media.rtp.ip(), self.media.rtcp.ip()].contains(&source.ip()),
+        }
+    }
+
+    /// Whether this source may be the one that RTCP comes from and goes to: the address that
+    /// the SDP names at any time, another one until a first was heard or after its silence.
+    fn may_report(&self, now: Instant, source: SocketAddr) -> bool {
+        source == self.media.rtcp
+            || self.rtcp_source.is_none_or(|(known, heard)| {
+                known == source || now.duration_since(heard) >= RTCP_SILENCE
+            })
+    }
+
+    fn rtp_target(&self) -> Option<SocketAddr> {
+        reachable(self.media.rtp)?;
+        reachable(self.latch.target())
+    }
+
+    /// The RTP address when muxed, else the source of its own RTCP, else the SDP's address.
+    /// Behind a NAT whose RTCP was not heard yet, the learned host with the SDP's port is the
+    /// best guess.
+    fn rtcp_target(&self, muxed: bool) -> Option<(Kind, SocketAddr)> {
+        let rtp = self.rtp_target()?;
+        if muxed {
+            return Some((Kind::Rtp, rtp));
+        }
+        let to = match self.rtcp_source {
+            Some((source, _)) => source,
+            None if rtp.ip() != self.media.rtp.ip() => {
+                SocketAddr::new(rtp.ip(), self.media.rtcp.port())
+            }
+            None => self.media.rtcp,
+        };
+        Some((Kind::Rtcp, reachable(to)?))
+    }
+}
+
+/// `to`, unless it is nowhere (hold in the manner of RFC 2543, refused stream) or a group.
+fn reachable(to: SocketAddr) -> Option<SocketAddr> {
+    let nowhere = to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast();
+    (!nowhere && to.ip() != IpAddr::from([255; 4])).then_some(to)
+}
