@@ -1,14 +1,11 @@
-//! Digest on both sides: customers prove who they are (ROUTE-11, SIG-50 to SIG-54), we
-//! prove it to vendors (SIG-53).
+//! Digest: customers prove who they are (ROUTE-11, SIG-50 to SIG-54).
 
-use crate::facts::{Credentials, DigestUser};
+use crate::facts::DigestUser;
 use crate::io::Now;
-use crate::reason::Causes;
 use crate::strangers::source_of;
 use crate::switch::Core;
-use rand::RngCore;
-use sip::digest::{Algorithm, Answer, Authority, Challenge, Check, Denial};
-use sip::{Dialog, Flow, Message, TransactionId};
+use sip::digest::{Algorithm, Authority, Check, Denial};
+use sip::{Flow, Message};
 use std::sync::{Arc, PoisonError};
 
 /// What an INVITE's credentials are worth.
@@ -108,20 +105,15 @@ impl Core {
         authority.challenges(peer, realm, algorithms, now.utc_ms, stale, &mut self.rng)
     }
 
-    /// 401 to a caller whose call has begun.
-    pub(crate) fn challenge(
+    /// Values of WWW-Authenticate for a caller whose call has begun.
+    pub(crate) fn challenge_values(
         &mut self,
         now: Now,
-        id: TransactionId,
         flow: Flow,
-        request: &Message,
         user: &DigestUser,
-    ) {
+    ) -> Vec<String> {
         let algorithms = self.algorithms(flow.listener, Some(user));
-        let values = self.challenge_lines(now, flow, &user.realm, &algorithms, false);
-        let headers: Vec<_> =
-            values.into_iter().map(|value| ("WWW-Authenticate".to_owned(), value)).collect();
-        self.respond_plain(now, id, request, 401, "", &headers);
+        self.challenge_lines(now, flow, &user.realm, &algorithms, false)
     }
 }
 
@@ -132,130 +124,5 @@ impl From<Denial> for Verified {
             Denial::Stale | Denial::Replayed | Denial::Algorithm => Verified::Stale,
             Denial::Wrong => Verified::Wrong,
         }
-    }
-}
-
-/// A header line: name and value.
-pub(crate) type HeaderLine = (&'static str, String);
-
-/// Challenges that one leg answers at most (SIG-53).
-const MOST_CHALLENGES: u8 = 6;
-
-/// What a vendor wants proven on one leg. A proxy and the vendor behind it may each ask.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Login {
-    /// Each with how many requests have used its nonce.
-    challenges: Vec<(Challenge, u32)>,
-    taken: u8,
-    /// What the latest INVITE carried: its ACK carries the same (RFC 3261 section 13.2.2.4).
-    invite: Vec<HeaderLine>,
-}
-
-impl Login {
-    /// Takes the challenge of a 401 or 407. False: it cannot be met with the hashes that may be
-    /// used, or what we know was refused with a fresh nonce.
-    pub(crate) fn take(&mut self, response: &Message, credentials: &Credentials) -> bool {
-        let Ok(challenge) = Challenge::choose(response, &credentials.algorithms) else {
-            return false;
-        };
-        let same =
-            |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
-        let known = self.challenges.iter_mut().find(|(known, _)| same(known));
-        if known.as_ref().is_some_and(|(known, uses)| known.nonce != challenge.nonce && *uses > 1) {
-            // It had satisfied an earlier request: some want a fresh nonce for each one, and do
-            // not call the old one stale.
-            self.taken = 0;
-        } else if known
-            .as_ref()
-            .is_some_and(|(known, _)| !challenge.stale || known.nonce == challenge.nonce)
-        {
-            return false;
-        }
-        self.taken += 1;
-        if self.taken > MOST_CHALLENGES {
-            return false;
-        }
-        match known {
-            Some(known) => *known = (challenge, 0),
-            None => self.challenges.push((challenge, 0)),
-        }
-        true
-    }
-
-    /// The lines that the next request carries; each use counts.
-    pub(crate) fn lines<R: RngCore>(
-        &mut self,
-        credentials: &Credentials,
-        method: &sip::Method,
-        uri: &str,
-        rng: &mut R,
-    ) -> Vec<HeaderLine> {
-        let line = |(challenge, count): &mut (Challenge, u32)| {
-            *count += 1;
-            let answer = Answer {
-                username: &credentials.user,
-                password: &credentials.password,
-                method: method.as_str(),
-                uri,
-                count: *count,
-            };
-            (challenge.header_name(), challenge.answer(&answer, rng))
-        };
-        let lines: Vec<HeaderLine> = self.challenges.iter_mut().map(line).collect();
-        if *method == sip::Method::Invite {
-            self.invite.clone_from(&lines);
-        }
-        lines
-    }
-
-    /// What the latest INVITE carried.
-    pub(crate) fn of_invite(&self) -> &[HeaderLine] {
-        &self.invite
-    }
-}
-
-/// A BYE whose answer may be a challenge; its call may be over.
-#[derive(Debug)]
-pub(crate) struct PendingBye {
-    pub(crate) dialog: Dialog,
-    pub(crate) flow: Flow,
-    pub(crate) login: Box<Login>,
-    pub(crate) credentials: Credentials,
-    pub(crate) causes: Causes,
-}
-
-impl Core {
-    /// BYE to a vendor that wants us to prove who we are, with what it knows of us.
-    pub(crate) fn send_bye(&mut self, now: Now, mut bye: PendingBye) {
-        let uri = bye.dialog.remote_target().to_owned();
-        let lines = bye.login.lines(&bye.credentials, &sip::Method::Bye, &uri, &mut self.rng);
-        let request = bye.dialog.request(&sip::Method::Bye);
-        let mut request =
-            self.with_via(request, bye.flow.listener).header_of("Reason", &[&bye.causes.text()]);
-        for (name, value) in lines {
-            request = request.header(name, value);
-        }
-        let standard = self.transactions.standard_schedule();
-        let bytes = request.finish();
-        let id = self.transactions.request(now.instant, bye.flow, bytes, &standard);
-        self.byes.insert(id, Box::new(bye));
-    }
-
-    /// The answer to such a BYE: it is sent again if its nonce was too old. False: no BYE of
-    /// ours waits for it.
-    pub(crate) fn on_bye_response(
-        &mut self,
-        now: Now,
-        id: TransactionId,
-        response: &Message,
-    ) -> bool {
-        if response.status() < 200 {
-            return self.byes.contains_key(&id);
-        }
-        let Some(mut bye) = self.byes.remove(&id) else { return false };
-        if matches!(response.status(), 401 | 407) && bye.login.take(response, &bye.credentials) {
-            self.send_bye(now, *bye);
-        }
-        true
     }
 }

@@ -1,75 +1,46 @@
-//! What calls and the shard do with the wire: Via, Contact, plain responses, the end of
-//! answers that nobody wants.
+//! What calls and the shard do with the wire: plain responses, the end of answers that nobody
+//! wants.
 
-use crate::authentication::{Login, PendingBye};
-use crate::facts::Credentials;
+use crate::facts::Facts;
 use crate::io::Now;
 use crate::reason::Causes;
-use crate::sdp::Unusable;
-use crate::shard::new_branch;
-use crate::switch::Core;
+use crate::switch::{Core, Owner};
 use policy::{Hook, PluginStamp};
-use sip::{Dialog, Flow, Link, Message, MessageBuilder, Method, TransactionId};
+use sip::session::{ALLOW, EXTENSIONS, Farewell, Leg, Listeners, Wire, decline_answer};
+use sip::{Flow, Link, Message, MessageBuilder, TransactionId};
 use std::sync::Arc;
 
-/// Methods that we take (SIG-01), for Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
-
-/// What an INVITE may carry and ask for, as OPTIONS tells it (RFC 3261 section 11.2). An empty
-/// Supported says that there is no extension (section 20.37).
-const ABILITIES: [(&str, &str); 5] = [
-    ("Allow", ALLOW),
-    ("Accept", "application/sdp"),
-    ("Accept-Encoding", "identity"),
-    ("Accept-Language", "en"),
-    ("Supported", ""),
-];
-
-impl Core {
-    /// `host:port` that peers of this listener see (SIG-64).
-    pub(crate) fn advertised(&self, listener: u16) -> Arc<str> {
-        let listener = self.world.facts.listeners.get(usize::from(listener));
+impl Listeners for Facts {
+    fn advertised(&self, listener: u16) -> Arc<str> {
+        let listener = self.listeners.get(usize::from(listener));
         listener.map_or_else(|| Arc::from("invalid"), |l| Arc::clone(&l.advertised))
     }
 
-    /// A request of ours with its Via; everything else is the caller's.
-    pub(crate) fn request_to(
-        &mut self,
-        method: &Method,
-        uri: &str,
-        listener: u16,
-    ) -> MessageBuilder {
-        self.with_via(MessageBuilder::request(method, uri), listener)
+    fn link(&self, listener: u16) -> Link {
+        let listener = self.listeners.get(usize::from(listener));
+        listener.map(|listener| listener.link).unwrap_or_default()
+    }
+}
+
+impl Core {
+    /// What a leg needs.
+    pub(crate) fn wire(&mut self, now: Now) -> Wire<'_, Owner> {
+        Wire {
+            transactions: &mut self.transactions,
+            rng: &mut self.rng,
+            now: now.instant,
+            listeners: &*self.world.facts,
+        }
+    }
+
+    /// `host:port` that peers of this listener see (SIG-64).
+    pub(crate) fn advertised(&self, listener: u16) -> Arc<str> {
+        self.world.facts.advertised(listener)
     }
 
     /// How bytes travel at a listener.
     pub(crate) fn link(&self, listener: u16) -> Link {
-        let listener = self.world.facts.listeners.get(usize::from(listener));
-        listener.map(|listener| listener.link).unwrap_or_default()
-    }
-
-    /// Adds our Via with a new branch.
-    pub(crate) fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
-        let branch = new_branch(&mut self.rng);
-        let host = self.advertised(listener);
-        let link = self.link(listener);
-        builder.header_of("Via", &["SIP/2.0/", link.via(), " ", &host, ";rport;branch=", &branch])
-    }
-
-    /// Adds our Contact with this user (SIG-79), and Allow.
-    pub(crate) fn with_contact(
-        &self,
-        builder: MessageBuilder,
-        listener: u16,
-        user: &str,
-    ) -> MessageBuilder {
-        let host = self.advertised(listener);
-        let user = crate::number::uri_user(user);
-        let at = if user.is_empty() { "" } else { "@" };
-        let transport = self.link(listener).uri_parameter();
-        builder
-            .header_of("Contact", &["<sip:", &user, at, &host, transport, ">"])
-            .header_of("Allow", &[ALLOW])
+        self.world.facts.link(listener)
     }
 
     /// A response that carries nothing of a call. An empty `reason` is the usual phrase.
@@ -94,44 +65,24 @@ impl Core {
         self.transactions.respond(now.instant, id, status, builder.finish());
     }
 
-    /// An offer that comes while another is open: 491, or 500 with the moment to try again, 0 to
-    /// 10 s (RFC 3261 section 14.2).
-    pub(crate) fn refuse_offer(
-        &mut self,
-        now: Now,
-        id: TransactionId,
-        request: &Message,
-        status: u16,
-    ) {
-        let wait: u8 = rand::Rng::random_range(&mut self.rng, 0..=10);
-        let later = ("Retry-After".to_owned(), wait.to_string());
-        let headers = if status == 500 { std::slice::from_ref(&later) } else { &[] };
-        self.respond_plain(now, id, request, status, "", headers);
-    }
-
-    /// The answer to OPTIONS: what an INVITE would get now (SIG-57, RFC 3261 section 11.2);
-    /// inside a dialog the call goes on whatever happens to new ones.
+    /// The answer to OPTIONS outside any dialog: what an INVITE would get now (SIG-57, RFC 3261
+    /// section 11.2).
     pub(crate) fn tell_abilities(&mut self, now: Now, id: TransactionId, request: &Message) {
-        if request.to_tag().is_none() && self.intake.closed().is_some() {
+        if self.intake.closed().is_some() {
             let seconds = self.intake.retry_after(&mut self.rng);
             let later = [("Retry-After".to_owned(), seconds.to_string())];
             return self.respond_plain(now, id, request, 503, "", &later);
         }
-        let abilities = ABILITIES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let supported = EXTENSIONS.join(", ");
+        let abilities = [
+            ("Allow", ALLOW),
+            ("Accept", "application/sdp"),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "en"),
+            ("Supported", &supported),
+        ];
+        let abilities = abilities.map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.respond_plain(now, id, request, 200, "OK", &abilities);
-    }
-
-    /// 488 for a session description that cannot be relayed, with the reason.
-    pub(crate) fn refuse_sdp(
-        &mut self,
-        now: Now,
-        id: TransactionId,
-        flow: Flow,
-        request: &Message,
-        unusable: Unusable,
-    ) {
-        let warning = unusable.warning(&self.advertised(flow.listener));
-        self.respond_plain(now, id, request, 488, "", &[("Warning".to_owned(), warning)]);
     }
 
     /// 405 with what would be allowed (SIG-01).
@@ -140,36 +91,59 @@ impl Core {
         self.respond_plain(now, id, request, 405, "", &allowed);
     }
 
-    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08), with what the vendor knows us
-    /// by.
-    pub(crate) fn acknowledge_and_end(
+    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08).
+    pub(crate) fn decline(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
+        let answers = (200..300).contains(&response.status());
+        if *response.method() == sip::Method::Invite && answers {
+            self.decline_for(now, id, flow, response, Causes::ours(16), None);
+        }
+    }
+
+    /// The same for an answer to the INVITE of a leg that is there.
+    pub(crate) fn decline_for(
         &mut self,
         now: Now,
         id: TransactionId,
         flow: Flow,
         response: &Message,
         causes: Causes,
-        known_by: Option<(Box<Login>, Credentials)>,
+        leg: Option<&Leg<Owner>>,
     ) {
-        // The response repeats all that is needed of our INVITE.
-        let mut dialog = Dialog::uac(response, response);
-        let (cseq, _) = response.cseq();
-        // Not where the response came from: it may have come by way of a proxy (RFC 3261 section
-        // 13.2.2.4).
-        let flow = self.last_hop(now, &dialog, flow);
-        let mut ack = self.with_via(dialog.ack(cseq), flow.listener);
-        for (name, value) in known_by.iter().flat_map(|(login, _)| login.of_invite()) {
-            ack = ack.header(name, value);
+        let reason = causes.text();
+        let (hop, bye) = decline_answer(&mut self.wire(now), id, flow, response, &reason, leg);
+        self.farewells.extend(bye);
+        self.hear_for_a_window(now, hop);
+    }
+
+    /// Whatever a peer sends that we have just ended a session with is heard within the window,
+    /// also from an address that no trunk names.
+    pub(crate) fn hear_for_a_window(&mut self, now: Now, hop: Flow) {
+        if !self.index.knows(hop.remote) {
+            self.foreign_until = Some(now.instant + crate::switch::WINDOW);
         }
-        self.transactions.ack(now.instant, id, flow, ack.finish());
-        if let Some((login, credentials)) = known_by {
-            return self.send_bye(now, PendingBye { dialog, flow, login, credentials, causes });
+    }
+
+    /// The answer to a BYE that may be challenged: it is sent again if its peer wants it proven.
+    /// False: no BYE of ours waits for it.
+    pub(crate) fn on_farewell_response(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        response: &Message,
+    ) -> bool {
+        if response.status() < 200 {
+            return self.farewells.contains_key(&id);
         }
-        let bye = dialog.request(&Method::Bye);
-        let bye = self.with_via(bye, flow.listener).header_of("Reason", &[&causes.text()]).finish();
-        self.transactions.request(now.instant, flow, bye, &Arc::default());
+        let Some(mut bye) = self.farewells.remove(&id) else { return false };
+        if let Some(id) = bye.on_response(&mut self.wire(now), response) {
+            self.farewells.insert(id, bye);
+        }
+        true
     }
 }
+
+/// BYEs whose answer may be a challenge, by their transaction.
+pub(crate) type Farewells = foldhash::HashMap<TransactionId, Box<Farewell>>;
 
 /// Names that are written on every trail, shared instead of copied.
 pub(crate) struct Names {

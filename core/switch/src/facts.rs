@@ -10,6 +10,7 @@ use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
 use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
 use sip::Link;
 use sip::digest::{Algorithm, Ha1s};
+pub use sip::session::{Credentials, Reliability, SessionTimers};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -69,6 +70,8 @@ pub struct CallSettings {
     pub interim: Duration,
     /// Concurrent calls of the node; 0 is unlimited.
     pub channels: u32,
+    /// How the life of each leg is watched (SIG-26 to SIG-33).
+    pub session: SessionTimers,
     /// The secret behind digest nonces; the same on all nodes (SIG-54).
     pub nonce_secret: [u8; 32],
 }
@@ -80,6 +83,7 @@ impl Default for CallSettings {
             setup_limit: Duration::from_secs(180),
             interim: Duration::from_secs(60),
             channels: 0,
+            session: SessionTimers::default(),
             nonce_secret: [0; 32],
         }
     }
@@ -201,6 +205,13 @@ pub struct CustomerTrunk {
     pub setup_budget: Duration,
     /// Rows 8 and 9 of ROUTE-50 stop none of its calls.
     pub until_connect: bool,
+    /// ROUTE-58: the next attempt starts when the first has stayed silent for so long; zero: it
+    /// does not.
+    pub hedge: Duration,
+    /// ROUTE-58: attempts that start at once, at least 1.
+    pub parallel: u32,
+    /// Provisional responses to it (SIG-06).
+    pub reliability: Reliability,
     /// SIG-86.
     pub failure_reply: FailureReply,
     /// Media pass through us, unless the other trunk of the call says no (MEDIA-03).
@@ -242,6 +253,8 @@ pub struct VendorTrunk {
     pub timers: AttemptTimers,
     /// Resend schedule (SIG-21).
     pub schedule: Arc<sip::ResendSchedule>,
+    /// Provisional responses of it (SIG-06).
+    pub reliability: Reliability,
     /// Handles of rule sets (NUM-08, NUM-09, NUM-22); 0 is none.
     pub caller_rules: u64,
     /// See `caller_rules`.
@@ -270,23 +283,6 @@ pub struct VendorTrunk {
     pub credentials: Option<Credentials>,
     /// Counters shared by all shards and by successive snapshots.
     pub usage: Arc<TrunkUsage>,
-}
-
-/// User and password towards a vendor. Its `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// User name.
-    pub user: Arc<str>,
-    /// Password in clear: a client needs it for any realm.
-    pub password: Arc<str>,
-    /// Hashes that may be used; a challenge with others is a failure (SIG-53).
-    pub algorithms: Arc<[Algorithm]>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
-    }
 }
 
 /// One timer for each state of an attempt (SIG-15 to SIG-19).

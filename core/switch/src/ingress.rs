@@ -14,6 +14,7 @@ use crate::strangers::{Admission, source_of};
 use crate::switch::Core;
 use ledger::Text;
 use sip::digest::{Credentials, Ha1s};
+use sip::session::EXTENSIONS;
 use sip::{Flow, Message, MessageBuilder, Method, TransactionId, UriRef};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -225,7 +226,7 @@ impl Core {
             return true;
         }
         if begins && standing != Standing::OnlyOurs {
-            if message.validate_request().is_ok() {
+            if message.validate_request_for(&EXTENSIONS).is_ok() {
                 let knock = Knock { now, flow, standing, invite: message, bytes };
                 self.entered = self.at_the_door(&knock);
                 return self.entered.is_some();
@@ -401,7 +402,7 @@ impl Core {
         match (message.is_request(), message.to_tag(), message.method()) {
             (false, ..) | (true, None, _) | (true, _, Method::Cancel) => false,
             (true, Some(_), Method::Ack) => true,
-            (true, Some(tag), _) => ours(tag) && message.validate_request().is_ok(),
+            (true, Some(tag), _) => ours(tag) && message.validate_request_for(&EXTENSIONS).is_ok(),
         }
     }
 }

@@ -14,7 +14,6 @@ mod ingress;
 mod intake;
 mod io;
 mod media;
-mod next_hop;
 mod number;
 mod quality;
 mod reason;

@@ -14,24 +14,6 @@ pub struct MediaLeg {
     pub leg: u16,
 }
 
-/// Side of a call with one caller and the vendor that it is connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum MediaSide {
-    /// Towards the customer trunk.
-    Caller,
-    /// Towards the vendor trunk.
-    Vendor,
-}
-
-impl MediaSide {
-    pub(crate) fn other(self) -> MediaSide {
-        match self {
-            MediaSide::Caller => MediaSide::Vendor,
-            MediaSide::Vendor => MediaSide::Caller,
-        }
-    }
-}
-
 /// The relay. The shell implements it on sockets, tests in memory.
 ///
 /// A leg has an RTP/RTCP pair of its own from [`MediaControl::open`] to [`MediaControl::close`].

@@ -27,6 +27,7 @@ pub(crate) mod name {
         PROGRESS_TIMEOUT = "progress_timeout",
         CONNECT_FAILED = "connect_failed",
         ACK_TIMEOUT = "ack_timeout",
+        ANSWERED_ELSEWHERE = "answered_elsewhere",
         SESSION_TIMEOUT = "session_timeout",
         SOURCE_UNKNOWN = "source_unknown",
         AUTH_FAILED = "auth_failed",

@@ -3,6 +3,7 @@
 
 use ledger::Text;
 use rand::Rng;
+use sip::session::{hex, random_text};
 
 /// The shard that owns a datagram: by its Call-ID as the parser reads it, so that every
 /// message of a leg finds its call without a shared table, in whatever way it is written.
@@ -26,7 +27,7 @@ fn shard_of_call_id(call_id: &[u8], shards: u16) -> u16 {
 /// A Call-ID for a leg of ours that hashes to our own shard.
 pub(crate) fn new_call_id(rng: &mut impl Rng, shard: u16, shards: u16) -> Text {
     loop {
-        let id = random_text::<24>("", rng);
+        let id = random_text::<24, _>("", rng);
         if shards <= 1 || shard_of_call_id(id.as_bytes(), shards) == shard {
             return id;
         }
@@ -41,28 +42,6 @@ pub(crate) fn tag_value(tag: &str) -> Option<u64> {
 /// A tag as it is written.
 pub(crate) fn tag_text(tag: u64) -> Text {
     text_of(&hex::<16>(tag))
-}
-
-/// A branch parameter (RFC 3261 section 8.1.1.7).
-pub(crate) fn new_branch(rng: &mut impl Rng) -> Text {
-    random_text::<31>(sip::MAGIC_COOKIE, rng)
-}
-
-/// `start` and 96 random bits in hexadecimal, `LENGTH` bytes in all.
-fn random_text<const LENGTH: usize>(start: &str, rng: &mut impl Rng) -> Text {
-    let mut bytes = [0; LENGTH];
-    bytes[..start.len()].copy_from_slice(start.as_bytes());
-    bytes[start.len()..start.len() + 16].copy_from_slice(&hex::<16>(rng.random()));
-    bytes[start.len() + 16..].copy_from_slice(&hex::<8>(rng.random::<u32>().into()));
-    text_of(&bytes)
-}
-
-/// The lowest `DIGITS` hexadecimal digits of `value`.
-fn hex<const DIGITS: usize>(value: u64) -> [u8; DIGITS] {
-    std::array::from_fn(|at| {
-        let digit = value >> (4 * (DIGITS - 1 - at)) & 0xf;
-        b"0123456789abcdef"[digit as usize]
-    })
 }
 
 fn text_of(ascii: &[u8]) -> Text {

@@ -1,14 +1,12 @@
 //! One shard of the switch: its transactions, its calls, their timers.
 
-use crate::authentication::PendingBye;
 use crate::call::{Call, Cx};
-use crate::core_ops::Names;
+use crate::core_ops::{Farewells, Names};
 use crate::index::SourceIndex;
 use crate::ingress::{Entered, Standing};
 use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, Now, Output, World};
-use crate::media::{MediaControl, MediaSide};
-use crate::reason::Causes;
+use crate::media::MediaControl;
 use crate::rests::Rests;
 use crate::shard::CallIds;
 use crate::strangers::{Budget, Strangers, source_of};
@@ -17,6 +15,7 @@ use policy::Reply;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sip::digest::ReplayGuard;
+use sip::session::EXTENSIONS;
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -46,28 +45,18 @@ pub struct Switch {
     pub(crate) core: Core,
 }
 
-/// What a transaction belongs to.
+/// What a transaction or one of our tags belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) call: CallKey,
-    pub(crate) role: Role,
-}
-
-/// Part that a transaction plays in its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The caller's INVITE, a server transaction.
-    Ingress,
-    /// Our INVITE of this attempt.
-    Attempt(u16),
-    /// A request passed through an established call, by either of its transactions.
-    Relayed,
+    /// Number of the leg in its call.
+    pub(crate) leg: u16,
 }
 
 /// Everything of the shard but the calls, so that a call can be borrowed beside it.
 pub(crate) struct Core {
     pub(crate) settings: SwitchSettings,
-    pub(crate) transactions: Transactions,
+    pub(crate) transactions: Transactions<Owner>,
     pub(crate) rng: StdRng,
     pub(crate) world: Arc<World>,
     pub(crate) index: Arc<SourceIndex>,
@@ -76,11 +65,10 @@ pub(crate) struct Core {
     pub(crate) ids: CallIds,
     pub(crate) names: Names,
     pub(crate) outputs: VecDeque<Output>,
-    pub(crate) owners: HashMap<TransactionId, Owner>,
     /// BYEs that may be challenged.
-    pub(crate) byes: HashMap<TransactionId, Box<PendingBye>>,
-    /// Our tag of each leg to the call and the side that the leg belongs to.
-    pub(crate) tags: HashMap<u64, (CallKey, MediaSide)>,
+    pub(crate) farewells: Farewells,
+    /// Our tag of each leg.
+    pub(crate) tags: HashMap<u64, Owner>,
     /// INVITEs of the calls that are here, by what a forking proxy leaves as it is.
     pub(crate) callers: HashSet<u64>,
     /// Who sends the INVITE that the transactions are being given.
@@ -112,8 +100,7 @@ impl Switch {
             ids: CallIds::default(),
             names: Names::default(),
             outputs: VecDeque::new(),
-            owners: HashMap::default(),
-            byes: HashMap::default(),
+            farewells: Farewells::default(),
             tags: HashMap::default(),
             callers: HashSet::default(),
             entered: None,
@@ -213,7 +200,6 @@ impl Switch {
         self.drain_transactions(now, media);
         if self.calls.is_empty() && self.core.transactions.is_empty() {
             give_back_room(&mut self.calls);
-            give_back_room(&mut self.core.owners);
             give_back_room(&mut self.core.tags);
             if self.core.callers.capacity() > ROOM_KEPT {
                 self.core.callers = HashSet::default();
@@ -317,8 +303,7 @@ impl Switch {
     #[must_use]
     pub fn table_entries(&self) -> usize {
         let core = &self.core;
-        let transactions = core.owners.len() + core.byes.len();
-        transactions + core.tags.len() + core.callers.len() + core.deadlines.len()
+        core.farewells.len() + core.tags.len() + core.callers.len() + core.deadlines.len()
     }
 
     pub(crate) fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
@@ -327,45 +312,57 @@ impl Switch {
         }
     }
 
-    fn on_transaction(&mut self, now: Now, event: TransactionEvent, media: &mut dyn MediaControl) {
+    fn on_transaction(
+        &mut self,
+        now: Now,
+        event: TransactionEvent<Owner>,
+        media: &mut dyn MediaControl,
+    ) {
         match event {
             TransactionEvent::Request { id, flow, message } => {
                 self.on_request(now, id, flow, message, media);
             }
-            TransactionEvent::Cancelled { invite, message, .. } => {
-                self.with_owner(invite, now, media, |call, cx, role| {
-                    call.on_cancel(cx, invite, role, &message);
+            TransactionEvent::Cancelled { invite, owner, message } => {
+                self.with_owner(owner, now, media, |call, cx, leg| {
+                    call.on_cancel(cx, leg, invite, &message);
                 });
             }
-            TransactionEvent::Acknowledged { invite, message, .. } => {
-                self.with_owner(invite, now, media, |call, cx, role| {
-                    call.on_ack(cx, invite, role, &message);
+            TransactionEvent::Acknowledged { invite, owner, message } => {
+                self.with_owner(owner, now, media, |call, cx, leg| {
+                    call.on_ack(cx, leg, invite, &message);
                 });
             }
-            TransactionEvent::Response { id, flow, message, sends, .. } => {
-                let known = self.with_owner(id, now, media, |call, cx, role| {
-                    call.note_sends(role, id, sends);
-                    call.on_response(cx, id, role, flow, &message);
+            TransactionEvent::Response { id, owner, flow, message, sends } => {
+                let known = self.with_owner(owner, now, media, |call, cx, leg| {
+                    call.note_sends(leg, id, sends);
+                    call.on_response(cx, leg, id, flow, &message);
                 });
-                if !known && !self.core.on_bye_response(now, id, &message) {
-                    self.on_orphan_response(now, id, flow, &message);
+                if !known && !self.core.on_farewell_response(now, id, &message) {
+                    self.core.decline(now, id, flow, &message);
                 }
             }
-            TransactionEvent::TimedOut { id, sends, .. } => {
-                self.core.byes.remove(&id);
-                self.with_owner(id, now, media, |call, cx, role| {
-                    call.note_sends(role, id, sends);
-                    call.on_transaction_over(cx, id, role, policy::AttemptFailure::NoResponse);
-                });
+            TransactionEvent::TimedOut { id, owner, sends } => {
+                self.on_transaction_over(now, id, owner, (sends, false), media);
             }
-            TransactionEvent::TransportFailed { id, sends, .. } => {
-                self.core.byes.remove(&id);
-                self.with_owner(id, now, media, |call, cx, role| {
-                    call.note_sends(role, id, sends);
-                    call.on_transaction_over(cx, id, role, policy::AttemptFailure::ConnectFailed);
-                });
+            TransactionEvent::TransportFailed { id, owner, sends } => {
+                self.on_transaction_over(now, id, owner, (sends, true), media);
             }
         }
+    }
+
+    fn on_transaction_over(
+        &mut self,
+        now: Now,
+        id: TransactionId,
+        owner: Option<Owner>,
+        (sends, unreachable): (u16, bool),
+        media: &mut dyn MediaControl,
+    ) {
+        self.core.farewells.remove(&id);
+        self.with_owner(owner, now, media, |call, cx, leg| {
+            call.note_sends(leg, id, sends);
+            call.on_transaction_over(cx, leg, id, unreachable);
+        });
     }
 
     /// A request that starts a transaction: in a dialog it belongs to a call, outside it
@@ -378,7 +375,7 @@ impl Switch {
         message: Message,
         media: &mut dyn MediaControl,
     ) {
-        if let Err(refusal) = message.validate_request() {
+        if let Err(refusal) = message.validate_request_for(&EXTENSIONS) {
             self.core.counters.malformed += 1;
             if *message.method() == sip::Method::Invite && message.to_tag().is_none() {
                 return self.core.refuse_as_it_stands(now, id, flow, &message, &refusal);
@@ -398,36 +395,25 @@ impl Switch {
         };
         let owner = crate::shard::tag_value(tag).and_then(|tag| self.core.tags.get(&tag).copied());
         let mut left = Some(message);
-        if let Some((key, side)) = owner {
-            self.with_call(key, now, media, |call, cx| {
-                if let Some(message) = left.take_if(|m| call.owns(side, m)) {
-                    call.on_request(cx, side, id, flow, message);
-                }
-            });
-        }
+        self.with_owner(owner, now, media, |call, cx, leg| {
+            if let Some(message) = left.take_if(|m| call.owns(leg, m)) {
+                call.on_request(cx, leg, id, flow, message);
+            }
+        });
         if let Some(message) = left {
             self.core.respond_plain(now, id, &message, 481, "Call/Transaction Does Not Exist", &[]);
         }
     }
 
-    /// A 2xx that came after its call was over is acknowledged and ended (SIG-07, SIG-08).
-    fn on_orphan_response(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
-        if *response.method() == sip::Method::Invite && (200..300).contains(&response.status()) {
-            self.core.acknowledge_and_end(now, id, flow, response, Causes::ours(16), None);
-        }
-    }
-
     fn with_owner(
         &mut self,
-        id: TransactionId,
+        owner: Option<Owner>,
         now: Now,
         media: &mut dyn MediaControl,
-        act: impl FnOnce(&mut Call, &mut Cx<'_>, Role),
+        act: impl FnOnce(&mut Call, &mut Cx<'_>, u16),
     ) -> bool {
-        let Some(owner) = self.core.owners.get(&id).copied() else {
-            return false;
-        };
-        self.with_call(owner.call, now, media, |call, cx| act(call, cx, owner.role))
+        let Some(Owner { call, leg }) = owner else { return false };
+        self.with_call(call, now, media, |call, cx| act(call, cx, leg))
     }
 
     pub(crate) fn with_call(

@@ -13,6 +13,7 @@ mod route;
 mod session_timer;
 mod wire;
 
+pub use called::Demand;
 pub use calling::{Invitation, NoMore};
 pub use farewell::{Farewell, decline_answer};
 pub use login::Credentials;

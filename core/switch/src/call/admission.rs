@@ -1,16 +1,21 @@
 //! Before the first INVITE: may it call, whom, at what price, over which trunks
 //! (ROUTE-15 steps 4 to 14).
 
-use super::{Call, Choice, Cx, State, Step};
+use super::pipeline::{Stop, Taken};
+use super::{Call, Choice, Cx};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
 use foldhash::HashSet;
-use ledger::{ChargeRecord, RateLookup, Text};
+use ledger::{ChargeRecord, EndedBy, RateLookup, Text};
 use policy::{
     Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
     RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
 };
+use sip::session::Demand;
+
+/// A plugin gave an answer that belongs to another question.
+const OTHER_ANSWER: &str = "answer to another question";
 
 /// More candidates than this are not put into a question.
 const MAX_CANDIDATES: usize = 1000;
@@ -19,14 +24,17 @@ impl Call {
     /// Steps 4 and 10, then the first question.
     pub(crate) fn begin(&mut self, cx: &mut Cx<'_>) {
         cx.core.counters.calls += 1;
-        tracing::debug!(call = %self.shown_id(), trunk = %self.customer.name, source = %self.source,
-            caller = %self.caller_in, callee = %self.callee_in, "incoming");
+        tracing::debug!(call = %self.shown_id(), trunk = %self.customer.name, source = %self.source.address,
+            caller = %self.numbers.caller_in, callee = %self.numbers.callee_in, "incoming");
         if let Some(why) = cx.core.intake.closed() {
             // No plugin hears of it: what is refused for want of time must take none.
             self.unannounced = true;
             return self.refuse_for_now(cx, name::SYSTEM_OVERLOAD, why);
         }
         self.tell(cx, EventKind::Incoming, 0, 0);
+        if let Some(demand) = self.caller.demand() {
+            return self.refuse_demand(cx, &demand);
+        }
         let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
         if self.customer.locked {
             return self.refuse(cx, 403, name::TRUNK_LOCKED, "");
@@ -37,8 +45,8 @@ impl Call {
         if expired {
             return self.refuse(cx, 403, name::ACCOUNT_EXPIRED, "");
         }
-        if !number::is_valid(&self.callee_in) {
-            let detail = format!("called number `{}`", self.callee_in);
+        if !number::is_valid(&self.numbers.callee_in) {
+            let detail = format!("called number `{}`", self.numbers.callee_in);
             return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
         }
         if !self.customer.usage.take(self.customer.channels) {
@@ -52,19 +60,32 @@ impl Call {
             return self.refuse_for_now(cx, name::CONCURRENCY_LIMIT, &detail);
         }
         self.channel_taken = true;
-        let mut callee = self.callee_in.as_str();
+        self.admit_from(cx, 0);
+    }
+
+    /// 421 or 422: the caller may come again with what is missing.
+    fn refuse_demand(&mut self, cx: &mut Cx<'_>, demand: &Demand) {
+        let Demand { status, header: (header, value) } = demand;
+        self.caller.refuse(&mut cx.wire(), *status, &[(header, value)]);
+        self.refused(cx);
+        let detail = compact_str::format_compact!("{header}: {value}");
+        self.close_with(cx, name::BAD_REQUEST.into(), EndedBy::Switch, detail, *status, *status);
+    }
+
+    pub(super) fn ingress_number_question(&mut self) -> Question {
+        let mut callee = self.numbers.callee_in.as_str();
         if self.customer.strip_tech_prefix
             && !self.customer.tech_prefix.is_empty()
             && let Some(rest) = callee.strip_prefix(&*self.customer.tech_prefix)
         {
-            self.tech_prefix_in = (&*self.customer.tech_prefix).into();
+            self.numbers.tech_prefix_in = (&*self.customer.tech_prefix).into();
             callee = rest;
         }
-        let question = NumberQuestion {
+        Question::Number(NumberQuestion {
             call: self.facts,
             stage: Stage::Ingress,
             trunk: self.customer.id,
-            caller: self.caller_in.clone(),
+            caller: self.numbers.caller_in.clone(),
             callee: callee.into(),
             identity: Text::default(),
             caller_rules: self.customer.caller_rules,
@@ -72,122 +93,124 @@ impl Call {
             identity_rules: 0,
             tech_prefix: Text::default(),
             reject_unmatched: self.customer.reject_unmatched,
+        })
+    }
+
+    pub(super) fn take_ingress_numbers(&mut self, reply: Reply) -> Result<Taken, Stop> {
+        let numbers = match reply.outcome {
+            Ok(Answer::Number(Ok(numbers))) => numbers,
+            Ok(Answer::Number(Err(rejection))) => return Err(rejection.into()),
+            Ok(_) => return Err(Stop::new(500, name::INTERNAL_ERROR, OTHER_ANSWER)),
+            Err(fault) => return Err(Stop::new(500, name::INTERNAL_ERROR, fault.to_string())),
         };
-        self.state = State::Deciding(Step::IngressNumber);
-        self.ask(cx, Question::Number(question));
+        if !number::is_valid(&numbers.callee) {
+            let detail = format!("called number `{}` after the rewrite", numbers.callee);
+            return Err(Stop::new(484, name::NUMBER_INVALID, detail));
+        }
+        let own = &mut self.numbers;
+        own.callee_route = numbers.callee;
+        for (as_other, number) in
+            [(&mut own.route_as, numbers.route_as), (&mut own.rate_as, numbers.rate_as)]
+        {
+            if number::is_valid(&number) && number != own.callee_route {
+                *as_other = number;
+            }
+        }
+        if number::is_valid(&numbers.caller) {
+            own.caller_route = numbers.caller;
+        }
+        Ok(Taken::GoOn)
+    }
+
+    pub(super) fn screen_question(&self) -> Question {
+        Question::Screen(ScreenQuestion {
+            call: self.facts,
+            caller: self.numbers.caller_route.clone(),
+            callee: self.numbers.callee_route.clone(),
+            source: sip::ip_text(self.source.flow.remote.ip().to_canonical()),
+        })
     }
 
     /// Without an answer the call goes on, unless the operator chose for the plugin that
     /// failed that it does not.
-    pub(super) fn on_screened(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+    pub(super) fn take_verdict(&mut self, reply: Reply) -> Result<Taken, Stop> {
         match reply.outcome {
-            Ok(Answer::Screen(Verdict::Reject(rejection))) => return self.reject(cx, rejection),
+            Ok(Answer::Screen(Verdict::Reject(rejection))) => return Err(rejection.into()),
             Ok(Answer::Screen(Verdict::Challenge)) if !self.authenticated => {
-                return self.challenge(cx);
+                return Ok(Taken::Challenge);
             }
             Ok(Answer::Screen(Verdict::Mark(words))) => self.marks = words,
             Err(fault) if reply.rejects => {
-                return self.refuse(cx, 503, name::INTERNAL_ERROR, &fault.to_string());
+                return Err(Stop::new(503, name::INTERNAL_ERROR, fault.to_string()));
             }
             _ => {}
         }
+        Ok(Taken::GoOn)
+    }
+
+    pub(super) fn admission_rate_question(&mut self, cx: &Cx<'_>) -> Result<Question, Stop> {
+        let no_rate = |detail: &str| Stop::new(403, name::NO_RATE, detail);
         let Some(deck) = self.account.deck.clone() else {
-            let detail = format!("account {} has no rate deck", self.account.name);
-            return self.refuse(cx, 403, name::NO_RATE, &detail);
+            return Err(no_rate(&format!("account {} has no rate deck", self.account.name)));
         };
-        let row = match deck.find(self.rated_number(), cx.now.utc_ms) {
+        let number = self.numbers.rated();
+        let row = match deck.find(number, cx.now.utc_ms) {
             RateLookup::Found(row) => row,
-            RateLookup::Blocked => {
-                return self.refuse(cx, 403, name::NO_RATE, "the destination is not sold");
-            }
+            RateLookup::Blocked => return Err(no_rate("the destination is not sold")),
             RateLookup::None => {
-                let detail = format!("deck {} has no row for {}", deck.name, self.rated_number());
-                return self.refuse(cx, 403, name::NO_RATE, &detail);
+                return Err(no_rate(&format!("deck {} has no row for {number}", deck.name)));
             }
         };
         let sell = super::record::unrated(&deck, row, self.account.rounding);
-        let Some(question) = self.first_increment(&sell) else {
-            return self.refuse(cx, 403, name::NO_RATE, "price beyond the range of a charge");
-        };
+        let question = self.first_increment(&sell);
+        let question = question.ok_or_else(|| no_rate("price beyond the range of a charge"))?;
         self.sell_price = question.row.price_next;
         self.sell = Some(sell);
-        self.state = State::Deciding(Step::AdmissionRate);
-        self.ask(cx, Question::Rate(question));
-    }
-
-    pub(super) fn on_numbered(&mut self, cx: &mut Cx<'_>, reply: Reply) {
-        let numbers = match reply.outcome {
-            Ok(Answer::Number(Ok(numbers))) => numbers,
-            Ok(Answer::Number(Err(rejection))) => return self.reject(cx, rejection),
-            Ok(_) => {
-                return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question");
-            }
-            Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
-        };
-        if !number::is_valid(&numbers.callee) {
-            let detail = format!("called number `{}` after the rewrite", numbers.callee);
-            return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
-        }
-        self.callee_route = numbers.callee;
-        for (as_other, number) in
-            [(&mut self.route_as, numbers.route_as), (&mut self.rate_as, numbers.rate_as)]
-        {
-            if number::is_valid(&number) && number != self.callee_route {
-                *as_other = number;
-            }
-        }
-        self.caller_route =
-            if number::is_valid(&numbers.caller) { numbers.caller } else { Text::default() };
-        let question = ScreenQuestion {
-            call: self.facts,
-            caller: self.caller_route.clone(),
-            callee: self.callee_route.clone(),
-            source: sip::ip_text(self.caller.flow.remote.ip().to_canonical()),
-        };
-        self.state = State::Deciding(Step::Screen);
-        self.ask(cx, Question::Screen(question));
+        Ok(Question::Rate(question))
     }
 
     /// Room for BILL-40: what is looked at here will be reserved here.
-    pub(super) fn on_admission_rated(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+    pub(super) fn take_admission_rate(&mut self, reply: Reply) -> Result<Taken, Stop> {
         let charge = match reply.outcome {
             Ok(Answer::Rate(charge)) => ledger::Money(i128::from(charge.amount)),
-            Ok(_) => {
-                return self.refuse(cx, 500, name::INTERNAL_ERROR, "answer to another question");
-            }
-            Err(fault) => return self.refuse(cx, 500, name::INTERNAL_ERROR, &fault.to_string()),
+            Ok(_) => return Err(Stop::new(500, name::INTERNAL_ERROR, OTHER_ANSWER)),
+            Err(fault) => return Err(Stop::new(500, name::INTERNAL_ERROR, fault.to_string())),
         };
         if let Some(available) = self.account.purse.available()
             && (available <= ledger::Money::ZERO || available < charge)
         {
             let detail = format!("{available} available, {charge} needed");
-            return self.refuse(cx, 403, name::INSUFFICIENT_BALANCE, &detail);
+            return Err(Stop::new(403, name::INSUFFICIENT_BALANCE, detail));
         }
+        Ok(Taken::GoOn)
+    }
+
+    pub(super) fn route_question(&mut self, cx: &Cx<'_>) -> Result<Question, Stop> {
         let (candidates, full, unusable) = self.candidates(cx);
         if candidates.is_empty() {
-            return match (full, unusable) {
+            return Err(match (full, unusable) {
                 (0, 0) => {
-                    let detail =
-                        format!("no vendor trunk has a prefix of {}", self.routed_number());
-                    self.refuse(cx, 404, name::NO_ROUTE, &detail)
+                    let number = self.numbers.routed();
+                    let detail = format!("no vendor trunk has a prefix of {number}");
+                    Stop::new(404, name::NO_ROUTE, detail)
                 }
-                (_, 0) => self.refuse(cx, 503, name::ALL_ROUTES_BUSY, ""),
-                _ => self.refuse(cx, 503, name::NO_ROUTE_AVAILABLE, ""),
-            };
+                (_, 0) => Stop::new(503, name::ALL_ROUTES_BUSY, ""),
+                _ => Stop::new(503, name::NO_ROUTE_AVAILABLE, ""),
+            });
         }
         // The core's own order, in case no plugin answers: priority, then id.
         let mut order: Vec<_> = candidates.iter().map(|c| (c.priority, c.trunk)).collect();
         order.sort_unstable();
-        self.choices = order.into_iter().map(|(_, trunk)| Choice::new(trunk)).collect();
-        let question = RouteQuestion {
+        if let Some(setup) = self.setup() {
+            setup.choices = order.into_iter().map(|(_, trunk)| Choice::new(trunk)).collect();
+        }
+        Ok(Question::Route(RouteQuestion {
             call: self.facts,
-            caller: self.caller_route.clone(),
-            callee: self.routed_number().into(),
+            caller: self.numbers.caller_route.clone(),
+            callee: self.numbers.routed().into(),
             sell_price: self.sell_price,
             candidates,
-        };
-        self.state = State::Deciding(Step::Route);
-        self.ask(cx, Question::Route(question));
+        }))
     }
 
     /// Vendor trunks that may be used now, and how many were left out because they are
@@ -198,7 +221,7 @@ impl Call {
         // ROUTE-18: an entry without `extend` ends the walk for ordinary trunks, whether it
         // can be used now or not.
         let mut last_length = 0;
-        for (length, entries) in self.world.routes.matches(self.routed_number()) {
+        for (length, entries) in self.world.routes.matches(self.numbers.routed()) {
             if entries.iter().any(|entry| self.ends_walk(*entry)) {
                 last_length = last_length.max(length);
             }
@@ -243,7 +266,7 @@ impl Call {
         if trunk.locked || vendor.locked || !reachable() {
             return None;
         }
-        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.rated_number(), utc_ms) else {
+        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.numbers.rated(), utc_ms) else {
             return None;
         };
         Some(Candidate {
@@ -261,22 +284,23 @@ impl Call {
         })
     }
 
-    pub(super) fn on_routed(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+    pub(super) fn take_route(&mut self, cx: &mut Cx<'_>, reply: Reply) -> Result<Taken, Stop> {
+        let Some(setup) = self.setup() else { return Ok(Taken::GoOn) };
         match reply.outcome {
             Ok(Answer::Route(Ok(trunks))) => {
-                let mut left: HashSet<u32> = self.choices.iter().map(|c| c.trunk).collect();
-                self.choices =
+                let mut left: HashSet<u32> = setup.choices.iter().map(|c| c.trunk).collect();
+                setup.choices =
                     trunks.into_iter().filter(|t| left.remove(t)).map(Choice::new).collect();
             }
-            Ok(Answer::Route(Err(rejection))) => return self.reject(cx, rejection),
+            Ok(Answer::Route(Err(rejection))) => return Err(rejection.into()),
             // The core's own order stands.
             Ok(_) | Err(_) => {}
         }
-        let Some(first) = self.choices.front() else {
-            return self.refuse(cx, 503, name::NO_ROUTE_AVAILABLE, "routing chose no trunk");
+        let Some(first) = setup.choices.front().map(|choice| choice.trunk) else {
+            return Err(Stop::new(503, name::NO_ROUTE_AVAILABLE, "routing chose no trunk"));
         };
-        self.tell(cx, EventKind::Routed, first.trunk, 0);
-        self.next_choice(cx);
+        self.tell(cx, EventKind::Routed, first, 0);
+        Ok(Taken::GoOn)
     }
 
     /// The question for the least that a call of this row costs.

@@ -1,7 +1,6 @@
 //! Who calls, as the INVITE says it: number, display name, wish for privacy (SIG-68, SIG-76,
 //! SIG-78).
 
-use super::CallerIdentity;
 use crate::facts::CustomerTrunk;
 use crate::number;
 use ledger::Text;
@@ -9,6 +8,13 @@ use sip::{Message, NameAddrRef, UriRef};
 
 /// Far more than all tokens of RFC 3323 and its successors together.
 const PRIVACY_BYTES: usize = 256;
+
+/// What the caller said about itself beside its number.
+#[derive(Debug, Default)]
+pub(super) struct CallerIdentity {
+    pub(super) display: Text,
+    pub(super) privacy: Text,
+}
 
 /// What the caller's INVITE says about it.
 pub(super) struct Caller {

@@ -1,14 +1,13 @@
 //! After the last word to the caller: stray vendor legs are awaited, charges asked for,
 //! the record written (promise 6 of the design).
 
+use super::pipeline::Step;
 use super::{Call, Cx, End, State};
 use crate::io::Output;
-use crate::media::MediaSide;
 use crate::reason::{Causes, name};
 use ledger::{EndedBy, Money, RecordState, Text};
 use policy::{
-    Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Rejection,
-    Reply, Side,
+    Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Reply, Side,
 };
 
 /// Which charges are still to be asked for.
@@ -29,29 +28,6 @@ enum Payer {
 }
 
 impl Call {
-    /// A plugin refused the call.
-    pub(super) fn reject(&mut self, cx: &mut Cx<'_>, rejection: Rejection) {
-        let Rejection { code, reason, detail } = rejection;
-        let cause = crate::reason::cause_of(code);
-        self.finish_setup(cx, code, code, reason, EndedBy::Switch, detail, cause);
-    }
-
-    /// Ends a call that was not answered with a final response to the caller.
-    #[expect(clippy::too_many_arguments, reason = "each is one field of the end")]
-    pub(super) fn finish_setup(
-        &mut self,
-        cx: &mut Cx<'_>,
-        chosen: u16,
-        returned: u16,
-        why: Text,
-        by: EndedBy,
-        detail: Text,
-        cause: u8,
-    ) {
-        self.respond_invite(cx, returned, None, cause);
-        self.close_with(cx, why, by, detail, chosen, returned);
-    }
-
     /// A challenge ends the transaction, not the caller's wish: no record (SIG-52).
     pub(super) fn challenge(&mut self, cx: &mut Cx<'_>) {
         let trunk = std::sync::Arc::clone(&self.customer);
@@ -59,8 +35,10 @@ impl Call {
             let detail = "challenged, but the trunk has no user";
             return self.refuse(cx, 403, name::AUTH_FAILED, detail);
         };
-        let Some(invite) = self.invite.take() else { return };
-        cx.core.challenge(cx.now, self.ingress, self.caller.flow, &invite, user);
+        let (flow, mut headers) = (self.caller.flow(), Vec::new());
+        let values = cx.core.challenge_values(cx.now, flow, user);
+        headers.extend(values.iter().map(|value| ("WWW-Authenticate", value.as_str())));
+        self.caller.refuse(&mut cx.wire(), 401, &headers);
         self.leave(cx);
     }
 
@@ -76,28 +54,19 @@ impl Call {
     ) {
         *cx.core.counters.ended.entry(returned).or_default() += 1;
         tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, %detail, "ended");
-        self.end_ms = Some(cx.now.utc_ms);
-        self.end = Some(Box::new(End { reason: why, by, detail, chosen, returned }));
-        self.state = State::Closing(Charging::default());
+        self.times.end_ms = Some(cx.now.utc_ms);
+        let end = End { reason: why, by, detail, chosen, returned };
+        self.state = State::Closing(Box::new(end), Charging::default());
         // An answer to a question of the set-up must not be taken for a charge.
-        self.ticket = self.ticket.wrapping_add(1).max(1);
-        if self.channel_taken {
-            self.customer.usage.release();
-            self.world.usage.release();
-            self.channel_taken = false;
-        }
+        self.asked.clear();
+        self.release_channel();
         self.close_media(cx);
-        if let Some(attempt) = self.current.take() {
-            attempt.vendor.usage.release();
-            if attempt.answered.is_some() {
-                let talked_ms = attempt.record.duration_ms;
-                attempt.vendor.usage.quality.ended(cx.now.utc_ms, talked_ms);
-            }
-            if let Some(id) = attempt.transaction {
-                cx.core.owners.remove(&id);
-            }
-            self.finished.push(attempt.record);
-            self.finished.sort_by_key(|record| record.number);
+        let won = self.attempts.iter().position(|attempt| attempt.answered().is_some());
+        if let Some(at) = won {
+            let attempt = self.attempts.remove(at);
+            let talked_ms = attempt.record.duration_ms;
+            attempt.vendor.usage.quality.ended(cx.now.utc_ms, talked_ms);
+            self.end_attempt(cx, attempt);
         }
         let code = returned;
         let trunk = self.finished.last().map_or(0, |record| record.trunk);
@@ -107,9 +76,9 @@ impl Call {
 
     /// Asks for the charges once no leg is left, then writes the record.
     pub(super) fn try_close(&mut self, cx: &mut Cx<'_>) {
-        let waiting = !self.lingering.is_empty() || self.caller_bye.is_some();
+        let waiting = !self.attempts.is_empty() || self.caller.waits_to_hang_up();
         match &mut self.state {
-            State::Closing(charging) if !waiting && !charging.begun => charging.begun = true,
+            State::Closing(_, charging) if !waiting && !charging.begun => charging.begun = true,
             _ => return,
         }
         self.ask_next_charge(cx, Some(Payer::Customer));
@@ -118,7 +87,7 @@ impl Call {
     /// The node stops: the call ends, nobody is awaited any more, the charges are asked for.
     pub(crate) fn close_now(&mut self, cx: &mut Cx<'_>) {
         self.on_operator_hangup(cx);
-        if self.caller_bye.is_some() {
+        if self.caller.waits_to_hang_up() {
             self.never_acknowledged();
         }
         self.await_nobody(cx);
@@ -127,39 +96,40 @@ impl Call {
     /// The node cannot keep the call: its machine or its relay has failed.
     pub(crate) fn close_failed(&mut self, cx: &mut Cx<'_>) {
         match self.state {
-            State::Deciding(_) | State::Attempting => {
-                self.give_up_attempt(cx, AttemptFailure::NotSent, name::INTERNAL_ERROR);
+            State::SettingUp(_) => {
+                self.give_up_all(cx, AttemptFailure::NotSent, name::INTERNAL_ERROR);
                 self.refuse(cx, 500, name::INTERNAL_ERROR, "a fault of the switch");
             }
-            State::Connected => {
+            State::Connected(_) => {
                 self.end_connected(cx, name::NODE_LOST, EndedBy::Switch, None, Causes::ours(41));
             }
-            State::Closing(_) | State::Over => {}
+            State::Closing(..) | State::Over => {}
         }
         self.await_nobody(cx);
     }
 
     fn await_nobody(&mut self, cx: &mut Cx<'_>) {
-        for attempt in std::mem::take(&mut self.lingering) {
-            if let Some(id) = attempt.transaction {
-                cx.core.owners.remove(&id);
-            }
-            cx.core.tags.remove(&attempt.tag);
-            self.finished.push(attempt.record);
+        for attempt in std::mem::take(&mut self.attempts) {
+            self.end_attempt(cx, attempt);
         }
-        self.finished.sort_by_key(|record| record.number);
         // The ACK can no longer come here (RFC 3261 section 15), and may be on its way.
-        if let Some(causes) = self.caller_bye.take() {
-            self.bye(cx, MediaSide::Caller, causes);
-        }
+        self.caller.hang_up_at_once(&mut cx.wire());
         self.try_close(cx);
+    }
+
+    /// How the call came to its end.
+    pub(super) fn end(&self) -> Option<&End> {
+        match &self.state {
+            State::Closing(end, _) => Some(end),
+            _ => None,
+        }
     }
 
     /// The ACK for our 200 does not come any more. Whatever ended the call, nobody has taken the
     /// answer, and the customer does not pay for it; the vendor, whose answer we acknowledged, is
     /// paid (SIG-93).
     pub(super) fn never_acknowledged(&mut self) {
-        if let Some(end) = self.end.as_deref_mut() {
+        if let State::Closing(end, _) = &mut self.state {
             if end.detail.is_empty() && end.reason != name::ACK_TIMEOUT {
                 end.detail = compact_str::format_compact!(
                     "{} before the answer was acknowledged",
@@ -173,15 +143,15 @@ impl Call {
 
     /// Whether the customer pays: it was answered, and did not end in a way that is never billed.
     pub(super) fn is_billed(&self) -> bool {
-        let reason = self.end.as_deref().map(|end| end.reason.as_str());
-        self.answered.is_some() && reason.is_none_or(crate::reason::is_billed)
+        let reason = self.end().map(|end| end.reason.as_str());
+        self.times.answer_ms.is_some() && reason.is_none_or(crate::reason::is_billed)
     }
 
     /// The node does not wait for the charges either: the record is written without those
     /// that are still open, and says that it must be rated again.
     pub(crate) fn close_unrated(&mut self, cx: &mut Cx<'_>) {
         self.close_now(cx);
-        if matches!(self.state, State::Closing(_)) {
+        if matches!(self.state, State::Closing(..)) {
             self.rerate = true;
             self.write_final(cx);
         }
@@ -191,8 +161,10 @@ impl Call {
         let mut next = from;
         while let Some(payer) = next {
             if let Some(question) = self.rate_question(payer) {
-                self.state = State::Closing(Charging { asked: Some(payer), begun: true });
-                return self.ask(cx, Question::Rate(question));
+                if let State::Closing(_, charging) = &mut self.state {
+                    charging.asked = Some(payer);
+                }
+                return self.ask(cx, Step::Charge, 0, Question::Rate(question));
             }
             next = self.after(payer);
         }
@@ -219,11 +191,11 @@ impl Call {
                         is_final: true,
                         account: self.account.id,
                         trunk: self.customer.id,
-                        at_ms: self.answer_ms.unwrap_or(self.facts.received_ms),
+                        at_ms: self.times.answer_ms.unwrap_or(self.facts.received_ms),
                     },
                     row: super::record::deck_row(&sell.row)?,
                     rounding: super::record::rounding(&sell.rounding)?,
-                    duration_ms: self.duration_ms,
+                    duration_ms: self.times.duration_ms,
                 })
             }
             Payer::Vendor(at) => {
@@ -248,7 +220,7 @@ impl Call {
     }
 
     pub(super) fn on_charged(&mut self, cx: &mut Cx<'_>, reply: Reply) {
-        let State::Closing(Charging { asked: Some(payer), .. }) = self.state else { return };
+        let State::Closing(_, Charging { asked: Some(payer), .. }) = self.state else { return };
         let charge = match reply.outcome {
             Ok(Answer::Rate(charge)) => Some(charge),
             // Nothing is lost: the record says that it must be rated again.
@@ -281,7 +253,7 @@ impl Call {
                 }
             }
         }
-        if let Some(end) = &self.end {
+        if let State::Closing(end, _) = &self.state {
             cx.core.counters.count_reason(&end.reason);
         }
         let document = self.document(RecordState::Final, cx.now, postings);
@@ -294,16 +266,22 @@ impl Call {
         self.read_media(cx);
         let document = self.document(RecordState::Interim, cx.now, Vec::new());
         cx.core.outputs.push_back(Output::Document(Box::new(document)));
-        self.interim_deadline = Some(cx.now.instant + self.world.settings.interim);
+        let next = cx.now.instant + self.world.settings.interim;
+        if let State::Connected(connected) = &mut self.state {
+            connected.interim = next;
+        }
+    }
+
+    fn release_channel(&mut self) {
+        if std::mem::take(&mut self.channel_taken) {
+            self.customer.usage.release();
+            self.world.usage.release();
+        }
     }
 
     /// Takes the call's entries out of the shard's tables.
     fn leave(&mut self, cx: &mut Cx<'_>) {
-        if self.channel_taken {
-            self.customer.usage.release();
-            self.world.usage.release();
-            self.channel_taken = false;
-        }
+        self.release_channel();
         if let Some(key) = self.merge_key.take() {
             cx.core.callers.remove(&key);
         }
@@ -312,10 +290,6 @@ impl Call {
             cx.core.foreign_until = Some(cx.now.instant + crate::switch::WINDOW);
         }
         cx.core.tags.remove(&self.tag);
-        if self.vendor_tag != 0 {
-            cx.core.tags.remove(&self.vendor_tag);
-        }
-        cx.core.owners.remove(&self.ingress);
         self.state = State::Over;
     }
 }

@@ -63,11 +63,6 @@ fn failure_of(record: &AttemptRecord) -> AttemptFailure {
     }
 }
 
-/// The number that chooses the rate: another one if there is one (ROUTE-62).
-pub(super) fn rated_number<'a>(rate_as: &'a str, callee: &'a str) -> &'a str {
-    if rate_as.is_empty() { callee } else { rate_as }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,17 +1,13 @@
 //! Media of the call: the ports of its legs, who hears whom, and the descriptions that lead
 //! audio there.
 
-use super::{Attempt, Call, Cx};
+use super::{Attempt, CALLER, Call, Cx};
 use crate::facts::{Listener, VendorTrunk};
-use crate::io::CallKey;
-use crate::media::{LegCounters, MediaLeg, MediaSide, RemoteMedia};
+use crate::media::{LegCounters, MediaLeg, RemoteMedia};
 use crate::sdp::{self, Unusable, Way};
 use ledger::MediaRecord;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
-
-/// The number of the caller's leg; the leg of an attempt has the attempt's, which begin at 1.
-pub(super) const CALLER: u16 = 0;
 
 /// Why a vendor cannot be offered anything.
 pub(super) enum NoOffer {
@@ -33,8 +29,8 @@ pub(super) struct LegMedia {
 
 impl LegMedia {
     /// A leg without ports.
-    pub(super) fn new(call: CallKey, leg: u16) -> LegMedia {
-        LegMedia { leg: MediaLeg { call, leg }, local: None, record: MediaRecord::default() }
+    pub(super) fn new(leg: MediaLeg) -> LegMedia {
+        LegMedia { leg, local: None, record: MediaRecord::default() }
     }
 
     /// Takes ports at a media address unless it has some; what is to be written into its SDP.
@@ -100,7 +96,7 @@ impl Call {
         let rewritten = sdp::rewrite(offer, way, &mut attempt.origin);
         let (body, remote) = rewritten.map_err(NoOffer::Sdp)?;
         if let Some(remote) = remote {
-            self.tell_relay(cx, MediaSide::Caller, remote);
+            self.tell_relay(cx, CALLER, remote);
         }
         Ok(body)
     }
@@ -125,72 +121,91 @@ impl Call {
     fn open_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) -> Option<[SocketAddr; 2]> {
         let caller = self.caller_media.open(cx, self.customer.media_address)?;
         let vendor = attempt.media.open(cx, attempt.vendor.media_address)?;
+        self.joined = attempt.record.number;
         cx.media.join(self.caller_media.leg, attempt.media.leg);
         Some([caller, vendor])
     }
 
-    /// SDP of the vendor as the caller gets it, and the relay is told about the vendor.
-    pub(super) fn answer_for_caller(&mut self, cx: &mut Cx<'_>, body: &[u8]) -> Option<Vec<u8>> {
-        self.pass_sdp(cx, MediaSide::Vendor, body).ok()
-    }
-
-    /// SDP from one side as the other gets it, and the relay is told about its sender.
+    /// SDP from one side as the other gets it, and the relay is told about its sender: from the
+    /// caller it goes to the vendor that won or to whom it is passed on, from a vendor to the
+    /// caller.
     pub(super) fn pass_sdp(
         &mut self,
         cx: &mut Cx<'_>,
-        from: MediaSide,
+        from: u16,
         body: &[u8],
     ) -> Result<Vec<u8>, Unusable> {
-        let (rewritten, remote) = self.rewrite_sdp(from, body)?;
+        let to = match from {
+            CALLER => self.talking().ok_or(Unusable::NoAudio)?,
+            _ => CALLER,
+        };
+        let (rewritten, remote) = self.rewrite_sdp(from, to, body)?;
         if let Some(remote) = remote {
             self.tell_relay(cx, from, remote);
         }
+        if from != CALLER {
+            self.join(cx, from);
+        }
         Ok(rewritten)
+    }
+
+    /// The attempt that the caller talks with: the one that was answered, or the newest.
+    fn talking(&self) -> Option<u16> {
+        let newest = || self.attempts.iter().map(Box::as_ref).rfind(|a| a.is_out());
+        self.winner().or_else(newest).map(|attempt| attempt.record.number)
+    }
+
+    /// Caller and vendor hear each other.
+    fn join(&mut self, cx: &mut Cx<'_>, attempt: u16) {
+        if self.joined == attempt || self.caller_media.local.is_none() {
+            return;
+        }
+        let opened = self.attempt(attempt).filter(|attempt| attempt.media.local.is_some());
+        if let Some(leg) = opened.map(|attempt| attempt.media.leg) {
+            cx.media.join(self.caller_media.leg, leg);
+            self.joined = attempt;
+        }
     }
 
     /// SDP from one side as the other gets it, and where its sender receives; nowhere if its
     /// media does not pass through the switch.
     pub(super) fn rewrite_sdp(
         &mut self,
-        from: MediaSide,
+        from: u16,
+        to: u16,
         body: &[u8],
     ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
         let way = if self.direct {
-            let leg = self.leg(from.other()).ok_or(Unusable::NoAudio)?;
-            Way::Direct(self.own_address(leg.flow.listener))
+            let listener = self.leg(to).ok_or(Unusable::NoAudio)?.flow().listener;
+            Way::Direct(self.own_address(listener))
         } else {
-            let [own, local] = [from, from.other()].map(|side| self.local_media(side));
-            let (own, local) = own.zip(local).ok_or(Unusable::NoAudio)?;
+            let (own, local) = self.local_media(from).zip(self.local_media(to)).ok_or(Unusable::NoAudio)?;
             Way::Relayed { own, local }
         };
-        let origin = match from {
-            MediaSide::Vendor => &mut self.caller.origin,
-            MediaSide::Caller => &mut self.vendor.as_mut().ok_or(Unusable::NoAudio)?.origin,
+        let origin = match to {
+            CALLER => &mut self.caller_origin,
+            _ => &mut self.attempt_mut(to).ok_or(Unusable::NoAudio)?.origin,
         };
         sdp::rewrite(body, way, origin)
     }
 
-    /// Our address towards a side.
-    fn local_media(&self, side: MediaSide) -> Option<SocketAddr> {
-        match side {
-            MediaSide::Caller => self.caller_media.local,
-            MediaSide::Vendor => self.current.as_ref()?.media.local,
-        }
+    /// Our address towards a leg.
+    fn local_media(&self, leg: u16) -> Option<SocketAddr> {
+        if leg == CALLER { self.caller_media.local } else { self.attempt(leg)?.media.local }
     }
 
-    pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, side: MediaSide, remote: sdp::Remote) {
-        let (media, strict, signalling) = match (side, &mut self.current) {
-            (MediaSide::Caller, _) => {
-                let signalling = self.caller.flow.remote.ip();
+    pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, leg: u16, remote: sdp::Remote) {
+        let (media, strict, signalling) = match leg {
+            CALLER => {
+                let signalling = self.caller.flow().remote.ip();
                 (&mut self.caller_media, self.customer.strict_media, signalling)
             }
-            (MediaSide::Vendor, Some(attempt)) => {
-                let flow = self.vendor.as_ref().map(|leg| leg.flow.remote);
+            _ => {
+                let Some(attempt) = self.attempt_mut(leg) else { return };
+                let flow = attempt.leg.as_ref().map(|leg| leg.flow().remote);
                 let signalling = flow.or(attempt.target_address()).unwrap_or(remote.rtp).ip();
-                let strict = attempt.vendor.strict_media;
-                (&mut attempt.media, strict, signalling)
+                (&mut attempt.media, attempt.vendor.strict_media, signalling)
             }
-            (MediaSide::Vendor, None) => return,
         };
         media.record.codec = remote.codec;
         media.record.remote = sip::address_text(remote.rtp);
@@ -206,7 +221,7 @@ impl Call {
     }
 
     /// Frees the ports of an attempt that is over; what was heard there is in its record.
-    pub(super) fn close_vendor_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) {
+    pub(super) fn close_attempt_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) {
         if let Some(counters) = attempt.media.close(cx) {
             self.last_media[1] = counters.last_packet;
             self.note_takeovers(cx, "vendor", &counters);
@@ -220,15 +235,15 @@ impl Call {
             self.last_media[0] = counters.last_packet;
             self.note_takeovers(cx, "caller", &counters);
         }
-        if let Some(mut attempt) = self.current.take() {
-            self.close_vendor_media(cx, &mut attempt);
-            self.current = Some(attempt);
+        for mut attempt in std::mem::take(&mut self.attempts) {
+            self.close_attempt_media(cx, &mut attempt);
+            self.attempts.push(attempt);
         }
     }
 
     /// Reads the counters of both sides into the record.
     pub(super) fn read_media(&mut self, cx: &mut Cx<'_>) {
-        let vendor = self.current.as_mut().and_then(|attempt| attempt.media.read(cx));
+        let vendor = self.winner_mut().and_then(|attempt| attempt.media.read(cx));
         self.last_media = [self.caller_media.read(cx), vendor];
     }
 }

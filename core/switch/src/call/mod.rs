@@ -1,44 +1,52 @@
-//! One call: a back-to-back user agent with two independent legs (SIG-04) and the
-//! questions asked on its way.
+//! One call: legs that are independent of each other (SIG-04), attempts of which one wins, a
+//! bridge between the two sides, and the questions asked on its way.
 //!
-//! `Deciding -> Attempting -> Connected -> Closing -> Over`; an attempt that fails leads
-//! back to `Deciding` (what now?) and from there to the next attempt or to `Closing`.
+//! `SettingUp -> Connected -> Closing -> Over`. While it is set up the questions of ROUTE-15 are
+//! asked ([`pipeline`]) and attempts are made ([`attempts`]), one after the other or several at
+//! once.
 
 mod admission;
+mod answering;
+mod asking;
 mod attempt;
+mod attempts;
+mod bridge;
 mod caller;
 mod closing;
-mod connected;
 mod details;
+mod ending;
+mod late;
 mod media;
+mod pipeline;
 pub(crate) mod record;
-mod relayed;
+mod timers;
 mod trail;
 
 pub(crate) use attempt::Attempt;
 
-use crate::authentication::Login;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
-use crate::io::{Ask, CallKey, CallView, Now, Output};
-use crate::media::{MediaControl, MediaSide};
-use crate::reason::{Causes, Failed, name};
+use crate::io::{CallKey, CallView, Now};
+use crate::media::{MediaControl, MediaLeg};
+use crate::reason::{Causes, Failed};
 use crate::sdp::Origin;
 use crate::shard::tag_text;
-use crate::switch::{Core, Role};
-use caller::Caller;
+use crate::switch::{Core, Owner};
+use asking::Asked;
+use bridge::Passed;
+use caller::{Caller, CallerIdentity};
 use closing::Charging;
-use details::{InviteFacts, past_attempt, rated_number};
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use media::LegMedia;
-use policy::{
-    AttemptFailure, CallDetails, CallFacts, CallNumbers, EventKind, EventNotice, Pin, Question,
-    Reply,
-};
-use relayed::allows_update;
-use sip::{Dialog, Flow, Message, Method, TransactionId};
+use policy::{CallFacts, Pin};
+use sip::session::{Leg, LegEvent, LegSettings, Wire};
+use sip::{Flow, Message, TransactionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The caller's number among the legs of its call; an attempt's leg has the attempt's number,
+/// which begin at 1.
+pub(crate) const CALLER: u16 = 0;
 
 /// What a call needs from outside for one step.
 pub(crate) struct Cx<'a> {
@@ -48,6 +56,11 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// What a leg needs.
+    fn wire(&mut self) -> Wire<'_, Owner> {
+        self.core.wire(self.now)
+    }
+
     /// The first target of a trunk, from this place on, that does not rest (SIG-91).
     fn awake_target(&self, trunk: &VendorTrunk, from: usize) -> Option<usize> {
         let rests = &self.core.settings.rests;
@@ -56,31 +69,46 @@ impl Cx<'_> {
     }
 }
 
-/// Which answer a call waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Screen,
-    IngressNumber,
-    AdmissionRate,
-    Route,
-    EgressNumber,
-    Identity,
-    Advance,
-    Charge,
-}
-
+/// How far the call is; what is valid in one state only is in that state.
 #[derive(Debug)]
 enum State {
-    /// Waiting for the answer to a question; no INVITE is out.
-    Deciding(Step),
-    /// `Call::current` is out.
-    Attempting,
-    /// Answered; both legs are up.
-    Connected,
+    /// Questions are asked and attempts made.
+    SettingUp(Box<Setup>),
+    /// Both sides are up.
+    Connected(Connected),
     /// The caller's leg has ended: charges are asked for, stray legs awaited.
-    Closing(Charging),
+    Closing(Box<End>, Charging),
     /// The record is out.
     Over,
+}
+
+/// A call before its answer.
+#[derive(Debug)]
+struct Setup {
+    /// The caller said so about itself.
+    identity: CallerIdentity,
+    /// Vendor trunks that are still to be tried, in this order.
+    choices: VecDeque<Choice>,
+    /// The whole set-up may last until then (ROUTE-54).
+    deadline: Instant,
+    /// The next attempt starts then beside the one that is out (ROUTE-58).
+    hedge: Option<Instant>,
+    /// The next attempt waits for the final response to this one, but not longer (SIG-103).
+    awaited: Option<(u16, Instant)>,
+}
+
+/// A call that is up.
+#[derive(Clone, Copy, Debug)]
+struct Connected {
+    /// The attempt that won.
+    vendor: u16,
+    since: Instant,
+    /// The call may not last longer (SIG-35).
+    longest: Option<Instant>,
+    /// When the next interim record is due (CDR-06).
+    interim: Instant,
+    /// A side has put the other on hold.
+    held: bool,
 }
 
 /// A vendor trunk to try, at one of its targets (SIG-65).
@@ -96,55 +124,63 @@ impl Choice {
     }
 }
 
-/// One side of the call, once it has a dialog.
-#[derive(Debug)]
-struct Leg {
-    dialog: Dialog,
-    flow: Flow,
-    /// Our SDP origin towards this side.
-    origin: Origin,
-    /// Its addresses are not to be believed: requests go where its packets come from (SIG-12).
-    natted: bool,
-    /// What the vendor wants proven.
-    login: Option<Box<Login>>,
-    /// Whether it takes UPDATE (RFC 3311); none where it has not said.
-    updates: Option<bool>,
-}
-
-/// What a re-INVITE or UPDATE wants to change.
-#[derive(Debug)]
-struct Offer {
-    /// Where its sender will receive.
-    remote: Option<crate::sdp::Remote>,
-    held: bool,
-}
-
-/// A request passed from one side to the other inside the answered call.
-#[derive(Debug)]
-struct Relayed {
-    from: MediaSide,
-    server: TransactionId,
-    client: TransactionId,
-    request: Message,
-    /// Its method on the other side: an UPDATE is a re-INVITE to who does not know UPDATE.
-    sent_as: Method,
-    /// Its SDP as the other side gets it.
-    body: Option<Vec<u8>>,
-    /// Our CSeq number of the INVITE on the other side, for its ACK.
-    cseq: u32,
-    /// INVITE without SDP: the ACK will carry the answer.
-    delayed: bool,
-    /// What it offers; it counts once the other side has accepted it.
-    offer: Option<Offer>,
-    /// A final response went back; waiting for the ACK.
-    answered: bool,
-}
-
-/// What the caller said about itself; not needed once the call is answered.
+/// The numbers of a call on their way.
 #[derive(Debug, Default)]
-struct CallerIdentity {
-    display: Text,
-    privacy: Text,
+struct Numbers {
+    caller_in: Text,
+    callee_in: Text,
+    caller_route: Text,
+    callee_route: Text,
+    /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); mostly empty.
+    route_as: Text,
+    rate_as: Text,
+    tech_prefix_in: Text,
+}
+
+impl Numbers {
+    /// The number that chooses the route (ROUTE-62).
+    fn routed(&self) -> &str {
+        if self.route_as.is_empty() { &self.callee_route } else { &self.route_as }
+    }
+
+    /// The number that chooses the rate (ROUTE-62).
+    fn rated(&self) -> &str {
+        if self.rate_as.is_empty() { &self.callee_route } else { &self.rate_as }
+    }
+
+    /// The caller as an operator sees it.
+    fn shown_caller(&self) -> &str {
+        if self.callee_route.is_empty() { &self.caller_in } else { &self.caller_route }
+    }
+
+    /// The callee as an operator sees it.
+    fn shown_callee(&self) -> &str {
+        if self.callee_route.is_empty() { &self.callee_in } else { &self.callee_route }
+    }
+}
+
+/// When what happened, for the record; UTC ms, and ms since the INVITE.
+#[derive(Debug, Default)]
+struct Times {
+    ringing_ms: Option<u64>,
+    media_ms: Option<u64>,
+    answer_ms: Option<u64>,
+    end_ms: Option<u64>,
+    pdd_ms: Option<u32>,
+    /// How long the answered part lasted.
+    duration_ms: u64,
+    processing_us: Option<u32>,
+}
+
+/// Where the call came from, for the record.
+#[derive(Debug)]
+struct Source {
+    listener: Arc<str>,
+    address: Text,
+    flow: Flow,
+    call_id: Text,
+    caller_tag: Text,
+    user_agent: Text,
 }
 
 /// How a call came to its end.
@@ -167,77 +203,48 @@ pub(crate) struct Call {
     customer: Arc<CustomerTrunk>,
     account: Arc<Account>,
     state: State,
-    ticket: u32,
+    /// Questions that are out.
+    asked: Vec<Asked>,
+    last_ticket: u32,
 
-    // The caller's leg.
-    ingress: TransactionId,
-    /// Its place in the shard's table of callers, until the INVITE is refused.
-    merge_key: Option<u64>,
-    /// The caller's INVITE, for responses to it; gone once it is acknowledged.
+    caller: Leg<Owner>,
+    caller_media: LegMedia,
+    caller_origin: Origin,
+    /// The caller's INVITE, for plugins and for its offer; gone once it is acknowledged.
     invite: Option<Arc<Message>>,
-    caller: Leg,
+    source: Source,
     /// Our tag on the caller's leg.
     tag: u64,
-    identity: Box<CallerIdentity>,
-    listener: Arc<str>,
-    source: Text,
-    user_agent: Text,
+    /// Its place in the shard's table of callers, until the INVITE is refused.
+    merge_key: Option<u64>,
     authenticated: bool,
     max_forwards: u32,
-
-    // Numbers.
-    caller_in: Text,
-    callee_in: Text,
-    caller_route: Text,
-    callee_route: Text,
-    /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); mostly empty.
-    route_as: Text,
-    rate_as: Text,
-    tech_prefix_in: Text,
     private: bool,
+
+    numbers: Numbers,
     marks: Vec<Text>,
 
-    // Choices and attempts.
-    choices: VecDeque<Choice>,
+    /// Attempts that are being made, that won, or that were given up and have not ended.
+    attempts: Vec<Box<Attempt>>,
     attempts_sent: u16,
-    current: Option<Box<Attempt>>,
-    /// Attempts given up whose transaction has not ended yet.
-    lingering: Vec<Attempt>,
     finished: Vec<AttemptRecord>,
     failures: Vec<Failed>,
-    vendor: Option<Leg>,
-    vendor_tag: u64,
-    relayed: Vec<Relayed>,
+    /// Requests that one leg makes of another.
+    passed: Vec<Passed>,
 
-    // Media.
-    caller_media: LegMedia,
     /// When each side was heard last.
     last_media: [Option<Instant>; 2],
+    /// The attempt whose vendor the caller hears; 0: none.
+    joined: u16,
+    /// Media go past us.
     direct: bool,
     /// A side's requests may come from an address that no trunk names.
     foreign: bool,
 
-    // Time.
     began: Instant,
-    answered: Option<Instant>,
-    acked: bool,
-    /// Delayed offer: CSeq of the vendor's INVITE whose ACK waits for the caller's.
-    vendor_ack_due: Option<u32>,
-    /// The caller may not get BYE before its ACK came: the causes to send then.
-    caller_bye: Option<Causes>,
+    times: Times,
     /// What the side that cancelled or hung up said why.
     heard: Causes,
-    setup_deadline: Instant,
-    max_deadline: Option<Instant>,
-    interim_deadline: Option<Instant>,
-    ringing_ms: Option<u64>,
-    media_ms: Option<u64>,
-    answer_ms: Option<u64>,
-    end_ms: Option<u64>,
-    pdd_ms: Option<u32>,
-    duration_ms: u64,
-    processing_us: Option<u32>,
-    held: bool,
     /// When the shard calls [`Call::on_timeout`].
     pub(crate) wake: Option<Instant>,
 
@@ -246,7 +253,6 @@ pub(crate) struct Call {
     rerate: bool,
     balance_after: Option<ledger::Money>,
     trail: Vec<TrailEntry>,
-    end: Option<Box<End>>,
     channel_taken: bool,
     /// Plugins did not hear of it and hear nothing of its end either.
     unannounced: bool,
@@ -287,11 +293,39 @@ impl Call {
         let key = core.new_key();
         let id = core.ids.next(now.utc_ms, &mut core.rng);
         let listener = core.world.facts.listeners.get(usize::from(flow.listener));
-        core.tags.insert(tag, (key, MediaSide::Caller));
-        core.owners.insert(ingress, crate::switch::Owner { call: key, role: Role::Ingress });
+        let owner = Owner { call: key, leg: CALLER };
+        core.tags.insert(tag, owner);
+        core.transactions.set_owner(ingress, Some(owner));
         let Caller { number: caller_in, identity, private } = Caller::of(&invite, &customer);
         let pin = core.world.pin.for_call();
         pin.notes.set_number(&callee_in);
+        let max_forwards = invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1);
+        let source = Source {
+            listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
+            address: sip::address_text(flow.remote),
+            flow,
+            call_id: invite.call_id().into(),
+            caller_tag: invite.from_tag().unwrap_or_default().into(),
+            user_agent: invite.header("User-Agent").unwrap_or("").into(),
+        };
+        let settings = LegSettings {
+            schedule: core.transactions.standard_schedule(),
+            credentials: None,
+            reliability: customer.reliability,
+            timers: core.world.facts.settings.session,
+        };
+        let invite = Arc::new(invite);
+        let invited = Arc::clone(&invite);
+        let mut caller =
+            Leg::called(owner, flow, ingress, invited, &tag_text(tag), settings);
+        caller.set_contact_user(&crate::number::uri_user(&callee_in));
+        let setup = Setup {
+            identity,
+            choices: VecDeque::new(),
+            deadline: now.instant + core.world.facts.settings.setup_limit,
+            hedge: None,
+            awaited: None,
+        };
         Call {
             key,
             facts: CallFacts {
@@ -302,72 +336,39 @@ impl Call {
             },
             pin,
             world: Arc::clone(&core.world.facts),
-            state: State::Deciding(Step::IngressNumber),
-            ticket: 0,
-            ingress,
-            merge_key: Some(merge_key),
-            foreign: false,
-            caller: Leg {
-                dialog: Dialog::uas(&invite, &tag_text(tag)),
-                flow,
-                origin: Origin::new(&mut core.rng),
-                login: None,
-                natted: crate::next_hop::is_natted(&invite, flow.remote),
-                updates: allows_update(&invite),
-            },
+            state: State::SettingUp(Box::new(setup)),
+            asked: Vec::new(),
+            last_ticket: 0,
+            caller,
+            caller_media: LegMedia::new(MediaLeg { call: key, leg: CALLER }),
+            caller_origin: Origin::new(&mut core.rng),
+            invite: Some(invite),
+            source,
             tag,
-            private,
-            identity: Box::new(identity),
-            listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
-            source: sip::address_text(flow.remote),
-            user_agent: invite.header("User-Agent").unwrap_or("").into(),
+            merge_key: Some(merge_key),
             authenticated,
-            max_forwards: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),
-            invite: Some(Arc::new(invite)),
-            caller_in,
-            callee_in,
-            caller_route: Text::default(),
-            callee_route: Text::default(),
-            route_as: Text::default(),
-            rate_as: Text::default(),
-            tech_prefix_in: Text::default(),
+            max_forwards,
+            private,
+            numbers: Numbers { caller_in, callee_in, ..Numbers::default() },
             marks: Vec::new(),
-            choices: VecDeque::new(),
+            attempts: Vec::new(),
             attempts_sent: 0,
-            current: None,
-            lingering: Vec::new(),
             finished: Vec::new(),
             failures: Vec::new(),
-            vendor: None,
-            vendor_tag: 0,
-            relayed: Vec::new(),
-            caller_media: LegMedia::new(key, media::CALLER),
+            passed: Vec::new(),
             last_media: [None; 2],
+            joined: 0,
             direct: false,
+            foreign: false,
             began: now.instant,
-            answered: None,
-            acked: false,
-            setup_deadline: now.instant + core.world.facts.settings.setup_limit,
-            max_deadline: None,
-            interim_deadline: None,
-            ringing_ms: None,
-            media_ms: None,
-            answer_ms: None,
-            end_ms: None,
-            pdd_ms: None,
-            duration_ms: 0,
-            processing_us: None,
-            held: false,
-            wake: None,
-            vendor_ack_due: None,
-            caller_bye: None,
+            times: Times::default(),
             heard: Causes::default(),
+            wake: None,
             sell: None,
             sell_price: 0,
             rerate: false,
             balance_after: None,
             trail: Vec::new(),
-            end: None,
             channel_taken: false,
             unannounced: false,
             retry_after: None,
@@ -389,271 +390,202 @@ impl Call {
         matches!(self.state, State::Over)
     }
 
-    /// Whether an in-dialog request of `side` belongs to the dialog of that side. Once the
-    /// vendor has answered, that is the dialog of its answer and of no other fork (SIG-07).
-    pub(crate) fn owns(&self, side: MediaSide, request: &Message) -> bool {
-        match (side, &self.vendor) {
-            (MediaSide::Caller, _) => self.caller.dialog.matches(request),
-            (MediaSide::Vendor, Some(leg)) => leg.dialog.matches(request),
-            (MediaSide::Vendor, None) => {
-                let mut attempts = self.current.as_deref().into_iter().chain(&self.lingering);
-                attempts.any(|attempt| attempt.call_id == request.call_id())
-            }
+    fn is_setting_up(&self) -> bool {
+        matches!(self.state, State::SettingUp(_))
+    }
+
+    fn setup(&mut self) -> Option<&mut Setup> {
+        match &mut self.state {
+            State::SettingUp(setup) => Some(setup),
+            _ => None,
         }
     }
 
-    /// When [`Call::on_timeout`] has something to do, or earlier: a wake that was set stays
-    /// when the deadline moves away from it, as most calls end before either.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
-        let deadline = match self.state {
-            State::Deciding(_) => Some(self.setup_deadline),
-            State::Attempting => {
-                let attempt = self.current.as_ref().map(|attempt| attempt.deadline);
-                attempt.into_iter().chain([self.setup_deadline]).min()
-            }
-            State::Connected => self.max_deadline.into_iter().chain(self.interim_deadline).min(),
-            State::Closing(_) | State::Over => None,
-        }?;
-        Some(self.wake.map_or(deadline, |wake| wake.min(deadline)))
-    }
-
-    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
-        let due = |at: Instant| at <= cx.now.instant;
+    fn connected(&self) -> Option<Connected> {
         match self.state {
-            State::Deciding(_) | State::Attempting if due(self.setup_deadline) => {
-                self.on_setup_limit(cx);
-            }
-            State::Attempting if self.current.as_ref().is_some_and(|a| due(a.deadline)) => {
-                self.on_attempt_deadline(cx);
-            }
-            State::Connected if self.max_deadline.is_some_and(due) => {
-                self.end_at_limit(cx);
-            }
-            State::Connected if self.interim_deadline.is_some_and(due) => self.write_interim(cx),
-            _ => {}
+            State::Connected(connected) => Some(connected),
+            _ => None,
         }
     }
 
-    pub(crate) fn on_operator_hangup(&mut self, cx: &mut Cx<'_>) {
-        match self.state {
-            State::Deciding(_) | State::Attempting => {
-                self.give_up_attempt(cx, AttemptFailure::NotSent, name::OPERATOR_HANGUP);
-                self.refuse(cx, 503, name::OPERATOR_HANGUP, "ended by an operator");
-            }
-            State::Connected => {
-                self.end_connected(
-                    cx,
-                    name::OPERATOR_HANGUP,
-                    EndedBy::Switch,
-                    None,
-                    Causes::ours(16),
-                );
-            }
-            State::Closing(_) | State::Over => {}
+    /// A leg by its number; an attempt has one once its INVITE is out.
+    fn leg(&self, number: u16) -> Option<&Leg<Owner>> {
+        if number == CALLER { Some(&self.caller) } else { self.attempt(number)?.leg.as_ref() }
+    }
+
+    fn leg_mut(&mut self, number: u16) -> Option<&mut Leg<Owner>> {
+        if number == CALLER {
+            return Some(&mut self.caller);
+        }
+        self.attempt_mut(number)?.leg.as_mut()
+    }
+
+    fn attempt(&self, number: u16) -> Option<&Attempt> {
+        self.attempts.iter().map(Box::as_ref).find(|attempt| attempt.record.number == number)
+    }
+
+    fn attempt_mut(&mut self, number: u16) -> Option<&mut Attempt> {
+        let mut attempts = self.attempts.iter_mut().map(Box::as_mut);
+        attempts.find(|attempt| attempt.record.number == number)
+    }
+
+    /// The attempt that was answered.
+    fn winner(&self) -> Option<&Attempt> {
+        self.attempts.iter().map(Box::as_ref).find(|attempt| attempt.answered().is_some())
+    }
+
+    fn winner_mut(&mut self) -> Option<&mut Attempt> {
+        let mut attempts = self.attempts.iter_mut().map(Box::as_mut);
+        attempts.find(|attempt| attempt.answered().is_some())
+    }
+
+    /// The leg at the other end of the bridge.
+    fn opposite(&self, leg: u16) -> Option<u16> {
+        match leg {
+            CALLER => self.winner().map(|attempt| attempt.record.number),
+            _ => Some(CALLER),
         }
     }
 
-    /// The caller gave up (SIG-08); the transaction layer has answered the CANCEL.
-    pub(crate) fn on_cancel(
+    /// Whether a request of the peer belongs to a dialog of this leg (SIG-07).
+    pub(crate) fn owns(&self, leg: u16, request: &Message) -> bool {
+        self.leg(leg).is_some_and(|leg| leg.owns(request))
+    }
+
+    /// A request inside one of the dialogs.
+    pub(crate) fn on_request(
         &mut self,
         cx: &mut Cx<'_>,
-        invite: TransactionId,
-        role: Role,
-        cancel: &Message,
+        leg: u16,
+        id: TransactionId,
+        flow: Flow,
+        request: Message,
     ) {
-        match role {
-            Role::Ingress => match self.state {
-                State::Deciding(_) | State::Attempting => {
-                    self.heard = Causes::of(cancel);
-                    self.give_up_attempt(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
-                    self.finish_setup(
-                        cx,
-                        487,
-                        487,
-                        name::CALLER_CANCELLED.into(),
-                        EndedBy::Caller,
-                        Text::default(),
-                        0,
-                    );
-                }
-                _ => {}
-            },
-            Role::Relayed => {
-                let relayed = self.relayed.iter().find(|r| r.server == invite && !r.answered);
-                if let Some(relayed) = relayed {
-                    let causes = Causes::of(cancel);
-                    let header = (causes != Causes::default()).then(|| causes.or(16).text());
-                    cx.core.transactions.cancel(cx.now.instant, relayed.client, header.as_deref());
-                }
-            }
-            Role::Attempt(_) => {}
-        }
+        let Some(own) = self.leg_mut(leg) else { return };
+        let event = own.on_request(&mut cx.wire(), id, flow, request);
+        self.note_foreign(cx);
+        self.on_leg_event(cx, leg, event, None);
     }
 
     pub(crate) fn on_response(
         &mut self,
         cx: &mut Cx<'_>,
+        leg: u16,
         id: TransactionId,
-        role: Role,
         flow: Flow,
         response: &Message,
     ) {
-        match role {
-            Role::Attempt(number) => self.on_attempt_response(cx, number, id, flow, response),
-            Role::Relayed => self.on_relayed_response(cx, id, response),
-            Role::Ingress => {}
+        let Some(own) = self.leg_mut(leg) else { return cx.core.decline(cx.now, id, flow, response) };
+        if own.is_stray_answer(id, response) {
+            // Another fork answered after the first (SIG-07).
+            return cx.core.decline_for(cx.now, id, flow, response, Causes::ours(26), Some(own));
         }
+        let event = own.on_response(&mut cx.wire(), id, flow, response);
+        if self.connected().is_some() {
+            self.note_foreign(cx);
+        }
+        self.on_leg_event(cx, leg, event, Some(response));
     }
 
-    /// A transaction ended without a final response or ACK.
+    /// The caller gave up, or a re-INVITE is not wanted any more; the transaction layer has
+    /// answered the CANCEL.
+    pub(crate) fn on_cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        leg: u16,
+        invite: TransactionId,
+        cancel: &Message,
+    ) {
+        let event = self.leg_mut(leg).and_then(|own| own.on_cancel(invite));
+        self.on_leg_event(cx, leg, event, Some(cancel));
+    }
+
+    pub(crate) fn on_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        leg: u16,
+        invite: TransactionId,
+        ack: &Message,
+    ) {
+        let Some(own) = self.leg_mut(leg) else { return };
+        let event = own.on_ack(&mut cx.wire(), invite, ack);
+        self.on_leg_event(cx, leg, event, Some(ack));
+    }
+
+    /// A transaction ended without a final response, ACK or PRACK.
     pub(crate) fn on_transaction_over(
         &mut self,
         cx: &mut Cx<'_>,
+        leg: u16,
         id: TransactionId,
-        role: Role,
-        failure: AttemptFailure,
+        unreachable: bool,
     ) {
-        match role {
-            Role::Ingress => {
-                cx.core.owners.remove(&id);
-                if let Some(causes) = self.caller_bye.take() {
-                    self.never_acknowledged();
-                    self.bye(cx, MediaSide::Caller, causes);
-                    self.try_close(cx);
-                } else if matches!(self.state, State::Connected) && !self.acked {
-                    let causes = Causes::ours(102);
-                    self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, causes);
-                }
+        let Some(own) = self.leg_mut(leg) else { return };
+        let event = own.on_transaction_over(&mut cx.wire(), id, unreachable);
+        self.on_leg_event(cx, leg, event, None);
+    }
+
+    /// What a leg tells; `message` is the one that it follows from, where that is not in the
+    /// event.
+    fn on_leg_event(
+        &mut self,
+        cx: &mut Cx<'_>,
+        leg: u16,
+        event: Option<LegEvent>,
+        message: Option<&Message>,
+    ) {
+        match (event, message) {
+            (None, _) => {}
+            (Some(LegEvent::Trying | LegEvent::Progress), Some(response)) => {
+                self.on_progress(cx, leg, response);
             }
-            Role::Attempt(number) => self.on_attempt_over(cx, number, failure),
-            Role::Relayed => self.on_relayed_over(cx, id),
+            (Some(LegEvent::SentAgain), _) => self.on_sent_again(cx, leg),
+            (Some(LegEvent::Answered), Some(response)) => self.on_answered(cx, leg, response),
+            (Some(LegEvent::Refused), Some(response)) => self.on_refused(cx, leg, response),
+            (Some(LegEvent::Unanswered { unreachable }), _) => {
+                self.on_unanswered(cx, leg, unreachable);
+            }
+            (Some(LegEvent::Cancelled), Some(cancel)) => self.on_caller_gone(cx, cancel),
+            (Some(LegEvent::Acknowledged), Some(ack)) => self.on_acknowledged(cx, ack),
+            (Some(LegEvent::Unacknowledged), _) => self.on_unacknowledged(cx),
+            (Some(LegEvent::ProvisionalAnswered(prack)), _) => {
+                self.on_provisional_answered(cx, &prack);
+            }
+            (Some(LegEvent::Request(id)), _) => self.pass_request(cx, leg, id),
+            (Some(LegEvent::RequestCancelled(id)), Some(cancel)) => {
+                self.cancel_passed(cx, leg, id, cancel);
+            }
+            (Some(LegEvent::RequestAcknowledged(id, _)), ack) => {
+                self.on_passed_ack(cx, leg, id, ack);
+            }
+            (Some(LegEvent::Response(id)), Some(response)) => {
+                self.on_passed_response(cx, leg, id, response);
+            }
+            (Some(LegEvent::NoResponse(id)), _) => self.on_passed_over(cx, leg, id),
+            (Some(LegEvent::Bye(bye)), _) => self.on_bye(cx, leg, &bye),
+            (Some(LegEvent::Gone), _) => self.on_gone(cx, leg),
+            // Each of them follows from a message.
+            (Some(_), None) => {}
         }
-    }
-
-    /// Takes the answer to the question that is open; others are ignored.
-    pub(crate) fn on_answer(&mut self, cx: &mut Cx<'_>, ticket: u32, reply: Reply) {
-        if ticket != self.ticket || ticket == 0 {
-            return;
-        }
-        let step = match &self.state {
-            State::Deciding(step) => *step,
-            State::Closing(_) => Step::Charge,
-            _ => return,
-        };
-        self.ticket = self.ticket.wrapping_add(1).max(1);
-        self.note(cx, step, &reply);
-        match step {
-            Step::Screen => self.on_screened(cx, reply),
-            Step::IngressNumber => self.on_numbered(cx, reply),
-            Step::AdmissionRate => self.on_admission_rated(cx, reply),
-            Step::Route => self.on_routed(cx, reply),
-            Step::EgressNumber => self.on_egress_numbered(cx, reply),
-            Step::Identity => self.on_identified(cx, reply),
-            Step::Advance => self.on_advance(cx, reply),
-            Step::Charge => self.on_charged(cx, reply),
-        }
-    }
-
-    /// The number that chooses the route (ROUTE-62).
-    fn routed_number(&self) -> &str {
-        if self.route_as.is_empty() { &self.callee_route } else { &self.route_as }
-    }
-
-    /// The number that chooses the rate (ROUTE-62).
-    fn rated_number(&self) -> &str {
-        rated_number(&self.rate_as, &self.callee_route)
-    }
-
-    /// User of our Contact towards the vendor (SIG-79); none where the caller hides
-    /// (SIG-76, SIG-78).
-    fn vendor_contact_user(&self) -> Text {
-        let attempt = self.current.as_ref().filter(|attempt| !attempt.anonymous);
-        attempt.map(|attempt| attempt.record.caller_out.clone()).unwrap_or_default()
-    }
-
-    /// What the call knows beside a question, if a plugin of its hook may ask.
-    fn details(&self, question: &Question) -> Option<Arc<CallDetails>> {
-        if !self.pin.wants_details.contains(question.hook()) {
-            return None;
-        }
-        let invite = self.invite.clone().map(|message| Arc::new(InviteFacts(message)) as _);
-        let ended = self.finished.iter().chain(self.lingering.iter().map(|a| &a.record));
-        Some(Arc::new(CallDetails {
-            invite,
-            numbers: CallNumbers {
-                caller_in: self.caller_in.clone(),
-                callee_in: self.callee_in.clone(),
-                caller: self.caller_route.clone(),
-                callee: self.callee_route.clone(),
-                route_as: self.route_as.clone(),
-                tech_prefix_in: self.tech_prefix_in.clone(),
-            },
-            attempts: ended.map(past_attempt).collect(),
-        }))
-    }
-
-    /// Asks and waits: only the answer with this ticket is taken.
-    fn ask(&mut self, cx: &mut Cx<'_>, question: Question) {
-        self.ticket = self.ticket.wrapping_add(1).max(1);
-        let details = self.details(&question);
-        cx.core.outputs.push_back(Output::Ask(Ask {
-            call: self.key,
-            ticket: self.ticket,
-            pin: self.pin.clone(),
-            question,
-            details,
-        }));
-    }
-
-    /// Tells the events hook; nothing waits for it.
-    fn tell(&self, cx: &mut Cx<'_>, kind: EventKind, trunk: u32, code: u16) {
-        if !self.pin.hears_events || self.unannounced {
-            return;
-        }
-        let notice = EventNotice {
-            call: self.facts,
-            kind,
-            at_ms: cx.now.utc_ms,
-            trunk,
-            code,
-            duration_ms: self.duration_ms,
-            caller: self.shown_caller().into(),
-            callee: self.shown_callee().into(),
-        };
-        let question = Question::Event(notice);
-        let details = self.details(&question);
-        cx.core.outputs.push_back(Output::Ask(Ask {
-            call: self.key,
-            ticket: 0,
-            pin: self.pin.clone(),
-            question,
-            details,
-        }));
     }
 
     fn shown_id(&self) -> ShownId {
         ShownId(self.facts.id)
     }
 
-    fn shown_caller(&self) -> &str {
-        if self.callee_route.is_empty() { &self.caller_in } else { &self.caller_route }
-    }
-
-    fn shown_callee(&self) -> &str {
-        if self.callee_route.is_empty() { &self.callee_in } else { &self.callee_route }
-    }
-
     /// The call as the operator sees it now.
     pub(crate) fn view(&self) -> CallView {
+        let out = self.attempts.iter().any(|attempt| attempt.is_out());
         let state = match &self.state {
-            State::Deciding(_) => "deciding",
-            State::Attempting if self.ringing_ms.is_some() => "ringing",
-            State::Attempting => "calling",
-            State::Connected if self.held => "held",
-            State::Connected => "answered",
-            State::Closing(_) | State::Over => "ending",
+            State::SettingUp(_) if !out => "deciding",
+            State::SettingUp(_) if self.times.ringing_ms.is_some() => "ringing",
+            State::SettingUp(_) => "calling",
+            State::Connected(connected) if connected.held => "held",
+            State::Connected(_) => "answered",
+            State::Closing(..) | State::Over => "ending",
         };
-        let vendor = match (&self.current, self.finished.last()) {
+        let live = self.winner().or(self.attempts.iter().map(Box::as_ref).rfind(|a| a.is_live()));
+        let vendor = match (live, self.finished.last()) {
             (Some(attempt), _) => Arc::clone(&attempt.vendor.name),
             (None, Some(record)) => Arc::clone(&record.trunk_name),
             (None, None) => Arc::from(""),
@@ -663,11 +595,11 @@ impl Call {
             trunk: Arc::clone(&self.customer.name),
             account: Arc::clone(&self.account.name),
             vendor,
-            caller: self.shown_caller().into(),
-            callee: self.shown_callee().into(),
+            caller: self.numbers.shown_caller().into(),
+            callee: self.numbers.shown_callee().into(),
             state,
             invite_ms: self.facts.received_ms,
-            answer_ms: self.answer_ms,
+            answer_ms: self.times.answer_ms,
             attempts: self.attempts_sent,
             generation: self.pin.generation,
         }

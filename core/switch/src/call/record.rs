@@ -39,7 +39,7 @@ impl Call {
     ) -> Option<ChargeRecord> {
         let price = |at_ms| {
             let vendor = self.world.accounts.get(&account)?;
-            price_of(vendor, self.rated_number(), at_ms)
+            price_of(vendor, self.numbers.rated(), at_ms)
         };
         if let Some(price) = price(cx.now.utc_ms) {
             return Some(price);
@@ -52,7 +52,7 @@ impl Call {
     /// The customer's price is the one in force at the answer (BILL-03). If there is none any
     /// more, it is the one that the call was admitted with; the trail tells.
     pub(super) fn fix_sell_price(&mut self, cx: &mut Cx<'_>) {
-        match price_of(&self.account, self.rated_number(), cx.now.utc_ms) {
+        match price_of(&self.account, self.numbers.rated(), cx.now.utc_ms) {
             Some(price) => self.sell = Some(price),
             None => self.note_old_price(cx, 0, self.sell.is_some()),
         }
@@ -90,84 +90,96 @@ impl Call {
         // Relayed media proves life to the packet; without it the legs are believed.
         let heard = self.last_media.into_iter().flatten().max();
         let alive = if self.direct { now.instant } else { heard.unwrap_or(now.instant) };
-        let alive = match (self.answered, heard) {
-            (Some(answered), None) if !self.direct => answered,
-            (answered, _) => answered.map_or(alive, |answered| alive.max(answered)),
+        let since = self.connected().map(|connected| connected.since);
+        let alive = match (since, heard) {
+            (Some(since), None) if !self.direct => since,
+            (since, _) => since.map_or(alive, |since| alive.max(since)),
         };
         let mut attempts = part(&mut self.finished, last);
-        if let Some(attempt) = &self.current {
+        for attempt in self.attempts.iter().filter(|attempt| !attempt.record.skipped) {
             let mut record = attempt.record.clone();
-            record.media = attempt.media.record.clone();
-            record.duration_ms = ms(attempt.answered, now.instant);
-            record.billable_ms = ms(attempt.answered, alive);
-            attempts.push(record);
+            if let Some(answered) = attempt.answered() {
+                record.media = attempt.media.record.clone();
+                record.duration_ms = ms(Some(answered), now.instant);
+                record.billable_ms = ms(Some(answered), alive);
+            }
+            let at = attempts.partition_point(|known| known.number < record.number);
+            attempts.insert(at, record);
         }
         let (cost, profit) = match last {
             true => ledger::cost_and_profit(self.sell.as_ref(), &attempts),
             false => (Money::ZERO, Money::ZERO),
         };
         let (duration_ms, billable_ms) = match last {
-            true if self.is_billed() => (self.duration_ms, self.duration_ms),
-            true => (self.duration_ms, 0),
-            false => (ms(self.answered, now.instant), ms(self.answered, alive)),
+            true if self.is_billed() => (self.times.duration_ms, self.times.duration_ms),
+            true => (self.times.duration_ms, 0),
+            false => (ms(since, now.instant), ms(since, alive)),
         };
         let failure = self.failures.last();
-        let answered = self.answer_ms.is_some();
-        let end = self.end.as_deref();
+        let answered = self.times.answer_ms.is_some();
+        let end = self.end();
+        let times = &self.times;
+        let (ringing_ms, media_ms, answer_ms) = (times.ringing_ms, times.media_ms, times.answer_ms);
+        let (end_ms, pdd_ms, processing_us) = (times.end_ms, times.pdd_ms, times.processing_us);
+        let end_reason = end.map(|end| end.reason.clone()).unwrap_or_default();
+        let ended_by = end.map_or(EndedBy::Switch, |end| end.by);
+        let (code_chosen, code_returned) = end.map_or((0, 0), |end| (end.chosen, end.returned));
+        let detail = end.map(|end| end.detail.clone()).unwrap_or_default();
+        let (numbers, source) = (&mut self.numbers, &mut self.source);
         let call = CallRecord {
             id: self.facts.id,
             state,
             node: Arc::clone(&self.world.node),
-            listener: Arc::clone(&self.listener),
-            source: part(&mut self.source, last),
-            transport: self.caller.flow.link.name().into(),
-            local: local_of(&self.world, self.caller.flow),
-            sip_call_id: self.caller.dialog.call_id().into(),
-            caller_tag: self.caller.dialog.remote_tag().into(),
-            our_tag: self.caller.dialog.local_tag().into(),
-            user_agent: part(&mut self.user_agent, last),
+            listener: Arc::clone(&source.listener),
+            source: part(&mut source.address, last),
+            transport: source.flow.link.name().into(),
+            local: local_of(&self.world, source.flow),
+            sip_call_id: part(&mut source.call_id, last),
+            caller_tag: part(&mut source.caller_tag, last),
+            our_tag: crate::shard::tag_text(self.tag),
+            user_agent: part(&mut source.user_agent, last),
             trunk: self.customer.id,
             trunk_name: Arc::clone(&self.customer.name),
             account: self.account.id,
             account_name: Arc::clone(&self.account.name),
-            caller_in: part(&mut self.caller_in, last),
-            callee_in: part(&mut self.callee_in, last),
-            caller_route: part(&mut self.caller_route, last),
-            callee_route: part(&mut self.callee_route, last),
-            tech_prefix_in: part(&mut self.tech_prefix_in, last),
+            caller_in: part(&mut numbers.caller_in, last),
+            callee_in: part(&mut numbers.callee_in, last),
+            caller_route: part(&mut numbers.caller_route, last),
+            callee_route: part(&mut numbers.callee_route, last),
+            tech_prefix_in: part(&mut numbers.tech_prefix_in, last),
             private: self.private,
             marks: part(&mut self.marks, last),
             generation: self.pin.generation,
             invite_ms: self.facts.received_ms,
-            ringing_ms: self.ringing_ms,
-            media_ms: self.media_ms,
-            answer_ms: self.answer_ms,
-            end_ms: self.end_ms,
+            ringing_ms,
+            media_ms,
+            answer_ms,
+            end_ms,
             evidence_ms: now.utc_ms.saturating_sub(ms(Some(alive), now.instant)),
-            pdd_ms: self.pdd_ms,
+            pdd_ms,
             duration_ms,
             billable_ms,
-            end_reason: end.map(|end| end.reason.clone()).unwrap_or_default(),
-            ended_by: end.map_or(EndedBy::Switch, |end| end.by),
+            end_reason,
+            ended_by,
             code_received: match failure {
                 _ if answered => 200,
                 Some(failed) if failed.failure == AttemptFailure::Response => failed.code,
                 _ => 0,
             },
-            code_chosen: end.map_or(0, |end| end.chosen),
-            code_returned: end.map_or(0, |end| end.returned),
+            code_chosen,
+            code_returned,
             cause: match failure {
                 Some(failed) if !answered && self.heard.q850 == 0 => failed.cause,
                 _ => self.heard.q850,
             },
-            detail: end.map(|end| end.detail.clone()).unwrap_or_default(),
+            detail,
             sell: part(&mut self.sell, last),
             cost,
             profit,
             balance_after: self.balance_after,
             rerate: self.rerate,
             media: part(&mut self.caller_media.record, last),
-            processing_us: self.processing_us,
+            processing_us,
         };
         let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }

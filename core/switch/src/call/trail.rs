@@ -1,6 +1,7 @@
 //! The decision trail: which plugin answered what, and how long it took.
 
-use super::{Call, Cx, Step};
+use super::pipeline::Step;
+use super::{Call, Cx};
 use crate::media::LegCounters;
 use compact_str::{ToCompactString as _, format_compact};
 use ledger::{Text, TrailEntry};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 impl Call {
     /// Puts a reply on the decision trail.
-    pub(super) fn note(&mut self, cx: &mut Cx<'_>, step: Step, reply: &Reply) {
+    pub(super) fn note(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, reply: &Reply) {
         let hook = match step {
             Step::Screen => policy::Hook::Screening,
             Step::IngressNumber | Step::EgressNumber => policy::Hook::Numbering,
@@ -27,11 +28,6 @@ impl Call {
         let answer = match &reply.outcome {
             Ok(answer) => self.describe(answer),
             Err(_) => "fallback".into(),
-        };
-        let attempt = match step {
-            Step::EgressNumber | Step::Identity => self.attempts_sent + 1,
-            Step::Advance => self.attempts_sent,
-            _ => 0,
         };
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);

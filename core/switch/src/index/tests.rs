@@ -1,7 +1,7 @@
 //! The index against a look at every trunk.
 
 use super::*;
-use crate::facts::{FailureReply, TrunkUsage};
+use crate::facts::{FailureReply, Reliability, TrunkUsage};
 use std::time::Duration;
 
 fn trunk(id: u32, networks: Vec<Network>) -> CustomerTrunk {
@@ -26,6 +26,9 @@ fn trunk(id: u32, networks: Vec<Network>) -> CustomerTrunk {
         setup_budget: Duration::from_secs(30),
         failure_reply: FailureReply::Best,
         until_connect: false,
+        hedge: Duration::ZERO,
+        parallel: 1,
+        reliability: Reliability::Supported,
         relay: true,
         media_address: 0,
         strict_media: false,

@@ -127,7 +127,7 @@ fn responses_go_to_the_port_of_via_and_requests_to_the_contact() {
         raw.answers(&invite, "200 OK", &[], &sdp("10.2.0.1", 42_000));
         let ok = raw.at(CALLER, "SIP/2.0 200 ");
         raw.ack(&ok, "");
-        raw.asks(&ok, &Method::Invite, &[], &sdp("10.1.0.1", 40_000));
+        raw.asks(&ok, &Method::Invite, &[], &sdp("10.1.0.1", 40_002));
         let again = raw.vendor("INVITE ");
         raw.answers(&again, "200 OK", &[], &sdp("10.2.0.1", 42_000));
         let accepted = raw.at(CALLER, "SIP/2.0 200 ");

@@ -36,7 +36,7 @@ fn every_refused_invite_leaves_one_record_with_its_reason() {
             "text/plain",
         ),
         ("INVITE sip:4420123@10.0.0.1", "INVITE http://odd/", 416, "bad_request", "http"),
-        (line, "Max-Forwards: 70\r\nRequire: timer\r\n", 420, "bad_request", "Unsupported: timer"),
+        (line, "Max-Forwards: 70\r\nRequire: path\r\n", 420, "bad_request", "Unsupported: path"),
         (line, "Max-Forwards: 0\r\n", 483, "loop_detected", "Too Many Hops"),
         ("SIP/2.0\r\nVia", "SIP/7.0\r\nVia", 505, "bad_request", "SIP/7.0"),
     ];

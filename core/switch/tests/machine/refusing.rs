@@ -104,13 +104,13 @@ fn options_are_answered_with_what_the_switch_can() {
         assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
         assert_eq!(
             header(&answer, "Allow"),
-            Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE")
+            Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK")
         );
         for (name, value) in [
             ("Accept", "application/sdp"),
             ("Accept-Encoding", "identity"),
             ("Accept-Language", "en"),
-            ("Supported", ""),
+            ("Supported", "100rel, timer"),
         ] {
             assert_eq!(header(&answer, name), Some(value), "{answer}");
         }

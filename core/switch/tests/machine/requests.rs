@@ -63,7 +63,7 @@ fn offers_that_cross_get_491() {
                 raw.vendor("SIP/2.0 488 ");
             }
             // Nothing is open any more.
-            raw.asks(&ok, &second, &[], &ours);
+            raw.asks(&ok, &second, &[], &sdp("10.1.0.1", 40_004));
             let next = raw.vendor(second.as_str());
             raw.answers(&next, "488 Not Acceptable Here", &[], "");
             raw.caller("SIP/2.0 488 ");
@@ -108,7 +108,7 @@ fn an_update_reaches_who_does_not_know_it_as_a_re_invite() {
         let (_, ok) = raw.connects_with(&[], if refusal.is_none() { &allow } else { &[] });
         raw.vendor("ACK ");
         for round in 0..2 {
-            let hold = sdp("10.1.0.1", 40_000).replace("sendrecv", "sendonly");
+            let hold = sdp("10.1.0.1", 40_000 + 2 * round).replace("sendrecv", "sendonly");
             raw.asks(&ok, &Method::Update, &[], &hold);
             if let (Some(refusal), 0) = (refusal, round) {
                 let update = raw.vendor("UPDATE ");

@@ -374,7 +374,7 @@ impl Agent {
         while let Some(event) = self.transactions.poll_event() {
             match event {
                 TransactionEvent::Request { id, message, .. } => self.on_request(now, id, message),
-                TransactionEvent::Cancelled { invite, message } => {
+                TransactionEvent::Cancelled { invite, message, .. } => {
                     let call = message.call_id().to_owned();
                     self.respond_invite(now, &call, invite, 487, false, None);
                 }

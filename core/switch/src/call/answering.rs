@@ -1,0 +1,269 @@
+//! From the first sign of a vendor to the caller's ACK: 18x, the answer, what they say of media.
+
+use super::attempt::{Phase, Progress, since};
+use super::{CALLER, Call, Connected, Cx, State};
+use crate::quality::Outcome;
+use crate::reason::{Causes, name};
+use crate::sdp::{self, Unusable};
+use compact_str::format_compact;
+use ledger::{EndedBy, Text};
+use policy::EventKind;
+use sip::Message;
+use sip::session::{Leg, Party};
+use std::time::{Duration, Instant};
+
+impl Call {
+    /// A provisional response of a vendor.
+    pub(super) fn on_progress(&mut self, cx: &mut Cx<'_>, number: u16, response: &Message) {
+        let status = response.status();
+        self.note_sign(cx, number, response);
+        let offered = sdp::body_of(response).filter(|_| status > 100);
+        let Some(attempt) = self.attempt_mut(number) else { return };
+        let Some(out) = attempt.out() else { return };
+        let now = cx.now.instant;
+        match status {
+            100 if out.phase == Phase::Sent => attempt.enter(Phase::Trying, now),
+            100 => {}
+            // Early media are early media in any 18x (RFC 3960 section 3).
+            _ if offered.is_some() => attempt.enter(Phase::ProgressSdp, now),
+            180 => attempt.enter(Phase::Ringing, now),
+            _ if out.phase.is_alerting() => {}
+            _ => attempt.enter(Phase::Progress, now),
+        }
+        if status == 100 {
+            return;
+        }
+        if status == 180 || offered.is_some() {
+            Call::note_delay(attempt, cx);
+        }
+        attempt.record.ringing_ms.get_or_insert(cx.now.utc_ms);
+        if offered.is_some() {
+            attempt.record.media_ms.get_or_insert(cx.now.utc_ms);
+        }
+        let first_ring = status == 180 && !std::mem::replace(&mut attempt.alerted, true);
+        let vendor = attempt.vendor.id;
+        if (180..190).contains(&status) {
+            self.has_won(cx, number);
+        }
+        let owes = self.leg(number).is_some_and(Leg::owes_provisional_answer);
+        let body = offered.and_then(|sdp| self.pass_sdp(cx, number, sdp).ok());
+        let delayed = self.delayed_offer();
+        if let Some(attempt) = self.attempt_mut(number) {
+            attempt.media_opened |= body.is_some();
+            if body.is_some() && !delayed {
+                attempt.early_answer.clone_from(&body);
+            }
+        }
+        if owes && (body.is_none() || !self.caller.takes_early_offers()) {
+            // Nobody can answer that offer now; the one in the 2xx will be.
+            if let Some(leg) = self.leg_mut(number) {
+                leg.answer_provisional(&mut cx.wire(), None);
+            }
+        }
+        if first_ring {
+            self.tell(cx, EventKind::Ringing, vendor, status);
+        }
+        self.progress_caller(cx, status, body);
+    }
+
+    /// 18x to the caller (ROUTE-55: what was sent stays valid over failovers).
+    pub(super) fn progress_caller(&mut self, cx: &mut Cx<'_>, status: u16, body: Option<Vec<u8>>) {
+        let times = &mut self.times;
+        times.ringing_ms.get_or_insert(cx.now.utc_ms);
+        if body.is_some() {
+            times.media_ms.get_or_insert(cx.now.utc_ms);
+        }
+        if status == 180 || body.is_some() {
+            times.pdd_ms.get_or_insert(since(self.began, cx.now.instant));
+        }
+        self.caller.progress(&mut cx.wire(), status, body.as_deref());
+    }
+
+    /// The caller's PRACK carries the answer to the vendor's offer in a 18x.
+    pub(super) fn on_provisional_answered(&mut self, cx: &mut Cx<'_>, prack: &Message) {
+        let owes = |attempt: &&Box<super::Attempt>| {
+            attempt.leg.as_ref().is_some_and(Leg::owes_provisional_answer)
+        };
+        let Some(number) = self.attempts.iter().rfind(owes).map(|a| a.record.number) else { return };
+        let sdp = sdp::body_of(prack).and_then(|sdp| self.pass_sdp(cx, CALLER, sdp).ok());
+        if let Some(leg) = self.leg_mut(number) {
+            leg.answer_provisional(&mut cx.wire(), sdp.as_deref());
+        }
+    }
+
+    /// A vendor answered: it is the one, and both legs are up from here on. One that had been
+    /// given up is too late.
+    pub(super) fn on_answered(&mut self, cx: &mut Cx<'_>, number: u16, response: &Message) {
+        self.note_sign(cx, number, response);
+        if self.attempt(number).is_some_and(|attempt| attempt.is_given_up()) {
+            return self.on_late_answer(cx, number, response.status());
+        }
+        self.has_won(cx, number);
+        self.asked.clear();
+        *cx.core.counters.vendor_codes.entry(response.status()).or_default() += 1;
+        let Some(attempt) = self.attempt_mut(number) else { return };
+        let now = cx.now;
+        attempt.record.code = response.status();
+        attempt.record.answer_ms = Some(now.utc_ms);
+        attempt.progress = Progress::Won(now.instant);
+        Call::note_delay(attempt, cx);
+        let (vendor, early) = (attempt.vendor.id, attempt.early_answer.take());
+        let pdd_ms = attempt.record.pdd_ms;
+        attempt.vendor.usage.quality.attempt(now.utc_ms, Outcome::Answered, pdd_ms);
+        let whose = (number, attempt.record.vendor_account);
+        let sent_ms = attempt.record.sent_ms;
+        let buy = self.buy_price(cx, whose, sent_ms);
+        let answer = sdp::body_of(response);
+        if let Some(attempt) = self.attempt_mut(number) {
+            attempt.record.buy = buy;
+            if answer.is_some() {
+                attempt.record.media_ms.get_or_insert(now.utc_ms);
+            }
+        }
+        self.note_foreign(cx);
+        let delayed = self.delayed_offer();
+        let body = match answer {
+            Some(sdp) => Some(self.pass_sdp(cx, number, sdp)),
+            // The caller's offer is answered by what came in a 18x (RFC 6337 section 3.1.1), or
+            // it is not answered at all.
+            None if !delayed => Some(early.ok_or(Unusable::NoAudio)),
+            None => None,
+        };
+        let body = match body {
+            // The vendor's SDP cannot be used: end both legs rather than connect silence.
+            Some(Err(unusable)) => return self.refuse_answer(cx, number, unusable),
+            Some(Ok(body)) => Some(body),
+            None => None,
+        };
+        // An offer in the 2xx is answered in the caller's ACK, which is waited for.
+        let owes = self.leg(number).is_some_and(|leg| leg.negotiation().open() == Some(Party::Peer));
+        if let Some(leg) = self.leg_mut(number).filter(|_| !owes) {
+            leg.acknowledge(&mut cx.wire(), None);
+        }
+        self.connect(cx, number);
+        if body.is_some() {
+            self.times.media_ms.get_or_insert(now.utc_ms);
+        }
+        cx.core.counters.answered += 1;
+        tracing::debug!(call = %self.shown_id(), "answered");
+        self.caller.answer(&mut cx.wire(), body.as_deref());
+        self.tell(cx, EventKind::Answered, vendor, 200);
+        self.write_interim(cx);
+    }
+
+    fn connect(&mut self, cx: &mut Cx<'_>, number: u16) {
+        let now = cx.now;
+        self.times.answer_ms = Some(now.utc_ms);
+        self.fix_sell_price(cx);
+        self.times.pdd_ms.get_or_insert(since(self.began, now.instant));
+        self.state = State::Connected(Connected {
+            vendor: number,
+            since: now.instant,
+            longest: self.longest().map(|(limit, _)| now.instant + limit),
+            interim: now.instant + self.world.settings.interim,
+            held: false,
+        });
+    }
+
+    /// The vendor's description cannot be used. It answered, and charges for it (BILL-28).
+    fn refuse_answer(&mut self, cx: &mut Cx<'_>, number: u16, unusable: Unusable) {
+        self.hang_up_leg(cx, number, Causes::ours(31));
+        self.end_winner(cx, name::CODEC_MISMATCH, EndedBy::Switch);
+        self.unusable = Some(unusable);
+        let detail = format_compact!("vendor: {}", unusable.text());
+        self.finish_setup(cx, 488, name::CODEC_MISMATCH.into(), EndedBy::Switch, detail, 31);
+    }
+
+    /// The caller's ACK for our 200.
+    pub(super) fn on_acknowledged(&mut self, cx: &mut Cx<'_>, ack: &Message) {
+        self.invite = None;
+        let unusable = self.release_vendor_ack(cx, Some(ack));
+        if unusable.is_some() && self.connected().is_some() {
+            // The answer to a delayed offer: rather no call than a silent one.
+            let causes = Causes::ours(31);
+            return self.end_connected(cx, name::CODEC_MISMATCH, EndedBy::Switch, None, causes);
+        }
+        self.try_close(cx);
+    }
+
+    /// Delayed offer: the caller's answer goes on in the vendor's ACK; what is wrong with it, if
+    /// it cannot.
+    pub(super) fn release_vendor_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ack: Option<&Message>,
+    ) -> Option<Unusable> {
+        let number = self.winner()?.record.number;
+        if self.leg(number)?.is_acknowledged() {
+            return None;
+        }
+        let sdp = ack.and_then(sdp::body_of);
+        let body = sdp.map(|sdp| self.pass_sdp(cx, CALLER, sdp)).transpose();
+        let answer = body.as_ref().ok().and_then(Option::as_deref);
+        self.leg_mut(number)?.acknowledge(&mut cx.wire(), answer);
+        body.err()
+    }
+
+    /// The ACK for our 200, or the PRACK for a reliable 18x, did not come within W.
+    pub(super) fn on_unacknowledged(&mut self, cx: &mut Cx<'_>) {
+        match &self.state {
+            State::SettingUp(_) => {
+                self.give_up_all(cx, policy::AttemptFailure::NotSent, name::ACK_TIMEOUT);
+                let detail = "no PRACK came for a provisional response".into();
+                let why = name::ACK_TIMEOUT.into();
+                self.finish_setup(cx, 504, why, EndedBy::Switch, detail, 102);
+            }
+            State::Connected(_) => {
+                let causes = Causes::ours(102);
+                self.end_connected(cx, name::ACK_TIMEOUT, EndedBy::Switch, None, causes);
+            }
+            State::Closing(..) => {
+                self.never_acknowledged();
+                self.try_close(cx);
+            }
+            State::Over => {}
+        }
+    }
+
+    /// Whether the caller's INVITE carried no offer, so that the vendor's 2xx will.
+    pub(super) fn delayed_offer(&self) -> bool {
+        self.invite.as_ref().is_some_and(|invite| sdp::body_of(invite).is_none())
+    }
+
+    /// The shortest of the limits that are set, and whose it is (SIG-35).
+    pub(super) fn longest(&self) -> Option<(Duration, &'static str)> {
+        let vendor = self.winner().map_or(Duration::ZERO, |a| a.vendor.max_duration);
+        let limits = [
+            (self.account.max_duration, "account"),
+            (self.customer.max_duration, "customer trunk"),
+            (vendor, "vendor trunk"),
+            (self.world.settings.max_duration, "node"),
+        ];
+        limits.into_iter().filter(|(limit, _)| !limit.is_zero()).min_by_key(|(limit, _)| *limit)
+    }
+
+    /// A side may want its requests at an address that no trunk names, and answers from there.
+    pub(super) fn note_foreign(&mut self, cx: &mut Cx<'_>) {
+        if self.foreign {
+            return;
+        }
+        let vendor = self.winner().and_then(|attempt| attempt.leg.as_ref());
+        let legs = [Some(&self.caller), vendor];
+        let elsewhere = |leg: &Leg<_>| !cx.core.index.knows(leg.next_hop().remote);
+        if legs.into_iter().flatten().any(elsewhere) {
+            self.foreign = true;
+            cx.core.foreign_legs += 1;
+        }
+    }
+}
+
+/// How long an answer lasted, ms on the monotonic clock. It is above 0 however soon the BYE
+/// came, or what was answered would not be billed (BILL-10): the clock is read once for all
+/// packets that lie ready, so that an answer and its BYE may have one moment.
+pub(super) fn lasted_ms(answered: Instant, ended: Instant) -> u64 {
+    let lasted = ended.saturating_duration_since(answered).as_millis();
+    u64::try_from(lasted).unwrap_or(u64::MAX).max(1)
+}
+
+/// Nothing to say.
+pub(super) const NO_DETAIL: Text = Text::const_new("");

@@ -1,0 +1,141 @@
+//! The questions of a call in their order: one list for the call (ROUTE-15 steps 4 to 14), one
+//! for each attempt before its INVITE.
+
+use super::{Call, Cx, EndedBy, Text};
+use crate::reason::cause_of;
+use policy::{Question, Rejection, Reply};
+
+/// Which answer a question is to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// NUM-04 to NUM-07: which numbers.
+    IngressNumber,
+    /// SEC-13 and on: may it call.
+    Screen,
+    /// BILL-40: can it pay for the least that the call costs.
+    AdmissionRate,
+    /// ROUTE-16 and on: over which trunks.
+    Route,
+    /// NUM-08 to NUM-10: which numbers this vendor sees.
+    EgressNumber,
+    /// SIG-70 to SIG-79: who calls, as this vendor sees it.
+    Identity,
+    /// ROUTE-50: what after a failed attempt.
+    Advance,
+    /// BILL-01: what it costs.
+    Charge,
+}
+
+/// What is asked before the first attempt, in this order.
+const ADMISSION: &[Step] = &[Step::IngressNumber, Step::Screen, Step::AdmissionRate, Step::Route];
+
+/// What is asked before the INVITE of an attempt, in this order.
+const ATTEMPT: &[Step] = &[Step::EgressNumber, Step::Identity];
+
+/// A call that goes no further, as one of its questions or what was looked at before says.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) code: u16,
+    pub(super) reason: Text,
+    pub(super) detail: Text,
+}
+
+impl Stop {
+    pub(super) fn new(code: u16, reason: &str, detail: impl AsRef<str>) -> Stop {
+        Stop { code, reason: reason.into(), detail: detail.as_ref().into() }
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(Rejection { code, reason, detail }: Rejection) -> Stop {
+        Stop { code, reason, detail }
+    }
+}
+
+/// What becomes of a call after an answer was taken.
+pub(super) enum Taken {
+    /// The next question is asked.
+    GoOn,
+    /// The caller is asked for a password (SIG-52).
+    Challenge,
+}
+
+/// Why an attempt is not made: its end reason.
+pub(super) type NotMade = Text;
+
+impl Call {
+    /// Asks the next question before the first attempt, or begins with that.
+    pub(super) fn admit_from(&mut self, cx: &mut Cx<'_>, at: usize) {
+        let Some(step) = ADMISSION.get(at) else { return self.start_attempts(cx) };
+        let question = match step {
+            Step::IngressNumber => Ok(self.ingress_number_question()),
+            Step::Screen => Ok(self.screen_question()),
+            Step::AdmissionRate => self.admission_rate_question(cx),
+            Step::Route => self.route_question(cx),
+            Step::EgressNumber | Step::Identity | Step::Advance | Step::Charge => return,
+        };
+        match question {
+            Ok(question) => self.ask(cx, *step, 0, question),
+            Err(stop) => self.stop(cx, stop),
+        }
+    }
+
+    /// An answer before the first attempt.
+    pub(super) fn on_admission_answer(&mut self, cx: &mut Cx<'_>, step: Step, reply: Reply) {
+        let taken = match step {
+            Step::IngressNumber => self.take_ingress_numbers(reply),
+            Step::Screen => self.take_verdict(reply),
+            Step::AdmissionRate => self.take_admission_rate(reply),
+            Step::Route => self.take_route(cx, reply),
+            Step::EgressNumber | Step::Identity | Step::Advance | Step::Charge => return,
+        };
+        match taken {
+            Ok(Taken::GoOn) => self.admit_from(cx, after(ADMISSION, step)),
+            Ok(Taken::Challenge) => self.challenge(cx),
+            Err(stop) => self.stop(cx, stop),
+        }
+    }
+
+    /// Asks the next question of an attempt, or sends its INVITE.
+    pub(super) fn prepare_from(&mut self, cx: &mut Cx<'_>, attempt: u16, at: usize) {
+        let Some(step) = ATTEMPT.get(at) else { return self.send_attempt(cx, attempt) };
+        let question: Option<Question> = match step {
+            Step::EgressNumber => self.egress_number_question(attempt),
+            Step::Identity => self.identity_question(attempt),
+            _ => None,
+        };
+        if let Some(question) = question {
+            self.ask(cx, *step, attempt, question);
+        }
+    }
+
+    /// An answer before the INVITE of an attempt.
+    pub(super) fn on_attempt_answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        step: Step,
+        attempt: u16,
+        reply: Reply,
+    ) {
+        let taken = match step {
+            Step::EgressNumber => self.take_egress_numbers(attempt, reply),
+            Step::Identity => self.take_identity(attempt, reply),
+            _ => return,
+        };
+        match taken {
+            Ok(()) => self.prepare_from(cx, attempt, after(ATTEMPT, step)),
+            Err(why) => self.not_made(cx, attempt, &why),
+        }
+    }
+
+    /// The call goes no further.
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_>, stop: Stop) {
+        let Stop { code, reason, detail } = stop;
+        self.finish_setup(cx, code, reason, EndedBy::Switch, detail, cause_of(code));
+    }
+}
+
+/// Place of the step that follows.
+fn after(list: &[Step], step: Step) -> usize {
+    list.iter().position(|known| *known == step).map_or(list.len(), |at| at + 1)
+}
