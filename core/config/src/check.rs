@@ -1,6 +1,6 @@
 //! Checks that one value alone cannot show: ranges, uniqueness, overlaps.
 
-use super::{Config, Housekeeping, MediaAddressConfig};
+use super::{Config, Housekeeping, MediaAddressConfig, SessionConfig};
 use host::ProcessorSet;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -258,6 +258,31 @@ fn calls(found: &mut Found, config: &Config) {
         found.push(("calls.free_seconds".to_owned(), detail));
     }
     range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "30s", "10m");
+    session(found, &config.calls.session);
+}
+
+fn session(found: &mut Found, session: &SessionConfig) {
+    let field = |name: &str| format!("calls.session.{name}");
+    if !session.expires.is_zero() {
+        range(found, field("expires"), session.expires, "90s", "24h");
+    }
+    range(found, field("min_se"), session.min_se, "90s", "1h");
+    range(found, field("early_hangup"), session.early_hangup, "0s", "1h");
+    if !(2..=10).contains(&session.segment) {
+        let detail = format!(
+            "{} is out of range: allowed are 2 to 10; it divides `expires`, and is no time",
+            session.segment
+        );
+        found.push((field("segment"), detail));
+    }
+    if !(1..=5).contains(&session.misses) {
+        let detail = format!("{} is out of range: allowed are 1 to 5", session.misses);
+        found.push((field("misses"), detail));
+    }
+    if !session.expires.is_zero() && session.expires < session.min_se {
+        let detail = format!("{:?} is below min_se, {:?}", session.expires, session.min_se);
+        found.push((field("expires"), detail));
+    }
 }
 
 pub(super) fn range(found: &mut Found, field: String, value: Duration, low: &str, high: &str) {

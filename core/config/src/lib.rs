@@ -353,6 +353,44 @@ pub struct CallsConfig {
     /// default 5 s; then it ends them.
     #[serde(deserialize_with = "values::duration")]
     pub drain: Duration,
+    /// How the life of answered calls is watched.
+    pub session: SessionConfig,
+}
+
+/// Session timers (RFC 4028) and probes of answered calls, on each leg by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// Interval that the switch asks for (SIG-26): `"0s"` or 90 s to 24 h, default 600 s; `"0s"`
+    /// asks for none and honours the interval of the peer.
+    #[serde(deserialize_with = "values::duration")]
+    pub expires: Duration,
+    /// Shortest interval that the switch takes (SIG-31), 90 s to 1 h, default 90 s.
+    #[serde(deserialize_with = "values::duration")]
+    pub min_se: Duration,
+    /// A session is refreshed every `expires / segment` (SIG-27), 2 to 10, default 2.
+    pub segment: u32,
+    /// Refreshes in a row without an answer that end a call (SIG-29), 1 to 5, default 2.
+    pub misses: u8,
+    /// Time before expiry at which an unrefreshed call ends (SIG-30), at most 1 h; `"0s"` is the
+    /// rule of RFC 4028: 32 s, or a third of a shorter interval.
+    #[serde(deserialize_with = "values::duration")]
+    pub early_hangup: Duration,
+    /// Peers that know no session timer are asked for life by OPTIONS (SIG-33), default true.
+    pub probe: bool,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        SessionConfig {
+            expires: Duration::from_secs(600),
+            min_se: Duration::from_secs(90),
+            segment: 2,
+            misses: 2,
+            early_hangup: Duration::ZERO,
+            probe: true,
+        }
+    }
 }
 
 impl Default for CallsConfig {
@@ -365,6 +403,7 @@ impl Default for CallsConfig {
             interim: Duration::from_secs(60),
             longest_wait: Duration::from_millis(400),
             drain: Duration::from_secs(5),
+            session: SessionConfig::default(),
         }
     }
 }

@@ -15,8 +15,11 @@ use sip::digest::Algorithm;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use store::{Loaded, LoadedDeck};
-use switch::facts::{Account, CallSettings, Facts, Listener, RouteEntry, TrunkUsage};
+use switch::facts::{
+    Account, CallSettings, Facts, Listener, RouteEntry, SessionTimers, TrunkUsage,
+};
 use thiserror::Error;
 
 /// One configuration snapshot.
@@ -169,7 +172,20 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         setup_limit: config.calls.setup_limit,
         interim: config.calls.interim,
         channels: config.calls.channels,
+        session: session_timers(&config.calls.session),
         nonce_secret,
+    }
+}
+
+fn session_timers(config: &config::SessionConfig) -> SessionTimers {
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers {
+        interval: seconds(config.expires),
+        min_se: seconds(config.min_se),
+        segment: config.segment,
+        misses: config.misses,
+        early_hangup: seconds(config.early_hangup),
+        probe: config.probe,
     }
 }
 

@@ -130,7 +130,8 @@ impl<U: Copy> Leg<U> {
             return self.send_progress(wire, status, sdp, None);
         }
         if called.unacknowledged {
-            let same = |waiting: &Response| waiting.status == status && waiting.sdp.as_deref() == sdp;
+            let same =
+                |waiting: &Response| waiting.status == status && waiting.sdp.as_deref() == sdp;
             if called.waiting.len() < MOST_WAITING && !called.waiting.iter().any(same) {
                 called.waiting.push_back(Response { status, sdp: sdp.map(Box::from) });
             }
@@ -156,9 +157,8 @@ impl<U: Copy> Leg<U> {
         let (id, mut builder) = (called.id, self.response(wire, called, status));
         if let Some(rseq) = rseq {
             let mut number = itoa::Buffer::new();
-            builder = builder
-                .header_of("Require", &["100rel"])
-                .header_of("RSeq", &[number.format(rseq)]);
+            builder =
+                builder.header_of("Require", &["100rel"]).header_of("RSeq", &[number.format(rseq)]);
         }
         if let Some(sdp) = sdp {
             builder = builder.body("application/sdp", sdp);
@@ -187,8 +187,8 @@ impl<U: Copy> Leg<U> {
 
     /// A response from 101 on, with our tag, and our Contact where it makes a dialog.
     fn response(&self, wire: &Wire<'_, U>, called: &Called, status: u16) -> MessageBuilder {
-        let builder =
-            MessageBuilder::response_to(&called.invite, status, reason_phrase(status)).to_tag(&called.tag);
+        let builder = MessageBuilder::response_to(&called.invite, status, reason_phrase(status))
+            .to_tag(&called.tag);
         if status < 300 {
             return wire.with_contact(builder, self.flow.listener, &self.contact_user);
         }

@@ -131,9 +131,8 @@ impl<U: Copy> Leg<U> {
         let known = !invitation.sdp.is_empty() || invitation.early_offers;
         match reliability {
             Reliability::Required => {
-                invite = invite
-                    .header_of("Require", &["100rel"])
-                    .header_of("Supported", &["timer"]);
+                invite =
+                    invite.header_of("Require", &["100rel"]).header_of("Supported", &["timer"]);
             }
             Reliability::Supported if known => {
                 invite = invite.header_of("Supported", &["100rel, timer"]);
@@ -151,8 +150,7 @@ impl<U: Copy> Leg<U> {
             invite = invite.body("application/sdp", &invitation.sdp);
         }
         let (bytes, schedule) = (invite.finish(), &self.settings.schedule);
-        let id =
-            wire.transactions.request_of(Some(self.owner), wire.now, to, bytes, schedule);
+        let id = wire.transactions.request_of(Some(self.owner), wire.now, to, bytes, schedule);
         let calling = Calling { id, to, invitation, cseq, early: Vec::new() };
         self.phase = Phase::Calling(Box::new(calling));
     }
@@ -189,7 +187,8 @@ impl<U: Copy> Leg<U> {
     /// after the end: it wants [`super::decline_answer`] (SIG-07, SIG-08).
     #[must_use]
     pub fn is_stray_answer(&self, id: TransactionId, response: &Message) -> bool {
-        let invite = *response.method() == Method::Invite && (200..300).contains(&response.status());
+        let invite =
+            *response.method() == Method::Invite && (200..300).contains(&response.status());
         invite
             && match &self.phase {
                 Phase::Calling(_) => false,
@@ -272,7 +271,12 @@ impl<U: Copy> Leg<U> {
             Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,
             Some(number) => {
                 early.rseq = number;
-                early.settled |= sdp.is_some() && !offered;
+                if let Some(answer) = sdp.filter(|_| !offered && !early.settled) {
+                    // It counts from now on (RFC 3262 section 5).
+                    early.settled = true;
+                    self.sdp.offer(Party::Us, &calling.invitation.sdp);
+                    self.sdp.answer(answer);
+                }
                 early.prack_due = sdp.is_some() && offered && !early.settled;
                 true
             }
@@ -354,23 +358,26 @@ impl<U: Copy> Leg<U> {
         let Calling { id, cseq, mut early, invitation, .. } = *calling;
         let tag = response.to_tag().unwrap_or_default();
         let at = early.iter().position(|early| early.dialog.remote_tag() == tag);
-        let known = at.map(|at| early.swap_remove(at));
-        let mut offer = None;
-        let dialog = match known {
-            Some(Early { mut dialog, sdp, settled, .. }) => {
-                dialog.confirm(response);
-                // An answer that came in a 18x stands (RFC 6337 section 3.1.1).
-                offer = sdp.filter(|_| settled || body_of(response).is_none());
-                dialog
+        let (mut said, mut settled) = (None, false);
+        let dialog = match at.map(|at| early.swap_remove(at)) {
+            Some(mut early) => {
+                early.dialog.confirm(response);
+                (said, settled) = (early.sdp, early.settled);
+                early.dialog
             }
             None => Dialog::uac(response, response),
         };
         self.flow = flow;
         self.updates = super::requests::allows_update(response).or(self.updates);
-        match body_of(response).or(offer.as_deref()) {
-            Some(sdp) if !invitation.sdp.is_empty() => self.sdp.answer(sdp),
-            Some(sdp) if self.sdp.local().is_none() => self.sdp.offer(Party::Peer, sdp),
-            _ => {}
+        // An answer that came in a 18x stands (RFC 6337 section 3.1.1).
+        match body_of(response).or(said.as_deref()) {
+            _ if settled => {}
+            Some(answer) if !invitation.sdp.is_empty() => {
+                self.sdp.offer(Party::Us, &invitation.sdp);
+                self.sdp.answer(answer);
+            }
+            Some(offer) => self.sdp.offer(Party::Peer, offer),
+            None => {}
         }
         self.timer.agreed(wire.now, response);
         self.phase = Phase::Up(Up {

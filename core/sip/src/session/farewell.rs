@@ -20,7 +20,8 @@ impl Farewell {
     fn send<U: Copy>(&mut self, wire: &mut Wire<'_, U>) -> TransactionId {
         let uri = self.dialog.remote_target().to_owned();
         let request = self.dialog.request(&Method::Bye);
-        let mut bye = wire.with_via(request, self.flow.listener).header_of("Reason", &[&self.reason]);
+        let mut bye =
+            wire.with_via(request, self.flow.listener).header_of("Reason", &[&self.reason]);
         bye = self.login.sign(bye, &Method::Bye, &uri, wire.rng);
         wire.transactions.request(wire.now, self.flow, bye.finish(), &self.schedule)
     }

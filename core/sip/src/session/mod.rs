@@ -238,7 +238,12 @@ impl<U: Copy> Leg<U> {
     }
 
     /// The ACK for our 2xx came.
-    pub fn on_ack(&mut self, wire: &mut Wire<'_, U>, id: TransactionId, ack: &Message) -> Option<LegEvent> {
+    pub fn on_ack(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        id: TransactionId,
+        ack: &Message,
+    ) -> Option<LegEvent> {
         if let Some(up) = self.initial(id)
             && std::mem::take(&mut up.unacknowledged)
         {

@@ -129,7 +129,8 @@ impl<U: Copy> Leg<U> {
             self.flow = flow;
             self.updates = allows_update(&request).or(self.updates);
         }
-        let unchanged = offers && self.sdp.is_settled() && offer.is_some() && offer == self.sdp.remote();
+        let unchanged =
+            offers && self.sdp.is_settled() && offer.is_some() && offer == self.sdp.remote();
         if unchanged || *request.method() == Method::Update && !offers {
             // It refreshes this leg and asks nothing of anybody else (RFC 4028 section 10).
             self.answer_refresh(wire, id, request, unchanged);
@@ -189,7 +190,7 @@ impl<U: Copy> Leg<U> {
                 // Nobody is there yet who could take it.
                 Method::Info => Some(491),
                 Method::Invite => Some(status),
-                _ => (offers && !self.may_offer()).then_some(status),
+                _ => (offers && (!self.may_offer() || self.is_busy())).then_some(status),
             };
         }
         if !offers {
@@ -376,7 +377,10 @@ impl<U: Copy> Leg<U> {
     fn is_busy(&self) -> bool {
         self.sdp.open().is_some()
             || self.has_exchange_of_ours()
-            || self.theirs.iter().any(|theirs| *theirs.request.method() == Method::Invite && !theirs.answered)
+            || self
+                .theirs
+                .iter()
+                .any(|theirs| *theirs.request.method() == Method::Invite && !theirs.answered)
     }
 
     /// PRACK in the early dialog with this tag.
@@ -549,7 +553,12 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    fn life(&mut self, wire: &mut Wire<'_, U>, response: &Message, probe: bool) -> Option<LegEvent> {
+    fn life(
+        &mut self,
+        wire: &mut Wire<'_, U>,
+        response: &Message,
+        probe: bool,
+    ) -> Option<LegEvent> {
         let we_called = matches!(&self.phase, Phase::Up(up) if up.we_called);
         let life = self.timer.answered(wire.now, response, probe, we_called, wire.rng);
         self.go_on(wire, life, probe)
@@ -648,13 +657,7 @@ impl<U: Copy> Leg<U> {
         self.send_next(wire);
     }
 
-    fn send_ack(
-        &self,
-        wire: &mut Wire<'_, U>,
-        id: TransactionId,
-        cseq: u32,
-        sdp: Option<&[u8]>,
-    ) {
+    fn send_ack(&self, wire: &mut Wire<'_, U>, id: TransactionId, cseq: u32, sdp: Option<&[u8]>) {
         let hop = self.next_hop();
         let Some(dialog) = self.dialog() else { return };
         let mut ack = wire.with_via(dialog.ack(cseq), hop.listener);

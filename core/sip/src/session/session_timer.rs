@@ -188,8 +188,7 @@ impl SessionTimer {
         self.set(now);
         let refresher = if by_peer { ";refresher=uac" } else { ";refresher=uas" };
         let mut seconds = itoa::Buffer::new();
-        let builder =
-            builder.header_of("Session-Expires", &[seconds.format(interval), refresher]);
+        let builder = builder.header_of("Session-Expires", &[seconds.format(interval), refresher]);
         if by_peer { builder.header_of("Require", &["timer"]) } else { builder }
     }
 
@@ -282,7 +281,11 @@ impl SessionTimer {
             408 => return self.missed(now, probe),
             491 if !probe && self.glares < MOST_GLARES => {
                 self.glares += 1;
-                let ms = if we_called { rng.random_range(2100..=4000) } else { rng.random_range(0..=2000) };
+                let ms = if we_called {
+                    rng.random_range(2100..=4000)
+                } else {
+                    rng.random_range(0..=2000)
+                };
                 self.next = Some(now + Duration::from_millis(ms));
             }
             500 | 503 if !probe => {
@@ -364,7 +367,8 @@ mod tests {
     #[test]
     fn we_refresh_at_the_interval_divided_by_the_segment() {
         let now = Instant::now();
-        for (interval, segment, first) in [(600, 2, 300), (900, 3, 300), (300, 2, 150), (600, 10, 60)]
+        for (interval, segment, first) in
+            [(600, 2, 300), (900, 3, 300), (300, 2, 150), (600, 10, 60)]
         {
             let settings = SessionTimers { interval, segment, ..SessionTimers::default() };
             let mut timer = SessionTimer::new(settings);
@@ -380,9 +384,17 @@ mod tests {
     fn the_interval_is_what_both_can_take() {
         let now = Instant::now();
         for (lines, shown, first) in [
-            ("Supported: timer\r\nSession-Expires: 300;refresher=uac\r\n", "300;refresher=uac", 268),
+            (
+                "Supported: timer\r\nSession-Expires: 300;refresher=uac\r\n",
+                "300;refresher=uac",
+                268,
+            ),
             ("Supported: timer\r\nSession-Expires: 300\r\n", "300;refresher=uas", 150),
-            ("Supported: timer\r\nSession-Expires: 1800\r\nMin-SE: 900\r\n", "900;refresher=uas", 450),
+            (
+                "Supported: timer\r\nSession-Expires: 1800\r\nMin-SE: 900\r\n",
+                "900;refresher=uas",
+                450,
+            ),
             ("k: timer\r\nx: 1800\r\n", "600;refresher=uas", 300),
             // A proxy has asked for it: the peer itself does not know timers.
             ("Session-Expires: 300;refresher=uac\r\n", "300;refresher=uas", 150),
@@ -405,7 +417,8 @@ mod tests {
         for (interval, early_hangup, ends) in [(90, 0, 60), (600, 0, 568), (600, 100, 500)] {
             let settings = SessionTimers { early_hangup, interval, ..SessionTimers::default() };
             let mut timer = SessionTimer::new(settings);
-            let lines = format!("Supported: timer\r\nSession-Expires: {interval};refresher=uac\r\n");
+            let lines =
+                format!("Supported: timer\r\nSession-Expires: {interval};refresher=uac\r\n");
             answer(&mut timer, now, &lines);
             assert_eq!(after(&timer, now), Some(ends));
             assert_eq!(timer.due(now + Duration::from_secs(ends)), Some(Due::Expired));
@@ -428,7 +441,10 @@ mod tests {
         assert_eq!(timer.answered(now, &response(481, ""), false, true, &mut rng), Life::Gone);
         for (we_called, window) in [(true, 2100..=4000), (false, 0..=2000)] {
             answer(&mut timer, now, "Supported: timer\r\n");
-            assert_eq!(timer.answered(now, &response(491, ""), false, we_called, &mut rng), Life::Alive);
+            assert_eq!(
+                timer.answered(now, &response(491, ""), false, we_called, &mut rng),
+                Life::Alive
+            );
             let wait = timer.deadline().map(|at| (at - now).as_millis()).unwrap_or_default();
             assert!(window.contains(&wait), "{wait} ms");
         }

@@ -50,7 +50,10 @@ enum State {
 impl InviteServer {
     /// A new INVITE arrived.
     pub(super) fn new(schedule: Arc<ResendSchedule>) -> Self {
-        InviteServer { state: State::Proceeding { last: None, resends: None, cancelled: false }, schedule }
+        InviteServer {
+            state: State::Proceeding { last: None, resends: None, cancelled: false },
+            schedule,
+        }
     }
 
     /// Another schedule for a final response that is still to come.

@@ -17,6 +17,12 @@ const SHORTEST_PASSWORD: usize = 12;
 const SETUP_BUDGET: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
 /// Most attempts that a limit may be set to (ROUTE-53).
 const MOST_ATTEMPTS: u32 = 100;
+
+/// Attempts that start at once (ROUTE-58).
+const MOST_PARALLEL: u32 = 10;
+
+/// How long an attempt may stay silent before the next one starts beside it (ROUTE-58).
+const HEDGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 /// Longest name of an object.
 const LONGEST_NAME: usize = 64;
 
@@ -204,6 +210,15 @@ impl<'a> Known<'a> {
             let value = format!("{:?}", super::words::duration_text(trunk.setup_budget));
             let problem = "expected 5s to 300s (ROUTE-54)";
             errors.push(origin.error(TABLE, "setup_budget", value, problem));
+        }
+        if !(1..=MOST_PARALLEL).contains(&trunk.parallel) {
+            let problem = format!("allowed are 1 to {MOST_PARALLEL} (ROUTE-58)");
+            errors.push(origin.error(TABLE, "parallel", trunk.parallel.to_string(), problem));
+        }
+        if !trunk.hedge.is_zero() && !HEDGE.contains(&trunk.hedge) {
+            let value = format!("{:?}", super::words::duration_text(trunk.hedge));
+            let problem = "allowed are 0s and 100ms to 60s (ROUTE-58)";
+            errors.push(origin.error(TABLE, "hedge", value, problem));
         }
         if trunk.max_attempts > MOST_ATTEMPTS {
             let problem = format!("expected 0 (no limit) to {MOST_ATTEMPTS} (ROUTE-53)");

@@ -83,6 +83,16 @@ pub struct CustomerTrunk {
     /// and 9), as if every vendor trunk said so.
     #[serde(default)]
     pub until_connect: bool,
+    /// The next attempt starts beside one that has stayed silent for so long; 0 s: it does not
+    /// (ROUTE-58).
+    #[serde(default, with = "words::duration")]
+    pub hedge: Duration,
+    /// Attempts that start at once, 1 to 10 (ROUTE-58).
+    #[serde(default = "one")]
+    pub parallel: u32,
+    /// Whether provisional responses to it are to arrive for certain (SIG-06).
+    #[serde(default)]
+    pub reliable_provisionals: Reliability,
     /// Code for the caller when every attempt failed (SIG-86).
     #[serde(default)]
     pub failure_reply: FailureReply,
@@ -99,6 +109,10 @@ pub struct CustomerTrunk {
 
 pub(super) fn yes() -> bool {
     true
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn five() -> u32 {
@@ -120,6 +134,19 @@ pub enum Authentication {
     Digest,
     /// Both (ROUTE-12).
     Both,
+}
+
+/// Whether provisional responses are to arrive for certain (RFC 3262, SIG-06).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reliability {
+    /// The switch does not offer it to this trunk.
+    Off,
+    /// Where the other side demands it, and for early media where it can.
+    #[default]
+    Supported,
+    /// For each; a caller that cannot is refused with 421.
+    Required,
 }
 
 /// Which code the caller gets when every attempt failed (SIG-86): `"best"`, `"last"` or

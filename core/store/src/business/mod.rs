@@ -18,7 +18,7 @@ mod warnings;
 pub(crate) mod words;
 
 pub use account::{Account, AccountKind, Currency, Rounding};
-pub use customer::{Authentication, CustomerTrunk, FailureReply};
+pub use customer::{Authentication, CustomerTrunk, FailureReply, Reliability};
 pub use error::{ConfigError, ConfigErrors};
 pub use lists::{Deck, FilledList, ListKind, NumberList, RuleSet};
 pub use node::NodeNames;

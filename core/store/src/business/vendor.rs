@@ -45,6 +45,9 @@ pub struct VendorTrunk {
     /// One timer for each state of an attempt (SIG-15 to SIG-19).
     #[serde(default)]
     pub timers: Timers,
+    /// Whether provisional responses of it are to arrive for certain (SIG-06).
+    #[serde(default)]
+    pub reliable_provisionals: super::Reliability,
     /// Resend schedule (SIG-21).
     #[serde(default)]
     pub resend: Resend,

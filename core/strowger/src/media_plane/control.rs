@@ -240,7 +240,8 @@ fn in_clock(reading: LegReading) -> LegCounters {
         bytes_in: reading.bytes_in,
         rtcp_in: reading.rtcp_in,
         dropped: reading.dropped,
-        last_packet: (reading.last_packet_ms > 0).then(|| clock::instant_of(reading.last_packet_ms)),
+        last_packet: (reading.last_packet_ms > 0)
+            .then(|| clock::instant_of(reading.last_packet_ms)),
         takeovers: reading.takeovers,
         latched: reading.latched,
     }

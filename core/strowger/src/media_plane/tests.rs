@@ -123,7 +123,11 @@ fn leg(call: u64, leg: u16) -> MediaLeg {
 }
 
 /// Opens both legs of a call and joins them.
-fn open_both(control: &mut PlaneControl, call: u64, addresses: [u16; 2]) -> Option<[SocketAddr; 2]> {
+fn open_both(
+    control: &mut PlaneControl,
+    call: u64,
+    addresses: [u16; 2],
+) -> Option<[SocketAddr; 2]> {
     let caller = control.open(leg(call, A), addresses[0])?;
     let vendor = control.open(leg(call, B), addresses[1])?;
     control.join(leg(call, A), leg(call, B));
@@ -411,7 +415,8 @@ fn busy_ports_are_passed_over() {
         .into_iter()
         .collect();
     let mut control = house.plane.control(|_| {});
-    let mut ports = open_both(&mut control, 1, [0, 0]).expect("two pairs are free").map(|a| a.port());
+    let mut ports =
+        open_both(&mut control, 1, [0, 0]).expect("two pairs are free").map(|a| a.port());
     ports.sort_unstable();
     assert_eq!(ports, [22_004, 22_006]);
     drop(held);

@@ -11,7 +11,7 @@ use store::LoadedTrunk;
 use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use switch::facts::{
     AttemptTimers, Authentication, Credentials, CustomerTrunk, DigestUser, FailureReply, Network,
-    TrunkUsage, VendorTrunk,
+    Reliability, TrunkUsage, VendorTrunk,
 };
 
 type Rules = HashMap<String, u64>;
@@ -56,6 +56,9 @@ pub(super) fn customer(
         max_attempts: trunk.max_attempts,
         setup_budget: trunk.setup_budget,
         until_connect: trunk.until_connect,
+        hedge: trunk.hedge,
+        parallel: trunk.parallel,
+        reliability: reliability(trunk.reliable_provisionals),
         failure_reply: match trunk.failure_reply {
             business::FailureReply::Best => FailureReply::Best,
             business::FailureReply::Last => FailureReply::Last,
@@ -65,6 +68,14 @@ pub(super) fn customer(
         media_address: names.media_address(&owner, trunk.media_address.as_deref()),
         strict_media: trunk.strict_media,
         usage,
+    }
+}
+
+fn reliability(word: business::Reliability) -> Reliability {
+    match word {
+        business::Reliability::Off => Reliability::Off,
+        business::Reliability::Supported => Reliability::Supported,
+        business::Reliability::Required => Reliability::Required,
     }
 }
 
@@ -124,6 +135,7 @@ pub(super) fn vendor(
             ringing: trunk.timers.ringing,
         },
         schedule: schedule(&trunk.resend),
+        reliability: reliability(trunk.reliable_provisionals),
         caller_rules: rules(sets, trunk.caller_rules.as_ref()),
         callee_rules: rules(sets, trunk.callee_rules.as_ref()),
         identity_rules: rules(sets, trunk.identity_rules.as_ref()),

@@ -266,7 +266,8 @@ impl Call {
         if trunk.locked || vendor.locked || !reachable() {
             return None;
         }
-        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.numbers.rated(), utc_ms) else {
+        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.numbers.rated(), utc_ms)
+        else {
             return None;
         };
         Some(Candidate {

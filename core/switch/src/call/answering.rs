@@ -84,7 +84,9 @@ impl Call {
         let owes = |attempt: &&Box<super::Attempt>| {
             attempt.leg.as_ref().is_some_and(Leg::owes_provisional_answer)
         };
-        let Some(number) = self.attempts.iter().rfind(owes).map(|a| a.record.number) else { return };
+        let Some(number) = self.attempts.iter().rfind(owes).map(|a| a.record.number) else {
+            return;
+        };
         let sdp = sdp::body_of(prack).and_then(|sdp| self.pass_sdp(cx, CALLER, sdp).ok());
         if let Some(leg) = self.leg_mut(number) {
             leg.answer_provisional(&mut cx.wire(), sdp.as_deref());
@@ -136,7 +138,8 @@ impl Call {
             None => None,
         };
         // An offer in the 2xx is answered in the caller's ACK, which is waited for.
-        let owes = self.leg(number).is_some_and(|leg| leg.negotiation().open() == Some(Party::Peer));
+        let owes =
+            self.leg(number).is_some_and(|leg| leg.negotiation().open() == Some(Party::Peer));
         if let Some(leg) = self.leg_mut(number).filter(|_| !owes) {
             leg.acknowledge(&mut cx.wire(), None);
         }

@@ -153,7 +153,9 @@ impl Call {
 
     /// The first attempt has stayed silent: the next one starts beside it (ROUTE-58).
     pub(super) fn on_hedge(&mut self, cx: &mut Cx<'_>) {
-        if self.setup().is_some_and(|setup| setup.hedge.take().is_some() && !setup.choices.is_empty())
+        if self
+            .setup()
+            .is_some_and(|setup| setup.hedge.take().is_some() && !setup.choices.is_empty())
         {
             self.next_choice(cx);
         }
@@ -220,7 +222,11 @@ impl Call {
             cx.core.settings.rests.note(cx.now.instant, target, response);
         }
         let cause = Causes::of(response).q850;
-        self.attempt_failed(cx, number, Failed { failure: AttemptFailure::Response, code: status, cause });
+        self.attempt_failed(
+            cx,
+            number,
+            Failed { failure: AttemptFailure::Response, code: status, cause },
+        );
     }
 
     /// Nothing came of an INVITE within the window, or its target cannot be reached.
@@ -249,7 +255,8 @@ impl Call {
 
     /// The whole set-up took too long (ROUTE-54).
     pub(super) fn on_setup_limit(&mut self, cx: &mut Cx<'_>) {
-        let alerting = |attempt: &super::Attempt| attempt.out().is_some_and(|o| o.alerting.is_some());
+        let alerting =
+            |attempt: &super::Attempt| attempt.out().is_some_and(|o| o.alerting.is_some());
         let ringing = self.attempts.iter().any(|attempt| alerting(attempt));
         let (failure, why) = if ringing {
             (AttemptFailure::RingTimeout, name::RING_TIMEOUT)
@@ -388,7 +395,10 @@ impl Call {
     }
 
     fn live_attempts(&self) -> impl Iterator<Item = u16> {
-        self.attempts.iter().filter(|attempt| attempt.is_live()).map(|attempt| attempt.record.number)
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.is_live())
+            .map(|attempt| attempt.record.number)
     }
 
     /// Gives up all attempts that may still win.
@@ -402,7 +412,13 @@ impl Call {
     /// Takes an attempt off the stage. If its INVITE has no final response it is cancelled and
     /// its final response awaited (SIG-08); one that got no response at all is remembered for
     /// another window (SIG-103).
-    pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, number: u16, failure: AttemptFailure, why: &str) {
+    pub(super) fn give_up(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u16,
+        failure: AttemptFailure,
+        why: &str,
+    ) {
         let Some(mut attempt) = self.take_attempt(number) else { return };
         self.drop_questions_of(number);
         self.close_attempt_media(cx, &mut attempt);

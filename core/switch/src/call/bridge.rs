@@ -78,7 +78,16 @@ impl Call {
         }
         cx.core.transactions.set_owner(theirs, self.leg(from).map(|leg| leg.owner()));
         let delayed = method == Method::Invite && offer.is_none();
-        self.passed.push(Passed { from, theirs, to, ours, method, delayed, offer, answered: false });
+        self.passed.push(Passed {
+            from,
+            theirs,
+            to,
+            ours,
+            method,
+            delayed,
+            offer,
+            answered: false,
+        });
     }
 
     /// The leg that a request of `from` is passed to; before the answer only an offer that both
@@ -91,7 +100,8 @@ impl Call {
             return None;
         }
         let takes = |number: u16| {
-            let leg = self.leg(number).filter(|leg| leg.may_offer() && leg.takes_update() != Some(false));
+            let leg =
+                self.leg(number).filter(|leg| leg.may_offer() && leg.takes_update() != Some(false));
             leg.map(|_| number)
         };
         match from {

@@ -150,10 +150,12 @@ impl Call {
     /// A final refusal to the caller, in our words (SIG-04).
     fn respond_finally(&mut self, cx: &mut Cx<'_>, status: u16, cause: u8) {
         let cause = (cause > 0).then(|| compact_str::format_compact!("Q.850;cause={cause}"));
-        let retry_after = self.retry_after.filter(|_| status == 503).map(|seconds| seconds.to_string());
-        let warning = self.unusable.filter(|_| status == 488).map(|unusable| {
-            unusable.warning(&cx.core.advertised(self.caller.flow().listener))
-        });
+        let retry_after =
+            self.retry_after.filter(|_| status == 503).map(|seconds| seconds.to_string());
+        let warning = self
+            .unusable
+            .filter(|_| status == 488)
+            .map(|unusable| unusable.warning(&cx.core.advertised(self.caller.flow().listener)));
         let mut headers = Vec::new();
         headers.extend(cause.as_deref().map(|value| ("Reason", value)));
         headers.extend(retry_after.as_deref().map(|value| ("Retry-After", value)));

@@ -179,7 +179,8 @@ impl Call {
             let listener = self.leg(to).ok_or(Unusable::NoAudio)?.flow().listener;
             Way::Direct(self.own_address(listener))
         } else {
-            let (own, local) = self.local_media(from).zip(self.local_media(to)).ok_or(Unusable::NoAudio)?;
+            let (own, local) =
+                self.local_media(from).zip(self.local_media(to)).ok_or(Unusable::NoAudio)?;
             Way::Relayed { own, local }
         };
         let origin = match to {

@@ -316,8 +316,7 @@ impl Call {
         };
         let invite = Arc::new(invite);
         let invited = Arc::clone(&invite);
-        let mut caller =
-            Leg::called(owner, flow, ingress, invited, &tag_text(tag), settings);
+        let mut caller = Leg::called(owner, flow, ingress, invited, &tag_text(tag), settings);
         caller.set_contact_user(&crate::number::uri_user(&callee_in));
         let setup = Setup {
             identity,
@@ -475,7 +474,9 @@ impl Call {
         flow: Flow,
         response: &Message,
     ) {
-        let Some(own) = self.leg_mut(leg) else { return cx.core.decline(cx.now, id, flow, response) };
+        let Some(own) = self.leg_mut(leg) else {
+            return cx.core.decline(cx.now, id, flow, response);
+        };
         if own.is_stray_answer(id, response) {
             // Another fork answered after the first (SIG-07).
             return cx.core.decline_for(cx.now, id, flow, response, Causes::ours(26), Some(own));
