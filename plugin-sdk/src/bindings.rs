@@ -101,6 +101,12 @@ exported!(
     types
 );
 exported!(
+    supervision,
+    "strowger:sdk/supervision-hook",
+    "package strowger:sdk; world supervision-hook { export strowger:policy/supervision@0.1.0; }",
+    types
+);
+exported!(
     events,
     "strowger:sdk/events-hook",
     "package strowger:sdk; world events-hook { export strowger:policy/events@0.1.0; }",

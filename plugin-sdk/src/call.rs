@@ -53,7 +53,7 @@ impl From<wire::Call> for Call {
     }
 }
 
-/// End reason of a refused call (SIG-93), as it is written to the record.
+/// End reason of a call that is refused or ended (SIG-93), as it is written to the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Caller not allowed, on a list, or not owned by the account.
@@ -84,6 +84,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// [`Reason::as_str`], kept if it is the plugin's own.
+    pub(crate) fn into_word(self) -> String {
+        match self {
+            Reason::Other(word) => word,
+            known => known.as_str().to_owned(),
+        }
+    }
+
     /// The word in the record, such as `caller_barred`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -140,10 +148,7 @@ impl From<Rejection> for wire::Rejection {
     fn from(rejection: Rejection) -> Self {
         wire::Rejection {
             code: rejection.code,
-            reason: match rejection.reason {
-                Reason::Other(word) => word,
-                known => known.as_str().to_owned(),
-            },
+            reason: rejection.reason.into_word(),
             detail: rejection.detail,
         }
     }

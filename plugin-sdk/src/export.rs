@@ -3,7 +3,8 @@
 
 use crate::bindings::host::strowger::policy::types as wire;
 use crate::{
-    Events, Identity, Numbering, Plugin, Rating, Routing, RuleSets, Screening, bindings, configured,
+    Events, Identity, Numbering, Plugin, Rating, Routing, RuleSets, Screening, Supervision, bindings,
+    configured,
 };
 use std::marker::PhantomData;
 
@@ -135,6 +136,16 @@ impl<P: Exported + Identity> bindings::identity::exports::strowger::policy::iden
     }
 }
 
+impl<P: Exported + Supervision>
+    bindings::supervision::exports::strowger::policy::supervision::Guest for Component<P>
+{
+    fn supervise(
+        question: bindings::supervision::exports::strowger::policy::supervision::Question,
+    ) -> bindings::supervision::exports::strowger::policy::supervision::Answer {
+        instance::<P, _>(|plugin| plugin.supervise(&question.into()).into())
+    }
+}
+
 impl<P: Exported + Events> bindings::events::exports::strowger::policy::events::Guest
     for Component<P>
 {
@@ -195,12 +206,13 @@ macro_rules! export_hook {
     (implemented rating, $plugin:ty) => { $crate::export_hook!(check Rating, $plugin); };
     (implemented routing, $plugin:ty) => { $crate::export_hook!(check Routing, $plugin); };
     (implemented identity, $plugin:ty) => { $crate::export_hook!(check Identity, $plugin); };
+    (implemented supervision, $plugin:ty) => { $crate::export_hook!(check Supervision, $plugin); };
     (implemented events, $plugin:ty) => { $crate::export_hook!(check Events, $plugin); };
     (implemented rule_sets, $plugin:ty) => { $crate::export_hook!(check RuleSets, $plugin); };
     (implemented $other:ident, $plugin:ty) => {
         ::core::compile_error!(::core::concat!(
             "`", ::core::stringify!($other), "` is not a hook; hooks are screening, numbering, ",
-            "rating, routing, identity, events"
+            "rating, routing, identity, supervision, events"
         ));
     };
     (check $hook:ident, $plugin:ty) => {

@@ -2,7 +2,8 @@
 //! read like the field, the host's services, and one macro that exports the plugin.
 //!
 //! A plugin is a type that implements [`Plugin`] and one or more of the hook traits
-//! ([`Screening`], [`Numbering`], [`Rating`], [`Routing`], [`Identity`], [`Events`]):
+//! ([`Screening`], [`Numbering`], [`Rating`], [`Routing`], [`Identity`], [`Supervision`],
+//! [`Events`]):
 //!
 //! ```
 //! use plugin_sdk::{NoConfig, Plugin, RouteQuestion, Routing, Rejection, TrunkId, export_plugin};
@@ -51,6 +52,7 @@ mod plugin;
 mod rating;
 mod routing;
 mod screening;
+mod supervision;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
@@ -67,6 +69,7 @@ pub use plugin::{NoConfig, Plugin, configured};
 pub use rating::{Charge, DeckRow, NoCharge, RateSubject, Rating, Rounding, RoundingMode, Side};
 pub use routing::{Candidate, Decision, Failure, Outcome, RouteQuestion, Routing, StopAfterMedia};
 pub use screening::{ScreenQuestion, Screening, Verdict};
+pub use supervision::{Course, Ending, Supervision, SupervisionAnswer, SupervisionQuestion};
 
 /// The examples of the README are tested with the documentation.
 #[cfg(doctest)]

@@ -16,7 +16,8 @@
 use crate::{
     AccountId, Call, Candidate, DeckRow, DisplayMode, Event, EventKind, Failure, FakeHost,
     HeaderMode, IdentityQuestion, Money, NumberQuestion, Outcome, PrivacyMode, RateSubject,
-    Rounding, RoundingMode, RouteQuestion, ScreenQuestion, Side, Stage, StopAfterMedia, TrunkId,
+    Rounding, RoundingMode, RouteQuestion, ScreenQuestion, Side, Stage, StopAfterMedia,
+    SupervisionQuestion, TrunkId,
 };
 
 /// 2026-01-01 00:00 UTC, where the clock of [`FakeHost`] begins, too.
@@ -282,6 +283,23 @@ impl Generator {
             ]),
             fixed_identity: "<sip:4930100@carrier.example>".to_owned(),
             fixed_display: "Carrier".to_owned(),
+        }
+    }
+
+    /// May this call, which is up, go on? One of five is asked about for the first time.
+    pub fn supervision_question(&mut self) -> SupervisionQuestion {
+        let asking = if self.chance(20) { 0 } else { 1 + self.small(60) };
+        let interval_s = self.one_of(&[0, 1, 60]);
+        SupervisionQuestion {
+            call: self.call(),
+            asking,
+            answered_s: asking * interval_s.max(1),
+            interval_s,
+            trunk: TrunkId(1 + self.small(20)),
+            caller: self.caller(),
+            callee: self.number(),
+            sell_price: self.money(Money(2_000_000_000)),
+            marks: if self.chance(20) { vec!["fraud:burst".to_owned()] } else { Vec::new() },
         }
     }
 

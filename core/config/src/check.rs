@@ -250,6 +250,13 @@ fn chains(found: &mut Found, config: &Config) {
 
 fn calls(found: &mut Found, config: &Config) {
     range(found, "calls.interim".to_owned(), config.calls.interim, "1s", "1h");
+    let supervision = config.calls.supervision;
+    if supervision.subsec_nanos() > 0 {
+        let detail = format!("{supervision:?} is not possible: allowed are whole seconds");
+        found.push(("calls.supervision".to_owned(), detail));
+    } else if !supervision.is_zero() {
+        range(found, "calls.supervision".to_owned(), supervision, "1s", "24h");
+    }
     range(found, "calls.longest_wait".to_owned(), config.calls.longest_wait, "0s", "10s");
     range(found, "calls.drain".to_owned(), config.calls.drain, "0s", "24h");
     if config.calls.free_seconds > 3_600 {

@@ -314,9 +314,10 @@ pub struct PluginConfig {
     /// Most memory of one instance, 64 KiB to 1 GiB, default 16 MiB.
     #[serde(default = "default_memory", deserialize_with = "values::size")]
     pub memory: usize,
-    /// What this plugin's failure at screening means; other hooks have one fallback only.
+    /// What this plugin's failure at screening or supervision means; other hooks have one
+    /// fallback only.
     #[serde(default)]
-    pub fallback: host::ScreeningFallback,
+    pub fallback: host::Fallback,
     /// Asked by every call at each of its hooks; else only where a chain names it.
     #[serde(default = "yes")]
     pub by_default: bool,
@@ -345,6 +346,10 @@ pub struct CallsConfig {
     /// Time between interim records of an answered call (CDR-06), 1 s to 1 h, default 60 s.
     #[serde(deserialize_with = "values::duration")]
     pub interim: Duration,
+    /// Time from one question of supervision about an answered call to the next, 1 s to 24 h,
+    /// default 60 s; `"0s"`: it is asked on answer and when its plugin wants to be.
+    #[serde(deserialize_with = "values::duration")]
+    pub supervision: Duration,
     /// Longest time that a new call may wait for its shard before it is refused with 503
     /// (SIG-91), at most 10 s, default 400 ms; `"0s"` is no limit.
     #[serde(deserialize_with = "values::duration")]
@@ -401,6 +406,7 @@ impl Default for CallsConfig {
             channels: 0,
             free_seconds: 0,
             interim: Duration::from_secs(60),
+            supervision: Duration::from_secs(60),
             longest_wait: Duration::from_millis(400),
             drain: Duration::from_secs(5),
             session: SessionConfig::default(),
@@ -553,7 +559,7 @@ impl PluginConfig {
             memory_bytes: self.memory as u64,
             hooks: self.hooks.clone(),
             http: self.http.as_ref().map(HttpConfig::host_settings),
-            screening_fallback: self.fallback,
+            fallback: self.fallback,
             by_default: self.by_default,
             isolation: self.isolation,
             rollback: self.rollback,

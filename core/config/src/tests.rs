@@ -191,6 +191,16 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "[media]",
+            "[calls]\nsupervision = \"25h\"\n[media]",
+            &["node.toml:8: calls.supervision:", "1s to 24h"],
+        ),
+        (
+            "[media]",
+            "[calls]\nsupervision = \"1500ms\"\n[media]",
+            &["node.toml:8: calls.supervision:", "whole seconds"],
+        ),
+        (
+            "[media]",
             "[calls]\nfree_seconds = 3601\n[media]",
             &["node.toml:8: calls.free_seconds:", "0 to 3600"],
         ),

@@ -2,7 +2,10 @@
 
 use crate::LoadError;
 use crate::generation::Live;
-use policy::{Advance, Answer, CallFacts, Hook, IdentityAnswer, NumberAnswer, Question, Verdict};
+use policy::{
+    Advance, Answer, CallFacts, Hook, IdentityAnswer, NumberAnswer, Question, Supervised,
+    SupervisionAnswer, Verdict,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -81,6 +84,21 @@ impl Chains {
         narrower.unwrap_or(&self.everyone[hook as usize])
     }
 
+    /// Whose calls have somebody at the supervision hook.
+    pub(crate) fn supervised(&self) -> Supervised {
+        let (mut trunks, mut accounts) = (Vec::new(), Vec::new());
+        for ((hook, scope), links) in &self.narrower {
+            let asked = !links.is_empty();
+            match scope {
+                _ if *hook != Hook::Supervision => {}
+                ChainScope::Trunk(trunk) => trunks.push((*trunk, asked)),
+                ChainScope::Account(account) => accounts.push((*account, asked)),
+                ChainScope::Everyone => {}
+            }
+        }
+        Supervised::new(!self.everyone(Hook::Supervision).is_empty(), trunks, accounts)
+    }
+
     /// Every plugin that some call may ask at the hook.
     pub(crate) fn all(&self, hook: Hook) -> impl Iterator<Item = &Arc<Live>> {
         let narrower = self.narrower.iter().filter(move |((of, _), _)| *of == hook);
@@ -153,6 +171,7 @@ impl Fold {
                 self.identified(asked, identity);
                 Step::Go
             }
+            Answer::Supervise(answer) => self.supervised(asked, answer),
             Answer::Noted => {
                 self.so_far = Some(Answer::Noted);
                 Step::Go
@@ -202,6 +221,23 @@ impl Fold {
             next.identity.clone_from(&numbers.identity);
         }
         self.so_far = Some(Answer::Number(Ok(numbers)));
+    }
+
+    /// The first that ends the call decides; each sees the marks of those before.
+    fn supervised(&mut self, asked: &Question, answer: SupervisionAnswer) -> Step {
+        let Question::Supervise(first) = asked else { return Step::Go };
+        let step = if answer.ending().is_some() { Step::Done } else { Step::Go };
+        if step == Step::Go
+            && !answer.marks.is_empty()
+            && let Question::Supervise(next) = self.question.get_or_insert_with(|| asked.clone())
+        {
+            policy::add_marks(&mut next.marks, answer.marks.iter().cloned());
+        }
+        match &mut self.so_far {
+            Some(Answer::Supervise(before)) => before.join(answer, first.interval_s),
+            so_far => *so_far = Some(Answer::Supervise(answer)),
+        }
+        step
     }
 
     /// Each gets the candidates that the one before chose, in its order.

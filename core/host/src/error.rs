@@ -195,7 +195,7 @@ pub enum LoadError {
     /// It answers no question at all.
     #[error(
         "plugin `{plugin}` exports none of the hooks screening, numbering, rating, routing, \
-         identity, events; there is nothing to ask it"
+         identity, supervision, events; there is nothing to ask it"
     )]
     NoHook {
         /// The configured name.

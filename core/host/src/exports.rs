@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 use crate::wire::{
     Call, Charge, Decision, DeckRow, Description, Event, IdentityAnswer, IdentityQuestion,
     NoCharge, NumberQuestion, Numbers, Outcome, Rejection, Rounding, RouteQuestion, RuleProblem,
-    ScreenQuestion, Subject, Verdict,
+    ScreenQuestion, Subject, SupervisionAnswer, SupervisionQuestion, Verdict,
 };
 use policy::Hook;
 use wasmtime::Store;
@@ -26,6 +26,7 @@ pub(crate) struct Exports {
     select: Option<ComponentExportIndex>,
     after_failure: Option<ComponentExportIndex>,
     present: Option<ComponentExportIndex>,
+    supervise: Option<ComponentExportIndex>,
     notify: Option<ComponentExportIndex>,
     check_rules: Option<ComponentExportIndex>,
 }
@@ -42,6 +43,7 @@ pub(crate) struct Functions {
     pub(crate) select: Optional<(RouteQuestion<'static>,), Result<Vec<u32>, Rejection>>,
     pub(crate) after_failure: Optional<(Call, Outcome<'static>), Decision>,
     pub(crate) present: Optional<(IdentityQuestion<'static>,), Result<IdentityAnswer, Rejection>>,
+    pub(crate) supervise: Optional<(SupervisionQuestion<'static>,), SupervisionAnswer>,
     pub(crate) notify: Option<TypedFunc<(Event<'static>,), ()>>,
     pub(crate) check_rules: Optional<(&'static str,), Vec<RuleProblem>>,
 }
@@ -87,6 +89,7 @@ impl Exports {
             select: function("routing", "select")?,
             after_failure: function("routing", "after-failure")?,
             present: function("identity", "present")?,
+            supervise: function("supervision", "supervise")?,
             notify: function("events", "notify")?,
             check_rules: function("rule-sets", "check")?,
         };
@@ -103,6 +106,7 @@ impl Exports {
             Hook::Rating => self.rate.is_some(),
             Hook::Routing => self.select.is_some(),
             Hook::Identity => self.present.is_some(),
+            Hook::Supervision => self.supervise.is_some(),
             Hook::Events => self.notify.is_some(),
         }
     }
@@ -141,6 +145,7 @@ impl Exports {
             select: optional(instance, store, "routing#select", &self.select)?,
             after_failure: optional(instance, store, "routing#after-failure", &self.after_failure)?,
             present: optional(instance, store, "identity#present", &self.present)?,
+            supervise: optional(instance, store, "supervision#supervise", &self.supervise)?,
             notify: optional(instance, store, "events#notify", &self.notify)?,
             check_rules: optional(instance, store, "rule-sets#check", &self.check_rules)?,
         })

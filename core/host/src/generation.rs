@@ -4,7 +4,7 @@ use crate::reaper::Reaper;
 use crate::shadow::Shadow;
 use crate::trial::Canary;
 use crate::version::Version;
-use policy::{CallFacts, Hook, HookSet, PluginStamp};
+use policy::{CallFacts, Hook, HookSet, PluginStamp, Supervised};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -64,6 +64,11 @@ impl Generation {
     /// Hooks that somebody answers.
     pub(crate) fn answers(&self, hook: Hook) -> bool {
         self.chains.all(hook).next().is_some()
+    }
+
+    /// Whose calls somebody supervises.
+    pub(crate) fn supervised(&self) -> Supervised {
+        self.chains.supervised()
     }
 
     /// Hooks whose plugins may ask about the call.

@@ -157,6 +157,7 @@ impl Host {
         Pin {
             generation: generation.number(),
             hears_events: generation.answers(Hook::Events),
+            supervised: generation.supervised(),
             wants_details: generation.wants_details(),
             notes: Arc::default(),
             policy: generation as Arc<dyn Any + Send + Sync>,

@@ -63,6 +63,10 @@ macro_rules! put {
                 let function = functions.present.ok_or(Fault::Absent)?;
                 verify::identity($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
             }
+            Question::Supervise(question) => {
+                let function = functions.supervise.ok_or(Fault::Absent)?;
+                verify::supervision($run(store, function, (question.into(),))$(.$wait)??.0).map(Said::Answer)
+            }
             Question::Event(notice) => {
                 let function = functions.notify.ok_or(Fault::Absent)?;
                 $run(store, function, (notice.into(),))$(.$wait)?.map(|()| Said::Answer(Answer::Noted))

@@ -71,7 +71,7 @@ pub use own_metrics::OwnMetric;
 pub use processors::{NoProcessors, ProcessorSet, keep_to};
 pub use rule_sets::RuleSetRefusal;
 pub use settings::{
-    Grant, HostSettings, Isolation, PluginSettings, RollbackSettings, ScreeningFallback,
+    Fallback, Grant, HostSettings, Isolation, PluginSettings, RollbackSettings,
 };
 pub use shadow::{Difference, ShadowState};
 pub use shard::ShardHost;

@@ -48,9 +48,9 @@ pub struct PluginSettings {
     /// What the grant `http` opens; needed with it, and only with it.
     #[serde(default)]
     pub http: Option<HttpSettings>,
-    /// What a call does when screening gives no answer.
+    /// What a call does when screening or supervision gives no answer.
     #[serde(default)]
-    pub screening_fallback: ScreeningFallback,
+    pub fallback: Fallback,
     /// Asked by every call at each of its hooks; else only where a chain names it.
     #[serde(default = "yes")]
     pub by_default: bool,
@@ -121,7 +121,7 @@ impl PluginSettings {
             memory_bytes: default_memory_bytes(),
             hooks: None,
             http: None,
-            screening_fallback: ScreeningFallback::default(),
+            fallback: Fallback::default(),
             by_default: true,
             isolation: Isolation::default(),
             rollback: RollbackSettings::default(),
@@ -141,14 +141,14 @@ fn default_memory_bytes() -> u64 {
     16 << 20
 }
 
-/// What happens to a call whose screening question stays unanswered.
+/// What happens to a call whose question of screening or supervision stays unanswered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ScreeningFallback {
+pub enum Fallback {
     /// It goes on.
     #[default]
     Allow,
-    /// It is refused with 503.
+    /// It is refused with 503, or ends.
     Reject,
 }
 

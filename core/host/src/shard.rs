@@ -1,4 +1,4 @@
-use crate::ScreeningFallback;
+use crate::Fallback;
 use crate::chain::{Fold, Step, nobody_decided};
 use crate::generation::{Generation, Live};
 use crate::host::Inner;
@@ -89,7 +89,7 @@ struct LinkReply<'a> {
 impl LinkReply<'_> {
     /// As the reply of a chain of one.
     fn reply(self, question: &Question) -> Reply {
-        let rejects = self.said.is_err() && must_screen(&self.version.plugin, question);
+        let rejects = self.said.is_err() && must_answer(&self.version.plugin, question);
         let outcome = match self.said {
             Ok(Said::Answer(answer)) => Ok(answer),
             Ok(Said::Pass) => nobody_decided(question).ok_or_else(undecided),
@@ -136,7 +136,7 @@ impl ShardHost {
         }
         let reply = at_once(self.asker.ask_all(watched, chain, context, question));
         Asked::Now(reply.unwrap_or_else(|| Reply {
-            rejects: chain.iter().any(|live| must_screen(&live.version.plugin, question)),
+            rejects: chain.iter().any(|live| must_answer(&live.version.plugin, question)),
             ..nobody(waited(), Instant::now())
         }))
     }
@@ -198,7 +198,7 @@ impl Asker {
     }
 
     /// Asks several plugins in turn; `chain.rs` says what their answers make together. One
-    /// that fails is left out of routing and events; elsewhere its fault is the answer.
+    /// that fails is left out of screening, routing, supervision and events; elsewhere its fault is the answer.
     async fn ask_chain(
         &self,
         watched: Watched<'_>,
@@ -228,7 +228,7 @@ impl Asker {
                 }
                 Err(fault) => {
                     step.outcome = Err(fault.clone());
-                    rejects = must_screen(&live.version.plugin, question);
+                    rejects = must_answer(&live.version.plugin, question);
                     done = rejects || !goes_on_without(question);
                     fatal = done.then_some(fault);
                 }
@@ -394,18 +394,21 @@ fn nobody(fault: Fault, begun: Instant) -> Reply {
     }
 }
 
-/// Whether a call is refused that this plugin does not screen, as the operator chose for it.
-fn must_screen(plugin: &Plugin, question: &Question) -> bool {
-    matches!(question, Question::Screen(_))
-        && plugin.settings.screening_fallback == ScreeningFallback::Reject
+/// Whether a call is refused that this plugin does not screen, or ended that it does not
+/// supervise, as the operator chose for it.
+fn must_answer(plugin: &Plugin, question: &Question) -> bool {
+    matches!(question, Question::Screen(_) | Question::Supervise(_))
+        && plugin.settings.fallback == Fallback::Reject
 }
 
-/// Whether a chain goes on after a plugin's fault, unless it must screen.
+/// Whether a chain goes on after a plugin's fault, unless it must answer.
 fn goes_on_without(question: &Question) -> bool {
     match question {
-        Question::Screen(_) | Question::Route(_) | Question::Advance(_) | Question::Event(_) => {
-            true
-        }
+        Question::Screen(_)
+        | Question::Route(_)
+        | Question::Advance(_)
+        | Question::Supervise(_)
+        | Question::Event(_) => true,
         Question::Number(_) | Question::Rate(_) | Question::Identity(_) => false,
     }
 }

@@ -22,8 +22,8 @@ pub struct BuildTally {
     pub asked: u64,
     /// Those without a usable answer.
     pub faults: u64,
-    /// Those answered with a rejection, with a callee that no call can have (NUM-03), or with an
-    /// error of the plugin's own.
+    /// Those answered with a rejection, with an end, with a callee that no call can have (NUM-03),
+    /// or with an error of the plugin's own.
     pub rejects: u64,
 }
 
@@ -100,6 +100,7 @@ fn is_rejection(answer: &Answer) -> bool {
         | Answer::Route(Err(_))
         | Answer::Identity(Err(_)) => true,
         Answer::Number(Ok(numbers)) => !policy::is_number(&numbers.callee),
+        Answer::Supervise(answer) => answer.ending().is_some(),
         _ => false,
     }
 }

@@ -48,7 +48,8 @@ pub struct NewArgs {
     /// Language that it is written in.
     #[arg(long, value_enum)]
     lang: Language,
-    /// Decision that it makes: screening, numbering, rating, routing, identity or events.
+    /// Decision that it makes: screening, numbering, rating, routing, identity,
+    /// supervision or events.
     #[arg(long, default_value = "routing", value_parser = manifest::parse_hook)]
     hook: policy::Hook,
     /// Folder of the project; by default ./NAME. It must not exist or be empty.

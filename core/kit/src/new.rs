@@ -113,6 +113,7 @@ fn summary(hook: Hook) -> &'static str {
         Hook::Rating => "By the second, with a connect fee.",
         Hook::Routing => "Cheapest vendor first.",
         Hook::Identity => "The caller's number in From and P-Asserted-Identity.",
+        Hook::Supervision => "Ends calls that last for an hour.",
         Hook::Events => "Logs calls that were answered.",
     }
 }
@@ -135,6 +136,9 @@ fn source(lang: Language, hook: Hook) -> String {
                 }
                 Hook::Identity => {
                     include_str!(concat!("templates/", $folder, "/identity", $extension))
+                }
+                Hook::Supervision => {
+                    include_str!(concat!("templates/", $folder, "/supervision", $extension))
                 }
                 Hook::Events => include_str!(concat!("templates/", $folder, "/events", $extension)),
             }
@@ -161,6 +165,7 @@ fn vectors(hook: Hook) -> &'static str {
         Hook::Rating => include_str!("templates/vectors/rating.json"),
         Hook::Routing => include_str!("templates/vectors/routing.json"),
         Hook::Identity => include_str!("templates/vectors/identity.json"),
+        Hook::Supervision => include_str!("templates/vectors/supervision.json"),
         Hook::Events => include_str!("templates/vectors/events.json"),
     }
 }

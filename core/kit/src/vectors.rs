@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 use policy::{
     AdvanceQuestion, Answer, AttemptFailure, CallFacts, Candidate, DeckRow, EventKind, EventNotice,
     FailoverSwitches, IdentityQuestion, Lookup, NumberQuestion, Owner, PrefixHit, Question,
-    RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity,
-    TrunkStatistics,
+    RateQuestion, RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
+    SupervisionQuestion, TrunkIdentity, TrunkStatistics,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -99,7 +99,7 @@ impl Written {
 pub(crate) fn complete(written: &Value) -> Result<Question> {
     let kind = written.as_object().and_then(|fields| fields.keys().next()).map(String::as_str);
     let Some(blank) = kind.and_then(blank) else {
-        bail!("write one of screen, number, rate, route, advance, identity, event with its fields");
+        bail!("write one of screen, number, rate, route, advance, identity, supervise, event with its fields");
     };
     let whole = filled(written, &serde_json::to_value(blank)?, "")?;
     Ok(serde_json::from_value(whole)?)
@@ -236,6 +236,17 @@ fn blank(kind: &str) -> Option<Question> {
             source_trusted: true,
             target_trusted: true,
             modes: TrunkIdentity::default(),
+        }),
+        "supervise" => Question::Supervise(SupervisionQuestion {
+            call,
+            asking: 0,
+            answered_s: 0,
+            interval_s: 60,
+            trunk: 1,
+            caller: none(),
+            callee: none(),
+            sell_price: 0,
+            marks: Vec::new(),
         }),
         "event" => Question::Event(EventNotice {
             call,

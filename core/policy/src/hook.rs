@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// One of the six decision points of a call; each is an interface of the WIT package.
+/// One of the seven decision points of a call; each is an interface of the WIT package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hook {
@@ -16,18 +16,21 @@ pub enum Hook {
     Routing,
     /// Which caller identity does a vendor see?
     Identity,
+    /// May this call, which is up, go on?
+    Supervision,
     /// Told, not asked.
     Events,
 }
 
 impl Hook {
     /// Every hook, in the order a call meets them.
-    pub const ALL: [Hook; 6] = [
+    pub const ALL: [Hook; 7] = [
         Hook::Screening,
         Hook::Numbering,
         Hook::Rating,
         Hook::Routing,
         Hook::Identity,
+        Hook::Supervision,
         Hook::Events,
     ];
 
@@ -40,6 +43,7 @@ impl Hook {
             Hook::Rating => "rating",
             Hook::Routing => "routing",
             Hook::Identity => "identity",
+            Hook::Supervision => "supervision",
             Hook::Events => "events",
         }
     }

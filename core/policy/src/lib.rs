@@ -15,6 +15,7 @@ mod question;
 mod rating;
 mod routing;
 mod screening;
+mod supervision;
 
 pub use details::{CallDetails, CallNumbers, Invite, Owner, PastAttempt, TrunkStatistics};
 pub use hook::{Hook, PluginStamp};
@@ -33,6 +34,10 @@ pub use routing::{
     StopAfterMedia,
 };
 pub use screening::{ScreenQuestion, Verdict};
+pub use supervision::{
+    Asking, Course, Ending, MARKS, Supervised, Supervision, SupervisionAnswer, SupervisionQuestion,
+    Supervisor, add_marks,
+};
 
 /// Text of questions and answers, the type of `ledger::Text`: in place up to 24 bytes, as most
 /// numbers and addresses are, so that copying one allocates nothing.

@@ -1,4 +1,4 @@
-use crate::{CallDetails, Hook, Owner, TrunkStatistics};
+use crate::{CallDetails, Hook, Owner, Supervised, TrunkStatistics};
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -16,6 +16,8 @@ pub struct Pin {
     pub lookup: Arc<dyn Lookup>,
     /// Somebody answers the `events` hook; if not, events need not be told.
     pub hears_events: bool,
+    /// Whose calls somebody answers the `supervision` hook for; no other call asks it.
+    pub supervised: Supervised,
     /// Hooks whose plugins may ask for more about the call than the question says.
     pub wants_details: HookSet,
     /// What the host keeps for this call alone.

@@ -1,6 +1,7 @@
 use crate::{
     Advance, AdvanceQuestion, Charge, Hook, IdentityAnswer, IdentityQuestion, NumberAnswer,
-    NumberQuestion, PluginStamp, RateQuestion, RouteQuestion, ScreenQuestion, Text, Verdict,
+    NumberQuestion, PluginStamp, RateQuestion, RouteQuestion, ScreenQuestion, SupervisionAnswer,
+    SupervisionQuestion, Text, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub enum Question {
     Advance(AdvanceQuestion),
     /// Which caller identity does the vendor see?
     Identity(IdentityQuestion),
+    /// May this call, which is up, go on?
+    Supervise(SupervisionQuestion),
     /// Told, not asked: answered with [`Answer::Noted`].
     Event(EventNotice),
 }
@@ -61,6 +64,7 @@ impl Question {
             Question::Rate(_) => Hook::Rating,
             Question::Route(_) | Question::Advance(_) => Hook::Routing,
             Question::Identity(_) => Hook::Identity,
+            Question::Supervise(_) => Hook::Supervision,
             Question::Event(_) => Hook::Events,
         }
     }
@@ -75,6 +79,7 @@ impl Question {
             Question::Route(question) => question.call,
             Question::Advance(question) => question.call,
             Question::Identity(question) => question.call,
+            Question::Supervise(question) => question.call,
             Question::Event(notice) => notice.call,
         }
     }
@@ -96,6 +101,8 @@ pub enum Answer {
     Advance(Advance),
     /// To [`Question::Identity`].
     Identity(Result<IdentityAnswer, Rejection>),
+    /// To [`Question::Supervise`].
+    Supervise(SupervisionAnswer),
     /// To [`Question::Event`].
     Noted,
 }
@@ -176,7 +183,7 @@ pub struct Reply {
     /// (rating, routing), or the live one for a canary.
     pub by_previous: bool,
     /// There is no answer, and the operator chose that a call is refused then which this
-    /// plugin did not screen. False at every other hook.
+    /// plugin did not screen, or ended which it did not supervise. False at every other hook.
     pub rejects: bool,
     /// Where several plugins were asked in turn: those before `plugin`, in order.
     pub earlier: Vec<EarlierStep>,

@@ -82,7 +82,7 @@ fn unanswered(config: &Config, plugins: &[PluginState]) -> Vec<String> {
     let instead = |hook| match hook {
         Hook::Screening => Some("every call that has a price and a route is let through"),
         Hook::Routing => Some("vendor trunks are tried by priority and id"),
-        Hook::Rating | Hook::Numbering | Hook::Identity | Hook::Events => None,
+        Hook::Rating | Hook::Numbering | Hook::Identity | Hook::Supervision | Hook::Events => None,
     };
     Hook::ALL
         .into_iter()

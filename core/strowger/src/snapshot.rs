@@ -171,6 +171,7 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         max_duration: config.calls.max_duration,
         setup_limit: config.calls.setup_limit,
         interim: config.calls.interim,
+        supervision: config.calls.supervision,
         channels: config.calls.channels,
         session: session_timers(&config.calls.session),
         nonce_secret,

@@ -68,6 +68,9 @@ pub struct CallSettings {
     pub setup_limit: Duration,
     /// Between interim records of an answered call (CDR-06), default 60 s.
     pub interim: Duration,
+    /// From one question of supervision about an answered call to the next, default 60 s; zero:
+    /// only on answer, and when the answer says so.
+    pub supervision: Duration,
     /// Concurrent calls of the node; 0 is unlimited.
     pub channels: u32,
     /// How the life of each leg is watched (SIG-26 to SIG-33).
@@ -82,6 +85,7 @@ impl Default for CallSettings {
             max_duration: Duration::from_secs(43_200),
             setup_limit: Duration::from_secs(180),
             interim: Duration::from_secs(60),
+            supervision: Duration::from_secs(60),
             channels: 0,
             session: SessionTimers::default(),
             nonce_secret: [0; 32],

@@ -7,7 +7,7 @@
 
 use super::format::DecisionOwned;
 use policy::{
-    Answer, CallNumbers, Fault, IdentityAnswer, NumberAnswer, NumberQuestion, Question, Rejection,
+    Answer, CallNumbers, Course, Fault, IdentityAnswer, NumberAnswer, NumberQuestion, Question, Rejection,
     Text, Verdict,
 };
 use sha2::{Digest, Sha256};
@@ -69,6 +69,10 @@ impl Mask {
             Question::Route(question) => {
                 self.numbers([&mut question.caller, &mut question.callee]);
             }
+            Question::Supervise(question) => {
+                self.numbers([&mut question.caller, &mut question.callee]);
+                question.marks.iter_mut().for_each(|word| self.text(word));
+            }
             Question::Event(notice) => self.numbers([&mut notice.caller, &mut notice.callee]),
             Question::Identity(question) => {
                 self.numbers([&mut question.caller_out, &mut question.identity_out]);
@@ -100,6 +104,13 @@ impl Mask {
                 self.text(display);
                 self.number(user);
                 headers.iter_mut().for_each(|(_, value)| self.text(value));
+            }
+            Answer::Supervise(answer) => {
+                answer.marks.iter_mut().for_each(|word| self.text(word));
+                if let Course::End(ending) = &mut answer.course {
+                    self.text(&mut ending.reason);
+                    self.text(&mut ending.detail);
+                }
             }
             Answer::Screen(_)
             | Answer::Rate(_)

@@ -2,11 +2,11 @@ use super::segment::{MAGIC, Next, SegmentReader, numbers, path};
 use super::*;
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, CallDetails, CallFacts, CallNotes,
-    CallNumbers, Candidate, Charge, Context, DeckRow, EarlierStep, EventKind, EventNotice,
+    CallNumbers, Candidate, Charge, Context, Course, DeckRow, Ending, EarlierStep, EventKind, EventNotice,
     FailoverSwitches, Fault, HookSet, IdentityAnswer, IdentityQuestion, Invite, Lookup,
     NumberAnswer, NumberQuestion, PastAttempt, Pin, PluginStamp, PrefixHit, Question, RateQuestion,
-    RateSubject, Rejection, Reply, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
-    TrunkIdentity, Verdict,
+    RateSubject, Rejection, Reply, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, Supervised,
+    SupervisionAnswer, SupervisionQuestion, TrunkIdentity, Verdict,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -204,6 +204,29 @@ fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
             }))),
         ),
         (
+            Question::Supervise(SupervisionQuestion {
+                call,
+                asking: 1,
+                answered_s: 60,
+                interval_s: 60,
+                trunk: 7,
+                caller: caller.clone().into(),
+                callee: callee.clone().into(),
+                sell_price: 6_000_000_000,
+                marks: vec![format!("calls {CALLEE}").into()],
+            }),
+            Ok(Answer::Supervise(SupervisionAnswer {
+                course: Course::End(Ending {
+                    reason: "premium_limit".into(),
+                    cause: 31,
+                    code: 0,
+                    detail: format!("{CALLEE} for 60 s").into(),
+                }),
+                marks: vec![format!("by {CALLER}").into()],
+                ask_again_s: 0,
+            })),
+        ),
+        (
             Question::Event(EventNotice {
                 call,
                 kind: EventKind::Ended,
@@ -225,6 +248,7 @@ fn pin() -> Pin {
         policy: Arc::new(()),
         lookup: Arc::new(Rules),
         hears_events: true,
+        supervised: Supervised::default(),
         wants_details: HookSet::default(),
         notes: Arc::new(CallNotes::starting_at(3)),
     }
@@ -288,12 +312,12 @@ fn what_is_kept_is_read_back_in_the_order_of_time() {
     drop((two, one));
     log.close();
     let counts = log.counts();
-    assert_eq!((counts.recorded, counts.dropped), (14, 0));
+    assert_eq!((counts.recorded, counts.dropped), (16, 0));
 
     let (found, counts) = read(&folder.0);
     assert_eq!(counts, ReadCounts { segments: 1, ..ReadCounts::default() });
     let times: Vec<u64> = found.iter().map(|decision| decision.at_ms).collect();
-    assert!(times.is_sorted() && times.len() == 14, "{times:?}");
+    assert!(times.is_sorted() && times.len() == 16, "{times:?}");
     let first: Vec<&Decision> =
         found.iter().filter(|found| found.question.call().id == 1).collect();
     for (found, (question, outcome)) in first.iter().zip(decisions(1)) {
@@ -353,8 +377,8 @@ fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {
     for length in 0..whole.len() {
         std::fs::write(&file, &whole[..length]).expect("writable");
         let (found, _) = read(&folder.0);
-        assert_eq!(found.len() % 7, 0, "whole blocks only");
-        seen.insert(found.len() / 7);
+        assert_eq!(found.len() % 8, 0, "whole blocks only");
+        seen.insert(found.len() / 8);
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 
@@ -363,7 +387,7 @@ fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {
     broken[last] ^= 1;
     std::fs::write(&file, &broken).expect("writable");
     let (found, counts) = read(&folder.0);
-    assert_eq!((found.len(), counts.torn), (28, 1));
+    assert_eq!((found.len(), counts.torn), (32, 1));
 
     // The next start writes a segment of its own.
     let log = DecisionLog::start(settings(&folder)).expect("a log");
@@ -371,7 +395,7 @@ fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {
     record(&mut tap, Instant::now(), 9, 9_000);
     drop(tap);
     log.close();
-    assert_eq!(read(&folder.0).0.len(), 35);
+    assert_eq!(read(&folder.0).0.len(), 40);
 }
 
 fn decompressed(folder: &Path) -> Vec<u8> {
@@ -406,7 +430,7 @@ fn masked_numbers_are_nowhere_in_the_files() {
         }
         assert_eq!(contains(&bytes, "From"), mask_digits == 0, "headers are left out");
         let (found, counts) = read(&folder.0);
-        assert_eq!((found.len(), counts.masked_digits), (7, mask_digits));
+        assert_eq!((found.len(), counts.masked_digits), (8, mask_digits));
         let (Question::Number(asked), Ok(Answer::Number(Ok(answer)))) =
             (&found[0].question, &found[0].outcome)
         else {
@@ -427,7 +451,7 @@ fn the_folder_never_passes_its_size_and_the_oldest_go_first() {
         record(&mut tap, Instant::now(), u128::from(id) << 70 | u128::from(id * 7919), id * 10);
         tap.hand_over();
         // One block at a time: none may be dropped, and the folder is looked at in between.
-        while log.counts().recorded < (id + 1) * 7 {
+        while log.counts().recorded < (id + 1) * 8 {
             std::thread::yield_now();
         }
         assert!(folder.bytes() <= 24 << 10, "{} bytes", folder.bytes());
@@ -438,7 +462,7 @@ fn the_folder_never_passes_its_size_and_the_oldest_go_first() {
     log.close();
     let (found, counts) = read(&folder.0);
     assert!(counts.segments > 4, "{counts:?}");
-    assert_eq!(found.last().map(|last| last.at_ms), Some(799 * 10 + 6));
+    assert_eq!(found.last().map(|last| last.at_ms), Some(799 * 10 + 7));
     assert!(found[0].at_ms > 0, "the first ones are gone");
 }
 
@@ -471,7 +495,7 @@ fn a_deleted_folder_is_made_again() {
     for round in 1..=3_u64 {
         record(&mut tap, Instant::now(), u128::from(round), round * 100);
         tap.hand_over();
-        while log.counts().recorded < round * 7 {
+        while log.counts().recorded < round * 8 {
             std::thread::yield_now();
         }
         if round == 1 {
@@ -483,7 +507,7 @@ fn a_deleted_folder_is_made_again() {
     let (found, counts) = read(&folder.0);
     assert_eq!((counts.segments, log.counts().dropped), (1, 0));
     let times: Vec<u64> = found.iter().map(|decision| decision.at_ms).collect();
-    assert_eq!((times.len(), times[0], times[13]), (14, 200, 306));
+    assert_eq!((times.len(), times[0], times[15]), (16, 200, 307));
 }
 
 /// A thread that is behind costs decisions, not time.
@@ -496,7 +520,7 @@ fn nobody_waits_for_a_writer_that_is_behind() {
         record(&mut tap, Instant::now(), id, 1);
         tap.hand_over();
     }
-    assert_eq!(counters.dropped.load(Relaxed), 3 * 7);
+    assert_eq!(counters.dropped.load(Relaxed), 3 * 8);
     assert_eq!(receiver.try_iter().count(), 2);
 }
 
@@ -523,7 +547,7 @@ fn a_change_of_questions_or_answers_is_another_format() {
     record(&mut tap, Instant::now(), 1, 10_000);
     drop(tap);
     log.close();
-    assert_eq!((MAGIC[7], crc32fast::hash(&decompressed(&folder.0))), (2, 235_467_032));
+    assert_eq!((MAGIC[7], crc32fast::hash(&decompressed(&folder.0))), (3, 0));
 
     let file = path(&folder.0, 1);
     let mut bytes = std::fs::read(&file).expect("a segment");

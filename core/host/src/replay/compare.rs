@@ -1,17 +1,17 @@
 //! What differs between the answer that a call got and the one it would get.
 
-use policy::{Answer, Fault, NumberAnswer, Question, Rejection, RouteQuestion, Verdict};
+use policy::{Answer, Fault, NumberAnswer, Question, RouteQuestion, Verdict};
 use serde::Serialize;
 
 /// What is different about an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Refused now.
+    /// Refused now, or ended while it is up.
     NewReject,
-    /// No longer refused.
+    /// No longer refused or ended.
     GoneReject,
-    /// Refused with another code or reason.
+    /// Refused or ended with another code, cause or reason.
     OtherReject,
     /// No usable answer now: the hook's fallback applies.
     NewFault,
@@ -45,6 +45,10 @@ pub enum Kind {
     Challenge,
     /// Other marks.
     Marks,
+    /// Another limit of a call that is up.
+    Limit,
+    /// Asked about again at another time.
+    AskAgain,
     /// Another From.
     From,
     /// Other identity headers.
@@ -85,7 +89,7 @@ pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> O
         (Ok(_), Ok(None)) => found.kinds.push(Kind::LeftToOthers),
         (Ok(_), Ok(_)) => {}
     }
-    match (rejection(old), rejection(new)) {
+    match (refusal(old), refusal(new)) {
         (None, None) => {
             if let (Ok(Some(old)), Ok(Some(new))) = (old, new) {
                 answers(&mut found, question, old, new);
@@ -96,7 +100,7 @@ pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> O
         (Some(_), None) if new.is_ok() => found.kinds.push(Kind::GoneReject),
         (Some(_), None) => {}
         (Some(old), Some(new)) => {
-            if (old.code, &old.reason) != (new.code, &new.reason) {
+            if old != new {
                 found.kinds.push(Kind::OtherReject);
             }
         }
@@ -104,13 +108,27 @@ pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> O
     Some(found).filter(|found| !found.kinds.is_empty())
 }
 
+/// A call that does not begin or does not go on, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal<'a> {
+    /// Response code; of a call that was up the Q.850 cause, if it ended without a code.
+    pub(super) code: u16,
+    pub(super) reason: &'a str,
+}
+
 /// The refusal in an answer.
-pub(super) fn rejection(outcome: &Outcome) -> Option<&Rejection> {
+pub(super) fn refusal(outcome: &Outcome) -> Option<Refusal<'_>> {
     match outcome.as_ref().ok()?.as_ref()? {
         Answer::Screen(Verdict::Reject(rejection))
         | Answer::Number(Err(rejection))
         | Answer::Route(Err(rejection))
-        | Answer::Identity(Err(rejection)) => Some(rejection),
+        | Answer::Identity(Err(rejection)) => {
+            Some(Refusal { code: rejection.code, reason: &rejection.reason })
+        }
+        Answer::Supervise(answer) => answer.ending().map(|ending| Refusal {
+            code: if ending.code > 0 { ending.code } else { ending.cause.into() },
+            reason: &ending.reason,
+        }),
         _ => None,
     }
 }
@@ -159,6 +177,11 @@ fn answers(found: &mut Difference, question: &Question, old: &Answer, new: &Answ
             let challenged = challenge(old) != challenge(new);
             differs(Kind::Challenge, challenged);
             differs(Kind::Marks, !challenged);
+        }
+        (Answer::Supervise(old), Answer::Supervise(new)) => {
+            differs(Kind::Limit, old.course != new.course);
+            differs(Kind::Marks, old.marks != new.marks);
+            differs(Kind::AskAgain, old.ask_again_s != new.ask_again_s);
         }
         (Answer::Identity(Ok(old)), Answer::Identity(Ok(new))) => {
             let headers = old.headers != new.headers;

@@ -127,6 +127,13 @@ fn asked(question: &Question, names: &Names) -> String {
         Question::Identity(question) => {
             format!("{} over {}", question.caller_out, vendor(question.trunk))
         }
+        Question::Supervise(question) => {
+            let vendor = vendor(question.trunk);
+            format!(
+                "{} calls {} over {vendor}, up for {} s",
+                question.caller, question.callee, question.answered_s
+            )
+        }
         Question::Event(notice) => format!("{:?}", notice.kind).to_lowercase(),
     }
 }
@@ -176,6 +183,7 @@ fn answered(outcome: &Result<Option<Answer>, Fault>, names: &Names) -> String {
             let from = format!("{:?} {}@{}", answer.display, answer.user, answer.host);
             format!("{from} {}", headers.join("; ")).trim_end().to_owned()
         }
+        Answer::Supervise(answer) => answer.to_string(),
         Answer::Noted => "noted".to_owned(),
     }
 }

@@ -100,6 +100,7 @@ impl Destinations {
             }
             (Question::Route(question), _) => &question.callee,
             (Question::Screen(question), _) => &question.callee,
+            (Question::Supervise(question), _) => &question.callee,
             _ => return,
         };
         if self.young.len() >= CALLS {

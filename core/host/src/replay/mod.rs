@@ -32,6 +32,7 @@ use crate::version::Version;
 use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings, SigningPolicy};
 use policy::{
     Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
+    Supervised,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -184,6 +185,7 @@ impl Replay<'_> {
             policy: Arc::new(()),
             lookup: Arc::new(KeptLookup { texts: reader.texts(), beside: self.beside.clone() }),
             hears_events: false,
+            supervised: Supervised::default(),
             wants_details: policy::HookSet::default(),
             notes: Arc::default(),
         };

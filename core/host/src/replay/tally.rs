@@ -122,10 +122,10 @@ impl<'a> Tally<'a> {
         if !turns.iter().any(|kind| found.has(*kind)) {
             return;
         }
-        if let Some(it) = compare::rejection(&compared.old) {
+        if let Some(it) = compare::refusal(&compared.old) {
             self.rejects.entry((hook, it.code, it.reason.to_string())).or_default().1 += 1;
         }
-        if let Some(it) = compare::rejection(&compared.new) {
+        if let Some(it) = compare::refusal(&compared.new) {
             self.rejects.entry((hook, it.code, it.reason.to_string())).or_default().0 += 1;
         }
     }

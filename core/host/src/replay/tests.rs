@@ -3,8 +3,8 @@
 use super::compare::{Difference, difference};
 use super::*;
 use policy::{
-    Advance, Answer, CallFacts, Candidate, Charge, IdentityAnswer, NumberAnswer, Question,
-    Rejection, RouteQuestion, Verdict,
+    Advance, Answer, CallFacts, Candidate, Charge, Course, Ending, IdentityAnswer, NumberAnswer,
+    Question, Rejection, RouteQuestion, SupervisionAnswer, Verdict,
 };
 
 fn question() -> Question {
@@ -117,6 +117,26 @@ fn numbers_prices_verdicts_and_identities_differ() {
     };
     let both = kinds(&identity("1", "id"), &identity("2", "none"));
     assert_eq!(both, [Kind::From, Kind::Headers]);
+}
+
+/// A call that is ended counts as one that is refused.
+#[test]
+fn ends_of_calls_that_are_up_come_and_go() {
+    let supervised = |course, ask_again_s| {
+        let marks = Vec::new();
+        Ok(Answer::Supervise(SupervisionAnswer { course, marks, ask_again_s }))
+    };
+    let end = |reason: &str, cause| {
+        let detail = policy::Text::default();
+        supervised(Course::End(Ending { reason: reason.into(), cause, code: 0, detail }), 0)
+    };
+    let goes_on = || supervised(Course::GoOn, 0);
+    assert_eq!(kinds(&goes_on(), &end("over", 31)), [Kind::NewReject]);
+    assert_eq!(kinds(&end("over", 31), &goes_on()), [Kind::GoneReject]);
+    assert_eq!(kinds(&end("over", 31), &end("over", 16)), [Kind::OtherReject]);
+    assert_eq!(kinds(&end("over", 31), &end("broke", 31)), [Kind::OtherReject]);
+    assert_eq!(kinds(&goes_on(), &supervised(Course::Limit(9), 0)), [Kind::Limit]);
+    assert_eq!(kinds(&goes_on(), &supervised(Course::GoOn, 5)), [Kind::AskAgain]);
 }
 
 /// Refusals come first, then money, then first choices, whatever their order in time.

@@ -125,3 +125,41 @@ pub(crate) struct IdentityAnswer {
     #[component(name = "headers")]
     pub(crate) headers: Vec<Header>,
 }
+
+/// `supervision.ending`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Ending {
+    #[component(name = "reason")]
+    pub(crate) reason: String,
+    #[component(name = "cause")]
+    pub(crate) cause: u8,
+    #[component(name = "code")]
+    pub(crate) code: u16,
+    #[component(name = "detail")]
+    pub(crate) detail: String,
+}
+
+/// `supervision.course`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Course {
+    #[component(name = "go-on")]
+    GoOn,
+    #[component(name = "limit")]
+    Limit(u32),
+    #[component(name = "end")]
+    End(Ending),
+}
+
+/// `supervision.answer`.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct SupervisionAnswer {
+    #[component(name = "course")]
+    pub(crate) course: Course,
+    #[component(name = "marks")]
+    pub(crate) marks: Vec<String>,
+    #[component(name = "ask-again-s")]
+    pub(crate) ask_again_s: u32,
+}

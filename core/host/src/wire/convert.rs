@@ -3,7 +3,7 @@
 use super::question::{
     Call, Candidate, DeckRow, DisplayMode, Event, EventKind, Failure, HeaderMode, IdentityQuestion,
     NumberQuestion, Outcome, PrivacyMode, Purpose, Rounding, RoundingMode, ScreenQuestion, Stage,
-    StopAfterMedia, Subject,
+    StopAfterMedia, Subject, SupervisionQuestion,
 };
 
 impl From<policy::CallFacts> for Call {
@@ -144,6 +144,22 @@ impl<'a> From<&'a policy::IdentityQuestion> for IdentityQuestion<'a> {
             display_mode: from.modes.display.into(),
             fixed_identity: &from.modes.fixed_identity,
             fixed_display: &from.modes.fixed_display,
+        }
+    }
+}
+
+impl<'a> From<&'a policy::SupervisionQuestion> for SupervisionQuestion<'a> {
+    fn from(from: &'a policy::SupervisionQuestion) -> SupervisionQuestion<'a> {
+        SupervisionQuestion {
+            call: from.call.into(),
+            asking: from.asking,
+            answered_s: from.answered_s,
+            interval_s: from.interval_s,
+            trunk: from.trunk,
+            caller: &from.caller,
+            callee: &from.callee,
+            sell_price: from.sell_price,
+            marks: from.marks.iter().map(policy::Text::as_str).collect(),
         }
     }
 }

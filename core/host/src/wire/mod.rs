@@ -17,12 +17,12 @@ pub(crate) mod next;
 mod question;
 
 pub(crate) use answer::{
-    Charge, Decision, Description, Header, IdentityAnswer, NoCharge, Numbers, Rejection,
-    RuleProblem, Verdict,
+    Charge, Course, Decision, Description, Ending, Header, IdentityAnswer, NoCharge, Numbers,
+    Rejection, RuleProblem, SupervisionAnswer, Verdict,
 };
 pub(crate) use host::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
 pub(crate) use http::{HttpError, HttpMethod, HttpRequest, HttpResponse};
 pub(crate) use question::{
     Call, Candidate, DeckRow, Event, IdentityQuestion, NumberQuestion, Outcome, Rounding,
-    RouteQuestion, ScreenQuestion, Subject,
+    RouteQuestion, ScreenQuestion, Subject, SupervisionQuestion,
 };

@@ -340,6 +340,30 @@ pub(crate) struct IdentityQuestion<'a> {
     pub(crate) fixed_display: &'a str,
 }
 
+/// `supervision.question`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct SupervisionQuestion<'a> {
+    #[component(name = "call")]
+    pub(crate) call: Call,
+    #[component(name = "asking")]
+    pub(crate) asking: u32,
+    #[component(name = "answered-s")]
+    pub(crate) answered_s: u32,
+    #[component(name = "interval-s")]
+    pub(crate) interval_s: u32,
+    #[component(name = "trunk")]
+    pub(crate) trunk: u32,
+    #[component(name = "caller")]
+    pub(crate) caller: &'a str,
+    #[component(name = "callee")]
+    pub(crate) callee: &'a str,
+    #[component(name = "sell-price")]
+    pub(crate) sell_price: i64,
+    #[component(name = "marks")]
+    pub(crate) marks: Vec<&'a str>,
+}
+
 /// `events.kind`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(enum)]

@@ -5,7 +5,8 @@ use policy::{
     AdvanceQuestion, AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow,
     EventKind, EventNotice, FailoverSwitches, IdentityQuestion, Invite, Lookup, NumberQuestion,
     Owner, PastAttempt, Pin, PrefixHit, Question, RateQuestion, RateSubject, Reply, Rounding,
-    RouteQuestion, ScreenQuestion, Side, Stage, TrunkIdentity, TrunkStatistics,
+    RouteQuestion, ScreenQuestion, Side, Stage, SupervisionQuestion, TrunkIdentity,
+    TrunkStatistics,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -265,6 +266,20 @@ pub(crate) fn advance(code: u16) -> Question {
     })
 }
 
+pub(crate) fn supervise(callee: &str) -> Question {
+    Question::Supervise(SupervisionQuestion {
+        call: call(),
+        asking: 2,
+        answered_s: 121,
+        interval_s: 60,
+        trunk: 5,
+        caller: "493012345".into(),
+        callee: callee.into(),
+        sell_price: 9,
+        marks: vec!["fraud:burst".into()],
+    })
+}
+
 pub(crate) fn event(callee: &str) -> Question {
     Question::Event(EventNotice {
         call: call(),
@@ -280,7 +295,7 @@ pub(crate) fn event(callee: &str) -> Question {
 
 /// A question of each function. `told` is the callee; rating and `after-failure` have none,
 /// and are told by number.
-pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 7] {
+pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 8] {
     [
         screen(told),
         number(told),
@@ -288,6 +303,7 @@ pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 7] {
         route(told),
         advance(by_number),
         identity(told),
+        supervise(told),
         event(told),
     ]
 }

@@ -6,18 +6,20 @@ use host::{Grant, Host, OwnMetric, PluginSettings, ShardHost};
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, CallFacts, Candidate, Charge, DeckRow,
     FailoverSwitches, Fault, Lookup, NumberQuestion, Owner, Pin, PrefixHit, Question, RateQuestion,
-    RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
+    RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
+    SupervisionAnswer, SupervisionQuestion, Verdict,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "caller-pool",
     "do-not-originate",
     "fraud-rule",
     "margin-guard",
+    "premium-limit",
     "tiered-rating",
     "time-of-day",
 ];
@@ -260,4 +262,32 @@ fn do_not_originate_refuses_a_listed_caller() {
     assert_eq!((rejection.code, rejection.reason.as_str()), (403, "caller_barred"));
     let other = shard.ask(&pin, &screen("18005550101", "4420"));
     assert_eq!(other.outcome, Ok(Answer::Screen(Verdict::Allow)));
+}
+
+#[test]
+fn premium_limit_needs_no_grant_and_ends_a_call_on_time() {
+    let config = json!({"limits": [{"prefixes": ["4490"], "seconds": 600, "warn_s": 60}]});
+    let (_host, mut shard, pin) = bench("premium-limit", &[], config);
+    let mut up = |callee: &str, answered_s| {
+        let question = Question::Supervise(SupervisionQuestion {
+            call: call(),
+            asking: 0,
+            answered_s,
+            interval_s: 60,
+            trunk: 5,
+            caller: "493012345".into(),
+            callee: callee.into(),
+            sell_price: 0,
+            marks: Vec::new(),
+        });
+        match shard.ask(&pin, &question).outcome {
+            Ok(Answer::Supervise(answer)) => answer,
+            other => panic!("an answer is expected, got {other:?}"),
+        }
+    };
+    let told = |answer: SupervisionAnswer| answer.to_string();
+    assert_eq!(told(up("44901", 0)), "limit 610 s, ask again after 540 s");
+    assert_eq!(told(up("44901", 540)), "limit 70 s, mark premium:long, ask again after 60 s");
+    assert_eq!(told(up("44901", 600)), "end premium_limit cause 31");
+    assert_eq!(up("4420", 0).ask_again_s, u32::MAX, "it does not want to be asked");
 }

@@ -3,7 +3,7 @@
 
 use crate::common::{
     Tables, bench, bench_within, every_hook, file, guest, hostile, identity, number, rate, route,
-    screen, settings,
+    screen, settings, supervise,
 };
 use host::{Host, PluginSettings};
 use policy::{Answer, Fault, Question, Verdict};
@@ -185,12 +185,19 @@ fn codes_and_money_out_of_range_are_nonsense() {
     assert_eq!(nonsense("code", &screen("code-99")), "response code 99, allowed is 400 to 699");
     let words = nonsense("code-max", &screen("code-max"));
     assert_eq!(words, "response code 65535, allowed is 400 to 699");
+    assert_eq!(nonsense("limit", &supervise("limit-0")).split(',').next(), Some("limit of 0 s"));
+    let words = nonsense("cause", &supervise("cause-128"));
+    assert_eq!(words, "cause 128, allowed is 1 to 127");
+    let words = nonsense("ending", &supervise("no-cause"));
+    assert_eq!(words, "an end names a cause (1 to 127) or a code (400 to 699)");
+    nonsense("end-code", &supervise("code-200"));
     assert_eq!(nonsense("negative", &rate(2)), "charge -1 is below 0");
 }
 
 #[test]
 fn nothing_breaks_out_of_a_header_line() {
     nonsense("crlf-reason", &screen("crlf-reason"));
+    nonsense("crlf-ending", &supervise("crlf-reason"));
     nonsense("crlf-number", &number("crlf"));
     nonsense("crlf-value", &identity("crlf-value"));
     nonsense("crlf-name", &identity("crlf-name"));
@@ -204,6 +211,8 @@ fn nothing_breaks_out_of_a_header_line() {
 fn too_much_is_nonsense() {
     assert_eq!(nonsense("routes", &route("too-many")), "1001 routes, at most 1000 are tried");
     nonsense("marks", &screen("many-marks"));
+    nonsense("supervision-marks", &supervise("many-marks"));
+    nonsense("mark", &supervise("long-mark"));
     nonsense("headers", &identity("many"));
     nonsense("header", &identity("long"));
 }

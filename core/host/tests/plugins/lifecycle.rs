@@ -1,13 +1,14 @@
 //! Several builds and several plugins at once: chains, canaries, shadows, rollbacks.
 
 use crate::common::{
-    Tables, bench, build, eventually, file, guest, hostile, marks, rate, route, screen, settings,
+    Tables, bench, build, call, eventually, file, guest, hostile, marks, rate, route, screen, settings,
+    supervise,
 };
 use host::{
     ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
-    RollbackSettings, ScreeningFallback, SelectBy, Selection,
+    RollbackSettings, Fallback, SelectBy, Selection,
 };
-use policy::{Answer, Hook, Pin, Question, Verdict};
+use policy::{Answer, Course, Hook, Pin, Question, Verdict};
 use std::sync::Arc;
 
 /// A screening question of another call.
@@ -202,16 +203,16 @@ fn an_instance_of_its_own_for_each_question_remembers_nothing() {
 
 /// A host with the hostile plugin under two names: a chain of two.
 fn two(test: &str) -> (Host, Pin) {
-    two_with(test, ScreeningFallback::Allow)
+    two_with(test, Fallback::Allow)
 }
 
 /// The same, with what the second plugin's failure means.
-fn two_with(test: &str, screening_fallback: ScreeningFallback) -> (Host, Pin) {
+fn two_with(test: &str, fallback: Fallback) -> (Host, Pin) {
     let second = patched_name(guest("hostile"));
     let mut both = settings(hostile(file(&format!("{test}-1"), &guest("hostile"))), 2);
     both.plugins.push(PluginSettings {
         name: "hostilf".to_owned(),
-        screening_fallback,
+        fallback,
         ..hostile(file(&format!("{test}-2"), &second))
     });
     let host = Host::new(HostSettings { ..both }).expect("both load");
@@ -269,7 +270,7 @@ fn plugins_of_one_hook_are_asked_in_turn() {
 /// What a failure at screening means is said for each plugin, not for the node.
 #[test]
 fn only_a_plugin_that_must_screen_refuses_by_failing() {
-    let (host, pin) = two_with("must-screen", ScreeningFallback::Reject);
+    let (host, pin) = two_with("must-screen", Fallback::Reject);
     let mut shard = host.shard();
     let reply = shard.ask(&pin, &screen("trap"));
     assert!(reply.rejects && reply.outcome.is_err(), "{reply:?}");
@@ -297,4 +298,60 @@ fn only_a_plugin_that_must_screen_refuses_by_failing() {
     let (host, pin) = two("need-not-screen");
     let reply = host.shard().ask(&pin, &screen("trap"));
     assert!(reply.outcome.is_err() && !reply.rejects, "{reply:?}");
+}
+
+/// A chain looks at a call that is up as one: marks add up and are seen by those behind, the
+/// first that ends the call decides, and one that fails is left out unless it must answer.
+#[test]
+fn a_chain_supervises_a_call_together() {
+    let (host, pin) = two("supervised");
+    let mut shard = host.shard();
+    let said = |reply: policy::Reply| match reply.outcome {
+        Ok(Answer::Supervise(answer)) => answer,
+        other => panic!("an answer is expected, got {other:?}"),
+    };
+    let seen = said(shard.ask(&pin, &supervise("seen")));
+    assert_eq!(seen.marks, ["seen-1", "seen-2"], "the second sees the mark of the first");
+    let limit = said(shard.ask(&pin, &supervise("limit")));
+    assert_eq!((limit.course, limit.ask_again_s), (Course::Limit(30), 20));
+    let reply = shard.ask(&pin, &supervise("end"));
+    assert!(reply.earlier.is_empty(), "the second is not asked");
+    assert!(said(reply).ending().is_some());
+    let fallback = shard.ask(&pin, &supervise("trap"));
+    assert!(fallback.outcome.is_err() && !fallback.rejects && fallback.earlier.len() == 1);
+
+    let (host, pin) = two_with("must-supervise", Fallback::Reject);
+    let reply = host.shard().ask(&pin, &supervise("trap"));
+    assert!(reply.outcome.is_err() && reply.rejects, "{reply:?}");
+}
+
+/// A call asks nobody where nobody would answer, so the pin says for whom somebody does.
+#[test]
+fn the_pin_says_whose_calls_are_supervised() {
+    let (host, pin) = two("whose");
+    let covers = |pin: &Pin, trunk, account| {
+        pin.supervised.covers(policy::CallFacts { trunk, account, ..call() })
+    };
+    assert!(covers(&pin, 1, 1));
+    let chain = |scope, plugins: &[&str]| ChainSettings {
+        hook: Hook::Supervision,
+        scope,
+        plugins: plugins.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let chains = vec![
+        chain(ChainScope::Everyone, &[]),
+        chain(ChainScope::Account(3), &["hostile"]),
+        chain(ChainScope::Trunk(12), &[]),
+    ];
+    assert!(host.set_chains(chains).expect("all are known"));
+    let pin = host.pin(Arc::new(Tables));
+    let whose = [(1, 1), (1, 3), (12, 3)].map(|(trunk, account)| covers(&pin, trunk, account));
+    assert_eq!(whose, [false, true, false]);
+
+    let none = PluginSettings {
+        hooks: Some([Hook::Screening].into()),
+        ..hostile(file("no-supervision", &guest("hostile")))
+    };
+    let host = Host::new(settings(none, 1)).expect("it loads");
+    assert_eq!(host.pin(Arc::new(Tables)).supervised, policy::Supervised::default());
 }

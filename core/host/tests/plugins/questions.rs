@@ -1,10 +1,10 @@
 //! Every hook, asked and answered across the boundary.
 
-use crate::common::{bench, call, details, marks, rate, route, screen};
+use crate::common::{bench, call, details, marks, rate, route, screen, supervise};
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, Context, EventKind, EventNotice,
-    FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection, Stage,
-    TrunkIdentity, Verdict,
+    Course, Ending, FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection,
+    Stage, SupervisionAnswer, TrunkIdentity, Verdict,
 };
 
 #[test]
@@ -98,6 +98,24 @@ fn a_failed_attempt_is_judged_by_its_code() {
     assert_eq!(after(480), Ok(Answer::Advance(Advance::StopWith(480))));
     assert_eq!(after(404), Ok(Answer::Advance(Advance::Next)), "it passes, nobody else decides");
     assert!(matches!(after(302), Err(Fault::Nonsense(_))));
+}
+
+#[test]
+fn supervision_sees_the_whole_question_and_answers_in_every_way() {
+    let (_host, mut shard, pin) = bench("supervision");
+    let mut said = |callee| match shard.ask(&pin, &supervise(callee)).outcome {
+        Ok(Answer::Supervise(answer)) => answer,
+        other => panic!("an answer is expected, got {other:?}"),
+    };
+    assert_eq!(said("1"), SupervisionAnswer::default());
+    assert_eq!(said("echo").marks, ["2 121 60", "5 493012345 9", "fraud:burst"]);
+    let limit = said("limit");
+    assert_eq!((limit.course, limit.ask_again_s), (Course::Limit(30), 20));
+    let end = |cause, code| {
+        Course::End(Ending { reason: "told_to".into(), cause, code, detail: policy::Text::default() })
+    };
+    assert_eq!(said("end").course, end(16, 0));
+    assert_eq!(said("end-code").course, end(0, 402));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use policy::{
     AdvanceQuestion, AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow,
     EventKind, EventNotice, FailoverSwitches, Hook, IdentityQuestion, Invite, Lookup,
     NumberQuestion, PrefixHit, Question, RateQuestion, RateSubject, Rounding, RouteQuestion,
-    ScreenQuestion, Side, Stage, TrunkIdentity,
+    ScreenQuestion, Side, Stage, SupervisionQuestion, TrunkIdentity,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -46,6 +46,7 @@ impl Questions {
             Hook::Routing if self.0.random_ratio(4, 5) => Question::Route(self.routing(call)),
             Hook::Routing => Question::Advance(self.failure(call)),
             Hook::Identity => Question::Identity(self.identity(call)),
+            Hook::Supervision => Question::Supervise(self.supervision(call)),
             Hook::Events => Question::Event(self.event(call)),
         }
     }
@@ -161,6 +162,23 @@ impl Questions {
             source_trusted: self.0.random_bool(0.5),
             target_trusted: self.0.random_bool(0.5),
             modes: TrunkIdentity::default(),
+        }
+    }
+
+    /// Four of five calls are asked about again.
+    fn supervision(&mut self, call: CallFacts) -> SupervisionQuestion {
+        let interval_s = 60;
+        let asking = if self.0.random_ratio(4, 5) { self.0.random_range(1..120) } else { 0 };
+        SupervisionQuestion {
+            call,
+            asking,
+            answered_s: asking * interval_s,
+            interval_s,
+            trunk: self.0.random_range(1..=20),
+            caller: self.number(),
+            callee: self.number(),
+            sell_price: self.0.random_range(0..2_000_000_000),
+            marks: Vec::new(),
         }
     }
 

@@ -135,6 +135,9 @@ fn asked(question: &Question) -> String {
         Question::Route(q) => format!("{} with {} candidates", q.callee, q.candidates.len()),
         Question::Advance(q) => format!("trunk {} failed with {}", q.trunk, q.code),
         Question::Identity(q) => format!("{} towards trunk {}", caller(&q.caller_out), q.trunk),
+        Question::Supervise(q) => {
+            format!("{} -> {} up for {} s", caller(&q.caller), q.callee, q.answered_s)
+        }
         Question::Event(notice) => format!("{:?}", notice.kind).to_lowercase(),
     }
 }
@@ -167,6 +170,7 @@ fn said(answer: &Answer) -> String {
             }
             text
         }
+        Answer::Supervise(answer) => answer.to_string(),
         Answer::Noted => String::new(),
     }
 }

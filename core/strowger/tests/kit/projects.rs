@@ -3,7 +3,8 @@
 use crate::support::{fails, folder, is_missing, plugin, skipped, succeeds, text};
 use std::fs;
 
-const HOOKS: [&str; 6] = ["screening", "numbering", "rating", "routing", "identity", "events"];
+const HOOKS: [&str; 7] =
+    ["screening", "numbering", "rating", "routing", "identity", "supervision", "events"];
 
 /// A new router builds, passes its vectors in the host, and fails them when one is wrong.
 fn a_new_router_passes_and_can_fail(lang: &str) {

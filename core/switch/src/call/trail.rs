@@ -112,6 +112,7 @@ impl Call {
             Answer::Advance(policy::Advance::Stop) => "stop".into(),
             Answer::Advance(policy::Advance::StopWith(code)) => format_compact!("stop with {code}"),
             Answer::Identity(Ok(identity)) => concat(&[&identity.user, "@", &identity.host]),
+            Answer::Supervise(answer) => answer.to_compact_string(),
             Answer::Noted => Text::default(),
         }
     }

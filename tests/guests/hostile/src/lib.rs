@@ -7,7 +7,7 @@
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "plugin" });
 
 use exports::strowger::policy::{
-    events, identity, lifecycle, numbering, rating, routing, screening,
+    events, identity, lifecycle, numbering, rating, routing, screening, supervision,
 };
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -299,6 +299,40 @@ impl identity::Guest for Hostile {
             }
         };
         Ok(identity::Answer { display: q.display, user: q.caller_out, host: q.host, headers })
+    }
+}
+
+impl supervision::Guest for Hostile {
+    fn supervise(q: supervision::Question) -> supervision::Answer {
+        misbehave(&q.callee);
+        let end = |reason: &str, cause, code| {
+            let (reason, detail) = (reason.to_owned(), String::new());
+            supervision::Course::End(supervision::Ending { reason, cause, code, detail })
+        };
+        let course = match q.callee.as_str() {
+            "end" => end("told_to", 16, 0),
+            "end-code" => end("told_to", 0, 402),
+            "no-cause" => end("told_to", 0, 0),
+            "cause-128" => end("told_to", 128, 0),
+            "code-200" => end("told_to", 16, 200),
+            "crlf-reason" => end("a\r\nVia: b", 16, 0),
+            "limit" => supervision::Course::Limit(30),
+            "limit-0" => supervision::Course::Limit(0),
+            _ => supervision::Course::GoOn,
+        };
+        let marks = match q.callee.as_str() {
+            "many-marks" => vec![String::new(); 65],
+            "long-mark" => vec!["m".repeat(129)],
+            "echo" => vec![
+                format!("{} {} {}", q.asking, q.answered_s, q.interval_s),
+                format!("{} {} {}", q.trunk, q.caller, q.sell_price),
+                q.marks.join("|"),
+            ],
+            "seen" => vec![format!("seen-{}", q.marks.len())],
+            _ => Vec::new(),
+        };
+        let ask_again_s = if q.callee == "limit" { 20 } else { 0 };
+        supervision::Answer { course, marks, ask_again_s }
     }
 }
 

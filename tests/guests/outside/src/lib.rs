@@ -8,8 +8,8 @@ use plugin_sdk::host::http::{self, HttpError};
 use plugin_sdk::{
     Call, Charge, Decision, DeckRow, Event, Events, Identity, IdentityQuestion, Money, NoCharge,
     NumberQuestion, Numbering, Numbers, Outcome, Plugin, PresentedIdentity, RateSubject, Rating,
-    Rejection, Rounding, RouteQuestion, Routing, ScreenQuestion, Screening, TrunkId, Verdict,
-    export_plugin,
+    Rejection, Rounding, RouteQuestion, Routing, ScreenQuestion, Screening, Supervision,
+    SupervisionAnswer, SupervisionQuestion, TrunkId, Verdict, export_plugin,
 };
 use std::hint::black_box;
 
@@ -144,10 +144,17 @@ impl Identity for Outside {
     }
 }
 
+impl Supervision for Outside {
+    fn supervise(&mut self, question: &SupervisionQuestion) -> SupervisionAnswer {
+        black_box(self.ask(&question.callee));
+        SupervisionAnswer::go_on()
+    }
+}
+
 impl Events for Outside {
     fn notify(&mut self, event: &Event) {
         black_box(self.ask(&event.callee));
     }
 }
 
-export_plugin!(Outside: screening, numbering, rating, routing, identity, events);
+export_plugin!(Outside: screening, numbering, rating, routing, identity, supervision, events);

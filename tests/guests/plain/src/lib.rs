@@ -5,7 +5,7 @@
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "plugin" });
 
 use exports::strowger::policy::{
-    events, identity, lifecycle, numbering, rating, routing, screening,
+    events, identity, lifecycle, numbering, rating, routing, screening, supervision,
 };
 use strowger::policy::types::{Call, Header, Rejection};
 use strowger::policy::{host_call, host_counters, host_log, host_tables, host_trunks};
@@ -110,6 +110,14 @@ impl identity::Guest for Plain {
             .map(|value| Header { name: "P-Asserted-Identity".to_owned(), value });
         let headers = asserted.collect();
         Ok(identity::Answer { display: q.display, user: q.caller_out, host: q.host, headers })
+    }
+}
+
+impl supervision::Guest for Plain {
+    fn supervise(q: supervision::Question) -> supervision::Answer {
+        let dear = q.sell_price > 5_000_000_000 && q.answered_s >= 3600;
+        let marks = if dear { vec!["long-and-dear".to_owned()] } else { Vec::new() };
+        supervision::Answer { course: supervision::Course::GoOn, marks, ask_again_s: 0 }
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn pin(generation: u64) -> Pin {
         policy: Arc::new(()),
         lookup: Arc::new(NoLookup),
         hears_events: true,
+        supervised: policy::Supervised::default(),
         wants_details: policy::Hook::ALL.into_iter().collect(),
         notes: Arc::default(),
     }
@@ -107,6 +108,7 @@ fn default_answer(question: &Question) -> Answer {
                 format!("<sip:{}@{}>", q.identity_out, q.host),
             )],
         })),
+        Question::Supervise(_) => Answer::Supervise(policy::SupervisionAnswer::default()),
         Question::Event(_) => Answer::Noted,
     }
 }

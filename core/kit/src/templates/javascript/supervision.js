@@ -1,0 +1,15 @@
+// {{name}}: may this call, which is up, go on?
+
+// Longest call in seconds. Change this line:
+const LONGEST_S = 3600;
+
+export const supervision = {
+  /** Asked on answer, and when the answer says so. */
+  supervise(question) {
+    const left = LONGEST_S - question.answeredS;
+    if (left > 0) return { course: { tag: "go-on" }, marks: [], askAgainS: left };
+    const detail = `up for ${question.answeredS} s`;
+    const ending = { reason: "too_long", cause: 31, code: 0, detail };
+    return { course: { tag: "end", val: ending }, marks: ["long"], askAgainS: 0 };
+  },
+};

@@ -1,0 +1,313 @@
+use crate::{CallFacts, Fault, Pin, PolicyMoney, Reply, Text};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Words that one answer may add to a record, and that a record keeps.
+pub const MARKS: usize = 64;
+
+/// Asked on answer and again and again while the call is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisionQuestion {
+    /// The call.
+    pub call: CallFacts,
+    /// Which asking of the call this is; 0 is the one on answer.
+    pub asking: u32,
+    /// Whole seconds since the answer.
+    pub answered_s: u32,
+    /// Seconds until the next asking unless the answer names others; 0: there is none.
+    pub interval_s: u32,
+    /// The vendor trunk that answered.
+    pub trunk: u32,
+    /// Caller after the ingress rewrite; empty: none.
+    pub caller: Text,
+    /// Callee after the ingress rewrite.
+    pub callee: Text,
+    /// What the caller pays a minute after the initial block.
+    pub sell_price: PolicyMoney,
+    /// Words on the record so far.
+    pub marks: Vec<Text>,
+}
+
+/// Answer to [`SupervisionQuestion`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisionAnswer {
+    /// How the call goes on.
+    pub course: Course,
+    /// Words for the record; those that it has already are not added again.
+    #[serde(default)]
+    pub marks: Vec<Text>,
+    /// Seconds from this asking to the next; 0: [`SupervisionQuestion::interval_s`].
+    #[serde(default)]
+    pub ask_again_s: u32,
+}
+
+/// How a call that is up goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// As before; a limit that was set stays.
+    #[default]
+    GoOn,
+    /// For so many seconds from this asking at most, 1 or more. It takes the place of a limit
+    /// that an earlier asking set.
+    Limit(u32),
+    /// It ends now.
+    End(Ending),
+}
+
+/// How and why a call that is up ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// End reason for the record (SIG-93).
+    pub reason: Text,
+    /// Q.850 cause that both sides are told, 1 to 127; 0: the one that the code stands for.
+    #[serde(default)]
+    pub cause: u8,
+    /// Response code that both sides are told beside it, 400 to 699; 0: none.
+    #[serde(default)]
+    pub code: u16,
+    /// One line for the operator; never sent on the wire.
+    #[serde(default)]
+    pub detail: Text,
+}
+
+impl SupervisionAnswer {
+    /// How the call ends, if it does.
+    #[must_use]
+    pub fn ending(&self) -> Option<&Ending> {
+        match &self.course {
+            Course::End(ending) => Some(ending),
+            Course::GoOn | Course::Limit(_) => None,
+        }
+    }
+
+    /// Adds what the next plugin of a chain answered to the same question: an end is the last
+    /// word, the shorter limit and the earlier next asking hold, marks add up.
+    pub fn join(&mut self, next: SupervisionAnswer, interval_s: u32) {
+        self.course = match (std::mem::take(&mut self.course), next.course) {
+            (end @ Course::End(_), _) | (_, end @ Course::End(_)) => end,
+            (Course::Limit(before), Course::Limit(now)) => Course::Limit(before.min(now)),
+            (limit @ Course::Limit(_), Course::GoOn) | (Course::GoOn, limit) => limit,
+        };
+        self.marks.extend(next.marks);
+        let [before, now] = [self.ask_again_s, next.ask_again_s].map(|s| after(s, interval_s));
+        self.ask_again_s = before.into_iter().chain(now).min().unwrap_or(0);
+    }
+}
+
+/// In a few words, as trails and reports have it: `limit 30 s, mark long`.
+impl fmt::Display for SupervisionAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.course {
+            Course::GoOn => f.write_str("go on")?,
+            Course::Limit(seconds) => write!(f, "limit {seconds} s")?,
+            Course::End(Ending { reason, cause, code, .. }) => {
+                write!(f, "end {reason}")?;
+                for (word, number) in [("code", *code), ("cause", u16::from(*cause))] {
+                    if number > 0 {
+                        write!(f, " {word} {number}")?;
+                    }
+                }
+            }
+        }
+        if !self.marks.is_empty() {
+            write!(f, ", mark {}", self.marks.join(" "))?;
+        }
+        if self.ask_again_s > 0 {
+            write!(f, ", ask again after {} s", self.ask_again_s)?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds until the next asking; none: there is none.
+fn after(ask_again_s: u32, interval_s: u32) -> Option<u32> {
+    let seconds = if ask_again_s == 0 { interval_s } else { ask_again_s };
+    (seconds > 0).then_some(seconds)
+}
+
+/// Puts words on a record: each once, and no more than [`MARKS`] in all.
+pub fn add_marks(marks: &mut Vec<Text>, words: impl IntoIterator<Item = Text>) {
+    for word in words {
+        if marks.len() < MARKS && !marks.contains(&word) {
+            marks.push(word);
+        }
+    }
+}
+
+/// Whose calls are supervised: those for which somebody answers the hook. As with chains, what
+/// is said for the customer trunk goes before what is said for the account, and that before
+/// what is said for everyone. The default is nobody's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supervised {
+    everyone: bool,
+    /// Where it is otherwise.
+    narrower: Option<Arc<Narrower>>,
+}
+
+/// What holds for the calls of some trunks and accounts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Narrower {
+    trunks: HashMap<u32, bool>,
+    accounts: HashMap<u32, bool>,
+}
+
+impl Supervised {
+    /// Whether somebody is asked about every call, the calls of these trunks, and those of
+    /// these accounts.
+    pub fn new(
+        everyone: bool,
+        trunks: impl IntoIterator<Item = (u32, bool)>,
+        accounts: impl IntoIterator<Item = (u32, bool)>,
+    ) -> Supervised {
+        let differs = |(_, supervised): &(u32, bool)| *supervised != everyone;
+        // An account's word counts for a trunk only where the trunk has none.
+        let trunks: HashMap<u32, bool> = trunks.into_iter().collect();
+        let accounts: HashMap<u32, bool> = accounts.into_iter().filter(differs).collect();
+        let same = accounts.is_empty() && trunks.values().all(|it| *it == everyone);
+        let narrower = (!same).then(|| Arc::new(Narrower { trunks, accounts }));
+        Supervised { everyone, narrower }
+    }
+
+    /// Every call.
+    #[must_use]
+    pub fn everyone() -> Supervised {
+        Supervised { everyone: true, narrower: None }
+    }
+
+    /// Whether somebody is asked about this call.
+    #[must_use]
+    pub fn covers(&self, call: CallFacts) -> bool {
+        let Some(narrower) = &self.narrower else { return self.everyone };
+        let trunk = narrower.trunks.get(&call.trunk);
+        let said = trunk.or_else(|| narrower.accounts.get(&call.account));
+        said.copied().unwrap_or(self.everyone)
+    }
+}
+
+/// The supervision of one call that is up: which asking comes, when, and what came of it. It
+/// asks one question at a time; the call puts it and brings the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supervisor {
+    answered: Instant,
+    interval_s: u32,
+    /// Number of the next asking.
+    next: u32,
+    /// When it comes; none while a question is open, or if no more come.
+    due: Option<Instant>,
+    /// When the question was put that is open, or the last one.
+    asked: Instant,
+    limit: Option<Instant>,
+}
+
+/// What an asking says of its own time, for the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// [`SupervisionQuestion::asking`].
+    pub number: u32,
+    /// [`SupervisionQuestion::answered_s`].
+    pub answered_s: u32,
+    /// [`SupervisionQuestion::interval_s`].
+    pub interval_s: u32,
+}
+
+/// What a call does after a reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supervision {
+    /// Words for the record, by [`add_marks`].
+    pub marks: Vec<Text>,
+    /// It ends so, now.
+    pub ending: Option<Ending>,
+}
+
+impl Supervisor {
+    /// For a call that is answered now; none if nobody is asked about it. The first question is
+    /// due at once, further ones every `interval`, or only where an answer says so if it is
+    /// zero.
+    #[must_use]
+    pub fn of(
+        pin: &Pin,
+        call: CallFacts,
+        interval: Duration,
+        answered: Instant,
+    ) -> Option<Supervisor> {
+        pin.supervised.covers(call).then(|| Supervisor {
+            answered,
+            interval_s: u32::try_from(interval.as_secs()).unwrap_or(u32::MAX),
+            next: 0,
+            due: Some(answered),
+            asked: answered,
+            limit: None,
+        })
+    }
+
+    /// When the next question is to be put; none while one is open, or if no more come.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Until when the call may last at most by the last limit that an answer set.
+    #[must_use]
+    pub fn limit(&self) -> Option<Instant> {
+        self.limit
+    }
+
+    /// A question is put now.
+    pub fn ask(&mut self, now: Instant) -> Asking {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        (self.due, self.asked) = (None, now);
+        let answered_s = now.saturating_duration_since(self.answered).as_secs();
+        Asking {
+            number,
+            answered_s: u32::try_from(answered_s).unwrap_or(u32::MAX),
+            interval_s: self.interval_s,
+        }
+    }
+
+    /// Takes the reply to the question that is open. Times count from the moment when it was
+    /// put, so that a slow answer moves nothing. Without an answer the call goes on, unless the
+    /// operator chose otherwise; where nobody is there to ask, nobody is asked again.
+    pub fn settle(&mut self, reply: Reply) -> Supervision {
+        let answer = match reply.outcome {
+            Ok(crate::Answer::Supervise(answer)) => answer,
+            Ok(_) => SupervisionAnswer::default(),
+            Err(Fault::Absent) => return Supervision::default(),
+            Err(fault) if reply.rejects => {
+                return Supervision { marks: Vec::new(), ending: Some(Ending::failed(&fault)) };
+            }
+            Err(_) => SupervisionAnswer::default(),
+        };
+        let later = |seconds: u32| self.asked.checked_add(Duration::from_secs(seconds.into()));
+        self.due = after(answer.ask_again_s, self.interval_s).and_then(later);
+        let SupervisionAnswer { course, marks, .. } = answer;
+        let ending = match course {
+            Course::GoOn => None,
+            Course::Limit(seconds) => {
+                self.limit = later(seconds);
+                None
+            }
+            Course::End(ending) => Some(ending),
+        };
+        Supervision { marks, ending }
+    }
+}
+
+impl Ending {
+    /// The plugin without which the operator lets no call go on has failed.
+    fn failed(fault: &Fault) -> Ending {
+        Ending {
+            reason: "internal_error".into(),
+            cause: 41,
+            code: 503,
+            detail: crate::Text::from(format!("supervision: {fault}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! May this call, which is up, go on?
+
+use crate::bindings::supervision::exports::strowger::policy::supervision as wire;
+use crate::{Call, Money, Plugin, Reason, TrunkId};
+
+/// Asked when a call is answered, and again and again while it is up.
+pub trait Supervision: Plugin {
+    /// How does this call go on? It talks on meanwhile.
+    fn supervise(&mut self, question: &SupervisionQuestion) -> SupervisionAnswer;
+}
+
+/// A call that is up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SupervisionQuestion {
+    /// The call.
+    pub call: Call,
+    /// Which asking of this call it is; 0 is the one on answer.
+    pub asking: u32,
+    /// Whole seconds since the answer.
+    pub answered_s: u32,
+    /// Seconds until the next asking unless the answer names others; 0: there is none.
+    pub interval_s: u32,
+    /// The vendor trunk that answered.
+    pub trunk: TrunkId,
+    /// After the ingress rewrite; empty: none.
+    pub caller: String,
+    /// After the ingress rewrite.
+    pub callee: String,
+    /// What the caller pays a minute after the initial block.
+    pub sell_price: Money,
+    /// Words on the record so far.
+    pub marks: Vec<String>,
+}
+
+/// Answer to a [`SupervisionQuestion`].
+///
+/// ```
+/// use plugin_sdk::{Course, SupervisionAnswer};
+/// let answer = SupervisionAnswer::limit(90).mark("long").ask_again(30);
+/// assert_eq!((answer.course, answer.ask_again_s), (Course::Limit(90), 30));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SupervisionAnswer {
+    /// How the call goes on.
+    pub course: Course,
+    /// Words kept in the record; those that it has already once.
+    pub marks: Vec<String>,
+    /// Seconds from this asking to the next; 0: [`SupervisionQuestion::interval_s`].
+    pub ask_again_s: u32,
+}
+
+/// How a call that is up goes on. Times count from the asking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Course {
+    /// As before; a limit that was set stays.
+    #[default]
+    GoOn,
+    /// For at most so many seconds more, 1 or more; this takes the place of an earlier limit.
+    Limit(u32),
+    /// It ends now.
+    End(Ending),
+}
+
+/// How and why a call that is up ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Written to the record.
+    pub reason: Reason,
+    /// Q.850 cause that both sides are told, 1 to 127; 0: the one that `code` stands for.
+    pub cause: u8,
+    /// Response code that both sides are told beside it, 400 to 699; 0: none.
+    pub code: u16,
+    /// One line for the operator who reads the record; never sent on the wire.
+    pub detail: String,
+}
+
+impl SupervisionAnswer {
+    /// The call goes on.
+    #[must_use]
+    pub fn go_on() -> Self {
+        SupervisionAnswer::default()
+    }
+
+    /// It lasts at most so many seconds more.
+    #[must_use]
+    pub fn limit(seconds: u32) -> Self {
+        SupervisionAnswer { course: Course::Limit(seconds), ..SupervisionAnswer::default() }
+    }
+
+    /// It ends now, and both sides are told this Q.850 cause (1 to 127; the host treats anything
+    /// else as a fault of the plugin).
+    #[must_use]
+    pub fn end(reason: Reason, cause: u8, detail: impl Into<String>) -> Self {
+        let ending = Ending { reason, cause, code: 0, detail: detail.into() };
+        SupervisionAnswer { course: Course::End(ending), ..SupervisionAnswer::default() }
+    }
+
+    /// Keeps a word in the record.
+    #[must_use]
+    pub fn mark(mut self, word: impl Into<String>) -> Self {
+        self.marks.push(word.into());
+        self
+    }
+
+    /// Asks again so many seconds from this asking.
+    #[must_use]
+    pub fn ask_again(self, seconds: u32) -> Self {
+        SupervisionAnswer { ask_again_s: seconds, ..self }
+    }
+
+    /// Does not ask about this call again, unless another plugin of the chain wants it.
+    #[must_use]
+    pub fn ask_no_more(self) -> Self {
+        self.ask_again(u32::MAX)
+    }
+}
+
+impl From<wire::Question> for SupervisionQuestion {
+    fn from(question: wire::Question) -> Self {
+        SupervisionQuestion {
+            call: question.call.into(),
+            asking: question.asking,
+            answered_s: question.answered_s,
+            interval_s: question.interval_s,
+            trunk: TrunkId(question.trunk),
+            caller: question.caller,
+            callee: question.callee,
+            sell_price: Money(question.sell_price),
+            marks: question.marks,
+        }
+    }
+}
+
+impl From<SupervisionAnswer> for wire::Answer {
+    fn from(answer: SupervisionAnswer) -> Self {
+        let course = match answer.course {
+            Course::GoOn => wire::Course::GoOn,
+            Course::Limit(seconds) => wire::Course::Limit(seconds),
+            Course::End(ending) => wire::Course::End(wire::Ending {
+                reason: ending.reason.into_word(),
+                cause: ending.cause,
+                code: ending.code,
+                detail: ending.detail,
+            }),
+        };
+        wire::Answer { course, marks: answer.marks, ask_again_s: answer.ask_again_s }
+    }
+}
