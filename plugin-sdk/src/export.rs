@@ -3,8 +3,8 @@
 
 use crate::bindings::host::strowger::policy::types as wire;
 use crate::{
-    Events, Identity, Numbering, Plugin, Rating, Routing, RuleSets, Screening, Supervision, bindings,
-    configured,
+    Events, Identity, Numbering, Plugin, Rating, Routing, RuleSets, Screening, Supervision,
+    bindings, configured,
 };
 use std::marker::PhantomData;
 
@@ -136,8 +136,8 @@ impl<P: Exported + Identity> bindings::identity::exports::strowger::policy::iden
     }
 }
 
-impl<P: Exported + Supervision>
-    bindings::supervision::exports::strowger::policy::supervision::Guest for Component<P>
+impl<P: Exported + Supervision> bindings::supervision::exports::strowger::policy::supervision::Guest
+    for Component<P>
 {
     fn supervise(
         question: bindings::supervision::exports::strowger::policy::supervision::Question,

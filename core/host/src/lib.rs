@@ -70,9 +70,7 @@ pub use named_lists::NamedList;
 pub use own_metrics::OwnMetric;
 pub use processors::{NoProcessors, ProcessorSet, keep_to};
 pub use rule_sets::RuleSetRefusal;
-pub use settings::{
-    Fallback, Grant, HostSettings, Isolation, PluginSettings, RollbackSettings,
-};
+pub use settings::{Fallback, Grant, HostSettings, Isolation, PluginSettings, RollbackSettings};
 pub use shadow::{Difference, ShadowState};
 pub use shard::ShardHost;
 pub use signature::{PublicKey, Signer, SigningPolicy};

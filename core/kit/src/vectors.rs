@@ -99,7 +99,9 @@ impl Written {
 pub(crate) fn complete(written: &Value) -> Result<Question> {
     let kind = written.as_object().and_then(|fields| fields.keys().next()).map(String::as_str);
     let Some(blank) = kind.and_then(blank) else {
-        bail!("write one of screen, number, rate, route, advance, identity, supervise, event with its fields");
+        bail!(
+            "write one of screen, number, rate, route, advance, identity, supervise, event with its fields"
+        );
     };
     let whole = filled(written, &serde_json::to_value(blank)?, "")?;
     Ok(serde_json::from_value(whole)?)

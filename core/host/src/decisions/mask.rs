@@ -7,8 +7,8 @@
 
 use super::format::DecisionOwned;
 use policy::{
-    Answer, CallNumbers, Course, Fault, IdentityAnswer, NumberAnswer, NumberQuestion, Question, Rejection,
-    Text, Verdict,
+    Answer, CallNumbers, Course, Fault, IdentityAnswer, NumberAnswer, NumberQuestion, Question,
+    Rejection, Text, Verdict,
 };
 use sha2::{Digest, Sha256};
 

@@ -2,11 +2,11 @@ use super::segment::{MAGIC, Next, SegmentReader, numbers, path};
 use super::*;
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, CallDetails, CallFacts, CallNotes,
-    CallNumbers, Candidate, Charge, Context, Course, DeckRow, Ending, EarlierStep, EventKind, EventNotice,
-    FailoverSwitches, Fault, HookSet, IdentityAnswer, IdentityQuestion, Invite, Lookup,
-    NumberAnswer, NumberQuestion, PastAttempt, Pin, PluginStamp, PrefixHit, Question, RateQuestion,
-    RateSubject, Rejection, Reply, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, Supervised,
-    SupervisionAnswer, SupervisionQuestion, TrunkIdentity, Verdict,
+    CallNumbers, Candidate, Charge, Context, Course, DeckRow, EarlierStep, Ending, EventKind,
+    EventNotice, FailoverSwitches, Fault, HookSet, IdentityAnswer, IdentityQuestion, Invite,
+    Lookup, NumberAnswer, NumberQuestion, PastAttempt, Pin, PluginStamp, PrefixHit, Question,
+    RateQuestion, RateSubject, Rejection, Reply, Rounding, RouteQuestion, ScreenQuestion, Side,
+    Stage, Supervised, SupervisionAnswer, SupervisionQuestion, TrunkIdentity, Verdict,
 };
 use std::path::Path;
 use std::time::Instant;

@@ -101,18 +101,12 @@ fn presented(user: &str, host: &str) -> Checked<Answer> {
 
 #[test]
 fn the_user_of_from_is_one_of_a_sip_uri() {
-    for good in [
-        "4930123",
-        "+4930",
-        "%2331%2349",
-        "anonymous",
-        "*9;phone-context=+1",
-        "a.b_-!~'()&=$,?/",
-    ] {
+    for good in
+        ["4930123", "+4930", "%2331%2349", "anonymous", "*9;phone-context=+1", "a.b_-!~'()&=$,?/"]
+    {
         assert!(presented(good, "h").is_ok(), "{good}");
     }
-    for (bad, at) in
-        [("1@evil.example", 1), ("1>;tag=2", 1), ("#31#", 0), ("1:2", 1), ("a\tb", 1)]
+    for (bad, at) in [("1@evil.example", 1), ("1>;tag=2", 1), ("#31#", 0), ("1:2", 1), ("a\tb", 1)]
     {
         let words = format!("user has a character that must be escaped at byte {at}");
         assert_eq!(why(presented(bad, "h")), words, "{bad}");
@@ -127,8 +121,7 @@ fn the_user_of_from_is_one_of_a_sip_uri() {
 
 #[test]
 fn the_host_of_from_is_a_host() {
-    for good in ["sip.example.com", "anonymous.invalid", "192.0.2.1", "[2001:db8::1]", "my_pbx"]
-    {
+    for good in ["sip.example.com", "anonymous.invalid", "192.0.2.1", "[2001:db8::1]", "my_pbx"] {
         assert!(presented("1", good).is_ok(), "{good}");
     }
     for bad in [
@@ -199,10 +192,7 @@ fn headers_of_the_switch_cannot_be_added() {
 #[test]
 fn a_reason_is_a_word_that_records_are_counted_by() {
     let with = |reason: &str| {
-        verdict(wire::Verdict::Reject(wire::Rejection {
-            reason: reason.into(),
-            ..refusal(403)
-        }))
+        verdict(wire::Verdict::Reject(wire::Rejection { reason: reason.into(), ..refusal(403) }))
     };
     assert!(with("pool_exhausted_2").is_ok());
     assert_eq!(why(with("pool exhausted")), "reason has a forbidden character at byte 4");
@@ -216,10 +206,7 @@ fn an_end_of_supervision_says_why_and_a_limit_is_some_time() {
     let answer = |course| wire::SupervisionAnswer { course, marks: Vec::new(), ask_again_s: 0 };
     let limit = |seconds| supervision(answer(wire::Course::Limit(seconds)));
     assert!(limit(1).is_ok() && limit(u32::MAX).is_ok());
-    assert_eq!(
-        why(limit(0)),
-        "limit of 0 s, allowed is 1 or more; to end the call, say `end`"
-    );
+    assert_eq!(why(limit(0)), "limit of 0 s, allowed is 1 or more; to end the call, say `end`");
     let end = |reason: &str, cause, code, detail: &str| {
         let (reason, detail) = (reason.to_owned(), detail.to_owned());
         supervision(answer(wire::Course::End(wire::Ending { reason, cause, code, detail })))

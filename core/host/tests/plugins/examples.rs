@@ -6,8 +6,8 @@ use host::{Grant, Host, OwnMetric, PluginSettings, ShardHost};
 use policy::{
     Advance, AdvanceQuestion, Answer, AttemptFailure, CallFacts, Candidate, Charge, DeckRow,
     FailoverSwitches, Fault, Lookup, NumberQuestion, Owner, Pin, PrefixHit, Question, RateQuestion,
-    RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage,
-    SupervisionAnswer, SupervisionQuestion, Verdict,
+    RateSubject, Rounding, RouteQuestion, ScreenQuestion, Side, Stage, SupervisionAnswer,
+    SupervisionQuestion, Verdict,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,12 @@
 //! Several builds and several plugins at once: chains, canaries, shadows, rollbacks.
 
 use crate::common::{
-    Tables, bench, build, call, eventually, file, guest, hostile, marks, rate, route, screen, settings,
-    supervise,
+    Tables, bench, build, call, eventually, file, guest, hostile, marks, rate, route, screen,
+    settings, supervise,
 };
 use host::{
-    ChainScope, ChainSettings, Host, HostSettings, Isolation, LoadError, PluginSettings,
-    RollbackSettings, Fallback, SelectBy, Selection,
+    ChainScope, ChainSettings, Fallback, Host, HostSettings, Isolation, LoadError, PluginSettings,
+    RollbackSettings, SelectBy, Selection,
 };
 use policy::{Answer, Course, Hook, Pin, Question, Verdict};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use crate::common::{bench, call, details, marks, rate, route, screen, supervise};
 use policy::{
-    Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, Context, EventKind, EventNotice,
-    Course, Ending, FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection,
+    Advance, AdvanceQuestion, Answer, AttemptFailure, Charge, Context, Course, Ending, EventKind,
+    EventNotice, FailoverSwitches, Fault, IdentityQuestion, NumberQuestion, Question, Rejection,
     Stage, SupervisionAnswer, TrunkIdentity, Verdict,
 };
 
@@ -112,7 +112,12 @@ fn supervision_sees_the_whole_question_and_answers_in_every_way() {
     let limit = said("limit");
     assert_eq!((limit.course, limit.ask_again_s), (Course::Limit(30), 20));
     let end = |cause, code| {
-        Course::End(Ending { reason: "told_to".into(), cause, code, detail: policy::Text::default() })
+        Course::End(Ending {
+            reason: "told_to".into(),
+            cause,
+            code,
+            detail: policy::Text::default(),
+        })
     };
     assert_eq!(said("end").course, end(16, 0));
     assert_eq!(said("end-code").course, end(0, 402));

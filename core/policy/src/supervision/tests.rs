@@ -192,7 +192,10 @@ fn an_answer_is_told_in_a_few_words() {
         SupervisionAnswer { course, marks, ask_again_s }.to_string()
     };
     assert_eq!(told(Course::GoOn, &[], 0), "go on");
-    assert_eq!(told(Course::Limit(30), &["a", "b"], 9), "limit 30 s, mark a b, ask again after 9 s");
+    assert_eq!(
+        told(Course::Limit(30), &["a", "b"], 9),
+        "limit 30 s, mark a b, ask again after 9 s"
+    );
     assert_eq!(told(Course::End(ending("over")), &[], 0), "end over cause 16");
     let coded = Ending { code: 402, cause: 0, ..ending("broke") };
     assert_eq!(told(Course::End(coded), &[], 0), "end broke code 402");

@@ -23,4 +23,5 @@ mod requests;
 mod routes;
 mod simulation;
 mod sources;
+mod supervision;
 mod support;

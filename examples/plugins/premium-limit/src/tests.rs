@@ -48,7 +48,10 @@ fn nobody_asks_about_other_calls_again() {
     let mut plugin = plugin(LIMITS);
     let answer = plugin.supervise(&up("442071234567", 0));
     assert_eq!(answer, SupervisionAnswer::go_on().ask_no_more());
-    assert_eq!(configured::<PremiumLimit>("").expect("no limits").supervise(&up("4490", 9)), answer);
+    assert_eq!(
+        configured::<PremiumLimit>("").expect("no limits").supervise(&up("4490", 9)),
+        answer
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(crate) mod media;
 pub(crate) mod policy;
 pub(crate) mod raw;
 
+use ::policy::Reply;
 use agent::{Agent, CallerPlan, VendorPlan};
 use facts::{CALLER, VENDOR_A, VENDOR_B};
 use ledger::{CallDocument, RecordState};
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::Facts;
-use strowger_switch::{Now, Output, Strangers, Switch, SwitchSettings, World};
+use strowger_switch::{CallKey, Now, Output, Strangers, Switch, SwitchSettings, World};
 
 /// Where the switch listens.
 pub(crate) const SWITCH: &str = "10.0.0.1:5060";
@@ -80,6 +81,8 @@ pub(crate) struct Stage {
     rng: StdRng,
     network: Network,
     flying: BinaryHeap<Reverse<Datagram>>,
+    /// Answers that come later, each with its moment.
+    late: Vec<(Instant, CallKey, u32, Reply)>,
     order: u64,
     pub(crate) now: Instant,
     pub(crate) start: Instant,
@@ -117,6 +120,7 @@ impl Stage {
             rng,
             network,
             flying: BinaryHeap::new(),
+            late: Vec::new(),
             order: 0,
             now: start,
             start,
@@ -223,8 +227,18 @@ impl Stage {
                     }
                     Output::Ask(ask) => {
                         let reply = self.policy.answer(&ask.question, ask.details);
+                        let delay = match &mut self.policy.delay {
+                            Some(delay) => delay(&ask.question),
+                            None => Some(Duration::ZERO),
+                        };
                         let now = self.clock();
-                        self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
+                        match delay {
+                            Some(Duration::ZERO) => self.answer(now, ask.call, ask.ticket, reply),
+                            Some(delay) => {
+                                self.late.push((self.now + delay, ask.call, ask.ticket, reply));
+                            }
+                            None => {}
+                        }
                     }
                     Output::Document(document) => match document.call.state {
                         RecordState::Interim => self.interims.push(*document),
@@ -251,10 +265,23 @@ impl Stage {
         }
     }
 
+    fn answer(&mut self, now: Now, call: CallKey, ticket: u32, reply: Reply) {
+        self.switch.answer(now, call, ticket, reply, &mut self.media);
+    }
+
+    fn deliver_late_answers(&mut self) {
+        let now = self.clock();
+        while let Some(at) = self.late.iter().position(|(due, ..)| *due <= self.now) {
+            let (_, call, ticket, reply) = self.late.remove(at);
+            self.answer(now, call, ticket, reply);
+        }
+    }
+
     fn next_moment(&self) -> Option<Instant> {
         let network = self.flying.peek().map(|Reverse(datagram)| datagram.at);
         let agents = self.agents.values().filter_map(Agent::poll_timeout).min();
-        [network, agents, self.switch.poll_timeout()].into_iter().flatten().min()
+        let late = self.late.iter().map(|(due, ..)| *due).min();
+        [network, agents, late, self.switch.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Lets `duration` of virtual time pass.
@@ -271,6 +298,7 @@ impl Stage {
                 self.deliver(&datagram);
                 self.settle();
             }
+            self.deliver_late_answers();
             let now = self.clock();
             self.switch.handle_timeout(now, &mut self.media);
             let mut addresses: Vec<SocketAddr> = self.agents.keys().copied().collect();

@@ -5,7 +5,10 @@ use policy::{
     PrefixHit, Question, Reply, Verdict,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
+/// None: the answer never comes.
+type Delay = Box<dyn FnMut(&Question) -> Option<Duration>>;
 type Override = Box<dyn FnMut(&Question) -> Option<Result<Answer, Fault>>>;
 
 #[derive(Default)]
@@ -15,8 +18,10 @@ pub(crate) struct Policy {
     pub(crate) asked: Vec<&'static str>,
     /// What the call knew beside each question.
     pub(crate) details: Vec<(&'static str, Arc<CallDetails>)>,
-    /// A plugin that fails at screening is one without which no call goes on.
+    /// A plugin that fails at screening or supervision is one without which no call goes on.
     pub(crate) must_screen: bool,
+    /// How much later an answer comes; by default at once.
+    pub(crate) delay: Option<Delay>,
 }
 
 struct NoLookup;
