@@ -322,7 +322,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_question_has_a_blank_that_can_be_read_back() {
-        for kind in ["screen", "number", "rate", "route", "advance", "identity", "event"] {
+        for kind in
+            ["screen", "number", "rate", "route", "advance", "identity", "supervise", "event"]
+        {
             complete(&json!({ kind: {} })).unwrap_or_else(|error| panic!("{kind}: {error:#}"));
         }
     }

@@ -158,6 +158,7 @@ struct Narrower {
 impl Supervised {
     /// Whether somebody is asked about every call, the calls of these trunks, and those of
     /// these accounts.
+    #[must_use]
     pub fn new(
         everyone: bool,
         trunks: impl IntoIterator<Item = (u32, bool)>,
