@@ -35,7 +35,6 @@ fn supervision(record: &Value) -> Vec<&str> {
 
 /// SIG-35, SIG-93: marked after a second, ended after two, and billed.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_call_to_a_limited_range_is_marked_and_ended() {
     let stage = stage("");
     let mut vendor = stage.vendor_a().answers();
@@ -63,7 +62,6 @@ fn a_call_to_a_limited_range_is_marked_and_ended() {
 
 /// A plugin that stands in the chain of others costs a call nothing.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn calls_of_other_trunks_are_not_asked_about() {
     let chains = "by_default = false\n[[plugins.chain]]\nhook = \"supervision\"\n\
                   customer_trunk = \"poor\"\nplugins = [\"premium-limit\"]\n";

@@ -2,7 +2,7 @@
 //! (ROUTE-15 steps 4 to 14).
 
 use super::pipeline::{Stop, Taken};
-use super::{Call, Choice, Cx};
+use super::{Call, Choice, Cx, End};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
@@ -69,7 +69,8 @@ impl Call {
         self.caller.refuse(&mut cx.wire(), *status, &[(header, value)]);
         self.refused(cx);
         let detail = compact_str::format_compact!("{header}: {value}");
-        self.close_with(cx, name::BAD_REQUEST.into(), EndedBy::Switch, detail, *status, *status);
+        let end = End::refused(*status, name::BAD_REQUEST.into(), EndedBy::Switch).with(detail);
+        self.close_with(cx, end);
     }
 
     pub(super) fn ingress_number_question(&mut self) -> Question {

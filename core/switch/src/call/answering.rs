@@ -1,12 +1,12 @@
 //! From the first sign of a vendor to the caller's ACK: 18x, the answer, what they say of media.
 
 use super::attempt::{Phase, Progress, since};
-use super::{CALLER, Call, Connected, Cx, State};
+use super::{CALLER, Call, Connected, Cx, End, State};
 use crate::quality::Outcome;
 use crate::reason::{Causes, name};
 use crate::sdp::{self, Unusable};
 use compact_str::format_compact;
-use ledger::{EndedBy, Text};
+use ledger::EndedBy;
 use policy::EventKind;
 use sip::Message;
 use sip::session::{Leg, Party};
@@ -165,6 +165,7 @@ impl Call {
             longest: self.longest().map(|(limit, _)| now.instant + limit),
             interim: now.instant + self.world.settings.interim,
             held: false,
+            supervisor: self.new_supervisor(cx),
         });
     }
 
@@ -174,7 +175,8 @@ impl Call {
         self.end_winner(cx, name::CODEC_MISMATCH, EndedBy::Switch);
         self.unusable = Some(unusable);
         let detail = format_compact!("vendor: {}", unusable.text());
-        self.finish_setup(cx, 488, name::CODEC_MISMATCH.into(), EndedBy::Switch, detail, 31);
+        let end = End::refused(488, name::CODEC_MISMATCH.into(), EndedBy::Switch).with(detail);
+        self.finish_setup(cx, end, 31);
     }
 
     /// The caller's ACK for our 200.
@@ -212,9 +214,9 @@ impl Call {
         match &self.state {
             State::SettingUp(_) => {
                 self.give_up_all(cx, policy::AttemptFailure::NotSent, name::ACK_TIMEOUT);
-                let detail = "no PRACK came for a provisional response".into();
-                let why = name::ACK_TIMEOUT.into();
-                self.finish_setup(cx, 504, why, EndedBy::Switch, detail, 102);
+                let end = End::refused(504, name::ACK_TIMEOUT.into(), EndedBy::Switch);
+                let end = end.with("no PRACK came for a provisional response");
+                self.finish_setup(cx, end, 102);
             }
             State::Connected(_) => {
                 let causes = Causes::ours(102);
@@ -267,6 +269,3 @@ pub(super) fn lasted_ms(answered: Instant, ended: Instant) -> u64 {
     let lasted = ended.saturating_duration_since(answered).as_millis();
     u64::try_from(lasted).unwrap_or(u64::MAX).max(1)
 }
-
-/// Nothing to say.
-pub(super) const NO_DETAIL: Text = Text::const_new("");

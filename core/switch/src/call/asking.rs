@@ -54,6 +54,7 @@ impl Call {
         self.note(cx, step, attempt, &reply);
         match (step, &self.state) {
             (Step::Charge, State::Closing(..)) => self.on_charged(cx, reply),
+            (Step::Supervise, State::Connected(_)) => self.on_supervised(cx, reply),
             (Step::Advance, State::SettingUp(_)) => self.on_advance(cx, attempt, reply),
             (Step::EgressNumber | Step::Identity, State::SettingUp(_)) => {
                 self.on_attempt_answer(cx, step, attempt, reply);

@@ -5,7 +5,7 @@
 use super::attempt::{Phase, Progress, since};
 use super::media::NoOffer;
 use super::pipeline::Step;
-use super::{Call, Choice, Cx};
+use super::{Call, Choice, Cx, End};
 use crate::quality::Outcome;
 use crate::reason::{self, Causes, Failed, name};
 use crate::sdp::Unusable;
@@ -380,7 +380,7 @@ impl Call {
             _ => EndedBy::Switch,
         };
         let detail = self.unusable.filter(|_| code == 488).map_or("", Unusable::text);
-        self.finish_setup(cx, code, why, by, detail.into(), cause);
+        self.finish_setup(cx, End::refused(code, why, by).with(detail), cause);
     }
 
     /// One attempt rings or has answered: the others are given up (ROUTE-58).

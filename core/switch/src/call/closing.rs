@@ -5,7 +5,7 @@ use super::pipeline::Step;
 use super::{Call, Cx, End, State};
 use crate::io::Output;
 use crate::reason::{Causes, name};
-use ledger::{EndedBy, Money, RecordState, Text};
+use ledger::{EndedBy, Money, RecordState};
 use policy::{
     Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Reply, Side,
 };
@@ -43,19 +43,12 @@ impl Call {
     }
 
     /// Everything that is known at the end; then whoever is still awaited.
-    pub(super) fn close_with(
-        &mut self,
-        cx: &mut Cx<'_>,
-        why: Text,
-        by: EndedBy,
-        detail: Text,
-        chosen: u16,
-        returned: u16,
-    ) {
-        *cx.core.counters.ended.entry(returned).or_default() += 1;
-        tracing::debug!(call = %self.shown_id(), reason = %why, code = returned, %detail, "ended");
+    pub(super) fn close_with(&mut self, cx: &mut Cx<'_>, end: End) {
+        let code = end.code;
+        *cx.core.counters.ended.entry(code).or_default() += 1;
+        tracing::debug!(call = %self.shown_id(), reason = %end.reason, code, detail = %end.detail,
+            "ended");
         self.times.end_ms = Some(cx.now.utc_ms);
-        let end = End { reason: why, by, detail, chosen, returned };
         self.state = State::Closing(Box::new(end), Charging::default());
         // An answer to a question of the set-up must not be taken for a charge.
         self.asked.clear();
@@ -68,7 +61,6 @@ impl Call {
             attempt.vendor.usage.quality.ended(cx.now.utc_ms, talked_ms);
             self.end_attempt(cx, attempt);
         }
-        let code = returned;
         let trunk = self.finished.last().map_or(0, |record| record.trunk);
         self.tell(cx, EventKind::Ended, trunk, code);
         self.try_close(cx);
@@ -138,13 +130,13 @@ impl Call {
             }
             end.reason = name::ACK_TIMEOUT.into();
             end.by = EndedBy::Switch;
+            end.billed = false;
         }
     }
 
     /// Whether the customer pays: it was answered, and did not end in a way that is never billed.
     pub(super) fn is_billed(&self) -> bool {
-        let reason = self.end().map(|end| end.reason.as_str());
-        self.times.answer_ms.is_some() && reason.is_none_or(crate::reason::is_billed)
+        self.times.answer_ms.is_some() && self.end().is_none_or(|end| end.billed)
     }
 
     /// The node does not wait for the charges either: the record is written without those

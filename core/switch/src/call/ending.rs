@@ -1,8 +1,8 @@
 //! How a call ends: refused, cancelled, hung up by either side, at a limit, by an operator, or
 //! because a side is not there any more.
 
-use super::answering::{NO_DETAIL, lasted_ms};
-use super::{CALLER, Call, Cx, State};
+use super::answering::lasted_ms;
+use super::{CALLER, Call, Cx, End, State};
 use crate::reason::{Causes, cause_of, name};
 use ledger::{EndedBy, Text};
 use policy::AttemptFailure;
@@ -22,7 +22,7 @@ impl Call {
         }
         self.give_up_all(cx, AttemptFailure::NotSent, name::CALLER_CANCELLED);
         let why = name::CALLER_CANCELLED.into();
-        self.finish_setup(cx, 487, why, EndedBy::Caller, NO_DETAIL, 0);
+        self.finish_setup(cx, End::refused(487, why, EndedBy::Caller), 0);
     }
 
     /// A side hangs up; its BYE is answered.
@@ -69,7 +69,8 @@ impl Call {
             compact_str::format_compact!("the limit of the {whose} is {limit:?}")
         });
         let causes = Causes::ours(16);
-        self.end_connected_with(cx, name::MAX_DURATION, EndedBy::Switch, None, causes, detail);
+        let end = End::answered(name::MAX_DURATION, EndedBy::Switch).with(detail);
+        self.end_connected_with(cx, end, None, causes);
     }
 
     /// BYE to one side.
@@ -88,17 +89,15 @@ impl Call {
         gone: Option<u16>,
         causes: Causes,
     ) {
-        self.end_connected_with(cx, why, by, gone, causes, NO_DETAIL);
+        self.end_connected_with(cx, End::answered(why, by), gone, causes);
     }
 
     pub(super) fn end_connected_with(
         &mut self,
         cx: &mut Cx<'_>,
-        why: &str,
-        by: EndedBy,
+        mut end: End,
         gone: Option<u16>,
         causes: Causes,
-        detail: Text,
     ) {
         let Some(connected) = self.connected() else { return };
         self.passed.clear();
@@ -106,17 +105,17 @@ impl Call {
         if gone != Some(connected.vendor) {
             self.hang_up_leg(cx, connected.vendor, causes);
         }
-        let mut code = 200;
         if !self.caller.is_up() && !self.caller.is_over() {
             // Its 200 waits for a PRACK that has not come.
-            code = if why == name::CALLER_CANCELLED { 487 } else { 504 };
-            self.caller.refuse(&mut cx.wire(), code, &[]);
+            end.code = if end.reason == name::CALLER_CANCELLED { 487 } else { 504 };
+            end.billed = false;
+            self.caller.refuse(&mut cx.wire(), end.code, &[]);
             self.refused(cx);
         } else if gone != Some(CALLER) {
             self.hang_up_leg(cx, CALLER, causes);
         }
-        self.end_winner(cx, why, by);
-        self.close_with(cx, why.into(), by, detail, code, code);
+        self.end_winner(cx, &end.reason, end.by);
+        self.close_with(cx, end);
     }
 
     /// The attempt that was answered is over.
@@ -134,17 +133,9 @@ impl Call {
     }
 
     /// Ends a call that was not answered with a final response to the caller.
-    pub(super) fn finish_setup(
-        &mut self,
-        cx: &mut Cx<'_>,
-        code: u16,
-        why: Text,
-        by: EndedBy,
-        detail: Text,
-        cause: u8,
-    ) {
-        self.respond_finally(cx, code, cause);
-        self.close_with(cx, why, by, detail, code, code);
+    pub(super) fn finish_setup(&mut self, cx: &mut Cx<'_>, end: End, cause: u8) {
+        self.respond_finally(cx, end.code, cause);
+        self.close_with(cx, end);
     }
 
     /// A final refusal to the caller, in our words (SIG-04).
@@ -181,7 +172,7 @@ impl Call {
 
     /// Refuses the call before answer.
     pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, code: u16, why: &str, detail: &str) {
-        let (why, detail) = (why.into(), detail.into());
-        self.finish_setup(cx, code, why, EndedBy::Switch, detail, cause_of(code));
+        let end = End::refused(code, why.into(), EndedBy::Switch).with(detail);
+        self.finish_setup(cx, end, cause_of(code));
     }
 }

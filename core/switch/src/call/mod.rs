@@ -19,6 +19,7 @@ mod late;
 mod media;
 mod pipeline;
 pub(crate) mod record;
+mod supervision;
 mod timers;
 mod trail;
 
@@ -37,7 +38,7 @@ use caller::{Caller, CallerIdentity};
 use closing::Charging;
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use media::LegMedia;
-use policy::{CallFacts, Pin};
+use policy::{CallFacts, Pin, Supervisor};
 use sip::session::{Leg, LegEvent, LegSettings, Wire};
 use sip::{Flow, Message, TransactionId};
 use std::collections::VecDeque;
@@ -109,6 +110,8 @@ struct Connected {
     interim: Instant,
     /// A side has put the other on hold.
     held: bool,
+    /// Somebody is asked about it.
+    supervisor: Option<Supervisor>,
 }
 
 /// A vendor trunk to try, at one of its targets (SIG-65).
@@ -189,8 +192,28 @@ struct End {
     reason: Text,
     by: EndedBy,
     detail: Text,
-    chosen: u16,
-    returned: u16,
+    /// The code that the caller got; 200 once it was answered.
+    code: u16,
+    /// The customer pays for what was answered (SIG-93).
+    billed: bool,
+}
+
+impl End {
+    /// An answered call that ended for a reason of SIG-93.
+    fn answered(reason: &str, by: EndedBy) -> End {
+        let billed = crate::reason::is_billed(reason);
+        End { reason: reason.into(), by, detail: Text::default(), code: 200, billed }
+    }
+
+    /// A call that was refused with `code`.
+    fn refused(code: u16, reason: Text, by: EndedBy) -> End {
+        End { reason, by, detail: Text::default(), code, billed: false }
+    }
+
+    /// With a line for the operator.
+    fn with(self, detail: impl Into<Text>) -> End {
+        End { detail: detail.into(), ..self }
+    }
 }
 
 /// A call of the shard.

@@ -1,7 +1,7 @@
 //! The questions of a call in their order: one list for the call (ROUTE-15 steps 4 to 14), one
 //! for each attempt before its INVITE.
 
-use super::{Call, Cx, EndedBy, Text};
+use super::{Call, Cx, End, EndedBy, Text};
 use crate::reason::cause_of;
 use policy::{Question, Rejection, Reply};
 
@@ -22,6 +22,8 @@ pub(super) enum Step {
     Identity,
     /// ROUTE-50: what after a failed attempt.
     Advance,
+    /// May the call, which is up, go on.
+    Supervise,
     /// BILL-01: what it costs.
     Charge,
 }
@@ -72,7 +74,7 @@ impl Call {
             Step::Screen => Ok(self.screen_question()),
             Step::AdmissionRate => self.admission_rate_question(cx),
             Step::Route => self.route_question(cx),
-            Step::EgressNumber | Step::Identity | Step::Advance | Step::Charge => return,
+            _ => return,
         };
         match question {
             Ok(question) => self.ask(cx, *step, 0, question),
@@ -87,7 +89,7 @@ impl Call {
             Step::Screen => self.take_verdict(reply),
             Step::AdmissionRate => self.take_admission_rate(reply),
             Step::Route => self.take_route(cx, reply),
-            Step::EgressNumber | Step::Identity | Step::Advance | Step::Charge => return,
+            _ => return,
         };
         match taken {
             Ok(Taken::GoOn) => self.admit_from(cx, after(ADMISSION, step)),
@@ -131,7 +133,8 @@ impl Call {
     /// The call goes no further.
     pub(super) fn stop(&mut self, cx: &mut Cx<'_>, stop: Stop) {
         let Stop { code, reason, detail } = stop;
-        self.finish_setup(cx, code, reason, EndedBy::Switch, detail, cause_of(code));
+        let end = End::refused(code, reason, EndedBy::Switch).with(detail);
+        self.finish_setup(cx, end, cause_of(code));
     }
 }
 

@@ -123,7 +123,7 @@ impl Call {
         let (end_ms, pdd_ms, processing_us) = (times.end_ms, times.pdd_ms, times.processing_us);
         let end_reason = end.map(|end| end.reason.clone()).unwrap_or_default();
         let ended_by = end.map_or(EndedBy::Switch, |end| end.by);
-        let (code_chosen, code_returned) = end.map_or((0, 0), |end| (end.chosen, end.returned));
+        let code = end.map_or(0, |end| end.code);
         let detail = end.map(|end| end.detail.clone()).unwrap_or_default();
         let (numbers, source) = (&mut self.numbers, &mut self.source);
         let call = CallRecord {
@@ -166,8 +166,8 @@ impl Call {
                 Some(failed) if failed.failure == AttemptFailure::Response => failed.code,
                 _ => 0,
             },
-            code_chosen,
-            code_returned,
+            code_chosen: code,
+            code_returned: code,
             cause: match failure {
                 Some(failed) if !answered && self.heard.q850 == 0 => failed.cause,
                 _ => self.heard.q850,

@@ -17,6 +17,10 @@ enum Timer {
     Attempt(u16),
     /// SIG-35
     Longest,
+    /// A question about the call.
+    Supervision,
+    /// The limit that an answer to one has set.
+    SupervisedLimit,
     /// CDR-06
     Interim,
     /// SIG-26 to SIG-33, of a leg.
@@ -45,6 +49,11 @@ impl Call {
         let up = connected.into_iter().flat_map(|connected| {
             [
                 connected.longest.map(|at| (at, Timer::Longest)),
+                connected
+                    .supervisor
+                    .and_then(|it| it.limit())
+                    .map(|at| (at, Timer::SupervisedLimit)),
+                connected.supervisor.and_then(|it| it.due()).map(|at| (at, Timer::Supervision)),
                 Some((connected.interim, Timer::Interim)),
             ]
         });
@@ -80,6 +89,8 @@ impl Call {
                 Timer::Awaited => self.on_awaited(cx),
                 Timer::Attempt(number) => self.on_attempt_deadline(cx, number),
                 Timer::Longest => self.end_at_limit(cx),
+                Timer::SupervisedLimit => self.end_at_supervised_limit(cx),
+                Timer::Supervision => self.supervise(cx),
                 Timer::Interim => self.write_interim(cx),
                 Timer::Leg(number) => {
                     let leg = self.leg_mut(number);

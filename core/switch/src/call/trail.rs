@@ -17,6 +17,7 @@ impl Call {
             Step::AdmissionRate | Step::Charge => policy::Hook::Rating,
             Step::Route | Step::Advance => policy::Hook::Routing,
             Step::Identity => policy::Hook::Identity,
+            Step::Supervise => policy::Hook::Supervision,
         };
         let fault = match &reply.outcome {
             Ok(_) => Text::default(),

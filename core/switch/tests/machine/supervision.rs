@@ -77,7 +77,6 @@ fn whole_call(stage: &mut Stage, hangup_s: u64) {
 }
 
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_call_is_asked_about_on_answer_and_at_the_interval() {
     let (mut stage, asked) = listening(every(10));
     whole_call(&mut stage, 35);
@@ -94,7 +93,6 @@ fn a_call_is_asked_about_on_answer_and_at_the_interval() {
 }
 
 #[test]
-#[ignore = "calls do not ask yet"]
 fn without_an_interval_a_call_is_asked_about_once_unless_the_answer_wants_more() {
     let (mut stage, asked) = listening(every(0));
     whole_call(&mut stage, 35);
@@ -113,7 +111,6 @@ fn without_an_interval_a_call_is_asked_about_once_unless_the_answer_wants_more()
 
 /// What nobody answers is not asked.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn calls_that_nobody_supervises_are_not_asked_about() {
     let (mut stage, asked) = listening(every(1));
     let nobody = Supervised::new(true, [(1, false)], []);
@@ -127,7 +124,6 @@ fn calls_that_nobody_supervises_are_not_asked_about() {
 /// SIG-89, SIG-93: both sides are told the cause, the record has the reason, and what was talked
 /// is billed.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn an_end_reaches_both_sides_and_the_record() {
     for (cause, code, header) in [
         (31, 0, "Reason: Q.850;cause=31\r\n"),
@@ -158,7 +154,6 @@ fn an_end_reaches_both_sides_and_the_record() {
 
 /// RFC 3261 section 15: the caller gets its BYE after its ACK.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_call_may_end_on_answer() {
     let mut stage = stage(every(10), |_| said(ends("out_of_hours", 31, 0)));
     whole_call(&mut stage, 60);
@@ -173,7 +168,6 @@ fn a_call_may_end_on_answer() {
 /// SIG-35: a limit needs no further answer; a later one takes its place, and whatever is shorter
 /// besides holds.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_limit_ends_the_call_by_itself() {
     for (later, node_s, lasted_ms) in
         [(Course::GoOn, 0, 15_000), (Course::Limit(15), 0, 35_000), (Course::Limit(15), 12, 12_000)]
@@ -197,7 +191,6 @@ fn a_limit_ends_the_call_by_itself() {
 }
 
 #[test]
-#[ignore = "calls do not ask yet"]
 fn marks_are_kept_on_the_record_once_and_seen_by_the_next_question() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&seen);
@@ -227,7 +220,6 @@ fn slow(stage: &mut Stage, supervision: Option<Duration>) {
 
 /// Times count from the asking; one question is open at a time.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_slow_answer_delays_nothing() {
     for (slow_s, wanted) in
         [(4, &[(0, 0), (1, 10), (2, 20)][..]), (12, &[(0, 0), (1, 12), (2, 24)])]
@@ -248,7 +240,6 @@ fn a_slow_answer_delays_nothing() {
 /// An answer that comes after the end is nobody's: neither while the charges are asked for nor
 /// when the call is gone.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn an_answer_after_the_end_is_ignored() {
     for charge_s in [0, 20] {
         let mut stage = stage(every(10), |_| {
@@ -271,7 +262,6 @@ fn an_answer_after_the_end_is_ignored() {
 
 /// Without an answer a call goes on, or ends where the operator chose so.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn a_question_without_an_answer_is_the_operators_choice() {
     for (must_answer, reason, lasted_ms) in
         [(false, "caller_hangup", 25_002), (true, "internal_error", 10_000)]
@@ -292,7 +282,6 @@ fn a_question_without_an_answer_is_the_operators_choice() {
 
 /// A question that is never answered is the last one, and nothing else waits for it.
 #[test]
-#[ignore = "calls do not ask yet"]
 fn an_answer_that_never_comes_keeps_nobody_waiting() {
     let mut facts = every(10);
     facts.settings.max_duration = Duration::from_secs(100);
