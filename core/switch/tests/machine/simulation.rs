@@ -3,7 +3,10 @@
 //! seed replays to the datagram: `STROWGER_SEED=n cargo test -p strowger-switch simulation`.
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, small_operator};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+};
+use crate::support::phone::{Phone, Seen};
 use crate::support::{Network, Stage};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -12,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use strowger_switch::facts::{CustomerTrunk, Facts, Reliability, VendorTrunk};
 
 fn any_vendor(rng: &mut StdRng) -> VendorPlan {
     let ms = |rng: &mut StdRng, high| Duration::from_millis(rng.random_range(0..high));
@@ -145,6 +149,100 @@ fn simulate(seed: u64, calls: usize, network: Network) {
         .sum();
     let start = ledger::Money(100_000 * ledger::Money::ONE.0);
     assert_eq!(stage.facts.accounts[&1].purse.balance(), start + booked);
+}
+
+/// An operator with a hasty customer, or with one that calls several vendors at once.
+fn hasty_operator(rng: &mut StdRng) -> Facts {
+    let hedge = Duration::from_millis([0, 0, 700, 2500][rng.random_range(0..4)]);
+    let parallel = [1, 1, 2][rng.random_range(0..3)];
+    let reliability = [Reliability::Supported, Reliability::Supported, Reliability::Off];
+    let reliability = reliability[rng.random_range(0..3)];
+    let mut facts = operator(
+        CustomerTrunk { hedge, parallel, reliability, ..customer(1, "acme", CALLER) },
+        vec![
+            VendorTrunk { reliability, ..vendor(11, "vendor-a", &[VENDOR_A], 1) },
+            vendor(12, "vendor-b", &[VENDOR_B], 2),
+        ],
+    );
+    facts.settings.session.interval = [0, 90, 600][rng.random_range(0..3)];
+    facts
+}
+
+/// Telephones with a will of their own on both sides of a bad network: reliable responses, early
+/// offers, refreshes, glare, parallel and hedged attempts. What they lived through.
+fn live(seed: u64, calls: usize, network: Network) -> Seen {
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut stage = Stage::new(hasty_operator(&mut rng), network, seed);
+    stage.keep_wire = false;
+    for address in [CALLER, VENDOR_A, VENDOR_B] {
+        stage.add_phone(Phone::new(address, rng.random()));
+    }
+    for _ in 0..calls {
+        let now = stage.now;
+        stage.phone(CALLER).call(now, "4420123");
+        stage.run(Duration::from_millis(rng.random_range(0..200)));
+    }
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let mut seen = Seen::new();
+    for phone in stage.phones.values() {
+        for (what, times) in &phone.seen {
+            *seen.entry(what).or_default() += times;
+        }
+    }
+    let mut recorded = HashSet::new();
+    for document in &stage.finals {
+        let call = &document.call;
+        assert!(recorded.insert(call.id), "two records for {:x}", call.id);
+        assert!(!call.end_reason.is_empty() && call.end_ms.is_some());
+        let numbers: Vec<u16> = document.attempts.iter().map(|attempt| attempt.number).collect();
+        let expected: Vec<u16> = (1..=u16::try_from(numbers.len()).expect("few")).collect();
+        assert_eq!(numbers, expected);
+        let answered = document.attempts.iter().filter(|attempt| attempt.answer_ms.is_some());
+        let owed = answered.clone().filter(|attempt| attempt.buy.is_some()).count();
+        assert_eq!(answered.clone().count(), owed, "what a vendor answers is owed for");
+        let late = answered.clone().count() > 1;
+        *seen.entry("late answer").or_default() += usize::from(late);
+        let elsewhere = |a: &&ledger::AttemptRecord| a.end_reason == "answered_elsewhere";
+        *seen.entry("lost attempt").or_default() += document.attempts.iter().filter(elsewhere).count();
+        let timeout = usize::from(call.end_reason == "session_timeout");
+        *seen.entry("session_timeout").or_default() += timeout;
+    }
+    seen
+}
+
+/// SIG-06, SIG-07, SIG-26, SIG-32, SIG-103, ROUTE-58: whatever telephones do, nothing is left behind,
+/// and each rare path was walked.
+#[test]
+fn telephones_with_a_will_of_their_own_leave_nothing_behind() {
+    let mut seen = Seen::new();
+    for round in 0..10 {
+        let network = if round % 3 == 0 { Network::PERFECT } else { Network::BAD };
+        for (what, times) in live(seed() + 100 + round, 300, network) {
+            *seen.entry(what).or_default() += times;
+        }
+    }
+    println!("{seen:?}");
+    for rare in [
+        "PRACK taken",
+        "PRACK with answer",
+        "early offer answered",
+        "early offer",
+        "early UPDATE taken",
+        "refresh taken",
+        "re-INVITE taken",
+        "timer",
+        "491",
+        "421",
+        "422",
+        "answer crossed CANCEL",
+        "late answer",
+        "lost attempt",
+        "session_timeout",
+    ] {
+        assert!(seen.get(rare).is_some_and(|times| *times > 0), "never: {rare}; {seen:?}");
+    }
 }
 
 fn seed() -> u64 {

@@ -4,6 +4,7 @@
 pub(crate) mod agent;
 pub(crate) mod facts;
 pub(crate) mod media;
+pub(crate) mod phone;
 pub(crate) mod policy;
 pub(crate) mod raw;
 
@@ -15,7 +16,8 @@ use media::MemoryMedia;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use phone::Phone;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -71,6 +73,7 @@ pub(crate) struct Stage {
     pub(crate) facts: Arc<Facts>,
     pub(crate) media: MemoryMedia,
     pub(crate) agents: HashMap<SocketAddr, Agent>,
+    pub(crate) phones: BTreeMap<SocketAddr, Phone>,
     pub(crate) finals: Vec<CallDocument>,
     pub(crate) interims: Vec<CallDocument>,
     pub(crate) policy: policy::Policy,
@@ -111,6 +114,7 @@ impl Stage {
             facts,
             media: MemoryMedia::default(),
             agents: HashMap::new(),
+            phones: BTreeMap::new(),
             finals: Vec::new(),
             interims: Vec::new(),
             policy,
@@ -131,6 +135,16 @@ impl Stage {
     /// Puts a caller or a vendor at an address.
     pub(crate) fn add(&mut self, agent: Agent) {
         self.agents.insert(agent.address, agent);
+    }
+
+    /// Puts a telephone with a will of its own at an address.
+    pub(crate) fn add_phone(&mut self, phone: Phone) {
+        self.phones.insert(phone.address, phone);
+    }
+
+    pub(crate) fn phone(&mut self, address: &str) -> &mut Phone {
+        let address: SocketAddr = address.parse().expect("an address");
+        self.phones.get_mut(&address).expect("a telephone at this address")
     }
 
     pub(crate) fn agent(&mut self, address: &str) -> &mut Agent {
@@ -253,6 +267,11 @@ impl Stage {
                     sent.push((agent.address, bytes));
                 }
             }
+            for phone in self.phones.values_mut() {
+                while let Some(bytes) = phone.poll_transmit() {
+                    sent.push((phone.address, bytes));
+                }
+            }
             // HashMap order must not leak into the run: a seed replays exactly.
             sent.sort_by_key(|(address, _)| *address);
             for (from, bytes) in sent {
@@ -280,8 +299,9 @@ impl Stage {
     fn next_moment(&self) -> Option<Instant> {
         let network = self.flying.peek().map(|Reverse(datagram)| datagram.at);
         let agents = self.agents.values().filter_map(Agent::poll_timeout).min();
+        let phones = self.phones.values().filter_map(Phone::poll_timeout).min();
         let late = self.late.iter().map(|(due, ..)| *due).min();
-        [network, agents, late, self.switch.poll_timeout()].into_iter().flatten().min()
+        [network, agents, phones, late, self.switch.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Lets `duration` of virtual time pass.
@@ -308,6 +328,9 @@ impl Stage {
                     agent.handle_timeout(self.now);
                 }
             }
+            for phone in self.phones.values_mut() {
+                phone.handle_timeout(self.now);
+            }
             self.settle();
         }
         self.now = end;
@@ -320,6 +343,8 @@ impl Stage {
             self.switch.receive(now, flow, &datagram.bytes, &mut self.media);
         } else if let Some(agent) = self.agents.get_mut(&datagram.to) {
             agent.receive(self.now, &datagram.bytes);
+        } else if let Some(phone) = self.phones.get_mut(&datagram.to) {
+            phone.receive(self.now, &datagram.bytes);
         }
     }
 
