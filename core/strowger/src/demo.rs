@@ -63,7 +63,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
 
     let ladder = Arc::new(Ladder::default());
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let refuse = Behaviour::Refuse(503, "Service Unavailable");
+    let refuse = Behaviour::Refuse(503);
     let vendor_a = Vendor::start("vendor-a", free, refuse, Some(ladder.clone()))?;
     let answer = Behaviour::Answer { ring: RING };
     let vendor_b = Vendor::start("vendor-b", free, answer, Some(ladder.clone()))?;

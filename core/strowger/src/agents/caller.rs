@@ -1,10 +1,10 @@
 //! A caller: places calls, talks, hangs up.
 
 use super::audio::{Audio, AudioCounts};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Line, flow};
 use super::ladder::Ladder;
-use sip::{Dialog, Message, MessageBuilder, Method, TransactionEvent, TransactionId};
-use std::collections::HashMap;
+use sip::session::{Invitation, Leg, LegEvent};
+use sip::{Message, Method, TransactionEvent, TransactionId};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,14 +58,14 @@ struct Call {
     call_id: String,
     outcome: CallOutcome,
     audio: Audio,
-    invite: Message,
+    leg: Leg<Line>,
     placed: Instant,
     state: State,
 }
 
 enum State {
     Calling,
-    Talking { dialog: Box<Dialog>, since: Instant },
+    Talking { since: Instant },
     HangingUp,
     Over,
 }
@@ -99,31 +99,18 @@ impl Caller {
         let mut waiting: Vec<(usize, &CallPlan)> = plans.iter().enumerate().collect();
         waiting.sort_by_key(|(_, plan)| std::cmp::Reverse(plan.after));
         let mut calls: Vec<Option<Call>> = plans.iter().map(|_| None).collect();
-        let mut owners: HashMap<TransactionId, usize> = HashMap::new();
         loop {
             let now = Instant::now();
             while let Some((index, plan)) = waiting.pop_if(|(_, plan)| begun + plan.after <= now) {
-                let (id, call) = self.invite(plan)?;
-                owners.insert(id, index);
-                calls[index] = Some(call);
+                calls[index] = Some(self.invite(index, plan)?);
             }
             for event in self.endpoint.turn(patience(begun, &waiting, &calls))? {
-                self.take(event, &mut calls, &mut owners);
+                self.take(event, &mut calls)?;
             }
             let now = Instant::now();
             let mut running = !waiting.is_empty();
-            for (index, call) in calls.iter_mut().enumerate() {
-                let Some(call) = call else { continue };
-                if let State::Talking { dialog, since } = &mut call.state {
-                    call.audio.tick(now);
-                    if *since + call.plan.talk <= now {
-                        call.outcome.talked = now - *since;
-                        let bye = dialog.request(&Method::Bye);
-                        let id = self.endpoint.request(self.switch, bye);
-                        owners.insert(id, index);
-                        call.state = State::HangingUp;
-                    }
-                }
+            for call in calls.iter_mut().flatten() {
+                self.tick(call, now);
                 running |= !matches!(call.state, State::Over);
             }
             if !running {
@@ -135,27 +122,39 @@ impl Caller {
         Ok(calls.into_iter().flatten().map(|call| call.outcome).collect())
     }
 
-    fn invite(&mut self, plan: &CallPlan) -> io::Result<(TransactionId, Call)> {
+    /// What a call does by itself: it talks, refreshes its session, and hangs up.
+    fn tick(&mut self, call: &mut Call, now: Instant) {
+        let State::Talking { since } = call.state else { return };
+        call.audio.tick(now);
+        if since + call.plan.talk <= now {
+            call.outcome.talked = now - since;
+            call.leg.hang_up(&mut self.endpoint.wire(), "Q.850;cause=16");
+            call.state = State::HangingUp;
+        } else if call.leg.poll_timeout().is_some_and(|at| at <= now)
+            && let Some(LegEvent::Gone) = call.leg.handle_timeout(&mut self.endpoint.wire())
+        {
+            call.leg.hang_up(&mut self.endpoint.wire(), "Q.850;cause=41");
+            call.state = State::HangingUp;
+        }
+    }
+
+    fn invite(&mut self, index: Line, plan: &CallPlan) -> io::Result<Call> {
         let now = Instant::now();
         let local = self.endpoint.local;
         let audio = Audio::new(local.ip(), self.endpoint.random(), now)?;
-        let tag = self.endpoint.tag();
-        let call_id = self.endpoint.tag();
-        let uri = format!("sip:{}@{}", plan.callee, self.switch);
-        let request = MessageBuilder::request(&Method::Invite, &uri);
-        let bytes = self
-            .endpoint
-            .addressed(request)
-            .header("From", format_args!("<sip:{}@{local}>;tag={tag}", plan.caller))
-            .header("To", format_args!("<{uri}>"))
-            .header("Call-ID", &call_id)
-            .header("CSeq", "1 INVITE")
-            .header("Max-Forwards", 70)
-            .header("User-Agent", "strowger agent")
-            .body("application/sdp", &audio.description()?)
-            .finish();
-        let invite = Message::parse(&bytes).map_err(io::Error::other)?;
-        let id = self.endpoint.request_bytes(self.switch, bytes);
+        let (tag, call_id) = (self.endpoint.tag(), self.endpoint.tag());
+        let invitation = Invitation {
+            uri: format!("sip:{}@{}", plan.callee, self.switch),
+            from: format!("<sip:{}@{local}>;tag={tag}", plan.caller),
+            call_id: call_id.as_str().into(),
+            max_forwards: 70,
+            headers: vec![("User-Agent".into(), "strowger agent".into())],
+            sdp: audio.description()?,
+            early_offers: false,
+        };
+        let (settings, name) = (self.endpoint.settings(), self.endpoint.name.clone());
+        let (to, wire) = (flow(self.switch), &mut self.endpoint.wire());
+        let leg = Leg::calling(index, wire, to, invitation, &name, settings);
         let outcome = CallOutcome {
             callee: plan.callee.clone(),
             code: 0,
@@ -167,80 +166,106 @@ impl Caller {
             audio: AudioCounts::default(),
         };
         let plan = plan.clone();
-        Ok((id, Call { plan, call_id, outcome, audio, invite, placed: now, state: State::Calling }))
+        Ok(Call { plan, call_id, outcome, audio, leg, placed: now, state: State::Calling })
     }
 
     fn take(
         &mut self,
-        event: TransactionEvent,
+        event: TransactionEvent<Line>,
         calls: &mut [Option<Call>],
-        owners: &mut HashMap<TransactionId, usize>,
-    ) {
-        match event {
-            TransactionEvent::Response { id, message, .. } => {
-                if let Some(call) = owners.get(&id).and_then(|index| calls[*index].as_mut()) {
-                    self.response(id, &message, call);
-                }
-            }
-            TransactionEvent::TimedOut { id, .. }
-            | TransactionEvent::TransportFailed { id, .. } => {
-                if let Some(call) = owners.get(&id).and_then(|index| calls[*index].as_mut()) {
-                    if call.outcome.code == 0 {
-                        call.outcome.reason = "no response".to_owned();
-                    }
-                    call.state = State::Over;
-                }
-            }
+    ) -> io::Result<()> {
+        let line = match &event {
             TransactionEvent::Request { id, message, .. } => {
-                let call =
-                    calls.iter_mut().flatten().find(|call| call.call_id == message.call_id());
-                self.request(id, &message, call);
+                let own = |call: &Option<Call>| {
+                    call.as_ref().is_some_and(|call| call.leg.owns(message))
+                };
+                let Some(at) = calls.iter().position(own) else {
+                    self.endpoint.turn_away(*id, message);
+                    return Ok(());
+                };
+                Some(at)
             }
-            _ => {}
+            TransactionEvent::Response { owner: None, message, .. } => {
+                // The answer to a BYE.
+                let of = |call: &&mut Call| call.call_id == message.call_id();
+                let call = calls.iter_mut().flatten().find(of);
+                let ended = call.filter(|call| {
+                    message.status() >= 200 && matches!(call.state, State::HangingUp)
+                });
+                if let Some(call) = ended {
+                    self.over(call);
+                }
+                return Ok(());
+            }
+            TransactionEvent::TimedOut { owner, .. }
+            | TransactionEvent::TransportFailed { owner, .. }
+            | TransactionEvent::Cancelled { owner, .. }
+            | TransactionEvent::Acknowledged { owner, .. }
+            | TransactionEvent::Response { owner, .. } => *owner,
+        };
+        let Some(call) = line.and_then(|line| calls[line].as_mut()) else { return Ok(()) };
+        let (event, message) = self.endpoint.hand_over(&mut call.leg, event);
+        if let Some(event) = event {
+            self.react(call, event, message.as_ref())?;
         }
+        Ok(())
     }
 
-    fn response(&mut self, id: TransactionId, message: &Message, call: &mut Call) {
+    /// What the leg tells.
+    fn react(
+        &mut self,
+        call: &mut Call,
+        event: LegEvent,
+        message: Option<&Message>,
+    ) -> io::Result<()> {
         let now = Instant::now();
-        let to_invite = matches!(message.cseq().1, Method::Invite);
-        match (message.status(), &call.state) {
-            (100, _) => {}
-            (101..=199, State::Calling) => {
+        match (event, message) {
+            (LegEvent::Progress, Some(message)) => {
                 call.outcome.ringing.get_or_insert(now - call.placed);
                 call.audio.talk_to(message.body(), now);
             }
-            (200..=299, State::Calling) if to_invite => {
-                let dialog = Dialog::uac(&call.invite, message);
-                self.endpoint.ack(id, self.switch, dialog.ack(1));
+            (LegEvent::Answered, Some(message)) => {
+                call.leg.acknowledge(&mut self.endpoint.wire(), None);
                 call.audio.talk_to(message.body(), now);
                 finish(call, message, now);
-                call.state = State::Talking { dialog: Box::new(dialog), since: now };
+                call.state = State::Talking { since: now };
             }
-            (300.., State::Calling) => {
+            (LegEvent::Refused, Some(message)) => {
                 finish(call, message, now);
                 call.state = State::Over;
             }
-            (200.., State::HangingUp) if !to_invite => self.over(call),
-            _ => {}
-        }
-    }
-
-    fn request(&mut self, id: TransactionId, message: &Message, call: Option<&mut Call>) {
-        let status = match (message.method(), call) {
-            (Method::Bye, Some(call)) => {
-                if let State::Talking { since, .. } = &call.state {
+            (LegEvent::Unanswered { .. }, _) => {
+                call.outcome.reason = "no response".to_owned();
+                call.state = State::Over;
+            }
+            (LegEvent::Bye(_), _) => {
+                if let State::Talking { since } = call.state {
                     call.outcome.talked = since.elapsed();
                     call.outcome.ended_by_callee = true;
                 }
                 self.over(call);
-                200
             }
-            (Method::Options, _) => 200,
-            (_, None) => 481,
-            (_, Some(_)) => 501,
-        };
-        let reason = if status == 200 { "OK" } else { "Not here" };
-        self.endpoint.respond(id, status, MessageBuilder::response_to(message, status, reason));
+            (LegEvent::Request(id), _) => self.answer(call, id, now)?,
+            (LegEvent::Gone, _) => {
+                call.leg.hang_up(&mut self.endpoint.wire(), "Q.850;cause=41");
+                call.state = State::HangingUp;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A request of the other side: its offer is answered with what we offered.
+    fn answer(&mut self, call: &mut Call, id: TransactionId, now: Instant) -> io::Result<()> {
+        let Some(request) = call.leg.request(id) else { return Ok(()) };
+        let offers = *request.method() != Method::Info;
+        let body = request.body().to_vec();
+        let sdp = if offers { Some(call.audio.description()?) } else { None };
+        call.leg.reply(&mut self.endpoint.wire(), id, 200, sdp.as_deref(), &[]);
+        if offers {
+            call.audio.talk_to(&body, now);
+        }
+        Ok(())
     }
 
     /// The call is over: what was heard is what was heard.
@@ -263,7 +288,7 @@ fn patience(begun: Instant, waiting: &[(usize, &CallPlan)], calls: &[Option<Call
     let now = Instant::now();
     let next_call = waiting.last().map(|(_, plan)| begun + plan.after);
     let due = calls.iter().flatten().filter_map(|call| match &call.state {
-        State::Talking { since, .. } => {
+        State::Talking { since } => {
             let hang_up = *since + call.plan.talk;
             Some(call.audio.due().map_or(hang_up, |audio| audio.min(hang_up)))
         }

@@ -5,9 +5,9 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use sip::session::{Leg, LegEvent, LegSettings, Listeners, Wire};
 use sip::{
-    Branch, Flow, Message, MessageBuilder, ResendSchedule, Tag, TransactionEvent, TransactionId,
-    Transactions,
+    Flow, Link, Message, MessageBuilder, Method, Tag, TransactionEvent, TransactionId, Transactions,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -21,10 +21,28 @@ pub(super) struct Endpoint {
     socket: UdpSocket,
     poll: Poll,
     events: Events,
-    transactions: Transactions,
-    schedule: Arc<ResendSchedule>,
+    transactions: Transactions<Line>,
+    own: Own,
     rng: StdRng,
     ladder: Option<Arc<Ladder>>,
+}
+
+/// Names one call of an agent.
+pub(super) type Line = usize;
+
+/// An agent has one listener: itself.
+struct Own {
+    address: Arc<str>,
+}
+
+impl Listeners for Own {
+    fn advertised(&self, _: u16) -> Arc<str> {
+        Arc::clone(&self.address)
+    }
+
+    fn link(&self, _: u16) -> Link {
+        Link::Datagram
+    }
 }
 
 impl Endpoint {
@@ -36,21 +54,22 @@ impl Endpoint {
         let mut socket = UdpSocket::bind(address)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, Token(0), Interest::READABLE)?;
+        let local = socket.local_addr()?;
         Ok(Endpoint {
             name: name.to_owned(),
-            local: socket.local_addr()?,
+            local,
+            own: Own { address: local.to_string().into() },
             socket,
             poll,
             events: Events::with_capacity(8),
             transactions: Transactions::new(),
-            schedule: Arc::new(ResendSchedule::standard()),
             rng: StdRng::from_os_rng(),
             ladder,
         })
     }
 
     /// Sends what is due, waits at most `patience` for more, and gives what happened.
-    pub(super) fn turn(&mut self, patience: Duration) -> io::Result<Vec<TransactionEvent>> {
+    pub(super) fn turn(&mut self, patience: Duration) -> io::Result<Vec<TransactionEvent<Line>>> {
         self.flush();
         let until = self.transactions.poll_timeout();
         let due = until.map(|at| at.saturating_duration_since(Instant::now()));
@@ -112,38 +131,64 @@ impl Endpoint {
         }
     }
 
-    /// A request with Via and Contact added, in a transaction of its own.
-    pub(super) fn request(&mut self, to: SocketAddr, request: MessageBuilder) -> TransactionId {
-        let bytes = self.addressed(request).finish();
-        self.transactions.request(Instant::now(), flow(to), bytes, &self.schedule)
+    /// What a leg needs.
+    pub(super) fn wire(&mut self) -> Wire<'_, Line> {
+        Wire {
+            transactions: &mut self.transactions,
+            rng: &mut self.rng,
+            now: Instant::now(),
+            listeners: &self.own,
+        }
     }
 
-    /// As [`Endpoint::request`] for bytes that have their Via.
-    pub(super) fn request_bytes(&mut self, to: SocketAddr, bytes: Vec<u8>) -> TransactionId {
-        self.transactions.request(Instant::now(), flow(to), bytes, &self.schedule)
+    /// How the agent's legs behave: as those of the switch.
+    pub(super) fn settings(&self) -> LegSettings {
+        LegSettings {
+            schedule: self.transactions.standard_schedule(),
+            ..LegSettings::default()
+        }
     }
 
-    /// The ACK for a 2xx.
-    pub(super) fn ack(&mut self, invite: TransactionId, to: SocketAddr, ack: MessageBuilder) {
-        let bytes = self.addressed(ack).finish();
-        self.transactions.ack(Instant::now(), invite, flow(to), bytes);
-    }
-
-    pub(super) fn respond(
+    /// Gives a leg what the transactions tell of it, and the message that it follows from where
+    /// the leg does not keep that.
+    pub(super) fn hand_over(
         &mut self,
-        request: TransactionId,
-        status: u16,
-        response: MessageBuilder,
-    ) {
-        self.transactions.respond(Instant::now(), request, status, response.finish());
+        leg: &mut Leg<Line>,
+        event: TransactionEvent<Line>,
+    ) -> (Option<LegEvent>, Option<Message>) {
+        let wire = &mut self.wire();
+        match event {
+            TransactionEvent::Request { id, flow, message } => {
+                wire.transactions.set_owner(id, Some(leg.owner()));
+                (leg.on_request(wire, id, flow, message), None)
+            }
+            TransactionEvent::Cancelled { invite, message, .. } => {
+                (leg.on_cancel(invite), Some(message))
+            }
+            TransactionEvent::Acknowledged { invite, message, .. } => {
+                (leg.on_ack(wire, invite, &message), Some(message))
+            }
+            TransactionEvent::Response { id, flow, message, .. } => {
+                (leg.on_response(wire, id, flow, &message), Some(message))
+            }
+            TransactionEvent::TimedOut { id, .. } => {
+                (leg.on_transaction_over(wire, id, false), None)
+            }
+            TransactionEvent::TransportFailed { id, .. } => {
+                (leg.on_transaction_over(wire, id, true), None)
+            }
+        }
     }
 
-    /// Adds our Via with a new branch, and our Contact.
-    pub(super) fn addressed(&mut self, message: MessageBuilder) -> MessageBuilder {
-        let branch = Branch::new(&mut self.rng);
-        message
-            .header("Via", format_args!("SIP/2.0/UDP {};branch={branch};rport", self.local))
-            .header("Contact", format_args!("<sip:{}@{}>", self.name, self.local))
+    /// Answers a request that belongs to no call.
+    pub(super) fn turn_away(&mut self, id: TransactionId, request: &Message) {
+        let (status, reason) = match request.method() {
+            Method::Options => (200, "OK"),
+            _ if request.to_tag().is_some() => (481, "Unknown call"),
+            _ => (501, "Not Implemented"),
+        };
+        let response = MessageBuilder::response_to(request, status, reason);
+        self.transactions.respond(Instant::now(), id, status, response.finish());
     }
 
     pub(super) fn tag(&mut self) -> String {
@@ -155,6 +200,7 @@ impl Endpoint {
     }
 }
 
-fn flow(remote: SocketAddr) -> Flow {
+/// A flow from the agent to a peer.
+pub(super) fn flow(remote: SocketAddr) -> Flow {
     Flow::datagram(0, remote)
 }

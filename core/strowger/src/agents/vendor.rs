@@ -1,9 +1,10 @@
 //! A vendor: answers calls, or refuses them.
 
 use super::audio::{Audio, AudioCounts};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Line};
 use super::ladder::Ladder;
-use sip::{Message, MessageBuilder, Method, TransactionEvent, TransactionId};
+use sip::session::{Leg, LegEvent};
+use sip::{Flow, Message, Method, TransactionEvent, TransactionId};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -18,8 +19,8 @@ const TURN: Duration = Duration::from_millis(10);
 /// What a vendor does with an INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Refuses at once with this final code and phrase.
-    Refuse(u16, &'static str),
+    /// Refuses at once with this final code.
+    Refuse(u16),
     /// 180, then 200 after `ring`; plays a tone until the other side hangs up.
     Answer {
         /// How long it rings.
@@ -68,7 +69,7 @@ impl Vendor {
             behaviour,
             totals: totals.clone(),
             calls: HashMap::new(),
-            invites: HashMap::new(),
+            lines: 0,
         };
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -108,15 +109,15 @@ struct Service {
     endpoint: Endpoint,
     behaviour: Behaviour,
     totals: Arc<VendorTotals>,
-    /// By Call-ID.
-    calls: HashMap<String, Call>,
-    invites: HashMap<TransactionId, String>,
+    calls: HashMap<Line, Call>,
+    lines: Line,
 }
 
 struct Call {
-    invite: Message,
-    id: TransactionId,
-    tag: String,
+    leg: Leg<Line>,
+    call_id: String,
+    /// The caller's description.
+    offer: Vec<u8>,
     audio: Audio,
     /// When to answer; none once answered.
     answer_at: Option<Instant>,
@@ -125,104 +126,122 @@ struct Call {
 impl Service {
     fn turn(&mut self) -> io::Result<()> {
         for event in self.endpoint.turn(TURN)? {
-            match event {
-                TransactionEvent::Request { id, message, .. } => self.request(id, message)?,
-                TransactionEvent::Cancelled { invite, .. } => self.cancelled(invite),
-                TransactionEvent::TimedOut { id, .. } => {
-                    if let Some(call_id) = self.invites.remove(&id) {
-                        self.end(&call_id);
-                    }
-                }
-                _ => {}
-            }
+            self.take(event)?;
         }
         let now = Instant::now();
-        for call in self.calls.values_mut() {
-            if call.answer_at.is_some_and(|at| at <= now) {
-                call.answer_at = None;
-                let ok = MessageBuilder::response_to(&call.invite, 200, "OK")
-                    .to_tag(&call.tag)
-                    .header("Contact", format_args!("<sip:{}>", self.endpoint.local))
-                    .body("application/sdp", &call.audio.description()?);
-                self.endpoint.respond(call.id, 200, ok);
-                call.audio.talk_to(call.invite.body(), now);
-                self.totals.answered.fetch_add(1, Ordering::Relaxed);
-            }
-            call.audio.tick(now);
+        let lines: Vec<Line> = self.calls.keys().copied().collect();
+        for line in lines {
+            self.tick(line, now)?;
         }
         Ok(())
     }
 
-    fn request(&mut self, id: TransactionId, message: Message) -> io::Result<()> {
-        match message.method() {
-            Method::Invite if message.to_tag().is_none() => self.invite(id, message),
-            Method::Bye => {
-                let known = self.end(message.call_id());
-                let (status, reason) = if known { (200, "OK") } else { (481, "Unknown call") };
-                self.endpoint.respond(
-                    id,
-                    status,
-                    MessageBuilder::response_to(&message, status, reason),
-                );
-                Ok(())
-            }
-            Method::Options => {
-                self.endpoint.respond(id, 200, MessageBuilder::response_to(&message, 200, "OK"));
-                Ok(())
-            }
-            _ => {
-                let refusal = MessageBuilder::response_to(&message, 501, "Not Implemented");
-                self.endpoint.respond(id, 501, refusal);
-                Ok(())
-            }
+    /// What a call does by itself: it answers, talks, and refreshes its session.
+    fn tick(&mut self, line: Line, now: Instant) -> io::Result<()> {
+        let Some(call) = self.calls.get_mut(&line) else { return Ok(()) };
+        if call.answer_at.take_if(|at| *at <= now).is_some() {
+            let sdp = call.audio.description()?;
+            call.leg.answer(&mut self.endpoint.wire(), Some(&sdp));
+            call.audio.talk_to(&call.offer, now);
+            self.totals.answered.fetch_add(1, Ordering::Relaxed);
         }
+        call.audio.tick(now);
+        if call.leg.poll_timeout().is_some_and(|at| at <= now)
+            && let Some(LegEvent::Gone) = call.leg.handle_timeout(&mut self.endpoint.wire())
+        {
+            call.leg.hang_up(&mut self.endpoint.wire(), "Q.850;cause=41");
+            self.end(line);
+        }
+        Ok(())
     }
 
-    fn invite(&mut self, id: TransactionId, invite: Message) -> io::Result<()> {
+    fn take(&mut self, event: TransactionEvent<Line>) -> io::Result<()> {
+        let (event, line) = match event {
+            TransactionEvent::Request { id, flow, message } if message.to_tag().is_none() => {
+                return self.called(id, flow, message);
+            }
+            TransactionEvent::Request { id, flow, message } => {
+                let owner = self.calls.iter().find(|(_, call)| call.leg.owns(&message));
+                let Some(line) = owner.map(|(line, _)| *line) else {
+                    self.endpoint.turn_away(id, &message);
+                    return Ok(());
+                };
+                (TransactionEvent::Request { id, flow, message }, Some(line))
+            }
+            event => {
+                let owner = match &event {
+                    TransactionEvent::Request { .. } => None,
+                    TransactionEvent::TimedOut { owner, .. }
+                    | TransactionEvent::TransportFailed { owner, .. }
+                    | TransactionEvent::Cancelled { owner, .. }
+                    | TransactionEvent::Acknowledged { owner, .. }
+                    | TransactionEvent::Response { owner, .. } => *owner,
+                };
+                (event, owner)
+            }
+        };
+        let Some(line) = line else { return Ok(()) };
+        let Some(call) = self.calls.get_mut(&line) else { return Ok(()) };
+        match self.endpoint.hand_over(&mut call.leg, event).0 {
+            Some(LegEvent::Cancelled) => {
+                call.leg.refuse(&mut self.endpoint.wire(), 487, &[]);
+                self.end(line);
+            }
+            Some(LegEvent::Bye(_) | LegEvent::Unacknowledged) => {
+                call.leg.end(&mut self.endpoint.wire());
+                self.end(line);
+            }
+            Some(LegEvent::Gone) => {
+                call.leg.hang_up(&mut self.endpoint.wire(), "Q.850;cause=41");
+                self.end(line);
+            }
+            Some(LegEvent::Request(id)) => {
+                let Some(request) = call.leg.request(id) else { return Ok(()) };
+                let offers = *request.method() != Method::Info;
+                let sdp = if offers { Some(call.audio.description()?) } else { None };
+                call.leg.reply(&mut self.endpoint.wire(), id, 200, sdp.as_deref(), &[]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A call comes in.
+    fn called(&mut self, id: TransactionId, flow: Flow, invite: Message) -> io::Result<()> {
+        if *invite.method() != Method::Invite {
+            self.endpoint.turn_away(id, &invite);
+            return Ok(());
+        }
         self.totals.invites.fetch_add(1, Ordering::Relaxed);
-        let tag = self.endpoint.tag();
+        self.lines += 1;
+        let (line, tag) = (self.lines, self.endpoint.tag());
+        let (call_id, offer) = (invite.call_id().to_owned(), invite.body().to_vec());
+        let settings = self.endpoint.settings();
+        let mut leg = Leg::called(line, flow, id, Arc::new(invite), &tag, settings);
+        let wire = &mut self.endpoint.wire();
+        wire.transactions.set_owner(id, Some(line));
         let ring = match self.behaviour {
-            Behaviour::Refuse(code, phrase) => {
-                let refusal = MessageBuilder::response_to(&invite, code, phrase).to_tag(&tag);
-                self.endpoint.respond(id, code, refusal);
+            Behaviour::Refuse(code) => {
+                leg.refuse(wire, code, &[]);
                 return Ok(());
             }
             Behaviour::Answer { ring } => ring,
         };
+        leg.progress(wire, 180, None);
         let now = Instant::now();
-        let ringing = MessageBuilder::response_to(&invite, 180, "Ringing")
-            .to_tag(&tag)
-            .header("Contact", format_args!("<sip:{}>", self.endpoint.local));
-        self.endpoint.respond(id, 180, ringing);
         let audio = Audio::new(self.endpoint.local.ip(), self.endpoint.random(), now)?;
-        let call_id = invite.call_id().to_owned();
-        self.invites.insert(id, call_id.clone());
-        self.calls.insert(call_id, Call { invite, id, tag, audio, answer_at: Some(now + ring) });
+        let answer_at = Some(now + ring);
+        self.calls.insert(line, Call { leg, call_id, offer, audio, answer_at });
         Ok(())
     }
 
-    fn cancelled(&mut self, invite: TransactionId) {
-        let Some(call) = self.invites.get(&invite).and_then(|call_id| self.calls.get(call_id))
-        else {
-            return;
-        };
-        let terminated = MessageBuilder::response_to(&call.invite, 487, "Request Terminated");
-        self.endpoint.respond(invite, 487, terminated.to_tag(&call.tag));
-        if let Some(call_id) = self.invites.remove(&invite) {
-            self.end(&call_id);
-        }
-    }
-
-    /// Whether there was such a call.
-    fn end(&mut self, call_id: &str) -> bool {
-        let Some(mut call) = self.calls.remove(call_id) else { return false };
-        self.invites.remove(&call.id);
+    fn end(&mut self, line: Line) {
+        let Some(mut call) = self.calls.remove(&line) else { return };
         let AudioCounts { sent, received, .. } = call.audio.counts();
         self.totals.rtp_sent.fetch_add(sent, Ordering::Relaxed);
         self.totals.rtp_received.fetch_add(received, Ordering::Relaxed);
         if sent > 0 {
-            self.endpoint.remark(call_id, format!("RTP {sent} sent, {received} heard"));
+            self.endpoint.remark(&call.call_id, format!("RTP {sent} sent, {received} heard"));
         }
-        true
     }
 }

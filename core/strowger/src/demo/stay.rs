@@ -19,7 +19,7 @@ const ROUND: u32 = 25;
 /// Calls until the process is ended.
 pub(super) fn stay(folder: PathBuf, plugins: &Path, out: &mut impl Write) -> Result<()> {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let refuse = Behaviour::Refuse(503, "Service Unavailable");
+    let refuse = Behaviour::Refuse(503);
     let vendor_a = Vendor::start("vendor-a", free, refuse, None)?;
     let vendor_b = Vendor::start("vendor-b", free, Behaviour::Answer { ring: RING }, None)?;
     let switch = scene::free_udp_address()?;

@@ -265,3 +265,42 @@ fn when_all_have_failed_the_caller_hears_one_code() {
     assert_eq!(raw.stage.finals.len(), 1);
     assert_eq!(attempts(&raw).len(), 3);
 }
+
+/// SIG-103: where media were open and the search goes on all the same, the next vendor is called when
+/// the last one has given its final response, or half a second later.
+#[test]
+fn a_vendor_with_open_media_is_awaited_for_half_a_second() {
+    for answers_cancel in [true, false] {
+        let mut facts = facts(1, 0);
+        for vendor in facts.vendors.values_mut() {
+            let vendor = std::sync::Arc::get_mut(vendor).expect("nobody shares it yet");
+            vendor.timers.progress_sdp = Duration::from_secs(1);
+        }
+        let mut raw = Raw::new(facts);
+        raw.stage.policy.instead = Some(Box::new(|question| match question {
+            policy::Question::Advance(_) => Some(Ok(policy::Answer::Advance(policy::Advance::Next))),
+            _ => None,
+        }));
+        raw.invite(&[], &sdp("10.1.0.1", 40_000));
+        let a = raw.at(VENDOR_A, "INVITE ");
+        answers(&mut raw, VENDOR_A, &a, "183 Session Progress", &sdp("10.2.0.1", 42_000));
+        raw.caller("SIP/2.0 183 ");
+        raw.run(1000);
+        let cancel = raw.at(VENDOR_A, "CANCEL ");
+        raw.run(450);
+        assert!(!raw.has(VENDOR_B, "INVITE "), "the last one may still answer");
+        if answers_cancel {
+            answers(&mut raw, VENDOR_A, &cancel, "200 OK", "");
+            answers(&mut raw, VENDOR_A, &a, "487 Request Terminated", "");
+            raw.run(1);
+        } else {
+            raw.run(50);
+        }
+        let b = raw.at(VENDOR_B, "INVITE ");
+        answers(&mut raw, VENDOR_B, &b, "486 Busy Here", "");
+        raw.run(10);
+        raw.cancel(&[]);
+        raw.ends();
+        assert_eq!(attempts(&raw)[0], ("vendor-a".to_owned(), "ring_timeout".to_owned()));
+    }
+}
