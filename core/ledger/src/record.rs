@@ -172,6 +172,8 @@ pub struct CallRecord {
     pub media: MediaRecord,
     /// Own processing from INVITE in to first INVITE out, microseconds.
     pub processing_us: Option<u32>,
+    /// Words for what is out of the ordinary, such as `test` (ROUTE-83).
+    pub flags: Vec<Text>,
 }
 
 /// A charge and where its price came from.
@@ -264,6 +266,8 @@ pub struct AttemptRecord {
     pub buy: Option<ChargeRecord>,
     /// Media counters of the vendor's leg.
     pub media: MediaRecord,
+    /// Words for what is out of the ordinary, such as `late_answer` (SIG-103).
+    pub flags: Vec<Text>,
 }
 
 /// Relay counters of one leg.

@@ -417,6 +417,9 @@ pub struct RecordView {
     pub rated_again_ms: Option<u64>,
     /// Own processing before the first vendor INVITE.
     pub processing_us: Option<u32>,
+    /// Words for what is out of the ordinary, such as `test`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     /// Side of which no RTP came though the call was answered for 20 s or longer and its media
     /// relayed (MEDIA-18): `caller`, `callee` or `both`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -508,6 +511,9 @@ pub struct AttemptView {
     pub end_reason: String,
     /// Final code, 0 if none.
     pub code: u16,
+    /// Words for what is out of the ordinary, such as `late_answer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     /// Q.850 cause, 0 if none.
     pub cause: u8,
     /// Buy charge.
@@ -573,6 +579,7 @@ impl From<&AttemptRecord> for AttemptView {
             duration_ms: attempt.duration_ms,
             end_reason: attempt.end_reason.to_string(),
             code: attempt.code,
+            flags: attempt.flags.iter().map(ToString::to_string).collect(),
             cause: attempt.cause,
             buy: attempt.buy.as_ref().map(ChargeView::from),
             media: attempt.media.clone(),
@@ -630,6 +637,7 @@ impl From<&CallDocument> for RecordView {
             rerate: call.rerate,
             rated_again_ms: None,
             processing_us: call.processing_us,
+            flags: call.flags.iter().map(ToString::to_string).collect(),
             one_way: one_way.map(str::to_owned),
             media: call.media.clone(),
             attempts: document.attempts.iter().map(AttemptView::from).collect(),

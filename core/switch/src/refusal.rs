@@ -123,6 +123,7 @@ impl Core {
             rerate: false,
             media: MediaRecord::default(),
             processing_us: None,
+            flags: Vec::new(),
         }
     }
 }

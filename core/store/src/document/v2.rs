@@ -180,6 +180,7 @@ impl<'a> Call<'a> {
             rerate: self.rerate,
             media: self.media.into_ledger(),
             processing_us: self.processing_us,
+            flags: Vec::new(),
             transport: Text::default(),
             local: Text::default(),
             caller_tag: Text::default(),
@@ -294,6 +295,7 @@ impl<'a> Attempt<'a> {
     fn into_ledger(self) -> AttemptRecord {
         AttemptRecord {
             number: self.number,
+            flags: Vec::new(),
             trunk: self.trunk,
             trunk_name: self.trunk_name.into(),
             vendor_account: self.vendor_account,

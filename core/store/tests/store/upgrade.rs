@@ -116,7 +116,7 @@ async fn a_journal_of_a_later_version_is_refused() {
     let mut journal = bytes(JOURNAL);
     let length = u32::from_le_bytes(journal[8..12].try_into().expect("four bytes")) as usize;
     // Kind, then the format of the document.
-    journal[17] = 4;
+    journal[17] = 5;
     let sum = crc32fast::hash(&journal[16..16 + length]);
     journal[12..16].copy_from_slice(&sum.to_le_bytes());
     let path = folder.join("journal/0000000000000001.journal");
@@ -124,7 +124,7 @@ async fn a_journal_of_a_later_version_is_refused() {
     let settings = RecorderSettings::default();
     let refused = Recorder::start(&store, folder.join("journal"), settings).await.err();
     let refused = refused.expect("it does not start").to_string();
-    assert!(refused.contains("segment 1 has format 4, which a later version"), "{refused}");
+    assert!(refused.contains("segment 1 has format 5, which a later version"), "{refused}");
     assert_eq!(std::fs::read(&path).expect("it is there"), journal);
 }
 

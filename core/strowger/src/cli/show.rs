@@ -203,6 +203,7 @@ pub(super) fn record(record: &RecordView) -> String {
         "one-way",
         record.one_way.as_ref().map(|side| format!("nothing heard of {side}")).unwrap_or_default(),
     );
+    line("flags", record.flags.join(", "));
     line("Call-ID", record.sip_call_id.clone());
     if record.rerate {
         line("rating", "failed at the end: to be rated again".to_owned());

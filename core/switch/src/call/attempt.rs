@@ -239,6 +239,7 @@ impl Call {
             cause: 0,
             buy: None,
             media: MediaRecord::default(),
+            flags: Vec::new(),
         };
         Attempt {
             vendor,

@@ -24,6 +24,9 @@ impl Call {
         if let Some(attempt) = self.attempt_mut(number) {
             let record = &mut attempt.record;
             record.buy = buy;
+            if record.end_reason != name::CALLER_CANCELLED {
+                record.flags.push("late_answer".into());
+            }
             record.code = status;
             record.answer_ms = Some(cx.now.utc_ms);
             record.end_ms = Some(cx.now.utc_ms);

@@ -276,6 +276,8 @@ pub(crate) struct Call {
     rerate: bool,
     balance_after: Option<ledger::Money>,
     trail: Vec<TrailEntry>,
+    /// Words for the record on what is out of the ordinary.
+    flags: Vec<Text>,
     channel_taken: bool,
     /// Plugins did not hear of it and hear nothing of its end either.
     unannounced: bool,
@@ -391,6 +393,7 @@ impl Call {
             rerate: false,
             balance_after: None,
             trail: Vec::new(),
+            flags: Vec::new(),
             channel_taken: false,
             unannounced: false,
             retry_after: None,

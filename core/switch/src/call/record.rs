@@ -180,6 +180,7 @@ impl Call {
             rerate: self.rerate,
             media: part(&mut self.caller_media.record, last),
             processing_us,
+            flags: part(&mut self.flags, last),
         };
         let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }

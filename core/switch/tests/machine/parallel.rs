@@ -173,6 +173,7 @@ fn a_late_answer_of_an_abandoned_attempt_is_ended_and_owed_for() {
         raw.ends();
         let late = &raw.stage.finals[0].attempts[0];
         assert_eq!((late.end_reason.as_str(), late.code), ("no_response", 200));
+        assert_eq!(late.flags, ["late_answer"]);
         assert!(late.answer_ms.is_some() && late.buy.is_some(), "{late:?}");
         assert_eq!(raw.stage.finals[0].call.end_reason, "caller_hangup");
     }

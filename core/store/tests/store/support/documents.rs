@@ -27,6 +27,7 @@ pub(crate) fn call(number: u64) -> Box<CallDocument> {
         rounding: PriceRounding::default(),
     };
     let attempt = |number: u16, code: u16| AttemptRecord {
+        flags: Vec::new(),
         number,
         trunk: u32::from(number) + 10,
         trunk_name: format!("vendor-{number}").into(),
@@ -117,6 +118,7 @@ pub(crate) fn call(number: u64) -> Box<CallDocument> {
             rerate: false,
             media: MediaRecord { rtp_in: 3000, rtp_out: 3000, ..MediaRecord::default() },
             processing_us: Some(90),
+            flags: Vec::new(),
         },
         attempts: vec![attempt(1, 503), attempt(2, 200)],
         trail: vec![
