@@ -2,31 +2,32 @@
 
 use super::*;
 use crate::leg::RTCP_SILENCE;
+use crate::path::tests::Named;
 use crate::{LATCH_PACKETS, LATCH_SILENCE, LegReading, TAKEOVER_PACKETS};
 use std::time::{Duration, Instant};
 
 /// The caller's leg, and the vendor's.
-const A: LegId = LegId(0);
-const B: LegId = LegId(1);
+pub(crate) const A: LegId = LegId(0);
+pub(crate) const B: LegId = LegId(1);
 
-const CALLER: &str = "192.0.2.10:4000";
-const VENDOR: &str = "192.0.2.20:6000";
+pub(crate) const CALLER: &str = "192.0.2.10:4000";
+pub(crate) const VENDOR: &str = "192.0.2.20:6000";
 const NAT: &str = "198.51.100.7:61000";
 const INTRUDER: &str = "203.0.113.66:7000";
 const UTC: u64 = 1_700_000_000_000;
 
 /// A call whose two SDPs are known.
-struct Call {
-    bridge: Bridge,
+pub(crate) struct Call {
+    pub(crate) bridge: Bridge,
     counters: Vec<Arc<LegCounters>>,
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
-fn at(address: &str) -> SocketAddr {
+pub(crate) fn at(address: &str) -> SocketAddr {
     address.parse().expect("address")
 }
 
-fn remote(rtp: &str, payload_types: &[u8]) -> RemoteMedia {
+pub(crate) fn remote(rtp: &str, payload_types: &[u8]) -> RemoteMedia {
     let rtp = at(rtp);
     RemoteMedia {
         rtp,
@@ -35,6 +36,11 @@ fn remote(rtp: &str, payload_types: &[u8]) -> RemoteMedia {
         payload_types: payload_types.iter().copied().collect(),
         signalling: at(NAT).ip(),
         strict: false,
+        clock_hz: 8_000,
+        sealed: false,
+        sends: true,
+        receives: true,
+        formats: None,
     }
 }
 
@@ -50,43 +56,48 @@ fn report() -> Vec<u8> {
 
 impl Call {
     /// Two joined legs whose SDP is not known.
-    fn begun() -> Call {
-        let (bridge, counters) = (Bridge::default(), Vec::new());
+    pub(crate) fn begun() -> Call {
+        let (bridge, counters) = (Bridge::new(Arc::new(Named)), Vec::new());
         let mut call = Call { bridge, counters, now: Instant::now() };
         call.open(A);
         call.open(B);
-        call.bridge.handle(Input::Join(A, B));
+        call.handle(Input::Join(A, B));
         call
     }
 
-    fn up() -> Call {
+    pub(crate) fn up() -> Call {
         let mut call = Call::begun();
         call.told(A, remote(CALLER, &[8, 0, 101]));
         call.told(B, remote(VENDOR, &[8, 101]));
         call
     }
 
-    fn open(&mut self, leg: LegId) {
+    pub(crate) fn open(&mut self, leg: LegId) {
         let counters = Arc::<LegCounters>::default();
-        self.bridge.handle(Input::Open { leg, counters: Arc::clone(&counters) });
+        self.handle(Input::Open { leg, counters: Arc::clone(&counters) });
         self.counters.truncate(usize::from(leg.0));
         self.counters.push(counters);
     }
 
-    fn told(&mut self, leg: LegId, media: RemoteMedia) {
-        self.bridge.handle(Input::Remote { leg, media });
+    pub(crate) fn handle(&mut self, input: Input) {
+        self.bridge.handle(self.now, input);
     }
 
-    fn counters(&self, leg: LegId) -> LegReading {
+    pub(crate) fn told(&mut self, leg: LegId, media: RemoteMedia) {
+        self.handle(Input::Remote { leg, media });
+    }
+
+    pub(crate) fn counters(&self, leg: LegId) -> LegReading {
         self.counters[usize::from(leg.0)].read()
     }
 
-    fn hears(&mut self, leg: LegId, kind: Kind, from: &str, packet: &[u8]) -> Option<Forward> {
+    pub(crate) fn hears(&mut self, leg: LegId, kind: Kind, from: &str, packet: &[u8]) -> Option<Forward> {
         let now = Now { instant: self.now, utc_ms: UTC };
-        self.bridge.relay(now, (leg, kind), at(from), packet)
+        let (mut buffer, len) = (packet.to_vec(), packet.len());
+        self.bridge.relay(now, (leg, kind), at(from), &mut buffer, len)
     }
 
-    fn hears_rtp(&mut self, leg: LegId, from: &str) -> Option<SocketAddr> {
+    pub(crate) fn hears_rtp(&mut self, leg: LegId, from: &str) -> Option<SocketAddr> {
         self.hears(leg, Kind::Rtp, from, &rtp(8, 1)).map(|forward| forward.to)
     }
 
@@ -107,7 +118,7 @@ impl Call {
 fn audio_crosses_from_side_to_side_and_is_counted() {
     let mut call = Call::up();
     let to_vendor = call.hears(A, Kind::Rtp, CALLER, &rtp(8, 1));
-    assert_eq!(to_vendor, Some(Forward { leg: B, kind: Kind::Rtp, to: at(VENDOR) }));
+    assert_eq!(to_vendor, Some(Forward { leg: B, kind: Kind::Rtp, to: at(VENDOR), len: 172 }));
     assert_eq!(call.hears_rtp(B, VENDOR), Some(at(CALLER)));
     assert_eq!(call.hears_rtp(B, VENDOR), Some(at(CALLER)));
     let caller = call.counters(A);
@@ -218,19 +229,67 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     let next = call.counters(NEXT);
     assert_eq!((next.rtp_in, next.dropped), (1, 1), "that it speaks is known");
 
-    call.bridge.handle(Input::Join(A, NEXT));
+    call.handle(Input::Join(A, NEXT));
     assert_eq!(call.hears_rtp(B, VENDOR), None, "still sends, and is not heard");
     assert_eq!(call.hears_rtp(NEXT, NEXT_VENDOR), Some(at(CALLER)));
     assert_eq!(call.hears_rtp(A, CALLER), Some(at(NEXT_VENDOR)));
 
-    call.bridge.handle(Input::Close(NEXT));
+    call.handle(Input::Close(NEXT));
     assert_eq!(call.hears_rtp(A, CALLER), None, "nobody hears it");
-    call.bridge.handle(Input::Join(A, NEXT));
+    call.handle(Input::Join(A, NEXT));
     assert_eq!(call.hears_rtp(A, CALLER), None, "there is no such leg");
-    call.bridge.handle(Input::Close(A));
+    call.handle(Input::Close(A));
     assert!(!call.bridge.is_empty());
-    call.bridge.handle(Input::Close(B));
+    call.handle(Input::Close(B));
     assert!(call.bridge.is_empty());
+}
+
+/// SSRC, sequence number and timestamp of what becomes of a packet of a vendor.
+fn heard_from(call: &mut Call, leg: LegId, from: &str, ssrc: u8, sequence: u8) -> Option<[u32; 3]> {
+    let mut packet = rtp(8, sequence);
+    packet[7] = sequence * 10;
+    packet[11] = ssrc;
+    let now = Now { instant: call.now, utc_ms: UTC };
+    let len = packet.len();
+    call.bridge.relay(now, (leg, Kind::Rtp), at(from), &mut packet, len)?;
+    let header = RtpHeader::parse(&packet).expect("RTP");
+    Some([header.ssrc, header.sequence.into(), header.timestamp])
+}
+
+/// MEDIA-12: over a failover and a re-INVITE the caller hears one stream, and vendors that are
+/// not joined any more do not disturb it.
+#[test]
+fn the_caller_hears_one_stream_from_all_vendors() {
+    const NEXT: LegId = LegId(2);
+    const FIRST: &str = VENDOR;
+    const SECOND: &str = "192.0.2.30:7000";
+    const MOVED: &str = "192.0.2.31:7000";
+    let mut call = Call::up();
+    assert_eq!(heard_from(&mut call, B, FIRST, 1, 3), Some([1, 3, 30]), "untouched");
+    call.open(NEXT);
+    call.told(NEXT, remote(SECOND, &[8]));
+    call.handle(Input::Join(A, NEXT));
+    call.now += Duration::from_millis(500);
+    assert_eq!(heard_from(&mut call, B, FIRST, 1, 4), None);
+    assert_eq!(heard_from(&mut call, NEXT, SECOND, 2, 20), Some([1, 4, 4_030]));
+    call.handle(Input::Join(NEXT, A));
+    assert_eq!(heard_from(&mut call, NEXT, SECOND, 2, 21), Some([1, 5, 4_040]), "joined already");
+    call.told(NEXT, remote(MOVED, &[8]));
+    call.now += Duration::from_millis(20);
+    assert_eq!(heard_from(&mut call, NEXT, MOVED, 3, 1), Some([1, 6, 4_200]));
+    assert_eq!(heard_from(&mut call, NEXT, SECOND, 2, 22), None, "it has moved");
+    call.handle(Input::Join(A, B));
+    call.now += Duration::from_millis(20);
+    assert_eq!(heard_from(&mut call, B, FIRST, 1, 9), Some([1, 7, 4_360]));
+}
+
+/// RTP that is encrypted end to end authenticates its header: it passes as it is.
+#[test]
+fn sealed_packets_are_never_renumbered() {
+    let mut call = Call::up();
+    call.told(A, RemoteMedia { sealed: true, ..remote(CALLER, &[8]) });
+    assert_eq!(heard_from(&mut call, B, VENDOR, 1, 3), Some([1, 3, 30]));
+    assert_eq!(heard_from(&mut call, B, VENDOR, 2, 20), Some([2, 20, 200]));
 }
 
 /// RFC 2543 hold behind a NAT: no new SDP address, so nothing is learned anew, and nothing is
@@ -326,7 +385,7 @@ fn what_is_not_rtp_is_dropped() {
 fn rtcp_crosses_between_the_odd_ports() {
     let mut call = Call::up();
     let to_vendor = call.hears(A, Kind::Rtcp, "192.0.2.10:4001", &report());
-    let expected = Forward { leg: B, kind: Kind::Rtcp, to: at("192.0.2.20:6001") };
+    let expected = Forward { leg: B, kind: Kind::Rtcp, to: at("192.0.2.20:6001"), len: 8 };
     assert_eq!(to_vendor, Some(expected));
     assert_eq!(call.hears_rtcp(B, VENDOR), Some(at("192.0.2.10:4001")));
     let caller = call.counters(A);
@@ -371,15 +430,15 @@ fn rtcp_is_muxed_when_both_sides_can() {
     let muxes = |address| RemoteMedia { rtcp_mux: true, ..remote(address, &[8]) };
     call.told(A, muxes(CALLER));
     let to_vendor = call.hears(A, Kind::Rtp, CALLER, &report());
-    let expected = Forward { leg: B, kind: Kind::Rtcp, to: at("192.0.2.20:6001") };
+    let expected = Forward { leg: B, kind: Kind::Rtcp, to: at("192.0.2.20:6001"), len: 8 };
     assert_eq!(to_vendor, Some(expected));
     let to_caller = call.hears(B, Kind::Rtcp, "192.0.2.20:6001", &report());
-    let expected = Forward { leg: A, kind: Kind::Rtcp, to: at("192.0.2.10:4001") };
+    let expected = Forward { leg: A, kind: Kind::Rtcp, to: at("192.0.2.10:4001"), len: 8 };
     assert_eq!(to_caller, Some(expected));
     call.told(B, muxes(VENDOR));
     for (from, to, leg, other) in [(CALLER, VENDOR, A, B), (VENDOR, CALLER, B, A)] {
         let forward = call.hears(leg, Kind::Rtp, from, &report());
-        let expected = Forward { leg: other, kind: Kind::Rtp, to: at(to) };
+        let expected = Forward { leg: other, kind: Kind::Rtp, to: at(to), len: 8 };
         assert_eq!(forward, Some(expected));
     }
 }
@@ -388,7 +447,7 @@ fn rtcp_is_muxed_when_both_sides_can() {
 fn a_packet_that_the_network_refused_counts_as_dropped() {
     let mut call = Call::up();
     let forward = call.hears(A, Kind::Rtp, CALLER, &rtp(8, 1)).expect("relayed");
-    call.bridge.not_sent(A, forward, &rtp(8, 1));
+    call.bridge.not_sent(Some(A), forward, &rtp(8, 1));
     call.bridge.too_long(A);
     assert_eq!(call.counters(B).rtp_out, 0);
     assert_eq!(call.counters(A).dropped, 2);

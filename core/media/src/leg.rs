@@ -2,6 +2,9 @@
 
 use crate::counters::LegCounters;
 use crate::latch::Latch;
+use crate::outgoing::Outgoing;
+use crate::path::{COMFORT_NOISE, Formats, Path};
+use crate::play::Player;
 use crate::rtp::RtpHeader;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,9 +13,6 @@ use std::time::{Duration, Instant};
 /// Silence of a leg's RTCP source after which another may take its place: reports come every
 /// five seconds, give or take a half (RFC 3550 section 6.2).
 pub(crate) const RTCP_SILENCE: Duration = Duration::from_secs(15);
-
-/// Comfort noise (RFC 3389): sent by many gateways that never offered it.
-const COMFORT_NOISE: u8 = 13;
 
 /// The two clocks, read together by the shell.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub enum Kind {
 pub struct PayloadTypes(u128);
 
 /// Where a leg receives, from its SDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteMedia {
     /// Address of its audio stream. An unspecified address or port 0 is "nowhere".
     pub rtp: SocketAddr,
@@ -51,6 +51,17 @@ pub struct RemoteMedia {
     pub signalling: IpAddr,
     /// Only the SDP address is accepted (MEDIA-11).
     pub strict: bool,
+    /// RTP clock of its audio.
+    pub clock_hz: u32,
+    /// Its packets are encrypted end to end (SRTP that passes through): a changed header would
+    /// make them worthless.
+    pub sealed: bool,
+    /// By its SDP it sends audio.
+    pub sends: bool,
+    /// By its SDP it wants audio: it does not hold its peer.
+    pub receives: bool,
+    /// How its audio is written, if the call has described it by itself; none: as its peer's is.
+    pub formats: Option<Formats>,
 }
 
 /// A leg with ports of its own.
@@ -58,6 +69,16 @@ pub struct RemoteMedia {
 pub(crate) struct Leg {
     remote: Option<Remote>,
     counters: Arc<LegCounters>,
+    /// When RTP came last.
+    rtp_at: Option<Instant>,
+    /// When RTP or RTCP came last.
+    heard_at: Option<Instant>,
+    /// What it hears.
+    pub(crate) outgoing: Outgoing,
+    /// What becomes of what its peer sends.
+    pub(crate) path: Path,
+    /// What it hears in place of its peer.
+    pub(crate) player: Option<Player>,
 }
 
 /// The other end of a leg, once its SDP is known.
@@ -67,6 +88,16 @@ struct Remote {
     latch: Latch,
     /// Source of its accepted RTCP on the RTCP port, and when it was last heard.
     rtcp_source: Option<(SocketAddr, Instant)>,
+}
+
+/// A step of a sound.
+pub(crate) enum Played {
+    /// A packet of this length is to be sent there.
+    Packet(SocketAddr, usize),
+    /// There is nothing to send now.
+    Nothing,
+    /// The sound has ended.
+    Ended,
 }
 
 impl PayloadTypes {
@@ -91,7 +122,15 @@ impl FromIterator<u8> for PayloadTypes {
 impl Leg {
     /// A leg whose SDP is not known yet.
     pub(crate) fn new(counters: Arc<LegCounters>) -> Leg {
-        Leg { remote: None, counters }
+        Leg {
+            remote: None,
+            counters,
+            rtp_at: None,
+            heard_at: None,
+            outgoing: Outgoing::default(),
+            path: Path::default(),
+            player: None,
+        }
     }
 
     /// Takes what the leg's SDP says. A new address or strictness makes the latch learn its
@@ -129,6 +168,56 @@ impl Leg {
 
     pub(crate) fn counters(&self) -> &LegCounters {
         &self.counters
+    }
+
+    /// Gives a packet for this leg the numbers of the stream that it hears. False: it is a late
+    /// one of a former source.
+    #[inline]
+    pub(crate) fn renumber(&mut self, now: Now, header: &RtpHeader, packet: &mut [u8]) -> bool {
+        match &self.remote {
+            Some(remote) if !remote.media.sealed => {
+                let clock_hz = remote.media.clock_hz;
+                self.outgoing.renumber(now.instant, clock_hz, header, packet)
+            }
+            _ => true,
+        }
+    }
+
+    /// Takes the next step of the sound that is played to it.
+    pub(crate) fn play(&mut self, now: Now, buffer: &mut [u8]) -> Played {
+        let to = self.rtp_target();
+        let speech = self.formats().and_then(Formats::speech);
+        let Some(player) = &mut self.player else { return Played::Nothing };
+        let Some(to) = to else {
+            player.wait(now.instant);
+            return Played::Nothing;
+        };
+        let next = speech.and_then(|speech| player.next(now, speech, buffer));
+        let Some((header, len)) = next else {
+            self.player = None;
+            self.outgoing.change_source();
+            return Played::Ended;
+        };
+        if !self.renumber(now, &header, &mut buffer[..len]) {
+            return Played::Nothing;
+        }
+        self.counters.rtp_out.add(1);
+        Played::Packet(to, len)
+    }
+
+    /// How its audio is written, if the call has described it.
+    pub(crate) fn formats(&self) -> Option<&Formats> {
+        self.media()?.formats.as_ref()
+    }
+
+    /// When RTP came last.
+    pub(crate) fn rtp_at(&self) -> Option<Instant> {
+        self.rtp_at
+    }
+
+    /// When RTP or RTCP came last.
+    pub(crate) fn heard_at(&self) -> Option<Instant> {
+        self.heard_at
     }
 
     /// The source that its RTP is locked to.
@@ -177,6 +266,8 @@ impl Leg {
             counted.rtp_in.add(1);
             counted.bytes_in.add(bytes as u64);
             counted.last_packet_ms.set(now.utc_ms);
+            self.rtp_at = Some(now.instant);
+            self.heard_at = self.rtp_at;
         }
         accepted
     }
@@ -195,6 +286,7 @@ impl Leg {
         }
         self.counters.rtcp_in.add(1);
         self.counters.last_packet_ms.set(now.utc_ms);
+        self.heard_at = Some(now.instant);
         true
     }
 

@@ -13,7 +13,11 @@ mod bridge;
 mod counters;
 mod latch;
 mod leg;
+mod outgoing;
+mod path;
+mod play;
 mod port_pool;
+mod watch;
 
 pub use bridge::{Bridge, Forward, Input, LegId};
 pub use counters::{LegCounters, LegReading};
@@ -21,4 +25,7 @@ pub use latch::{
     FORMER_REST, LATCH_PACKETS, LATCH_SILENCE, Latch, TAKEOVER_PACKETS, TAKEOVER_TIME,
 };
 pub use leg::{Kind, Now, PayloadTypes, RemoteMedia};
+pub use path::{CodecId, Codecs, Convert, Format, Formats};
+pub use play::{PLAY_INTERVAL, Play};
 pub use port_pool::{PORT_REST, PortPool, PortPoolError};
+pub use watch::{Event, Limits};

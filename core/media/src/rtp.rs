@@ -57,6 +57,15 @@ pub enum RtpError {
 }
 
 impl RtpHeader {
+    /// Writes the fixed part of a header that has nothing behind it.
+    pub(crate) fn write(&self, head: &mut [u8; FIXED_HEADER]) {
+        head[0] = 0x80;
+        head[1] = u8::from(self.marker) << 7 | self.payload_type;
+        head[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        head[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        head[8..].copy_from_slice(&self.ssrc.to_be_bytes());
+    }
+
     /// Reads the header of `packet`, checking every length against the packet's.
     ///
     /// # Errors
@@ -133,6 +142,9 @@ mod tests {
                 payload_len: 2,
             })
         );
+        let mut head = [0; FIXED_HEADER];
+        RtpHeader::parse(&PLAIN).expect("valid").write(&mut head);
+        assert_eq!(head, PLAIN[..12]);
     }
 
     /// RFC 3550 sections 5.1 and 5.3.1.

@@ -27,7 +27,10 @@ mod switch;
 
 pub use call::record::{deck_row, rounding};
 pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
-pub use media::{LegCounters, MediaControl, MediaLeg, RemoteMedia};
+pub use media::{
+    AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,
+    SilenceLimits,
+};
 pub use reason::end_reasons;
 pub use rests::Rests;
 pub use shard::shard_of;

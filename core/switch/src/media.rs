@@ -2,7 +2,7 @@
 
 use crate::io::CallKey;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A leg of a call towards the relay: a caller, one of the vendors that are tried at the same
 /// time or one after the other, or whoever else the call talks to.
@@ -27,6 +27,13 @@ pub trait MediaControl {
     /// Has two legs of one call hear each other and nobody else: what the legs that they were
     /// joined to still send is dropped.
     fn join(&mut self, a: MediaLeg, b: MediaLeg);
+    /// Has a leg hear a sound in place of whom it is joined to: a file of the node by its name, or
+    /// the ringback tone of a country by its code, once or, as tones always are, again and again
+    /// until the leg is joined. The leg's [`RemoteMedia::formats`] say how it is written. False:
+    /// there is no such leg or sound.
+    fn play(&mut self, leg: MediaLeg, sound: &str, repeats: bool) -> bool;
+    /// The call was answered: from now on its silence is told by [`MediaEvent`]s.
+    fn watch(&mut self, call: CallKey, limits: SilenceLimits);
     /// Counters so far; none for a leg that is not open.
     fn counters(&mut self, leg: MediaLeg) -> Option<LegCounters>;
     /// Ends the leg, frees its ports, returns the last counters.
@@ -48,6 +55,87 @@ pub struct RemoteMedia {
     pub signalling: IpAddr,
     /// MEDIA-11: only this address is accepted.
     pub strict: bool,
+    /// RTP clock of its audio, Hz.
+    pub clock_hz: u32,
+    /// SRTP that passes through us: nothing in its packets can be changed.
+    pub sealed: bool,
+    /// It sends audio, by its SDP.
+    pub sends: bool,
+    /// It wants to hear audio, by its SDP: it does not hold the other side.
+    pub receives: bool,
+    /// How its audio is written, if we have described it; none: as its peer's is.
+    pub formats: Option<AudioFormats>,
+}
+
+/// How a leg whose audio we have described writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AudioFormats {
+    /// What may come from it, by payload type.
+    pub sends: Vec<(u8, AudioFormat)>,
+    /// What it wants to hear, the codec that it likes best first.
+    pub wants: Vec<(u8, AudioFormat)>,
+}
+
+/// What a payload type stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioFormat {
+    /// G.711 A-law.
+    Pcma,
+    /// G.711 µ-law.
+    Pcmu,
+    /// Telephone events (RFC 4733).
+    Events,
+    /// The one codec that both sides have and nobody converts.
+    Other,
+}
+
+/// How long an answered call may be silent. Zero switches a limit off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SilenceLimits {
+    /// No RTP from anybody since the answer (MEDIA-16).
+    pub no_media: Duration,
+    /// No RTP or RTCP from either side (MEDIA-17).
+    pub both_silent: Duration,
+    /// Nothing from one side while the other speaks: the call is one-way (MEDIA-18).
+    pub one_silent: Duration,
+    /// As before, and the silent leg is to be probed (MEDIA-18).
+    pub probe: Duration,
+    /// A leg that is still silent after its probe is probed again after this.
+    pub probe_again: Duration,
+    /// A side is on hold (MEDIA-19).
+    pub hold: Duration,
+}
+
+impl Default for SilenceLimits {
+    fn default() -> Self {
+        SilenceLimits {
+            no_media: Duration::from_secs(30),
+            both_silent: Duration::from_secs(60),
+            one_silent: Duration::from_secs(20),
+            probe: Duration::from_secs(60),
+            probe_again: Duration::from_secs(300),
+            hold: Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// What the relay tells of a call, for [`crate::Switch::media_event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// Nobody has sent RTP since the answer (MEDIA-16).
+    NoMedia,
+    /// Neither side sends any more (MEDIA-17).
+    BothSilent,
+    /// This leg sends nothing while the other one does (MEDIA-18).
+    SideSilent(u16),
+    /// A leg that was silent is heard again.
+    SideHeard(u16),
+    /// A silent leg is to be asked whether it is still there (MEDIA-18).
+    ProbeDue(u16),
+    /// A side has been on hold for longer than it may (MEDIA-19).
+    HeldTooLong,
+    /// A sound that a leg heard has ended by itself.
+    PlayEnded(u16),
 }
 
 /// Relay counters of one leg.

@@ -1,10 +1,15 @@
 //! Session descriptions (RFC 8866) as a relay needs them: read where the peers receive,
-//! write our own addresses, leave every other line byte for byte as it came.
+//! write our own addresses, leave every other line byte for byte as it came. Where we stand
+//! between sides that do not share a codec, we describe audio by ourselves.
 
+mod describe;
+mod negotiate;
 mod private;
 mod rewrite;
 mod stream;
 
+pub use describe::Audio;
+pub use negotiate::{Agreement, Settled, Side, settle};
 pub use rewrite::{Origin, StreamPlan};
 pub use stream::{Direction, MediaKind, PayloadType, Stream};
 

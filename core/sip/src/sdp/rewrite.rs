@@ -1,7 +1,8 @@
 //! Writing our addresses into a peer's description.
 
+use super::describe::Encoding;
 use super::private;
-use super::{SdpLine, SessionDescription, Stream, family, text};
+use super::{PayloadType, SdpLine, SessionDescription, Stream, family, text};
 use crate::ip_text;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -49,6 +50,17 @@ impl SessionDescription {
     /// tells who or where the describer is (SIG-04): `i=`, `u=`, `e=`, `p=`, unknown letters,
     /// attributes that name an address or a program. All other lines stay byte for byte.
     pub fn rewrite(&self, origin: &Origin, plans: &[StreamPlan]) -> Vec<u8> {
+        self.rewrite_with(origin, plans, &[])
+    }
+
+    /// The description with our addresses, and its relayed streams with formats of ours behind
+    /// their own.
+    fn rewrite_with(
+        &self,
+        origin: &Origin,
+        plans: &[StreamPlan],
+        added: &[PayloadType],
+    ) -> Vec<u8> {
         let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
         let mut out = Vec::with_capacity(self.bytes.len() + 64);
         let mut start = 0;
@@ -66,7 +78,8 @@ impl SessionDescription {
         for (index, stream) in self.streams.iter().enumerate() {
             let end = self.media_lines.get(index + 1).copied().unwrap_or(self.lines.len());
             let plan = plans.get(index).copied().unwrap_or(StreamPlan::Refuse);
-            self.rewrite_stream(&mut out, self.media_lines[index]..end, stream, plan, origin);
+            let lines = self.media_lines[index]..end;
+            self.rewrite_stream(&mut out, lines, stream, plan, (origin, added));
         }
         out
     }
@@ -96,11 +109,22 @@ impl SessionDescription {
     /// The description with its first audio stream led to `rtp` (RTCP on the next port)
     /// and all other streams refused.
     pub fn rewrite_first_audio(&self, origin: &Origin, rtp: SocketAddr) -> Vec<u8> {
+        self.extend_first_audio(origin, rtp, &[])
+    }
+
+    /// As [`SessionDescription::rewrite_first_audio`], with formats of ours behind those of the
+    /// stream (MEDIA-23).
+    pub fn extend_first_audio(
+        &self,
+        origin: &Origin,
+        rtp: SocketAddr,
+        added: &[PayloadType],
+    ) -> Vec<u8> {
         let audio = self.first_audio().map(|(index, _)| index);
         let plan =
             |index| if Some(index) == audio { StreamPlan::relay(rtp) } else { StreamPlan::Refuse };
         let plans: Vec<StreamPlan> = (0..self.streams.len()).map(plan).collect();
-        self.rewrite(origin, &plans)
+        self.rewrite_with(origin, &plans, added)
     }
 
     fn rewrite_stream(
@@ -109,7 +133,7 @@ impl SessionDescription {
         lines: Range<usize>,
         stream: &Stream,
         plan: StreamPlan,
-        origin: &Origin,
+        (origin, added): (&Origin, &[PayloadType]),
     ) {
         // A stream that is already refused stays refused.
         let relay = match plan {
@@ -140,7 +164,10 @@ impl SessionDescription {
                     let port = relay.map_or(0, |(rtp, _)| rtp.port());
                     let mut digits = itoa::Buffer::new();
                     let (before, after) = around_port(value);
-                    self.replace(out, line, &["m=", before, digits.format(port), after]);
+                    let added = added.iter().filter(|_| relay.is_some());
+                    let numbers: String = added.map(|added| format!(" {}", added.number)).collect();
+                    let after = if numbers.is_empty() { after } else { after.trim_end() };
+                    self.replace(out, line, &["m=", before, digits.format(port), after, &numbers]);
                 }
                 b'c' => self.connection(out, line, start, address),
                 b'a' if value.starts_with("rtcp:") => {
@@ -155,6 +182,9 @@ impl SessionDescription {
         }
         if needs_connection {
             self.add(out, &["c=IN ", family(address), " ", &ip_text(address)]);
+        }
+        for format in added.iter().filter(|_| relay.is_some()) {
+            self.add(out, &["a=", &format!("rtpmap:{} {}", format.number, Encoding(format))]);
         }
         if let Some((_, rtcp)) = needs_rtcp.take() {
             self.add(out, &["a=", &rtcp_attribute(rtcp)]);

@@ -1,11 +1,13 @@
 //! A signalling shard's hold on the plane.
 
-use super::relay_thread::{Command, OnLost, Opening, RelayThread, SessionId};
+use super::relay_thread::{Command, Opening, RelayThread, Reports, SessionId};
 use super::sockets::SocketPair;
 use super::{MediaAddress, Place, Shared};
 use crate::clock;
 use crate::seldom::Seldom;
-use media::{Input, LegId, LegReading, RemoteMedia};
+use super::sounds::{Playing, format_of};
+use media::{Formats, Input, LegId, LegReading, Limits, RemoteMedia};
+use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-use switch::{CallKey, LegCounters, MediaControl, MediaLeg};
+use switch::{AudioFormats, CallKey, LegCounters, MediaControl, MediaLeg, SilenceLimits};
 
 /// Of parties that name our own ports.
 static OWN_PORT: Seldom = Seldom::new();
@@ -29,7 +31,7 @@ pub struct PlaneControl {
     relays: Vec<RelayThread>,
     calls: HashMap<CallKey, OpenCall>,
     rng: StdRng,
-    on_lost: OnLost,
+    reports: Reports,
 }
 
 /// A call with at least one leg.
@@ -76,7 +78,8 @@ impl MediaControl for PlaneControl {
             sockets,
             counters,
             call: leg.call,
-            on_lost: self.on_lost.clone(),
+            number: leg.leg,
+            reports: self.reports.clone(),
         })));
         Some(place.advertised)
     }
@@ -90,6 +93,11 @@ impl MediaControl for PlaneControl {
             payload_types: remote.payload_types.into_iter().collect(),
             signalling: remote.signalling,
             strict: remote.strict,
+            clock_hz: remote.clock_hz,
+            sealed: remote.sealed,
+            sends: remote.sends,
+            receives: remote.receives,
+            formats: remote.formats.map(formats_of),
         };
         // A party that names our own ports would have us send to ourselves for ever.
         if call.legs.iter().flatten().any(|own| own.place.advertised == remote.rtp) {
@@ -110,6 +118,20 @@ impl MediaControl for PlaneControl {
             && call.id == other.id
         {
             self.tell(call, Input::Join(a, b));
+        }
+    }
+
+    fn play(&mut self, leg: MediaLeg, sound: &str, repeats: bool) -> bool {
+        let seed = self.rng.random();
+        let found = self.find(leg).zip(self.shared.sounds.find(sound, repeats));
+        let Some(((call, leg), sound)) = found else { return false };
+        self.tell(call, Input::Play { leg, sound: Box::new(Playing::new(sound)), seed });
+        true
+    }
+
+    fn watch(&mut self, call: CallKey, limits: SilenceLimits) {
+        if let Some(call) = self.calls.get(&call) {
+            self.tell(call, Input::Watch(limits_of(&limits)));
         }
     }
 
@@ -144,9 +166,9 @@ impl PlaneControl {
         shared: Arc<Shared>,
         relays: Vec<RelayThread>,
         rng: StdRng,
-        on_lost: OnLost,
+        reports: Reports,
     ) -> PlaneControl {
-        PlaneControl { shared, relays, calls: HashMap::new(), rng, on_lost }
+        PlaneControl { shared, relays, calls: HashMap::new(), rng, reports }
     }
 
     /// Closes all legs of the shard.
@@ -229,6 +251,24 @@ impl OpenCall {
             None => self.legs.push(Some(leg)),
         }
         Some(id)
+    }
+}
+
+fn formats_of(formats: AudioFormats) -> Formats {
+    let of = |list: Vec<(u8, _)>| {
+        list.into_iter().map(|(number, format)| (number, format_of(format))).collect()
+    };
+    Formats { sends: of(formats.sends), wants: of(formats.wants) }
+}
+
+fn limits_of(limits: &SilenceLimits) -> Limits {
+    Limits {
+        no_media: limits.no_media,
+        both_silent: limits.both_silent,
+        one_silent: limits.one_silent,
+        probe: limits.probe,
+        probe_again: limits.probe_again,
+        hold: limits.hold,
     }
 }
 

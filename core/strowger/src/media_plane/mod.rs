@@ -10,15 +10,17 @@ mod control;
 mod relay_thread;
 mod relayed;
 mod sockets;
+mod sounds;
 
 pub use control::PlaneControl;
+pub use sounds::Sounds;
 
 use crate::seldom::Seldom;
 use host::ProcessorSet;
 use media::PortPool;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use relay_thread::{Command, RelayThread};
+use relay_thread::{Command, RelayThread, Reports};
 use sockets::ConnectedBudget;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,10 +29,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use switch::CallKey;
+use switch::{CallKey, MediaEvent};
 
 /// What the media plane needs to know at start.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct MediaSettings {
     /// Media addresses; trunks name them by their place in this list (MEDIA-10). At least one.
     pub addresses: Vec<MediaAddress>,
@@ -45,6 +47,8 @@ pub struct MediaSettings {
     /// Open files beyond the two sockets of each pair, for sockets that only make the relay
     /// faster: one for each side that is heard.
     pub spare_files: usize,
+    /// What can be played.
+    pub sounds: Sounds,
 }
 
 /// An address that media comes to and leaves from (MEDIA-10).
@@ -58,6 +62,15 @@ pub struct MediaAddress {
     pub advertised: IpAddr,
     /// Ports, 1024 or higher; no overlap with another range of the same `bind` (MEDIA-08).
     pub ports: RangeInclusive<u16>,
+}
+
+/// What a relay thread reports of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Its relay has failed: it has no audio any more and is to be ended.
+    Lost,
+    /// Something that the call has to know.
+    Event(MediaEvent),
 }
 
 /// The running media plane. Dropping it ends the relay threads and all relayed calls.
@@ -116,6 +129,7 @@ struct Shared {
     dscp: u8,
     /// The next [`SessionId`].
     next_id: AtomicU64,
+    sounds: Sounds,
 }
 
 #[derive(Debug)]
@@ -163,8 +177,8 @@ impl MediaPlane {
                 not_bound: Seldom::new(),
             });
         }
-        let shared =
-            Arc::new(Shared { addresses, dscp: settings.dscp, next_id: AtomicU64::new(0) });
+        let (dscp, sounds) = (settings.dscp, settings.sounds);
+        let shared = Arc::new(Shared { addresses, dscp, next_id: AtomicU64::new(0), sounds });
         let mut plane = MediaPlane {
             shared,
             relays: Vec::new(),
@@ -175,20 +189,20 @@ impl MediaPlane {
         for number in 0..settings.threads {
             let processors = settings.processors.clone();
             let (relay, thread) =
-                RelayThread::start(number, settings.dscp, processors, Arc::clone(&budget))?;
+                RelayThread::start(number, dscp, processors, Arc::clone(&budget))?;
             plane.relays.push(relay);
             plane.threads.push(thread);
         }
         Ok(plane)
     }
 
-    /// A control for one signalling shard. `on_lost` hears, from a relay thread, of calls whose
-    /// relay has failed: they have no audio any more and are to be ended.
-    pub fn control(&self, on_lost: impl Fn(CallKey) + Send + Sync + 'static) -> PlaneControl {
+    /// A control for one signalling shard. `report` hears, from a relay thread, what happens to
+    /// the audio of its calls.
+    pub fn control(&self, report: impl Fn(CallKey, Report) + Send + Sync + 'static) -> PlaneControl {
         let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
         let relays = self.relays.iter().map(RelayThread::share).collect();
         let rng = StdRng::from_seed(seeds.random());
-        PlaneControl::new(self.shared.clone(), relays, rng, Arc::new(on_lost))
+        PlaneControl::new(self.shared.clone(), relays, rng, Reports(Arc::new(report)))
     }
 
     /// Reads counters and port use.

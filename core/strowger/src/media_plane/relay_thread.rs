@@ -6,6 +6,7 @@
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
 use super::relayed::{LONGEST_PACKET, Means, Relayed, Sums, Token, WAKE, watch};
+use super::Report;
 use super::sockets::{ConnectedBudget, SocketPair};
 use crate::clock;
 use crate::seldom::Seldom;
@@ -16,7 +17,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,9 +41,9 @@ static FAULT: Seldom = Seldom::new();
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(pub(super) u64);
 
-/// Hears that the relay of a call has failed and is closed. Called by the relay thread: it must
-/// not wait.
-pub(super) type OnLost = Arc<dyn Fn(CallKey) + Send + Sync>;
+/// Hears what happens to calls. Called by the relay thread: it must not wait.
+#[derive(Clone)]
+pub(super) struct Reports(pub(super) Arc<dyn Fn(CallKey, Report) + Send + Sync>);
 
 /// A leg to be opened.
 pub(super) struct Opening {
@@ -50,9 +51,10 @@ pub(super) struct Opening {
     pub(super) leg: LegId,
     pub(super) sockets: SocketPair,
     pub(super) counters: Arc<LegCounters>,
-    /// The call that it belongs to, and who hears when its relay fails.
+    /// The call that it belongs to, its number there, and who hears what happens to it.
     pub(super) call: CallKey,
-    pub(super) on_lost: OnLost,
+    pub(super) number: u16,
+    pub(super) reports: Reports,
 }
 
 /// What a relay thread can be told.
@@ -118,6 +120,7 @@ impl RelayThread {
             sums: Sums::default(),
             totals: totals.clone(),
             serving: None,
+            wakes: BTreeSet::new(),
         };
         let thread =
             std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
@@ -185,6 +188,8 @@ struct Relay {
     totals: Arc<ThreadTotals>,
     /// The slot whose packet is being relayed: after a fault it is the one that is closed.
     serving: Option<usize>,
+    /// When calls want to be woken.
+    wakes: BTreeSet<(Instant, usize)>,
 }
 
 impl Relay {
@@ -221,15 +226,19 @@ impl Relay {
         if let Some((slot, relayed)) = lost {
             // The command that closes it will find nothing.
             self.by_id.remove(&relayed.id);
+            if let Some(at) = relayed.wake {
+                self.wakes.remove(&(at, slot));
+            }
             self.free.push(slot);
-            (relayed.on_lost)(relayed.call);
+            relayed.report(Report::Lost);
         }
     }
 
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::with_capacity(ROUND);
         loop {
-            match epoll::wait(&self.means.poll, spare_capacity(&mut ready), None) {
+            let patience = self.patience();
+            match epoll::wait(&self.means.poll, spare_capacity(&mut ready), patience.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -242,6 +251,7 @@ impl Relay {
                 return Ok(());
             }
             let now = read_clocks();
+            self.wake(now);
             for event in ready.drain(..) {
                 let token = Token(event.data.u64());
                 if token != WAKE {
@@ -249,6 +259,44 @@ impl Relay {
                 }
             }
             self.publish();
+        }
+    }
+
+    /// How long to wait for packets; none: until one comes.
+    fn patience(&self) -> Option<Timespec> {
+        let (at, _) = self.wakes.first()?;
+        let left = at.saturating_duration_since(Instant::now());
+        // A wait of a wholly unlikely length is cut: the thread looks again.
+        Some(Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 }))
+    }
+
+    /// Wakes the calls whose time has come.
+    fn wake(&mut self, now: Now) {
+        while let Some((at, slot)) = self.wakes.first().copied()
+            && at <= now.instant
+        {
+            self.wakes.pop_first();
+            if let Some(Some(relayed)) = self.slots.get_mut(slot) {
+                self.serving = Some(slot);
+                relayed.wake = None;
+                relayed.tell(Input::Timeout, now.instant, &self.means);
+                relayed.drain(now, &mut self.buffer[..], &mut self.sums);
+                self.serving = None;
+            }
+            self.arrange(slot);
+        }
+    }
+
+    /// Notes when a call wants to be woken. A wake that was set stays when the time moves away
+    /// from it: the call is asked again then.
+    fn arrange(&mut self, slot: usize) {
+        let Some(Some(relayed)) = self.slots.get_mut(slot) else { return };
+        let wanted = relayed.next_wake();
+        if wanted != relayed.wake {
+            self.wakes.extend(wanted.map(|at| (at, slot)));
+            if let Some(at) = std::mem::replace(&mut relayed.wake, wanted) {
+                self.wakes.remove(&(at, slot));
+            }
         }
     }
 
@@ -282,7 +330,7 @@ impl Relay {
     }
 
     fn open(&mut self, opening: Opening) {
-        let Opening { id, leg, sockets, counters, call, on_lost } = opening;
+        let Opening { id, leg, sockets, counters, call, number, reports } = opening;
         let slot = match self.by_id.get(&id) {
             Some(slot) => *slot,
             None => {
@@ -290,13 +338,13 @@ impl Relay {
                     self.slots.push(None);
                     self.slots.len() - 1
                 });
-                self.slots[slot] = Some(Relayed::new(id, slot, call, on_lost));
+                self.slots[slot] = Some(Relayed::new(id, slot, call, reports));
                 self.by_id.insert(id, slot);
                 slot
             }
         };
         if let Some(relayed) = &mut self.slots[slot] {
-            relayed.open(leg, sockets, counters, &self.means);
+            relayed.open((leg, number), sockets, counters, &self.means);
         }
     }
 
@@ -304,7 +352,12 @@ impl Relay {
         if let Some(&slot) = self.by_id.get(&id)
             && let Some(relayed) = &mut self.slots[slot]
         {
-            relayed.tell(input, &self.means);
+            let now = read_clocks();
+            self.serving = Some(slot);
+            relayed.tell(input, now.instant, &self.means);
+            relayed.drain(now, &mut self.buffer[..], &mut self.sums);
+            self.serving = None;
+            self.arrange(slot);
         }
     }
 
@@ -314,6 +367,9 @@ impl Relay {
         {
             relayed.close(leg);
             if relayed.is_empty() {
+                if let Some(at) = relayed.wake {
+                    self.wakes.remove(&(at, slot));
+                }
                 self.slots[slot] = None;
                 self.by_id.remove(&id);
                 self.free.push(slot);

@@ -1,15 +1,18 @@
 //! One call on a relay thread: its bridge and the sockets of its legs.
 
-use super::relay_thread::{OnLost, SessionId};
+use super::Report;
+use super::relay_thread::{Reports, SessionId};
 use super::sockets::{ConnectedBudget, LatchedSocket, SocketPair};
 use crate::seldom::Seldom;
-use media::{Bridge, Forward, Input, Kind, LegCounters, LegId, Now};
+use super::sounds::G711;
+use media::{Bridge, Event, Forward, Input, Kind, LegCounters, LegId, Now};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use switch::CallKey;
+use std::time::Instant;
+use switch::{CallKey, MediaEvent};
 
 /// Longest packet relayed; longer ones would not cross any usual link in one piece.
 pub(super) const LONGEST_PACKET: usize = 2_048;
@@ -31,7 +34,9 @@ pub(super) struct Token(pub(super) u64);
 pub(super) struct Relayed {
     pub(super) id: SessionId,
     pub(super) call: CallKey,
-    pub(super) on_lost: OnLost,
+    reports: Reports,
+    /// When the thread wakes it.
+    pub(super) wake: Option<Instant>,
     /// Its place among the calls of the thread.
     slot: usize,
     bridge: Bridge,
@@ -40,6 +45,8 @@ pub(super) struct Relayed {
 
 /// The sockets of a leg.
 struct LegSockets {
+    /// The number that the call knows the leg by.
+    number: u16,
     pair: SocketPair,
     latched: Latched,
 }
@@ -81,13 +88,19 @@ pub(super) struct Means {
 
 impl Relayed {
     /// A call without legs.
-    pub(super) fn new(id: SessionId, slot: usize, call: CallKey, on_lost: OnLost) -> Relayed {
-        Relayed { id, call, on_lost, slot, bridge: Bridge::default(), legs: Vec::new() }
+    pub(super) fn new(id: SessionId, slot: usize, call: CallKey, reports: Reports) -> Relayed {
+        let (bridge, legs) = (Bridge::new(Arc::new(G711)), Vec::new());
+        Relayed { id, call, reports, wake: None, slot, bridge, legs }
+    }
+
+    /// Tells the call's shard.
+    pub(super) fn report(&self, report: Report) {
+        (self.reports.0)(self.call, report);
     }
 
     pub(super) fn open(
         &mut self,
-        leg: LegId,
+        (leg, number): (LegId, u16),
         pair: SocketPair,
         counters: Arc<LegCounters>,
         means: &Means,
@@ -97,20 +110,56 @@ impl Relayed {
         if self.legs.len() <= place {
             self.legs.resize_with(place + 1, || None);
         }
-        self.legs[place] = Some(LegSockets { pair, latched: Latched::Not });
-        self.bridge.handle(Input::Open { leg, counters });
+        self.legs[place] = Some(LegSockets { number, pair, latched: Latched::Not });
+        self.bridge.handle(Instant::now(), Input::Open { leg, counters });
     }
 
     /// Hands the bridge what it is told.
-    pub(super) fn tell(&mut self, input: Input, means: &Means) {
+    pub(super) fn tell(&mut self, input: Input, now: Instant, means: &Means) {
         let changed = match &input {
             Input::Remote { leg, .. } => Some(*leg),
             _ => None,
         };
-        self.bridge.handle(input);
+        self.bridge.handle(now, input);
         if let Some(leg) = changed {
             self.follow_latch(leg, means);
         }
+    }
+
+    /// Sends what is due and reports what has happened.
+    pub(super) fn drain(&mut self, now: Now, buffer: &mut [u8], sums: &mut Sums) {
+        while let Some(forward) = self.bridge.poll_transmit(now, buffer) {
+            let packet = &buffer[..forward.len];
+            if self.send(forward, packet) {
+                sums.packets_out += 1;
+            } else {
+                self.bridge.not_sent(None, forward, packet);
+            }
+        }
+        while let Some(event) = self.bridge.poll_event() {
+            if let Some(event) = self.in_numbers(event) {
+                self.report(Report::Event(event));
+            }
+        }
+    }
+
+    /// An event with the numbers that the call knows its legs by.
+    fn in_numbers(&self, event: Event) -> Option<MediaEvent> {
+        let number = |leg| self.sockets(leg).map(|sockets| sockets.number);
+        Some(match event {
+            Event::NoMedia => MediaEvent::NoMedia,
+            Event::BothSilent => MediaEvent::BothSilent,
+            Event::HeldTooLong => MediaEvent::HeldTooLong,
+            Event::SideSilent(leg) => MediaEvent::SideSilent(number(leg)?),
+            Event::SideHeard(leg) => MediaEvent::SideHeard(number(leg)?),
+            Event::ProbeDue(leg) => MediaEvent::ProbeDue(number(leg)?),
+            Event::PlayEnded(leg) => MediaEvent::PlayEnded(number(leg)?),
+        })
+    }
+
+    /// When it wants to be woken.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.bridge.poll_timeout()
     }
 
     /// Whether its last leg was closed.
@@ -145,7 +194,7 @@ impl Relayed {
 
     /// Closing the sockets takes them out of the poll as well.
     pub(super) fn close(&mut self, leg: LegId) {
-        self.bridge.handle(Input::Close(leg));
+        self.bridge.handle(Instant::now(), Input::Close(leg));
         if let Some(sockets) = self.legs.get_mut(usize::from(leg.0)) {
             *sockets = None;
         }
@@ -169,13 +218,12 @@ impl Relayed {
             sums.dropped += 1;
             return true;
         }
-        let packet = &buffer[..len];
         #[cfg(test)]
-        assert!(!packet.ends_with(super::tests::DEFECT), "a deliberate fault");
-        match self.bridge.relay(now, (leg, kind), source, packet) {
-            Some(forward) if self.send(forward, packet) => sums.packets_out += 1,
+        assert!(!buffer[..len].ends_with(super::tests::DEFECT), "a deliberate fault");
+        match self.bridge.relay(now, (leg, kind), source, buffer, len) {
+            Some(forward) if self.send(forward, &buffer[..forward.len]) => sums.packets_out += 1,
             Some(forward) => {
-                self.bridge.not_sent(leg, forward, packet);
+                self.bridge.not_sent(Some(leg), forward, &buffer[..forward.len]);
                 sums.dropped += 1;
             }
             None => sums.dropped += 1,
@@ -229,7 +277,7 @@ impl Relayed {
 
     /// The packet that waits at a port, and its source; none if there is no such socket.
     fn receive(&self, port: Port, buffer: &mut [u8]) -> Option<io::Result<(usize, SocketAddr)>> {
-        let LegSockets { pair, latched } = self.sockets(port.leg())?;
+        let LegSockets { pair, latched, .. } = self.sockets(port.leg())?;
         Some(match (port, latched) {
             (Port::Bound(_, Kind::Rtp), _) => pair.rtp.recv_from(buffer),
             (Port::Bound(_, Kind::Rtcp), _) => pair.rtcp.recv_from(buffer),

@@ -217,6 +217,11 @@ impl Call {
             payload_types: remote.payload_types,
             signalling,
             strict,
+            clock_hz: 8000,
+            sealed: false,
+            sends: true,
+            receives: true,
+            formats: None,
         };
         cx.media.update(media.leg, remote);
     }

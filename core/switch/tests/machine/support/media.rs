@@ -72,6 +72,12 @@ impl MediaControl for MemoryMedia {
         self.joins.push((a.leg, b.leg));
     }
 
+    fn play(&mut self, _: MediaLeg, _: &str, _: bool) -> bool {
+        true
+    }
+
+    fn watch(&mut self, _: strowger_switch::CallKey, _: strowger_switch::SilenceLimits) {}
+
     fn counters(&mut self, leg: MediaLeg) -> Option<LegCounters> {
         self.legs.contains_key(&leg).then(|| self.read(leg))
     }

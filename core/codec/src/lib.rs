@@ -1,0 +1,49 @@
+//! Speech as samples: codecs, national tones, sound files.
+//!
+//! A [`Codec`] makes linear samples of the payload of a packet and a payload of samples. Nothing
+//! here knows RTP, SDP or calls, and nothing allocates per packet.
+#![forbid(unsafe_code)]
+
+mod g711;
+mod sound;
+mod tone;
+mod wav;
+
+pub use g711::{G711, Law};
+pub use sound::Sound;
+pub use tone::{Cadence, RINGBACK_COUNTRIES, Ringback, ringback};
+pub use wav::WavError;
+
+/// Samples per second of all narrow-band speech.
+pub const NARROW_BAND: u32 = 8_000;
+
+/// A way to write speech. Both directions keep their state here, so that each stream needs a
+/// codec of its own.
+pub trait Codec: Send {
+    /// Encoding name of RTP (RFC 3551), such as `PCMA`.
+    fn name(&self) -> &'static str;
+    /// Makes samples of a payload; returns how many. What does not fit into `samples` is left out.
+    fn decode(&mut self, payload: &[u8], samples: &mut [i16]) -> usize;
+    /// Makes a payload of samples; returns its length. What does not fit into `payload` is left
+    /// out.
+    fn encode(&mut self, samples: &[i16], payload: &mut [u8]) -> usize;
+}
+
+/// The codec with this encoding name, in any case; none if there is no such codec here.
+pub fn codec(name: &str) -> Option<Box<dyn Codec>> {
+    let law = Law::ALL.into_iter().find(|law| law.name().eq_ignore_ascii_case(name))?;
+    Some(Box::new(G711::new(law)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MEDIA-21: converted codecs are found by the name that SDP gives them.
+    #[test]
+    fn codecs_are_found_by_name_in_any_case() {
+        for (name, found) in [("PCMA", Some("PCMA")), ("pcmu", Some("PCMU")), ("G729", None)] {
+            assert_eq!(codec(name).map(|codec| codec.name()), found);
+        }
+    }
+}

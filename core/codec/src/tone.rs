@@ -1,0 +1,131 @@
+//! Ringback tones as national networks send them (ITU-T E.180, MEDIA-13).
+
+use crate::{NARROW_BAND, Sound};
+use std::f64::consts::TAU;
+
+/// Level of a tone: -10 dBm0 (E.180 asks for -15 to -5), all its frequencies together.
+const LEVEL_DBM0: f64 = -10.0;
+/// Level of the largest sine of 16-bit samples: what A-law calls its overload point.
+const LARGEST_DBM0: f64 = 3.14;
+
+/// The ringback tone of a country.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ringback {
+    /// ISO 3166 code of the country in lower case, or `eu` for the tone that ETSI recommends.
+    pub country: &'static str,
+    /// Sounded at once. Two close ones beat, as networks do that modulate one with a low one.
+    pub frequencies: &'static [u16],
+    /// Tone and silence in turn, again and again.
+    pub cadence: Cadence,
+}
+
+/// Milliseconds of tone, silence, tone, silence...
+pub type Cadence = &'static [u16];
+
+/// One second of tone in five: most of Europe.
+const EUROPEAN: Cadence = &[1_000, 4_000];
+/// Two short rings in three seconds, as in Britain.
+const DOUBLE: Cadence = &[400, 200, 400, 2_000];
+
+const fn of(country: &'static str, frequencies: &'static [u16], cadence: Cadence) -> Ringback {
+    Ringback { country, frequencies, cadence }
+}
+
+/// The countries whose tone is known.
+pub const RINGBACK_COUNTRIES: &[Ringback] = &[
+    of("au", &[400, 425], DOUBLE),
+    of("br", &[425], EUROPEAN),
+    of("cn", &[450], EUROPEAN),
+    of("de", &[425], EUROPEAN),
+    of("es", &[425], &[1_500, 3_000]),
+    of("eu", &[425], EUROPEAN),
+    of("fr", &[440], &[1_500, 3_500]),
+    of("gb", &[400, 450], DOUBLE),
+    of("it", &[425], EUROPEAN),
+    // 400 Hz, modulated by 16 Hz.
+    of("jp", &[384, 416], &[1_000, 2_000]),
+    of("nl", &[425], EUROPEAN),
+    of("us", &[440, 480], &[2_000, 4_000]),
+];
+
+/// The ringback tone of a country by its code in any case; Britain is also known as `uk`.
+pub fn ringback(country: &str) -> Option<Ringback> {
+    let country = if country.eq_ignore_ascii_case("uk") { "gb" } else { country };
+    RINGBACK_COUNTRIES.iter().find(|tone| tone.country.eq_ignore_ascii_case(country)).copied()
+}
+
+impl Ringback {
+    /// The tone, repeated.
+    pub fn sound(&self) -> Sound {
+        let mut samples = Vec::new();
+        for (part, ms) in self.cadence.iter().enumerate() {
+            let count = u32::from(*ms) * NARROW_BAND / 1_000;
+            let sounds = part % 2 == 0;
+            samples.extend((0..count).map(|at| if sounds { self.sample(at) } else { 0 }));
+        }
+        Sound::new(samples).repeated()
+    }
+
+    /// Sample at this place of a burst.
+    fn sample(&self, at: u32) -> i16 {
+        let count = self.frequencies.len().max(1) as f64;
+        // The powers of the frequencies add up, not their amplitudes.
+        let level = 10_f64.powf((LEVEL_DBM0 - LARGEST_DBM0) / 20.0) / count.sqrt();
+        let phase = f64::from(at) / f64::from(NARROW_BAND) * TAU;
+        let sum: f64 = self.frequencies.iter().map(|hz| (phase * f64::from(*hz)).sin()).sum();
+        (sum * level * f64::from(i16::MAX)) as i16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much of a frequency is in some samples (Goertzel), 1.0 for nothing else.
+    fn share(samples: &[i16], hz: f64) -> f64 {
+        let step = TAU * hz / f64::from(NARROW_BAND);
+        let (mut re, mut im, mut power) = (0.0, 0.0, 0.0);
+        for (at, sample) in samples.iter().enumerate() {
+            let (value, phase) = (f64::from(*sample), step * at as f64);
+            re += value * phase.cos();
+            im += value * phase.sin();
+            power += value * value;
+        }
+        2.0 * (re * re + im * im) / (power * samples.len() as f64)
+    }
+
+    /// MEDIA-13: every country sounds in its own frequencies, rhythm and at its level.
+    #[test]
+    fn each_country_has_its_frequencies_rhythm_and_level() {
+        for tone in RINGBACK_COUNTRIES {
+            let sound = tone.sound();
+            let mut rest = sound.samples();
+            for (part, ms) in tone.cadence.iter().enumerate() {
+                let (burst, after) = rest.split_at(usize::from(*ms) * 8);
+                rest = after;
+                if part % 2 == 1 {
+                    assert!(burst.iter().all(|sample| *sample == 0), "{}", tone.country);
+                    continue;
+                }
+                let shares: f64 =
+                    tone.frequencies.iter().map(|hz| share(burst, f64::from(*hz))).sum();
+                assert!(shares > 0.99, "{}: {shares}", tone.country);
+                let mean = burst.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+                let largest = f64::from(i16::MAX).powi(2) / 2.0;
+                let level = 10.0 * (mean / burst.len() as f64 / largest).log10() + LARGEST_DBM0;
+                assert!((level - LEVEL_DBM0).abs() < 0.3, "{}: {level} dBm0", tone.country);
+            }
+            assert!(rest.is_empty() && tone.cadence.len().is_multiple_of(2), "{}", tone.country);
+        }
+    }
+
+    #[test]
+    fn countries_are_found_by_code_in_any_case() {
+        assert_eq!(ringback("UK"), ringback("gb"));
+        assert_eq!(ringback("us").map(|tone| tone.cadence), Some(&[2_000, 4_000][..]));
+        assert!(ringback("xx").is_none());
+        for needed in ["gb", "us", "eu", "de", "fr", "jp", "au", "cn"] {
+            assert!(ringback(needed).is_some(), "{needed}");
+        }
+    }
+}
