@@ -10,6 +10,7 @@ use std::process::Command;
 const ARROWS: &[(&str, &[&str])] = &[
     ("strowger-sip", &[]),
     ("strowger-media", &[]),
+    ("strowger-codec", &[]),
     ("strowger-ledger", &[]),
     ("strowger-policy", &[]),
     ("strowger-switch", &["strowger-sip", "strowger-ledger", "strowger-policy"]),
@@ -28,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "strowger-store",
             "strowger-sip",
             "strowger-media",
+            "strowger-codec",
             "strowger-ledger",
             "strowger-policy",
         ],
@@ -35,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that are driven with `(now, input)` and never act by themselves (promise 2).
-const SANS_IO: &[&str] = &["sip", "media", "ledger", "policy", "switch"];
+const SANS_IO: &[&str] = &["sip", "media", "codec", "ledger", "policy", "switch"];
 
 /// What such a room may not even mention.
 const FORBIDDEN_IN_SANS_IO: &[&str] = &[

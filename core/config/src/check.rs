@@ -119,6 +119,7 @@ fn listeners(found: &mut Found, config: &Config) {
 
 fn media(found: &mut Found, config: &Config) {
     threads(found, "media.threads", config.media.threads);
+    config.media.silence.check(found);
     if config.media.addresses.is_empty() {
         found.push(("media.addresses".to_owned(), "at least one address is needed".to_owned()));
     }

@@ -9,6 +9,7 @@ mod http;
 mod place;
 mod processors;
 mod records;
+mod silence;
 mod source;
 pub mod values;
 
@@ -16,6 +17,7 @@ pub use decisions::DecisionsConfig;
 pub use http::HttpConfig;
 pub use processors::Processors;
 pub use records::RecordsConfig;
+pub use silence::SilenceConfig;
 pub use source::Source;
 pub use values::{Dscp, Housekeeping, PortRange};
 
@@ -165,6 +167,13 @@ pub struct MediaConfig {
     /// Marking of RTP and RTCP (MEDIA-46), default EF.
     #[serde(default = "default_media_dscp")]
     pub dscp: Dscp,
+    /// WAV files that callers may hear, by the names that trunks give (MEDIA-13): 8 kHz, mono,
+    /// linear samples of 16 bits or G.711.
+    #[serde(default)]
+    pub sounds: BTreeMap<String, PathBuf>,
+    /// How long an answered call may be silent.
+    #[serde(default)]
+    pub silence: SilenceConfig,
 }
 
 /// One address that media passes through.
@@ -489,6 +498,7 @@ impl Config {
             .into_iter()
             .chain(&mut self.database)
             .chain(&mut self.business)
+            .chain(self.media.sounds.values_mut())
         {
             *path = folder.join(&*path);
         }

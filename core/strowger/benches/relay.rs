@@ -20,7 +20,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl};
+use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
 use strowger::pm_qos::LatencyLimit;
 use switch::{CallKey, MediaControl, MediaLeg, RemoteMedia};
 
@@ -66,8 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: [1; 32],
         processors: None,
         spare_files: 1_000,
+        sounds: Sounds::default(),
     })?;
-    let mut control = plane.control(|_| {});
+    let mut control = plane.control(|_, _| {});
     let ours = Relay {
         parties: parties(calls, localhost, |key, at| open(&mut control, key, at))?,
         threads: vec![relay_thread()?],
@@ -128,6 +129,11 @@ fn open(
             payload_types: vec![8],
             signalling: rtp.ip(),
             strict: false,
+            clock_hz: 8_000,
+            sealed: false,
+            sends: true,
+            receives: true,
+            formats: None,
         };
         control.update(leg, remote);
     }

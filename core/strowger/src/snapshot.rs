@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use store::{Loaded, LoadedDeck};
+use switch::SilenceLimits;
 use switch::facts::{
     Account, CallSettings, Facts, Listener, RouteEntry, SessionTimers, TrunkUsage,
 };
@@ -174,6 +175,7 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         supervision: config.calls.supervision,
         channels: config.calls.channels,
         session: session_timers(&config.calls.session),
+        silence: silence(&config.media.silence),
         nonce_secret,
     }
 }
@@ -187,6 +189,17 @@ fn session_timers(config: &config::SessionConfig) -> SessionTimers {
         misses: config.misses,
         early_hangup: seconds(config.early_hangup),
         probe: config.probe,
+    }
+}
+
+fn silence(limits: &config::SilenceConfig) -> SilenceLimits {
+    SilenceLimits {
+        no_media: limits.no_media,
+        both_silent: limits.both,
+        one_silent: limits.one,
+        probe: limits.probe,
+        probe_again: limits.probe_again,
+        hold: limits.hold,
     }
 }
 
@@ -232,6 +245,21 @@ impl Names<'_> {
         let known = self.config.media.addresses.iter().map(|address| address.name.as_str());
         let known: Vec<&str> = known.collect();
         self.index(owner, "media_address", name, &known)
+    }
+
+    /// The name of a sound of the node file, or the code of a country.
+    fn sound(&mut self, owner: &str, name: &str) -> Arc<str> {
+        let files = &self.config.media.sounds;
+        if !files.contains_key(name) && codec::ringback(name).is_none() {
+            let countries = codec::RINGBACK_COUNTRIES.iter().map(|tone| tone.country);
+            let known: Vec<&str> = files.keys().map(String::as_str).chain(countries).collect();
+            self.problems.push(format!(
+                "{owner}: ringback_sound `{name}` is neither a sound of the node file nor the code \
+                 of a country; there are: {}",
+                known.join(", ")
+            ));
+        }
+        Arc::from(name)
     }
 
     fn index(&mut self, owner: &str, field: &str, name: Option<&str>, known: &[&str]) -> u16 {

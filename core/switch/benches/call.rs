@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::{
-    LegCounters, MediaControl, MediaLeg, Now, Output, RemoteMedia, Switch, SwitchSettings, World,
+    CallKey, LegCounters, MediaControl, MediaLeg, Now, Output, RemoteMedia, SilenceLimits, Switch,
+    SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -211,6 +212,12 @@ impl MediaControl for Ports {
     fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
 
     fn join(&mut self, _: MediaLeg, _: MediaLeg) {}
+
+    fn play(&mut self, _: MediaLeg, _: &str, _: bool) -> bool {
+        false
+    }
+
+    fn watch(&mut self, _: CallKey, _: SilenceLimits) {}
 
     fn counters(&mut self, _: MediaLeg) -> Option<LegCounters> {
         Some(LegCounters::default())

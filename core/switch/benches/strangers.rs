@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::{Authentication, DigestUser, Facts, Network};
 use strowger_switch::{
-    LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, Switch, SwitchSettings, World,
+    CallKey, LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, SilenceLimits, Switch,
+    SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -160,6 +161,12 @@ impl MediaControl for NoPorts {
     fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
 
     fn join(&mut self, _: MediaLeg, _: MediaLeg) {}
+
+    fn play(&mut self, _: MediaLeg, _: &str, _: bool) -> bool {
+        false
+    }
+
+    fn watch(&mut self, _: CallKey, _: SilenceLimits) {}
 
     fn counters(&mut self, _: MediaLeg) -> Option<LegCounters> {
         None

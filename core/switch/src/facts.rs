@@ -4,6 +4,7 @@
 //! handles, [`TrunkUsage`] and [`Purse`], which the next snapshot takes over.
 
 pub use crate::index::Sources;
+use crate::media::SilenceLimits;
 use crate::quality::Quality;
 use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
@@ -75,6 +76,8 @@ pub struct CallSettings {
     pub channels: u32,
     /// How the life of each leg is watched (SIG-26 to SIG-33).
     pub session: SessionTimers,
+    /// How long an answered call may be silent (MEDIA-16 to MEDIA-19).
+    pub silence: SilenceLimits,
     /// The secret behind digest nonces; the same on all nodes (SIG-54).
     pub nonce_secret: [u8; 32],
 }
@@ -88,6 +91,7 @@ impl Default for CallSettings {
             supervision: Duration::from_secs(60),
             channels: 0,
             session: SessionTimers::default(),
+            silence: SilenceLimits::default(),
             nonce_secret: [0; 32],
         }
     }
@@ -224,6 +228,8 @@ pub struct CustomerTrunk {
     pub media_address: u16,
     /// MEDIA-11: only the SDP address is accepted.
     pub strict_media: bool,
+    /// MEDIA-23: a vendor with another codec is reached by conversion, default on.
+    pub transcode: bool,
     /// Counters shared by all shards and by successive snapshots.
     pub usage: Arc<TrunkUsage>,
 }
@@ -283,10 +289,40 @@ pub struct VendorTrunk {
     pub media_address: u16,
     /// MEDIA-11.
     pub strict_media: bool,
+    /// MEDIA-23: callers with another codec reach it by conversion, default on.
+    pub transcode: bool,
+    /// MEDIA-13: what its callers hear while it rings.
+    pub ringback: Ringback,
     /// Credentials for the vendor's challenge (SIG-53).
     pub credentials: Option<Credentials>,
     /// Counters shared by all shards and by successive snapshots.
     pub usage: Arc<TrunkUsage>,
+}
+
+/// A tone of ours for callers whose vendor rings (MEDIA-13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ringback {
+    /// When it is heard.
+    pub mode: RingbackMode,
+    /// The code of the country whose tone it is, or the name of a sound of the node.
+    pub sound: Arc<str>,
+}
+
+/// When a caller hears our tone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingbackMode {
+    /// Never.
+    Off,
+    /// After 180 without SDP, until the vendor is heard.
+    IfNoEarlyMedia,
+    /// From the first 18x to the answer, whatever the vendor sends.
+    Always,
+}
+
+impl Default for Ringback {
+    fn default() -> Self {
+        Ringback { mode: RingbackMode::Off, sound: Arc::from("eu") }
+    }
 }
 
 /// One timer for each state of an attempt (SIG-15 to SIG-19).

@@ -29,6 +29,7 @@ pub(crate) mod name {
         ACK_TIMEOUT = "ack_timeout",
         ANSWERED_ELSEWHERE = "answered_elsewhere",
         SESSION_TIMEOUT = "session_timeout",
+        MEDIA_TIMEOUT = "media_timeout",
         SOURCE_UNKNOWN = "source_unknown",
         AUTH_FAILED = "auth_failed",
         BAD_REQUEST = "bad_request",
@@ -90,6 +91,7 @@ pub(crate) fn is_billed(reason: &str) -> bool {
         name::CALLER_HANGUP
             | name::CALLEE_HANGUP
             | name::SESSION_TIMEOUT
+            | name::MEDIA_TIMEOUT
             | name::NODE_LOST
             | name::MAX_DURATION
             | name::OPERATOR_HANGUP

@@ -1,9 +1,10 @@
 //! Session descriptions as they pass from leg to leg.
 
+use crate::media::{AudioFormat, AudioFormats};
 use ledger::Text;
 use rand::Rng;
 pub(crate) use sip::sdp::body_of;
-use sip::sdp::{Direction, SessionDescription};
+use sip::sdp::{Audio, Direction, PayloadType, SessionDescription, Side};
 use std::net::{IpAddr, SocketAddr};
 
 /// Session id and version that one side sees from us, whatever the other side does.
@@ -29,6 +30,12 @@ pub(crate) struct Remote {
     pub(crate) rtcp_mux: bool,
     pub(crate) payload_types: Vec<u8>,
     pub(crate) codec: Text,
+    pub(crate) clock_hz: u32,
+    pub(crate) sealed: bool,
+    pub(crate) sends: bool,
+    pub(crate) receives: bool,
+    /// How it writes its audio, if the other side has another codec or hears a sound of ours.
+    pub(crate) formats: Option<AudioFormats>,
 }
 
 /// Why no audio can be relayed to the sender of a description. Whoever answered it all the
@@ -84,46 +91,71 @@ pub(crate) enum Way {
     Direct(IpAddr),
 }
 
-/// The description as the other side gets it, with nothing in it that tells who made it
-/// (SIG-04), and where its sender receives. On the relayed way its audio is led to the relay and
-/// every other stream refused.
-///
-/// # Errors
-/// Why it is no description, or has no audio stream that can be relayed.
-pub(crate) fn rewrite(
-    body: &[u8],
-    way: Way,
-    origin: &mut Origin,
-) -> Result<(Vec<u8>, Option<Remote>), Unusable> {
-    let description = SessionDescription::parse(body).map_err(|_| Unusable::NoAudio)?;
-    let (address, remote) = match way {
-        Way::Relayed { own, local } => {
-            let (_, audio) = description.first_audio().ok_or(Unusable::NoAudio)?;
-            (local.ip(), Some(remote_of(audio, own)?))
-        }
-        Way::Direct(address) => (address, None),
-    };
-    let write = |own: &sip::sdp::Origin| match way {
-        Way::Relayed { local, .. } => description.rewrite_first_audio(own, local),
-        Way::Direct(_) => description.conceal(own),
-    };
-    let mut own =
-        sip::sdp::Origin { session_id: origin.session_id, version: origin.version, address };
-    let mut rewritten = write(&own);
-    let fingerprint = fingerprint(&rewritten);
-    if fingerprint != origin.last {
-        if origin.last != 0 {
-            own.version += 1;
-            rewritten = write(&own);
-        }
-        origin.version = own.version;
-        origin.last = self::fingerprint(&rewritten);
-    }
-    Ok((rewritten, remote))
+/// Reads a description.
+pub(crate) fn read(body: &[u8]) -> Result<SessionDescription, Unusable> {
+    SessionDescription::parse(body).map_err(|_| Unusable::NoAudio)
 }
 
-/// Where the describer of a stream receives; `own` is our address towards it.
-fn remote_of(audio: &sip::sdp::Stream, own: SocketAddr) -> Result<Remote, Unusable> {
+/// The description as the other side gets it, with nothing in it that tells who made it
+/// (SIG-04), and where its sender receives. On the relayed way its audio is led to the relay, with
+/// formats of ours behind its own, and every other stream refused.
+///
+/// # Errors
+/// Why it has no audio stream that can be relayed.
+pub(crate) fn pass(
+    description: &SessionDescription,
+    way: Way,
+    origin: &mut Origin,
+    added: &[PayloadType],
+) -> Result<(Vec<u8>, Option<Remote>), Unusable> {
+    let (address, remote) = match way {
+        Way::Relayed { own, local } => (local.ip(), Some(remote_of(description, own)?)),
+        Way::Direct(address) => (address, None),
+    };
+    let passed = origin.write(address, |own| match way {
+        Way::Relayed { local, .. } => description.extend_first_audio(own, local, added),
+        Way::Direct(_) => description.conceal(own),
+    });
+    Ok((passed, remote))
+}
+
+/// An answer of ours to an offer.
+pub(crate) fn answer(
+    offer: &SessionDescription,
+    audio: &Audio<'_>,
+    origin: &mut Origin,
+) -> Vec<u8> {
+    origin.write(audio.rtp.ip(), |own| audio.answer(offer, own))
+}
+
+impl Origin {
+    /// Writes a description; its version grows if it is not what was sent last.
+    fn write(
+        &mut self,
+        address: IpAddr,
+        write: impl Fn(&sip::sdp::Origin) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let Origin { session_id, version, last } = *self;
+        let mut own = sip::sdp::Origin { session_id, version, address };
+        let mut written = write(&own);
+        if fingerprint(&written) != last {
+            if last != 0 {
+                own.version += 1;
+                written = write(&own);
+            }
+            self.version = own.version;
+            self.last = fingerprint(&written);
+        }
+        written
+    }
+}
+
+/// Where the describer receives the first audio stream; `own` is our address towards it.
+pub(crate) fn remote_of(
+    description: &SessionDescription,
+    own: SocketAddr,
+) -> Result<Remote, Unusable> {
+    let (_, audio) = description.first_audio().ok_or(Unusable::NoAudio)?;
     let address = audio.connection.ok_or(Unusable::NoAddress)?;
     if address.is_multicast() {
         return Err(Unusable::Multicast);
@@ -133,13 +165,45 @@ fn remote_of(audio: &sip::sdp::Stream, own: SocketAddr) -> Result<Remote, Unusab
         return Err(Unusable::OtherVersion);
     }
     let port = audio.rtcp_port.unwrap_or(audio.port.saturating_add(1));
+    let (direction, first) = (audio.direction, audio.payload_types.first());
     Ok(Remote {
         rtp: SocketAddr::new(address, audio.port),
         rtcp: SocketAddr::new(audio.rtcp_connection.unwrap_or(address), port),
         rtcp_mux: audio.rtcp_mux,
         payload_types: audio.payload_types.iter().map(|payload| payload.number).collect(),
-        codec: audio.payload_types.first().map(|p| p.name.clone()).unwrap_or_default(),
+        codec: first.map(|payload| payload.name.clone()).unwrap_or_default(),
+        clock_hz: first.map_or(0, |payload| payload.clock_hz),
+        sealed: audio.is_sealed(),
+        sends: matches!(direction, Direction::SendRecv | Direction::SendOnly),
+        receives: matches!(direction, Direction::SendRecv | Direction::RecvOnly),
+        formats: None,
     })
+}
+
+/// The codecs that the relay converts between (MEDIA-21), the one of most of the world first.
+pub(crate) fn convertible() -> [PayloadType; 2] {
+    let of = |number, name: &str| PayloadType {
+        number,
+        name: name.into(),
+        clock_hz: 8_000,
+        channels: 1,
+        fmtp: None,
+    };
+    [of(8, "PCMA"), of(0, "PCMU")]
+}
+
+/// How a side that does not share the other's codec writes its audio.
+pub(crate) fn formats_of(side: &Side) -> AudioFormats {
+    let format = |payload: &PayloadType| match payload.name.as_str() {
+        _ if payload.is_events() => AudioFormat::Events,
+        name if name.eq_ignore_ascii_case("PCMA") => AudioFormat::Pcma,
+        name if name.eq_ignore_ascii_case("PCMU") => AudioFormat::Pcmu,
+        _ => AudioFormat::Other,
+    };
+    let of = |list: &[PayloadType]| {
+        list.iter().map(|payload| (payload.number, format(payload))).collect()
+    };
+    AudioFormats { sends: of(&side.sends), wants: of(&side.wants) }
 }
 
 /// Whether the sender wants to hear nothing: `sendonly`, `inactive` or address zero.

@@ -6,7 +6,7 @@ use crate::index::SourceIndex;
 use crate::ingress::{Entered, Standing};
 use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, Now, Output, World};
-use crate::media::MediaControl;
+use crate::media::{MediaControl, MediaEvent};
 use crate::rests::Rests;
 use crate::shard::CallIds;
 use crate::strangers::{Budget, Strangers, source_of};
@@ -210,6 +210,18 @@ impl Switch {
     /// The network said that nobody is at `flow` (SIG-24).
     pub fn transport_error(&mut self, now: Now, flow: Flow, media: &mut dyn MediaControl) {
         self.core.transactions.transport_error(now.instant, flow);
+        self.drain_transactions(now, media);
+    }
+
+    /// Takes what the relay tells of a call (MEDIA-16 to MEDIA-19); one that is over hears nothing.
+    pub fn media_event(
+        &mut self,
+        now: Now,
+        call: CallKey,
+        event: MediaEvent,
+        media: &mut dyn MediaControl,
+    ) {
+        self.with_call(call, now, media, |call, cx| call.on_media_event(cx, event));
         self.drain_transactions(now, media);
     }
 

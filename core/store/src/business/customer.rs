@@ -102,6 +102,9 @@ pub struct CustomerTrunk {
     /// Media only from the address in the SDP (MEDIA-11).
     #[serde(default)]
     pub strict_media: bool,
+    /// Whether vendors with another codec are reached by conversion (MEDIA-23).
+    #[serde(default)]
+    pub transcode: Transcode,
     /// Name of the media address for this side; left out: the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_address: Option<String>,
@@ -109,6 +112,17 @@ pub struct CustomerTrunk {
 
 pub(super) fn yes() -> bool {
     true
+}
+
+/// Whether audio is converted for a side that does not share the other's codec (MEDIA-23).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transcode {
+    /// Where it is necessary.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 fn one() -> u32 {

@@ -18,14 +18,14 @@ mod warnings;
 pub(crate) mod words;
 
 pub use account::{Account, AccountKind, Currency, Rounding};
-pub use customer::{Authentication, CustomerTrunk, FailureReply, Reliability};
+pub use customer::{Authentication, CustomerTrunk, FailureReply, Reliability, Transcode};
 pub use error::{ConfigError, ConfigErrors};
 pub use lists::{Deck, FilledList, ListKind, NumberList, RuleSet};
 pub use node::NodeNames;
 pub use numbers::FileStamp;
 pub use vendor::{
     CodePolicy, DisplayMode, Failover, HeaderMode, Identity, PrivacyMode, Resend, ResponseCode,
-    StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
+    Ringback, StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
 };
 pub use words::{
     DigestAlgorithm, PeerAddress, Secret, Target, duration_text, instant_text, parse_duration,

@@ -1,4 +1,4 @@
-use super::customer::yes;
+use super::customer::{Transcode, yes};
 use super::words::{self, DigestAlgorithm, Secret, Target};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
@@ -89,6 +89,15 @@ pub struct VendorTrunk {
     /// Media only from the address in the SDP (MEDIA-11).
     #[serde(default)]
     pub strict_media: bool,
+    /// Whether callers with another codec reach it by conversion (MEDIA-23).
+    #[serde(default)]
+    pub transcode: Transcode,
+    /// When its callers hear a tone of ours while it rings (MEDIA-13).
+    #[serde(default)]
+    pub ringback: Ringback,
+    /// The code of the country whose tone that is, or the name of a sound of the node file.
+    #[serde(default = "european")]
+    pub ringback_sound: String,
     /// Name of the media address for this side; left out: the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_address: Option<String>,
@@ -118,6 +127,10 @@ fn host<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> 
     Err(de::Error::custom(format!(
         "`{host}` is not a host name or an address without port, such as \"sip.example.com\""
     )))
+}
+
+fn european() -> String {
+    "eu".to_owned()
 }
 
 fn hundred() -> u32 {
@@ -360,6 +373,19 @@ fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
     }
 
     from.deserialize_any(Written)
+}
+
+/// When callers hear a tone of ours while their vendor rings (MEDIA-13).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ringback {
+    /// Never.
+    #[default]
+    Off,
+    /// After 180 without SDP, until the vendor is heard.
+    IfNoEarlyMedia,
+    /// Until the answer, whatever the vendor sends.
+    Always,
 }
 
 /// What to do with an identity header.

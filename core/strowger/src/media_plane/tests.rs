@@ -41,6 +41,7 @@ fn settings(address: IpAddr, ports: RangeInclusive<u16>) -> MediaSettings {
         seed: [7; 32],
         processors: None,
         spare_files: 1_000,
+        sounds: Sounds::default(),
     }
 }
 
@@ -100,6 +101,11 @@ impl Party {
             payload_types: vec![8, 101],
             signalling: self.rtp.local_addr().expect("address").ip(),
             strict: false,
+            clock_hz: 8_000,
+            sealed: false,
+            sends: true,
+            receives: true,
+            formats: None,
         }
     }
 
@@ -146,7 +152,7 @@ fn close_both(control: &mut PlaneControl, call: u64) -> [LegCounters; 2] {
 
 /// A call between two parties: its control, its addresses in both SDPs, the parties.
 fn call(house: &House) -> (PlaneControl, [SocketAddr; 2], [Party; 2]) {
-    let mut control = house.plane.control(|_| {});
+    let mut control = house.plane.control(|_, _| {});
     let ports = open_both(&mut control, 1, [0, 0]).expect("ports");
     let parties = [house.party(), house.party()];
     control.update(leg(1, A), parties[0].sdp());
@@ -230,7 +236,7 @@ fn an_intruder_is_dropped_and_counted() {
 #[test]
 fn a_caller_behind_a_nat_is_found() {
     let house = House::on(15, 22_000..=22_099);
-    let mut control = house.plane.control(|_| {});
+    let mut control = house.plane.control(|_, _| {});
     let [to_caller, to_vendor] = open_both(&mut control, 1, [0, 0]).expect("ports");
     let [caller, vendor] = [house.party(), house.party()];
     control.update(leg(1, B), vendor.sdp());
@@ -296,7 +302,7 @@ fn sdp_that_names_the_relay_itself_gets_nothing() {
 #[test]
 fn freed_ports_rest_before_the_next_call_gets_them() {
     let house = House::on(18, 22_000..=22_007);
-    let mut control = house.plane.control(|_| {});
+    let mut control = house.plane.control(|_, _| {});
     let first = open_both(&mut control, 1, [0, 0]).expect("ports");
     close_both(&mut control, 1);
     assert_eq!(house.in_use_and_resting(), (0, 2));
@@ -350,7 +356,10 @@ fn a_takeover_is_counted_and_does_not_last() {
 fn a_fault_costs_one_call() {
     let house = House::on(54, 22_000..=22_099);
     let (lost, hears_lost) = std::sync::mpsc::channel();
-    let mut control = house.plane.control(move |call| lost.send(call).expect("heard"));
+    let mut control = house.plane.control(move |call, report| {
+        assert_eq!(report, Report::Lost);
+        lost.send(call).expect("heard");
+    });
     let calls = [1, 2].map(|key| {
         let ports = open_both(&mut control, key, [0, 0]).expect("ports");
         let parties = [house.party(), house.party()];
@@ -381,7 +390,7 @@ fn a_fault_costs_one_call() {
 #[test]
 fn a_leg_without_a_pair_leaves_the_other_open() {
     let house = House::on(19, 22_000..=22_001);
-    let mut control = house.plane.control(|_| {});
+    let mut control = house.plane.control(|_, _| {});
     assert_eq!(open_both(&mut control, 1, [0, 0]), None);
     assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (1, (1, 0)));
     assert!(control.close(leg(1, A)).is_some());
@@ -414,7 +423,7 @@ fn busy_ports_are_passed_over() {
         .map(|port| UdpSocket::bind((house.address, port)).expect("free"))
         .into_iter()
         .collect();
-    let mut control = house.plane.control(|_| {});
+    let mut control = house.plane.control(|_, _| {});
     let mut ports =
         open_both(&mut control, 1, [0, 0]).expect("two pairs are free").map(|a| a.port());
     ports.sort_unstable();
@@ -426,7 +435,7 @@ fn busy_ports_are_passed_over() {
 #[test]
 fn two_shards_may_use_the_same_key() {
     let house = House::on(23, 22_000..=22_099);
-    let (mut one, mut other) = (house.plane.control(|_| {}), house.plane.control(|_| {}));
+    let (mut one, mut other) = (house.plane.control(|_, _| {}), house.plane.control(|_, _| {}));
     let first = open_both(&mut one, 1, [0, 0]).expect("ports");
     let second = open_both(&mut other, 1, [0, 0]).expect("ports");
     assert!(first.iter().all(|address| !second.contains(address)));
@@ -450,7 +459,7 @@ fn each_side_uses_the_media_address_of_its_trunk() {
         ports: 22_000..=22_099,
     });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control(|_| {});
+    let mut control = plane.control(|_, _| {});
     let [caller, vendor] = open_both(&mut control, 1, [0, 1]).expect("ports");
     assert_eq!((caller.ip(), vendor.ip()), (inside, public));
     assert!(UdpSocket::bind((outside, vendor.port())).is_err(), "bound behind the NAT");
@@ -471,7 +480,7 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     let name = "outside".to_owned();
     settings.addresses.push(MediaAddress { name, bind: outside, advertised: outside, ports });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control(|_| {});
+    let mut control = plane.control(|_, _| {});
     let [to_caller, to_first] = open_both(&mut control, 1, [0, 0]).expect("ports");
     let to_next = control.open(leg(1, NEXT), 1).expect("ports");
     assert_eq!(to_next.ip(), outside);
@@ -514,7 +523,7 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
             .expect("plane");
     let shards: Vec<_> = (0..2)
         .map(|_| {
-            let mut control = plane.control(|_| {});
+            let mut control = plane.control(|_, _| {});
             std::thread::spawn(move || {
                 let calls: Vec<_> = (0..50)
                     .map(|key| {
@@ -570,7 +579,7 @@ fn ipv4_meets_ipv6() {
         ports: 22_000..=22_999,
     });
     let plane = MediaPlane::start(settings).expect("plane");
-    let mut control = plane.control(|_| {});
+    let mut control = plane.control(|_, _| {});
     let [to_caller, to_vendor] = open_both(&mut control, 1, [0, 1]).expect("ports");
     let [caller, vendor] = [Party::at(four), Party::at(six)];
     control.update(leg(1, A), caller.sdp());

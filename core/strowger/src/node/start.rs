@@ -3,7 +3,7 @@
 use super::{Node, RunningNode, keeping, monitor};
 use crate::admin::{Access, AdminToken};
 use crate::alarms::{AlarmKind, Alarms};
-use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings};
+use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, Sounds};
 use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
@@ -461,6 +461,8 @@ fn media_settings(config: &Config, spare_files: usize) -> io::Result<MediaSettin
         seed: random_bytes()?,
         processors: config.processors().calls(),
         spare_files,
+        sounds: Sounds::load(&config.media.sounds)
+            .map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?,
     })
 }
 
@@ -520,7 +522,7 @@ fn start_shards(
             mailboxes: mailboxes.clone(),
             world: desk.published(),
             host: desk.host().shard(),
-            media: plane.control(move |call| own.tell_media_lost(call)),
+            media: plane.control(move |call, report| own.tell_media(call, report)),
             recorder: recorder.clone(),
             decisions: decisions.map(|decisions| decisions.tap(number)),
             longest_wait: config.calls.longest_wait,

@@ -4,7 +4,7 @@
 use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
-use crate::media_plane::PlaneControl;
+use crate::media_plane::{PlaneControl, Report};
 use crate::streams::Streams;
 use crate::{allocator, arrival, clock, icmp};
 use arc_swap::ArcSwap;
@@ -226,8 +226,12 @@ impl Driver {
                     self.switch.receive(now, flow, &datagram, &mut self.media);
                     self.give();
                 }
-                Letter::MediaLost(call) => {
+                Letter::Media(call, Report::Lost) => {
                     self.switch.fail_call(clock::now(), call, &mut self.media);
+                    self.give();
+                }
+                Letter::Media(call, Report::Event(event)) => {
+                    self.switch.media_event(clock::now(), call, event, &mut self.media);
                     self.give();
                 }
                 Letter::Unreachable(flow) => {

@@ -1,6 +1,7 @@
 //! How other threads reach a shard: datagrams from its neighbours, commands from the
 //! admin interface, answers of plugins that had to wait.
 
+use crate::media_plane::Report;
 use crate::seldom::Seldom;
 use mio::Waker;
 use policy::Reply;
@@ -74,8 +75,8 @@ pub(crate) struct ShardCounters {
 pub(super) enum Letter {
     /// A datagram and when it reached the machine, in UTC milliseconds.
     Datagram(Flow, u64, Box<[u8]>),
-    /// The relay of a call has failed.
-    MediaLost(CallKey),
+    /// Something has happened to the audio of a call.
+    Media(CallKey, Report),
     /// Nobody is at the far end of this flow (SIG-24).
     Unreachable(Flow),
     Command(Command),
@@ -138,9 +139,9 @@ impl Mailbox {
         }
     }
 
-    /// Tells that a call of this shard has lost its relay.
-    pub(crate) fn tell_media_lost(&self, call: CallKey) {
-        let _ = self.letters.send(Letter::MediaLost(call));
+    /// Tells what has happened to the audio of a call of this shard.
+    pub(crate) fn tell_media(&self, call: CallKey, report: Report) {
+        let _ = self.letters.send(Letter::Media(call, report));
         self.wake();
     }
 

@@ -11,7 +11,7 @@ use store::LoadedTrunk;
 use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use switch::facts::{
     AttemptTimers, Authentication, Credentials, CustomerTrunk, DigestUser, FailureReply, Network,
-    Reliability, TrunkUsage, VendorTrunk,
+    Reliability, Ringback, RingbackMode, TrunkUsage, VendorTrunk,
 };
 
 type Rules = HashMap<String, u64>;
@@ -67,6 +67,7 @@ pub(super) fn customer(
         relay: trunk.relay,
         media_address: names.media_address(&owner, trunk.media_address.as_deref()),
         strict_media: trunk.strict_media,
+        transcode: trunk.transcode == business::Transcode::Auto,
         usage,
     }
 }
@@ -148,6 +149,15 @@ pub(super) fn vendor(
         relay: trunk.relay,
         media_address: names.media_address(&owner, trunk.media_address.as_deref()),
         strict_media: trunk.strict_media,
+        transcode: trunk.transcode == business::Transcode::Auto,
+        ringback: Ringback {
+            mode: match trunk.ringback {
+                business::Ringback::Off => RingbackMode::Off,
+                business::Ringback::IfNoEarlyMedia => RingbackMode::IfNoEarlyMedia,
+                business::Ringback::Always => RingbackMode::Always,
+            },
+            sound: names.sound(&owner, &trunk.ringback_sound),
+        },
         credentials: credentials(trunk),
         usage,
     }

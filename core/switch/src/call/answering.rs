@@ -46,6 +46,7 @@ impl Call {
             self.has_won(cx, number);
         }
         let owes = self.leg(number).is_some_and(Leg::owes_provisional_answer);
+        let rings = self.begins_ringback(cx, number, status, offered.is_some());
         let body = offered.and_then(|sdp| self.pass_sdp(cx, number, sdp).ok());
         let delayed = self.delayed_offer();
         if let Some(attempt) = self.attempt_mut(number) {
@@ -63,6 +64,8 @@ impl Call {
         if first_ring {
             self.tell(cx, EventKind::Ringing, vendor, status);
         }
+        let (status, body) =
+            if rings { self.ring(cx, number, status, body) } else { (status, body) };
         self.progress_caller(cx, status, body);
     }
 
@@ -144,6 +147,8 @@ impl Call {
             leg.acknowledge(&mut cx.wire(), None);
         }
         self.connect(cx, number);
+        self.join(cx, number);
+        self.watch_media(cx);
         if body.is_some() {
             self.times.media_ms.get_or_insert(now.utc_ms);
         }

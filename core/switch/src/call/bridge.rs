@@ -51,7 +51,7 @@ impl Call {
         if method != Method::Info
             && let Some(offered) = &offered
         {
-            let (rewritten, remote) = match self.rewrite_sdp(from, to, offered) {
+            let (rewritten, remote) = match self.pass_offer(from, to, offered) {
                 Ok(rewritten) => rewritten,
                 Err(unusable) => {
                     let listener = self.leg(from).map_or(0, |leg| leg.flow().listener);

@@ -187,7 +187,7 @@ impl Call {
                     },
                     row: super::record::deck_row(&sell.row)?,
                     rounding: super::record::rounding(&sell.rounding)?,
-                    duration_ms: self.times.duration_ms,
+                    duration_ms: self.times.billed_ms(),
                 })
             }
             Payer::Vendor(at) => {

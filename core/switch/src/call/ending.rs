@@ -120,12 +120,12 @@ impl Call {
 
     /// The attempt that was answered is over.
     pub(super) fn end_winner(&mut self, cx: &Cx<'_>, why: &str, by: EndedBy) {
-        let heard = self.heard.q850;
+        let (heard, billable_ms) = (self.heard.q850, self.times.billable_ms);
         let Some(attempt) = self.winner_mut() else { return };
         let since = attempt.answered().unwrap_or(cx.now.instant);
         let record = &mut attempt.record;
         record.duration_ms = lasted_ms(since, cx.now.instant);
-        record.billable_ms = record.duration_ms;
+        record.billable_ms = billable_ms.unwrap_or(record.duration_ms);
         record.cause = heard;
         record.end_ms = Some(cx.now.utc_ms);
         record.end_reason = why.into();

@@ -6,6 +6,8 @@ use crate::facts::{Listener, VendorTrunk};
 use crate::media::{LegCounters, MediaLeg, RemoteMedia};
 use crate::sdp::{self, Unusable, Way};
 use ledger::MediaRecord;
+use sip::sdp::{Agreement, Audio, Direction, PayloadType, SessionDescription, Settled, Side};
+use sip::session::Party;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
@@ -20,17 +22,41 @@ pub(super) enum NoOffer {
 /// The media of one leg.
 #[derive(Debug)]
 pub(super) struct LegMedia {
-    leg: MediaLeg,
+    pub(super) leg: MediaLeg,
     /// What its SDP says of us; none: it has no ports.
-    local: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
     /// What becomes of it in the call's record.
     pub(super) record: MediaRecord,
+    /// What the relay was told of it last.
+    told: Option<sdp::Remote>,
+    /// The last offer that came from it.
+    offer: Option<Offered>,
+    /// What it was answered by ourselves before the other side said anything (MEDIA-13).
+    pub(super) given: Option<Vec<PayloadType>>,
+    /// It hears a sound of ours in place of the other side.
+    pub(super) hears_sound: bool,
+}
+
+/// An offer and what we have put to it.
+#[derive(Debug)]
+struct Offered {
+    description: SessionDescription,
+    /// Codecs that the other side was offered beside those of the offer (MEDIA-23).
+    added: Vec<PayloadType>,
 }
 
 impl LegMedia {
     /// A leg without ports.
     pub(super) fn new(leg: MediaLeg) -> LegMedia {
-        LegMedia { leg, local: None, record: MediaRecord::default() }
+        LegMedia {
+            leg,
+            local: None,
+            record: MediaRecord::default(),
+            told: None,
+            offer: None,
+            given: None,
+            hears_sound: false,
+        }
     }
 
     /// Takes ports at a media address unless it has some; what is to be written into its SDP.
@@ -56,6 +82,11 @@ impl LegMedia {
         let counters = cx.media.counters(self.leg)?;
         self.count(&counters);
         counters.last_packet
+    }
+
+    /// The last offer that came from it.
+    pub(super) fn offered(&self) -> Option<&SessionDescription> {
+        self.offer.as_ref().map(|offered| &offered.description)
     }
 
     /// Whether RTP has come from it.
@@ -93,8 +124,11 @@ impl Call {
             Way::Relayed { own, local }
         };
         let Some(offer) = offer else { return Ok(Vec::new()) };
-        let rewritten = sdp::rewrite(offer, way, &mut attempt.origin);
-        let (body, remote) = rewritten.map_err(NoOffer::Sdp)?;
+        let description = sdp::read(offer).map_err(NoOffer::Sdp)?;
+        let added = self.convertible_beside(&description, &attempt.vendor);
+        let passed = sdp::pass(&description, way, &mut attempt.origin, &added);
+        let (body, remote) = passed.map_err(NoOffer::Sdp)?;
+        self.caller_media.offer = Some(Offered { description, added });
         if let Some(remote) = remote {
             self.tell_relay(cx, CALLER, remote);
         }
@@ -117,12 +151,15 @@ impl Call {
     /// Our addresses towards the caller and towards the vendor of an attempt, which hear each
     /// other from here on. The caller's ports are opened with the first attempt and stay
     /// (ROUTE-55); each vendor gets ports of its own, at the media address of its trunk
-    /// (MEDIA-10). None: there are no ports.
+    /// (MEDIA-10). A caller that hears a tone goes on hearing it until the vendor is heard. None:
+    /// there are no ports.
     fn open_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) -> Option<[SocketAddr; 2]> {
         let caller = self.caller_media.open(cx, self.customer.media_address)?;
         let vendor = attempt.media.open(cx, attempt.vendor.media_address)?;
-        self.joined = attempt.record.number;
-        cx.media.join(self.caller_media.leg, attempt.media.leg);
+        if !self.caller_media.hears_sound {
+            self.joined = attempt.record.number;
+            cx.media.join(self.caller_media.leg, attempt.media.leg);
+        }
         Some([caller, vendor])
     }
 
@@ -139,14 +176,20 @@ impl Call {
             CALLER => self.talking().ok_or(Unusable::NoAudio)?,
             _ => CALLER,
         };
-        let (rewritten, remote) = self.rewrite_sdp(from, to, body)?;
+        let negotiation = self.leg(from).map(|leg| leg.negotiation());
+        let is_offer = negotiation.is_some_and(|state| state.open() == Some(Party::Peer));
+        let (passed, remote) = if is_offer {
+            self.pass_offer(from, to, body)?
+        } else {
+            self.pass_answer(cx, from, to, body)?
+        };
         if let Some(remote) = remote {
             self.tell_relay(cx, from, remote);
         }
         if from != CALLER {
             self.join(cx, from);
         }
-        Ok(rewritten)
+        Ok(passed)
     }
 
     /// The attempt that the caller talks with: the one that was answered, or the newest.
@@ -155,44 +198,174 @@ impl Call {
         self.winner().or_else(newest).map(|attempt| attempt.record.number)
     }
 
-    /// Caller and vendor hear each other.
-    fn join(&mut self, cx: &mut Cx<'_>, attempt: u16) {
-        if self.joined == attempt || self.caller_media.local.is_none() {
+    /// Caller and vendor hear each other, unless the caller shall hear our tone until the answer.
+    pub(super) fn join(&mut self, cx: &mut Cx<'_>, number: u16) {
+        let sounds = self.caller_media.hears_sound;
+        if self.joined == number && !sounds || self.caller_media.local.is_none() {
             return;
         }
-        let opened = self.attempt(attempt).filter(|attempt| attempt.media.local.is_some());
-        if let Some(leg) = opened.map(|attempt| attempt.media.leg) {
-            cx.media.join(self.caller_media.leg, leg);
-            self.joined = attempt;
+        let Some(attempt) = self.attempt(number).filter(|a| a.media.local.is_some()) else { return };
+        if sounds && attempt.rings_always() {
+            return;
         }
+        cx.media.join(self.caller_media.leg, attempt.media.leg);
+        self.joined = number;
+        self.caller_media.hears_sound = false;
     }
 
-    /// SDP from one side as the other gets it, and where its sender receives; nowhere if its
+    /// An offer from one side as the other gets it, and where its sender receives; nowhere if its
     /// media does not pass through the switch.
-    pub(super) fn rewrite_sdp(
+    pub(super) fn pass_offer(
         &mut self,
         from: u16,
         to: u16,
         body: &[u8],
     ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
-        let way = if self.direct {
-            let listener = self.leg(to).ok_or(Unusable::NoAudio)?.flow().listener;
-            Way::Direct(self.own_address(listener))
-        } else {
-            let (own, local) =
-                self.local_media(from).zip(self.local_media(to)).ok_or(Unusable::NoAudio)?;
-            Way::Relayed { own, local }
-        };
-        let origin = match to {
-            CALLER => &mut self.caller_origin,
-            _ => &mut self.attempt_mut(to).ok_or(Unusable::NoAudio)?.origin,
-        };
-        sdp::rewrite(body, way, origin)
+        let description = sdp::read(body)?;
+        let way = self.way(from, to)?;
+        let vendor = self.attempt(if to == CALLER { from } else { to });
+        let vendor = vendor.map(|attempt| std::sync::Arc::clone(&attempt.vendor));
+        let added = vendor.map(|vendor| self.convertible_beside(&description, &vendor));
+        let added = added.unwrap_or_default();
+        let origin = self.origin_mut(to).ok_or(Unusable::NoAudio)?;
+        let passed = sdp::pass(&description, way, origin, &added)?;
+        if let Some(media) = self.media_mut(from) {
+            media.offer = Some(Offered { description, added });
+            media.given = None;
+        }
+        Ok(passed)
     }
 
-    /// Our address towards a leg.
-    fn local_media(&self, leg: u16) -> Option<SocketAddr> {
-        if leg == CALLER { self.caller_media.local } else { self.attempt(leg)?.media.local }
+    /// An answer from one side as the other gets it, and where its sender receives. If the other
+    /// side did not offer its codecs, the answer is one of ours and audio is converted (MEDIA-22,
+    /// MEDIA-23).
+    fn pass_answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: u16,
+        to: u16,
+        body: &[u8],
+    ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
+        let description = sdp::read(body)?;
+        let way = self.way(from, to)?;
+        if let Way::Relayed { own, local } = way
+            && let Some(agreement) = self.settle(to, &description)
+        {
+            return self.answer_converted(cx, to, (own, local), &description, &agreement);
+        }
+        let origin = self.origin_mut(to).ok_or(Unusable::NoAudio)?;
+        let passed = sdp::pass(&description, way, origin, &[])?;
+        self.tell_formats(cx, to, None);
+        Ok(passed)
+    }
+
+    /// What the offer of a leg and the answer of the other one come to, if they do not share a
+    /// codec or the offer was answered before.
+    fn settle(&self, offerer: u16, answer: &SessionDescription) -> Option<Agreement> {
+        let media = self.media(offerer)?;
+        let Offered { description, added } = media.offer.as_ref()?;
+        let (_, offered) = description.first_audio()?;
+        let (_, answered) = answer.first_audio()?;
+        let known = sdp::convertible();
+        match sip::sdp::settle(offered, added, answered, &known, media.given.as_deref()) {
+            Settled::Converted(agreement) => Some(agreement),
+            Settled::Shared => None,
+        }
+    }
+
+    fn answer_converted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        to: u16,
+        (own, local): (SocketAddr, SocketAddr),
+        description: &SessionDescription,
+        agreement: &Agreement,
+    ) -> Result<(Vec<u8>, Option<sdp::Remote>), Unusable> {
+        let mut remote = sdp::remote_of(description, own)?;
+        if let Some(codec) = agreement.answerer.wants.first() {
+            (remote.codec, remote.clock_hz) = (codec.name.clone(), codec.clock_hz);
+        }
+        remote.formats = Some(sdp::formats_of(&agreement.answerer));
+        let (_, answered) = description.first_audio().ok_or(Unusable::NoAudio)?;
+        let held = remote.rtp.ip().is_unspecified();
+        let audio = Audio {
+            rtp: local,
+            formats: &agreement.answer,
+            direction: match answered.direction {
+                Direction::SendRecv if held => Direction::SendOnly,
+                direction => direction,
+            },
+            ptime_ms: answered.ptime_ms,
+        };
+        self.tell_formats(cx, to, Some(&agreement.offerer));
+        let answer = self.answer_of_ours(to, &audio).ok_or(Unusable::NoAudio)?;
+        Ok((answer, Some(remote)))
+    }
+
+    /// An answer of ours to the last offer of a leg.
+    pub(super) fn answer_of_ours(&mut self, to: u16, audio: &Audio<'_>) -> Option<Vec<u8>> {
+        let offered = self.media_mut(to)?.offer.take()?;
+        let answer = self.origin_mut(to).map(|origin| {
+            sdp::answer(&offered.description, audio, origin)
+        });
+        self.media_mut(to)?.offer = Some(offered);
+        answer
+    }
+
+    /// Tells the relay how a leg writes its audio, if that has changed.
+    pub(super) fn tell_formats(&mut self, cx: &mut Cx<'_>, leg: u16, side: Option<&Side>) {
+        let formats = side.map(sdp::formats_of);
+        let told = self.media(leg).and_then(|media| media.told.as_ref());
+        let Some(told) = told.filter(|told| told.formats != formats) else { return };
+        let mut remote = told.clone();
+        if let Some(codec) = side.and_then(|side| side.wants.first()) {
+            (remote.codec, remote.clock_hz) = (codec.name.clone(), codec.clock_hz);
+        }
+        remote.formats = formats;
+        self.tell_relay(cx, leg, remote);
+    }
+
+    /// The codecs that a vendor may be offered, or may have offered, beside those of a description
+    /// (MEDIA-23).
+    fn convertible_beside(
+        &self,
+        description: &SessionDescription,
+        vendor: &VendorTrunk,
+    ) -> Vec<PayloadType> {
+        if !self.customer.transcode || !vendor.transcode || self.goes_direct(vendor) {
+            return Vec::new();
+        }
+        let audio = description.first_audio();
+        audio.map(|(_, audio)| audio.convertible_beside(&sdp::convertible())).unwrap_or_default()
+    }
+
+    /// Which way the media between two legs take.
+    fn way(&self, from: u16, to: u16) -> Result<Way, Unusable> {
+        if self.direct {
+            let listener = self.leg(to).ok_or(Unusable::NoAudio)?.flow().listener;
+            return Ok(Way::Direct(self.own_address(listener)));
+        }
+        let local = |leg| self.media(leg).and_then(|media| media.local);
+        let (own, local) = local(from).zip(local(to)).ok_or(Unusable::NoAudio)?;
+        Ok(Way::Relayed { own, local })
+    }
+
+    fn media(&self, leg: u16) -> Option<&LegMedia> {
+        if leg == CALLER { Some(&self.caller_media) } else { Some(&self.attempt(leg)?.media) }
+    }
+
+    fn media_mut(&mut self, leg: u16) -> Option<&mut LegMedia> {
+        match leg {
+            CALLER => Some(&mut self.caller_media),
+            _ => Some(&mut self.attempt_mut(leg)?.media),
+        }
+    }
+
+    fn origin_mut(&mut self, leg: u16) -> Option<&mut sdp::Origin> {
+        match leg {
+            CALLER => Some(&mut self.caller_origin),
+            _ => Some(&mut self.attempt_mut(leg)?.origin),
+        }
     }
 
     pub(super) fn tell_relay(&mut self, cx: &mut Cx<'_>, leg: u16, remote: sdp::Remote) {
@@ -208,22 +381,25 @@ impl Call {
                 (&mut attempt.media, attempt.vendor.strict_media, signalling)
             }
         };
-        media.record.codec = remote.codec;
+        media.record.codec.clone_from(&remote.codec);
         media.record.remote = sip::address_text(remote.rtp);
-        let remote = RemoteMedia {
+        let of_ours = remote.formats.iter().flat_map(|formats| &formats.sends);
+        let of_ours = of_ours.map(|(number, _)| *number);
+        let told = RemoteMedia {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
             rtcp_mux: remote.rtcp_mux,
-            payload_types: remote.payload_types,
+            payload_types: remote.payload_types.iter().copied().chain(of_ours).collect(),
             signalling,
             strict,
-            clock_hz: 8000,
-            sealed: false,
-            sends: true,
-            receives: true,
-            formats: None,
+            clock_hz: remote.clock_hz,
+            sealed: remote.sealed,
+            sends: remote.sends,
+            receives: remote.receives,
+            formats: remote.formats.clone(),
         };
-        cx.media.update(media.leg, remote);
+        media.told = Some(remote);
+        cx.media.update(media.leg, told);
     }
 
     /// Frees the ports of an attempt that is over; what was heard there is in its record.

@@ -19,6 +19,8 @@ mod late;
 mod media;
 mod pipeline;
 pub(crate) mod record;
+mod ringback;
+mod silence;
 mod supervision;
 mod timers;
 mod trail;
@@ -172,7 +174,16 @@ struct Times {
     pdd_ms: Option<u32>,
     /// How long the answered part lasted.
     duration_ms: u64,
+    /// How much of it is billed, if that is less (BILL-13).
+    billable_ms: Option<u64>,
     processing_us: Option<u32>,
+}
+
+impl Times {
+    /// How much of the answered part is billed.
+    fn billed_ms(&self) -> u64 {
+        self.billable_ms.unwrap_or(self.duration_ms)
+    }
 }
 
 /// Where the call came from, for the record.

@@ -111,7 +111,7 @@ impl Call {
             false => (Money::ZERO, Money::ZERO),
         };
         let (duration_ms, billable_ms) = match last {
-            true if self.is_billed() => (self.times.duration_ms, self.times.duration_ms),
+            true if self.is_billed() => (self.times.duration_ms, self.times.billed_ms()),
             true => (self.times.duration_ms, 0),
             false => (ms(since, now.instant), ms(since, alive)),
         };

@@ -32,6 +32,7 @@ fn trunk(id: u32, networks: Vec<Network>) -> CustomerTrunk {
         relay: true,
         media_address: 0,
         strict_media: false,
+        transcode: true,
         usage: Arc::new(TrunkUsage::default()),
     }
 }

@@ -11,6 +11,7 @@ mod forks;
 mod identity;
 mod limits;
 mod media;
+mod media_acts;
 mod offers;
 mod parallel;
 mod peers;

@@ -68,7 +68,7 @@ fn payload_types_are_each_sides_own() {
     raw.answers(&invite, "200 OK", &[], &answer);
     let ok = raw.caller("SIP/2.0 200 ");
     raw.ack(&ok, "");
-    assert!(body(&invite).contains(" RTP/AVP 8 96\r\n"), "{}", body(&invite));
+    assert!(body(&invite).contains(" RTP/AVP 8 96 0\r\n"), "{}", body(&invite));
     assert!(body(&ok).contains(" RTP/AVP 121 101\r\n"), "{}", body(&ok));
     let told: Vec<_> =
         raw.stage.media.updates.iter().map(|(_, remote)| remote.payload_types.clone()).collect();

@@ -76,6 +76,7 @@ pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
         relay: true,
         media_address: 0,
         strict_media: false,
+        transcode: true,
         usage: Arc::default(),
     }
 }
@@ -117,6 +118,8 @@ pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> Ve
         relay: true,
         media_address: 0,
         strict_media: false,
+        transcode: true,
+        ringback: Default::default(),
         credentials: None,
         usage: Arc::default(),
     }

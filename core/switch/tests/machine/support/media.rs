@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use strowger_switch::{LegCounters, MediaControl, MediaLeg, RemoteMedia};
+use strowger_switch::{
+    CallKey, LegCounters, MediaControl, MediaLeg, RemoteMedia, SilenceLimits,
+};
 
 /// The number of the caller's leg; vendors have the numbers of their attempts, from 1.
 pub(crate) const CALLER_LEG: u16 = 0;
@@ -23,6 +25,10 @@ pub(crate) struct MemoryMedia {
     pub(crate) updates: Vec<(u16, RemoteMedia)>,
     /// The numbers of the legs that were joined.
     pub(crate) joins: Vec<(u16, u16)>,
+    /// The numbers of the legs that a sound was played to, and its name.
+    pub(crate) plays: Vec<(u16, String)>,
+    /// The calls whose silence matters.
+    pub(crate) watched: Vec<CallKey>,
     /// When the caller's last packet came.
     pub(crate) last_packet: Option<Instant>,
 }
@@ -72,11 +78,16 @@ impl MediaControl for MemoryMedia {
         self.joins.push((a.leg, b.leg));
     }
 
-    fn play(&mut self, _: MediaLeg, _: &str, _: bool) -> bool {
+    fn play(&mut self, leg: MediaLeg, sound: &str, _: bool) -> bool {
+        let (_, told) = self.updates.iter().rfind(|(number, _)| *number == leg.leg).expect("told");
+        assert!(told.formats.is_some(), "nobody knows how to write the sound");
+        self.plays.push((leg.leg, sound.to_owned()));
         true
     }
 
-    fn watch(&mut self, _: strowger_switch::CallKey, _: strowger_switch::SilenceLimits) {}
+    fn watch(&mut self, call: CallKey, _: SilenceLimits) {
+        self.watched.push(call);
+    }
 
     fn counters(&mut self, leg: MediaLeg) -> Option<LegCounters> {
         self.legs.contains_key(&leg).then(|| self.read(leg))

@@ -213,6 +213,14 @@ impl Stage {
         self.settle();
     }
 
+    /// The relay tells something of a call.
+    pub(crate) fn media_event(&mut self, event: strowger_switch::MediaEvent) {
+        let call = *self.media.watched.last().expect("an answered call");
+        let now = self.clock();
+        self.switch.media_event(now, call, event, &mut self.media);
+        self.settle();
+    }
+
     /// Records one call as it stands; false if there is none.
     pub(crate) fn close_one_unrated(&mut self) -> bool {
         let now = self.clock();

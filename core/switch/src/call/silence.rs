@@ -1,0 +1,72 @@
+//! What the relay tells of an answered call: silence, and what it leads to (MEDIA-16 to MEDIA-20).
+
+use super::answering::lasted_ms;
+use super::{CALLER, Call, Cx};
+use crate::media::MediaEvent;
+use crate::reason::{Causes, name};
+use compact_str::format_compact;
+use ledger::{EndedBy, Text, TrailEntry};
+use std::sync::Arc;
+
+impl Call {
+    /// From the answer on silence matters, if media pass through us.
+    pub(super) fn watch_media(&self, cx: &mut Cx<'_>) {
+        if !self.direct {
+            cx.media.watch(self.key, self.world.settings.silence);
+        }
+    }
+
+    /// Something that the relay tells of the call.
+    pub(crate) fn on_media_event(&mut self, cx: &mut Cx<'_>, event: MediaEvent) {
+        if self.connected().is_none() {
+            return;
+        }
+        let limits = self.world.settings.silence;
+        match event {
+            MediaEvent::NoMedia => {
+                let limit = limits.no_media;
+                self.end_silent(cx, format_compact!("no RTP within {limit:?} of the answer"));
+            }
+            MediaEvent::BothSilent => {
+                let limit = limits.both_silent;
+                self.end_silent(cx, format_compact!("neither side has sent anything for {limit:?}"));
+            }
+            MediaEvent::HeldTooLong => {
+                let detail = format_compact!("on hold for longer than {:?}", limits.hold);
+                self.end_dead(cx, detail);
+            }
+            MediaEvent::SideSilent(leg) => self.note_media(cx, leg, "one-way: is silent"),
+            MediaEvent::SideHeard(leg) => self.note_media(cx, leg, "is heard again"),
+            MediaEvent::ProbeDue(_) | MediaEvent::PlayEnded(_) => {}
+        }
+    }
+
+    /// Ends a call that died in silence. It is billed to its last packet (BILL-13).
+    fn end_silent(&mut self, cx: &mut Cx<'_>, detail: Text) {
+        let Some(connected) = self.connected() else { return };
+        self.read_media(cx);
+        let last = self.last_media.into_iter().flatten().max().unwrap_or(connected.since);
+        self.times.billable_ms = Some(lasted_ms(connected.since, last.max(connected.since)));
+        self.end_dead(cx, detail);
+    }
+
+    fn end_dead(&mut self, cx: &mut Cx<'_>, detail: Text) {
+        let (why, by, causes) = (name::MEDIA_TIMEOUT, EndedBy::Switch, Causes::ours(41));
+        self.end_connected_with(cx, why, by, None, causes, detail);
+    }
+
+    /// Puts what a leg's audio does on the trail (MEDIA-18).
+    fn note_media(&mut self, cx: &mut Cx<'_>, leg: u16, what: &str) {
+        let side = if leg == CALLER { "caller" } else { "vendor" };
+        let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
+        self.trail.push(TrailEntry {
+            at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+            attempt: leg,
+            hook: Arc::from("media"),
+            plugin: cx.core.names.plugin(None),
+            answer: format_compact!("{side} {what}"),
+            fault: Text::default(),
+            micros: 0,
+        });
+    }
+}
