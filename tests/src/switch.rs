@@ -42,6 +42,8 @@ pub struct Setup {
     pub relay: bool,
     /// RTP ports, `FIRST-LAST`.
     pub media_ports: String,
+    /// Lines of the node file's `[media]` table.
+    pub media: String,
     /// Log level.
     pub log: String,
 }
@@ -67,6 +69,7 @@ impl Setup {
             plugin_lines: String::new(),
             relay: true,
             media_ports: "20000-29999".to_owned(),
+            media: String::new(),
             log: "info".to_owned(),
         }
     }
@@ -129,11 +132,11 @@ impl Setup {
     }
 
     fn node_file(&self) -> String {
-        let Setup { net, node, calls, admin, log, media_ports, .. } = self;
+        let Setup { net, node, calls, admin, log, media_ports, media, .. } = self;
         let mut text = format!(
             "name = \"under-test\"\ndata_dir = \"data\"\nbusiness = \"business\"\n{node}\n\
              [[listeners]]\nname = \"main\"\naddress = \"{}\"\n\
-             [media]\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"{media_ports}\"\n\
+             [media]\n{media}\n[[media.addresses]]\nname = \"main\"\nbind = \"{}\"\nports = \"{media_ports}\"\n\
              [admin]\naddress = \"{}\"\n{admin}\n[calls]\n{calls}\n[log]\nlevel = \"{log}\"\n\
              [plugins]\nfolder = \"plugins\"\nwatch = true\n",
             net.switch(),

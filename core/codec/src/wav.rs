@@ -36,7 +36,9 @@ pub enum WavError {
     #[error("has {0} samples per second, expected 8000")]
     Rate(u32),
     /// Another encoding or width.
-    #[error("has format {format} with {bits} bits a sample; playable are PCM (1) with 16 bits, A-law (6) and mu-law (7) with 8")]
+    #[error(
+        "has format {format} with {bits} bits a sample; playable are PCM (1) with 16 bits, A-law (6) and mu-law (7) with 8"
+    )]
     Format {
         /// Format tag.
         format: u16,

@@ -310,7 +310,8 @@ impl Bridge {
     fn witnesses(&self) -> Option<[Witness; 2]> {
         let places = self.legs.iter().enumerate();
         let mut open = places.filter_map(|(at, joined)| Some((at, joined.as_ref()?)));
-        let first = open.clone().find(|(_, joined)| joined.peer.is_some()).or_else(|| open.next())?;
+        let first =
+            open.clone().find(|(_, joined)| joined.peer.is_some()).or_else(|| open.next())?;
         let witness = |(at, joined): (usize, &Joined)| {
             Some(Witness {
                 leg: LegId(u8::try_from(at).ok()?),

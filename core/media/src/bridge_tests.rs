@@ -91,7 +91,13 @@ impl Call {
         self.counters[usize::from(leg.0)].read()
     }
 
-    pub(crate) fn hears(&mut self, leg: LegId, kind: Kind, from: &str, packet: &[u8]) -> Option<Forward> {
+    pub(crate) fn hears(
+        &mut self,
+        leg: LegId,
+        kind: Kind,
+        from: &str,
+        packet: &[u8],
+    ) -> Option<Forward> {
         let now = Now { instant: self.now, utc_ms: UTC };
         let (mut buffer, len) = (packet.to_vec(), packet.len());
         self.bridge.relay(now, (leg, kind), at(from), &mut buffer, len)

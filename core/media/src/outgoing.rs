@@ -106,8 +106,7 @@ impl Outgoing {
         let Some(last) = self.last else {
             self.last = Some(Last { ssrc, sequence, timestamp, at: now });
             let (sequence_shift, timestamp_shift) = (0, 0);
-            self.source =
-                Some(Source { ssrc, highest: sequence, sequence_shift, timestamp_shift });
+            self.source = Some(Source { ssrc, highest: sequence, sequence_shift, timestamp_shift });
             return true;
         };
         let known = self.before.filter(|before| before.ssrc == ssrc);

@@ -116,8 +116,9 @@ impl Watch {
         if let Some((silent, probe)) = self.silent {
             let leg = legs.iter().find(|leg| leg.leg == silent)?;
             let quiet_since = self.quiet_since(leg);
-            let still = quiet_since
-                .is_some_and(|since| now.saturating_duration_since(since) >= self.limits.one_silent);
+            let still = quiet_since.is_some_and(|since| {
+                now.saturating_duration_since(since) >= self.limits.one_silent
+            });
             if !still {
                 self.silent = None;
                 return Some(Event::SideHeard(silent));

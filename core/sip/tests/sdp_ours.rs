@@ -20,7 +20,9 @@ fn parsed(text: &str) -> SessionDescription {
 
 /// A description with these lines of media.
 fn describing(media: &str) -> SessionDescription {
-    parsed(&format!("v=0\r\no=- 1 1 IN IP4 10.1.2.3\r\ns=-\r\nc=IN IP4 10.1.2.3\r\nt=0 0\r\n{media}"))
+    parsed(&format!(
+        "v=0\r\no=- 1 1 IN IP4 10.1.2.3\r\ns=-\r\nc=IN IP4 10.1.2.3\r\nt=0 0\r\n{media}"
+    ))
 }
 
 /// An audio stream with these payload types; 101 is events, 97 events as well.
@@ -115,9 +117,8 @@ fn an_answer_of_ours_refuses_what_is_not_audio() {
 /// whom nothing can be converted.
 #[test]
 fn an_offer_goes_on_with_what_can_be_converted() {
-    let added = |offer: &SessionDescription| {
-        numbers(&offer.streams()[0].convertible_beside(&g711()))
-    };
+    let added =
+        |offer: &SessionDescription| numbers(&offer.streams()[0].convertible_beside(&g711()));
     assert_eq!(added(&audio("0 18 101")), [8]);
     assert_eq!(added(&audio("8")), [0]);
     assert!(added(&audio("8 0")).is_empty(), "has both");

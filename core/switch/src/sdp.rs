@@ -130,11 +130,7 @@ pub(crate) fn answer(
 
 impl Origin {
     /// Writes a description; its version grows if it is not what was sent last.
-    fn write(
-        &mut self,
-        address: IpAddr,
-        write: impl Fn(&sip::sdp::Origin) -> Vec<u8>,
-    ) -> Vec<u8> {
+    fn write(&mut self, address: IpAddr, write: impl Fn(&sip::sdp::Origin) -> Vec<u8>) -> Vec<u8> {
         let Origin { session_id, version, last } = *self;
         let mut own = sip::sdp::Origin { session_id, version, address };
         let mut written = write(&own);

@@ -65,9 +65,8 @@ impl Stream {
             return Vec::new();
         }
         let is_free = |codec: &&PayloadType| {
-            let taken = |own: &PayloadType| {
-                own.number == codec.number || own.is_same_encoding(codec)
-            };
+            let taken =
+                |own: &PayloadType| own.number == codec.number || own.is_same_encoding(codec);
             !self.payload_types.iter().any(taken)
         };
         known.iter().filter(is_free).cloned().collect()

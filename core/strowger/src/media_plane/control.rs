@@ -2,10 +2,10 @@
 
 use super::relay_thread::{Command, Opening, RelayThread, Reports, SessionId};
 use super::sockets::SocketPair;
+use super::sounds::{Playing, format_of};
 use super::{MediaAddress, Place, Shared};
 use crate::clock;
 use crate::seldom::Seldom;
-use super::sounds::{Playing, format_of};
 use media::{Formats, Input, LegId, LegReading, Limits, RemoteMedia};
 use rand::Rng;
 use rand::rngs::StdRng;

@@ -198,7 +198,10 @@ impl MediaPlane {
 
     /// A control for one signalling shard. `report` hears, from a relay thread, what happens to
     /// the audio of its calls.
-    pub fn control(&self, report: impl Fn(CallKey, Report) + Send + Sync + 'static) -> PlaneControl {
+    pub fn control(
+        &self,
+        report: impl Fn(CallKey, Report) + Send + Sync + 'static,
+    ) -> PlaneControl {
         let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
         let relays = self.relays.iter().map(RelayThread::share).collect();
         let rng = StdRng::from_seed(seeds.random());
@@ -305,6 +308,8 @@ fn check(settings: &MediaSettings) -> Result<(), String> {
     Ok(())
 }
 
+#[cfg(test)]
+mod acting_tests;
 #[cfg(test)]
 mod tests;
 

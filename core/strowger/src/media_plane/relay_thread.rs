@@ -5,8 +5,8 @@
 //! again while it has more. So no flood on one socket delays another call, and no packet
 //! costs a second receive that only says "empty" (an edge-triggered poll needs one).
 
-use super::relayed::{LONGEST_PACKET, Means, Relayed, Sums, Token, WAKE, watch};
 use super::Report;
+use super::relayed::{LONGEST_PACKET, Means, Relayed, Sums, Token, WAKE, watch};
 use super::sockets::{ConnectedBudget, SocketPair};
 use crate::clock;
 use crate::seldom::Seldom;

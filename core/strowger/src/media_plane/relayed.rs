@@ -3,8 +3,8 @@
 use super::Report;
 use super::relay_thread::{Reports, SessionId};
 use super::sockets::{ConnectedBudget, LatchedSocket, SocketPair};
-use crate::seldom::Seldom;
 use super::sounds::G711;
+use crate::seldom::Seldom;
 use media::{Bridge, Event, Forward, Input, Kind, LegCounters, LegId, Now};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io;

@@ -48,9 +48,8 @@ impl Sounds {
     /// The first file that cannot be read or played, with the reason.
     pub fn load(files: &BTreeMap<String, PathBuf>) -> Result<Sounds, String> {
         let read = |(name, path): (&String, &PathBuf)| {
-            let sound = read(path).map_err(|error| {
-                format!("sound `{name}`: {} {error}", path.display())
-            })?;
+            let sound = read(path)
+                .map_err(|error| format!("sound `{name}`: {} {error}", path.display()))?;
             Ok((name.clone(), sound))
         };
         let files = files.iter().map(read).collect::<Result<_, String>>()?;

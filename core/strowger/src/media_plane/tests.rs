@@ -7,22 +7,22 @@ use switch::{LegCounters, MediaControl, MediaLeg};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The leg of the caller, and of the vendor.
-const A: u16 = 0;
-const B: u16 = 1;
+/// The number of the caller's leg, and of the vendor's.
+pub(super) const A: u16 = 0;
+pub(super) const B: u16 = 1;
 
 /// The end of a packet that the relay of a test takes for a defect of its own.
 pub(crate) const DEFECT: &[u8] = b"a deliberate fault";
 
 /// A media plane on one address with these ports.
-struct House {
-    plane: MediaPlane,
+pub(super) struct House {
+    pub(super) plane: MediaPlane,
     address: IpAddr,
 }
 
 /// A phone or gateway with RTP on an even port and RTCP on the next.
-struct Party {
-    rtp: UdpSocket,
+pub(super) struct Party {
+    pub(super) rtp: UdpSocket,
     rtcp: UdpSocket,
 }
 
@@ -45,7 +45,7 @@ fn settings(address: IpAddr, ports: RangeInclusive<u16>) -> MediaSettings {
     }
 }
 
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "still waiting for: {what}");
@@ -53,7 +53,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn rtp(sequence: u16, payload: usize) -> Vec<u8> {
+pub(super) fn rtp(sequence: u16, payload: usize) -> Vec<u8> {
     let [high, low] = sequence.to_be_bytes();
     let mut packet = vec![0x80, 8, high, low, 0, 0, high, low, 1, 2, 3, 4];
     packet.extend((0..payload).map(|byte| (byte as u8) ^ low));
@@ -61,12 +61,12 @@ fn rtp(sequence: u16, payload: usize) -> Vec<u8> {
 }
 
 impl House {
-    fn on(test: u8, ports: RangeInclusive<u16>) -> House {
+    pub(super) fn on(test: u8, ports: RangeInclusive<u16>) -> House {
         let address = loopback(test);
         House { plane: MediaPlane::start(settings(address, ports)).expect("plane"), address }
     }
 
-    fn party(&self) -> Party {
+    pub(super) fn party(&self) -> Party {
         Party::at(self.address)
     }
 
@@ -93,7 +93,7 @@ impl Party {
         }
     }
 
-    fn sdp(&self) -> switch::RemoteMedia {
+    pub(super) fn sdp(&self) -> switch::RemoteMedia {
         switch::RemoteMedia {
             rtp: self.rtp.local_addr().expect("address"),
             rtcp: self.rtcp.local_addr().expect("address"),
@@ -109,27 +109,27 @@ impl Party {
         }
     }
 
-    fn says(&self, to: SocketAddr, packet: &[u8]) {
+    pub(super) fn says(&self, to: SocketAddr, packet: &[u8]) {
         assert_eq!(self.rtp.send_to(packet, to).expect("sent"), packet.len());
     }
 
-    fn hears(&self) -> Vec<u8> {
+    pub(super) fn hears(&self) -> Vec<u8> {
         hears(&self.rtp).0
     }
 }
 
-fn hears(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+pub(super) fn hears(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = [0; 4_096];
     let (len, source) = socket.recv_from(&mut buffer).expect("a packet in time");
     (buffer[..len].to_vec(), source)
 }
 
-fn leg(call: u64, leg: u16) -> MediaLeg {
+pub(super) fn leg(call: u64, leg: u16) -> MediaLeg {
     MediaLeg { call: CallKey(call), leg }
 }
 
 /// Opens both legs of a call and joins them.
-fn open_both(
+pub(super) fn open_both(
     control: &mut PlaneControl,
     call: u64,
     addresses: [u16; 2],

@@ -204,7 +204,9 @@ impl Call {
         if self.joined == number && !sounds || self.caller_media.local.is_none() {
             return;
         }
-        let Some(attempt) = self.attempt(number).filter(|a| a.media.local.is_some()) else { return };
+        let Some(attempt) = self.attempt(number).filter(|a| a.media.local.is_some()) else {
+            return;
+        };
         if sounds && attempt.rings_always() {
             return;
         }
@@ -305,9 +307,8 @@ impl Call {
     /// An answer of ours to the last offer of a leg.
     pub(super) fn answer_of_ours(&mut self, to: u16, audio: &Audio<'_>) -> Option<Vec<u8>> {
         let offered = self.media_mut(to)?.offer.take()?;
-        let answer = self.origin_mut(to).map(|origin| {
-            sdp::answer(&offered.description, audio, origin)
-        });
+        let answer =
+            self.origin_mut(to).map(|origin| sdp::answer(&offered.description, audio, origin));
         self.media_mut(to)?.offer = Some(offered);
         answer
     }

@@ -20,9 +20,7 @@ impl Call {
         };
         let wanted = match attempt.vendor.ringback.mode {
             RingbackMode::Off => false,
-            RingbackMode::IfNoEarlyMedia => {
-                status == 180 && !early_media && !attempt.media_opened
-            }
+            RingbackMode::IfNoEarlyMedia => status == 180 && !early_media && !attempt.media_opened,
             RingbackMode::Always => status >= 180,
         };
         if !wanted || self.direct || self.delayed_offer() {

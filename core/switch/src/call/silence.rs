@@ -29,7 +29,10 @@ impl Call {
             }
             MediaEvent::BothSilent => {
                 let limit = limits.both_silent;
-                self.end_silent(cx, format_compact!("neither side has sent anything for {limit:?}"));
+                self.end_silent(
+                    cx,
+                    format_compact!("neither side has sent anything for {limit:?}"),
+                );
             }
             MediaEvent::HeldTooLong => {
                 let detail = format_compact!("on hold for longer than {:?}", limits.hold);

@@ -275,8 +275,11 @@ fn a_one_way_call_is_flagged() {
     raw.stage.media_event(MediaEvent::SideHeard(1));
     raw.hangs_up(&ok);
     let trail = &raw.stage.finals[0].trail;
-    let told: Vec<&str> =
-        trail.iter().filter(|line| &*line.hook == "media").map(|line| line.answer.as_str()).collect();
+    let told: Vec<&str> = trail
+        .iter()
+        .filter(|line| &*line.hook == "media")
+        .map(|line| line.answer.as_str())
+        .collect();
     assert_eq!(told, ["vendor one-way: is silent", "vendor is heard again"]);
     raw.stage.media_event(MediaEvent::BothSilent);
     assert_eq!(raw.stage.finals.len(), 1, "it is over");

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use strowger_switch::{
-    CallKey, LegCounters, MediaControl, MediaLeg, RemoteMedia, SilenceLimits,
-};
+use strowger_switch::{CallKey, LegCounters, MediaControl, MediaLeg, RemoteMedia, SilenceLimits};
 
 /// The number of the caller's leg; vendors have the numbers of their attempts, from 1.
 pub(crate) const CALLER_LEG: u16 = 0;
