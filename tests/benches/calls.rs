@@ -106,12 +106,63 @@ fn main() -> anyhow::Result<()> {
             peer: None,
         });
     }
+    figures.push(tcp_against_udp(if quick { 1 } else { 3 })?);
     let file = std::env::var_os("STROWGER_BENCH_FILE").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.jsonl"),
         PathBuf::from,
     );
     publish("signalling, five hooks, record written, no RTP", &figures, &file)?;
     Ok(())
+}
+
+/// Processor time of a call over kept connections, in times that of one over UDP: two switches on
+/// one processor, measured in turn.
+fn tcp_against_udp(rounds: u32) -> anyhow::Result<Figure> {
+    const RATE: u32 = 1000;
+    let start = |tcp: bool| {
+        let mut setup = Setup::new();
+        setup.relay = false;
+        setup.log = "warn".to_owned();
+        if tcp {
+            setup.vendor_a = "listener = \"tcp\"".to_owned();
+            setup.plugin_lines.push_str(&format!(
+                "\n[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ntransport = \"tcp\"\n",
+                setup.net.switch()
+            ));
+        }
+        (setup.net, Switch::start_on(setup.net, setup.write(), SWITCH_PROCESSOR))
+    };
+    let switches = [("udp", start(false)), ("tcp", start(true))];
+    let mut used = [0.0, 0.0];
+    // The first round warms up and does not count.
+    for round in 0..=rounds {
+        for (used, (transport, (net, switch))) in used.iter_mut().zip(&switches) {
+            let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
+            let calls = if round == 0 { RATE } else { RATE * 10 };
+            let before = processor_seconds(&subject.pids);
+            let mut command = loader(*net, &subject, RATE, calls);
+            let output = command.args(["--transport", transport]).output()?;
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            anyhow::ensure!(
+                report["completed"] == calls,
+                "calls over {transport} failed: {report}"
+            );
+            settled(switch);
+            if round > 0 {
+                *used += (processor_seconds(&subject.pids) - before) * 1e6 / f64::from(calls);
+            }
+        }
+    }
+    let [udp, tcp] = used.map(|used| used / f64::from(rounds));
+    eprintln!("processor time of a call: {udp:.0} us over udp, {tcp:.0} us over tcp");
+    Ok(Figure {
+        name: "processor time per call over kept TCP connections, against UDP".to_owned(),
+        value: tcp / udp,
+        unit: "times",
+        goal: Some(1.5),
+        more_is_better: false,
+        peer: None,
+    })
 }
 
 /// One program's figures.

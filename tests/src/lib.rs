@@ -1,8 +1,11 @@
 //! Whole-system tests: real sockets, real peers.
 #![forbid(unsafe_code)]
 
+pub mod both;
 pub mod by_hand;
+pub mod dns;
 pub mod figures;
+pub mod hole;
 pub mod load;
 pub mod net;
 pub mod pm_qos;

@@ -169,15 +169,22 @@ fn answer_one(socket: &UdpSocket, sdp: &str) {
     let mut buffer = [0; 65_536];
     let Ok((length, from)) = socket.recv_from(&mut buffer) else { return };
     let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let local = socket.local_addr().expect("a bound socket has an address");
+    if let Some(answer) = answer_to(&request, local, sdp) {
+        socket.send_to(answer.as_bytes(), from).expect("loopback takes packets");
+    }
+}
+
+/// 200 to an INVITE with a description, to BYE and to CANCEL without; nothing to all else.
+pub(crate) fn answer_to(request: &str, local: SocketAddr, sdp: &str) -> Option<String> {
     let body = if request.starts_with("INVITE ") { sdp } else { "" };
     if body.is_empty() && !request.starts_with("BYE ") && !request.starts_with("CANCEL ") {
-        return;
+        return None;
     }
-    let of = |name: &str| header(&request, name).expect("a request of the switch has it");
+    let of = |name: &str| header(request, name).expect("a request of the switch has it");
     let to = of("To");
     let tag = if to.contains("tag=") { "" } else { ";tag=vendor" };
-    let local = socket.local_addr().expect("a bound socket has an address");
-    let answer = format!(
+    Some(format!(
         "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
          Contact: <sip:vendor@{local}>\r\nContent-Type: application/sdp\r\n\
          Content-Length: {}\r\n\r\n{body}",
@@ -186,8 +193,7 @@ fn answer_one(socket: &UdpSocket, sdp: &str) {
         of("Call-ID"),
         of("CSeq"),
         body.len(),
-    );
-    socket.send_to(answer.as_bytes(), from).expect("loopback takes packets");
+    ))
 }
 
 /// A session description with one stream of PCMA; `connection` is what follows `c=`.

@@ -18,7 +18,7 @@ pub struct Setup {
     pub net: Net,
     /// Lines for the `customer` trunk, which calls from [`Net::caller`].
     pub customer: String,
-    /// Lines for vendor trunk `vendor-a`, the first choice.
+    /// Lines for vendor trunk `vendor-a`, the first choice; `targets` replace its own.
     pub vendor_a: String,
     /// Lines for vendor trunk `vendor-b`, the second choice.
     pub vendor_b: String,
@@ -183,10 +183,14 @@ impl Setup {
             ("vendor-a", "carrier", net.vendor_a(), 10, vendor_a),
             ("vendor-b", self.vendor_b_account.as_str(), net.vendor_b(), 20, vendor_b),
         ] {
+            let targets = match lines.contains("targets = ") {
+                true => String::new(),
+                false => format!("targets = [\"{address}:5060\"]\n"),
+            };
             let _ = write!(
                 text,
                 "[[vendor_trunk]]\nname = \"{name}\"\naccount = \"{account}\"\n\
-                 targets = [\"{address}:5060\"]\nprefixes = {prefixes:?}\n\
+                 {targets}prefixes = {prefixes:?}\n\
                  priority = {priority}\nrelay = {relay}\n{lines}\n"
             );
         }

@@ -76,10 +76,6 @@ fn a_trunk_that_names_what_the_node_does_not_have_is_named_with_its_line() {
     setup.vendor_b = format!("targets = [\"{}\"]", setup.net.switch());
     let folder = setup.write();
     let business = folder.read("business/business.toml");
-    // The line above each lists the vendor itself.
-    let vendor = format!("targets = [\"{}:5060\"]\n", setup.net.vendor_b());
-    folder.put("business/business.toml", &business.replace(&vendor, ""));
-    let business = folder.read("business/business.toml");
     let told = refusal(&folder);
     let place = |word| format!("business.toml:{}", line_of(&business, word));
     says(&told, &[&place("elsewhere"), "customer_trunk.media_address", "there are main"]);

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
+use strowger_tests::hole::Hole;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 use strowger_tests::wait;
@@ -11,9 +12,14 @@ use strowger_tests::wait;
 /// A switch that listens on TCP at the port of its UDP listener as well. `vendors` are lines of
 /// vendor-a.
 fn stage(vendor_a: &str) -> Stage {
+    stage_with(vendor_a, "")
+}
+
+/// The same with further lines of the TCP listener.
+fn stage_with(vendor_a: &str, listener: &str) -> Stage {
     let mut setup = Setup::new();
     setup.plugin_lines.push_str(&format!(
-        "\n[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ntransport = \"tcp\"\n",
+        "\n[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ntransport = \"tcp\"\n{listener}\n",
         setup.net.switch()
     ));
     setup.vendor_a = vendor_a.to_owned();
@@ -78,33 +84,6 @@ fn a_vendor_that_takes_no_connection_is_followed_by_the_next_one() {
         let record = stage.switch.record();
         record.shows("/attempts/0/end_reason", "connect_failed").shows("/attempts/1/code", 200);
         drop(hole);
-    }
-}
-
-/// An address that is listened at, and whose queue of connections is full: the kernel drops
-/// further ones.
-struct Hole {
-    _listener: socket2::Socket,
-    _waiting: Vec<socket2::Socket>,
-}
-
-impl Hole {
-    fn at(address: IpAddr) -> Hole {
-        let address = SocketAddr::new(address, 5060);
-        let socket = || {
-            let domain = socket2::Domain::for_address(address);
-            socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket")
-        };
-        let listener = socket();
-        listener.bind(&address.into()).expect("a free port");
-        listener.listen(0).expect("it listens");
-        let waiting = (0..4).map(|_| {
-            let client = socket();
-            client.set_nonblocking(true).expect("it does not block");
-            let _ = client.connect(&address.into());
-            client
-        });
-        Hole { _waiting: waiting.collect(), _listener: listener }
     }
 }
 
@@ -240,4 +219,61 @@ fn a_connection_that_ends_in_a_message_ends_its_attempt() {
     dies.join().expect("no panic");
     vendor.succeeds(CALL_LIMIT);
     stage.switch.record().shows("/attempts/0/end_reason", "connect_failed");
+}
+
+/// RFC 5923: a request of ours goes to the caller on the connection that it called on; the caller
+/// closes it first.
+#[test]
+fn a_caller_is_hung_up_on_over_its_own_connection() {
+    let stage = stage("");
+    let folder = stage.switch.folder().path().to_owned();
+    let mut vendor = stage.vendor_a().answers_and_hangs_up();
+    let mut caller = stage.caller().script("caller_waits_for_bye").arguments(TCP).start(&folder);
+    wait::until("the connection", CALL_LIMIT, || (open(&stage) == 1.0).then_some(()));
+    caller.succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    stage.switch.record().shows("/end_reason", "callee_hangup").shows("/transport", "tcp");
+    wait::until("the end of the connection", CALL_LIMIT, || (open(&stage) == 0.0).then_some(()));
+}
+
+/// SIG-03: what the switch closes ends with FIN, or with RST where the listener says so.
+#[test]
+fn a_connection_that_we_close_ends_with_fin_or_with_reset() {
+    for reset in [false, true] {
+        let stage = stage_with("", &format!("close_with_reset = {reset}"));
+        let mut caller = connect(&stage, stage.net.caller());
+        caller.write_all(b"OPTIONS sip:a SIP/2.0\r\nX: 1\r\n\r\n").expect("sent");
+        match caller.read(&mut [0; 64]) {
+            Ok(0) => assert!(!reset, "it ends with FIN"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                assert!(reset, "it ends with RST");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A target says its transport itself: UDP first, then TCP at the same trunk (SIG-65).
+#[test]
+fn one_trunk_has_targets_of_both_transports() {
+    let mut setup = Setup::new();
+    setup.plugin_lines.push_str(&format!(
+        "\n[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ntransport = \"tcp\"\n",
+        setup.net.switch()
+    ));
+    let (first, second) = (setup.net.host(31), setup.net.host(32));
+    setup.vendor_a = format!("targets = [\"{first}\", \"sip:{second};transport=tcp\"]");
+    let stage = Stage::with(&setup);
+    let folder = stage.switch.folder().path().to_owned();
+    let vendor = strowger_tests::sipp::Script::new("vendor_answers", second);
+    let mut vendor = vendor.arguments(TCP).start(&folder);
+    stage.caller().calls().succeeds(CALL_LIMIT);
+    vendor.succeeds(CALL_LIMIT);
+    stage
+        .switch
+        .record()
+        .shows("/attempts/0/transport", "udp")
+        .shows("/attempts/0/end_reason", "connect_failed")
+        .shows("/attempts/1/transport", "tcp")
+        .shows("/attempts/1/code", 200);
 }

@@ -1,6 +1,6 @@
 //! Checks that one value alone cannot show: ranges, uniqueness, overlaps.
 
-use super::{Config, Housekeeping, MediaAddressConfig, SessionConfig};
+use super::{Config, Housekeeping, MediaAddressConfig, SessionConfig, Transport};
 use host::ProcessorSet;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     }
     listeners(&mut found, config);
     media(&mut found, config);
+    dns(&mut found, config);
     admin(&mut found, config);
     plugins(&mut found, config);
     decisions(&mut found, config);
@@ -98,6 +99,10 @@ fn listeners(found: &mut Found, config: &Config) {
             )),
             _ => {}
         }
+        if listener.close_with_reset && listener.transport != Transport::Tcp {
+            let detail = "only connections are closed: it needs transport = \"tcp\"";
+            found.push((field("close_with_reset"), detail.to_owned()));
+        }
         let algorithms = &listener.digest_algorithms;
         if algorithms.is_empty()
             || (1..algorithms.len()).any(|n| algorithms[n] == algorithms[n - 1])
@@ -114,6 +119,23 @@ fn listeners(found: &mut Found, config: &Config) {
                 format!("`{domain}` is not a host name or an address, such as \"sip.example.com\""),
             ));
         }
+    }
+}
+
+fn dns(found: &mut Found, config: &Config) {
+    let dns = &config.dns;
+    let mut wrong = |field: &str, value: Duration, allowed: &str| {
+        let detail = format!("{value:?} is out of range: allowed are {allowed}");
+        found.push((format!("dns.{field}"), detail));
+    };
+    if !(1..=600).contains(&dns.shortest.as_secs()) {
+        wrong("shortest", dns.shortest, "1s to 10m");
+    }
+    if dns.longest < dns.shortest || dns.longest > Duration::from_secs(24 * 3600) {
+        wrong("longest", dns.longest, "dns.shortest to 24h");
+    }
+    if dns.keep > Duration::from_secs(30 * 24 * 3600) {
+        wrong("keep", dns.keep, "0s to 720h");
     }
 }
 

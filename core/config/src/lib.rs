@@ -5,6 +5,7 @@
 
 mod check;
 mod decisions;
+mod dns;
 mod http;
 mod place;
 mod processors;
@@ -14,6 +15,7 @@ mod source;
 pub mod values;
 
 pub use decisions::DecisionsConfig;
+pub use dns::{DnsConfig, NameServer};
 pub use http::HttpConfig;
 pub use processors::Processors;
 pub use records::RecordsConfig;
@@ -60,6 +62,9 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// The relay.
     pub media: MediaConfig,
+    /// How host names are resolved.
+    #[serde(default)]
+    pub dns: DnsConfig,
     /// The admin interface.
     #[serde(default)]
     pub admin: AdminConfig,
@@ -104,6 +109,10 @@ pub struct ListenerConfig {
     /// Marking of signalling (SIG-94), default CS5.
     #[serde(default = "default_signal_dscp")]
     pub dscp: Dscp,
+    /// Connections of a TCP listener that the switch closes end with RST instead of FIN (SIG-03),
+    /// default no.
+    #[serde(default)]
+    pub close_with_reset: bool,
     /// Hashes that digest offers and takes here, the preferred one first, unless a trunk names
     /// its own (SIG-54). By default MD5, then SHA-256: old clients take the first challenge only.
     #[serde(default = "default_digest_algorithms")]

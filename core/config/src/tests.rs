@@ -224,6 +224,26 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             "[[plugins.chain]]\nhook = \"routing\"\nplugins = [\"routing\",\n\"routing\"]\n[media]",
             &["node.toml:10: plugins.chain[0].plugins[1]:", "`routing` is named twice"],
         ),
+        (
+            "[media]",
+            "[dns]\nservers = [\"ns.example\"]\n[media]",
+            &["node.toml:8: dns.servers", "`ns.example`", "\"192.0.2.53\""],
+        ),
+        (
+            "[media]",
+            "[dns]\nshortest = \"0s\"\n[media]",
+            &["node.toml:8: dns.shortest:", "1s to 10m"],
+        ),
+        (
+            "[media]",
+            "[dns]\nlongest = \"10s\"\n[media]",
+            &["node.toml:8: dns.longest:", "dns.shortest to 24h"],
+        ),
+        (
+            "name = \"main\"\n",
+            "name = \"main\"\nclose_with_reset = true\n",
+            &["listeners[0].close_with_reset:", "transport = \"tcp\""],
+        ),
         ("[media]", "[log]\nlevel = \"loud!\"\n[media]", &["node.toml:8: log.level:", "debug"]),
         ("name = \"main\"\n", "", &["node.toml:3: listeners[0]", "missing field `name`"]),
     ];

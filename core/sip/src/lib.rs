@@ -43,7 +43,7 @@ pub use schedule::{ResendSchedule, ScheduleError};
 pub use sdp::SessionDescription;
 pub use token::{Branch, Tag};
 pub use transaction::{
-    Flow, Link, Strays, TransactionEvent, TransactionId, Transactions, Transmit,
+    Flow, Link, Strays, TransactionEvent, TransactionId, Transactions, Transmit, with_sent_by,
 };
 pub use typed::reason_phrase;
 pub use uri::{UriError, UriRef, decode};

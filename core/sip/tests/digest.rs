@@ -222,6 +222,21 @@ fn sig_53_a_vendors_challenges_may_share_a_line_and_carry_what_we_do_not_speak()
     assert_eq!(error, ChallengeError::Missing { status: 401 });
 }
 
+/// What an answer repeats between quotes must be able to stand there.
+#[test]
+fn a_challenge_with_a_stray_quote_is_not_answered() {
+    for line in [
+        "Digest realm=\"v\", nonce=\"a\"b\", qop=\"auth\"",
+        "Digest realm=v\", nonce=n, qop=auth",
+        "Digest realm=v, nonce=n, opaque=x\\",
+    ] {
+        let error = Challenge::choose(&response(401, &[("WWW-Authenticate", line)]), BOTH);
+        assert!(matches!(error, Err(ChallengeError::Unsupported { .. })), "{line}");
+    }
+    let line = "Digest realm=\"a \\\" b\", nonce=n";
+    assert!(Challenge::choose(&response(401, &[("WWW-Authenticate", line)]), BOTH).is_ok());
+}
+
 #[test]
 fn rfc_4475_3_3_12_an_unknown_scheme_is_no_digest() {
     assert_eq!(Credentials::parse("NoOneKnowsThisScheme opaque-data=here"), None);

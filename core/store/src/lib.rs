@@ -23,7 +23,7 @@ mod recovery;
 mod store;
 
 pub use balance::Mismatch;
-pub use business::{Business, ConfigError, ConfigErrors, NodeNames};
+pub use business::{Business, ConfigError, ConfigErrors, NodeListener, NodeNames};
 pub use change::{Action, Change, Changes};
 pub use correction::{Correction, Rerating};
 pub use error::StoreError;

@@ -9,7 +9,8 @@ use crate::alarms::AlarmCount;
 use crate::api::TableLine;
 use crate::media_plane::PlaneStats;
 use crate::shard::{ShardCounters, ShardReading};
-use crate::streams::StreamCounters;
+use crate::transport::resolve::NameCounts;
+use crate::transport::streams::StreamCounters;
 use host::decisions::DecisionCounts;
 use host::{HookMetrics, HttpMetrics, OwnMetric, PluginState};
 use prometheus::proto::{
@@ -41,6 +42,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) lockouts: usize,
     /// Of the connections of SIP.
     pub(crate) streams: Option<&'a StreamCounters>,
+    /// Names of vendors.
+    pub(crate) names: NameCounts,
     /// Of the relay.
     pub(crate) media: &'a PlaneStats,
     /// What the admin interface refused.
@@ -74,6 +77,7 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
         [(NONE, readings.lockouts as f64)],
     ));
     streams(&mut families, readings.streams);
+    names(&mut families, readings.names);
     hooks(&mut families, readings.hooks);
     plugins::plugins(&mut families, readings.plugins);
     plugins::own(&mut families, readings.own);
@@ -127,6 +131,17 @@ fn streams(families: &mut Vec<MetricFamily>, counters: Option<&StreamCounters>) 
         "strowger_connections_broken_total",
         "Connections closed for bytes that are no messages, or because their peer reads too slowly.",
         [(NONE, counters.broken.load(Relaxed) as f64)],
+    ));
+}
+
+fn names(families: &mut Vec<MetricFamily>, counts: NameCounts) {
+    let states =
+        [("resolved", counts.resolved), ("stale", counts.stale), ("unresolved", counts.unresolved)];
+    let labels = states.map(|(state, _)| [("state", state)]);
+    families.push(gauge(
+        "strowger_names",
+        "Host names of vendors: with a whole answer, with an old one, without any (SIG-66).",
+        labels.iter().zip(states).map(|(labels, (_, count))| (&labels[..], count as f64)),
     ));
 }
 

@@ -22,7 +22,8 @@ use crate::media_plane::MediaPlane;
 use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
-use crate::streams::{StreamThread, Streams};
+use crate::transport::resolve::Resolver;
+use crate::transport::streams::{StreamThread, Streams};
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use config::Config;
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     refusals: Arc<Refusals>,
     desk: Arc<WorldDesk>,
     registry: Registry,
+    /// Keeps the addresses of vendors' names up to date.
+    resolver: Resolver,
     nonce_secret: [u8; 32],
     store: Store,
     recorder: Recorder,

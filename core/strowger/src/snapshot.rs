@@ -12,16 +12,21 @@ use config::Config;
 use ledger::{Purse, RateDeck};
 use policy::Owner;
 use sip::digest::Algorithm;
+use sip::{Flow, Link};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use store::business::{Target, TargetHost, Transport};
 use store::{Loaded, LoadedDeck};
 use switch::SilenceLimits;
 use switch::facts::{
-    Account, CallSettings, Facts, Listener, RouteEntry, SessionTimers, TrunkUsage,
+    Account, CallSettings, Destination, Directory, Exits, Facts, Listener, Name, Place, RouteEntry,
+    SessionTimers, TrunkUsage,
 };
 use thiserror::Error;
+
+/// Priority of targets that have none.
+const USUAL_PRIORITY: u32 = 100;
 
 /// One configuration snapshot.
 pub(crate) struct Snapshot {
@@ -50,6 +55,8 @@ struct Shared {
     vendors: HashMap<u32, Arc<TrunkUsage>>,
     purses: HashMap<u32, Arc<Purse>>,
     decks: Vec<LoadedDeck>,
+    /// Addresses of names.
+    directory: Arc<Directory>,
     facts: Weak<Facts>,
 }
 
@@ -57,6 +64,11 @@ impl Registry {
     /// Decks of the last snapshot.
     pub(crate) fn decks(&self) -> Vec<LoadedDeck> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).decks.clone()
+    }
+
+    /// The addresses of names, the same for all snapshots.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).directory.clone()
     }
 }
 
@@ -88,6 +100,7 @@ impl Snapshot {
             listeners: listeners(config),
             settings: settings(config, nonce_secret),
             usage: shared.node.clone(),
+            directory: shared.directory.clone(),
             ..Facts::default()
         };
         let before = shared.facts.upgrade().unwrap_or_default();
@@ -151,7 +164,8 @@ fn listeners(config: &Config) -> Vec<Listener> {
     let listener = |listener: &config::ListenerConfig| Listener {
         name: listener.name.as_str().into(),
         local: listener.address,
-        link: crate::sockets::link(listener),
+        link: crate::transport::sockets::link(listener),
+        twin: twin(config, listener),
         advertised: listener.advertised().into(),
         domain: listener.domain().into(),
         digest_algorithms: listener
@@ -165,6 +179,16 @@ fn listeners(config: &Config) -> Vec<Listener> {
         digest_from_anywhere: listener.digest_from_anywhere,
     };
     config.listeners.iter().map(listener).collect()
+}
+
+/// Index of the listener of the other transport at the same address: of several that at the same
+/// port, else the first.
+fn twin(config: &Config, listener: &config::ListenerConfig) -> Option<u16> {
+    let others = (0..).zip(&config.listeners).filter(|(_, other)| {
+        other.transport != listener.transport && other.address.ip() == listener.address.ip()
+    });
+    let twin = others.min_by_key(|(_, other)| other.address.port() != listener.address.port());
+    twin.map(|(index, _)| index)
 }
 
 fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
@@ -282,13 +306,48 @@ impl Names<'_> {
         listener.map(config::ListenerConfig::domain).unwrap_or_default()
     }
 
-    /// The address that a target is reached at, unless it is one of our own: a call to
-    /// ourselves would go round until Max-Forwards stops it.
-    fn target(&mut self, owner: &str, target: SocketAddr) -> SocketAddr {
-        if self.config.listeners.iter().any(|listener| listener.address == target) {
+    /// The listeners that a trunk with this listener can send from.
+    fn exits(&self, listener: u16) -> Exits {
+        let own = self.config.listeners.get(usize::from(listener));
+        let usual = own.map(crate::transport::sockets::link).unwrap_or_default();
+        let twin = own.and_then(|own| twin(self.config, own));
+        let (datagram, stream) = match usual {
+            Link::Datagram => (Some(listener), twin),
+            Link::Stream => (twin, Some(listener)),
+        };
+        let ipv6 = own.is_some_and(|own| own.address.is_ipv6());
+        Exits { datagram, stream, usual, ipv6 }
+    }
+
+    /// Where a target leads, unless it is one of our own listeners: a call to ourselves would go
+    /// round until Max-Forwards stops it. None: the node has no listener of its transport.
+    fn destination(&mut self, owner: &str, target: &Target, exits: Exits) -> Option<Destination> {
+        let address = target.address();
+        if self.config.listeners.iter().any(|listener| Some(listener.address) == address) {
             self.problems.push(format!("{owner}: target {target} is this switch's own listener"));
         }
-        target
+        let link = target.transport.map(|transport| match transport {
+            Transport::Udp => Link::Datagram,
+            Transport::Tcp => Link::Stream,
+        });
+        let Some(listener) = exits.listener(link.unwrap_or(exits.usual)) else {
+            let problem = "the node has no listener of its transport at the trunk's address";
+            self.problems.push(format!("{owner}: target {target}: {problem}"));
+            return None;
+        };
+        let place = match (address, &target.host) {
+            (Some(remote), _) => {
+                Place::Address(Flow { listener, remote, link: link.unwrap_or(exits.usual) })
+            }
+            (None, TargetHost::Name(name)) => {
+                let host = name.as_str().into();
+                Place::Name(Arc::new(Name { host, port: target.port, link, exits }))
+            }
+            (None, TargetHost::Address(_)) => return None,
+        };
+        // Those without a priority come in their order, as if they had the usual one.
+        let priority = target.priority.unwrap_or(USUAL_PRIORITY);
+        Some(Destination { priority, weight: target.weight, place })
     }
 }
 

@@ -8,7 +8,9 @@ use crate::switch::{Core, Owner};
 use policy::{Hook, PluginStamp};
 use sip::session::{ALLOW, EXTENSIONS, Farewell, Leg, Listeners, Wire, decline_answer};
 use sip::{Flow, Link, Message, MessageBuilder, TransactionId};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Listeners for Facts {
     fn advertised(&self, listener: u16) -> Arc<str> {
@@ -19,6 +21,16 @@ impl Listeners for Facts {
     fn link(&self, listener: u16) -> Link {
         let listener = self.listeners.get(usize::from(listener));
         listener.map(|listener| listener.link).unwrap_or_default()
+    }
+
+    fn for_large(&self, now: Instant, flow: Flow) -> Option<Flow> {
+        let listener = self.listeners.get(usize::from(flow.listener))?.twin?;
+        let refused = self.directory.takes_no_connection(now, flow.remote);
+        (!refused).then_some(Flow { listener, link: Link::Stream, ..flow })
+    }
+
+    fn address_of(&self, host: &str, port: Option<u16>, flow: Flow) -> Option<SocketAddr> {
+        self.directory.address_of(host, port, flow)
     }
 }
 

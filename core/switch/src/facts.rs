@@ -3,6 +3,7 @@
 //! change (channels taken, figures of vendor trunks, balances) hangs on the snapshot as shared
 //! handles, [`TrunkUsage`] and [`Purse`], which the next snapshot takes over.
 
+pub use crate::destinations::{Answer, Destination, Destinations, Directory, Exits, Name, Place};
 pub use crate::index::Sources;
 use crate::media::SilenceLimits;
 use crate::quality::Quality;
@@ -39,6 +40,9 @@ pub struct Facts {
     pub usage: Arc<TrunkUsage>,
     /// The addresses of the trunks, arranged for look-ups.
     pub sources: Sources,
+    /// The addresses of the names that trunks have as targets, shared by all shards and by
+    /// successive snapshots (SIG-66).
+    pub directory: Arc<Directory>,
 }
 
 /// An address that the switch listens on.
@@ -50,6 +54,8 @@ pub struct Listener {
     pub local: SocketAddr,
     /// Datagrams or streams.
     pub link: Link,
+    /// Index of the listener of the other transport at the same address.
+    pub twin: Option<u16>,
     /// `host:port` for Via and Contact (SIG-64).
     pub advertised: Arc<str>,
     /// Host for From, PAI and the digest realm (SIG-51, SIG-70).
@@ -245,10 +251,14 @@ pub struct VendorTrunk {
     pub account: u32,
     /// Not used.
     pub locked: bool,
-    /// Targets in order of preference (SIG-65).
-    pub targets: Vec<SocketAddr>,
-    /// Listener index to send from (SIG-63).
+    /// Where it is reached (SIG-65, SIG-66).
+    pub targets: Destinations,
+    /// Index of its own listener (SIG-63). Targets of the other transport are reached from the
+    /// twin of this listener.
     pub listener: u16,
+    /// Requests that are too large for a datagram go over TCP, where the listener has a twin
+    /// (RFC 3261 section 18.1.1).
+    pub large_over_tcp: bool,
     /// Lower first.
     pub priority: u32,
     /// For weighted balance.

@@ -1,6 +1,6 @@
 //! Who may be at an address: decided before anything is parsed (SEC-20).
 
-use crate::facts::{Authentication, CustomerTrunk, Facts, Network};
+use crate::facts::{Authentication, CustomerTrunk, Directory, Facts, Network};
 use foldhash::{HashMap, HashSet};
 use sip::digest::Credentials;
 use std::cmp::Reverse;
@@ -16,8 +16,10 @@ pub(crate) struct SourceIndex {
     hosts: HashMap<IpAddr, Vec<Arc<CustomerTrunk>>>,
     /// Trunks by the wider networks that they name.
     networks: Networks,
-    /// Hosts of vendor targets.
+    /// Hosts of vendor targets that are listed by address.
     vendors: HashSet<IpAddr>,
+    /// Those of targets that are listed by name.
+    directory: Arc<Directory>,
     /// Digest trunks that may come from anywhere, by user: told apart by realm and tech prefix.
     users: HashMap<Arc<str>, Vec<Arc<CustomerTrunk>>>,
     /// Their realms.
@@ -59,7 +61,8 @@ impl Facts {
 
 impl SourceIndex {
     fn new(facts: &Facts) -> SourceIndex {
-        let mut index = SourceIndex::default();
+        let directory = Arc::clone(&facts.directory);
+        let mut index = SourceIndex { directory, ..SourceIndex::default() };
         for trunk in facts.customers.values() {
             for network in &trunk.networks {
                 let full = if network.address.is_ipv4() { 32 } else { 128 };
@@ -81,7 +84,7 @@ impl SourceIndex {
             }
         }
         for trunk in facts.vendors.values() {
-            index.vendors.extend(trunk.targets.iter().map(|t| t.ip().to_canonical()));
+            index.vendors.extend(trunk.targets.hosts().map(|host| host.to_canonical()));
         }
         index
     }
@@ -95,6 +98,7 @@ impl SourceIndex {
                 .networks
                 .around(host)
                 .any(|trunk| trunk.networks.iter().any(|n| n.contains(source)))
+            || self.directory.has_host(host)
     }
 
     /// Digest users may come from any address.

@@ -380,7 +380,10 @@ impl Core {
         if self.index.knows(flow.remote) {
             return Some(Standing::Known);
         }
-        let ours = self.hears_foreign_legs(now).then_some(Standing::OnlyOurs);
+        // A vendor's name may lead elsewhere by now; calls that are up stay where they are.
+        let directory = &self.world.facts.directory;
+        let ours = self.hears_foreign_legs(now) || directory.had_host(flow.remote.ip());
+        let ours = ours.then_some(Standing::OnlyOurs);
         if !self.admits_users(flow.listener) {
             return ours;
         }

@@ -8,6 +8,7 @@
 mod authentication;
 mod call;
 mod core_ops;
+mod destinations;
 pub mod facts;
 mod index;
 mod ingress;

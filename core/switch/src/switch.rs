@@ -353,6 +353,11 @@ impl Switch {
                     self.core.decline(now, id, flow, &message);
                 }
             }
+            TransactionEvent::WentBack { owner, from, flow, .. } => {
+                let directory = &self.core.world.facts.directory;
+                directory.note_no_connection(now.instant, from.remote);
+                self.with_owner(owner, now, media, |call, _, leg| call.note_way_back(leg, flow));
+            }
             TransactionEvent::TimedOut { id, owner, sends } => {
                 self.on_transaction_over(now, id, owner, (sends, false), media);
             }

@@ -1,6 +1,6 @@
 //! The calling side: one socket, all calls.
 
-use super::wire;
+use super::{Plan, Transport, wire};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -43,6 +43,7 @@ pub(super) struct Caller {
     local: SocketAddr,
     target: SocketAddr,
     run: u64,
+    transport: Transport,
     calls: Vec<Call>,
     /// Final answers that came again.
     pub(super) repeats: u64,
@@ -59,15 +60,17 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// `run` keeps Call-IDs of successive runs apart.
-    pub(super) fn new(local: SocketAddr, target: SocketAddr, run: u64, calls: usize) -> Caller {
+    /// The calls of a plan, none of them begun.
+    pub(super) fn new(plan: &Plan, transport: Transport) -> Caller {
+        let (local, target, run) = (plan.caller, plan.target, plan.run);
         let now = Instant::now();
         let calls =
-            (0..calls).map(|_| Call { state: State::New, invited: now, peer: None }).collect();
+            (0..plan.calls).map(|_| Call { state: State::New, invited: now, peer: None }).collect();
         Caller {
             local,
             target,
             run,
+            transport,
             calls,
             repeats: 0,
             done: 0,
@@ -97,13 +100,14 @@ impl Caller {
         let _ = write!(
             out,
             "INVITE sip:4420{call:08}@{target} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP {local};branch=z9hG4bKi{run}x{call};rport\r\nMax-Forwards: 70\r\n\
+             Via: SIP/2.0/{via} {local};branch=z9hG4bKi{run}x{call};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:1555{call:07}@{ip}>;tag=c{call}\r\nTo: <sip:4420{call:08}@{target}>\r\n\
              Call-ID: {call}-{run}@{ip}\r\nCSeq: 1 INVITE\r\nContact: <sip:load@{local}>\r\n\
              Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\nUser-Agent: sipload\r\n\
              Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}",
             ip = local.ip(),
             run = self.run,
+            via = self.transport.via(),
             length = body.len(),
         );
     }
@@ -193,10 +197,10 @@ impl Caller {
 
     fn in_dialog(&self, call: usize, method: &str, cseq: u32, out: &mut String) {
         let Some(peer) = &self.calls[call].peer else { return };
-        let (local, run) = (self.local, self.run);
+        let (local, run, via) = (self.local, self.run, self.transport.via());
         let _ = write!(
             out,
-            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{method}{run}x{call};rport\r\n",
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/{via} {local};branch=z9hG4bK{method}{run}x{call};rport\r\n",
             peer.target
         );
         for route in &peer.routes {
@@ -213,10 +217,11 @@ impl Caller {
 
     fn acknowledge_failure(&self, call: usize, to: &str, out: &mut String) {
         let (local, target, run) = (self.local, self.target, self.run);
+        let via = self.transport.via();
         let _ = write!(
             out,
             "ACK sip:4420{call:08}@{target} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP {local};branch=z9hG4bKi{run}x{call};rport\r\nMax-Forwards: 70\r\n\
+             Via: SIP/2.0/{via} {local};branch=z9hG4bKi{run}x{call};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:1555{call:07}@{ip}>;tag=c{call}\r\nTo: {to}\r\nCall-ID: {call}-{run}@{ip}\r\n\
              CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
             ip = local.ip(),

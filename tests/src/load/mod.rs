@@ -3,14 +3,18 @@
 //! switch, and whatever the switch lost is a failed call.
 
 mod caller;
+mod pipe;
 mod vendor;
 mod wire;
 
+pub use pipe::Transport;
+
 use caller::Caller;
+use pipe::Pipe;
 use serde_json::json;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +29,8 @@ pub struct Plan {
     pub caller: SocketAddr,
     /// The vendor's own address.
     pub vendor: SocketAddr,
+    /// How messages travel on both sides.
+    pub transport: Transport,
     /// Calls begun a second.
     pub rate: f64,
     /// Calls in all.
@@ -88,12 +94,13 @@ const BATCH: usize = 64;
 /// # Errors
 /// When a socket cannot be bound or used.
 pub fn run(plan: &Plan) -> std::io::Result<Report> {
-    let caller_socket = bind(plan.caller)?;
-    let vendor_socket = bind(plan.vendor)?;
+    let transport = plan.transport;
+    let mut vendor_pipe = Pipe::of_vendor(transport, plan.vendor)?;
+    let mut caller_pipe = Pipe::of_caller(transport, plan.caller, plan.target)?;
     let told = plan.hold_until_told.then(wait_for_line);
 
-    let mut caller = Caller::new(plan.caller, plan.target, plan.run, plan.calls);
-    let mut vendor = Vendor::new(plan.vendor, plan.calls);
+    let mut caller = Caller::new(plan, transport);
+    let mut vendor = Vendor::new(plan.vendor, transport, plan.calls);
     let mut up: VecDeque<(Instant, usize)> = VecDeque::new();
     let mut begun = 0usize;
     let mut out = String::with_capacity(2048);
@@ -116,23 +123,23 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
             out.clear();
             last_invite = Instant::now();
             caller.invite(last_invite, begun, &mut out);
-            send(&caller_socket, out.as_bytes(), plan.target)?;
+            caller_pipe.send(out.as_bytes(), plan.target)?;
             begun += 1;
             idle = false;
         }
 
         for _ in 0..BATCH {
-            let Some((length, source)) = receive(&vendor_socket, &mut buffer)? else { break };
+            let Some((length, source)) = vendor_pipe.receive(&mut buffer)? else { break };
             idle = false;
             let Ok(message) = std::str::from_utf8(&buffer[..length]) else { continue };
             vendor.receive(Instant::now(), message, |call| caller.invited(call), &mut answers);
             for answer in answers.drain(..) {
-                send(&vendor_socket, answer.as_bytes(), source)?;
+                vendor_pipe.send(answer.as_bytes(), source)?;
             }
         }
 
         for _ in 0..BATCH {
-            let Some((length, _)) = receive(&caller_socket, &mut buffer)? else { break };
+            let Some((length, _)) = caller_pipe.receive(&mut buffer)? else { break };
             idle = false;
             let Ok(message) = std::str::from_utf8(&buffer[..length]) else { continue };
             out.clear();
@@ -141,7 +148,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
                 up.push_back((now + plan.hold, call));
             }
             if !out.is_empty() {
-                send(&caller_socket, out.as_bytes(), plan.target)?;
+                caller_pipe.send(out.as_bytes(), plan.target)?;
             }
         }
 
@@ -157,7 +164,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
                 Some((at, call)) if *at <= now => {
                     out.clear();
                     caller.hang_up(*call, &mut out);
-                    send(&caller_socket, out.as_bytes(), plan.target)?;
+                    caller_pipe.send(out.as_bytes(), plan.target)?;
                     up.pop_front();
                     ended += 1;
                     idle = false;
@@ -207,14 +214,6 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
     })
 }
 
-/// A socket that holds what comes while this process waits for its processor.
-fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(address)?;
-    socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
 /// Set by a thread that waits for one line (or the end) of standard input.
 fn wait_for_line() -> Arc<AtomicBool> {
     let told = Arc::new(AtomicBool::new(false));
@@ -224,31 +223,6 @@ fn wait_for_line() -> Arc<AtomicBool> {
         setter.store(true, Ordering::Relaxed);
     });
     told
-}
-
-/// A full socket buffer is waited for: the generator loses nothing by itself.
-fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) -> std::io::Result<()> {
-    loop {
-        match socket.send_to(bytes, to) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
-            // A peer that is gone shows as lost calls.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<Option<(usize, SocketAddr)>> {
-    match socket.recv_from(buffer) {
-        Ok(received) => Ok(Some(received)),
-        Err(error)
-            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 fn percentile(values: &mut [u32], percent: usize) -> u32 {
@@ -265,20 +239,23 @@ mod tests {
 
     #[test]
     fn caller_and_vendor_understand_each_other_without_a_switch_between() {
-        let vendor: SocketAddr = "127.7.0.2:5060".parse().unwrap();
-        let report = run(&Plan {
-            target: vendor,
-            caller: "127.7.0.1:5060".parse().unwrap(),
-            vendor,
-            rate: 2000.0,
-            calls: 500,
-            hold: Duration::from_millis(20),
-            drain: Duration::from_secs(2),
-            run: 1,
-            hold_until_told: false,
-        })
-        .unwrap();
-        assert_eq!((report.answered, report.completed, report.lost), (500, 500, 0));
-        assert_eq!(report.retransmissions, 0);
+        for (transport, last) in [(Transport::Udp, 2), (Transport::Tcp, 3)] {
+            let vendor = SocketAddr::from(([127, 7, 0, last], 5060));
+            let report = run(&Plan {
+                target: vendor,
+                caller: "127.7.0.1:5060".parse().unwrap(),
+                vendor,
+                transport,
+                rate: 2000.0,
+                calls: 500,
+                hold: Duration::from_millis(20),
+                drain: Duration::from_secs(2),
+                run: 1,
+                hold_until_told: false,
+            })
+            .unwrap();
+            assert_eq!((report.answered, report.completed, report.lost), (500, 500, 0));
+            assert_eq!(report.retransmissions, 0);
+        }
     }
 }

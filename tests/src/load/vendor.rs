@@ -1,6 +1,6 @@
 //! The called side: rings and answers at once, keeps one bit per call.
 
-use super::wire;
+use super::{Transport, wire};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Vendor {
     local: SocketAddr,
+    transport: Transport,
     invited: Vec<bool>,
     ended: Vec<bool>,
     /// Requests that came again.
@@ -20,9 +21,10 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    pub(super) fn new(local: SocketAddr, calls: usize) -> Vendor {
+    pub(super) fn new(local: SocketAddr, transport: Transport, calls: usize) -> Vendor {
         Vendor {
             local,
+            transport,
             invited: vec![false; calls],
             ended: vec![false; calls],
             repeats: 0,
@@ -98,7 +100,11 @@ impl Vendor {
         for name in ["Call-ID", "CSeq"] {
             let _ = write!(out, "\r\n{name}: {}", wire::header(request, name).unwrap_or_default());
         }
-        let _ = write!(out, "\r\nContact: <sip:vendor@{}>\r\n", self.local);
+        let parameter = match self.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        let _ = write!(out, "\r\nContact: <sip:vendor@{}{parameter}>\r\n", self.local);
         if !body.is_empty() {
             out.push_str("Content-Type: application/sdp\r\n");
         }

@@ -99,9 +99,14 @@ impl Challenge {
                 Parts::new(list, b',').find(|qop| qop.eq_ignore_ascii_case("auth")).map(|_| true)?
             }
         };
+        // What our answer repeats between quotes must be able to stand there.
+        let repeated = |wanted: &str| field(wanted).filter(|value| is_quotable(value));
+        if field("opaque").is_some_and(|opaque| !is_quotable(opaque)) {
+            return None;
+        }
         Some(Challenge {
-            realm: field("realm")?.to_owned(),
-            nonce: field("nonce")?.to_owned(),
+            realm: repeated("realm")?.to_owned(),
+            nonce: repeated("nonce")?.to_owned(),
             algorithm: Algorithm::parse(field("algorithm"))?,
             stale: field("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
             proxy,
@@ -140,6 +145,20 @@ impl Challenge {
         }
         value
     }
+}
+
+/// Whether a value as it was written can stand between quotes: each quote and each backslash in it
+/// is escaped.
+fn is_quotable(value: &str) -> bool {
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return false,
+            b'\\' if bytes.next().is_none() => return false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Several challenges may share a line: a part that begins with `scheme name=` opens one.

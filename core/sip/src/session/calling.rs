@@ -67,6 +67,12 @@ pub enum NoMore {
     Abandon,
 }
 
+/// Where the dialog is: where its messages come from, unless only the size of the INVITE took it to
+/// another transport.
+fn at_home(from: Flow, to: Flow) -> Flow {
+    if from.link == to.link { from } else { to }
+}
+
 impl Calling {
     /// The newest early dialog.
     pub(super) fn newest(&self) -> Option<&Dialog> {
@@ -149,8 +155,7 @@ impl<U: Copy> Leg<U> {
         if !invitation.sdp.is_empty() {
             invite = invite.body("application/sdp", &invitation.sdp);
         }
-        let (bytes, schedule) = (invite.finish(), &self.settings.schedule);
-        let id = wire.transactions.request_of(Some(self.owner), wire.now, to, bytes, schedule);
+        let id = wire.request_of(self.owner, to, invite.finish(), &self.settings);
         let calling = Calling { id, to, invitation, cseq, early: Vec::new() };
         self.phase = Phase::Calling(Box::new(calling));
     }
@@ -248,7 +253,7 @@ impl<U: Copy> Leg<U> {
         if tag.is_empty() {
             return Some(LegEvent::Progress);
         }
-        self.flow = flow;
+        self.flow = at_home(flow, calling.to);
         self.updates = super::requests::allows_update(response).or(self.updates);
         // The newest one with a description is the last of the list.
         let at = calling.early.iter().position(|early| early.dialog.remote_tag() == tag);
@@ -355,7 +360,7 @@ impl<U: Copy> Leg<U> {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return LegEvent::Refused;
         };
-        let Calling { id, cseq, mut early, invitation, .. } = *calling;
+        let Calling { id, to, cseq, mut early, invitation } = *calling;
         let tag = response.to_tag().unwrap_or_default();
         let at = early.iter().position(|early| early.dialog.remote_tag() == tag);
         let (mut said, mut settled) = (None, false);
@@ -367,7 +372,7 @@ impl<U: Copy> Leg<U> {
             }
             None => Dialog::uac(response, response),
         };
-        self.flow = flow;
+        self.flow = at_home(flow, to);
         self.updates = super::requests::allows_update(response).or(self.updates);
         // An answer that came in a 18x stands (RFC 6337 section 3.1.1).
         match body_of(response).or(said.as_deref()) {
@@ -393,7 +398,7 @@ impl<U: Copy> Leg<U> {
 
     /// The ACK for the 2xx to our INVITE, with the answer if the 2xx made the offer.
     pub fn acknowledge(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
-        let hop = self.next_hop();
+        let hop = self.hop(wire);
         let Phase::Up(up) = &mut self.phase else { return };
         if !up.we_called || !std::mem::take(&mut up.unacknowledged) {
             return;

@@ -1,7 +1,7 @@
 //! The end of a session: BYE, also of answers that nobody wants.
 
 use super::login::Login;
-use super::{Leg, Phase, Wire, next_hop};
+use super::{Leg, Phase, Wire};
 use crate::{Dialog, Flow, Message, Method, ResendSchedule, TransactionId};
 use compact_str::CompactString;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub fn decline_answer<U: Copy>(
     let (cseq, _) = response.cseq();
     // Not where the response came from: it may have come by way of a proxy (RFC 3261 section
     // 13.2.2.4).
-    let flow = next_hop(&dialog, flow);
+    let flow = wire.hop(&dialog, flow);
     let mut ack = wire.with_via(dialog.ack(cseq), flow.listener);
     let login = leg.and_then(|leg| leg.login.clone());
     if let Some(login) = &login {
@@ -105,7 +105,7 @@ impl<U: Copy> Leg<U> {
         reason: &str,
     ) -> Option<(TransactionId, Box<Farewell>)> {
         self.stop(wire);
-        let flow = self.next_hop();
+        let flow = self.hop(wire);
         let Phase::Up(mut up) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return None;
         };

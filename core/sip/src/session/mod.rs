@@ -19,7 +19,6 @@ pub use farewell::{Farewell, decline_answer};
 pub use login::Credentials;
 pub use negotiation::{Negotiation, Party};
 pub use requests::RequestId;
-pub use route::next_hop;
 pub use session_timer::SessionTimers;
 pub use wire::{ALLOW, EXTENSIONS, Listeners, Wire, hex, new_branch, random_text};
 
@@ -29,6 +28,7 @@ use calling::Calling;
 use compact_str::CompactString;
 use login::Login;
 use requests::{Ours, Theirs};
+use route::next_hop;
 use session_timer::SessionTimer;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct LegSettings {
     pub reliability: Reliability,
     /// RFC 4028.
     pub timers: SessionTimers,
+    /// Requests that are too large for a datagram go over a stream (RFC 3261 section 18.1.1).
+    pub large_over_stream: bool,
 }
 
 /// What a leg tells its owner. The message that it follows from is the owner's to read.
@@ -175,7 +177,15 @@ impl<U: Copy> Leg<U> {
     #[must_use]
     pub fn next_hop(&self) -> Flow {
         match self.dialog() {
-            Some(dialog) if !self.natted => next_hop(dialog, self.flow),
+            Some(dialog) if !self.natted => next_hop(dialog, self.flow, |_, _| None),
+            _ => self.flow,
+        }
+    }
+
+    /// The same with what is known of host names.
+    fn hop(&self, wire: &Wire<'_, U>) -> Flow {
+        match self.dialog() {
+            Some(dialog) if !self.natted => wire.hop(dialog, self.flow),
             _ => self.flow,
         }
     }

@@ -408,7 +408,7 @@ impl<U: Copy> Leg<U> {
     fn transmit(&mut self, wire: &mut Wire<'_, U>, mut ours: Ours) -> bool {
         let (natted, flow) = (self.natted, self.flow);
         let Some(dialog) = self.dialog_mut(&ours.tag) else { return false };
-        let hop = if natted { flow } else { super::next_hop(dialog, flow) };
+        let hop = if natted { flow } else { wire.hop(dialog, flow) };
         let builder = dialog.request(&ours.method);
         ours.cseq = dialog.local_cseq();
         let uri = CompactString::from(dialog.remote_target());
@@ -428,8 +428,7 @@ impl<U: Copy> Leg<U> {
         if !ours.body.is_empty() {
             builder = builder.body(&ours.content_type, &ours.body);
         }
-        let (bytes, schedule) = (builder.finish(), &self.settings.schedule);
-        let id = wire.transactions.request_of(Some(self.owner), wire.now, hop, bytes, schedule);
+        let id = wire.request_of(self.owner, hop, builder.finish(), &self.settings);
         ours.client = Some(id);
         if ours.offers() {
             self.sdp.offer(Party::Us, &ours.body);
@@ -658,7 +657,7 @@ impl<U: Copy> Leg<U> {
     }
 
     fn send_ack(&self, wire: &mut Wire<'_, U>, id: TransactionId, cseq: u32, sdp: Option<&[u8]>) {
-        let hop = self.next_hop();
+        let hop = self.hop(wire);
         let Some(dialog) = self.dialog() else { return };
         let mut ack = wire.with_via(dialog.ack(cseq), hop.listener);
         if let Some(login) = &self.login {

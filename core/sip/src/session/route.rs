@@ -3,16 +3,20 @@
 use crate::{Dialog, Flow, Link, Message, UriRef};
 use std::net::{IpAddr, SocketAddr};
 
-/// The first route of the dialog, or its remote target, if that is a numeric address; else
-/// `flow`, where its messages come from. Over a stream it is `flow`: the connection that is
-/// there is used again (RFC 5923).
-#[must_use]
-pub fn next_hop(dialog: &Dialog, flow: Flow) -> Flow {
+/// The first route of the dialog, or its remote target, if that is a numeric address or a name
+/// whose address `known` tells; else `flow`, where its messages come from: no dialog waits for a
+/// name server. Over a stream it is `flow`: the connection that is there is used again (RFC 5923).
+pub(super) fn next_hop(
+    dialog: &Dialog,
+    flow: Flow,
+    known: impl FnOnce(&str, Option<u16>) -> Option<SocketAddr>,
+) -> Flow {
     if flow.link == Link::Stream {
         return flow;
     }
     let target = dialog.route_set().next().unwrap_or(dialog.remote_target());
-    Flow { remote: numeric_address(target).unwrap_or(flow.remote), ..flow }
+    let named = || uri_of(target).and_then(|uri| known(uri.host(), uri.port()));
+    Flow { remote: numeric_address(target).or_else(named).unwrap_or(flow.remote), ..flow }
 }
 
 /// Whether the sender of an INVITE is behind a NAT, so that its Contact leads nowhere (SIG-12): its
@@ -45,11 +49,15 @@ fn is_private(address: IpAddr) -> bool {
 
 /// The socket address in a URI whose host is an IP address.
 fn numeric_address(uri: &str) -> Option<SocketAddr> {
-    let uri = uri.trim().trim_start_matches('<');
-    let uri = uri.split('>').next()?;
-    let uri = UriRef::parse(uri).ok()?;
+    let uri = uri_of(uri)?;
     let host = uri.host().trim_start_matches('[').trim_end_matches(']');
     Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(5060)))
+}
+
+/// A URI with or without angle brackets.
+fn uri_of(text: &str) -> Option<UriRef<'_>> {
+    let uri = text.trim().trim_start_matches('<');
+    UriRef::parse(uri.split('>').next()?).ok()
 }
 
 #[cfg(test)]
@@ -63,6 +71,28 @@ mod tests {
              CSeq: 1 INVITE\r\nContact: <{contact}>\r\n\r\n"
         );
         Message::parse(text.as_bytes()).expect("a request")
+    }
+
+    /// A name that somebody knows is as good as an address; an unknown one changes nothing.
+    #[test]
+    fn requests_go_to_a_known_name_and_else_where_the_peer_is() {
+        let flow = Flow::datagram(0, "192.0.2.9:1024".parse().expect("an address"));
+        let known = |host: &str, port: Option<u16>| {
+            let address = "192.0.2.77:5062".parse().expect("an address");
+            (host == "gw.example" && port.is_none()).then_some(address)
+        };
+        for (contact, expected) in [
+            ("sip:a@192.0.2.5:5070", "192.0.2.5:5070"),
+            ("sip:a@gw.example;transport=udp", "192.0.2.77:5062"),
+            ("sip:a@gw.example:5070", "192.0.2.9:1024"),
+            ("sip:a@other.example", "192.0.2.9:1024"),
+        ] {
+            let dialog = Dialog::uas(&invite("192.0.2.9", contact), "tag");
+            let hop = next_hop(&dialog, flow, known);
+            assert_eq!(hop.remote.to_string(), expected, "{contact}");
+            let stream = Flow { link: Link::Stream, ..flow };
+            assert_eq!(next_hop(&dialog, stream, known), stream, "a connection is used again");
+        }
     }
 
     /// SIG-12

@@ -1,8 +1,13 @@
 //! How legs reach the wire: transactions, time, chance, and the names of our listeners.
 
-use crate::{Link, MAGIC_COOKIE, MessageBuilder, Method, Transactions};
+use super::{LegSettings, next_hop};
+use crate::{
+    Dialog, Flow, Link, MAGIC_COOKIE, MessageBuilder, Method, TransactionId, Transactions,
+    with_sent_by,
+};
 use compact_str::CompactString;
 use rand::{Rng, RngCore};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +23,22 @@ pub trait Listeners {
     fn advertised(&self, listener: u16) -> Arc<str>;
     /// How bytes travel at a listener.
     fn link(&self, listener: u16) -> Link;
+
+    /// Where a request goes that is too large for a datagram on this flow; none: it goes there
+    /// nevertheless.
+    fn for_large(&self, _now: Instant, _flow: Flow) -> Option<Flow> {
+        None
+    }
+
+    /// The address of a host name in a peer's URI, if it is known without asking anybody.
+    fn address_of(&self, _host: &str, _port: Option<u16>, _flow: Flow) -> Option<SocketAddr> {
+        None
+    }
 }
+
+/// Bytes that a datagram of a request may have where nobody knows what the path takes (RFC 3261
+/// section 18.1.1).
+const LARGEST_DATAGRAM: usize = 1300;
 
 /// All that a leg needs beside itself for one step.
 pub struct Wire<'a, U> {
@@ -32,7 +52,42 @@ pub struct Wire<'a, U> {
     pub listeners: &'a dyn Listeners,
 }
 
+impl<U: Copy> Wire<'_, U> {
+    /// Sends a request of a leg. A large one that would go by datagram goes over a stream where
+    /// there is one and the leg allows it; the datagram is its way back if nobody takes the
+    /// connection. Only the Via tells: later requests of the dialog go as they would have.
+    pub(super) fn request_of(
+        &mut self,
+        owner: U,
+        flow: Flow,
+        bytes: Vec<u8>,
+        settings: &LegSettings,
+    ) -> TransactionId {
+        let large = flow.link == Link::Datagram
+            && bytes.len() > LARGEST_DATAGRAM
+            && settings.large_over_stream;
+        let stream = self.listeners.for_large(self.now, flow).filter(|_| large);
+        let detour = stream.and_then(|stream| {
+            let host = self.listeners.advertised(stream.listener);
+            Some((stream, with_sent_by(&bytes, stream.link, &host)?))
+        });
+        let (owner, now, schedule) = (Some(owner), self.now, &settings.schedule);
+        match detour {
+            Some(detour) => {
+                let ways = [detour, (flow, bytes)];
+                self.transactions.request_with_way_back(owner, now, ways, schedule)
+            }
+            None => self.transactions.request_of(owner, now, flow, bytes, schedule),
+        }
+    }
+}
+
 impl<U> Wire<'_, U> {
+    /// Where requests of a dialog go whose messages come from `flow`.
+    pub(super) fn hop(&self, dialog: &Dialog, flow: Flow) -> Flow {
+        next_hop(dialog, flow, |host, port| self.listeners.address_of(host, port, flow))
+    }
+
     /// Adds our Via with a new branch.
     pub fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
         let branch = new_branch(self.rng);

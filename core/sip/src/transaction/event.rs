@@ -128,6 +128,18 @@ pub enum TransactionEvent<U = ()> {
         /// How often the request has been sent.
         sends: u16,
     },
+    /// Client: nobody takes a connection, so the request was sent over `flow` instead of `from`
+    /// (RFC 3261 section 18.1.1).
+    WentBack {
+        /// The transaction.
+        id: TransactionId,
+        /// Whom its user named as its owner.
+        owner: Option<U>,
+        /// The flow that broke.
+        from: Flow,
+        /// The flow that it goes on over.
+        flow: Flow,
+    },
     /// Client: no final response within W (for an INVITE: no response at all within W, or
     /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W, or no
     /// PRACK for a reliable provisional response; the INVITE then still wants its final response.

@@ -80,6 +80,16 @@ impl InviteClient {
         InviteClient { state, abandoned: false }
     }
 
+    /// The schedule of the resends, as long as nothing came back and nobody wants to cancel.
+    pub(super) fn schedule_before_response(&self) -> Option<Arc<ResendSchedule>> {
+        match &self.state {
+            State::Calling { resends, cancel: None, .. } if !self.abandoned => {
+                Some(Arc::clone(resends.schedule()))
+            }
+            _ => None,
+        }
+    }
+
     /// A response arrived.
     pub(super) fn response(&mut self, now: Instant, response: &Message, reliable: bool) -> Step {
         match response.status() {

@@ -7,6 +7,7 @@ use super::key::Key;
 use super::non_invite_client::NonInviteClient;
 use super::non_invite_server::NonInviteServer;
 use super::step::{Report, Step};
+use super::way_back::WayBack;
 use crate::Message;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub(super) struct Entry<U> {
     pub(super) errors: u8,
     /// How often its message was sent.
     pub(super) sends: u16,
+    /// Where it goes on if its flow breaks before anything came back.
+    pub(super) way_back: Option<Box<WayBack>>,
     pub(super) machine: Machine,
 }
 
@@ -47,7 +50,17 @@ impl<U> Entry<U> {
 
     /// A new transaction that has sent nothing.
     pub(super) fn new(key: Key, flow: Flow, machine: Machine, owner: Option<U>) -> Entry<U> {
-        Entry { key, owner, ack_key: None, flow, sent: false, errors: 0, sends: 0, machine }
+        Entry {
+            key,
+            owner,
+            ack_key: None,
+            flow,
+            sent: false,
+            errors: 0,
+            sends: 0,
+            way_back: None,
+            machine,
+        }
     }
 
     /// A response arrived.

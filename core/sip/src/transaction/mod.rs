@@ -18,8 +18,10 @@ mod receive;
 mod slots;
 mod step;
 mod timers;
+mod way_back;
 
 pub use event::{Flow, Link, TransactionEvent, TransactionId, Transmit};
+pub use way_back::with_sent_by;
 
 use crate::schedule::Resends;
 use crate::{Message, Method, ResendSchedule};
@@ -282,6 +284,9 @@ impl<U: Copy> Transactions<U> {
     /// it; the second one in a row, or the first on a connection, ends it (SIG-24).
     pub fn transport_error(&mut self, now: Instant, flow: Flow) {
         for slot in self.flows.members(flow) {
+            if self.go_back(now, slot) {
+                continue;
+            }
             if let Some(entry) = self.slots.get_mut(slot) {
                 let step = entry.transport_error();
                 self.carry_out(now, slot, step, None);

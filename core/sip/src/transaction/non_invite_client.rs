@@ -1,6 +1,7 @@
 //! Client side of every request but INVITE (RFC 3261 17.1.2).
 
 use super::step::{NETWORK, Report, Step};
+use crate::ResendSchedule;
 use crate::schedule::{Resends, Wake};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,14 @@ impl NonInviteClient {
     /// The request is sent now.
     pub(super) fn new(request: Arc<[u8]>, resends: Resends) -> Self {
         NonInviteClient::Trying { request, resends }
+    }
+
+    /// The schedule of the resends, until a final response came.
+    pub(super) fn schedule_before_response(&self) -> Option<Arc<ResendSchedule>> {
+        match self {
+            NonInviteClient::Trying { resends, .. } => Some(Arc::clone(resends.schedule())),
+            NonInviteClient::Completed { .. } => None,
+        }
     }
 
     /// A provisional or final response arrived.

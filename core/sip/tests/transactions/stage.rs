@@ -120,6 +120,7 @@ impl Stage {
                 }
                 TransactionEvent::TimedOut { .. } => "timed out".to_owned(),
                 TransactionEvent::TransportFailed { .. } => "transport failed".to_owned(),
+                TransactionEvent::WentBack { flow, .. } => format!("goes by {}", flow.link.name()),
             })
             .collect()
     }

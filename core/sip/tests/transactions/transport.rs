@@ -1,7 +1,8 @@
 //! SIG-24: an unreachable peer.
 
-use crate::stage::{Stage, ack, invite, request, request_over, response, vendor};
-use strowger_sip::{Flow, Link};
+use crate::stage::{Stage, ack, invite, request, request_over, response, response_over, vendor};
+use std::sync::Arc;
+use strowger_sip::{Flow, Link, TransactionId};
 
 const BRANCH: &str = "z9hG4bKinvite";
 
@@ -101,4 +102,53 @@ fn an_abandoned_attempt_tells_its_end_and_a_cancel_fails_in_silence() {
     stage.until(500);
     stage.layer.transport_error(stage.now(), vendor());
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 1), "the INVITE waits on");
+}
+
+/// The TCP listener beside the one of the other tests.
+fn stream() -> Flow {
+    Flow { listener: 1, link: Link::Stream, ..vendor() }
+}
+
+fn large(stage: &mut Stage, method: &str) -> TransactionId {
+    let over = |transport| request_over(transport, method, BRANCH, "");
+    let ways = [(stream(), over("TCP")), (vendor(), over("UDP"))];
+    stage.layer.request_with_way_back(None, stage.now(), ways, &Arc::default())
+}
+
+/// RFC 3261 section 18.1.1: nobody takes the connection, so the same transaction goes on by
+/// datagrams with their resends.
+#[test]
+fn a_large_request_goes_by_datagrams_where_nobody_takes_a_connection() {
+    for method in ["INVITE", "BYE"] {
+        let mut stage = Stage::new();
+        large(&mut stage, method);
+        stage.until(3000);
+        assert_eq!(stage.sent_moments(), [0], "{method}: nothing is repeated over a stream");
+        stage.layer.transport_error(stage.now(), stream());
+        stage.until(3400);
+        assert_eq!(stage.events(), ["goes by udp"]);
+        stage.until(3600);
+        assert_eq!(stage.sent_moments(), [3000, 3500], "{method}");
+        stage.receive(&response(200, "a", method, BRANCH));
+        assert_eq!(stage.events(), ["200 a"]);
+    }
+}
+
+/// What was heard over the connection stays there, and so does what was cancelled.
+#[test]
+fn a_large_request_that_was_heard_has_no_way_back() {
+    let mut stage = Stage::new();
+    large(&mut stage, "INVITE");
+    stage.link = Link::Stream;
+    stage.receive(&response_over("TCP", 180, "a", "INVITE", BRANCH));
+    stage.until(100);
+    stage.layer.transport_error(stage.now(), stream());
+    assert_eq!((stage.events(), stage.layer.len()), (vec!["180 a".to_owned()], 1));
+
+    let mut stage = Stage::new();
+    let id = large(&mut stage, "INVITE");
+    stage.layer.cancel(stage.now(), id, None);
+    stage.until(100);
+    stage.layer.transport_error(stage.now(), stream());
+    assert_eq!((stage.events(), stage.layer.len()), (vec!["transport failed".to_owned()], 0));
 }

@@ -3,7 +3,7 @@
 use super::folder::{Origin, Origins};
 use super::{
     Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, DigestAlgorithm,
-    HeaderMode, Secret, VendorTrunk, ambiguity, idle,
+    HeaderMode, Secret, Target, VendorTrunk, ambiguity, idle,
 };
 use ledger::Money;
 use std::cell::OnceCell;
@@ -283,7 +283,16 @@ impl<'a> Known<'a> {
             errors.push(origin.error(TABLE, field, value, problem));
         };
         if trunk.targets.is_empty() {
-            refuse("targets", "[]".to_owned(), "expected at least one address:port");
+            refuse("targets", "[]".to_owned(), "expected at least one address or host name");
+        }
+        for target in &trunk.targets {
+            let alike =
+                |other: &&Target| other.priority == target.priority && other.weight.is_none();
+            if target.weight.is_some() && trunk.targets.iter().any(|other| alike(&other)) {
+                let problem = "expected a weight for each target of its priority, or for none \
+                               (SIG-65)";
+                refuse("targets", format!("\"{target}\""), problem);
+            }
         }
         if trunk.prefixes.is_empty() {
             let problem = "expected at least one prefix; \"\" takes every number";

@@ -13,6 +13,7 @@ mod node;
 mod numbers;
 mod secrets;
 mod sheets;
+mod target;
 mod vendor;
 mod warnings;
 pub(crate) mod words;
@@ -21,14 +22,15 @@ pub use account::{Account, AccountKind, Currency, Rounding};
 pub use customer::{Authentication, CustomerTrunk, FailureReply, Reliability, Transcode};
 pub use error::{ConfigError, ConfigErrors};
 pub use lists::{Deck, FilledList, ListKind, NumberList, RuleSet};
-pub use node::NodeNames;
+pub use node::{NodeListener, NodeNames};
 pub use numbers::FileStamp;
+pub use target::{Target, TargetHost, Transport};
 pub use vendor::{
     CodePolicy, DisplayMode, Failover, HeaderMode, Identity, PrivacyMode, Resend, ResponseCode,
     Ringback, StopAfterMedia, Timers, VendorPrefix, VendorTrunk,
 };
 pub use words::{
-    DigestAlgorithm, PeerAddress, Secret, Target, duration_text, instant_text, parse_duration,
+    DigestAlgorithm, PeerAddress, Secret, duration_text, instant_text, parse_duration,
     parse_instant,
 };
 

@@ -2,7 +2,7 @@
 
 use super::check::listed;
 use super::folder::{Origin, Origins};
-use super::{Business, ConfigErrors};
+use super::{Business, ConfigErrors, Target, Transport, VendorTrunk};
 use std::net::SocketAddr;
 
 /// What the node file has. The first listener and the first media address are those of
@@ -11,12 +11,23 @@ use std::net::SocketAddr;
 pub struct NodeNames {
     /// Realm of digest hashes for trunks that name none (SIG-51).
     pub realm: String,
-    /// Name and bound address of each listener.
-    pub listeners: Vec<(String, SocketAddr)>,
+    /// Its listeners.
+    pub listeners: Vec<NodeListener>,
     /// Names of the media addresses.
     pub media_addresses: Vec<String>,
     /// Free seconds of deck rows that name none (BILL-14), 0 to 3600.
     pub free_seconds: u32,
+}
+
+/// A listener of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeListener {
+    /// Its name.
+    pub name: String,
+    /// The bound address.
+    pub address: SocketAddr,
+    /// How messages travel there.
+    pub transport: Transport,
 }
 
 impl NodeNames {
@@ -31,19 +42,52 @@ impl NodeNames {
             const TABLE: &str = "vendor_trunk";
             let origin = origins.get(&origins.vendor_trunks, n);
             self.media_address(TABLE, trunk.media_address.as_deref(), origin, errors);
-            let known = self.listeners.iter().map(|(name, _)| name.as_str());
+            let known = self.listeners.iter().map(|listener| listener.name.as_str());
             named(TABLE, "listener", trunk.listener.as_deref(), known, origin, errors);
             for target in &trunk.targets {
-                let own = self.listeners.iter().find(|(_, address)| *address == target.0);
-                if let Some((name, address)) = own {
-                    let problem = format!(
-                        "this is the switch's own listener `{name}`; expected the vendor's \
-                         address, or a call would come back to us"
-                    );
-                    errors.push(origin.error(TABLE, "targets", format!("\"{address}\""), problem));
+                if let Some(problem) = self.unreachable(trunk, target) {
+                    errors.push(origin.error(TABLE, "targets", format!("\"{target}\""), problem));
                 }
             }
         }
+    }
+
+    /// Why no call can go from the trunk's listener to this target.
+    fn unreachable(&self, trunk: &VendorTrunk, target: &Target) -> Option<String> {
+        let address = target.address();
+        let own = self.listeners.iter().find(|listener| Some(listener.address) == address);
+        if let Some(NodeListener { name, .. }) = own {
+            return Some(format!(
+                "this is the switch's own listener `{name}`; expected the vendor's address, or a \
+                 call would come back to us"
+            ));
+        }
+        let named = |listener: &&NodeListener| match &trunk.listener {
+            Some(name) => listener.name == *name,
+            None => true,
+        };
+        // A listener that is not there is told elsewhere.
+        let NodeListener { name, address: local, transport } = self.listeners.iter().find(named)?;
+        if address.is_some_and(|address| address.is_ipv6() != local.is_ipv6()) {
+            let [has, wants] = if local.is_ipv6() { ["IPv6", "IPv4"] } else { ["IPv4", "IPv6"] };
+            return Some(format!(
+                "the listener `{name}` is bound to an {has} address; expected a `listener` with \
+                 an {wants} address for this target"
+            ));
+        }
+        let wanted = target.transport.filter(|wanted| wanted != transport)?;
+        let twin = self
+            .listeners
+            .iter()
+            .any(|listener| listener.transport == wanted && listener.address.ip() == local.ip());
+        let wanted = wanted.name();
+        (!twin).then(|| {
+            format!(
+                "the node has no {wanted} listener at {}, the address of the listener `{name}`; \
+                 expected one with transport = \"{wanted}\" there",
+                local.ip()
+            )
+        })
     }
 
     fn media_address(

@@ -1,5 +1,6 @@
 use super::customer::{Transcode, yes};
-use super::words::{self, DigestAlgorithm, Secret, Target};
+use super::target::Target;
+use super::words::{self, DigestAlgorithm, Secret};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +17,12 @@ pub struct VendorTrunk {
     /// Not used.
     #[serde(default)]
     pub locked: bool,
-    /// Addresses in order of preference (SIG-65).
+    /// Addresses and names, in order of preference or with priority and weight (SIG-65, SIG-66).
     pub targets: Vec<Target>,
+    /// Requests above 1300 bytes go over TCP, if the node has a TCP listener at the address of the
+    /// trunk's UDP listener (RFC 3261 section 18.1.1).
+    #[serde(default = "yes")]
+    pub large_over_tcp: bool,
     /// Name of the listener to send from (SIG-63); left out: the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,

@@ -377,32 +377,6 @@ impl<'de> Deserialize<'de> for PeerAddress {
     }
 }
 
-/// Where a vendor is reached: `192.0.2.9:5080`; without a port 5060.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target(pub SocketAddr);
-
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let address = text
-            .parse::<SocketAddr>()
-            .or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 5060)));
-        match address {
-            Ok(address) if address.port() != 0 => Ok(Target(address)),
-            _ => Err(de::Error::custom(format!(
-                "`{text}` is not a target: expected an IP address with a port of 1 to 65535 \
-                 (5060 if left out), such as \"192.0.2.9:5080\""
-            ))),
-        }
-    }
-}
-
-impl Serialize for Target {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
-}
-
 /// A text that is kept from logs and error messages.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -3,10 +3,11 @@
 use crate::support::configuration::{SMALL, configuration};
 use ledger::Money;
 use std::time::Duration;
+use strowger_store::business::Transport;
 use strowger_store::business::{
     Authentication, FailureReply, HeaderMode, ListKind, PrivacyMode, Secret, VendorPrefix,
 };
-use strowger_store::{Business, NodeNames};
+use strowger_store::{Business, NodeListener, NodeNames};
 
 #[test]
 fn a_folder_is_read_with_every_default() {
@@ -23,7 +24,7 @@ fn a_folder_is_read_with_every_default() {
     assert_eq!(office.setup_budget, Duration::from_secs(30), "ROUTE-54");
     assert!(office.strip_tech_prefix && office.support_privacy && office.relay);
     let vendor = &business.vendor_trunks[0];
-    assert_eq!(vendor.targets[0].0.port(), 5060);
+    assert_eq!(vendor.targets[0].port, Some(5060));
     assert_eq!(vendor.prefixes[0], VendorPrefix::new("44"));
     assert!(!vendor.prefixes[1].extend, "ROUTE-18");
     assert_eq!(vendor.timers.response, Duration::from_secs(10), "SIG-15");
@@ -338,7 +339,7 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
         ),
         (
             "targets = [\"192.0.2.20\"]",
-            "targets = [\"host\"]",
+            "targets = [\"192.0.2.999\"]",
             &["all.toml:20: vendor_trunk.targets", "\"192.0.2.9:5080\""],
         ),
         (
@@ -491,12 +492,48 @@ fn a_sheet_that_is_not_utf_8_is_named_by_line_and_column() {
     assert!(errors.contains("n.csv:3: value: expected text in UTF-8"), "{errors}");
 }
 
+fn listener(name: &str, address: &str, transport: Transport) -> NodeListener {
+    NodeListener { name: name.to_owned(), address: address.parse().unwrap(), transport }
+}
+
+/// SIG-65: a target may be reached by the other transport, if there is a listener for it.
+#[test]
+fn a_target_needs_a_listener_of_its_transport_and_family() {
+    let tcp = listener("tcp", "192.0.2.1:5062", Transport::Tcp);
+    let elsewhere = listener("tcp", "192.0.2.2:5060", Transport::Tcp);
+    let told = |targets: &str, other: Option<&NodeListener>| {
+        let mut node = NodeNames { realm: "realm".to_owned(), ..NodeNames::default() };
+        node.listeners.push(listener("main", "192.0.2.1:5060", Transport::Udp));
+        node.listeners.extend(other.cloned());
+        let text = SMALL.replacen("targets = [\"192.0.2.20\"]", &format!("targets = {targets}"), 1);
+        let folder = configuration(&[("all.toml", &text)]);
+        let read = Business::for_node(folder.path(), &node);
+        read.err().map(|errors| errors.to_string()).unwrap_or_default()
+    };
+    let by_tcp = "[\"sip:gw.example;transport=tcp\"]";
+    let refused = "vendor_trunk.targets = \"sip:gw.example;transport=tcp\": the node has no tcp \
+                   listener at 192.0.2.1, the address of the listener `main`; expected one with \
+                   transport = \"tcp\" there";
+    assert!(told(by_tcp, None).contains(refused), "{}", told(by_tcp, None));
+    assert!(told(by_tcp, Some(&elsewhere)).contains(refused));
+    assert_eq!(told(by_tcp, Some(&tcp)), "");
+    assert_eq!(told("[\"sip:gw.example:5070;transport=udp\", \"gw.example\"]", None), "");
+    let refused = "the listener `main` is bound to an IPv4 address; expected a `listener` with an \
+                   IPv6 address for this target";
+    assert!(told("[\"2001:db8::1\"]", None).contains(refused));
+    let mixed = "[{ target = \"192.0.2.20\", weight = 1 }, \"gw.example\"]";
+    let refused = "\"192.0.2.20:5060\": expected a weight for each target of its priority";
+    assert!(told(mixed, None).contains(refused), "{}", told(mixed, None));
+    let apart = "[{ target = \"192.0.2.20\", priority = 1, weight = 1 }, \"gw.example\"]";
+    assert_eq!(told(apart, None), "");
+}
+
 /// Each row: what is put after a line of the small configuration, and the refusal.
 #[test]
 fn what_the_node_does_not_have_is_named_by_file_line_field_and_what_there_is() {
     let node = NodeNames {
         realm: "realm".to_owned(),
-        listeners: vec![("main".to_owned(), "192.0.2.1:5060".parse().unwrap())],
+        listeners: vec![listener("main", "192.0.2.1:5060", Transport::Udp)],
         media_addresses: vec!["inside".to_owned(), "outside".to_owned()],
         ..NodeNames::default()
     };

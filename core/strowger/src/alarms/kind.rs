@@ -49,6 +49,8 @@ pub(crate) enum AlarmKind {
     VendorAuthFailed,
     /// A vendor says that calls go in circles (ROUTE-51).
     PossibleLoop,
+    /// A vendor's host name has no address, or only an old one (SIG-66).
+    NameUnresolved,
     /// Most media ports are taken (MEDIA-09).
     PortsLow,
     /// The limit of open files is too low for the media ports.
@@ -69,7 +71,7 @@ pub(crate) enum AlarmKind {
 
 impl AlarmKind {
     /// Every kind.
-    pub(crate) const ALL: [AlarmKind; 20] = [
+    pub(crate) const ALL: [AlarmKind; 21] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
@@ -82,6 +84,7 @@ impl AlarmKind {
         AlarmKind::ReloadRefused,
         AlarmKind::VendorAuthFailed,
         AlarmKind::PossibleLoop,
+        AlarmKind::NameUnresolved,
         AlarmKind::PortsLow,
         AlarmKind::OpenFilesLow,
         AlarmKind::PluginRefused,
@@ -107,6 +110,7 @@ impl AlarmKind {
             AlarmKind::ReloadRefused => "reload_refused",
             AlarmKind::VendorAuthFailed => "vendor_auth_failed",
             AlarmKind::PossibleLoop => "possible_loop",
+            AlarmKind::NameUnresolved => "name_unresolved",
             AlarmKind::PortsLow => "ports_low",
             AlarmKind::OpenFilesLow => "open_files_low",
             AlarmKind::PluginRefused => "plugin_refused",
@@ -132,7 +136,8 @@ impl AlarmKind {
             | AlarmKind::PluginRolledBack
             | AlarmKind::ReloadRefused
             | AlarmKind::VendorAuthFailed
-            | AlarmKind::PossibleLoop => Severity::Major,
+            | AlarmKind::PossibleLoop
+            | AlarmKind::NameUnresolved => Severity::Major,
             AlarmKind::PortsLow
             | AlarmKind::OpenFilesLow
             | AlarmKind::PluginRefused
@@ -176,6 +181,10 @@ impl AlarmKind {
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
             AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {
                 "The attempts fail; the calls go to the next vendor, where there is one."
+            }
+            AlarmKind::NameUnresolved => {
+                "Calls go to the last known addresses for a day, then to the vendor's other targets \
+                 and to other vendors."
             }
             AlarmKind::PortsLow => "None yet; without free ports calls are refused with 503.",
             AlarmKind::OpenFilesLow => {
@@ -232,6 +241,9 @@ impl AlarmKind {
             }
             AlarmKind::PossibleLoop => {
                 "See with the vendor where it sends these calls; `strowger cdr` names them"
+            }
+            AlarmKind::NameUnresolved => {
+                "Ask the name servers for it (`dig NAME`); compare the target with what the vendor says"
             }
             AlarmKind::OpenFilesLow => {
                 "Raise LimitNOFILE= of systemd or `ulimit -Hn`, or narrow the port ranges"

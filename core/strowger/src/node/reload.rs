@@ -1,7 +1,7 @@
 //! Another business while calls run: read, checked, compared, stored, given to new calls.
 
 use super::Node;
-use super::start::read_business;
+use super::start::{FIRST_ANSWERS, read_business};
 use crate::admin::ApiError;
 use crate::alarms::AlarmKind;
 use crate::api::ReloadDone;
@@ -92,7 +92,12 @@ impl Node {
             let loaded = loaded.map_err(store_failed)?;
             let snapshot =
                 self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
-            self.desk.replace_snapshot(Arc::new(snapshot));
+            // New calls should find the addresses of new names, and none loses those of old ones
+            // before the new snapshot is there.
+            self.resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
+            let snapshot = Arc::new(snapshot);
+            self.desk.replace_snapshot(Arc::clone(&snapshot));
+            self.resolver.keep_only(&snapshot.facts);
             self.unpublished.store(false, Ordering::Relaxed);
             if let Err(error) = self.watch_tables() {
                 tracing::error!(%error, "a folder of number files cannot be watched");

@@ -6,7 +6,7 @@ use crate::alarms::{Alarms, Severity};
 use crate::api::{AccountLine, AlarmLine, CallLine, Health, PluginLine, PluginList, SwapDone};
 use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
-use crate::streams::Streams;
+use crate::transport::streams::Streams;
 use host::{LoadError, Source};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -164,6 +164,7 @@ impl Node {
             alarms: &self.alarms.counts(),
             lockouts: self.lockouts().len(),
             streams: self.streams.as_ref().map(Streams::counters),
+            names: self.resolver.counts(),
             media: &self.plane.stats(),
             recorder: &self.recorder.gauges(),
             wrong_balances: self.wrong_balances.load(Ordering::Relaxed),

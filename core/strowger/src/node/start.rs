@@ -8,9 +8,10 @@ use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError};
-use crate::sockets::{self, BindError};
-use crate::streams::{StreamRoom, StreamThread};
 use crate::tables::Tables;
+use crate::transport::resolve::Resolver;
+use crate::transport::sockets::{self, BindError};
+use crate::transport::streams::{Accepting, StreamRoom, StreamThread};
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use crate::{admin, chains, open_files, plugin_place, recovery};
@@ -28,7 +29,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::{
-    Business, ConfigErrors, Loaded, NodeNames, Recorder, RecorderSettings, Store, StoreError,
+    Business, ConfigErrors, Loaded, NodeListener, NodeNames, Recorder, RecorderSettings, Store,
+    StoreError, business,
 };
 use switch::{Strangers, SwitchSettings};
 use thiserror::Error;
@@ -36,6 +38,9 @@ use tokio::sync::watch;
 
 /// How long calls that are being hung up may take to say so.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long a start and a reload wait for the addresses of names.
+pub(super) const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Nonces in use that are remembered (SIG-54): each for up to five minutes.
 const NONCES_KEPT: usize = 16_384;
@@ -152,11 +157,14 @@ impl RunningNode {
             );
         }
         let registry = Registry::default();
+        let resolver = Resolver::start(&config, registry.directory(), alarms.clone());
         let loaded = store.load().await?;
         if business.is_none() {
             tables = Tables::read(&loaded.number_lists)?;
         }
         let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret)?;
+        // The first calls should find addresses, but a silent name server keeps no node down.
+        resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
         let chains = config.plugins.chain.clone();
         let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
 
@@ -210,6 +218,7 @@ impl RunningNode {
             refusals: Arc::default(),
             desk,
             registry,
+            resolver,
             nonce_secret,
             store,
             recorder,
@@ -419,11 +428,22 @@ pub(crate) fn read_business(config: &Config, folder: &Path) -> Result<Business, 
     let node = NodeNames {
         // The realm of digest hashes for trunks that name none (SIG-51).
         realm: config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default(),
-        listeners: config.listeners.iter().map(|l| (l.name.clone(), l.address)).collect(),
+        listeners: config.listeners.iter().map(node_listener).collect(),
         media_addresses: config.media.addresses.iter().map(|a| a.name.clone()).collect(),
         free_seconds: config.calls.free_seconds,
     };
     Business::for_node(folder, &node)
+}
+
+fn node_listener(listener: &config::ListenerConfig) -> NodeListener {
+    NodeListener {
+        name: listener.name.clone(),
+        address: listener.address,
+        transport: match listener.transport {
+            config::Transport::Udp => business::Transport::Udp,
+            config::Transport::Tcp => business::Transport::Tcp,
+        },
+    }
 }
 
 /// All plugins of the node file, each with the hooks that chains want of it.
@@ -480,7 +500,11 @@ fn start_shards(
     let mut accepting = Vec::new();
     for (index, listener) in (0..).zip(&config.listeners) {
         if sockets::link(listener) == sip::Link::Stream {
-            accepting.push((index, sockets::listen(listener)?));
+            accepting.push(Accepting {
+                index,
+                socket: sockets::listen(listener)?,
+                reset: listener.close_with_reset,
+            });
             sockets.iter_mut().for_each(|shard| shard.push(None));
             continue;
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use store::LoadedTrunk;
 use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use switch::facts::{
-    AttemptTimers, Authentication, Credentials, CustomerTrunk, DigestUser, FailureReply, Network,
-    Reliability, Ringback, RingbackMode, TrunkUsage, VendorTrunk,
+    AttemptTimers, Authentication, Credentials, CustomerTrunk, Destinations, DigestUser,
+    FailureReply, Network, Reliability, Ringback, RingbackMode, TrunkUsage, VendorTrunk,
 };
 
 type Rules = HashMap<String, u64>;
@@ -111,6 +111,10 @@ pub(super) fn vendor(
     let trunk = &loaded.trunk;
     let owner = format!("vendor trunk `{}`", trunk.name);
     let listener = names.listener(&owner, trunk.listener.as_deref());
+    let exits = names.exits(listener);
+    let targets =
+        trunk.targets.iter().filter_map(|target| names.destination(&owner, target, exits));
+    let targets = Destinations::new(targets.collect());
     let from_host = match trunk.from_host.as_deref() {
         Some(PEER) => String::new(),
         Some(host) => host.to_owned(),
@@ -121,8 +125,9 @@ pub(super) fn vendor(
         name: trunk.name.as_str().into(),
         account: loaded.account_id,
         locked: trunk.locked,
-        targets: trunk.targets.iter().map(|target| names.target(&owner, target.0)).collect(),
+        targets,
         listener,
+        large_over_tcp: trunk.large_over_tcp,
         priority: trunk.priority,
         weight: trunk.weight,
         last_resort: trunk.last_resort,

@@ -263,8 +263,7 @@ impl Call {
         let utc_ms = cx.now.utc_ms;
         let trunk = self.world.vendors.get(&entry.trunk)?;
         let vendor = self.world.accounts.get(&trunk.account)?;
-        let reachable = || cx.awake_target(trunk, 0).is_some();
-        if trunk.locked || vendor.locked || !reachable() {
+        if trunk.locked || vendor.locked || !cx.reaches(trunk) {
             return None;
         }
         let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.numbers.rated(), utc_ms)

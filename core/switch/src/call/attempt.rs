@@ -3,7 +3,8 @@
 
 use super::media::LegMedia;
 use super::pipeline::NotMade;
-use super::{Call, Choice, Cx, State};
+use super::{Call, Cx, State};
+use crate::destinations::{Way, Ways};
 use crate::facts::VendorTrunk;
 use crate::media::MediaLeg;
 use crate::reason::name;
@@ -82,8 +83,8 @@ pub(crate) struct Attempt {
     pub(super) media: LegMedia,
     /// Our SDP origin towards the vendor.
     pub(super) origin: Origin,
-    /// Its place in the targets of the trunk.
-    pub(super) target: usize,
+    /// The ways to the vendor that were left; the first is its own.
+    pub(super) ways: Ways,
     /// Our tag.
     pub(super) tag: u64,
     /// When the INVITE was sent first.
@@ -101,19 +102,20 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Host of the identity that the vendor sees (SIG-70).
     fn host_of_from(&self) -> Text {
-        let target = self.target_address();
-        match target.filter(|_| self.vendor.from_host.is_empty()) {
-            Some(target) if target.is_ipv6() => {
-                compact_str::format_compact!("[{}]", target.ip())
-            }
-            Some(target) => sip::ip_text(target.ip()),
+        match self.ways.first().filter(|_| self.vendor.from_host.is_empty()) {
+            Some(way) => way.host(),
             None => (&*self.vendor.from_host).into(),
         }
     }
 
-    /// Where its INVITE goes.
-    pub(super) fn target_address(&self) -> Option<std::net::SocketAddr> {
-        self.vendor.targets.get(self.target).copied()
+    /// Where its INVITE goes; none if no name of the trunk has an address.
+    pub(super) fn flow(&self) -> Option<Flow> {
+        self.ways.first().map(|way| way.flow)
+    }
+
+    /// The listener that it leaves from.
+    pub(super) fn listener(&self) -> u16 {
+        self.flow().map_or(self.vendor.listener, |flow| flow.listener)
     }
 
     /// When its 2xx was taken.
@@ -200,19 +202,22 @@ impl Call {
         &self,
         cx: &mut Cx<'_>,
         vendor: Arc<VendorTrunk>,
-        choice: Choice,
+        ways: Ways,
     ) -> Attempt {
         let number = u16::try_from(self.finished.len() + self.attempts.len() + 1);
         let number = number.unwrap_or(u16::MAX);
         let settings = &cx.core.settings;
         let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
-        let target = vendor.targets.get(choice.target).map(|target| sip::address_text(*target));
+        let target = match ways.first() {
+            Some(way) => sip::address_text(way.flow.remote),
+            None => vendor.targets.first_text().into(),
+        };
         let record = AttemptRecord {
             number,
             trunk: vendor.id,
             trunk_name: Arc::clone(&vendor.name),
             vendor_account: vendor.account,
-            target: target.unwrap_or_default(),
+            target,
             skipped: true,
             transport: Text::default(),
             local: Text::default(),
@@ -248,7 +253,7 @@ impl Call {
             leg: None,
             media: LegMedia::new(MediaLeg { call: self.key, leg: number }),
             origin: Origin::new(&mut cx.core.rng),
-            target: choice.target,
+            ways,
             tag: cx.core.rng.random(),
             sent: cx.now.instant,
             sends_before: 0,
@@ -342,9 +347,7 @@ impl Call {
     ) -> Option<(Flow, Invitation, String)> {
         let Progress::Preparing(Some(prepared)) = &attempt.progress else { return None };
         let Prepared { numbers, identity: Some(identity) } = &**prepared else { return None };
-        let listener = attempt.vendor.listener;
-        let flow =
-            Flow { listener, remote: attempt.target_address()?, link: cx.core.link(listener) };
+        let way = attempt.ways.first()?;
         let display = if identity.display.is_empty() {
             String::new()
         } else {
@@ -355,7 +358,7 @@ impl Call {
         let from = [&display, "<sip:", &identity.user, at, &identity.host, ">;tag=", &tag].concat();
         let headers = identity.headers.iter().map(|(name, value)| (name.into(), value.into()));
         let invitation = Invitation {
-            uri: request_uri(numbers, flow),
+            uri: request_uri(numbers, way),
             from,
             call_id: attempt.record.sip_call_id.clone(),
             max_forwards: self.max_forwards,
@@ -365,7 +368,7 @@ impl Call {
         };
         let hidden = self.private || identity.user.eq_ignore_ascii_case("anonymous");
         let user = if hidden { String::new() } else { numbers.caller.to_string() };
-        Some((flow, invitation, crate::number::uri_user(&user).into_owned()))
+        Some((way.flow, invitation, crate::number::uri_user(&user).into_owned()))
     }
 
     /// How the leg of an attempt behaves.
@@ -375,12 +378,13 @@ impl Call {
             credentials: attempt.vendor.credentials.clone(),
             reliability: attempt.vendor.reliability,
             timers: self.world.settings.session,
+            large_over_stream: attempt.vendor.large_over_tcp,
         }
     }
 }
 
 /// The called number with its parameters (RFC 4694, SIG-84) at the vendor's address.
-fn request_uri(numbers: &NumberAnswer, flow: Flow) -> String {
+fn request_uri(numbers: &NumberAnswer, way: &Way) -> String {
     let (callee, parameters) = (&numbers.callee, &numbers.uri_parameters);
     let separator = if parameters.is_empty() { "" } else { ";" };
     [
@@ -389,8 +393,7 @@ fn request_uri(numbers: &NumberAnswer, flow: Flow) -> String {
         separator,
         parameters,
         "@",
-        &sip::address_text(flow.remote),
-        flow.link.uri_parameter(),
+        &way.uri_end(),
     ]
     .concat()
 }

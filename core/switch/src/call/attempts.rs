@@ -13,7 +13,7 @@ use crate::shard::tag_text;
 use crate::switch::Owner;
 use ledger::{EndedBy, Text};
 use policy::{Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, Question, Reply};
-use sip::Message;
+use sip::{Flow, Message};
 use sip::session::{Leg, NoMore};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +55,8 @@ impl Call {
             };
             let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
             // SIG-91: what rests is left out.
-            let Some(target) = cx.awake_target(&vendor, choice.target) else { continue };
-            let choice = Choice { target, ..choice };
-            let mut attempt = self.new_attempt(cx, vendor, choice);
+            let Some(ways) = cx.awake_ways(&vendor, choice.ways) else { continue };
+            let mut attempt = self.new_attempt(cx, vendor, ways);
             if !attempt.vendor.usage.take(attempt.vendor.channels) {
                 attempt.record.end_reason = name::CONCURRENCY_LIMIT.into();
                 attempt.record.end_ms = Some(cx.now.utc_ms);
@@ -101,6 +100,9 @@ impl Call {
     /// Numbers and identity are known: the INVITE goes out.
     pub(super) fn send_attempt(&mut self, cx: &mut Cx<'_>, number: u16) {
         let Some(mut attempt) = self.take_attempt(number) else { return };
+        if attempt.flow().is_none() {
+            return self.no_address(cx, attempt);
+        }
         let body = match self.offer_for_vendor(cx, &mut attempt) {
             Ok(body) => body,
             Err(no_offer) => {
@@ -148,6 +150,28 @@ impl Call {
         let hedge = self.customer.hedge;
         if let Some(setup) = self.setup().filter(|_| !hedge.is_zero()) {
             setup.hedge = Some(now.instant + hedge);
+        }
+    }
+
+    /// No name of the trunk has an address: the attempt ends as if nobody was there (SIG-24,
+    /// SIG-66).
+    fn no_address(&mut self, cx: &mut Cx<'_>, mut attempt: Box<super::Attempt>) {
+        let number = attempt.record.number;
+        attempt.record.skipped = false;
+        attempt.record.sent_ms = cx.now.utc_ms;
+        attempt.enter(Phase::Sent, cx.now.instant);
+        self.attempts_sent += 1;
+        self.attempts.push(attempt);
+        let failed = Failed { failure: AttemptFailure::ConnectFailed, code: 0, cause: 0 };
+        self.attempt_failed(cx, number, failed);
+    }
+
+    /// A large INVITE goes on over UDP, because the vendor took no connection.
+    pub(crate) fn note_way_back(&mut self, leg: u16, flow: Flow) {
+        let local = super::record::local_of(&self.world, flow);
+        if let Some(attempt) = self.attempt_mut(leg).filter(|attempt| attempt.is_out()) {
+            attempt.record.transport = flow.link.name().into();
+            attempt.record.local = local;
         }
     }
 
@@ -216,7 +240,7 @@ impl Call {
         }
         attempt.note_response(cx.now.instant, response);
         attempt.vendor.usage.count_refusal(status);
-        let target = attempt.target_address();
+        let target = attempt.flow().map(|flow| flow.remote);
         *cx.core.counters.vendor_codes.entry(status).or_default() += 1;
         if let (503, Some(target)) = (status, target) {
             cx.core.settings.rests.note(cx.now.instant, target, response);
@@ -278,13 +302,13 @@ impl Call {
         let attempt = &self.attempts[at];
         let mut switches = attempt.vendor.failover.clone();
         switches.until_connect |= self.customer.until_connect;
-        let (choices, vendor, target) = (
+        let (choices, vendor, left) = (
             match &self.state {
                 super::State::SettingUp(setup) => setup.choices.len(),
                 _ => return,
             },
             Arc::clone(&attempt.vendor),
-            attempt.target,
+            attempt.ways.rest(),
         );
         let question = AdvanceQuestion {
             call: self.facts,
@@ -308,8 +332,8 @@ impl Call {
         // The next address of the same trunk, each once (SIG-65).
         let unreachable =
             matches!(failure, AttemptFailure::NoResponse | AttemptFailure::ConnectFailed);
-        if unreachable && target + 1 < vendor.targets.len() {
-            setup.choices.push_front(Choice { trunk: vendor.id, target: target + 1 });
+        if let Some(ways) = left.filter(|_| unreachable) {
+            setup.choices.push_front(Choice { trunk: vendor.id, ways: Some(ways) });
         }
         if awaited {
             setup.awaited = Some((number, cx.now.instant + AWAITED));

@@ -118,7 +118,7 @@ impl Call {
         let invite = self.invite.clone();
         let offer = invite.as_deref().and_then(sdp::body_of);
         let way = if self.direct {
-            Way::Direct(self.own_address(attempt.vendor.listener))
+            Way::Direct(self.own_address(attempt.listener()))
         } else {
             let [own, local] = self.open_media(cx, attempt).ok_or(NoOffer::Ports)?;
             Way::Relayed { own, local }
@@ -378,7 +378,7 @@ impl Call {
             _ => {
                 let Some(attempt) = self.attempt_mut(leg) else { return };
                 let flow = attempt.leg.as_ref().map(|leg| leg.flow().remote);
-                let signalling = flow.or(attempt.target_address()).unwrap_or(remote.rtp).ip();
+                let signalling = flow.or(attempt.flow().map(|flow| flow.remote)).unwrap_or(remote.rtp).ip();
                 (&mut attempt.media, attempt.vendor.strict_media, signalling)
             }
         };

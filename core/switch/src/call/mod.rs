@@ -27,6 +27,7 @@ mod trail;
 
 pub(crate) use attempt::Attempt;
 
+use crate::destinations::Ways;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
 use crate::io::{CallKey, CallView, Now};
 use crate::media::{MediaControl, MediaLeg};
@@ -64,11 +65,22 @@ impl Cx<'_> {
         self.core.wire(self.now)
     }
 
-    /// The first target of a trunk, from this place on, that does not rest (SIG-91).
-    fn awake_target(&self, trunk: &VendorTrunk, from: usize) -> Option<usize> {
+    /// Whether an address of the trunk does not rest (SIG-91), or it has none at all, which an
+    /// attempt will tell.
+    fn reaches(&self, trunk: &VendorTrunk) -> bool {
         let rests = &self.core.settings.rests;
-        let awake = |at: &usize| !rests.has(self.now.instant, trunk.targets[*at]);
-        (from..trunk.targets.len()).find(awake)
+        let awake = |address| !rests.has(self.now.instant, address);
+        trunk.targets.is_open(&self.core.world.facts.directory, awake)
+    }
+
+    /// The ways to a trunk that are left to this call, from the first that does not rest
+    /// (SIG-91); none if all of them rest.
+    fn awake_ways(&mut self, trunk: &VendorTrunk, left: Option<Ways>) -> Option<Ways> {
+        let core = &mut *self.core;
+        let drawn = || trunk.targets.ways(&core.world.facts.directory, &mut core.rng);
+        let ways = left.unwrap_or_else(drawn);
+        let rests = &core.settings.rests;
+        ways.from_awake(|address| !rests.has(self.now.instant, address))
     }
 }
 
@@ -117,15 +129,16 @@ struct Connected {
 }
 
 /// A vendor trunk to try, at one of its targets (SIG-65).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Choice {
     trunk: u32,
-    target: usize,
+    /// The ways to it that are left; none before the first attempt.
+    ways: Option<Ways>,
 }
 
 impl Choice {
     fn new(trunk: u32) -> Choice {
-        Choice { trunk, target: 0 }
+        Choice { trunk, ways: None }
     }
 }
 

@@ -249,10 +249,16 @@ fn seed() -> u64 {
     std::env::var("STROWGER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
+/// Rounds of a thousand calls: twelve, or as many as `STROWGER_SOAK_CALLS` wants (`make soak`).
+fn rounds() -> u64 {
+    let calls = std::env::var("STROWGER_SOAK_CALLS").ok().and_then(|calls| calls.parse().ok());
+    calls.map_or(12, |calls: u64| calls.div_ceil(1000))
+}
+
 /// SIG-07, SIG-08, SIG-21, CDR-01: 12,000 calls over a bad network.
 #[test]
 fn twelve_thousand_calls_over_a_bad_network_leave_nothing_behind() {
-    for round in 0..12 {
+    for round in 0..rounds() {
         simulate(seed() + round, 1000, Network::BAD);
     }
 }

@@ -90,14 +90,21 @@ pub(crate) fn known_to_vendors() -> Credentials {
     }
 }
 
+/// A target by its address.
+pub(crate) fn at(target: &str) -> Destination {
+    let flow = sip::Flow::datagram(0, target.parse().expect("an address"));
+    Destination { priority: 0, weight: None, place: Place::Address(flow) }
+}
+
 pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> VendorTrunk {
     VendorTrunk {
         id,
         name: Arc::from(name),
         account: 2,
         locked: false,
-        targets: targets.iter().map(|t| t.parse().expect("an address")).collect(),
+        targets: Destinations::new(targets.iter().map(|target| at(target)).collect()),
         listener: 0,
+        large_over_tcp: true,
         priority,
         weight: 0,
         last_resort: false,
@@ -139,6 +146,7 @@ pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Fa
         name: Arc::from("main"),
         local: super::SWITCH.parse().expect("an address"),
         link: sip::Link::Datagram,
+        twin: None,
         advertised: Arc::from(super::SWITCH),
         domain: Arc::from("switch.example"),
         digest_algorithms: Arc::from(sip::digest::Algorithm::ALL),

@@ -1,6 +1,6 @@
 //! The sockets of the listeners: of UDP one for each shard, sharing the port; of TCP one.
 
-use crate::{arrival, icmp};
+use super::{arrival, icmp};
 use config::{ListenerConfig, Transport};
 use sip::Link;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -122,6 +122,7 @@ mod tests {
                 transport: Transport::Udp,
                 advertised: None,
                 domain: None,
+                close_with_reset: false,
                 dscp: dscp.parse().expect("a DSCP"),
                 digest_algorithms: Vec::new(),
                 digest_from_anywhere: true,

@@ -185,3 +185,60 @@ impl Connection {
         (now >= self.last + IDLE).then_some("nothing is said on it")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip::Link;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    /// A connection of ours that is made, and the peer's end of it.
+    fn pair(begun: bool) -> (Connection, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let remote = listener.local_addr().expect("an address");
+        let ours = std::net::TcpStream::connect(remote).expect("it listens");
+        let (peer, _) = listener.accept().expect("a connection");
+        ours.set_nonblocking(true).expect("it does not block");
+        let flow = Flow { listener: 0, remote, link: Link::Stream };
+        let socket = TcpStream::from_std(ours);
+        let connection = match begun {
+            true => Connection::begun(socket, flow),
+            false => Connection::accepted(socket, flow, true),
+        };
+        (connection, peer)
+    }
+
+    /// SIG-03: after ten minutes of silence, counted from the last byte in or out.
+    #[test]
+    fn a_silent_connection_is_closed_after_ten_minutes() {
+        let (mut connection, mut peer) = pair(false);
+        let (start, second) = (connection.last, Duration::from_secs(1));
+        let silence = Duration::from_secs(600);
+        assert_eq!(connection.late(start + silence - second), None);
+        assert_eq!(connection.late(start + silence), Some("nothing is said on it"));
+        peer.write_all(b"\r\n\r\n").expect("sent");
+        std::thread::sleep(Duration::from_millis(20));
+        let (frames, _) = connection.read();
+        assert_eq!(frames, [Frame::Ping]);
+        assert!(connection.last > start, "a byte in counts");
+        assert_eq!(connection.late(start + silence), None);
+        let heard = connection.last;
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(connection.queue(Box::from(*b"\r\n")));
+        connection.write().expect("it is made");
+        assert!(connection.last > heard, "a byte out counts");
+        assert_eq!(connection.late(connection.last + silence), Some("nothing is said on it"));
+    }
+
+    /// SIG-24: three seconds to be made; then only silence ends it.
+    #[test]
+    fn a_connection_has_three_seconds_to_be_made() {
+        let (mut connection, _peer) = pair(true);
+        let (start, limit) = (connection.since, Duration::from_secs(3));
+        assert_eq!(connection.late(start + limit - Duration::from_millis(1)), None);
+        assert_eq!(connection.late(start + limit), Some("it is not made in time"));
+        connection.write().expect("it is made");
+        assert_eq!(connection.late(start + limit), None);
+    }
+}

@@ -102,14 +102,26 @@ struct Listener {
     index: u16,
     local: SocketAddr,
     socket: TcpListener,
+    reset: bool,
+}
+
+/// A bound listener of TCP.
+#[derive(Debug)]
+pub(crate) struct Accepting {
+    /// Index in the configuration.
+    pub(crate) index: u16,
+    /// Its socket.
+    pub(crate) socket: std::net::TcpListener,
+    /// What the switch closes ends with RST (SIG-03).
+    pub(crate) reset: bool,
 }
 
 impl StreamRoom {
-    /// A room with the bound sockets of the TCP listeners and their indexes.
+    /// A room with the bound sockets of the TCP listeners.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn new(sockets: Vec<(u16, std::net::TcpListener)>) -> io::Result<StreamRoom> {
+    pub(crate) fn new(accepting: Vec<Accepting>) -> io::Result<StreamRoom> {
         let poll = Poll::new()?;
         let (sender, orders) = mpsc::channel();
         let streams = Streams {
@@ -119,12 +131,12 @@ impl StreamRoom {
             counters: Arc::default(),
         };
         let mut listeners = Vec::new();
-        for (index, socket) in sockets {
+        for Accepting { index, socket, reset } in accepting {
             let local = socket.local_addr()?;
             let mut socket = TcpListener::from_std(socket);
             let token = Token(listeners.len());
             poll.registry().register(&mut socket, token, Interest::READABLE)?;
-            listeners.push(Listener { index, local, socket });
+            listeners.push(Listener { index, local, socket, reset });
         }
         Ok(StreamRoom { poll, orders, streams, listeners })
     }
@@ -407,6 +419,10 @@ impl Driver {
         let flow = connection.flow;
         tracing::debug!(remote = %flow.remote, why, "a connection is closed");
         let _ = self.poll.registry().deregister(&mut connection.socket);
+        let of_flow = |listener: &&Listener| listener.index == flow.listener;
+        if self.listeners.iter().find(of_flow).is_some_and(|listener| listener.reset) {
+            reset(&connection.socket);
+        }
         self.by_flow.remove(&(flow.listener, flow.remote));
         self.free.push(slot);
         self.again.retain(|waiting| *waiting != slot);
@@ -451,6 +467,13 @@ impl Driver {
                 self.write(slot);
             }
         }
+    }
+}
+
+/// Has a connection end with RST, so that nothing of it waits in TIME_WAIT (SIG-03).
+fn reset(socket: &TcpStream) {
+    if let Err(error) = SockRef::from(socket).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "a connection ends with FIN");
     }
 }
 

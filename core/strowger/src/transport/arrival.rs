@@ -1,7 +1,7 @@
 //! When a datagram reached the machine: the kernel notes it (`SO_TIMESTAMPNS`, socket(7)), so
 //! that a shard knows how long what it takes from its socket has waited there.
 
-use crate::icmp;
+use crate::transport::icmp;
 use nix::cmsg_space;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
