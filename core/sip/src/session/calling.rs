@@ -67,9 +67,9 @@ pub enum NoMore {
     Abandon,
 }
 
-/// Where the dialog is: where its messages come from, unless only the size of the INVITE took it to
-/// another transport.
-fn at_home(from: Flow, to: Flow) -> Flow {
+/// Where a dialog is: where a response comes from, unless only the size of its request took it to
+/// another transport than the one of the dialog.
+pub(super) fn at_home(from: Flow, to: Flow) -> Flow {
     if from.link == to.link { from } else { to }
 }
 

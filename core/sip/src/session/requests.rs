@@ -2,6 +2,7 @@
 //! and taken while another is under way (RFC 3261 section 14), and the refreshes and probes of
 //! our own (RFC 4028, SIG-33).
 
+use super::calling::at_home;
 use super::session_timer::{Due, Life};
 use super::{ALLOW, EXTENSIONS, Leg, LegEvent, Party, Phase, Wire};
 use crate::sdp::body_of;
@@ -495,7 +496,7 @@ impl<U: Copy> Leg<U> {
             if let Some(dialog) = self.dialog_mut(&ours.tag) {
                 dialog.refresh_target(response);
             }
-            self.flow = flow;
+            self.flow = at_home(flow, self.flow);
             self.updates = allows_update(response).or(self.updates);
             if self.is_up() {
                 self.timer.agreed(wire.now, response);

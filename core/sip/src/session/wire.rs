@@ -66,8 +66,8 @@ impl<U: Copy> Wire<'_, U> {
         let large = flow.link == Link::Datagram
             && bytes.len() > LARGEST_DATAGRAM
             && settings.large_over_stream;
-        let stream = self.listeners.for_large(self.now, flow).filter(|_| large);
-        let detour = stream.and_then(|stream| {
+        let detour = large.then(|| self.listeners.for_large(self.now, flow)).flatten();
+        let detour = detour.and_then(|stream| {
             let host = self.listeners.advertised(stream.listener);
             Some((stream, with_sent_by(&bytes, stream.link, &host)?))
         });

@@ -362,6 +362,8 @@ impl Call {
             credentials: None,
             reliability: customer.reliability,
             timers: core.world.facts.settings.session,
+            // A customer behind a NAT takes no connections.
+            large_over_stream: false,
         };
         let invite = Arc::new(invite);
         let invited = Arc::clone(&invite);
