@@ -50,11 +50,6 @@ impl Core {
         self.world.facts.advertised(listener)
     }
 
-    /// How bytes travel at a listener.
-    pub(crate) fn link(&self, listener: u16) -> Link {
-        self.world.facts.link(listener)
-    }
-
     /// A response that carries nothing of a call. An empty `reason` is the usual phrase.
     pub(crate) fn respond_plain(
         &mut self,

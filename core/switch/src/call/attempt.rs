@@ -341,7 +341,6 @@ impl Call {
     /// Contact (SIG-79), none where the caller hides (SIG-76, SIG-78).
     pub(super) fn invitation(
         &self,
-        cx: &Cx<'_>,
         attempt: &Attempt,
         sdp: Vec<u8>,
     ) -> Option<(Flow, Invitation, String)> {

@@ -117,7 +117,7 @@ impl Call {
                 return self.not_made(cx, number, why);
             }
         };
-        let Some((flow, invitation, user)) = self.invitation(cx, &attempt, body) else {
+        let Some((flow, invitation, user)) = self.invitation(&attempt, body) else {
             self.attempts.push(attempt);
             return self.not_made(cx, number, name::INTERNAL_ERROR);
         };
