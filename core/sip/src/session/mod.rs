@@ -103,6 +103,8 @@ pub enum LegEvent {
     Bye(Box<Message>),
     /// The peer is not there any more, or has lost the dialog (SIG-29).
     Gone,
+    /// The peer has answered nothing that [`Leg::look_for_life`] has sent.
+    NoLife,
 }
 
 /// One session with one peer. `U` names the leg in the events of the transactions.

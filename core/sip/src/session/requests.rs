@@ -46,6 +46,8 @@ enum Purpose {
     Refresh,
     /// A sign of life.
     Probe,
+    /// A sign of life of a peer whose media are silent.
+    Life,
     /// A reliable response is acknowledged.
     Prack,
 }
@@ -521,7 +523,7 @@ impl<U: Copy> Leg<U> {
         let event = match purpose {
             Purpose::Owner(name) => Some(LegEvent::Response(name)),
             Purpose::Probe => self.life(wire, response, true),
-            Purpose::Refresh | Purpose::Prack => None,
+            Purpose::Refresh | Purpose::Life | Purpose::Prack => None,
         };
         self.send_next(wire);
         event
@@ -549,7 +551,9 @@ impl<U: Copy> Leg<U> {
             Purpose::Owner(name) => Some(LegEvent::Response(name)),
             Purpose::Refresh => self.life(wire, response, false),
             Purpose::Probe => self.life(wire, response, true),
-            Purpose::Prack => None,
+            Purpose::Life if response.status() == 408 => self.on_no_sign(wire, &ours.method),
+            Purpose::Life if response.status() == 481 => Some(LegEvent::Gone),
+            Purpose::Life | Purpose::Prack => None,
         }
     }
 
@@ -598,10 +602,25 @@ impl<U: Copy> Leg<U> {
         None
     }
 
-    /// Looks at once whether the peer is there (MEDIA-18).
-    pub fn look_for_life(&mut self, wire: &Wire<'_, U>) {
-        if self.is_up() {
-            self.timer.look_now(wire.now);
+    /// Asks at once whether the peer is there: OPTIONS, then a re-INVITE with the unchanged
+    /// description, which every device must answer (SIG-33, MEDIA-18). [`LegEvent::NoLife`] tells
+    /// that neither was answered.
+    pub fn look_for_life(&mut self, wire: &mut Wire<'_, U>) {
+        let asked = self.ours.iter().any(|ours| ours.purpose == Purpose::Life);
+        if self.is_up() && !asked {
+            self.dispatch(wire, Purpose::Life, Method::Options, ("", &[]));
+        }
+    }
+
+    /// The peer has not answered a sign of life: the stronger one follows, or there is none.
+    fn on_no_sign(&mut self, wire: &mut Wire<'_, U>, asked: &Method) -> Option<LegEvent> {
+        let last: Option<Box<[u8]>> = self.sdp.local().map(Box::from);
+        match last {
+            Some(last) if *asked == Method::Options && self.is_up() => {
+                self.dispatch(wire, Purpose::Life, Method::Invite, (SDP, &last));
+                None
+            }
+            _ => Some(LegEvent::NoLife),
         }
     }
 
@@ -623,6 +642,7 @@ impl<U: Copy> Leg<U> {
                 let life = self.timer.missed(wire.now, probe);
                 self.go_on(wire, life, probe)
             }
+            Purpose::Life => self.on_no_sign(wire, &ours.method),
             Purpose::Prack => None,
         };
         self.send_next(wire);

@@ -260,11 +260,6 @@ impl SessionTimer {
         self.next = Some(now + Duration::from_secs(1));
     }
 
-    /// The peer is looked for at once (MEDIA-18).
-    pub(super) fn look_now(&mut self, now: Instant) {
-        self.next = Some(now);
-    }
-
     /// The final response to a refresh (`probe` false) or to an OPTIONS of ours. A 2xx to a
     /// refresh goes to [`SessionTimer::agreed`]. `we_called`: the Call-ID is ours (RFC 3261
     /// section 14.1).

@@ -176,9 +176,8 @@ impl Caller {
     ) -> io::Result<()> {
         let line = match &event {
             TransactionEvent::Request { id, message, .. } => {
-                let own = |call: &Option<Call>| {
-                    call.as_ref().is_some_and(|call| call.leg.owns(message))
-                };
+                let own =
+                    |call: &Option<Call>| call.as_ref().is_some_and(|call| call.leg.owns(message));
                 let Some(at) = calls.iter().position(own) else {
                     self.endpoint.turn_away(*id, message);
                     return Ok(());

@@ -143,10 +143,7 @@ impl Endpoint {
 
     /// How the agent's legs behave: as those of the switch.
     pub(super) fn settings(&self) -> LegSettings {
-        LegSettings {
-            schedule: self.transactions.standard_schedule(),
-            ..LegSettings::default()
-        }
+        LegSettings { schedule: self.transactions.standard_schedule(), ..LegSettings::default() }
     }
 
     /// Gives a leg what the transactions tell of it, and the message that it follows from where

@@ -386,13 +386,5 @@ impl Call {
 fn request_uri(numbers: &NumberAnswer, way: &Way) -> String {
     let (callee, parameters) = (&numbers.callee, &numbers.uri_parameters);
     let separator = if parameters.is_empty() { "" } else { ";" };
-    [
-        "sip:",
-        &crate::number::uri_user(callee),
-        separator,
-        parameters,
-        "@",
-        &way.uri_end(),
-    ]
-    .concat()
+    ["sip:", &crate::number::uri_user(callee), separator, parameters, "@", &way.uri_end()].concat()
 }

@@ -13,8 +13,8 @@ use crate::shard::tag_text;
 use crate::switch::Owner;
 use ledger::{EndedBy, Text};
 use policy::{Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, Question, Reply};
-use sip::{Flow, Message};
 use sip::session::{Leg, NoMore};
+use sip::{Flow, Message};
 use std::sync::Arc;
 use std::time::Duration;
 

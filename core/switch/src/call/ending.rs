@@ -42,7 +42,7 @@ impl Call {
     }
 
     /// A side is not there any more, or has lost its dialog (SIG-29).
-    pub(super) fn on_gone(&mut self, cx: &mut Cx<'_>, _leg: u16) {
+    pub(super) fn on_gone(&mut self, cx: &mut Cx<'_>) {
         if self.connected().is_some() {
             let causes = Causes::ours(41);
             self.end_connected(cx, name::SESSION_TIMEOUT, EndedBy::Switch, None, causes);

@@ -378,7 +378,8 @@ impl Call {
             _ => {
                 let Some(attempt) = self.attempt_mut(leg) else { return };
                 let flow = attempt.leg.as_ref().map(|leg| leg.flow().remote);
-                let signalling = flow.or(attempt.flow().map(|flow| flow.remote)).unwrap_or(remote.rtp).ip();
+                let signalling =
+                    flow.or(attempt.flow().map(|flow| flow.remote)).unwrap_or(remote.rtp).ip();
                 (&mut attempt.media, attempt.vendor.strict_media, signalling)
             }
         };

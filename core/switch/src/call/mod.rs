@@ -616,7 +616,8 @@ impl Call {
             }
             (Some(LegEvent::NoResponse(id)), _) => self.on_passed_over(cx, leg, id),
             (Some(LegEvent::Bye(bye)), _) => self.on_bye(cx, leg, &bye),
-            (Some(LegEvent::Gone), _) => self.on_gone(cx, leg),
+            (Some(LegEvent::Gone), _) => self.on_gone(cx),
+            (Some(LegEvent::NoLife), _) => self.on_no_life(cx, leg),
             // Each of them follows from a message.
             (Some(_), None) => {}
         }

@@ -1,7 +1,7 @@
 //! What the relay tells of an answered call: silence, and what it leads to (MEDIA-16 to MEDIA-20).
 
 use super::answering::lasted_ms;
-use super::{CALLER, Call, Cx};
+use super::{CALLER, Call, Cx, End};
 use crate::media::MediaEvent;
 use crate::reason::{Causes, name};
 use compact_str::format_compact;
@@ -40,7 +40,20 @@ impl Call {
             }
             MediaEvent::SideSilent(leg) => self.note_media(cx, leg, "one-way: is silent"),
             MediaEvent::SideHeard(leg) => self.note_media(cx, leg, "is heard again"),
-            MediaEvent::ProbeDue(_) | MediaEvent::PlayEnded(_) => {}
+            MediaEvent::ProbeDue(leg) => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.look_for_life(&mut cx.wire());
+                }
+            }
+            MediaEvent::PlayEnded(_) => {}
+        }
+    }
+
+    /// A silent side has answered neither OPTIONS nor a re-INVITE (MEDIA-18).
+    pub(super) fn on_no_life(&mut self, cx: &mut Cx<'_>, leg: u16) {
+        if self.connected().is_some() {
+            let side = if leg == CALLER { "caller" } else { "vendor" };
+            self.end_silent(cx, format_compact!("the {side} is silent and answers nothing"));
         }
     }
 
@@ -54,8 +67,8 @@ impl Call {
     }
 
     fn end_dead(&mut self, cx: &mut Cx<'_>, detail: Text) {
-        let (why, by, causes) = (name::MEDIA_TIMEOUT, EndedBy::Switch, Causes::ours(41));
-        self.end_connected_with(cx, why, by, None, causes, detail);
+        let end = End::answered(name::MEDIA_TIMEOUT, EndedBy::Switch).with(detail);
+        self.end_connected_with(cx, end, None, Causes::ours(41));
     }
 
     /// Puts what a leg's audio does on the trail (MEDIA-18).

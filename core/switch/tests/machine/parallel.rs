@@ -279,7 +279,9 @@ fn a_vendor_with_open_media_is_awaited_for_half_a_second() {
         }
         let mut raw = Raw::new(facts);
         raw.stage.policy.instead = Some(Box::new(|question| match question {
-            policy::Question::Advance(_) => Some(Ok(policy::Answer::Advance(policy::Advance::Next))),
+            policy::Question::Advance(_) => {
+                Some(Ok(policy::Answer::Advance(policy::Advance::Next)))
+            }
             _ => None,
         }));
         raw.invite(&[], &sdp("10.1.0.1", 40_000));

@@ -205,7 +205,8 @@ fn live(seed: u64, calls: usize, network: Network) -> Seen {
         let late = answered.clone().count() > 1;
         *seen.entry("late answer").or_default() += usize::from(late);
         let elsewhere = |a: &&ledger::AttemptRecord| a.end_reason == "answered_elsewhere";
-        *seen.entry("lost attempt").or_default() += document.attempts.iter().filter(elsewhere).count();
+        *seen.entry("lost attempt").or_default() +=
+            document.attempts.iter().filter(elsewhere).count();
         let timeout = usize::from(call.end_reason == "session_timeout");
         *seen.entry("session_timeout").or_default() += timeout;
     }

@@ -387,6 +387,7 @@ impl Agent {
                 TransactionEvent::Response { id, message, .. } => {
                     self.on_response(now, id, &message)
                 }
+                TransactionEvent::WentBack { .. } => {}
                 TransactionEvent::TimedOut { id, .. }
                 | TransactionEvent::TransportFailed { id, .. } => {
                     // Nobody there any more: the leg is over for this side.

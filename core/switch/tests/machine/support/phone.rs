@@ -9,7 +9,9 @@ use sip::session::{
     Invitation, Leg, LegEvent, LegSettings, Listeners, NoMore, Reliability, SessionTimers, Wire,
     decline_answer,
 };
-use sip::{Flow, Link, Message, Method, TransactionEvent, TransactionId, Transactions, sdp::body_of};
+use sip::{
+    Flow, Link, Message, Method, TransactionEvent, TransactionId, Transactions, sdp::body_of,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,7 +120,8 @@ impl Phone {
 
     fn description(&mut self, version: u32) -> Vec<u8> {
         let direction = ["sendrecv", "sendrecv", "sendonly", "inactive"];
-        let direction = if version == 1 { "sendrecv" } else { direction[self.rng.random_range(0..4)] };
+        let direction =
+            if version == 1 { "sendrecv" } else { direction[self.rng.random_range(0..4)] };
         let ip = self.address.ip();
         format!(
             "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
@@ -162,7 +165,10 @@ impl Phone {
         let flow = self.flow;
         let mut wire = wire!(self, now, own);
         let leg = Leg::calling(line, &mut wire, flow, invitation, "4930123", settings);
-        self.lines.insert(line, Line { leg, version: 1, answered: false, cancelled: false, delayed, ended: false });
+        self.lines.insert(
+            line,
+            Line { leg, version: 1, answered: false, cancelled: false, delayed, ended: false },
+        );
         if self.rng.random_bool(0.15) {
             let after = self.ms(8000);
             self.agenda.push((now + after, line, Act::Cancel));
@@ -256,7 +262,9 @@ impl Phone {
             }
             Act::Cancel if !up => {
                 line.cancelled = true;
-                self.with_leg(now, number, |leg, wire| leg.give_up(wire, NoMore::Cancel, "SIP;cause=487"));
+                self.with_leg(now, number, |leg, wire| {
+                    leg.give_up(wire, NoMore::Cancel, "SIP;cause=487")
+                });
             }
             Act::HangUp => {
                 line.ended = true;
@@ -264,11 +272,14 @@ impl Phone {
                     leg.hang_up(wire, "Q.850;cause=16");
                 });
             }
-            Act::Offer | Act::Update if up || matches!(act, Act::Update) && line.leg.may_offer() => {
+            Act::Offer | Act::Update
+                if up || matches!(act, Act::Update) && line.leg.may_offer() =>
+            {
                 line.version += 1;
                 let version = line.version;
                 let sdp = self.description(version);
-                let method = if matches!(act, Act::Offer) { Method::Invite } else { Method::Update };
+                let method =
+                    if matches!(act, Act::Offer) { Method::Invite } else { Method::Update };
                 // A re-INVITE without an offer is rare, and legal.
                 let with = matches!(act, Act::Update) || self.rng.random_bool(0.8);
                 let content = with.then_some(("application/sdp", &sdp[..]));
@@ -294,16 +305,20 @@ impl Phone {
                 }
                 TransactionEvent::Acknowledged { invite, owner, message } => {
                     let number = owner.unwrap_or(0);
-                    let event = self.with_leg(now, number, |leg, wire| leg.on_ack(wire, invite, &message));
+                    let event =
+                        self.with_leg(now, number, |leg, wire| leg.on_ack(wire, invite, &message));
                     self.on_event(now, number, event.flatten(), Some(&message));
                 }
                 TransactionEvent::Response { id, owner, flow, message, .. } => {
                     self.on_response(now, id, owner.unwrap_or(0), flow, &message);
                 }
+                TransactionEvent::WentBack { .. } => {}
                 TransactionEvent::TimedOut { id, owner, .. }
                 | TransactionEvent::TransportFailed { id, owner, .. } => {
                     let number = owner.unwrap_or(0);
-                    let event = self.with_leg(now, number, |leg, wire| leg.on_transaction_over(wire, id, false));
+                    let event = self.with_leg(now, number, |leg, wire| {
+                        leg.on_transaction_over(wire, id, false)
+                    });
                     self.on_event(now, number, event.flatten(), None);
                 }
             }
@@ -322,7 +337,8 @@ impl Phone {
                     _ => {}
                 }
                 let flow = self.flow;
-                let event = self.with_leg(now, number, |leg, wire| leg.on_request(wire, id, flow, message));
+                let event =
+                    self.with_leg(now, number, |leg, wire| leg.on_request(wire, id, flow, message));
                 self.on_event(now, number, event.flatten(), None);
             }
             (_, None) if *message.method() == Method::Invite => self.is_called(now, id, message),
@@ -342,14 +358,17 @@ impl Phone {
         let mut leg = Leg::called(number, self.flow, id, Arc::new(invite), &tag, settings);
         leg.set_contact_user("phone");
         let demand = leg.demand();
-        let line = Line { leg, version: 1, answered: false, cancelled: false, delayed, ended: false };
+        let line =
+            Line { leg, version: 1, answered: false, cancelled: false, delayed, ended: false };
         self.lines.insert(number, line);
         if let Some(demand) = demand {
             if demand.status == 421 {
                 self.saw("421");
             }
             let (header, value) = &demand.header;
-            self.with_leg(now, number, |leg, wire| leg.refuse(wire, demand.status, &[(header, value)]));
+            self.with_leg(now, number, |leg, wire| {
+                leg.refuse(wire, demand.status, &[(header, value)])
+            });
             return;
         }
         if self.rng.random_bool(0.1) {
@@ -373,10 +392,19 @@ impl Phone {
         self.agenda.push((now + after, number, last));
     }
 
-    fn on_response(&mut self, now: Instant, id: TransactionId, number: u32, flow: Flow, response: &Message) {
-        let stray = self.lines.get(&number).is_none_or(|line| line.leg.is_stray_answer(id, response));
+    fn on_response(
+        &mut self,
+        now: Instant,
+        id: TransactionId,
+        number: u32,
+        flow: Flow,
+        response: &Message,
+    ) {
+        let stray =
+            self.lines.get(&number).is_none_or(|line| line.leg.is_stray_answer(id, response));
         if stray {
-            let invite = *response.method() == Method::Invite && (200..300).contains(&response.status());
+            let invite =
+                *response.method() == Method::Invite && (200..300).contains(&response.status());
             if invite {
                 let own = Own(self.address);
                 let mut wire = wire!(self, now, own);
@@ -389,18 +417,27 @@ impl Phone {
             422 => self.saw("422"),
             _ => {}
         }
-        let event = self.with_leg(now, number, |leg, wire| leg.on_response(wire, id, flow, response));
+        let event =
+            self.with_leg(now, number, |leg, wire| leg.on_response(wire, id, flow, response));
         self.on_event(now, number, event.flatten(), Some(response));
     }
 
-    fn on_event(&mut self, now: Instant, number: u32, event: Option<LegEvent>, message: Option<&Message>) {
+    fn on_event(
+        &mut self,
+        now: Instant,
+        number: u32,
+        event: Option<LegEvent>,
+        message: Option<&Message>,
+    ) {
         let Some(event) = event else { return };
         match event {
             LegEvent::Progress => {
                 if self.lines.get(&number).is_some_and(|line| line.leg.owes_provisional_answer()) {
                     self.saw("early offer answered");
                     let sdp = self.description(1);
-                    self.with_leg(now, number, |leg, wire| leg.answer_provisional(wire, Some(&sdp)));
+                    self.with_leg(now, number, |leg, wire| {
+                        leg.answer_provisional(wire, Some(&sdp))
+                    });
                 }
                 if self.rng.random_bool(0.1) {
                     let after = self.ms(1000);
@@ -428,14 +465,16 @@ impl Phone {
                 // A re-INVITE without offer: its 2xx has made one.
                 let sdp = self.description(1);
                 let answer = Some(&sdp[..]);
-                self.with_leg(now, number, |leg, wire| leg.acknowledge_request(wire, request, answer));
+                self.with_leg(now, number, |leg, wire| {
+                    leg.acknowledge_request(wire, request, answer)
+                });
             }
             LegEvent::Cancelled => {
                 self.end(number);
                 self.with_leg(now, number, |leg, wire| leg.refuse(wire, 487, &[]));
             }
             LegEvent::Bye(_) | LegEvent::Refused | LegEvent::Unanswered { .. } => self.end(number),
-            LegEvent::Gone => {
+            LegEvent::Gone | LegEvent::NoLife => {
                 self.saw("gone");
                 self.end(number);
                 self.with_leg(now, number, |leg, wire| {
