@@ -257,7 +257,8 @@ fn a_swap_leaves_a_waiting_question_to_its_build() {
     let server = Server::start();
     let (host, mut shard, pin) = bench(plugin("swap", &server));
     assert_eq!(said(&mut shard, &pin, "path=/ok cache=60"), "200 1 1");
-    let waiting = later(&mut shard, &pin, &screen("path=/slow"));
+    // Until the build is compiled, which takes a busy machine seconds.
+    let waiting = later(&mut shard, &pin, &screen("path=/slow timeout=5000"));
     drop(pin);
     server.wait_for("/slow", 1);
     host.swap("outside", build_of("outside", 'b')).expect("build b is good");
