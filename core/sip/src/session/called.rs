@@ -244,7 +244,7 @@ impl<U: Copy> Leg<U> {
         }
         wire.transactions.respond(wire.now, called.id, status, builder.finish());
         wire.transactions.set_owner(called.id, None);
-        self.timer.stop();
+        self.stop(wire);
     }
 
     /// The peer gave up (SIG-08); the transaction layer has answered the CANCEL.

@@ -186,7 +186,10 @@ impl Call {
 
     /// The caller's ACK for our 200.
     pub(super) fn on_acknowledged(&mut self, cx: &mut Cx<'_>, ack: &Message) {
-        self.invite = None;
+        let supervised = self.connected().is_some_and(|connected| connected.supervisor.is_some());
+        if !supervised || !self.pin.wants_details.contains(policy::Hook::Supervision) {
+            self.invite = None;
+        }
         let unusable = self.release_vendor_ack(cx, Some(ack));
         if unusable.is_some() && self.connected().is_some() {
             // The answer to a delayed offer: rather no call than a silent one.

@@ -445,6 +445,7 @@ impl Call {
     ) {
         let Some(mut attempt) = self.take_attempt(number) else { return };
         self.drop_questions_of(number);
+        self.drop_passed(cx, number);
         self.close_attempt_media(cx, &mut attempt);
         if matches!(attempt.progress, Progress::Preparing(_)) {
             attempt.vendor.usage.release();

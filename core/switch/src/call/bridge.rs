@@ -210,6 +210,18 @@ impl Call {
         self.reply(cx, passed.from, passed.theirs, 408, None, &[]);
     }
 
+    /// A leg is given up: what was asked of it will not be answered by it.
+    pub(super) fn drop_passed(&mut self, cx: &mut Cx<'_>, leg: u16) {
+        let (lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.passed)
+            .into_iter()
+            .partition(|passed| passed.to == leg || passed.from == leg);
+        self.passed = kept;
+        for passed in lost.into_iter().filter(|passed| passed.to == leg && !passed.answered) {
+            let status = if passed.method == Method::Prack { 488 } else { 500 };
+            self.reply(cx, passed.from, passed.theirs, status, None, &[("Retry-After", "2")]);
+        }
+    }
+
     /// The ACK for our 2xx to a re-INVITE came, or will not come any more: an answer in it goes
     /// on.
     pub(super) fn on_passed_ack(

@@ -16,6 +16,9 @@ impl Call {
     /// Puts the question that is due.
     pub(super) fn supervise(&mut self, cx: &mut Cx<'_>) {
         let trunk = self.winner().map_or(0, |attempt| attempt.vendor.id);
+        // What it costs since the answer (BILL-03).
+        let row = self.sell.as_ref().and_then(|sell| super::record::deck_row(&sell.row));
+        let sell_price = row.map_or(self.sell_price, |row| row.price_next);
         let State::Connected(connected) = &mut self.state else { return };
         let Some(supervisor) = &mut connected.supervisor else { return };
         let Asking { number, answered_s, interval_s } = supervisor.ask(cx.now.instant);
@@ -27,7 +30,7 @@ impl Call {
             trunk,
             caller: self.numbers.caller_route.clone(),
             callee: self.numbers.callee_route.clone(),
-            sell_price: self.sell_price,
+            sell_price,
             marks: self.marks.clone(),
         };
         self.ask(cx, Step::Supervise, 0, Question::Supervise(question));

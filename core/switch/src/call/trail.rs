@@ -8,8 +8,12 @@ use ledger::{Text, TrailEntry};
 use policy::{Answer, Reply};
 use std::sync::Arc;
 
+/// Answers about a call that is up that its trail keeps.
+const MOST_SUPERVISED: usize = 64;
+
 impl Call {
-    /// Puts a reply on the decision trail.
+    /// Puts a reply on the decision trail. Of the questions about a call that is up, which may be
+    /// many, the first is noted and each that is answered otherwise than the one before.
     pub(super) fn note(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, reply: &Reply) {
         let hook = match step {
             Step::Screen => policy::Hook::Screening,
@@ -30,6 +34,16 @@ impl Call {
             Ok(answer) => self.describe(answer),
             Err(_) => "fallback".into(),
         };
+        if step == Step::Supervise {
+            let own = self.trail.iter().filter(|entry| *entry.hook == *hook.name());
+            let same = own
+                .clone()
+                .next_back()
+                .is_some_and(|last| last.answer == answer && last.fault == fault);
+            if same || own.count() >= MOST_SUPERVISED {
+                return;
+            }
+        }
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
         for step in &reply.earlier {
