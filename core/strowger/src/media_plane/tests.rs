@@ -327,7 +327,7 @@ fn a_takeover_is_counted_and_does_not_last() {
     assert_eq!(vendor.hears(), rtp(1, 160));
     let intruder = house.party();
     let latched = |control: &mut PlaneControl| {
-        let [side, _] = read(&mut control, 1);
+        let [side, _] = read(control, 1);
         (side.latched, side.takeovers)
     };
     let taken = Instant::now();
@@ -501,7 +501,9 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
         caller.says(to_caller, &rtp(sequence, 20));
         assert_eq!(hears(&next.rtp), (rtp(sequence, 20), to_next));
         next.says(to_next, &rtp(sequence, 30));
-        assert_eq!(hears(&caller.rtp), (rtp(sequence, 30), to_caller));
+        let (heard, from) = hears(&caller.rtp);
+        assert_eq!((&heard[12..], from), (&rtp(sequence, 30)[12..], to_caller));
+        assert_eq!(heard[2..4], (20 + sequence).to_be_bytes(), "one stream with the first vendor's");
     }
     let in_use = |plane: &MediaPlane| -> Vec<usize> {
         plane.stats().addresses.iter().map(|address| address.in_use).collect()
@@ -553,7 +555,7 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
     assert_eq!(plane.stats().sessions, 100);
     for control in &mut controls {
         for key in 0..50 {
-            for side in close_both(&mut control, key) {
+            for side in close_both(control, key) {
                 assert_eq!((side.rtp_in, side.rtp_out, side.dropped), (20, 20, 0));
             }
         }
