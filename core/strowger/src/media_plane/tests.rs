@@ -503,7 +503,11 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
         next.says(to_next, &rtp(sequence, 30));
         let (heard, from) = hears(&caller.rtp);
         assert_eq!((&heard[12..], from), (&rtp(sequence, 30)[12..], to_caller));
-        assert_eq!(heard[2..4], (20 + sequence).to_be_bytes(), "one stream with the first vendor's");
+        assert_eq!(
+            heard[2..4],
+            (20 + sequence).to_be_bytes(),
+            "one stream with the first vendor's"
+        );
     }
     let in_use = |plane: &MediaPlane| -> Vec<usize> {
         plane.stats().addresses.iter().map(|address| address.in_use).collect()

@@ -8,6 +8,9 @@ use compact_str::format_compact;
 use ledger::{EndedBy, Text, TrailEntry};
 use std::sync::Arc;
 
+/// What the record says of a call whose one side was silent.
+const ONE_WAY: &str = "one_way";
+
 impl Call {
     /// From the answer on silence matters, if media pass through us.
     pub(super) fn watch_media(&self, cx: &mut Cx<'_>) {
@@ -38,7 +41,10 @@ impl Call {
                 let detail = format_compact!("on hold for longer than {:?}", limits.hold);
                 self.end_dead(cx, detail);
             }
-            MediaEvent::SideSilent(leg) => self.note_media(cx, leg, "one-way: is silent"),
+            MediaEvent::SideSilent(leg) => {
+                self.flag_one_way(leg);
+                self.note_media(cx, leg, "one-way: is silent");
+            }
             MediaEvent::SideHeard(leg) => self.note_media(cx, leg, "is heard again"),
             MediaEvent::ProbeDue(leg) => {
                 if let Some(leg) = self.leg_mut(leg) {
@@ -69,6 +75,20 @@ impl Call {
     fn end_dead(&mut self, cx: &mut Cx<'_>, detail: Text) {
         let end = End::answered(name::MEDIA_TIMEOUT, EndedBy::Switch).with(detail);
         self.end_connected_with(cx, end, None, Causes::ours(41));
+    }
+
+    /// The record says that the call was one-way, and which leg was silent, whatever it does later
+    /// (MEDIA-18).
+    fn flag_one_way(&mut self, leg: u16) {
+        let flag = |flags: &mut Vec<Text>| {
+            if !flags.iter().any(|known| known == ONE_WAY) {
+                flags.push(ONE_WAY.into());
+            }
+        };
+        flag(&mut self.flags);
+        if let Some(attempt) = self.attempt_mut(leg) {
+            flag(&mut attempt.record.flags);
+        }
     }
 
     /// Puts what a leg's audio does on the trail (MEDIA-18).

@@ -9,6 +9,9 @@ use std::time::Duration;
 use strowger_switch::facts::{CustomerTrunk, Facts, Ringback, RingbackMode, VendorTrunk};
 use strowger_switch::{AudioFormat, AudioFormats, MediaEvent, RemoteMedia};
 
+/// What the record says of a one-way call.
+const FLAG: &[ledger::Text] = &[ledger::Text::const_new("one_way")];
+
 const PCMA: AudioFormat = AudioFormat::Pcma;
 const PCMU: AudioFormat = AudioFormat::Pcmu;
 const EVENTS: AudioFormat = AudioFormat::Events;
@@ -273,6 +276,7 @@ fn a_one_way_call_is_flagged() {
     let (_, ok) = raw.connects();
     raw.stage.media_event(MediaEvent::SideSilent(1));
     raw.stage.media_event(MediaEvent::SideHeard(1));
+    raw.stage.media_event(MediaEvent::SideSilent(1));
     raw.hangs_up(&ok);
     let trail = &raw.stage.finals[0].trail;
     let told: Vec<&str> = trail
@@ -280,7 +284,10 @@ fn a_one_way_call_is_flagged() {
         .filter(|line| &*line.hook == "media")
         .map(|line| line.answer.as_str())
         .collect();
-    assert_eq!(told, ["vendor one-way: is silent", "vendor is heard again"]);
+    let silent = "vendor one-way: is silent";
+    assert_eq!(told, [silent, "vendor is heard again", silent]);
+    let record = &raw.stage.finals[0];
+    assert_eq!((&record.call.flags[..], &record.attempts[0].flags[..]), (FLAG, FLAG));
     raw.stage.media_event(MediaEvent::BothSilent);
     assert_eq!(raw.stage.finals.len(), 1, "it is over");
 }
