@@ -6,8 +6,9 @@ use strowger_tests::both::{BothVendor, Heard};
 use strowger_tests::hole::Hole;
 use strowger_tests::raw::RawCaller;
 use strowger_tests::sipp::header;
-use strowger_tests::stage::Stage;
+use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
+use strowger_tests::wait;
 
 /// A switch with a UDP listener, and one of TCP at the same address if wanted; vendor-a is reached
 /// over UDP.
@@ -44,7 +45,9 @@ fn call(stage: &Stage, caller: &RawCaller, id: &str, bytes: usize) {
     caller.send(&caller.in_dialog(&invite, &answer, "BYE", 2));
     let bye = caller.hear_final(id, "2 BYE");
     assert!(bye.starts_with("SIP/2.0 200 "), "{bye}");
-    assert_eq!(stage.switch.metric("strowger_calls_active", &[]), 0.0);
+    wait::until("the end of the call", CALL_LIMIT, || {
+        (stage.switch.metric("strowger_calls_active", &[]) == 0.0).then_some(())
+    });
 }
 
 fn over(heard: &[Heard]) -> Vec<&'static str> {

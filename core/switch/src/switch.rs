@@ -353,10 +353,10 @@ impl Switch {
                     self.core.decline(now, id, flow, &message);
                 }
             }
-            TransactionEvent::WentBack { owner, from, flow, .. } => {
+            TransactionEvent::WentBack { owner, from, .. } => {
                 let directory = &self.core.world.facts.directory;
                 directory.note_no_connection(now.instant, from.remote);
-                self.with_owner(owner, now, media, |call, _, leg| call.note_way_back(leg, flow));
+                self.with_owner(owner, now, media, |call, cx, leg| call.note_way(cx, leg));
             }
             TransactionEvent::TimedOut { id, owner, sends } => {
                 self.on_transaction_over(now, id, owner, (sends, false), media);

@@ -39,6 +39,13 @@ impl<U: Copy> Transactions<U> {
         id
     }
 
+    /// What a transaction sends on now; none if it is over.
+    #[must_use]
+    pub fn flow(&self, id: TransactionId) -> Option<Flow> {
+        let slot = self.slots.slot(id)?;
+        Some(self.slots.get(slot)?.flow)
+    }
+
     /// Takes the way back of a transaction whose flow broke; false if it has none.
     pub(super) fn go_back(&mut self, now: Instant, slot: u32) -> bool {
         let id = self.slots.id(slot);

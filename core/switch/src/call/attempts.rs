@@ -13,8 +13,8 @@ use crate::shard::tag_text;
 use crate::switch::Owner;
 use ledger::{EndedBy, Text};
 use policy::{Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, Question, Reply};
+use sip::Message;
 use sip::session::{Leg, NoMore};
-use sip::{Flow, Message};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,8 +125,6 @@ impl Call {
         let record = &mut attempt.record;
         record.skipped = false;
         record.sent_ms = now.utc_ms;
-        record.transport = flow.link.name().into();
-        record.local = super::record::local_of(&self.world, flow);
         record.our_tag = tag_text(attempt.tag);
         record.sends = 1;
         attempt.sent = now.instant;
@@ -147,6 +145,7 @@ impl Call {
             target = %attempt.record.target, "attempt");
         self.tell(cx, EventKind::Attempt, attempt.vendor.id, 0);
         self.attempts.push(attempt);
+        self.note_way(cx, number);
         let hedge = self.customer.hedge;
         if let Some(setup) = self.setup().filter(|_| !hedge.is_zero()) {
             setup.hedge = Some(now.instant + hedge);
@@ -166,12 +165,17 @@ impl Call {
         self.attempt_failed(cx, number, failed);
     }
 
-    /// A large INVITE goes on over UDP, because the vendor took no connection.
-    pub(crate) fn note_way_back(&mut self, leg: u16, flow: Flow) {
-        let local = super::record::local_of(&self.world, flow);
-        if let Some(attempt) = self.attempt_mut(leg).filter(|attempt| attempt.is_out()) {
+    /// Takes note of what an INVITE that was just sent goes over: a large one may have taken another
+    /// transport than that of its target, and come back from it.
+    pub(crate) fn note_way(&mut self, cx: &Cx<'_>, number: u16) {
+        let world = Arc::clone(&self.world);
+        let Some(attempt) = self.attempt_mut(number).filter(|attempt| attempt.is_out()) else {
+            return;
+        };
+        let id = attempt.leg.as_ref().and_then(Leg::invite_transaction);
+        if let Some(flow) = id.and_then(|id| cx.core.transactions.flow(id)) {
             attempt.record.transport = flow.link.name().into();
-            attempt.record.local = local;
+            attempt.record.local = super::record::local_of(&world, flow);
         }
     }
 
@@ -218,6 +222,7 @@ impl Call {
     pub(super) fn on_sent_again(&mut self, cx: &mut Cx<'_>, number: u16) {
         if let Some(attempt) = self.attempt_mut(number).filter(|attempt| attempt.is_out()) {
             attempt.begin_again(cx.now.instant);
+            self.note_way(cx, number);
         }
     }
 
