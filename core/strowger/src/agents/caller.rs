@@ -196,7 +196,8 @@ impl Caller {
                 }
                 return Ok(());
             }
-            TransactionEvent::TimedOut { owner, .. }
+            TransactionEvent::WentBack { owner, .. }
+            | TransactionEvent::TimedOut { owner, .. }
             | TransactionEvent::TransportFailed { owner, .. }
             | TransactionEvent::Cancelled { owner, .. }
             | TransactionEvent::Acknowledged { owner, .. }

@@ -168,6 +168,8 @@ impl Endpoint {
             TransactionEvent::Response { id, flow, message, .. } => {
                 (leg.on_response(wire, id, flow, &message), Some(message))
             }
+            // Agents speak UDP alone.
+            TransactionEvent::WentBack { .. } => (None, None),
             TransactionEvent::TimedOut { id, .. } => {
                 (leg.on_transaction_over(wire, id, false), None)
             }

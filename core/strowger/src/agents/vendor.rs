@@ -171,7 +171,8 @@ impl Service {
             event => {
                 let owner = match &event {
                     TransactionEvent::Request { .. } => None,
-                    TransactionEvent::TimedOut { owner, .. }
+                    TransactionEvent::WentBack { owner, .. }
+                    | TransactionEvent::TimedOut { owner, .. }
                     | TransactionEvent::TransportFailed { owner, .. }
                     | TransactionEvent::Cancelled { owner, .. }
                     | TransactionEvent::Acknowledged { owner, .. }
