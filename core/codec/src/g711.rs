@@ -271,6 +271,7 @@ mod tests {
     /// Tables 5 and 6 of G.711: these codes, repeated, are a tone of 1 kHz at 0 dBm0, which is
     /// 3.14 dB below the largest sine of A-law and 3.17 dB below that of µ-law.
     #[test]
+    #[expect(clippy::approx_constant, reason = "the overload point of G.711, and no circle")]
     fn the_digital_milliwatt_has_its_level() {
         let tones = [
             (Law::A, [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4], 4096.0 * 8.0, 3.14),

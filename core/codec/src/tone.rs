@@ -6,6 +6,7 @@ use std::f64::consts::TAU;
 /// Level of a tone: -10 dBm0 (E.180 asks for -15 to -5), all its frequencies together.
 const LEVEL_DBM0: f64 = -10.0;
 /// Level of the largest sine of 16-bit samples: what A-law calls its overload point.
+#[expect(clippy::approx_constant, reason = "the overload point of G.711, and no circle")]
 const LARGEST_DBM0: f64 = 3.14;
 
 /// The ringback tone of a country.

@@ -237,7 +237,10 @@ impl Ways {
 
     /// The ways from the first on that `awake` takes. A list without any way stays: its attempt
     /// tells why. None: all that is left rests.
-    pub(crate) fn from_awake(mut self, mut awake: impl FnMut(SocketAddr) -> bool) -> Option<Ways> {
+    pub(crate) fn skip_to_awake(
+        mut self,
+        mut awake: impl FnMut(SocketAddr) -> bool,
+    ) -> Option<Ways> {
         if self.list.is_empty() {
             return Some(self);
         }

@@ -8,9 +8,11 @@ mod calling;
 mod farewell;
 mod login;
 mod negotiation;
+mod ours;
 mod requests;
 mod route;
 mod session_timer;
+mod theirs;
 mod wire;
 
 pub use called::Demand;
@@ -18,7 +20,7 @@ pub use calling::{Invitation, NoMore};
 pub use farewell::{Farewell, decline_answer};
 pub use login::Credentials;
 pub use negotiation::{Negotiation, Party};
-pub use requests::RequestId;
+pub use ours::RequestId;
 pub use session_timer::SessionTimers;
 pub use wire::{ALLOW, EXTENSIONS, Listeners, Wire, hex, new_branch, random_text};
 
@@ -27,12 +29,13 @@ use called::Called;
 use calling::Calling;
 use compact_str::CompactString;
 use login::Login;
-use requests::{Ours, Theirs};
+use ours::Ours;
 use route::next_hop;
 use session_timer::SessionTimer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
+use theirs::Theirs;
 
 /// Whether provisional responses are to arrive for certain (RFC 3262, SIG-06).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -84,10 +84,12 @@ impl Call {
 
     /// The caller's PRACK carries the answer to the vendor's offer in a 18x.
     pub(super) fn on_provisional_answered(&mut self, cx: &mut Cx<'_>, prack: &Message) {
-        let owes = |attempt: &&Box<super::Attempt>| {
+        let owes = |attempt: &&super::Attempt| {
             attempt.leg.as_ref().is_some_and(Leg::owes_provisional_answer)
         };
-        let Some(number) = self.attempts.iter().rfind(owes).map(|a| a.record.number) else {
+        let Some(number) =
+            self.attempts.iter().map(Box::as_ref).rfind(owes).map(|a| a.record.number)
+        else {
             return;
         };
         let sdp = sdp::body_of(prack).and_then(|sdp| self.pass_sdp(cx, CALLER, sdp).ok());

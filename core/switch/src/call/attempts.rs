@@ -2,11 +2,10 @@
 //! (parallel), or the next one while the first stays silent (hedged, ROUTE-58). The first that
 //! rings or answers wins.
 
-use super::attempt::{Phase, Progress, since};
+use super::attempt::{Phase, since};
 use super::media::NoOffer;
 use super::pipeline::Step;
 use super::{Call, Choice, Cx, End};
-use crate::quality::Outcome;
 use crate::reason::{self, Causes, Failed, name};
 use crate::sdp::Unusable;
 use crate::shard::tag_text;
@@ -14,7 +13,7 @@ use crate::switch::Owner;
 use ledger::{EndedBy, Text};
 use policy::{Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, Question, Reply};
 use sip::Message;
-use sip::session::{Leg, NoMore};
+use sip::session::Leg;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +91,7 @@ impl Call {
         self.finished.insert(at, record);
     }
 
-    fn take_attempt(&mut self, number: u16) -> Option<Box<super::Attempt>> {
+    pub(super) fn take_attempt(&mut self, number: u16) -> Option<Box<super::Attempt>> {
         let at = self.attempts.iter().position(|attempt| attempt.record.number == number)?;
         Some(self.attempts.remove(at))
     }
@@ -423,97 +422,11 @@ impl Call {
         }
     }
 
-    fn live_attempts(&self) -> impl Iterator<Item = u16> {
+    pub(super) fn live_attempts(&self) -> impl Iterator<Item = u16> {
         self.attempts
             .iter()
             .filter(|attempt| attempt.is_live())
             .map(|attempt| attempt.record.number)
-    }
-
-    /// Gives up all attempts that may still win.
-    pub(super) fn give_up_all(&mut self, cx: &mut Cx<'_>, failure: AttemptFailure, why: &str) {
-        let live: Vec<u16> = self.live_attempts().collect();
-        for number in live {
-            self.give_up(cx, number, failure, why);
-        }
-    }
-
-    /// Takes an attempt off the stage. If its INVITE has no final response it is cancelled and
-    /// its final response awaited (SIG-08); one that got no response at all is remembered for
-    /// another window (SIG-103).
-    pub(super) fn give_up(
-        &mut self,
-        cx: &mut Cx<'_>,
-        number: u16,
-        failure: AttemptFailure,
-        why: &str,
-    ) {
-        let Some(mut attempt) = self.take_attempt(number) else { return };
-        self.drop_questions_of(number);
-        self.drop_passed(cx, number);
-        self.close_attempt_media(cx, &mut attempt);
-        if matches!(attempt.progress, Progress::Preparing(_)) {
-            attempt.vendor.usage.release();
-            return;
-        }
-        let record = &mut attempt.record;
-        let alerted = attempt.alerted && (record.code == 480 || why == name::CALLER_CANCELLED);
-        let busy = matches!(record.code, 486 | 600 | 603) || record.cause == 17;
-        let delivered = alerted || busy || failure == AttemptFailure::RingTimeout;
-        let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
-        if why != name::ANSWERED_ELSEWHERE {
-            attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, record.pdd_ms);
-        }
-        // RFC 3326, SIG-89: the vendor hears what the caller said why.
-        let causes = match why {
-            name::CALLER_CANCELLED => self.heard.or(16),
-            name::OPERATOR_HANGUP => Causes::ours(16),
-            name::ANSWERED_ELSEWHERE => Causes::ours(26),
-            _ => Causes::ours(102),
-        };
-        if why == name::CALLER_CANCELLED {
-            record.cause = self.heard.q850;
-        }
-        record.end_ms = Some(cx.now.utc_ms);
-        record.end_reason = why.into();
-        record.ended_by = match failure {
-            AttemptFailure::Response => EndedBy::Callee,
-            _ if why == name::CALLER_CANCELLED => EndedBy::Caller,
-            _ => EndedBy::Switch,
-        };
-        let silent = attempt.out().is_some_and(|out| out.phase == Phase::Sent);
-        let id = attempt.leg.as_ref().and_then(Leg::invite_transaction);
-        if let Some(sends) = id.and_then(|id| cx.core.transactions.sends(id)) {
-            attempt.record.sends = attempt.sends_before.saturating_add(sends);
-        }
-        let Some(leg) = attempt.leg.as_mut().filter(|leg| !leg.is_over()) else {
-            return self.end_attempt(cx, attempt);
-        };
-        let how = if silent { NoMore::Abandon } else { NoMore::Cancel };
-        leg.give_up(&mut cx.wire(), how, &causes.text());
-        attempt.progress = Progress::GivenUp;
-        self.attempts.push(attempt);
-    }
-
-    /// An attempt has ended: its channel and its tag are free.
-    pub(super) fn end_attempt(&mut self, cx: &mut Cx<'_>, mut attempt: Box<super::Attempt>) {
-        attempt.vendor.usage.release();
-        if let Some(leg) = &mut attempt.leg {
-            leg.forget(&mut cx.wire());
-        }
-        cx.core.tags.remove(&attempt.tag);
-        self.finish_record(attempt.record);
-    }
-
-    /// The final response to an attempt that was given up came, or will not come any more.
-    pub(super) fn end_given_up(&mut self, cx: &mut Cx<'_>, number: u16) {
-        let Some(attempt) = self.take_attempt(number) else { return };
-        self.end_attempt(cx, attempt);
-        let awaited = self.setup().and_then(|setup| setup.awaited);
-        if awaited.is_some_and(|(awaited, _)| awaited == number) {
-            return self.on_awaited(cx);
-        }
-        self.try_close(cx);
     }
 
     /// A response counts as the vendor's first sign: it tells how long it took, and the next

@@ -80,7 +80,7 @@ impl Cx<'_> {
         let drawn = || trunk.targets.ways(&core.world.facts.directory, &mut core.rng);
         let ways = left.unwrap_or_else(drawn);
         let rests = &core.settings.rests;
-        ways.from_awake(|address| !rests.has(self.now.instant, address))
+        ways.skip_to_awake(|address| !rests.has(self.now.instant, address))
     }
 }
 
@@ -272,6 +272,7 @@ pub(crate) struct Call {
     marks: Vec<Text>,
 
     /// Attempts that are being made, that won, or that were given up and have not ended.
+    #[expect(clippy::vec_box, reason = "an attempt is taken out and put back while it changes")]
     attempts: Vec<Box<Attempt>>,
     attempts_sent: u16,
     finished: Vec<AttemptRecord>,

@@ -75,7 +75,7 @@ fn names_lead_to_the_addresses_of_the_directory() {
     let targets = Destinations::new(vec![entry(0, None, by_name), entry(0, None, at(9))]);
     assert_eq!(order(&targets, &directory, &mut rng), [9], "an unknown name is left out");
     let alone = Destinations::new(vec![entry(0, None, Place::Name(Arc::clone(&gateway)))]);
-    let ways = alone.ways(&directory, &mut rng).from_awake(|_| true).unwrap();
+    let ways = alone.ways(&directory, &mut rng).skip_to_awake(|_| true).unwrap();
     assert!(ways.first().is_none() && alone.first_text() == "gw.example");
 
     directory.publish([(Arc::clone(&gateway), vec![answer(2, 20, 0), answer(1, 10, 0)])], []);
@@ -106,12 +106,12 @@ fn ways_are_taken_one_by_one() {
     let mut rng = StdRng::seed_from_u64(3);
     let listed = [1, 2, 3].map(|last| entry(0, None, at(last)));
     let ways = Destinations::new(listed.into()).ways(&Directory::default(), &mut rng);
-    let ways = ways.from_awake(|address| address != self::address(1)).unwrap();
+    let ways = ways.skip_to_awake(|address| address != self::address(1)).unwrap();
     assert_eq!(ways.first().unwrap().flow.remote, address(2));
     let rest = ways.rest().unwrap();
     assert_eq!(rest.first().unwrap().flow.remote, address(3));
     assert!(rest.rest().is_none());
-    assert!(ways.from_awake(|_| false).is_none());
+    assert!(ways.skip_to_awake(|_| false).is_none());
 }
 
 /// A Contact with a host name leads to the vendor that a trunk names so, and nowhere else.
