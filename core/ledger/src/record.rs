@@ -172,7 +172,7 @@ pub struct CallRecord {
     pub media: MediaRecord,
     /// Own processing from INVITE in to first INVITE out, microseconds.
     pub processing_us: Option<u32>,
-    /// Words for what is out of the ordinary, such as `test` (ROUTE-83).
+    /// Words for what is out of the ordinary, such as `one_way` (MEDIA-18).
     pub flags: Vec<Text>,
 }
 

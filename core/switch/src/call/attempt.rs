@@ -62,7 +62,12 @@ pub(super) enum Progress {
     /// Its 2xx was taken.
     Won(Instant),
     /// It was given up: its final response is awaited (SIG-08, SIG-103).
-    GivenUp,
+    GivenUp {
+        /// The record waits for that, as the vendor may have answered already. One that has stayed
+        /// silent for as long as it may is remembered only while the call lasts: what others owe
+        /// is not booked later for it.
+        holds: bool,
+    },
 }
 
 /// What the questions before the INVITE brought.
@@ -133,7 +138,12 @@ impl Attempt {
 
     /// Whether it was given up and its final response is awaited.
     pub(super) fn is_given_up(&self) -> bool {
-        matches!(self.progress, Progress::GivenUp)
+        matches!(self.progress, Progress::GivenUp { .. })
+    }
+
+    /// Whether the record of the call waits for it.
+    pub(super) fn holds_the_record(&self) -> bool {
+        !matches!(self.progress, Progress::GivenUp { holds: false })
     }
 
     /// Whether it may still win.

@@ -68,10 +68,14 @@ impl Call {
 
     /// Asks for the charges once no leg is left, then writes the record.
     pub(super) fn try_close(&mut self, cx: &mut Cx<'_>) {
-        let waiting = !self.attempts.is_empty() || self.caller.waits_to_hang_up();
+        let holding = self.attempts.iter().any(|attempt| attempt.holds_the_record());
+        let waiting = holding || self.caller.waits_to_hang_up();
         match &mut self.state {
             State::Closing(_, charging) if !waiting && !charging.begun => charging.begun = true,
             _ => return,
+        }
+        for attempt in std::mem::take(&mut self.attempts) {
+            self.end_attempt(cx, attempt);
         }
         self.ask_next_charge(cx, Some(Payer::Customer));
     }

@@ -102,7 +102,8 @@ impl Call {
         };
         let how = if silent { NoMore::Abandon } else { NoMore::Cancel };
         leg.give_up(&mut cx.wire(), how, &causes.text());
-        attempt.progress = Progress::GivenUp;
+        let holds = !silent || failure != AttemptFailure::NoResponse;
+        attempt.progress = Progress::GivenUp { holds };
         self.attempts.push(attempt);
     }
 

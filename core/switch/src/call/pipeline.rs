@@ -10,7 +10,7 @@ use policy::{Question, Rejection, Reply};
 pub(super) enum Step {
     /// NUM-04 to NUM-07: which numbers.
     IngressNumber,
-    /// SEC-13 and on: may it call.
+    /// May it call.
     Screen,
     /// BILL-40: can it pay for the least that the call costs.
     AdmissionRate,

@@ -55,12 +55,15 @@ impl Call {
         }
     }
 
-    /// A silent side has answered neither OPTIONS nor a re-INVITE (MEDIA-18).
+    /// A silent side has answered neither OPTIONS nor a re-INVITE (MEDIA-18). The call is billed to
+    /// the last packet of that side, whatever the other one still sends (BILL-13).
     pub(super) fn on_no_life(&mut self, cx: &mut Cx<'_>, leg: u16) {
-        if self.connected().is_some() {
-            let side = if leg == CALLER { "caller" } else { "vendor" };
-            self.end_silent(cx, format_compact!("the {side} is silent and answers nothing"));
-        }
+        let Some(connected) = self.connected() else { return };
+        self.read_media(cx);
+        let (side, at) = if leg == CALLER { ("caller", 0) } else { ("vendor", 1) };
+        let last = self.last_media[at].unwrap_or(connected.since).max(connected.since);
+        self.times.billable_ms = Some(lasted_ms(connected.since, last));
+        self.end_dead(cx, format_compact!("the {side} is silent and answers nothing"));
     }
 
     /// Ends a call that died in silence. It is billed to its last packet (BILL-13).

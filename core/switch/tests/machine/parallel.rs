@@ -179,35 +179,54 @@ fn a_late_answer_of_an_abandoned_attempt_is_ended_and_owed_for() {
     }
 }
 
-/// SIG-103: a late 18x is answered by CANCEL, also when the call has long gone on; the channel of
-/// an attempt that never says anything is free again after another window.
+/// SIG-103: a late 18x is answered by CANCEL, whether the call goes on or not; while it goes on, the
+/// channel of an attempt that never says anything is taken for another window.
 #[test]
 fn an_abandoned_attempt_holds_its_channel_for_a_window() {
+    let active = |raw: &Raw, id: u32| raw.stage.facts.vendors[&id].usage.active();
+    for rings_late in [true, false] {
+        let mut raw = begin(1, 0);
+        let a = raw.at(VENDOR_A, "INVITE ");
+        raw.run(10_000);
+        let b = raw.at(VENDOR_B, "INVITE ");
+        answers(&mut raw, VENDOR_B, &b, "180 Ringing", "");
+        raw.caller("SIP/2.0 180 ");
+        assert_eq!((active(&raw, 11), active(&raw, 12)), (1, 1));
+        if rings_late {
+            answers(&mut raw, VENDOR_A, &a, "180 Ringing", "");
+            let cancel = raw.at(VENDOR_A, "CANCEL ");
+            answers(&mut raw, VENDOR_A, &cancel, "200 OK", "");
+            answers(&mut raw, VENDOR_A, &a, "487 Request Terminated", "");
+            raw.at(VENDOR_A, "ACK ");
+        } else {
+            raw.run(31_900);
+            assert_eq!(active(&raw, 11), 1);
+            raw.run(200);
+        }
+        assert_eq!(active(&raw, 11), 0);
+        answers(&mut raw, VENDOR_B, &b, "486 Busy Here", "");
+        raw.caller("SIP/2.0 486 ");
+        raw.ends();
+    }
+}
+
+/// SIG-103: the record of a call does not wait for an attempt that has stayed silent; what it says later
+/// is answered all the same.
+#[test]
+fn a_record_does_not_wait_for_who_stayed_silent() {
     let mut raw = begin(1, 0);
     let a = raw.at(VENDOR_A, "INVITE ");
-    let active = |raw: &Raw, id: u32| raw.stage.facts.vendors[&id].usage.active();
     raw.run(10_000);
     let b = raw.at(VENDOR_B, "INVITE ");
     answers(&mut raw, VENDOR_B, &b, "486 Busy Here", "");
     raw.caller("SIP/2.0 486 ");
-    assert_eq!((active(&raw, 11), active(&raw, 12)), (1, 0));
-    answers(&mut raw, VENDOR_A, &a, "180 Ringing", "");
-    let cancel = raw.at(VENDOR_A, "CANCEL ");
-    answers(&mut raw, VENDOR_A, &cancel, "200 OK", "");
-    answers(&mut raw, VENDOR_A, &a, "487 Request Terminated", "");
+    raw.run(10);
+    assert_eq!((raw.stage.finals.len(), raw.stage.switch.call_count()), (1, 0));
+    answers(&mut raw, VENDOR_A, &a, "200 OK", &sdp("10.2.0.1", 42_000));
     raw.at(VENDOR_A, "ACK ");
-    assert_eq!(active(&raw, 11), 0);
+    let bye = raw.at(VENDOR_A, "BYE ");
+    answers(&mut raw, VENDOR_A, &bye, "200 OK", "");
     raw.ends();
-
-    let mut silent = begin(1, 0);
-    silent.run(10_000);
-    let b = silent.at(VENDOR_B, "INVITE ");
-    answers(&mut silent, VENDOR_B, &b, "486 Busy Here", "");
-    silent.run(31_900);
-    assert_eq!(active(&silent, 11), 1);
-    silent.run(200);
-    assert_eq!((active(&silent, 11), silent.stage.finals.len()), (0, 1));
-    silent.ends();
 }
 
 /// ROUTE-58: the caller gives up while several vendors are being called.

@@ -4,6 +4,7 @@
 use crate::support::facts::{CALLER, VENDOR_A, small_operator};
 use crate::support::raw::{Raw, body, sdp};
 use sip::{Message, Method};
+use strowger_switch::MediaEvent;
 
 const TIMER: (&str, &str) = ("Supported", "timer");
 const UPDATES: (&str, &str) = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE");
@@ -219,4 +220,40 @@ fn a_peer_without_session_timer_is_probed() {
     }
     assert!(!deaf.has(CALLER, "BYE "), "some devices ignore OPTIONS");
     deaf.hangs_up(&ok);
+}
+
+/// MEDIA-18, SIG-33: a side that is silent while the other speaks is asked at once: by OPTIONS, and if it
+/// says nothing by a re-INVITE with what we said last. Whoever answers either stays; both unanswered end
+/// the call.
+#[test]
+fn a_silent_side_is_asked_twice_before_it_is_given_up() {
+    for answers in ["OPTIONS ", "INVITE ", ""] {
+        let (mut raw, invite, ok) =
+            connects(&[UPDATES, ("Session-Expires", "86400;refresher=uac")]);
+        raw.stage.media_event(MediaEvent::ProbeDue(1));
+        let options = raw.vendor("OPTIONS ");
+        if answers == "OPTIONS " {
+            raw.answers(&options, "501 Not Implemented", &[], "");
+        } else {
+            raw.run(32_100);
+            let again = raw.vendor("INVITE ");
+            assert_eq!(body(&again), body(&invite));
+            if answers == "INVITE " {
+                raw.answers(&again, "200 OK", &[UPDATES], &sdp("10.2.0.1", 42_000));
+                raw.vendor("ACK ");
+            } else {
+                raw.run(32_100);
+                let bye = raw.caller("BYE ");
+                raw.caller_answers(&bye, "200 OK", "");
+                raw.ends();
+                let record = &raw.stage.finals[0].call;
+                assert_eq!(record.end_reason, "media_timeout");
+                assert_eq!(record.detail, "the vendor is silent and answers nothing");
+                continue;
+            }
+        }
+        raw.run(100_000);
+        assert!(!raw.has(CALLER, "BYE "));
+        raw.hangs_up(&ok);
+    }
 }
