@@ -253,10 +253,15 @@ impl<U: Copy> Leg<U> {
         let delayed = ours.is_delayed();
         let purpose = ours.purpose;
         if ours.method == Method::Invite {
-            if delayed && self.sdp.open() == Some(Party::Peer) {
+            let offered = delayed && self.sdp.open() == Some(Party::Peer);
+            if offered && matches!(purpose, Purpose::Owner(_)) {
                 ours.ack_due = true;
                 self.ours.push(ours);
             } else {
+                // Nobody is there to answer an offer that a refresh has brought.
+                if offered {
+                    self.sdp.refuse();
+                }
                 self.send_ack(wire, id, ours.cseq, None);
             }
         }

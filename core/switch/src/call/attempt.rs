@@ -214,8 +214,10 @@ impl Call {
         vendor: Arc<VendorTrunk>,
         ways: Ways,
     ) -> Attempt {
-        let number = u16::try_from(self.finished.len() + self.attempts.len() + 1);
-        let number = number.unwrap_or(u16::MAX);
+        // Not how many there were: one that was dropped before its INVITE has left a gap.
+        let made = self.finished.iter().map(|record| record.number);
+        let number = made.chain(self.attempts.iter().map(|attempt| attempt.record.number)).max();
+        let number = number.unwrap_or(0).saturating_add(1);
         let settings = &cx.core.settings;
         let call_id = new_call_id(&mut cx.core.rng, settings.shard, settings.shards);
         let target = match ways.first() {

@@ -180,10 +180,11 @@ impl Call {
 
     /// The first attempt has stayed silent: the next one starts beside it (ROUTE-58).
     pub(super) fn on_hedge(&mut self, cx: &mut Cx<'_>) {
-        if self
-            .setup()
-            .is_some_and(|setup| setup.hedge.take().is_some() && !setup.choices.is_empty())
-        {
+        // After a failure it is the policy that says what next.
+        let silent = |out: super::attempt::Out| out.phase == Phase::Sent;
+        let silent = self.attempts.iter().any(|attempt| attempt.out().is_some_and(silent));
+        let Some(setup) = self.setup() else { return };
+        if setup.hedge.take().is_some() && silent && !setup.choices.is_empty() {
             self.next_choice(cx);
         }
     }
@@ -432,10 +433,10 @@ impl Call {
     /// A response counts as the vendor's first sign: it tells how long it took, and the next
     /// attempt need not start beside it (ROUTE-58).
     pub(super) fn note_sign(&mut self, cx: &Cx<'_>, number: u16, response: &Message) {
-        if let Some(attempt) = self.attempt_mut(number) {
-            attempt.note_response(cx.now.instant, response);
-        }
-        if let Some(setup) = self.setup() {
+        let Some(attempt) = self.attempt_mut(number) else { return };
+        attempt.note_response(cx.now.instant, response);
+        let counts = attempt.is_out();
+        if let Some(setup) = self.setup().filter(|_| counts) {
             setup.hedge = None;
         }
     }
