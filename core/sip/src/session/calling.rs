@@ -292,7 +292,9 @@ impl<U: Copy> Leg<U> {
         }
         let acknowledge = counts && reliable && number.is_some() && !early.prack_due;
         if calling.early.len() < MOST_EARLY {
-            calling.early.push(early);
+            // One that says nothing of media keeps its place.
+            let place = at.filter(|_| !counts || sdp.is_none()).unwrap_or(calling.early.len());
+            calling.early.insert(place, early);
         } else {
             return counts.then_some(LegEvent::Progress);
         }

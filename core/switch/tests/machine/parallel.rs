@@ -326,3 +326,49 @@ fn a_vendor_with_open_media_is_awaited_for_half_a_second() {
         assert_eq!(attempts(&raw)[0], ("vendor-a".to_owned(), "ring_timeout".to_owned()));
     }
 }
+
+/// CDR-02: an attempt that is dropped before its INVITE leaves its number unused: no other one gets that
+/// of an attempt that was made.
+#[test]
+fn no_two_attempts_have_one_number() {
+    let mut raw = Raw::new(facts(2, 0));
+    raw.stage.policy.delay = Some(Box::new(|question| match question {
+        policy::Question::Number(asked) if asked.trunk == 11 => None,
+        _ => Some(Duration::ZERO),
+    }));
+    raw.invite(&[], &sdp("10.1.0.1", 40_000));
+    let b = raw.at(VENDOR_B, "INVITE ");
+    answers(&mut raw, VENDOR_B, &b, "180 Ringing", "");
+    raw.caller("SIP/2.0 180 ");
+    raw.stage.policy.instead = Some(Box::new(|question| match question {
+        policy::Question::Advance(_) => Some(Ok(policy::Answer::Advance(policy::Advance::Next))),
+        _ => None,
+    }));
+    answers(&mut raw, VENDOR_B, &b, "503 Service Unavailable", "");
+    let c = raw.at(VENDOR_C, "INVITE ");
+    answers(&mut raw, VENDOR_C, &c, "486 Busy Here", "");
+    raw.caller("SIP/2.0 486 ");
+    raw.ends();
+    let numbers: Vec<u16> = raw.stage.finals[0].attempts.iter().map(|a| a.number).collect();
+    assert_eq!(numbers, [2, 3]);
+}
+
+/// ROUTE-50, ROUTE-58: what comes after a failure is for the policy to say, however long it takes.
+#[test]
+fn nobody_is_hedged_while_a_decision_is_awaited() {
+    let mut raw = begin(1, 2000);
+    let a = raw.at(VENDOR_A, "INVITE ");
+    raw.run(1900);
+    raw.stage.policy.delay = Some(Box::new(|_| Some(Duration::from_secs(1))));
+    raw.stage.policy.instead = Some(Box::new(|question| match question {
+        policy::Question::Advance(_) => Some(Ok(policy::Answer::Advance(policy::Advance::Stop))),
+        _ => None,
+    }));
+    answers(&mut raw, VENDOR_A, &a, "503 Service Unavailable", "");
+    raw.run(900);
+    assert!(!raw.has(VENDOR_B, "INVITE "));
+    raw.run(100);
+    raw.caller("SIP/2.0 503 ");
+    raw.ends();
+    assert!(!raw.has(VENDOR_B, "INVITE "));
+}
