@@ -41,7 +41,7 @@ pub use salvage::salvage;
 pub use scan::{MAX_DATAGRAM, MAX_HEADERS};
 pub use schedule::{ResendSchedule, ScheduleError};
 pub use sdp::SessionDescription;
-pub use token::{Branch, Tag};
+pub use token::{Tag, hex, new_branch, random_text};
 pub use transaction::{
     Flow, Link, Strays, TransactionEvent, TransactionId, Transactions, Transmit, with_sent_by,
 };

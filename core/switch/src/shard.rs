@@ -3,7 +3,7 @@
 
 use ledger::Text;
 use rand::Rng;
-use sip::session::{hex, random_text};
+use sip::{hex, random_text};
 
 /// The shard that owns a datagram: by its Call-ID as the parser reads it, so that every
 /// message of a leg finds its call without a shared table, in whatever way it is written.

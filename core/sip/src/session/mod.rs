@@ -22,7 +22,7 @@ pub use login::Credentials;
 pub use negotiation::{Negotiation, Party};
 pub use ours::RequestId;
 pub use session_timer::SessionTimers;
-pub use wire::{ALLOW, EXTENSIONS, Listeners, Wire, hex, new_branch, random_text};
+pub use wire::{ALLOW, EXTENSIONS, Listeners, Wire};
 
 use crate::{Dialog, Flow, Message, ResendSchedule, TransactionId};
 use called::Called;

@@ -2,11 +2,10 @@
 
 use super::{LegSettings, next_hop};
 use crate::{
-    Dialog, Flow, Link, MAGIC_COOKIE, MessageBuilder, Method, TransactionId, Transactions,
+    Dialog, Flow, Link, MessageBuilder, Method, TransactionId, Transactions, new_branch,
     with_sent_by,
 };
-use compact_str::CompactString;
-use rand::{Rng, RngCore};
+use rand::RngCore;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,31 +114,4 @@ impl<U> Wire<'_, U> {
             .header_of("Contact", &["<sip:", user, at, &host, transport, ">"])
             .header_of("Allow", &[ALLOW])
     }
-}
-
-/// A branch parameter (RFC 3261 section 8.1.1.7): the cookie and 96 random bits.
-#[must_use]
-pub fn new_branch<R: RngCore + ?Sized>(rng: &mut R) -> CompactString {
-    random_text::<31, R>(MAGIC_COOKIE, rng)
-}
-
-/// `start` and 96 random bits in hexadecimal, `LENGTH` bytes in all.
-pub fn random_text<const LENGTH: usize, R: RngCore + ?Sized>(
-    start: &str,
-    rng: &mut R,
-) -> CompactString {
-    let mut bytes = [0; LENGTH];
-    bytes[..start.len()].copy_from_slice(start.as_bytes());
-    bytes[start.len()..start.len() + 16].copy_from_slice(&hex::<16>(rng.random()));
-    bytes[start.len() + 16..].copy_from_slice(&hex::<8>(rng.random::<u32>().into()));
-    CompactString::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The lowest `DIGITS` hexadecimal digits of `value`.
-#[must_use]
-pub fn hex<const DIGITS: usize>(value: u64) -> [u8; DIGITS] {
-    std::array::from_fn(|at| {
-        let digit = value >> (4 * (DIGITS - 1 - at)) & 0xf;
-        b"0123456789abcdef"[digit as usize]
-    })
 }

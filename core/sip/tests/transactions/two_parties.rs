@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strowger_sip::{
-    Branch, Dialog, Flow, Message, MessageBuilder, Method, ResendSchedule, Tag, TransactionEvent,
+    Dialog, Flow, Message, MessageBuilder, Method, ResendSchedule, Tag, TransactionEvent,
     TransactionId, Transactions,
 };
 
@@ -65,7 +65,7 @@ impl World {
     }
 
     fn via(&mut self) -> String {
-        format!("SIP/2.0/UDP 198.51.100.1;branch={};rport", Branch::new(&mut self.rng))
+        format!("SIP/2.0/UDP 198.51.100.1;branch={};rport", strowger_sip::new_branch(&mut self.rng))
     }
 
     fn call(&mut self, number: usize) {
