@@ -177,7 +177,7 @@ pub struct CallRecord {
 }
 
 /// A charge and where its price came from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChargeRecord {
     /// Rate deck name.
     pub deck: Arc<str>,
@@ -201,7 +201,7 @@ pub struct ChargeRecord {
 }
 
 /// One record for each INVITE sent to a vendor, and for each choice skipped at its turn.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// 1, 2, 3 ... in the order of the choices.
     pub number: u16,

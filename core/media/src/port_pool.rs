@@ -77,14 +77,29 @@ impl PortPool {
         Some(self.first + index * 2)
     }
 
+    /// Takes the pair that begins with `port`, for a call that has it already. False, and nothing
+    /// changes, if there is no such pair or it is taken.
+    pub fn take_pair(&mut self, now: Instant, port: u16) -> bool {
+        self.wake_rested(now);
+        let Some(index) = self.index_of(port) else { return false };
+        match self.pairs.get_mut(usize::from(index)) {
+            Some(pair) if *pair != Pair::Taken => *pair = Pair::Taken,
+            _ => return false,
+        }
+        self.free.retain(|free| *free != index);
+        self.resting.retain(|(_, resting)| *resting != index);
+        true
+    }
+
+    /// Place of the pair that begins with `port`.
+    fn index_of(&self, port: u16) -> Option<u16> {
+        port.checked_sub(self.first).filter(|gap| gap % 2 == 0).map(|gap| gap / 2)
+    }
+
     /// Gives back the pair that begins with `port`; it rests for [`PORT_REST`]. False, and
     /// nothing changes, if that pair was not taken.
     pub fn release(&mut self, now: Instant, port: u16) -> bool {
-        let Some(index) =
-            port.checked_sub(self.first).filter(|gap| gap % 2 == 0).map(|gap| gap / 2)
-        else {
-            return false;
-        };
+        let Some(index) = self.index_of(port) else { return false };
         match self.pairs.get_mut(usize::from(index)) {
             Some(pair) if *pair == Pair::Taken => *pair = Pair::Resting,
             _ => return false,
@@ -188,6 +203,23 @@ mod tests {
         assert_eq!((pool.in_use(), pool.resting(almost)), (2, 1));
         assert_eq!((pool.take(now + PORT_REST, &mut rng()), pool.in_use()), (Some(port), 3));
         assert_eq!(pool.take(now + PORT_REST, &mut rng()), None, "all are taken");
+    }
+
+    /// A call that goes on in another process takes its own pair, once.
+    #[test]
+    fn a_pair_can_be_taken_by_its_port() {
+        let now = Instant::now();
+        let mut pool = PortPool::new(10_000..=10_005).expect("range");
+        for (port, taken) in [(10_002, true), (10_002, false), (10_001, false), (10_006, false)] {
+            assert_eq!(pool.take_pair(now, port), taken, "{port}");
+        }
+        assert!(pool.release(now, 10_002));
+        assert!(pool.take_pair(now, 10_002), "it rests");
+        assert_eq!((pool.in_use(), pool.resting(now)), (1, 0));
+        let mut rng = rng();
+        let mut others: Vec<_> = std::iter::from_fn(|| pool.take(now, &mut rng)).collect();
+        others.sort_unstable();
+        assert_eq!(others, [10_000, 10_004]);
     }
 
     /// MEDIA-08, MEDIA-09: a range carries as many calls at once as it has pairs, however

@@ -36,7 +36,7 @@ pub use routing::{
 pub use screening::{ScreenQuestion, Verdict};
 pub use supervision::{
     Asking, Course, Ending, MARKS, Supervised, Supervision, SupervisionAnswer, SupervisionQuestion,
-    Supervisor, add_marks,
+    Supervisor, SupervisorMoments, add_marks,
 };
 
 /// Text of questions and answers, the type of `ledger::Text`: in place up to 24 bytes, as most

@@ -224,7 +224,44 @@ pub struct Supervision {
     pub ending: Option<Ending>,
 }
 
+/// The parts of a [`Supervisor`], for whoever writes it down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupervisorMoments {
+    /// When the call was answered.
+    pub answered: Instant,
+    /// Seconds between two questions; 0: only where an answer says so.
+    pub interval_s: u32,
+    /// Number of the next asking.
+    pub next: u32,
+    /// When it comes; none while a question is open, or if no more come.
+    pub due: Option<Instant>,
+    /// When the question was put that is open, or the last one.
+    pub asked: Instant,
+    /// Until when the call may last.
+    pub limit: Option<Instant>,
+}
+
+impl From<SupervisorMoments> for Supervisor {
+    fn from(moments: SupervisorMoments) -> Supervisor {
+        let SupervisorMoments { answered, interval_s, next, due, asked, limit } = moments;
+        Supervisor { answered, interval_s, next, due, asked, limit }
+    }
+}
+
 impl Supervisor {
+    /// Its parts.
+    #[must_use]
+    pub fn moments(&self) -> SupervisorMoments {
+        let Supervisor { answered, interval_s, next, due, asked, limit } = *self;
+        SupervisorMoments { answered, interval_s, next, due, asked, limit }
+    }
+
+    /// The answer to the question that is open will not come: it is put again now.
+    pub fn ask_again(&mut self, now: Instant) {
+        self.next = self.next.saturating_sub(1);
+        self.due = Some(now);
+    }
+
     /// For a call that is answered now; none if nobody is asked about it. The first question is
     /// due at once, further ones every `interval`, or only where an answer says so if it is
     /// zero.

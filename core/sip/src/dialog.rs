@@ -1,9 +1,10 @@
 //! One leg's dialog (RFC 3261 section 12).
 
 use crate::{Message, MessageBuilder, Method, NameAddrRef, UriRef};
+use serde::{Deserialize, Serialize};
 
 /// A dialog as one side of it knows it; early ones too. Its texts share one allocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
     /// All parts, one behind the other.
     text: Box<str>,

@@ -25,6 +25,7 @@ mod typed;
 mod uri;
 mod validate;
 mod via;
+pub mod written;
 
 pub use builder::MessageBuilder;
 pub use call_id::call_id_of;

@@ -9,6 +9,8 @@ use crate::params::{Parts, split_once, trim};
 use crate::scan::{self, Line, MAX_DATAGRAM, Scan, Span};
 use crate::transaction::Link;
 use crate::via::{ViaRef, ViaSpans};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 
 /// A SIP message that owns its bytes. Header lines are indexed in one pass; values are
@@ -388,4 +390,19 @@ fn parse_content_length(value: &str) -> Result<usize, ParseError> {
         return Err(bad(Known::ContentLength, "is not a number"));
     }
     value.parse().map_err(|_| bad(Known::ContentLength, "is out of range"))
+}
+
+/// Its bytes and where it came from; it is indexed again when it is read.
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (self.to_bytes(), self.source).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Message, D::Error> {
+        let (bytes, source) = <(Vec<u8>, Option<SocketAddr>)>::deserialize(from)?;
+        let message = Message::parse_on(Link::Stream, &bytes).map_err(D::Error::custom)?;
+        Ok(Message { source, ..message })
+    }
 }

@@ -1,9 +1,10 @@
 //! Request methods.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A request method (RFC 3261 7.1; case-sensitive).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Method {
     /// RFC 3261 13.
     Invite,

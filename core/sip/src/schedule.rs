@@ -1,5 +1,6 @@
 //! When an unanswered message is sent again (SIG-21) and when it is given up (SIG-23).
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use thiserror::Error;
 ///
 /// Written as seconds, `0.5,1,2,4,4,4`: 1-16 values of 0.1-32 s, never shrinking. A list of
 /// three or more values that are all equal is refused, so that every schedule backs off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendSchedule {
     /// Moments of the resends, counted from the first send.
     moments: Box<[Duration]>,
@@ -229,9 +230,10 @@ pub(crate) enum Wake {
 ///
 /// All moments count from the first send, so a late wake-up delays one resend but not the
 /// following ones, and resends that were slept through are not made up for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Resends {
     schedule: Arc<ResendSchedule>,
+    #[serde(with = "crate::written::moment")]
     started: Instant,
     /// Index of the next moment; at or past the end: no more resends.
     next: u8,

@@ -209,6 +209,10 @@ impl MediaControl for Ports {
         Some(SocketAddr::from(([10, 0, 0, 1], 10_000 + self.0)))
     }
 
+    fn reopen(&mut self, _: MediaLeg, _: u16, _: SocketAddr) -> bool {
+        false
+    }
+
     fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
 
     fn join(&mut self, _: MediaLeg, _: MediaLeg) {}

@@ -158,6 +158,10 @@ impl MediaControl for NoPorts {
         None
     }
 
+    fn reopen(&mut self, _: MediaLeg, _: u16, _: SocketAddr) -> bool {
+        false
+    }
+
     fn update(&mut self, _: MediaLeg, _: RemoteMedia) {}
 
     fn join(&mut self, _: MediaLeg, _: MediaLeg) {}

@@ -8,12 +8,13 @@ mod unconnected;
 pub use directory::{Answer, Directory};
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use sip::{Flow, Link};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A host name that calls go to, with everything that its addresses depend on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// The host name.
     pub host: Arc<str>,
@@ -27,7 +28,7 @@ pub struct Name {
 }
 
 /// The listeners of a trunk: its own, and the one of the other transport at the same address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Exits {
     /// Index of the UDP listener.
     pub datagram: Option<u16>,
@@ -61,7 +62,7 @@ impl Exits {
 }
 
 /// One entry of a trunk's list of targets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination {
     /// Lower first.
     pub priority: u32,
@@ -73,7 +74,7 @@ pub struct Destination {
 }
 
 /// Where an entry leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// To an address.
     Address(Flow),
@@ -82,7 +83,7 @@ pub enum Place {
 }
 
 /// The list of targets of a trunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destinations {
     list: Vec<Destination>,
     /// The order of every call, where it is always the same.
@@ -183,7 +184,7 @@ impl Destinations {
 }
 
 /// One way to a vendor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Way {
     /// Where the request goes.
     pub(crate) flow: Flow,
@@ -223,7 +224,7 @@ impl Way {
 }
 
 /// The ways to a trunk as one call tries them, from the one that is next.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ways {
     list: Arc<[Way]>,
     at: usize,

@@ -10,6 +10,7 @@ use crate::quality::Quality;
 use foldhash::HashMap;
 use ledger::{PrefixTable, PriceRounding, Purse, RateDeck};
 use policy::{FailoverSwitches, TrunkIdentity, TrunkStatistics};
+use serde::{Deserialize, Serialize};
 use sip::Link;
 use sip::digest::{Algorithm, Ha1s};
 pub use sip::session::{Credentials, Reliability, SessionTimers};
@@ -104,7 +105,7 @@ impl Default for CallSettings {
 }
 
 /// Addresses of a peer: one host or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// First address.
     pub address: IpAddr,
@@ -137,7 +138,7 @@ impl Network {
 }
 
 /// How a customer trunk proves who it is (ROUTE-09 to ROUTE-12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Authentication {
     /// By source address (and port, where the network names one).
     Address,
@@ -148,7 +149,7 @@ pub enum Authentication {
 }
 
 /// Digest credentials: hashes of `user:realm:password`, never the password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DigestUser {
     /// User name.
     pub user: Arc<str>,
@@ -167,7 +168,7 @@ impl std::fmt::Debug for DigestUser {
 }
 
 /// Which code the caller gets when every attempt failed (SIG-86).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureReply {
     /// The most telling of all attempts.
     #[default]
@@ -179,7 +180,7 @@ pub enum FailureReply {
 }
 
 /// A source of calls (ROUTE-01).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerTrunk {
     /// Numeric id.
     pub id: u32,
@@ -237,11 +238,12 @@ pub struct CustomerTrunk {
     /// MEDIA-23: a vendor with another codec is reached by conversion, default on.
     pub transcode: bool,
     /// Counters shared by all shards and by successive snapshots.
+    #[serde(skip)]
     pub usage: Arc<TrunkUsage>,
 }
 
 /// A destination of calls (ROUTE-02).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VendorTrunk {
     /// Numeric id; the last sort key (K11).
     pub id: u32,
@@ -306,11 +308,12 @@ pub struct VendorTrunk {
     /// Credentials for the vendor's challenge (SIG-53).
     pub credentials: Option<Credentials>,
     /// Counters shared by all shards and by successive snapshots.
+    #[serde(skip)]
     pub usage: Arc<TrunkUsage>,
 }
 
 /// A tone of ours for callers whose vendor rings (MEDIA-13).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ringback {
     /// When it is heard.
     pub mode: RingbackMode,
@@ -319,7 +322,7 @@ pub struct Ringback {
 }
 
 /// When a caller hears our tone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RingbackMode {
     /// Never.
     Off,
@@ -336,7 +339,7 @@ impl Default for Ringback {
 }
 
 /// One timer for each state of an attempt (SIG-15 to SIG-19).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptTimers {
     /// SIG-15: nothing received, default 10 s.
     pub response: Duration,
@@ -459,7 +462,7 @@ impl TrunkUsage {
 }
 
 /// Who pays us, or whom we pay.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Account {
     /// Numeric id.
     pub id: u32,
@@ -472,10 +475,12 @@ pub struct Account {
     /// Longest call (SIG-35); zero is no limit of its own.
     pub max_duration: Duration,
     /// Prices: sell side for a customer account, buy side for a vendor account.
+    #[serde(skip)]
     pub deck: Option<Arc<RateDeck>>,
     /// BILL-11, BILL-17, BILL-18.
     pub rounding: PriceRounding,
     /// Balance and credit, shared by all shards and by successive snapshots.
+    #[serde(skip)]
     pub purse: Arc<Purse>,
 }
 

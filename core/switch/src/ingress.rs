@@ -173,7 +173,7 @@ impl Core {
 
     /// What a forking proxy leaves as it is. Each customer has its own: nobody can have the
     /// INVITEs of another one refused by guessing how that one names them.
-    fn merge_key(&self, trunk: u32, invite: &Message) -> u64 {
+    pub(crate) fn merge_key(&self, trunk: u32, invite: &Message) -> u64 {
         let (cseq, _) = invite.cseq();
         self.callers.hasher().hash_one((trunk, invite.call_id(), invite.from_tag(), cseq))
     }

@@ -3,6 +3,7 @@
 use crate::facts::Facts;
 use ledger::{CallDocument, Text};
 use policy::{CallDetails, Pin, Question};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ pub struct World {
 }
 
 /// A call inside one shard; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallKey(pub u64);
 
 /// What the machine wants done. Datagrams come first, then questions and records in their

@@ -25,6 +25,7 @@ mod sdp;
 mod shard;
 mod strangers;
 mod switch;
+mod written;
 
 pub use call::record::{deck_row, rounding};
 pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
@@ -37,3 +38,4 @@ pub use rests::Rests;
 pub use shard::shard_of;
 pub use strangers::{Lockout, Report, Strangers};
 pub use switch::{Switch, SwitchSettings};
+pub use written::{FORM, ReadError, WriteError};

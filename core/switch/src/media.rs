@@ -1,12 +1,13 @@
 //! The relay as the machine uses it: legs that are opened alone and joined by paths.
 
 use crate::io::CallKey;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// A leg of a call towards the relay: a caller, one of the vendors that are tried at the same
 /// time or one after the other, or whoever else the call talks to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MediaLeg {
     /// The call that it belongs to.
     pub call: CallKey,
@@ -22,6 +23,9 @@ pub trait MediaControl {
     /// Reserves and binds a pair at a media address (MEDIA-10); returns what is to be written
     /// into the leg's SDP. None: no ports (`media_resources`). A leg that is open is closed first.
     fn open(&mut self, leg: MediaLeg, media_address: u16) -> Option<SocketAddr>;
+    /// Opens a leg of a call that another machine has written down, at the port that its peer knows;
+    /// false: the port is not to be had, and the leg has none.
+    fn reopen(&mut self, leg: MediaLeg, media_address: u16, local: SocketAddr) -> bool;
     /// Tells where the leg's SDP says that it receives, or that it changed.
     fn update(&mut self, leg: MediaLeg, remote: RemoteMedia);
     /// Has two legs of one call hear each other and nobody else: what the legs that they were
@@ -68,7 +72,7 @@ pub struct RemoteMedia {
 }
 
 /// How a leg whose audio we have described writes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioFormats {
     /// What may come from it, by payload type.
     pub sends: Vec<(u8, AudioFormat)>,
@@ -77,7 +81,7 @@ pub struct AudioFormats {
 }
 
 /// What a payload type stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioFormat {
     /// G.711 A-law.
     Pcma,

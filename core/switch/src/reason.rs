@@ -5,6 +5,7 @@ use crate::facts::FailureReply;
 use compact_str::format_compact;
 use ledger::Text;
 use policy::AttemptFailure;
+use serde::{Deserialize, Serialize};
 use sip::Message;
 
 /// Names of SIG-93 that the core itself gives.
@@ -139,7 +140,7 @@ pub(crate) fn of_failure(failure: AttemptFailure, code: u16, cause: u8) -> &'sta
 }
 
 /// How an attempt failed, as far as the caller's code depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failed {
     pub(crate) failure: AttemptFailure,
     pub(crate) code: u16,
@@ -216,7 +217,7 @@ pub(crate) fn cause_of(code: u16) -> u8 {
 
 /// Why a call ends, as Reason headers say it (RFC 3326): a cause for each protocol, 0 for none.
 /// Their texts are not kept: nothing that one side writes is shown to the other (SIG-04).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Causes {
     /// ISDN cause, 1 to 127.
     pub(crate) q850: u8,

@@ -3,12 +3,13 @@
 use crate::media::{AudioFormat, AudioFormats};
 use ledger::Text;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 pub(crate) use sip::sdp::body_of;
 use sip::sdp::{Audio, Direction, PayloadType, SessionDescription, Side};
 use std::net::{IpAddr, SocketAddr};
 
 /// Session id and version that one side sees from us, whatever the other side does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Origin {
     session_id: u64,
     version: u64,
@@ -23,7 +24,7 @@ impl Origin {
 }
 
 /// Where a description's sender receives its audio.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Remote {
     pub(crate) rtp: SocketAddr,
     pub(crate) rtcp: SocketAddr,
@@ -40,7 +41,7 @@ pub(crate) struct Remote {
 
 /// Why no audio can be relayed to the sender of a description. Whoever answered it all the
 /// same would connect silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Unusable {
     /// It cannot be read, or has no audio stream.
     NoAudio,

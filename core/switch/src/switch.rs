@@ -14,6 +14,7 @@ use foldhash::{HashMap, HashSet};
 use policy::Reply;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 use sip::digest::ReplayGuard;
 use sip::session::EXTENSIONS;
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
@@ -46,7 +47,7 @@ pub struct Switch {
 }
 
 /// What a transaction or one of our tags belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) call: CallKey,
     /// Number of the leg in its call.
@@ -114,12 +115,17 @@ impl Switch {
         Switch { calls: HashMap::default(), core }
     }
 
-    /// Replaces what new calls see. Running calls keep what they began with.
+    /// Replaces what new calls see. Running calls keep what they began with, and their peers are
+    /// heard also where no trunk names them any more.
     pub fn set_world(&mut self, world: Arc<World>) {
-        if !Arc::ptr_eq(&self.core.world.facts, &world.facts) {
-            self.core.index = Arc::clone(world.facts.source_index());
-        }
+        let others = !Arc::ptr_eq(&self.core.world.facts, &world.facts);
         self.core.world = world;
+        if others {
+            self.core.index = Arc::clone(self.core.world.facts.source_index());
+            for call in self.calls.values_mut() {
+                call.note_foreign(&mut self.core);
+            }
+        }
     }
 
     /// From now on no new call is taken: 503 with Retry-After, also for OPTIONS, so that peers

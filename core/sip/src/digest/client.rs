@@ -4,6 +4,7 @@ use super::{Algorithm, hex, pairs, response};
 use crate::message::Message;
 use crate::params::Parts;
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a challenge cannot be answered.
@@ -24,7 +25,7 @@ pub enum ChallengeError {
 }
 
 /// The challenge chosen out of a 401 or 407.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// Realm, as written between its quotes.
     pub realm: String,

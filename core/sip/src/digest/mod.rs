@@ -15,11 +15,12 @@ pub use server::{Check, Credentials, Denial, Ha1s, NonceUse};
 
 use crate::params::{Parts, inner, trim};
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt::Write as _;
 
 /// A hash of RFC 8760. `-sess` variants and others are not spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
     /// `MD5`, also where no algorithm is named.
     Md5,

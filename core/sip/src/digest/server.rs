@@ -3,6 +3,7 @@
 use super::nonce::{Authority, CLOCK_SKEW_MS, same};
 use super::{Algorithm, NONCE_LIFE_MS, pairs, response};
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Against what credentials are checked.
@@ -21,7 +22,7 @@ pub struct Check<'a> {
 }
 
 /// Stored `H(user:realm:password)`, hexadecimal, per algorithm. Its `Debug` shows none.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ha1s {
     /// For MD5.
     pub md5: Option<String>,

@@ -14,6 +14,7 @@ pub use rewrite::{Origin, StreamPlan};
 pub use stream::{Direction, MediaKind, PayloadType, Stream};
 
 use crate::message::Message;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::ops::Range;
 use thiserror::Error;
@@ -40,7 +41,8 @@ pub enum SdpError {
 }
 
 /// A session description with the lines it came from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Vec<u8>", try_from = "Vec<u8>")]
 pub struct SessionDescription {
     bytes: Vec<u8>,
     lines: Vec<SdpLine>,
@@ -56,6 +58,20 @@ struct SdpLine {
     value: Range<usize>,
     /// End of the line break.
     end: usize,
+}
+
+impl From<SessionDescription> for Vec<u8> {
+    fn from(description: SessionDescription) -> Vec<u8> {
+        description.bytes
+    }
+}
+
+impl TryFrom<Vec<u8>> for SessionDescription {
+    type Error = SdpError;
+
+    fn try_from(body: Vec<u8>) -> Result<SessionDescription, SdpError> {
+        SessionDescription::parse(&body)
+    }
 }
 
 impl SessionDescription {

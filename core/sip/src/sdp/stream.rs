@@ -1,6 +1,7 @@
 //! One media stream: an `m=` line with the attributes that concern a relay.
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 /// What an `m=` line carries.
@@ -17,7 +18,7 @@ pub enum MediaKind {
 }
 
 /// Who sends (RFC 8866 6.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// Both; the default.
     #[default]
@@ -59,7 +60,7 @@ impl Direction {
 }
 
 /// One RTP payload type (RFC 3551 6, `a=rtpmap`, `a=fmtp`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadType {
     /// 0-127.
     pub number: u8,

@@ -8,6 +8,7 @@ use crate::sdp::body_of;
 use crate::{Dialog, Flow, Message, MessageBuilder, Method, TransactionId, reason_phrase};
 use compact_str::CompactString;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 const MOST_WAITING: usize = 8;
 
 /// The peer's INVITE without a final response.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Called {
     pub(super) id: TransactionId,
     pub(super) invite: Arc<Message>,
@@ -32,7 +33,7 @@ pub(super) struct Called {
 }
 
 /// A response that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Response {
     status: u16,
     sdp: Option<Box<[u8]>>,

@@ -8,13 +8,14 @@ use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, 
 use crate::sdp::body_of;
 use crate::{Dialog, Flow, Message, Method, TransactionId};
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Early dialogs of one INVITE that are kept; a peer that makes up more is heard without one.
 const MOST_EARLY: usize = 16;
 
 /// What an INVITE is made of; kept until the final response in case it must be sent again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invitation {
     /// Request-URI, which is also the URI of To.
     pub uri: String,
@@ -33,7 +34,7 @@ pub struct Invitation {
 }
 
 /// Our INVITE without a final response.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Calling {
     pub(super) id: TransactionId,
     /// Where the INVITE went.
@@ -44,7 +45,7 @@ pub(super) struct Calling {
 }
 
 /// One peer that has answered provisionally.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Early {
     dialog: Dialog,
     /// Its last reliable response; 0 before the first.

@@ -4,10 +4,11 @@ use super::login::Login;
 use super::{Leg, Phase, Wire};
 use crate::{Dialog, Flow, Message, Method, ResendSchedule, TransactionId};
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A BYE whose answer may be a challenge (SIG-53); its leg and its call may be over.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Farewell {
     dialog: Dialog,
     flow: Flow,

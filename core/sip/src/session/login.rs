@@ -2,11 +2,13 @@
 
 use crate::digest::{Algorithm, Answer, Challenge};
 use crate::{Message, MessageBuilder, Method};
+use compact_str::CompactString;
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// User and password towards a peer. Its `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// User name.
     pub user: Arc<str>,
@@ -23,13 +25,13 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// A header line: name and value.
-pub(super) type HeaderLine = (&'static str, String);
+pub(super) type HeaderLine = (CompactString, String);
 
 /// Challenges that one leg answers at most (SIG-53).
 const MOST_CHALLENGES: u8 = 6;
 
 /// What a peer wants proven on one leg. A proxy and the peer behind it may each ask.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Login {
     credentials: Credentials,
     /// Each with how many requests have used its nonce.
@@ -93,7 +95,7 @@ impl Login {
                 uri,
                 count: *count,
             };
-            (challenge.header_name(), challenge.answer(&answer, &mut rng))
+            (CompactString::const_new(challenge.header_name()), challenge.answer(&answer, &mut rng))
         };
         let lines: Vec<HeaderLine> = challenges.iter_mut().map(line).collect();
         for (name, value) in &lines {

@@ -31,6 +31,7 @@ use compact_str::CompactString;
 use login::Login;
 use ours::Ours;
 use route::next_hop;
+use serde::{Deserialize, Serialize};
 use session_timer::SessionTimer;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use std::time::Instant;
 use theirs::Theirs;
 
 /// Whether provisional responses are to arrive for certain (RFC 3262, SIG-06).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reliability {
     /// The extension is not named to this peer.
     Off,
@@ -50,7 +51,7 @@ pub enum Reliability {
 }
 
 /// How a leg behaves towards its peer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LegSettings {
     /// Resends of our requests (SIG-21).
     pub schedule: Arc<ResendSchedule>,
@@ -111,7 +112,7 @@ pub enum LegEvent {
 }
 
 /// One session with one peer. `U` names the leg in the events of the transactions.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Leg<U> {
     owner: U,
     /// Where the peer's messages come from; requests go to [`Leg::next_hop`].
@@ -137,7 +138,7 @@ pub struct Leg<U> {
 }
 
 /// How far the session is.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Phase {
     /// The peer's INVITE has no final response of ours.
     Called(Box<Called>),
@@ -150,7 +151,7 @@ enum Phase {
 }
 
 /// A session that is up.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Up {
     dialog: Dialog,
     /// We placed the call.

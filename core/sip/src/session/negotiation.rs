@@ -1,8 +1,10 @@
 //! Offer and answer on one leg (RFC 3264, RFC 6337): which side has an offer open, and the last
 //! description of each side that both have agreed on.
 
+use serde::{Deserialize, Serialize};
+
 /// Which side of a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Party {
     /// The switch.
     Us,
@@ -11,14 +13,14 @@ pub enum Party {
 }
 
 /// An offer that waits for its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Offer {
     by: Party,
     sdp: Box<[u8]>,
 }
 
 /// The state of offer and answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Negotiation {
     open: Option<Offer>,
     /// What we said last in an exchange that was completed.

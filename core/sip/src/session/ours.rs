@@ -8,13 +8,14 @@ use super::{Leg, LegEvent, Party, Phase, Wire};
 use crate::sdp::body_of;
 use crate::{Flow, Message, Method, TransactionId};
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 /// Names a request of ours for its owner; unique within a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId(u32);
 
 /// What a request of ours is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Purpose {
     /// Its owner wants the answer.
     Owner(RequestId),
@@ -29,7 +30,7 @@ enum Purpose {
 }
 
 /// A request of ours inside the dialog.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ours {
     purpose: Purpose,
     /// Its transaction; none while it waits.

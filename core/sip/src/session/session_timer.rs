@@ -2,10 +2,11 @@
 
 use crate::{Message, MessageBuilder};
 use rand::{Rng, RngCore};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// How the life of a leg is watched (SIG-26 to SIG-33).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionTimers {
     /// The interval that we ask for, s; 0 asks for none and honours the peer's (SIG-26).
     pub interval: u32,
@@ -78,7 +79,7 @@ pub(super) fn names(message: &Message, header: &str, tag: &str) -> bool {
 }
 
 /// Which side refreshes, and how long the session lasts without that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Agreed {
     interval: u32,
     ours: bool,
@@ -107,13 +108,15 @@ pub(super) enum Life {
 }
 
 /// The timer itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SessionTimer {
     settings: SessionTimers,
     agreed: Option<Agreed>,
     /// The next refresh or probe of ours.
+    #[serde(with = "crate::written::moment_if_any")]
     next: Option<Instant>,
     /// The session ends then.
+    #[serde(with = "crate::written::moment_if_any")]
     expires: Option<Instant>,
     misses: u8,
     glares: u8,

@@ -7,12 +7,13 @@ use crate::sdp::body_of;
 use crate::{Flow, Message, MessageBuilder, Method, TransactionId, reason_phrase};
 use compact_str::CompactString;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// Requests of one peer that are open at once, at most; more are refused with 503.
 const MOST_OPEN: usize = 16;
 
 /// A request of the peer that its owner has to answer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Theirs {
     pub(super) id: TransactionId,
     pub(super) request: Message,

@@ -1,11 +1,12 @@
 //! What goes in and out of the transaction layer.
 
 use crate::Message;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Between which of our listeners and which peer a message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flow {
     /// Index of the listener.
     pub listener: u16,
@@ -16,7 +17,7 @@ pub struct Flow {
 }
 
 /// How bytes travel on a flow. It is a fact of the listener, never of what the peer writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Link {
     /// UDP: a datagram is a message, and may be lost.
     #[default]
@@ -69,7 +70,7 @@ impl Flow {
 }
 
 /// A datagram to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transmit {
     /// From where and to whom.
     pub flow: Flow,
@@ -78,7 +79,7 @@ pub struct Transmit {
 }
 
 /// A transaction of one [`crate::Transactions`]; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TransactionId(pub(super) u64);
 
 /// What the transaction user has to know. `U` is the user's own name for the owner of a

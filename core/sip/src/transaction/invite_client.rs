@@ -4,11 +4,12 @@ use super::step::{CancelRequest, LINGER, Outgoing, Report, Step};
 use super::{Transmit, compose};
 use crate::schedule::{Resends, Wake};
 use crate::{Message, ResendSchedule};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// One sent INVITE.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct InviteClient {
     state: State,
     /// The transaction user gave up: no provisional response is reported any more.
@@ -16,7 +17,7 @@ pub(super) struct InviteClient {
 }
 
 /// The machine of RFC 6026 figure 5.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// No response yet (timers A and B).
     Calling {
@@ -37,6 +38,7 @@ enum State {
         /// CANCEL was sent.
         cancelled: bool,
         /// No final response is waited for after this moment.
+        #[serde(with = "crate::written::moment_if_any")]
         give_up: Option<Instant>,
     },
     /// 300-699 came and was acknowledged; its repetitions are acknowledged again.
@@ -44,6 +46,7 @@ enum State {
         /// The ACK.
         ack: Arc<[u8]>,
         /// End of timer D.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
     /// 2xx came; each To tag is one answer (SIG-07).
@@ -51,19 +54,20 @@ enum State {
         /// The answers so far.
         answers: Vec<Answer>,
         /// End of timer M.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
 }
 
 /// A CANCEL that waits for a provisional response.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct WantedCancel {
     /// Value of its Reason header.
     reason: Option<Box<str>>,
 }
 
 /// One 2xx.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     to_tag: Box<str>,
     /// Its ACK, once the transaction user has made it.

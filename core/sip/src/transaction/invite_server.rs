@@ -3,11 +3,12 @@
 use super::step::{LINGER, NETWORK, Report, Step};
 use crate::ResendSchedule;
 use crate::schedule::{Resends, Wake};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// One received INVITE.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct InviteServer {
     state: State,
     /// For the repetition of final responses.
@@ -15,7 +16,7 @@ pub(super) struct InviteServer {
 }
 
 /// The machine of RFC 6026 figure 7.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// No final response yet.
     Proceeding {
@@ -36,6 +37,7 @@ enum State {
     /// The ACK came; its repetitions are absorbed.
     Confirmed {
         /// End of timer I.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
     /// 2xx is repeated until its ACK; repetitions of the INVITE are absorbed.
@@ -43,6 +45,7 @@ enum State {
         /// The response and its resends, until it is acknowledged or given up.
         pending: Option<(Arc<[u8]>, Resends)>,
         /// End of timer L.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
 }

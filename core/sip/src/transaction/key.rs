@@ -2,7 +2,8 @@
 
 use crate::token::Tag;
 use crate::{Message, Method};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher, RandomState};
+use siphasher::sip::SipHasher13;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// A transaction's identity: a keyed hash of what RFC 3261 matches by. 64 bits under a
 /// secret key need no comparison of the original text: among 100,000 transactions a
@@ -15,8 +16,10 @@ pub(super) type KeyMap<V> = std::collections::HashMap<Key, V, BuildHasherDefault
 /// Makes keys under one secret.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    /// Has taken in the secret.
-    seeded: DefaultHasher,
+    /// Has taken in the secret. The algorithm is fixed: a machine of another build goes on with the
+    /// keys that are written down.
+    seeded: SipHasher13,
+    secret: [u8; 16],
 }
 
 /// Keeps the kinds of keys apart.
@@ -32,15 +35,18 @@ enum Kind {
 impl Keys {
     /// A secret from the operating system.
     pub(super) fn random() -> Keys {
-        let word = || RandomState::new().build_hasher().finish();
-        Keys::from_secret(&[word().to_ne_bytes(), word().to_ne_bytes()].concat())
+        let word = || u128::from(RandomState::new().build_hasher().finish());
+        Keys::from_secret((word() << 64 | word()).to_ne_bytes())
     }
 
     /// A given secret, so that a simulation repeats itself.
-    pub(super) fn from_secret(secret: &[u8]) -> Keys {
-        let mut seeded = DefaultHasher::new();
-        seeded.write(secret);
-        Keys { seeded }
+    pub(super) fn from_secret(secret: [u8; 16]) -> Keys {
+        Keys { seeded: SipHasher13::new_with_key(&secret), secret }
+    }
+
+    /// The secret, for whoever goes on with these keys.
+    pub(super) fn secret(&self) -> [u8; 16] {
+        self.secret
     }
 
     /// A client transaction: branch of the top Via and method of CSeq (17.1.3). ACK never
@@ -116,7 +122,7 @@ impl Keys {
     }
 
     fn hash_numbered<const N: usize>(&self, kind: Kind, number: u32, parts: [&str; N]) -> Key {
-        let mut hasher = self.seeded.clone();
+        let mut hasher = self.seeded;
         hasher.write_u64(u64::from(number) << 8 | kind as u64);
         for part in parts {
             hasher.write(part.as_bytes());

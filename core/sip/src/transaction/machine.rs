@@ -9,11 +9,12 @@ use super::non_invite_server::NonInviteServer;
 use super::step::{Report, Step};
 use super::way_back::WayBack;
 use crate::Message;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A transaction with what is the same for all kinds.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry<U> {
     pub(super) key: Key,
     /// Whom the transaction user named as its owner.
@@ -34,7 +35,7 @@ pub(super) struct Entry<U> {
 }
 
 /// The machine of a transaction.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Machine {
     InviteClient(InviteClient),
     NonInviteClient(NonInviteClient),

@@ -19,6 +19,7 @@ mod slots;
 mod step;
 mod timers;
 mod way_back;
+mod written;
 
 pub use event::{Flow, Link, TransactionEvent, TransactionId, Transmit};
 pub use way_back::with_sent_by;
@@ -84,7 +85,7 @@ impl<U: Copy> Transactions<U> {
     /// be unknown to peers: it keeps them from making keys collide.
     #[must_use]
     pub fn with_secret(secret: [u8; 16]) -> Self {
-        Self::with_keys(Keys::from_secret(&secret))
+        Self::with_keys(Keys::from_secret(secret))
     }
 
     fn with_keys(keys: Keys) -> Self {
@@ -412,21 +413,27 @@ impl<U: Copy> Transactions<U> {
         if step.done {
             self.close(slot);
         } else {
-            let (deadline, sending) = (entry.deadline(), entry.is_sending());
-            match deadline {
-                Some(at) if entry.is_resting() => self.timers.set_about(slot, at),
-                deadline => self.timers.set(slot, deadline),
-            }
-            if sending {
-                self.flows.join(flow, slot);
-            } else {
-                self.flows.leave(flow, slot);
-            }
+            self.arm(slot);
         }
         if let Some(CancelRequest { bytes, schedule }) = step.cancel {
             self.open_client(None, now, flow, bytes, &schedule, |_, bytes, resends| {
                 Machine::CancelClient(NonInviteClient::new(bytes, resends))
             });
+        }
+    }
+
+    /// Sets the timer of a transaction, and whether errors of its flow concern it.
+    fn arm(&mut self, slot: u32) {
+        let Some(entry) = self.slots.get(slot) else { return };
+        let (flow, deadline) = (entry.flow, entry.deadline());
+        match deadline {
+            Some(at) if entry.is_resting() => self.timers.set_about(slot, at),
+            deadline => self.timers.set(slot, deadline),
+        }
+        if entry.is_sending() {
+            self.flows.join(flow, slot);
+        } else {
+            self.flows.leave(flow, slot);
         }
     }
 

@@ -3,12 +3,13 @@
 use super::step::{NETWORK, Report, Step};
 use crate::ResendSchedule;
 use crate::schedule::{Resends, Wake};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// The machine of RFC 3261 figure 6. Trying and Proceeding are one state, because SIG-21
 /// keeps its schedule until the final response.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum NonInviteClient {
     /// No final response yet (timers E and F).
     Trying {
@@ -20,6 +21,7 @@ pub(super) enum NonInviteClient {
     /// A final response came; its repetitions are absorbed.
     Completed {
         /// End of timer K.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
 }

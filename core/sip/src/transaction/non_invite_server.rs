@@ -1,11 +1,12 @@
 //! Server side of every request but INVITE (RFC 3261 17.2.2).
 
 use super::step::{LINGER, Step};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// The machine of RFC 3261 figure 8.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum NonInviteServer {
     /// Nothing sent yet.
     Trying,
@@ -19,6 +20,7 @@ pub(super) enum NonInviteServer {
         /// The final response.
         response: Arc<[u8]>,
         /// End of timer J.
+        #[serde(with = "crate::written::moment")]
         until: Instant,
     },
 }

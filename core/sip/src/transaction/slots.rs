@@ -1,9 +1,10 @@
 //! Where the transactions live: a vector with reused places and ids that are not reused.
 
 use super::TransactionId;
+use serde::{Deserialize, Serialize};
 
 /// Values by place and by [`TransactionId`], which is a place and its generation.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Slots<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
@@ -13,7 +14,7 @@ pub(super) struct Slots<T> {
     placeless: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Place<T> {
     generation: u32,
     value: Option<T>,
@@ -26,6 +27,12 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
+    /// All places in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(slot, place)| Some((slot as u32, place.value.as_ref()?)))
+    }
+
     /// Values held.
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()

@@ -8,11 +8,12 @@ use super::step::Step;
 use super::{Flow, Link, TransactionEvent, TransactionId, Transactions};
 use crate::ResendSchedule;
 use crate::schedule::Resends;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// The request as it goes over the other flow.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WayBack {
     flow: Flow,
     bytes: Arc<[u8]>,

@@ -56,32 +56,13 @@ impl MediaControl for PlaneControl {
     fn open(&mut self, leg: MediaLeg, media_address: u16) -> Option<SocketAddr> {
         self.close(leg);
         let (place, sockets) = self.bind(media_address)?;
-        let call = match self.calls.entry(leg.call) {
-            Entry::Occupied(call) => call.into_mut(),
-            Entry::Vacant(vacant) => {
-                let relays = self.relays.iter().enumerate();
-                let (relay, thread) = relays.min_by_key(|(_, relay)| relay.calls())?;
-                thread.begin_call();
-                let id = SessionId(self.shared.next_id.fetch_add(1, Relaxed));
-                vacant.insert(OpenCall { id, relay, legs: Vec::new() })
-            }
-        };
-        let counters = Arc::<media::LegCounters>::default();
-        let opened = OpenLeg { number: leg.leg, counters: counters.clone(), place };
-        let Some(at) = call.add(opened) else {
-            self.shared.release(place);
-            return None;
-        };
-        self.relays[call.relay].tell(Command::Open(Box::new(Opening {
-            id: call.id,
-            leg: at,
-            sockets,
-            counters,
-            call: leg.call,
-            number: leg.leg,
-            reports: self.reports.clone(),
-        })));
-        Some(place.advertised)
+        self.add(leg, place, sockets)
+    }
+
+    fn reopen(&mut self, leg: MediaLeg, media_address: u16, local: SocketAddr) -> bool {
+        self.close(leg);
+        let bound = self.bind_again(media_address, local);
+        bound.is_some_and(|(place, sockets)| self.add(leg, place, sockets).is_some())
     }
 
     fn update(&mut self, leg: MediaLeg, remote: switch::RemoteMedia) {
@@ -185,6 +166,36 @@ impl PlaneControl {
         }
     }
 
+    /// Hands the sockets of a leg to the relay thread of its call.
+    fn add(&mut self, leg: MediaLeg, place: Place, sockets: SocketPair) -> Option<SocketAddr> {
+        let call = match self.calls.entry(leg.call) {
+            Entry::Occupied(call) => call.into_mut(),
+            Entry::Vacant(vacant) => {
+                let relays = self.relays.iter().enumerate();
+                let (relay, thread) = relays.min_by_key(|(_, relay)| relay.calls())?;
+                thread.begin_call();
+                let id = SessionId(self.shared.next_id.fetch_add(1, Relaxed));
+                vacant.insert(OpenCall { id, relay, legs: Vec::new() })
+            }
+        };
+        let counters = Arc::<media::LegCounters>::default();
+        let opened = OpenLeg { number: leg.leg, counters: counters.clone(), place };
+        let Some(at) = call.add(opened) else {
+            self.shared.release(place);
+            return None;
+        };
+        self.relays[call.relay].tell(Command::Open(Box::new(Opening {
+            id: call.id,
+            leg: at,
+            sockets,
+            counters,
+            call: leg.call,
+            number: leg.leg,
+            reports: self.reports.clone(),
+        })));
+        Some(place.advertised)
+    }
+
     fn find(&self, leg: MediaLeg) -> Option<(&OpenCall, LegId)> {
         let call = self.calls.get(&leg.call)?;
         let is_it = |open: &Option<OpenLeg>| open.as_ref().is_some_and(|o| o.number == leg.leg);
@@ -194,6 +205,37 @@ impl PlaneControl {
 
     fn tell(&self, call: &OpenCall, input: Input) {
         self.relays[call.relay].tell(Command::Tell { id: call.id, input });
+    }
+
+    /// Takes and binds the pair that a peer knows: of the address with this index, or of another
+    /// one that advertises the same.
+    fn bind_again(&self, index: u16, local: SocketAddr) -> Option<(Place, SocketPair)> {
+        let advertises = |at: &usize| {
+            let address = self.shared.addresses.get(*at);
+            address.is_some_and(|address| {
+                let MediaAddress { advertised, ports, .. } = &address.settings;
+                *advertised == local.ip() && ports.contains(&local.port())
+            })
+        };
+        let usual = usize::from(index);
+        let index = [usual].into_iter().chain(0..self.shared.addresses.len()).find(advertises)?;
+        let address = self.shared.addresses.get(index)?;
+        let port = local.port();
+        let taken = {
+            let mut pool = address.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.take_pair(Instant::now(), port)
+        };
+        let place = Place { address: index, port, advertised: local };
+        let MediaAddress { name, bind, .. } = &address.settings;
+        match taken.then(|| SocketPair::bind(*bind, port, self.shared.dscp)) {
+            Some(Ok(sockets)) => return Some((place, sockets)),
+            Some(Err(error)) => {
+                self.shared.release(place);
+                tracing::warn!(address = %name, port, %error, "media port of a running call not bound");
+            }
+            None => tracing::warn!(address = %name, port, "media port of a running call is taken"),
+        }
+        None
     }
 
     /// Takes and binds a pair of the address with this index, or of the first address.

@@ -5,6 +5,7 @@ use super::{CALLER, Call, Connected, Cx, End, State};
 use crate::quality::Outcome;
 use crate::reason::{Causes, name};
 use crate::sdp::{self, Unusable};
+use crate::switch::Core;
 use compact_str::format_compact;
 use ledger::EndedBy;
 use policy::EventKind;
@@ -127,7 +128,7 @@ impl Call {
                 attempt.record.media_ms.get_or_insert(now.utc_ms);
             }
         }
-        self.note_foreign(cx);
+        self.note_foreign(cx.core);
         let delayed = self.delayed_offer();
         let body = match answer {
             Some(sdp) => Some(self.pass_sdp(cx, number, sdp)),
@@ -258,16 +259,16 @@ impl Call {
     }
 
     /// A side may want its requests at an address that no trunk names, and answers from there.
-    pub(super) fn note_foreign(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn note_foreign(&mut self, core: &mut Core) {
         if self.foreign {
             return;
         }
         let vendor = self.winner().and_then(|attempt| attempt.leg.as_ref());
         let legs = [Some(&self.caller), vendor];
-        let elsewhere = |leg: &Leg<_>| !cx.core.index.knows(leg.next_hop().remote);
+        let elsewhere = |leg: &Leg<_>| !core.index.knows(leg.next_hop().remote);
         if legs.into_iter().flatten().any(elsewhere) {
             self.foreign = true;
-            cx.core.foreign_legs += 1;
+            core.foreign_legs += 1;
         }
     }
 }

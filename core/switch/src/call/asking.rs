@@ -5,16 +5,33 @@ use super::details::{InviteFacts, past_attempt};
 use super::pipeline::Step;
 use super::{Call, Cx, State};
 use crate::io::{Ask, Output};
-use policy::{CallDetails, CallNumbers, EventKind, EventNotice, Question, Reply};
+use policy::{AdvanceQuestion, CallDetails, CallNumbers, EventKind, EventNotice, Question, Reply};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A question that is out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
     ticket: u32,
     step: Step,
     /// The attempt that it is about; 0: the call.
     attempt: u16,
+    /// What is asked of an attempt that failed; all other questions follow from the call.
+    failed: Option<Box<AdvanceQuestion>>,
+}
+
+impl Asked {
+    pub(super) fn step(&self) -> Step {
+        self.step
+    }
+
+    pub(super) fn attempt(&self) -> u16 {
+        self.attempt
+    }
+
+    pub(super) fn into_failed(self) -> Option<Box<AdvanceQuestion>> {
+        self.failed
+    }
 }
 
 impl Call {
@@ -22,7 +39,11 @@ impl Call {
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, question: Question) {
         self.last_ticket = self.last_ticket.wrapping_add(1).max(1);
         let ticket = self.last_ticket;
-        self.asked.push(Asked { ticket, step, attempt });
+        let failed = match &question {
+            Question::Advance(question) => Some(Box::new(question.clone())),
+            _ => None,
+        };
+        self.asked.push(Asked { ticket, step, attempt, failed });
         self.put(cx, ticket, question);
     }
 

@@ -16,13 +16,14 @@ use policy::{
     Answer, IdentityAnswer, IdentityQuestion, NumberAnswer, NumberQuestion, Question, Reply, Stage,
 };
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use sip::session::{Invitation, Leg, LegSettings};
 use sip::{Flow, Message};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// State of an INVITE that is out; each has its timer (section 2 of the signalling reference).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// SIG-15.
     Sent,
@@ -44,23 +45,25 @@ impl Phase {
 }
 
 /// An INVITE that is out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Out {
     pub(super) phase: Phase,
+    #[serde(with = "sip::written::moment")]
     pub(super) deadline: Instant,
     /// When the alerting phase began.
+    #[serde(with = "sip::written::moment_if_any")]
     pub(super) alerting: Option<Instant>,
 }
 
 /// How far an attempt is.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Progress {
     /// Numbers and identity are asked for.
     Preparing(Option<Box<Prepared>>),
     /// The INVITE has no final response.
     Out(Out),
     /// Its 2xx was taken.
-    Won(Instant),
+    Won(#[serde(with = "sip::written::moment")] Instant),
     /// It was given up: its final response is awaited (SIG-08, SIG-103).
     GivenUp {
         /// The record waits for that, as the vendor may have answered already. One that has stayed
@@ -71,15 +74,16 @@ pub(super) enum Progress {
 }
 
 /// What the questions before the INVITE brought.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Prepared {
     numbers: NumberAnswer,
     identity: Option<IdentityAnswer>,
 }
 
 /// An attempt that has not ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Attempt {
+    #[serde(with = "super::written::vendor")]
     pub(super) vendor: Arc<VendorTrunk>,
     pub(super) record: AttemptRecord,
     pub(super) progress: Progress,
@@ -93,6 +97,7 @@ pub(crate) struct Attempt {
     /// Our tag.
     pub(super) tag: u64,
     /// When the INVITE was sent first.
+    #[serde(with = "sip::written::moment")]
     pub(super) sent: Instant,
     /// Sends of the transactions before the current one: the INVITE without credentials.
     pub(super) sends_before: u16,

@@ -6,11 +6,12 @@ use crate::reason::{Causes, name};
 use crate::sdp;
 use ledger::EndedBy;
 use policy::EventKind;
+use serde::{Deserialize, Serialize};
 use sip::session::{ALLOW, RequestId};
 use sip::{Message, Method, TransactionId};
 
 /// A request that was taken from one leg and made on another.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Passed {
     from: u16,
     theirs: TransactionId,
@@ -26,7 +27,7 @@ pub(super) struct Passed {
 }
 
 /// What a re-INVITE or UPDATE wants to change.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Offer {
     /// Where its sender will receive.
     remote: Option<sdp::Remote>,

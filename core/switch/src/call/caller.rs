@@ -4,13 +4,14 @@
 use crate::facts::CustomerTrunk;
 use crate::number;
 use ledger::Text;
+use serde::{Deserialize, Serialize};
 use sip::{Message, NameAddrRef, UriRef};
 
 /// Far more than all tokens of RFC 3323 and its successors together.
 const PRIVACY_BYTES: usize = 256;
 
 /// What the caller said about itself beside its number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct CallerIdentity {
     pub(super) display: Text,
     pub(super) privacy: Text,

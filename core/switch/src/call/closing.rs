@@ -9,9 +9,10 @@ use ledger::{EndedBy, Money, RecordState};
 use policy::{
     Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Reply, Side,
 };
+use serde::{Deserialize, Serialize};
 
 /// Which charges are still to be asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Charging {
     /// Whose charge is being asked for; none before the first.
     asked: Option<Payer>,
@@ -19,7 +20,7 @@ pub(super) struct Charging {
 }
 
 /// Who pays in a rating question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Payer {
     /// The caller's account.
     Customer,
@@ -165,6 +166,12 @@ impl Call {
             next = self.after(payer);
         }
         self.write_final(cx);
+    }
+
+    /// The question for a charge went elsewhere.
+    pub(super) fn ask_charge_again(&mut self, cx: &mut Cx<'_>) {
+        let State::Closing(_, Charging { asked, .. }) = self.state else { return };
+        self.ask_next_charge(cx, asked);
     }
 
     fn after(&self, payer: Payer) -> Option<Payer> {

@@ -6,6 +6,7 @@ use crate::facts::{Listener, VendorTrunk};
 use crate::media::{LegCounters, MediaLeg, RemoteMedia};
 use crate::sdp::{self, Unusable, Way};
 use ledger::MediaRecord;
+use serde::{Deserialize, Serialize};
 use sip::sdp::{Agreement, Audio, Direction, PayloadType, SessionDescription, Settled, Side};
 use sip::session::Party;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,7 +21,7 @@ pub(super) enum NoOffer {
 }
 
 /// The media of one leg.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LegMedia {
     pub(super) leg: MediaLeg,
     /// What its SDP says of us; none: it has no ports.
@@ -35,10 +36,22 @@ pub(super) struct LegMedia {
     pub(super) given: Option<Vec<PayloadType>>,
     /// It hears a sound of ours in place of the other side.
     pub(super) hears_sound: bool,
+    /// Counters of the machines before.
+    before: Counted,
+}
+
+/// What is counted of a leg.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Counted {
+    rtp_in: u64,
+    rtp_out: u64,
+    bytes_in: u64,
+    rtcp_in: u64,
+    dropped: u64,
 }
 
 /// An offer and what we have put to it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Offered {
     description: SessionDescription,
     /// Codecs that the other side was offered beside those of the offer (MEDIA-23).
@@ -56,6 +69,7 @@ impl LegMedia {
             offer: None,
             given: None,
             hears_sound: false,
+            before: Counted::default(),
         }
     }
 
@@ -99,11 +113,17 @@ impl LegMedia {
         if let Some(latched) = counters.latched {
             record.remote = sip::address_text(latched);
         }
-        record.rtp_in = counters.rtp_in;
-        record.rtp_out = counters.rtp_out;
-        record.bytes_in = counters.bytes_in;
-        record.rtcp_in = counters.rtcp_in;
-        record.dropped = counters.dropped;
+        record.rtp_in = self.before.rtp_in + counters.rtp_in;
+        record.rtp_out = self.before.rtp_out + counters.rtp_out;
+        record.bytes_in = self.before.bytes_in + counters.bytes_in;
+        record.rtcp_in = self.before.rtcp_in + counters.rtcp_in;
+        record.dropped = self.before.dropped + counters.dropped;
+    }
+
+    /// The relay counts from zero again.
+    fn keep_counts(&mut self) {
+        let MediaRecord { rtp_in, rtp_out, bytes_in, rtcp_in, dropped, .. } = self.record;
+        self.before = Counted { rtp_in, rtp_out, bytes_in, rtcp_in, dropped };
     }
 }
 
@@ -404,6 +424,49 @@ impl Call {
         cx.media.update(media.leg, told);
     }
 
+    /// The relay of another machine had the ports: they are opened again, and the relay is told what
+    /// that one was told last. A leg whose port is not to be had stays silent.
+    pub(super) fn reopen_media(&mut self, cx: &mut Cx<'_>) {
+        let attempts = self
+            .attempts
+            .iter()
+            .map(|attempt| (attempt.record.number, attempt.vendor.media_address));
+        let legs: Vec<_> = attempts.chain([(CALLER, self.customer.media_address)]).collect();
+        for (leg, address) in legs {
+            let Some(media) = self.media_mut(leg) else { continue };
+            let Some(local) = media.local else { continue };
+            media.keep_counts();
+            if !cx.media.reopen(media.leg, address, local) {
+                media.local = None;
+            } else if let Some(told) = media.told.clone() {
+                self.tell_relay(cx, leg, told);
+            }
+        }
+        self.rejoin(cx);
+        if self.connected().is_some() {
+            self.watch_media(cx);
+        }
+    }
+
+    /// Has the caller hear whom it heard, or the tone that it heard.
+    fn rejoin(&mut self, cx: &mut Cx<'_>) {
+        if self.caller_media.local.is_none() {
+            return;
+        }
+        if self.caller_media.hears_sound {
+            let rings = |attempt: &&Attempt| attempt.is_out() && attempt.rings();
+            let ringing = self.attempts.iter().map(Box::as_ref).find(rings);
+            let sound = ringing.map(|attempt| attempt.vendor.ringback.sound.clone());
+            let leg = self.caller_media.leg;
+            self.caller_media.hears_sound =
+                sound.is_some_and(|sound| cx.media.play(leg, &sound, true));
+        } else if let Some(attempt) = self.attempt(self.joined)
+            && attempt.media.local.is_some()
+        {
+            cx.media.join(self.caller_media.leg, attempt.media.leg);
+        }
+    }
+
     /// Frees the ports of an attempt that is over; what was heard there is in its record.
     pub(super) fn close_attempt_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) {
         if let Some(counters) = attempt.media.close(cx) {
@@ -426,7 +489,7 @@ impl Call {
     }
 
     /// Reads the counters of both sides into the record.
-    pub(super) fn read_media(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn read_media(&mut self, cx: &mut Cx<'_>) {
         let vendor = self.winner_mut().and_then(|attempt| attempt.media.read(cx));
         self.last_media = [self.caller_media.read(cx), vendor];
     }

@@ -24,8 +24,10 @@ mod silence;
 mod supervision;
 mod timers;
 mod trail;
+mod written;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use written::against;
 
 use crate::destinations::Ways;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
@@ -42,6 +44,7 @@ use closing::Charging;
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use media::LegMedia;
 use policy::{CallFacts, Pin, Supervisor};
+use serde::{Deserialize, Serialize};
 use sip::session::{Leg, LegEvent, LegSettings, Wire};
 use sip::{Flow, Message, TransactionId};
 use std::collections::VecDeque;
@@ -85,7 +88,7 @@ impl Cx<'_> {
 }
 
 /// How far the call is; what is valid in one state only is in that state.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// Questions are asked and attempts made.
     SettingUp(Box<Setup>),
@@ -98,38 +101,45 @@ enum State {
 }
 
 /// A call before its answer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Setup {
     /// The caller said so about itself.
     identity: CallerIdentity,
     /// Vendor trunks that are still to be tried, in this order.
     choices: VecDeque<Choice>,
     /// The whole set-up may last until then (ROUTE-54).
+    #[serde(with = "sip::written::moment")]
     deadline: Instant,
     /// The next attempt starts then beside the one that is out (ROUTE-58).
+    #[serde(with = "sip::written::moment_if_any")]
     hedge: Option<Instant>,
     /// The next attempt waits for the final response to this one, but not longer (SIG-103).
+    #[serde(with = "written::awaited")]
     awaited: Option<(u16, Instant)>,
 }
 
 /// A call that is up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Connected {
     /// The attempt that won.
     vendor: u16,
+    #[serde(with = "sip::written::moment")]
     since: Instant,
     /// The call may not last longer (SIG-35).
+    #[serde(with = "sip::written::moment_if_any")]
     longest: Option<Instant>,
     /// When the next interim record is due (CDR-06).
+    #[serde(with = "sip::written::moment")]
     interim: Instant,
     /// A side has put the other on hold.
     held: bool,
     /// Somebody is asked about it.
+    #[serde(with = "written::supervisor")]
     supervisor: Option<Supervisor>,
 }
 
 /// A vendor trunk to try, at one of its targets (SIG-65).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Choice {
     trunk: u32,
     /// The ways to it that are left; none before the first attempt.
@@ -143,7 +153,7 @@ impl Choice {
 }
 
 /// The numbers of a call on their way.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Numbers {
     caller_in: Text,
     callee_in: Text,
@@ -178,7 +188,7 @@ impl Numbers {
 }
 
 /// When what happened, for the record; UTC ms, and ms since the INVITE.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Times {
     ringing_ms: Option<u64>,
     media_ms: Option<u64>,
@@ -200,7 +210,7 @@ impl Times {
 }
 
 /// Where the call came from, for the record.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Source {
     listener: Arc<str>,
     address: Text,
@@ -211,7 +221,7 @@ struct Source {
 }
 
 /// How a call came to its end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct End {
     reason: Text,
     by: EndedBy,
@@ -241,13 +251,17 @@ impl End {
 }
 
 /// A call of the shard.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
     key: CallKey,
     facts: CallFacts,
+    #[serde(with = "written::pin")]
     pin: Pin,
+    #[serde(with = "written::facts")]
     world: Arc<Facts>,
+    #[serde(with = "written::customer")]
     customer: Arc<CustomerTrunk>,
+    #[serde(with = "written::account")]
     account: Arc<Account>,
     state: State,
     /// Questions that are out.
@@ -281,6 +295,7 @@ pub(crate) struct Call {
     passed: Vec<Passed>,
 
     /// When each side was heard last.
+    #[serde(skip)]
     last_media: [Option<Instant>; 2],
     /// The attempt whose vendor the caller hears; 0: none.
     joined: u16,
@@ -289,11 +304,13 @@ pub(crate) struct Call {
     /// A side's requests may come from an address that no trunk names.
     foreign: bool,
 
+    #[serde(with = "sip::written::moment")]
     began: Instant,
     times: Times,
     /// What the side that cancelled or hung up said why.
     heard: Causes,
     /// When the shard calls [`Call::on_timeout`].
+    #[serde(skip)]
     pub(crate) wake: Option<Instant>,
 
     sell: Option<ledger::ChargeRecord>,
@@ -515,7 +532,7 @@ impl Call {
     ) {
         let Some(own) = self.leg_mut(leg) else { return };
         let event = own.on_request(&mut cx.wire(), id, flow, request);
-        self.note_foreign(cx);
+        self.note_foreign(cx.core);
         self.on_leg_event(cx, leg, event, None);
     }
 
@@ -536,7 +553,7 @@ impl Call {
         }
         let event = own.on_response(&mut cx.wire(), id, flow, response);
         if self.connected().is_some() {
-            self.note_foreign(cx);
+            self.note_foreign(cx.core);
         }
         self.on_leg_event(cx, leg, event, Some(response));
     }

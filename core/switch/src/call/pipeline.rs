@@ -4,9 +4,10 @@
 use super::{Call, Cx, End, EndedBy, Text};
 use crate::reason::cause_of;
 use policy::{Question, Rejection, Reply};
+use serde::{Deserialize, Serialize};
 
 /// Which answer a question is to bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// NUM-04 to NUM-07: which numbers.
     IngressNumber,
@@ -29,10 +30,11 @@ pub(super) enum Step {
 }
 
 /// What is asked before the first attempt, in this order.
-const ADMISSION: &[Step] = &[Step::IngressNumber, Step::Screen, Step::AdmissionRate, Step::Route];
+pub(super) const ADMISSION: &[Step] =
+    &[Step::IngressNumber, Step::Screen, Step::AdmissionRate, Step::Route];
 
 /// What is asked before the INVITE of an attempt, in this order.
-const ATTEMPT: &[Step] = &[Step::EgressNumber, Step::Identity];
+pub(super) const ATTEMPT: &[Step] = &[Step::EgressNumber, Step::Identity];
 
 /// A call that goes no further, as one of its questions or what was looked at before says.
 #[derive(Debug)]
@@ -138,7 +140,12 @@ impl Call {
     }
 }
 
+/// Place of a step.
+pub(super) fn place_of(list: &[Step], step: Step) -> usize {
+    list.iter().position(|known| *known == step).unwrap_or(list.len())
+}
+
 /// Place of the step that follows.
 fn after(list: &[Step], step: Step) -> usize {
-    list.iter().position(|known| *known == step).map_or(list.len(), |at| at + 1)
+    place_of(list, step).saturating_add(1)
 }

@@ -73,6 +73,11 @@ impl Call {
 }
 
 impl Attempt {
+    /// Whether its caller may hear a tone of ours.
+    pub(super) fn rings(&self) -> bool {
+        self.vendor.ringback.mode != RingbackMode::Off
+    }
+
     /// Whether its caller hears our tone whatever it sends before the answer.
     pub(super) fn rings_always(&self) -> bool {
         self.is_out() && self.vendor.ringback.mode == RingbackMode::Always

@@ -8,6 +8,7 @@ mod door;
 mod endings;
 mod figures;
 mod forks;
+mod handover;
 mod identity;
 mod limits;
 mod media;

@@ -96,7 +96,32 @@ fn assert_legal_order(stage: &Stage) {
     }
 }
 
-fn simulate(seed: u64, calls: usize, network: Network) {
+/// Whether machines change while calls run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Machines {
+    One,
+    Changing,
+}
+
+impl Machines {
+    /// Another machine goes on, with a chance of one in ten, after a pause that may be zero.
+    fn may_change(self, stage: &mut Stage, rng: &mut StdRng) {
+        if self == Machines::Changing && rng.random_bool(0.1) {
+            let pause = [0, 0, 20, 400][rng.random_range(0..4)];
+            stage.change_machines(Duration::from_millis(pause));
+        }
+    }
+
+    /// All calls are placed: machines change on while they run.
+    fn change_on(self, stage: &mut Stage, rng: &mut StdRng) {
+        for _ in 0..if self == Machines::Changing { 400 } else { 0 } {
+            stage.run(Duration::from_millis(rng.random_range(0..400)));
+            self.may_change(stage, rng);
+        }
+    }
+}
+
+fn simulate(seed: u64, calls: usize, network: Network, machines: Machines) {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut stage = Stage::new(small_operator(), network, seed);
@@ -110,7 +135,9 @@ fn simulate(seed: u64, calls: usize, network: Network) {
         let (plan, now) = (any_caller(&mut rng), stage.now);
         stage.agent(CALLER).invite(now, "4420123", plan);
         stage.run(Duration::from_millis(rng.random_range(0..50)));
+        machines.may_change(&mut stage, &mut rng);
     }
+    machines.change_on(&mut stage, &mut rng);
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     assert_legal_order(&stage);
@@ -170,7 +197,7 @@ fn hasty_operator(rng: &mut StdRng) -> Facts {
 
 /// Telephones with a will of their own on both sides of a bad network: reliable responses, early
 /// offers, refreshes, glare, parallel and hedged attempts. What they lived through.
-fn live(seed: u64, calls: usize, network: Network) -> Seen {
+fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut stage = Stage::new(hasty_operator(&mut rng), network, seed);
@@ -182,7 +209,9 @@ fn live(seed: u64, calls: usize, network: Network) -> Seen {
         let now = stage.now;
         stage.phone(CALLER).call(now, "4420123");
         stage.run(Duration::from_millis(rng.random_range(0..200)));
+        machines.may_change(&mut stage, &mut rng);
     }
+    machines.change_on(&mut stage, &mut rng);
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     let mut seen = Seen::new();
@@ -220,7 +249,8 @@ fn telephones_with_a_will_of_their_own_leave_nothing_behind() {
     let mut seen = Seen::new();
     for round in 0..10 {
         let network = if round % 3 == 0 { Network::PERFECT } else { Network::BAD };
-        for (what, times) in live(seed() + 100 + round, 300, network) {
+        let machines = if round % 2 == 0 { Machines::One } else { Machines::Changing };
+        for (what, times) in live(seed() + 100 + round, 300, network, machines) {
             *seen.entry(what).or_default() += times;
         }
     }
@@ -260,14 +290,24 @@ fn rounds() -> u64 {
 #[test]
 fn twelve_thousand_calls_over_a_bad_network_leave_nothing_behind() {
     for round in 0..rounds() {
-        simulate(seed() + round, 1000, Network::BAD);
+        simulate(seed() + round, 1000, Network::BAD, Machines::One);
     }
 }
 
 /// The same without loss: whatever goes wrong here is our own logic.
 #[test]
 fn a_thousand_calls_over_a_perfect_network() {
-    simulate(seed(), 1000, Network::PERFECT);
+    simulate(seed(), 1000, Network::PERFECT, Machines::One);
+}
+
+/// OPS-64, as far as signalling goes: machines that take over from each other in mid-call leave
+/// nothing behind, lose no record and no cent.
+#[test]
+fn thousands_of_calls_live_through_changing_machines() {
+    for round in 0..rounds().div_ceil(4) {
+        simulate(seed() + 500 + round, 300, Network::BAD, Machines::Changing);
+    }
+    simulate(seed() + 700, 300, Network::PERFECT, Machines::Changing);
 }
 
 /// One seed is one run, to the byte.

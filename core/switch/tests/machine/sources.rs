@@ -193,3 +193,19 @@ fn a_tech_prefix_is_taken_off_and_recorded() {
         assert_eq!((&*call.callee_in, &*call.tech_prefix_in), ("774420123", recorded));
     }
 }
+
+/// A trunk that is deleted while its call is up: both sides are heard to the end of the call.
+#[test]
+fn a_call_of_a_deleted_trunk_is_heard_to_its_end() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(30));
+    stage.run(Duration::from_secs(5));
+    let mut fewer = Facts { usage: Arc::clone(&stage.facts.usage), ..small_operator() };
+    fewer.customers.clear();
+    fewer.vendors.clear();
+    stage.reconfigure(fewer);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let call = &stage.finals[0].call;
+    assert_eq!((&*call.end_reason, call.duration_ms / 1000), ("caller_hangup", 30));
+}

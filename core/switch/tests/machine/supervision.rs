@@ -292,3 +292,17 @@ fn an_answer_that_never_comes_keeps_nobody_waiting() {
     assert_eq!(stage.finals[0].call.end_reason, "max_duration");
     assert_eq!(stage.interims.len(), 2, "CDR-06");
 }
+
+/// OPS-64: the machine that goes on with a call goes on with its askings.
+#[test]
+fn askings_go_on_in_the_next_machine() {
+    let (mut stage, asked) = listening(every(60));
+    call(&mut stage, hangs_up_after(200));
+    for _ in 0..21 {
+        stage.run(Duration::from_secs(10));
+        stage.change_machines(Duration::ZERO);
+    }
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(times(&asked), [(0, 0), (1, 60), (2, 120), (3, 180)]);
+}

@@ -1,7 +1,7 @@
 //! A relay that only remembers what it was told.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use strowger_switch::{CallKey, LegCounters, MediaControl, MediaLeg, RemoteMedia, SilenceLimits};
 
@@ -12,6 +12,8 @@ pub(crate) const CALLER_LEG: u16 = 0;
 pub(crate) struct MemoryMedia {
     /// The legs that are open, and whom each hears.
     legs: HashMap<MediaLeg, Option<MediaLeg>>,
+    /// Legs that the machine before had open.
+    of_the_last: HashSet<MediaLeg>,
     next_port: u16,
     /// Refuse to open, as if no port were free.
     pub(crate) exhausted: bool,
@@ -33,7 +35,13 @@ pub(crate) struct MemoryMedia {
 
 impl MemoryMedia {
     pub(crate) fn open_legs(&self) -> usize {
-        self.legs.len()
+        self.legs.len() + self.of_the_last.len()
+    }
+
+    /// The machine ends; the next one opens the same legs.
+    pub(crate) fn change_machines(&mut self) {
+        assert!(self.of_the_last.is_empty(), "legs that nobody has opened again");
+        self.of_the_last = self.legs.drain().map(|(leg, _)| leg).collect();
     }
 
     fn read(&self, leg: MediaLeg) -> LegCounters {
@@ -61,6 +69,14 @@ impl MediaControl for MemoryMedia {
         let network = u8::try_from(address).expect("few media addresses");
         self.next_port = self.next_port % 20_000 + 2;
         Some(SocketAddr::from(([10, 0, network, 1], 10_000 + self.next_port)))
+    }
+
+    fn reopen(&mut self, leg: MediaLeg, address: u16, local: SocketAddr) -> bool {
+        let network = u8::try_from(address).expect("few media addresses");
+        assert_eq!(local.ip(), IpAddr::from([10, 0, network, 1]), "of its media address");
+        assert!(self.of_the_last.remove(&leg), "it was open");
+        assert!(self.legs.insert(leg, None).is_none(), "opened twice");
+        true
     }
 
     fn update(&mut self, leg: MediaLeg, remote: RemoteMedia) {

@@ -82,6 +82,9 @@ pub(crate) struct Stage {
     pub(crate) wire: Vec<(Instant, SocketAddr, Arc<[u8]>)>,
     pub(crate) keep_wire: bool,
     rng: StdRng,
+    /// Apart, so that machines that change change nothing else.
+    rng_of_machines: StdRng,
+    generation: u64,
     network: Network,
     flying: BinaryHeap<Reverse<Datagram>>,
     /// Answers that come later, each with its moment.
@@ -122,6 +125,8 @@ impl Stage {
             wire: Vec::new(),
             keep_wire: true,
             rng,
+            rng_of_machines: StdRng::seed_from_u64(seed),
+            generation: 1,
             network,
             flying: BinaryHeap::new(),
             late: Vec::new(),
@@ -130,6 +135,51 @@ impl Stage {
             start,
             clock_set: None,
         }
+    }
+
+    /// The machine is stopped, its calls are written down, and after `pause` another one with other
+    /// chance and other plugins goes on with them.
+    pub(crate) fn change_machines(&mut self, pause: Duration) {
+        let (written, written_at) = self.write_down();
+        self.media.change_machines();
+        self.late.clear();
+        self.now += pause;
+        let (settings, world) = self.next_machine();
+        let now = self.clock();
+        let read = Switch::read(settings, world, &written, written_at, now, &mut self.media);
+        self.switch = read.expect("the same configuration");
+        self.settle();
+    }
+
+    /// What the machine writes down, and when; then it knows no call.
+    pub(crate) fn write_down(&mut self) -> (Vec<u8>, Instant) {
+        self.settle();
+        let now = self.clock();
+        let written = self.switch.write_down(now, &mut self.media).expect("plain data");
+        assert_eq!(self.facts.usage.active(), 0, "channels that nobody has left");
+        (written, self.now)
+    }
+
+    /// New calls see another configuration.
+    pub(crate) fn reconfigure(&mut self, facts: Facts) {
+        self.facts = Arc::new(facts);
+        let pin = policy::pin(self.generation);
+        self.switch.set_world(Arc::new(World { facts: Arc::clone(&self.facts), pin }));
+    }
+
+    /// How the next machine is made.
+    pub(crate) fn next_machine(&mut self) -> (SwitchSettings, Arc<World>) {
+        let settings = SwitchSettings {
+            shard: 0,
+            shards: 1,
+            seed: self.rng_of_machines.random(),
+            replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+            rests: Arc::default(),
+            strangers: Arc::clone(&self.strangers),
+        };
+        self.generation += 1;
+        let pin = policy::pin(self.generation);
+        (settings, Arc::new(World { facts: Arc::clone(&self.facts), pin }))
     }
 
     /// Puts a caller or a vendor at an address.

@@ -1,0 +1,62 @@
+//! The transactions as they are written down: places and keys stay as they are, so that owners find
+//! theirs; timers and lists by flow are made anew.
+
+use super::flows::Flows;
+use super::key::Keys;
+use super::machine::Entry;
+use super::slots::Slots;
+use super::timers::Timers;
+use super::{KeyMap, Strays, Transactions};
+use crate::ResendSchedule;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What is written.
+#[derive(Serialize)]
+struct Written<'a, U> {
+    secret: [u8; 16],
+    slots: &'a Slots<Entry<U>>,
+}
+
+/// What is read.
+#[derive(Deserialize)]
+struct Read<U> {
+    secret: [u8; 16],
+    slots: Slots<Entry<U>>,
+}
+
+/// Without the events and datagrams that were not polled: take them first.
+impl<U: Serialize> Serialize for Transactions<U> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Written { secret: self.keys.secret(), slots: &self.slots }.serialize(to)
+    }
+}
+
+impl<'de, U: Copy + Deserialize<'de>> Deserialize<'de> for Transactions<U> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Read { secret, slots } = Read::deserialize(from)?;
+        let mut index = KeyMap::default();
+        for (slot, entry) in slots.iter() {
+            let keys = [Some(entry.key), entry.ack_key];
+            index.extend(keys.into_iter().flatten().map(|key| (key, slot)));
+        }
+        let used: Vec<u32> = slots.iter().map(|(slot, _)| slot).collect();
+        let mut transactions = Transactions {
+            slots,
+            index,
+            keys: Keys::from_secret(secret),
+            timers: Timers::default(),
+            flows: Flows::default(),
+            standard: Arc::new(ResendSchedule::standard()),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            retransmissions: 0,
+            strays: Strays::default(),
+        };
+        for slot in used {
+            transactions.arm(slot);
+        }
+        Ok(transactions)
+    }
+}

@@ -1,0 +1,250 @@
+//! A call as it is written down for the machine that goes on with it. Trunks and accounts are
+//! written by their ids and found again in the snapshot of the machine that reads; only one that
+//! the snapshot does not have any more is written as a whole. Plugins and lookups are those of the
+//! machine that reads.
+
+use super::asking::Asked;
+use super::pipeline::{ADMISSION, ATTEMPT, Step, place_of};
+use super::{Call, Cx, State};
+use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
+use policy::{Pin, Question};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What calls are written and read against.
+struct Around {
+    facts: Arc<Facts>,
+    pin: Pin,
+}
+
+thread_local! {
+    static AROUND: RefCell<Option<Around>> = const { RefCell::new(None) };
+}
+
+/// Writes or reads calls against a snapshot; calls that are read pin this.
+pub(crate) fn against<R>(facts: &Arc<Facts>, pin: &Pin, act: impl FnOnce() -> R) -> R {
+    let around = Around { facts: Arc::clone(facts), pin: pin.clone() };
+    let before = AROUND.replace(Some(around));
+    let result = act();
+    AROUND.set(before);
+    result
+}
+
+fn look<R>(at: impl FnOnce(&Around) -> R) -> Option<R> {
+    AROUND.with_borrow(|around| around.as_ref().map(at))
+}
+
+/// Something of a snapshot.
+#[derive(Serialize, Deserialize)]
+enum Kept<T> {
+    /// It is still there, under this id.
+    Id(u32),
+    /// It is not.
+    Whole(T),
+}
+
+/// Reads and writes one kind of object of the snapshot.
+macro_rules! of_snapshot {
+    ($module:ident, $type:ty, $table:ident, $kind:literal) => {
+        pub(super) mod $module {
+            use super::*;
+
+            pub(in super::super) fn serialize<S: Serializer>(
+                object: &Arc<$type>,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                let known = look(|around| around.facts.$table.contains_key(&object.id));
+                match known {
+                    Some(true) => Kept::<()>::Id(object.id).serialize(to),
+                    _ => Kept::Whole(&**object).serialize(to),
+                }
+            }
+
+            pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Arc<$type>, D::Error> {
+                match Kept::<$type>::deserialize(from)? {
+                    Kept::Whole(object) => Ok(Arc::new(object)),
+                    Kept::Id(id) => {
+                        let known = look(|around| around.facts.$table.get(&id).cloned());
+                        known.flatten().ok_or_else(|| {
+                            D::Error::custom(format_args!(
+                                "the configuration has no {} {id} any more",
+                                $kind
+                            ))
+                        })
+                    }
+                }
+            }
+        }
+    };
+}
+
+of_snapshot!(customer, CustomerTrunk, customers, "customer trunk");
+of_snapshot!(vendor, VendorTrunk, vendors, "vendor trunk");
+of_snapshot!(account, Account, accounts, "account");
+
+/// The snapshot itself: the one of the machine that reads.
+pub(super) mod facts {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        _: &Arc<Facts>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_unit()
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<Facts>, D::Error> {
+        <()>::deserialize(from)?;
+        look(|around| Arc::clone(&around.facts)).ok_or_else(|| D::Error::custom("no snapshot"))
+    }
+}
+
+/// The plugins: those of the machine that reads.
+pub(super) mod pin {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(_: &Pin, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_unit()
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Pin, D::Error> {
+        <()>::deserialize(from)?;
+        look(|around| around.pin.for_call()).ok_or_else(|| D::Error::custom("no plugins"))
+    }
+}
+
+/// The attempt that is waited for, and until when.
+pub(super) mod awaited {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Written(u16, #[serde(with = "sip::written::moment")] Instant);
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        awaited: &Option<(u16, Instant)>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        awaited.map(|(attempt, until)| Written(attempt, until)).serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<(u16, Instant)>, D::Error> {
+        let awaited = Option::<Written>::deserialize(from)?;
+        Ok(awaited.map(|Written(attempt, until)| (attempt, until)))
+    }
+}
+
+/// The supervision of a call that is up.
+pub(super) mod supervisor {
+    use super::*;
+    use policy::{Supervisor, SupervisorMoments};
+
+    #[derive(Serialize, Deserialize)]
+    struct Written {
+        #[serde(with = "sip::written::moment")]
+        answered: Instant,
+        interval_s: u32,
+        next: u32,
+        #[serde(with = "sip::written::moment_if_any")]
+        due: Option<Instant>,
+        #[serde(with = "sip::written::moment")]
+        asked: Instant,
+        #[serde(with = "sip::written::moment_if_any")]
+        limit: Option<Instant>,
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        supervisor: &Option<Supervisor>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = supervisor.map(|supervisor| {
+            let SupervisorMoments { answered, interval_s, next, due, asked, limit } =
+                supervisor.moments();
+            Written { answered, interval_s, next, due, asked, limit }
+        });
+        written.serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Supervisor>, D::Error> {
+        let written = Option::<Written>::deserialize(from)?;
+        Ok(written.map(|Written { answered, interval_s, next, due, asked, limit }| {
+            let moments = SupervisorMoments { answered, interval_s, next, due, asked, limit };
+            Supervisor::from(moments)
+        }))
+    }
+}
+
+impl Call {
+    /// The call leaves this machine: its channels are free until the next one takes them.
+    pub(crate) fn hand_over(&self) {
+        for attempt in &self.attempts {
+            attempt.vendor.usage.release();
+        }
+        if self.channel_taken {
+            self.customer.usage.release();
+            self.world.usage.release();
+        }
+    }
+
+    /// The call was read: it takes its channels, its places in the tables and its ports, and
+    /// asks the questions again whose answers went elsewhere.
+    pub(crate) fn take_over(&mut self, cx: &mut Cx<'_>) {
+        self.pin.notes.set_number(&self.numbers.callee_in);
+        // A limit that was lowered meanwhile is for new calls.
+        for attempt in &self.attempts {
+            let _taken = attempt.vendor.usage.take(0);
+        }
+        if self.channel_taken {
+            let _taken = (self.customer.usage.take(0), self.world.usage.take(0));
+        }
+        cx.core.tags.insert(self.tag, self.caller.owner());
+        for attempt in &self.attempts {
+            if let Some(leg) = &attempt.leg {
+                cx.core.tags.insert(attempt.tag, leg.owner());
+            }
+        }
+        let invite = self.invite.clone().filter(|_| self.merge_key.is_some());
+        self.merge_key = invite.map(|invite| cx.core.merge_key(self.customer.id, &invite));
+        cx.core.callers.extend(self.merge_key);
+        self.foreign = false;
+        self.note_foreign(cx.core);
+        self.reopen_media(cx);
+        for asked in std::mem::take(&mut self.asked) {
+            self.ask_again(cx, asked);
+        }
+    }
+
+    fn ask_again(&mut self, cx: &mut Cx<'_>, asked: Asked) {
+        let attempt = asked.attempt();
+        match (asked.step(), &mut self.state) {
+            (step @ (Step::EgressNumber | Step::Identity), State::SettingUp(_)) => {
+                self.prepare_from(cx, attempt, place_of(ATTEMPT, step));
+            }
+            (step @ Step::Advance, State::SettingUp(_)) => {
+                if let Some(question) = asked.into_failed() {
+                    self.ask(cx, step, attempt, Question::Advance(*question));
+                }
+            }
+            (Step::Supervise, State::Connected(connected)) => {
+                if let Some(supervisor) = &mut connected.supervisor {
+                    supervisor.ask_again(cx.now.instant);
+                }
+            }
+            (Step::Charge, State::Closing(..)) => self.ask_charge_again(cx),
+            (step, State::SettingUp(_)) => self.admit_from(cx, place_of(ADMISSION, step)),
+            _ => {}
+        }
+    }
+}

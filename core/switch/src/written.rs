@@ -1,0 +1,220 @@
+//! A shard as it is written down, so that another machine goes on with its calls and no peer
+//! notices: a newer build of the program, or the same one with other settings.
+
+use crate::call::{Call, against};
+use crate::facts::{Facts, Listener};
+use crate::io::{CallKey, Now, World};
+use crate::media::MediaControl;
+use crate::switch::{Owner, Switch, SwitchSettings};
+use serde::{Deserialize, Serialize};
+use sip::session::Farewell;
+use sip::{TransactionId, Transactions};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The form of what is written. Fields have names: one that is new needs `#[serde(default)]` and no
+/// new form; everything else does.
+pub const FORM: u16 = 1;
+
+/// Why a shard cannot be written down.
+#[derive(Debug, thiserror::Error)]
+#[error("the calls cannot be written down: {0}")]
+pub struct WriteError(String);
+
+/// Why a machine cannot go on with what was written.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Another build wrote it.
+    #[error("the calls are written in form {found}, this build reads form {FORM}")]
+    Form {
+        /// Its form.
+        found: u16,
+    },
+    /// A call finds its shard by its Call-ID, so their number may not change.
+    #[error("the calls are of shard {found_shard} of {found}, this is shard {shard} of {shards}")]
+    Shards {
+        /// The shard that wrote, from 0.
+        found_shard: u16,
+        /// How many it was one of.
+        found: u16,
+        /// The shard that reads.
+        shard: u16,
+        /// How many it is one of.
+        shards: u16,
+    },
+    /// A listener that calls may use is not there, or has another place in the list.
+    #[error("the calls came by the listener `{name}` on {local}, which is not configured any more")]
+    Listener {
+        /// Its name.
+        name: String,
+        /// Its address.
+        local: SocketAddr,
+    },
+    /// It is damaged, or names something that the configuration does not have.
+    #[error("the calls cannot be read: {0}")]
+    Damaged(String),
+}
+
+/// What stands before the calls.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    form: u16,
+    shard: u16,
+    shards: u16,
+    listeners: Vec<(String, SocketAddr)>,
+}
+
+impl Head {
+    fn of(settings: &SwitchSettings, facts: &Facts) -> Head {
+        let place = |listener: &Listener| (listener.name.to_string(), listener.local);
+        Head {
+            form: FORM,
+            shard: settings.shard,
+            shards: settings.shards,
+            listeners: facts.listeners.iter().map(place).collect(),
+        }
+    }
+
+    fn check(&self, own: &Head) -> Result<(), ReadError> {
+        if self.form != own.form {
+            return Err(ReadError::Form { found: self.form });
+        }
+        if (self.shard, self.shards) != (own.shard, own.shards) {
+            return Err(ReadError::Shards {
+                found_shard: self.shard,
+                found: self.shards,
+                shard: own.shard,
+                shards: own.shards,
+            });
+        }
+        let mut own = own.listeners.iter();
+        for listener in &self.listeners {
+            if own.next() != Some(listener) {
+                let (name, local) = listener.clone();
+                return Err(ReadError::Listener { name, local });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A shard.
+#[derive(Serialize)]
+struct Written<'a> {
+    transactions: &'a Transactions<Owner>,
+    farewells: BTreeMap<TransactionId, &'a Farewell>,
+    #[serde(with = "sip::written::moment_if_any")]
+    foreign_until: Option<Instant>,
+    next_key: u64,
+    calls: Vec<&'a Call>,
+}
+
+/// The same as it is read.
+#[derive(Deserialize)]
+struct Read {
+    transactions: Transactions<Owner>,
+    farewells: BTreeMap<TransactionId, Farewell>,
+    #[serde(with = "sip::written::moment_if_any")]
+    foreign_until: Option<Instant>,
+    next_key: u64,
+    calls: Vec<Call>,
+}
+
+impl Switch {
+    /// Writes the shard down and leaves it without calls; no peer hears of it. Moments are written
+    /// relative to `now`. Take every output first: datagrams, questions and records that were not
+    /// polled are not written. Questions that are out are asked again by the machine that reads.
+    ///
+    /// What is written has passwords of vendors in it: it is for memory, not for a disk.
+    ///
+    /// # Errors
+    /// A moment is centuries away; the shard goes on as it was.
+    pub fn write_down(
+        &mut self,
+        now: Now,
+        media: &mut dyn MediaControl,
+    ) -> Result<Vec<u8>, WriteError> {
+        let keys = self.call_keys();
+        for key in &keys {
+            self.with_call(*key, now, media, |call, cx| call.read_media(cx));
+        }
+        let core = &self.core;
+        let head = Head::of(&core.settings, &core.world.facts);
+        let farewells = core.farewells.iter().map(|(id, farewell)| (*id, &**farewell));
+        let written = Written {
+            transactions: &core.transactions,
+            farewells: farewells.collect(),
+            foreign_until: core.foreign_until,
+            next_key: core.next_key,
+            calls: keys.iter().filter_map(|key| self.calls.get(key)).map(Box::as_ref).collect(),
+        };
+        let bytes: Result<_, rmp_serde::encode::Error> =
+            sip::written::relative_to(now.instant, || {
+                against(&core.world.facts, &core.world.pin, || {
+                    let head = rmp_serde::to_vec_named(&head)?;
+                    Ok([head, rmp_serde::to_vec_named(&written)?].concat())
+                })
+            });
+        let bytes = bytes.map_err(|error| WriteError(error.to_string()))?;
+        self.calls.values().for_each(|call| call.hand_over());
+        *self = Switch::new(self.core.settings.clone(), Arc::clone(&self.core.world));
+        Ok(bytes)
+    }
+
+    /// Whether a shard with these settings and this configuration may go on with what was written,
+    /// as far as its head says.
+    ///
+    /// # Errors
+    /// As [`Switch::read`].
+    pub fn check(
+        settings: &SwitchSettings,
+        facts: &Facts,
+        written: &[u8],
+    ) -> Result<(), ReadError> {
+        let mut bytes = written;
+        let head = read_head(&mut bytes)?;
+        head.check(&Head::of(settings, facts))
+    }
+
+    /// Goes on with a shard that another machine has written down. `written_at` is the moment of
+    /// its `now` on the clock of this machine.
+    ///
+    /// # Errors
+    /// Another build, other shards or listeners, trunks that are gone: none of its calls is taken.
+    pub fn read(
+        settings: SwitchSettings,
+        world: Arc<World>,
+        written: &[u8],
+        written_at: Instant,
+        now: Now,
+        media: &mut dyn MediaControl,
+    ) -> Result<Switch, ReadError> {
+        let mut bytes = written;
+        read_head(&mut bytes)?.check(&Head::of(&settings, &world.facts))?;
+        let read: Result<Read, _> = sip::written::relative_to(written_at, || {
+            against(&world.facts, &world.pin, || rmp_serde::from_slice(bytes))
+        });
+        let read = read.map_err(|error| ReadError::Damaged(error.to_string()))?;
+        let mut switch = Switch::new(settings, world);
+        let core = &mut switch.core;
+        core.transactions = read.transactions;
+        core.farewells =
+            read.farewells.into_iter().map(|(id, farewell)| (id, Box::new(farewell))).collect();
+        core.foreign_until = read.foreign_until;
+        core.next_key = read.next_key;
+        let keys: Vec<CallKey> = read.calls.iter().map(Call::key).collect();
+        switch.calls = read.calls.into_iter().map(|call| (call.key(), Box::new(call))).collect();
+        for key in keys {
+            switch.with_call(key, now, media, |call, cx| call.take_over(cx));
+        }
+        switch.drain_transactions(now, media);
+        Ok(switch)
+    }
+}
+
+/// Takes the head off what was written.
+fn read_head(bytes: &mut &[u8]) -> Result<Head, ReadError> {
+    rmp_serde::from_read(bytes).map_err(|error| ReadError::Damaged(error.to_string()))
+}

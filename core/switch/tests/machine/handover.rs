@@ -1,0 +1,215 @@
+//! Calls that are written down by one machine and read by another (OPS-64, as far as signalling
+//! goes).
+
+use crate::support::agent::{Agent, CallerPlan, VendorPlan};
+use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
+use crate::support::media::MemoryMedia;
+use crate::support::{Network, Stage, call, hangs_up_after, stage_of};
+use policy::{Question, Side};
+use sip::Message;
+use std::sync::Arc;
+use std::time::Duration;
+use strowger_switch::facts::{Facts, Ringback, RingbackMode, VendorTrunk};
+use strowger_switch::{Now, ReadError, Switch, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What each peer sees: when a message comes, and its start line without what chance makes.
+fn seen(stage: &Stage) -> Vec<String> {
+    let line = |(at, to, bytes): &(std::time::Instant, std::net::SocketAddr, Arc<[u8]>)| {
+        let message = Message::parse(bytes).expect("well-formed");
+        let (number, method) = message.cseq();
+        let what = match message.is_request() {
+            true => method.to_string(),
+            false => message.status().to_string(),
+        };
+        format!("{:?} {to} {what} of {number} {method}", at.duration_since(stage.start))
+    };
+    stage.wire.iter().map(line).collect()
+}
+
+/// A caller who puts on hold, a vendor who rings, takes and gives.
+fn plans() -> (CallerPlan, VendorPlan, VendorPlan) {
+    let mut first = VendorPlan::refuses(503);
+    first.last = Some((Duration::from_millis(700), 503));
+    let mut second = VendorPlan::answers();
+    second.progress = vec![(Duration::from_millis(300), 180, false)];
+    second.last = Some((3 * SECOND, 200));
+    let caller = CallerPlan { hold: Some(2 * SECOND), ..hangs_up_after(700) };
+    (caller, first, second)
+}
+
+/// One call from INVITE to the end, with machines that change every so often.
+fn run(every: Option<Duration>) -> Stage {
+    let (caller, first, second) = plans();
+    let mut stage = stage_of(small_operator(), first, second);
+    call(&mut stage, caller);
+    let Some(every) = every else {
+        stage.run_until_quiet();
+        return stage;
+    };
+    for _ in 0..(800_000 / every.as_millis()) {
+        stage.run(every);
+        stage.change_machines(Duration::ZERO);
+    }
+    stage.run_until_quiet();
+    stage
+}
+
+/// Failover, ringing, answer, hold, session refreshes and hang-up look the same to every peer, to
+/// the millisecond, and so does the record.
+#[test]
+fn no_peer_notices_that_machines_change() {
+    let usual = run(None);
+    usual.assert_nothing_leaks();
+    for every in [67, 450, 9000] {
+        let changed = run(Some(Duration::from_millis(every)));
+        changed.assert_nothing_leaks();
+        assert_eq!(seen(&changed), seen(&usual), "every {every} ms");
+        let [record] = &changed.finals[..] else { panic!("{} records", changed.finals.len()) };
+        let [expected] = &usual.finals[..] else { panic!("{} records", usual.finals.len()) };
+        assert_eq!(record.call.id, expected.call.id);
+        assert_eq!(record.call.end_reason, expected.call.end_reason);
+        assert_eq!(record.call.duration_ms, expected.call.duration_ms);
+        assert_eq!(record.call.sell, expected.call.sell);
+        assert_eq!(record.call.cost, expected.call.cost);
+        let ways = |document: &ledger::CallDocument| -> Vec<_> {
+            let attempts = document.attempts.iter();
+            attempts.map(|a| (a.number, a.trunk, a.code, a.sent_ms, a.end_ms)).collect()
+        };
+        assert_eq!(ways(record), ways(expected));
+        assert_eq!(changed.interims.len(), usual.interims.len(), "interim records");
+    }
+}
+
+/// Every question that is out when a machine stops is asked again by the next one.
+#[test]
+fn questions_that_are_out_are_asked_again() {
+    type Which = fn(&Question) -> bool;
+    let each: [(&str, Which); 8] = [
+        (
+            "ingress numbers",
+            |q| matches!(q, Question::Number(n) if n.stage == policy::Stage::Ingress),
+        ),
+        ("screening", |q| matches!(q, Question::Screen(_))),
+        ("admission", |q| matches!(q, Question::Rate(r) if !r.subject.is_final)),
+        ("route", |q| matches!(q, Question::Route(_))),
+        (
+            "egress numbers",
+            |q| matches!(q, Question::Number(n) if n.stage == policy::Stage::Egress),
+        ),
+        ("identity", |q| matches!(q, Question::Identity(_))),
+        ("advance", |q| matches!(q, Question::Advance(_))),
+        (
+            "charge",
+            |q| matches!(q, Question::Rate(r) if r.subject.is_final && r.subject.side == Side::Buy),
+        ),
+    ];
+    for (name, which) in each {
+        let mut stage = stage_of(small_operator(), VendorPlan::refuses(503), VendorPlan::answers());
+        let mut lost = 0;
+        stage.policy.delay = Some(Box::new(move |question| {
+            let first = which(question) && lost == 0;
+            lost += usize::from(first);
+            // The answer to the first never comes.
+            (!first).then_some(Duration::ZERO)
+        }));
+        call(&mut stage, hangs_up_after(5));
+        stage.run(20 * SECOND);
+        assert_eq!(stage.finals.len(), 0, "{name}: the call waits for the answer");
+        stage.change_machines(Duration::from_millis(10));
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let [record] = &stage.finals[..] else { panic!("{name}: {} records", stage.finals.len()) };
+        assert_eq!(record.call.end_reason, "caller_hangup", "{name}");
+        assert!(!record.call.rerate, "{name}");
+        assert_eq!(record.attempts.len(), 2, "{name}");
+    }
+}
+
+/// The relay opens the same ports again and is told the same.
+#[test]
+fn media_are_opened_again_where_they_were() {
+    let ringing = VendorTrunk {
+        ringback: Ringback { mode: RingbackMode::Always, ..Ringback::default() },
+        ..vendor(11, "vendor-a", &[VENDOR_A], 1)
+    };
+    let facts = operator(customer(1, "acme", CALLER), vec![ringing]);
+    let mut plan = VendorPlan::answers();
+    plan.progress = vec![(SECOND, 180, false)];
+    plan.last = Some((5 * SECOND, 200));
+    let mut stage = Stage::new(facts, Network::PERFECT, 1);
+    stage.add(Agent::new(CALLER, 5));
+    stage.add(Agent::vendor(VENDOR_A, plan));
+    call(&mut stage, hangs_up_after(20));
+    stage.run(2 * SECOND);
+    assert_eq!(stage.media.plays.len(), 1, "the caller hears our tone");
+    let told = stage.media.updates.len();
+    stage.change_machines(Duration::ZERO);
+    assert_eq!(stage.media.plays.len(), 2, "and goes on hearing it");
+    assert!(stage.media.updates.len() > told, "the relay knows where to send it");
+    stage.run(10 * SECOND);
+    let (joins, watched) = (stage.media.joins.clone(), stage.media.watched.len());
+    stage.change_machines(Duration::ZERO);
+    assert_eq!(stage.media.joins.len(), joins.len() + 1, "both sides hear each other");
+    assert_eq!(stage.media.joins.last(), joins.last());
+    assert_eq!(stage.media.watched.len(), watched + 1, "silence is looked for again");
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+}
+
+/// A trunk that was deleted while its call was up goes along with the call.
+#[test]
+fn a_trunk_that_is_gone_stays_with_its_call() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(30));
+    stage.run(5 * SECOND);
+    let mut fewer = Facts { usage: Arc::clone(&stage.facts.usage), ..small_operator() };
+    fewer.customers.clear();
+    fewer.vendors.clear();
+    stage.reconfigure(fewer);
+    stage.change_machines(Duration::ZERO);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let record = &stage.finals[0];
+    assert_eq!((&*record.call.trunk_name, &*record.call.end_reason), ("acme", "caller_hangup"));
+    assert_eq!(&*record.attempts[0].trunk_name, "vendor-a");
+}
+
+/// What cannot be read is refused by name, and nothing of it is taken.
+#[test]
+fn what_cannot_be_read_is_refused_by_name() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    call(&mut stage, hangs_up_after(30));
+    stage.run(5 * SECOND);
+    let (written, at) = stage.write_down();
+    let mut read = |facts: Facts, shards: u16, written: &[u8]| {
+        let (mut settings, world) = stage.next_machine();
+        settings.shards = shards;
+        let world = Arc::new(World { facts: Arc::new(facts), pin: world.pin.clone() });
+        let now = Now { instant: at, utc_ms: 1_790_000_005_000 };
+        Switch::read(settings, world, written, at, now, &mut MemoryMedia::default()).err()
+    };
+    assert_eq!(
+        read(small_operator(), 2, &written),
+        Some(ReadError::Shards { found_shard: 0, found: 1, shard: 0, shards: 2 })
+    );
+    let deaf = Facts { listeners: Vec::new(), ..small_operator() };
+    let refused = read(deaf, 1, &written).expect("refused").to_string();
+    assert!(refused.contains("which is not configured any more"), "{refused}");
+    let mut fewer = small_operator();
+    fewer.vendors.clear();
+    let refused = read(fewer, 1, &written).expect("refused").to_string();
+    assert!(refused.contains("the configuration has no vendor trunk 11 any more"), "{refused}");
+    for length in [0, 1, 10, 100, written.len() / 2, written.len() - 1] {
+        let refused = read(small_operator(), 1, &written[..length]);
+        assert!(matches!(refused, Some(ReadError::Damaged(_))), "{length} bytes: {refused:?}");
+    }
+    let later = replaced(&written, b"\xa4form\x01", b"\xa4form\x02");
+    assert_eq!(read(small_operator(), 1, &later), Some(ReadError::Form { found: 2 }));
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|part| part == from).expect("it is there");
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
