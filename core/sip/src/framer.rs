@@ -44,6 +44,12 @@ impl Framer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// What has come and completes nothing yet, for whoever goes on with the stream.
+    #[must_use]
+    pub fn into_rest(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Whether a message has begun and is not whole.
     #[must_use]
     pub fn is_waiting(&self) -> bool {

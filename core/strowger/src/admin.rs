@@ -116,6 +116,7 @@ fn router(node: Arc<Node>, access: Access) -> Router {
         .route("/v1/alarms", get(routes::alarms))
         .route("/v1/calls", get(routes::calls))
         .route("/v1/calls/{id}", delete(routes::hang_up))
+        .route("/v1/upgrade", post(routes::upgrade))
         .route("/v1/lockouts", get(routes::lockouts))
         .route("/v1/lockouts/{source}", delete(routes::unlock))
         .route("/v1/records", get(records::records))

@@ -42,9 +42,21 @@ pub struct Health {
     pub calls: usize,
     /// Seconds since start.
     pub uptime_s: u64,
+    /// UTC ms of the start.
+    #[serde(default)]
+    pub started_ms: u64,
     /// Kinds of the alarms that stand, the worst first.
     #[serde(default)]
     pub alarms: Vec<String>,
+}
+
+/// `POST /v1/upgrade`: the next program looked at everything and takes over now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeBegun {
+    /// Version of the program that leaves.
+    pub from: String,
+    /// Version of the next one.
+    pub to: String,
 }
 
 /// An alarm that stands, `GET /v1/alarms`.

@@ -9,6 +9,7 @@ mod replay;
 mod show;
 mod times;
 mod trials;
+mod upgrade;
 
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
@@ -19,8 +20,11 @@ use clap::{Args, Parser, Subcommand};
 use client::Client;
 use config::Config;
 use kit::{KitCommand, ReleaseCommand};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
+
+/// Longest text of terms, bytes: names and addresses of listeners.
+const MOST_TERMS: u64 = 1 << 20;
 
 /// A softswitch whose decisions are plugins.
 #[derive(Debug, Parser)]
@@ -42,6 +46,17 @@ enum Command {
     CheckConfig {
         /// Node file.
         #[arg(default_value = "config/strowger.toml")]
+        config: PathBuf,
+    },
+    /// Have the program that now stands in the place of the running one take over from it. No call
+    /// ends, and no peer notices; audio stops for as long as the next program takes to start.
+    Upgrade(upgrade::UpgradeArgs),
+    /// Whether this program would go on with the calls of another one. The terms come on the
+    /// standard input; `upgrade` runs it.
+    #[command(hide = true)]
+    TakesOver {
+        /// Node file.
+        #[arg(long)]
         config: PathBuf,
     },
     /// Make the running node take the business files of a folder; prints what changes.
@@ -212,6 +227,12 @@ impl Cli {
             Command::Run { config } => crate::run::run(&config),
             Command::CheckConfig { config } => {
                 writeln!(out, "{}", crate::run::check(&config)?)?;
+                Ok(())
+            }
+            Command::Upgrade(args) => args.run(out),
+            Command::TakesOver { config } => {
+                let terms = std::io::read_to_string(std::io::stdin().take(MOST_TERMS))?;
+                writeln!(out, "{}", crate::run::takes_over(&config, &terms)?)?;
                 Ok(())
             }
             Command::Apply { folder, dry_run, node } => apply(out, folder, dry_run, &node),

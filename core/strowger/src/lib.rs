@@ -10,6 +10,7 @@ mod chains;
 pub mod cli;
 mod clock;
 mod demo;
+mod handover;
 mod log;
 pub mod media_plane;
 mod metrics;

@@ -11,13 +11,16 @@ mod service;
 mod start;
 mod tables;
 mod trials;
+mod upgrade;
 mod vendors;
 
 pub(crate) use start::check;
 pub(crate) use trials::{Trial, Turn};
+pub(crate) use upgrade::Program;
 
 use crate::admin::Refusals;
 use crate::alarms::Alarms;
+use crate::handover::KeptListener;
 use crate::media_plane::MediaPlane;
 use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
@@ -32,7 +35,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use store::{Recorder, Store};
 use switch::Strangers;
@@ -69,11 +72,17 @@ pub(crate) struct Node {
     draining: AtomicBool,
     /// A stop waits for no call any more.
     hurried: watch::Sender<bool>,
+    /// What an upgrade runs; none where the node is a part of another program.
+    program: OnceLock<Program>,
+    /// The next program is to take over.
+    upgrade: watch::Sender<bool>,
     /// Accounts whose balance was not the sum of their postings when it was looked at last.
     wrong_balances: AtomicU64,
     /// Unanswered calls without a record, when it was looked last.
     records_lost: AtomicU64,
     started: Instant,
+    /// The same moment, UTC ms.
+    started_ms: u64,
 }
 
 /// A node and the threads and tasks that end with it.
@@ -87,6 +96,8 @@ pub(crate) struct RunningNode {
     /// The token of the admin interface was made at this start.
     pub(crate) made_token: bool,
     shards: Mutex<Vec<Shard>>,
+    /// Copies of the listeners' sockets, for the next program.
+    kept: Vec<KeptListener>,
     _watch: Option<FolderWatch>,
     _latency: Option<LatencyLimit>,
     stop_admin: watch::Sender<bool>,

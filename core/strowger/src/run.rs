@@ -1,13 +1,14 @@
 //! `strowger run` and `strowger check-config`.
 
+use crate::handover::{Handover, Terms};
 use crate::log;
-use crate::node::RunningNode;
+use crate::node::{Program, RunningNode};
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use config::Config;
 use host::{ProcessorSet, keep_to, text_to_huge_pages};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Threads for the admin interface and the writer of records; calls have their own.
@@ -18,8 +19,10 @@ const SIDE_THREADS: usize = 2;
 /// # Errors
 /// Why it does not start.
 pub(crate) fn run(file: &Path) -> Result<()> {
+    let program = Program { file: own_file()?, config: file.to_owned() };
     let config = Config::load(file)?;
     let _log = log::start(&config.log)?;
+    let handover = Handover::take()?.unwrap_or_default();
     if config.huge_pages {
         text_to_huge_pages();
     }
@@ -32,7 +35,8 @@ pub(crate) fn run(file: &Path) -> Result<()> {
             config.listeners.iter().map(|l| format!("{} on {}/udp", l.name, l.address)).collect();
         let (shards, node_name) = (config.shards(), config.name.clone());
         let token_file = config.admin_token_file();
-        let running = RunningNode::start(config).await?;
+        let running = RunningNode::start_after(config, handover).await?;
+        running.node.set_program(program);
         if running.made_token {
             tell_token(&token_file);
         }
@@ -41,7 +45,11 @@ pub(crate) fn run(file: &Path) -> Result<()> {
             node = %node_name, listeners = %names.join(", "), admin = %running.admin, shards,
             generation, "strowger {} takes calls", env!("CARGO_PKG_VERSION")
         );
-        signals.until_stop(Arc::clone(&running.node)).await;
+        let node = Arc::clone(&running.node);
+        tokio::select! {
+            () = signals.until_stop(Arc::clone(&running.node)) => {}
+            Some(program) = node.until_upgrade() => return replace(running, &program).await,
+        }
         tracing::info!(?drain, "stopping: no new calls; a second signal ends the running ones");
         let node = Arc::clone(&running.node);
         tokio::select! {
@@ -55,6 +63,38 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     // A folder that is still being read for a reload is not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// Runs the next program in place of this one, which goes on with the calls. Returns only if it
+/// cannot.
+async fn replace(running: RunningNode, program: &Program) -> Result<()> {
+    let handover = running.hand_over().await;
+    let calls = handover.calls().len();
+    tracing::info!(calls, program = %program.file.display(), "handed over");
+    // This very program is there whatever has become of its file.
+    let error = handover.execute(&program.file);
+    tracing::error!(%error, "the next program does not start; this one starts anew");
+    Err(handover.execute(Path::new("/proc/self/exe")))
+}
+
+/// Whether this program would go on with calls on these terms, a JSON text: everything that `run`
+/// would read is read. Gives the version.
+///
+/// # Errors
+/// Why it would not.
+pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
+    let terms: Terms = serde_json::from_str(terms).context("the terms cannot be read")?;
+    let config = Config::load(file)?;
+    terms.meet(&Terms::of(&config))?;
+    crate::node::check(&config)?;
+    Ok(env!("CARGO_PKG_VERSION").to_owned())
+}
+
+/// The file of this program; of one that was replaced meanwhile, its place.
+fn own_file() -> Result<PathBuf> {
+    let file = std::env::current_exe().context("the program does not know its file")?;
+    let replaced = file.to_str().and_then(|name| name.strip_suffix(" (deleted)"));
+    Ok(replaced.map_or_else(|| file.clone(), PathBuf::from))
 }
 
 /// Says where the token of the admin interface is: on a terminal the token, too, and in a log,

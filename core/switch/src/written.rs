@@ -163,21 +163,6 @@ impl Switch {
         Ok(bytes)
     }
 
-    /// Whether a shard with these settings and this configuration may go on with what was written,
-    /// as far as its head says.
-    ///
-    /// # Errors
-    /// As [`Switch::read`].
-    pub fn check(
-        settings: &SwitchSettings,
-        facts: &Facts,
-        written: &[u8],
-    ) -> Result<(), ReadError> {
-        let mut bytes = written;
-        let head = read_head(&mut bytes)?;
-        head.check(&Head::of(settings, facts))
-    }
-
     /// Goes on with a shard that another machine has written down. `written_at` is the moment of
     /// its `now` on the clock of this machine.
     ///

@@ -4,7 +4,7 @@ use super::ApiError;
 use super::guard::Guard;
 use crate::api::{
     AccountLine, AlarmLine, CallLine, LockoutLine, PluginLine, PluginList, ReloadDone,
-    ReloadRequest, SwapDone, SwapRequest, TableLine, UnlockDone, parse_call_id,
+    ReloadRequest, SwapDone, SwapRequest, TableLine, UnlockDone, UpgradeBegun, parse_call_id,
 };
 use crate::node::Node;
 use axum::Json;
@@ -57,6 +57,10 @@ pub(super) async fn hang_up(State(node): State<Arc<Node>>, Path(id): Path<String
 
 pub(super) async fn accounts(State(node): State<Arc<Node>>) -> Json<Vec<AccountLine>> {
     Json(node.accounts())
+}
+
+pub(super) async fn upgrade(State(node): State<Arc<Node>>) -> Reply<UpgradeBegun> {
+    aside(move || node.upgrade()).await
 }
 
 pub(super) async fn lockouts(State(node): State<Arc<Node>>) -> Json<Vec<LockoutLine>> {
@@ -133,7 +137,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload, /v1/upgrade",
         uri.path()
     ))
 }

@@ -1,9 +1,9 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, INCOMPLETE, LockoutLine,
+    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, Health, INCOMPLETE, LockoutLine,
     PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
-    RerateDone, RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone,
+    RerateDone, RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone, UpgradeBegun,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -53,6 +53,15 @@ impl Client {
         let url = self.url(&format!("/v1/calls/{}", encode(id)));
         let reply = self.authorised(self.agent.delete(&url)).call();
         self.read::<serde_json::Value>(reply).map(drop)
+    }
+
+    pub(crate) fn health(&self) -> Result<Health> {
+        self.get("/health")
+    }
+
+    pub(crate) fn upgrade(&self) -> Result<UpgradeBegun> {
+        let url = self.url("/v1/upgrade");
+        self.read(self.authorised(self.agent.post(&url)).send_empty())
     }
 
     pub(crate) fn lockouts(&self) -> Result<Vec<LockoutLine>> {

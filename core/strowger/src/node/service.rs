@@ -24,7 +24,7 @@ impl Node {
     }
 
     /// Records reach the disk and have room: without room new calls are refused (CDR-14).
-    fn records_are_safe(&self) -> bool {
+    pub(super) fn records_are_safe(&self) -> bool {
         !self.alarms.keep_calls_away() && !self.recorder.is_full()
     }
 
@@ -48,6 +48,7 @@ impl Node {
             generation: self.generation(),
             calls: calls.unwrap_or_default(),
             uptime_s: self.started.elapsed().as_secs(),
+            started_ms: self.started_ms,
             alarms: alarms.into_iter().map(|alarm| alarm.alarm).collect(),
         }
     }
@@ -91,7 +92,10 @@ impl Node {
     }
 
     /// Asks every shard and waits for all; a shard that has ended does not answer.
-    async fn ask_shards<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+    pub(super) async fn ask_shards<T>(
+        &self,
+        command: impl Fn(oneshot::Sender<T>) -> Command,
+    ) -> Vec<T> {
         let mut waiting = Vec::with_capacity(self.mailboxes.len());
         for mailbox in &self.mailboxes {
             let (sender, receiver) = oneshot::channel();

@@ -3,7 +3,8 @@
 use super::{Node, RunningNode, keeping, monitor};
 use crate::admin::{Access, AdminToken};
 use crate::alarms::{AlarmKind, Alarms};
-use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, Sounds};
+use crate::handover::{self, Handover, KeptListener, WrittenShard};
+use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
 use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
 use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
@@ -22,17 +23,18 @@ use mio::{Poll, Waker};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sip::digest::ReplayGuard;
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use store::{
     Business, ConfigErrors, Loaded, NodeListener, NodeNames, Recorder, RecorderSettings, Store,
     StoreError, business,
 };
-use switch::{Strangers, SwitchSettings};
+use switch::{Strangers, Switch, SwitchSettings, World};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -105,6 +107,14 @@ pub(crate) enum StartError {
 impl RunningNode {
     /// Starts everything; calls are taken when it returns.
     pub(crate) async fn start(config: Config) -> Result<RunningNode, StartError> {
+        RunningNode::start_after(config, Handover::default()).await
+    }
+
+    /// The same with what the program before has left; calls are taken and go on when it returns.
+    pub(crate) async fn start_after(
+        config: Config,
+        handover: Handover,
+    ) -> Result<RunningNode, StartError> {
         let alarms = Alarms::default();
         let file = |path: &Path| {
             let path = path.to_owned();
@@ -168,14 +178,6 @@ impl RunningNode {
         let chains = config.plugins.chain.clone();
         let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
 
-        let lost = recovery::settle_lost(&desk, recovery.unfinished);
-        if !lost.is_empty() {
-            tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
-        }
-        for document in lost {
-            recorder.submit(Box::new(document));
-        }
-
         let pairs = |ports: &config::PortRange| usize::from(ports.last - ports.first).div_ceil(2);
         let pairs = config.media.addresses.iter().map(|address| pairs(&address.ports)).sum();
         let spare_files = open_files::raise_limit(pairs, &alarms);
@@ -184,8 +186,26 @@ impl RunningNode {
         let folder = config.decision_folder();
         let decisions = decisions(&config, desk.host(), nonce_secret).map_err(file(&folder))?;
         let strangers = Arc::new(Strangers::default());
-        let (shards, streams) =
-            start_shards(&config, &desk, &plane, &recorder, decisions.as_ref(), &strangers)?;
+        let Started { shards, streams, kept, taken } = {
+            let around = Around {
+                desk: &desk,
+                plane: &plane,
+                recorder: &recorder,
+                decisions: decisions.as_ref(),
+                strangers: &strangers,
+            };
+            start_shards(&config, &around, handover)?
+        };
+        let mut unfinished = recovery.unfinished;
+        unfinished.retain(|document| !taken.contains(&document.call.id));
+        let lost = recovery::settle_lost(&desk, unfinished);
+        if !lost.is_empty() {
+            tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
+        }
+        for document in lost {
+            recorder.submit(Box::new(document));
+        }
+
         let mailboxes: Vec<Mailbox> = shards.iter().map(|shard| shard.mailbox.clone()).collect();
         desk.attach(mailboxes.clone());
         let housekeeping = config.processors().housekeeping();
@@ -233,9 +253,12 @@ impl RunningNode {
             table_watch: Mutex::default(),
             draining: AtomicBool::new(false),
             hurried: watch::Sender::new(false),
+            program: OnceLock::new(),
+            upgrade: watch::Sender::new(false),
             wrong_balances: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
             started: Instant::now(),
+            started_ms: crate::clock::utc_ms(),
         });
         if node.config.tables.watch {
             let watch = FolderWatch::tables(Arc::downgrade(&node), housekeeping)
@@ -257,6 +280,7 @@ impl RunningNode {
             made_token: token.is_new,
             shards,
             streams,
+            kept,
             _watch: watch,
             _latency: latency,
             stop_admin,
@@ -264,6 +288,45 @@ impl RunningNode {
             monitor,
             housekeeper,
         })
+    }
+
+    /// Writes the running calls down for the next program, and returns when every record is
+    /// durable. Nothing is read from sockets any more: what comes waits in them.
+    pub(crate) async fn hand_over(self) -> Handover {
+        let RunningNode {
+            node, shards, kept, monitor, housekeeper, stop_admin, admin_task, ..
+        } = self;
+        monitor.abort();
+        housekeeper.abort();
+        node.ask_shards(Command::Pause).await;
+        if let Some(streams) = &node.streams {
+            streams.pause().await;
+        }
+        let mut written = Vec::with_capacity(node.mailboxes.len());
+        for mailbox in &node.mailboxes {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            mailbox.send(Command::WriteDown(sender));
+            written.push(receiver.await.ok().flatten());
+        }
+        let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A shard that could not write its calls down ends them here.
+        let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Shard::stop));
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "a shard does not stop");
+        }
+        let connections = match &node.streams {
+            Some(streams) => streams.leave().await,
+            None => Vec::new(),
+        };
+        node.write_what_is_left().await;
+        if let Some(decisions) = &node.decisions {
+            decisions.close();
+        }
+        stop_admin.send_replace(true);
+        if let Err(error) = admin_task.await {
+            tracing::error!(%error, "admin interface");
+        }
+        Handover { listeners: kept, connections, shards: written }
     }
 
     /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
@@ -486,31 +549,59 @@ fn media_settings(config: &Config, spare_files: usize) -> io::Result<MediaSettin
     })
 }
 
+/// The shards and what belongs to them.
+struct Started {
+    shards: Vec<Shard>,
+    streams: Option<StreamThread>,
+    /// Copies of the listeners' sockets.
+    kept: Vec<KeptListener>,
+    /// The calls of the program before that go on.
+    taken: HashSet<u128>,
+}
+
+/// What the shards share.
+struct Around<'a> {
+    desk: &'a WorldDesk,
+    plane: &'a MediaPlane,
+    recorder: &'a Recorder,
+    decisions: Option<&'a DecisionLog>,
+    strangers: &'a Arc<Strangers>,
+}
+
 fn start_shards(
     config: &Config,
-    desk: &WorldDesk,
-    plane: &MediaPlane,
-    recorder: &Recorder,
-    decisions: Option<&DecisionLog>,
-    strangers: &Arc<Strangers>,
-) -> Result<(Vec<Shard>, Option<StreamThread>), StartError> {
+    around: &Around<'_>,
+    mut handover: Handover,
+) -> Result<Started, StartError> {
+    let Around { desk, plane, recorder, decisions, strangers } = around;
     let count = config.shards();
     let mut sockets: Vec<Vec<Option<std::net::UdpSocket>>> =
         (0..count).map(|_| Vec::new()).collect();
-    let mut accepting = Vec::new();
+    let (mut accepting, mut kept) = (Vec::new(), Vec::new());
     for (index, listener) in (0..).zip(&config.listeners) {
-        if sockets::link(listener) == sip::Link::Stream {
-            accepting.push(Accepting {
-                index,
-                socket: sockets::listen(listener)?,
-                reset: listener.close_with_reset,
-            });
+        let left = handover.take_sockets(&listener.name, listener.address);
+        let copies = if sockets::link(listener) == sip::Link::Stream {
+            let socket = match handover::accepting(left) {
+                Some(socket) => socket,
+                None => sockets::listen(listener)?,
+            };
+            let copies = handover::keep([&socket])?;
+            accepting.push(Accepting { index, socket, reset: listener.close_with_reset });
             sockets.iter_mut().for_each(|shard| shard.push(None));
-            continue;
-        }
-        for (shard, socket) in sockets.iter_mut().zip(sockets::bind(listener, count)?) {
-            shard.push(Some(socket));
-        }
+            copies
+        } else {
+            let bound = match handover::datagrams(left) {
+                left if left.len() == usize::from(count) => left,
+                _ => sockets::bind(listener, count)?,
+            };
+            let copies = handover::keep(&bound)?;
+            for (shard, socket) in sockets.iter_mut().zip(bound) {
+                shard.push(Some(socket));
+            }
+            copies
+        };
+        let (name, address) = (listener.name.clone(), listener.address);
+        kept.push(KeptListener { name, address, sockets: copies });
     }
     let room = match accepting.is_empty() {
         true => None,
@@ -527,28 +618,40 @@ fn start_shards(
     let replays = ReplayGuard::new(NONCES_KEPT, crate::clock::utc_ms());
     let replays = Arc::new(Mutex::new(replays));
     let rests = Arc::new(switch::Rests::default());
-    let mut shards = Vec::new();
+    let (mut shards, mut taken) = (Vec::new(), HashSet::new());
+    let mut written = std::mem::take(&mut handover.shards).into_iter();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
         let own = mailboxes[usize::from(number)].clone();
+        let settings = SwitchSettings {
+            shard: number,
+            shards: count,
+            seed: random_bytes()?,
+            replays: Arc::clone(&replays),
+            rests: Arc::clone(&rests),
+            strangers: Arc::clone(strangers),
+        };
+        let mut media = plane.control(move |call, report| own.tell_media(call, report));
+        let world = desk.published();
+        let switch = written.next().flatten().and_then(|left| {
+            let calls = left.calls.len();
+            let switch = take_over(settings.clone(), world.load_full(), &left, &mut media)?;
+            tracing::info!(shard = number, calls, "calls of the program before go on");
+            taken.extend(left.calls);
+            Some(switch)
+        });
         let parts = ShardParts {
-            settings: SwitchSettings {
-                shard: number,
-                shards: count,
-                seed: random_bytes()?,
-                replays: Arc::clone(&replays),
-                rests: Arc::clone(&rests),
-                strangers: Arc::clone(strangers),
-            },
+            settings,
             poll,
             sockets,
             streams: room.as_ref().map(StreamRoom::streams),
             inbox,
             mailboxes: mailboxes.clone(),
-            world: desk.published(),
+            world,
             host: desk.host().shard(),
-            media: plane.control(move |call, report| own.tell_media(call, report)),
-            recorder: recorder.clone(),
+            media,
+            recorder: (*recorder).clone(),
             decisions: decisions.map(|decisions| decisions.tap(number)),
+            switch,
             longest_wait: config.calls.longest_wait,
         };
         shards.push(Shard::start(parts, processors.clone())?);
@@ -557,10 +660,29 @@ fn start_shards(
         None => None,
         Some(room) => {
             let streams = room.streams();
-            Some(StreamThread { streams, thread: room.start(mailboxes, desk.published())? })
+            let thread = room.start(mailboxes, desk.published(), handover.connections)?;
+            Some(StreamThread { streams, thread })
         }
     };
-    Ok((shards, streams))
+    Ok(Started { shards, streams, kept, taken })
+}
+
+/// Goes on with the calls of a shard; none if they cannot be read, which are lost then.
+fn take_over(
+    settings: SwitchSettings,
+    world: Arc<World>,
+    left: &WrittenShard,
+    media: &mut PlaneControl,
+) -> Option<Switch> {
+    let (shard, now) = (settings.shard, crate::clock::now());
+    match Switch::read(settings, world, &left.written, left.at, now, media) {
+        Ok(switch) => Some(switch),
+        Err(error) => {
+            let calls = left.calls.len();
+            tracing::error!(shard, calls, %error, "ALARM internal_error: calls are lost");
+            None
+        }
+    }
 }
 
 /// Starts keeping decisions, if the node file wants it.

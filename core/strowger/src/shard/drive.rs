@@ -4,6 +4,7 @@
 use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
+use crate::handover::WrittenShard;
 use crate::media_plane::{PlaneControl, Report};
 use crate::transport::streams::Streams;
 use crate::transport::{arrival, icmp};
@@ -63,6 +64,8 @@ pub(crate) struct ShardParts {
     pub(crate) recorder: Recorder,
     /// Where decisions are kept, if they are.
     pub(crate) decisions: Option<DecisionTap>,
+    /// The calls of the program before; none: it has none.
+    pub(crate) switch: Option<Switch>,
     /// Longest wait of a new call before it is refused; zero is no limit.
     pub(crate) longest_wait: Duration,
 }
@@ -110,6 +113,8 @@ pub(super) struct Driver {
     /// Of [`DATAGRAMS_BETWEEN_QUESTIONS`], those that are left.
     pub(super) between: usize,
     stopping: bool,
+    /// The sockets are for the next program.
+    paused: bool,
 }
 
 /// A listener's socket of this shard.
@@ -131,18 +136,20 @@ impl Driver {
             parts.poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
             listeners.push(Some(ListenerSocket { socket, readable: true }));
         }
+        let (number, shards) = (parts.settings.shard, parts.settings.shards);
         let world = parts.world.load_full();
         let mut host = parts.host;
         host.warm_current();
+        let switch = parts.switch.unwrap_or_else(|| Switch::new(parts.settings, world.clone()));
         Ok(Driver {
-            number: parts.settings.shard,
-            shards: parts.settings.shards,
+            number,
+            shards,
             poll: parts.poll,
             listeners,
             streams: parts.streams,
             inbox: parts.inbox,
             mailboxes: parts.mailboxes,
-            switch: Switch::new(parts.settings, world.clone()),
+            switch,
             published: parts.world,
             world,
             host,
@@ -154,12 +161,15 @@ impl Driver {
             notes: arrival::notes(),
             between: 0,
             stopping: false,
+            paused: false,
         })
     }
 
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
         let mut busy = false;
+        // Calls of the program before have asked their questions again.
+        self.give();
         while !self.stopping {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
@@ -199,7 +209,7 @@ impl Driver {
 
     /// How long the poll may sleep.
     fn patience(&self) -> Option<Duration> {
-        if self.listeners.iter().flatten().any(|listener| listener.readable) {
+        if !self.paused && self.listeners.iter().flatten().any(|listener| listener.readable) {
             return Some(Duration::ZERO);
         }
         let kept = self.decisions.as_ref().and_then(DecisionTap::due);
@@ -251,7 +261,7 @@ impl Driver {
     /// Hands the next datagram of a listener to its owner; false if none waits.
     fn take_datagram(&mut self, index: usize) -> bool {
         let Some(Some(listener)) = self.listeners.get_mut(index) else { return false };
-        if !listener.readable {
+        if self.paused || !listener.readable {
             return false;
         }
         match arrival::receive(&listener.socket, &mut self.buffer, &mut self.notes) {
@@ -368,10 +378,31 @@ impl Driver {
                 self.switch.close_all(clock::now(), &mut self.media);
                 self.give();
             }
+            Command::Pause(reply) => {
+                self.paused = true;
+                let _ = reply.send(());
+            }
+            Command::WriteDown(reply) => {
+                let _ = reply.send(self.write_down());
+            }
             Command::Stop => {
                 self.switch.close_all_unrated(clock::now(), &mut self.media);
                 self.give();
                 self.stopping = true;
+            }
+        }
+    }
+
+    /// The calls as the next program reads them.
+    fn write_down(&mut self) -> Option<WrittenShard> {
+        self.give();
+        let now = clock::now();
+        let calls = self.switch.calls().map(|call| call.id).collect();
+        match self.switch.write_down(now, &mut self.media) {
+            Ok(written) => Some(WrittenShard { calls, written, at: now.instant }),
+            Err(error) => {
+                tracing::error!(shard = self.number, %error, "ALARM internal_error: they are ended");
+                None
             }
         }
     }

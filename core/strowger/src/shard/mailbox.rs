@@ -1,6 +1,7 @@
 //! How other threads reach a shard: datagrams from its neighbours, commands from the
 //! admin interface, answers of plugins that had to wait.
 
+use crate::handover::WrittenShard;
 use crate::media_plane::Report;
 use crate::seldom::Seldom;
 use mio::Waker;
@@ -40,6 +41,10 @@ pub(crate) enum Command {
     Read(oneshot::Sender<ShardReading>),
     /// Write the records of calls that are left, and end the thread.
     Stop,
+    /// Read no more datagrams: they wait in the sockets for the next program.
+    Pause(oneshot::Sender<()>),
+    /// Write the calls down for the next program; none if they cannot be.
+    WriteDown(oneshot::Sender<Option<WrittenShard>>),
 }
 
 /// A reading of one shard.

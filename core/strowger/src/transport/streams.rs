@@ -5,6 +5,7 @@
 mod connection;
 
 use crate::clock;
+use crate::handover::KeptConnection;
 use crate::shard::{Mailbox, words_of};
 use arc_swap::ArcSwap;
 use connection::{Connection, Heard};
@@ -22,6 +23,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use switch::{World, shard_of};
+use tokio::sync::oneshot;
 
 /// Connections of all peers together, and of strangers: all, and those of one address.
 const CONNECTIONS: usize = 8192;
@@ -57,6 +59,10 @@ pub(crate) struct StreamCounters {
 enum Order {
     Send(Flow, Box<[u8]>),
     Stop,
+    /// Read and accept no more: what comes waits for the next program.
+    Pause(oneshot::Sender<()>),
+    /// Leave the connections to the next program, and end.
+    Leave(oneshot::Sender<Vec<KeptConnection>>),
 }
 
 /// Gives orders to the thread; cheap to clone.
@@ -73,6 +79,21 @@ impl Streams {
     /// Sends a message on the connection of its flow, which is made if there is none.
     pub(crate) fn send(&self, flow: Flow, message: &[u8]) {
         self.give(Order::Send(flow, message.into()));
+    }
+
+    /// Reads and accepts no more; what is sent still goes out.
+    pub(crate) async fn pause(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.give(Order::Pause(sender));
+        let _ = receiver.await;
+    }
+
+    /// The connections, once everything that was to be sent before has had its turn. The thread
+    /// ends.
+    pub(crate) async fn leave(&self) -> Vec<KeptConnection> {
+        let (sender, receiver) = oneshot::channel();
+        self.give(Order::Leave(sender));
+        receiver.await.unwrap_or_default()
     }
 
     pub(crate) fn counters(&self) -> &StreamCounters {
@@ -146,7 +167,7 @@ impl StreamRoom {
         self.streams.clone()
     }
 
-    /// Starts the thread.
+    /// Starts the thread, with the connections that the program before has left.
     ///
     /// # Errors
     /// What the system says.
@@ -154,6 +175,7 @@ impl StreamRoom {
         self,
         mailboxes: Vec<Mailbox>,
         world: Arc<ArcSwap<World>>,
+        kept: Vec<KeptConnection>,
     ) -> io::Result<JoinHandle<()>> {
         let StreamRoom { poll, orders, streams, listeners } = self;
         let mut driver = Driver {
@@ -169,7 +191,11 @@ impl StreamRoom {
             mailboxes,
             world,
             looked: Instant::now(),
+            paused: false,
         };
+        for kept in kept {
+            driver.resume(kept);
+        }
         std::thread::Builder::new().name("tcp".to_owned()).spawn(move || {
             while let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.run())) {
                 let what = words_of(panic.as_ref());
@@ -218,6 +244,8 @@ struct Driver {
     mailboxes: Vec<Mailbox>,
     world: Arc<ArcSwap<World>>,
     looked: Instant,
+    /// What comes is for the next program.
+    paused: bool,
 }
 
 impl Driver {
@@ -256,6 +284,16 @@ impl Driver {
                 match order {
                     Order::Send(flow, message) => self.send(flow, message),
                     Order::Stop => return self.say_farewell(),
+                    Order::Pause(reply) => {
+                        self.paused = true;
+                        let _ = reply.send(());
+                    }
+                    Order::Leave(reply) => {
+                        let connections = std::mem::take(&mut self.connections);
+                        let left = connections.into_iter().flatten();
+                        let _ = reply.send(left.filter_map(Connection::leave).collect());
+                        return;
+                    }
                 }
             }
             if self.looked.elapsed() >= LOOK {
@@ -264,8 +302,16 @@ impl Driver {
         }
     }
 
+    /// Goes on with a connection of the program before.
+    fn resume(&mut self, kept: KeptConnection) {
+        let remote = kept.flow.remote;
+        if let Err(error) = Connection::resumed(kept).and_then(|connection| self.add(connection)) {
+            tracing::warn!(%remote, %error, "a connection is lost");
+        }
+    }
+
     fn accept(&mut self, at: usize) {
-        loop {
+        while !self.paused {
             let (socket, remote) = match self.listeners[at].socket.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -377,6 +423,9 @@ impl Driver {
     }
 
     fn read(&mut self, slot: usize) {
+        if self.paused {
+            return;
+        }
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let (frames, heard) = connection.read();
         let flow = connection.flow;

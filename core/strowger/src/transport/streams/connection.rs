@@ -1,6 +1,7 @@
 //! One connection: bytes in and out, and how long it may take.
 
 use super::{CONNECT, IDLE, MESSAGE};
+use crate::handover::KeptConnection;
 use mio::net::TcpStream;
 use sip::{Flow, Frame, Framer};
 use std::collections::VecDeque;
@@ -72,6 +73,41 @@ impl Connection {
     /// One that is being made.
     pub(super) fn begun(socket: TcpStream, flow: Flow) -> Connection {
         Connection { connecting: true, used: true, ..Connection::accepted(socket, flow, true) }
+    }
+
+    /// One that the program before has left.
+    pub(super) fn resumed(kept: KeptConnection) -> io::Result<Connection> {
+        let KeptConnection { flow, known, used, unread, unsent, socket } = kept;
+        let socket = std::net::TcpStream::from(socket);
+        socket.set_nonblocking(true)?;
+        let mut connection = Connection::accepted(TcpStream::from_std(socket), flow, known);
+        connection.used = used;
+        connection.framer.push(&unread);
+        connection.begun = connection.framer.is_waiting().then_some(connection.since);
+        if !unsent.is_empty() {
+            connection.queue(unsent.into_boxed_slice());
+        }
+        Ok(connection)
+    }
+
+    /// What the next program needs to go on; none if it is not made yet.
+    pub(super) fn leave(self) -> Option<KeptConnection> {
+        if self.connecting {
+            return None;
+        }
+        let mut unsent: Vec<u8> = Vec::new();
+        for message in self.out {
+            unsent.extend_from_slice(&message);
+        }
+        unsent.drain(..self.written.min(unsent.len()));
+        Some(KeptConnection {
+            flow: self.flow,
+            known: self.known,
+            used: self.used,
+            unread: self.framer.into_rest(),
+            unsent,
+            socket: self.socket.into(),
+        })
     }
 
     /// Puts a message or a pong at the end of those that wait; false if too much waits.
