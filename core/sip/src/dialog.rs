@@ -1,5 +1,6 @@
 //! One leg's dialog (RFC 3261 section 12).
 
+use crate::header_name::Known;
 use crate::{Message, MessageBuilder, Method, NameAddrRef, UriRef};
 use serde::{Deserialize, Serialize};
 
@@ -37,19 +38,19 @@ impl Dialog {
     /// The called side (12.1.1): what an INVITE makes when we answer it with `local_tag`.
     #[must_use]
     pub fn uas(invite: &Message, local_tag: &str) -> Dialog {
-        let to = invite.header("To").unwrap_or_default();
+        let to = invite.value(Known::To).unwrap_or_default();
         let local_party = match invite.to_tag() {
             Some(_) => to.to_owned(),
             None => [to, ";tag=", local_tag].concat(),
         };
-        let routes: Vec<&str> = invite.headers("Record-Route").collect();
+        let routes: Vec<&str> = invite.values(Known::RecordRoute).collect();
         let (cseq, _) = invite.cseq();
         Dialog::assemble(
             [
                 invite.call_id(),
                 &local_party,
                 local_tag,
-                invite.header("From").unwrap_or_default(),
+                invite.value(Known::From).unwrap_or_default(),
                 invite.from_tag().unwrap_or_default(),
                 target(invite).unwrap_or(invite.from().uri()),
                 &routes.join("\n"),
@@ -64,7 +65,7 @@ impl Dialog {
     /// gives no Contact its To is the URI that was called.
     #[must_use]
     pub fn uac(invite: &Message, response: &Message) -> Dialog {
-        let mut routes: Vec<&str> = response.headers("Record-Route").collect();
+        let mut routes: Vec<&str> = response.values(Known::RecordRoute).collect();
         routes.reverse();
         let (cseq, _) = invite.cseq();
         let to = response.to();
@@ -72,9 +73,9 @@ impl Dialog {
         Dialog::assemble(
             [
                 invite.call_id(),
-                invite.header("From").unwrap_or_default(),
+                invite.value(Known::From).unwrap_or_default(),
                 invite.from_tag().unwrap_or_default(),
-                response.header("To").unwrap_or_default(),
+                response.value(Known::To).unwrap_or_default(),
                 response.to_tag().unwrap_or_default(),
                 target(response).unwrap_or(called),
                 &routes.join("\n"),
@@ -87,7 +88,7 @@ impl Dialog {
     /// Calling side: the 2xx of an early dialog. Target and route set are taken anew
     /// (RFC 3261 13.2.2.4), the CSeq numbers go on.
     pub fn confirm(&mut self, response: &Message) {
-        let mut routes: Vec<&str> = response.headers("Record-Route").collect();
+        let mut routes: Vec<&str> = response.values(Known::RecordRoute).collect();
         routes.reverse();
         let target = target(response).unwrap_or(self.remote_target());
         if target != self.remote_target() || !self.route_set().eq(routes.iter().copied()) {

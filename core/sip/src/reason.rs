@@ -1,5 +1,6 @@
 //! The Reason header (RFC 3326): why a request was sent.
 
+use crate::header_name::Known;
 use crate::message::Message;
 use crate::params;
 
@@ -26,7 +27,7 @@ impl<'a> ReasonRef<'a> {
 impl Message {
     /// Every value of every Reason line, in order: one for each protocol (RFC 3326 section 2).
     pub fn reasons(&self) -> impl Iterator<Item = ReasonRef<'_>> {
-        self.headers("Reason").map(ReasonRef::parse)
+        self.values(Known::Reason).map(ReasonRef::parse)
     }
 }
 

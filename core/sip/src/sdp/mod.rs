@@ -13,6 +13,7 @@ pub use negotiate::{Agreement, Settled, Side, settle};
 pub use rewrite::{Origin, StreamPlan};
 pub use stream::{Direction, MediaKind, PayloadType, Stream};
 
+use crate::header_name::Known;
 use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -139,9 +140,13 @@ impl SessionDescription {
 /// part of a multipart body (RFC 2046 5.1).
 pub fn body_of(message: &Message) -> Option<&[u8]> {
     let body = message.body();
-    let content_type = message.header("Content-Type")?;
     if body.is_empty() {
         return None;
+    }
+    let content_type = message.value(Known::ContentType)?;
+    // As nearly all write it.
+    if content_type == "application/sdp" {
+        return Some(body);
     }
     let (media_type, params) = content_type.split_once(';').unwrap_or((content_type, ""));
     let media_type = media_type.trim();

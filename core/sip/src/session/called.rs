@@ -1,9 +1,9 @@
 //! The peer called: its INVITE until our final response, provisional responses that arrive for
 //! certain among them (RFC 3262 section 3).
 
-use super::login::Login;
-use super::session_timer::{SessionTimer, names};
+use super::session_timer::names;
 use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, Up, Wire};
+use crate::header_name::Known;
 use crate::sdp::body_of;
 use crate::{Dialog, Flow, Message, MessageBuilder, Method, TransactionId, reason_phrase};
 use compact_str::CompactString;
@@ -70,14 +70,15 @@ impl<U: Copy> Leg<U> {
         if let Some(offer) = body_of(&invite) {
             sdp.offer(Party::Peer, offer);
         }
-        let off = settings.reliability == Reliability::Off;
-        let demands = names(&invite, "Require", "100rel");
+        let (manner, login, timer) = settings.apart();
+        let off = manner.reliability == Reliability::Off;
+        let demands = names(&invite, Known::Require, "100rel");
         let called = Called {
             id,
             dialog: Dialog::uas(&invite, tag),
             tag: tag.into(),
             demands,
-            knows: demands || !off && names(&invite, "Supported", "100rel"),
+            knows: demands || !off && names(&invite, Known::Supported, "100rel"),
             rseq: 0,
             unacknowledged: false,
             waiting: VecDeque::new(),
@@ -88,9 +89,9 @@ impl<U: Copy> Leg<U> {
             flow,
             natted: super::route::is_natted(&called.invite, flow.remote),
             contact_user: CompactString::default(),
-            login: settings.credentials.clone().map(|own| Box::new(Login::new(own))),
-            timer: SessionTimer::new(settings.timers),
-            settings,
+            manner,
+            login,
+            timer,
             updates: super::requests::allows_update(&called.invite),
             phase: Phase::Called(Box::new(called)),
             sdp,
@@ -106,7 +107,7 @@ impl<U: Copy> Leg<U> {
     #[must_use]
     pub fn demand(&self) -> Option<Demand> {
         let Phase::Called(called) = &self.phase else { return None };
-        if self.settings.reliability == Reliability::Required && !called.knows {
+        if self.manner.reliability == Reliability::Required && !called.knows {
             return Some(Demand { status: 421, header: ("Require", "100rel".into()) });
         }
         let least = self.timer.refuses(&called.invite)?;
@@ -123,7 +124,7 @@ impl<U: Copy> Leg<U> {
     /// A 101 to 199 with or without a description. One with a description, or any where the peer
     /// demands it, is repeated until its PRACK; while one is, others wait.
     pub fn progress(&mut self, wire: &mut Wire<'_, U>, status: u16, sdp: Option<&[u8]>) {
-        let reliability = self.settings.reliability;
+        let reliability = self.manner.reliability;
         let Phase::Called(called) = &mut self.phase else { return };
         let every = called.demands || reliability == Reliability::Required;
         let reliable = called.knows && (every || sdp.is_some());
@@ -209,7 +210,7 @@ impl<U: Copy> Leg<U> {
         let Phase::Called(called) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let builder = self.response(wire, &called, 200);
         let mut builder = self.timer.answer(wire.now, &called.invite, builder);
-        if self.settings.reliability != Reliability::Off || self.settings.timers.interval > 0 {
+        if self.manner.reliability != Reliability::Off || self.manner.timed {
             builder = builder.header_of("Supported", &[self.supported()]);
         }
         if let Some(sdp) = sdp {
@@ -229,10 +230,10 @@ impl<U: Copy> Leg<U> {
 
     /// Extensions for Supported.
     pub(super) fn supported(&self) -> &'static str {
-        match (self.settings.reliability, self.settings.timers.interval) {
+        match (self.manner.reliability, self.manner.timed) {
             (Reliability::Off, _) => "timer",
-            (_, 0) => "100rel",
-            _ => "100rel, timer",
+            (_, false) => "100rel",
+            (_, true) => "100rel, timer",
         }
     }
 
@@ -311,7 +312,7 @@ impl<U: Copy> Leg<U> {
 
 /// RSeq and CSeq number that a PRACK names, if it is for an INVITE.
 fn rack(prack: &Message) -> Option<(u32, u32)> {
-    let mut words = prack.header("RAck")?.split_ascii_whitespace();
+    let mut words = prack.value(Known::RAck)?.split_ascii_whitespace();
     let (rseq, cseq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     (words.next()? == Method::Invite.as_str()).then_some((rseq, cseq))
 }

@@ -2,9 +2,9 @@
 //! on the way has reached (SIG-07), and the acknowledgement of their reliable responses (RFC 3262
 //! section 4).
 
-use super::login::Login;
-use super::session_timer::{SessionTimer, names};
+use super::session_timer::names;
 use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, Up, Wire};
+use crate::header_name::Known;
 use crate::sdp::body_of;
 use crate::{Dialog, Flow, Message, Method, TransactionId};
 use compact_str::CompactString;
@@ -99,14 +99,15 @@ impl<U: Copy> Leg<U> {
         contact_user: &str,
         settings: LegSettings,
     ) -> Leg<U> {
+        let (manner, login, timer) = settings.apart();
         let mut leg = Leg {
             owner,
             flow,
             natted: false,
             contact_user: contact_user.into(),
-            login: settings.credentials.clone().map(|own| Box::new(Login::new(own))),
-            timer: SessionTimer::new(settings.timers),
-            settings,
+            manner,
+            login,
+            timer,
             updates: None,
             phase: Phase::Over,
             sdp: Negotiation::default(),
@@ -133,7 +134,7 @@ impl<U: Copy> Leg<U> {
             .header_of("Call-ID", &[&invitation.call_id])
             .header_of("CSeq", &[number.format(cseq), " INVITE"]);
         invite = wire.with_contact(invite, to.listener, &self.contact_user);
-        let reliability = self.settings.reliability;
+        let reliability = self.manner.reliability;
         // An offer in a 18x that nobody can answer is not asked for.
         let known = !invitation.sdp.is_empty() || invitation.early_offers;
         match reliability {
@@ -156,7 +157,7 @@ impl<U: Copy> Leg<U> {
         if !invitation.sdp.is_empty() {
             invite = invite.body("application/sdp", &invitation.sdp);
         }
-        let id = wire.request_of(self.owner, to, invite.finish(), &self.settings);
+        let id = wire.request_of(self.owner, to, invite.finish(), &self.manner);
         let calling = Calling { id, to, invitation, cseq, early: Vec::new() };
         self.phase = Phase::Calling(Box::new(calling));
     }
@@ -270,8 +271,8 @@ impl<U: Copy> Leg<U> {
         };
         let offered = calling.invitation.sdp.is_empty();
         let sdp = body_of(response);
-        let number = response.header("RSeq").and_then(|value| value.trim().parse::<u32>().ok());
-        let reliable = names(response, "Require", "100rel");
+        let number = response.value(Known::RSeq).and_then(|value| value.trim().parse::<u32>().ok());
+        let reliable = names(response, Known::Require, "100rel");
         let counts = match number.filter(|_| reliable) {
             // A repeated one, or one that overtook another (RFC 3262 section 4).
             Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,

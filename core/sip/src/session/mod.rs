@@ -65,6 +65,27 @@ pub struct LegSettings {
     pub large_over_stream: bool,
 }
 
+/// What a leg keeps of its settings; its login and its session timer have the rest.
+#[derive(Debug)]
+struct Manner {
+    schedule: Arc<ResendSchedule>,
+    reliability: Reliability,
+    /// A session interval is asked for.
+    timed: bool,
+    large_over_stream: bool,
+}
+
+impl LegSettings {
+    /// The settings, each where a leg keeps it.
+    fn apart(self) -> (Manner, Option<Box<Login>>, SessionTimer) {
+        let LegSettings { schedule, credentials, reliability, timers, large_over_stream } = self;
+        let timed = timers.interval > 0;
+        let login = credentials.map(|own| Box::new(Login::new(own)));
+        let manner = Manner { schedule, reliability, timed, large_over_stream };
+        (manner, login, SessionTimer::new(timers))
+    }
+}
+
 /// What a leg tells its owner. The message that it follows from is the owner's to read.
 #[derive(Debug)]
 pub enum LegEvent {
@@ -121,7 +142,7 @@ pub struct Leg<U> {
     natted: bool,
     /// User of our Contact towards the peer, escaped (SIG-79).
     contact_user: CompactString,
-    settings: LegSettings,
+    manner: Manner,
     login: Option<Box<Login>>,
     /// Whether the peer takes UPDATE; none where it has not said.
     updates: Option<bool>,

@@ -172,7 +172,7 @@ impl<U: Copy> Leg<U> {
         if !ours.body.is_empty() {
             builder = builder.body(&ours.content_type, &ours.body);
         }
-        let id = wire.request_of(self.owner, hop, builder.finish(), &self.settings);
+        let id = wire.request_of(self.owner, hop, builder.finish(), &self.manner);
         ours.client = Some(id);
         if ours.offers() {
             self.sdp.offer(Party::Us, &ours.body);

@@ -1,6 +1,7 @@
 //! What both sides' requests inside the dialog have in common, and their end.
 
 use super::{ALLOW, EXTENSIONS, Leg, Wire};
+use crate::header_name::Known;
 use crate::{Message, MessageBuilder, TransactionId, reason_phrase};
 
 /// Type of a session description.
@@ -65,7 +66,7 @@ impl<U: Copy> Leg<U> {
 
 /// Whether the sender of a message takes UPDATE; none where its Allow does not say.
 pub(super) fn allows_update(message: &Message) -> Option<bool> {
-    let mut methods = message.headers("Allow").peekable();
+    let mut methods = message.values(Known::Allow).peekable();
     methods.peek()?;
     Some(methods.any(|method| method.eq_ignore_ascii_case("UPDATE")))
 }

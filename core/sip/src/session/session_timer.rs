@@ -1,5 +1,6 @@
 //! The session timer of one leg (RFC 4028), and the probes of a peer that knows none (SIG-33).
 
+use crate::header_name::Known;
 use crate::{Message, MessageBuilder};
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub(super) struct Expires {
 impl Expires {
     /// The header of a message; none if there is none or it cannot be read.
     pub(super) fn of(message: &Message) -> Option<Expires> {
-        let value = message.header("Session-Expires")?;
+        let value = message.value(Known::SessionExpires)?;
         let mut parts = value.split(';');
         let seconds = parts.next()?.trim().parse::<u32>().ok()?;
         let refresher = parts.filter_map(|part| part.split_once('=')).find_map(|(name, value)| {
@@ -69,13 +70,13 @@ impl Expires {
 
 /// Min-SE of a message, s.
 pub(super) fn min_se(message: &Message) -> Option<u32> {
-    let value = message.header("Min-SE")?;
+    let value = message.value(Known::MinSe)?;
     value.split(';').next()?.trim().parse::<u32>().ok().map(|seconds| seconds.min(LONGEST))
 }
 
 /// Whether a message names an extension in Supported or Require.
-pub(super) fn names(message: &Message, header: &str, tag: &str) -> bool {
-    message.headers(header).any(|value| value.trim().eq_ignore_ascii_case(tag))
+pub(super) fn names(message: &Message, header: Known, tag: &str) -> bool {
+    message.values(header).any(|value| value.trim().eq_ignore_ascii_case(tag))
 }
 
 /// Which side refreshes, and how long the session lasts without that.
@@ -159,7 +160,8 @@ impl SessionTimer {
     /// the Min-SE of a 422 (SIG-31).
     pub(super) fn refuses(&self, request: &Message) -> Option<u32> {
         let expires = Expires::of(request)?;
-        let knows = names(request, "Supported", "timer") || names(request, "Require", "timer");
+        let knows =
+            names(request, Known::Supported, "timer") || names(request, Known::Require, "timer");
         (knows && expires.seconds < self.settings.min_se).then_some(self.settings.min_se)
     }
 
@@ -172,7 +174,8 @@ impl SessionTimer {
         builder: MessageBuilder,
     ) -> MessageBuilder {
         let asked = Expires::of(request);
-        let knows = names(request, "Supported", "timer") || names(request, "Require", "timer");
+        let knows =
+            names(request, Known::Supported, "timer") || names(request, Known::Require, "timer");
         let ours = self.settings.interval;
         let interval = match asked {
             Some(asked) if ours == 0 => asked.seconds,
@@ -287,7 +290,7 @@ impl SessionTimer {
                 self.next = Some(now + Duration::from_millis(ms));
             }
             500 | 503 if !probe => {
-                let seconds = response.header("Retry-After").and_then(|value| {
+                let seconds = response.value(Known::RetryAfter).and_then(|value| {
                     value.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
                 });
                 let wait = Duration::from_secs(seconds.unwrap_or(10).clamp(1, 60));

@@ -1,6 +1,6 @@
 //! How legs reach the wire: transactions, time, chance, and the names of our listeners.
 
-use super::{LegSettings, next_hop};
+use super::{Manner, next_hop};
 use crate::{
     Dialog, Flow, Link, MessageBuilder, Method, TransactionId, Transactions, new_branch,
     with_sent_by,
@@ -60,17 +60,17 @@ impl<U: Copy> Wire<'_, U> {
         owner: U,
         flow: Flow,
         bytes: Vec<u8>,
-        settings: &LegSettings,
+        manner: &Manner,
     ) -> TransactionId {
         let large = flow.link == Link::Datagram
             && bytes.len() > LARGEST_DATAGRAM
-            && settings.large_over_stream;
+            && manner.large_over_stream;
         let detour = large.then(|| self.listeners.for_large(self.now, flow)).flatten();
         let detour = detour.and_then(|stream| {
             let host = self.listeners.advertised(stream.listener);
             Some((stream, with_sent_by(&bytes, stream.link, &host)?))
         });
-        let (owner, now, schedule) = (Some(owner), self.now, &settings.schedule);
+        let (owner, now, schedule) = (Some(owner), self.now, &manner.schedule);
         match detour {
             Some(detour) => {
                 let ways = [detour, (flow, bytes)];

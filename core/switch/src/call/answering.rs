@@ -158,6 +158,9 @@ impl Call {
         cx.core.counters.answered += 1;
         tracing::debug!(call = %self.shown_id(), "answered");
         self.caller.answer(&mut cx.wire(), body.as_deref());
+        if self.caller.negotiation().is_settled() {
+            self.forget_offer(CALLER);
+        }
         self.tell(cx, EventKind::Answered, vendor, 200);
         self.write_interim(cx);
     }

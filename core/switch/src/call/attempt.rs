@@ -218,7 +218,7 @@ impl Call {
         cx: &mut Cx<'_>,
         vendor: Arc<VendorTrunk>,
         ways: Ways,
-    ) -> Attempt {
+    ) -> Box<Attempt> {
         // Not how many there were: one that was dropped before its INVITE has left a gap.
         let made = self.finished.iter().map(|record| record.number);
         let number = made.chain(self.attempts.iter().map(|attempt| attempt.record.number)).max();
@@ -263,7 +263,7 @@ impl Call {
             media: MediaRecord::default(),
             flags: Vec::new(),
         };
-        Attempt {
+        Box::new(Attempt {
             vendor,
             record,
             progress: Progress::Preparing(None),
@@ -277,7 +277,7 @@ impl Call {
             alerted: false,
             media_opened: false,
             early_answer: None,
-        }
+        })
     }
 
     pub(super) fn egress_number_question(&self, number: u16) -> Option<Question> {

@@ -63,7 +63,7 @@ impl Call {
                 continue;
             }
             let number = attempt.record.number;
-            self.attempts.push(Box::new(attempt));
+            self.attempts.push(attempt);
             return self.prepare_from(cx, number, 0);
         }
     }

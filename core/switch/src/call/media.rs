@@ -29,9 +29,9 @@ pub(super) struct LegMedia {
     /// What becomes of it in the call's record.
     pub(super) record: MediaRecord,
     /// What the relay was told of it last.
-    told: Option<sdp::Remote>,
-    /// The last offer that came from it.
-    offer: Option<Offered>,
+    told: Option<Box<sdp::Remote>>,
+    /// The last offer that came from it, until it is answered for good.
+    offer: Option<Box<Offered>>,
     /// What it was answered by ourselves before the other side said anything (MEDIA-13).
     pub(super) given: Option<Vec<PayloadType>>,
     /// It hears a sound of ours in place of the other side.
@@ -98,7 +98,7 @@ impl LegMedia {
         counters.last_packet
     }
 
-    /// The last offer that came from it.
+    /// The last offer that came from it, unless it is answered for good.
     pub(super) fn offered(&self) -> Option<&SessionDescription> {
         self.offer.as_ref().map(|offered| &offered.description)
     }
@@ -148,7 +148,7 @@ impl Call {
         let added = self.convertible_beside(&description, &attempt.vendor);
         let passed = sdp::pass(&description, way, &mut attempt.origin, &added);
         let (body, remote) = passed.map_err(NoOffer::Sdp)?;
-        self.caller_media.offer = Some(Offered { description, added });
+        self.caller_media.offer = Some(Box::new(Offered { description, added }));
         if let Some(remote) = remote {
             self.tell_relay(cx, CALLER, remote);
         }
@@ -201,7 +201,11 @@ impl Call {
         let (passed, remote) = if is_offer {
             self.pass_offer(from, to, body)?
         } else {
-            self.pass_answer(cx, from, to, body)?
+            let passed = self.pass_answer(cx, from, to, body)?;
+            if self.connected().is_some() {
+                self.forget_offer(to);
+            }
+            passed
         };
         if let Some(remote) = remote {
             self.tell_relay(cx, from, remote);
@@ -252,7 +256,7 @@ impl Call {
         let origin = self.origin_mut(to).ok_or(Unusable::NoAudio)?;
         let passed = sdp::pass(&description, way, origin, &added)?;
         if let Some(media) = self.media_mut(from) {
-            media.offer = Some(Offered { description, added });
+            media.offer = Some(Box::new(Offered { description, added }));
             media.given = None;
         }
         Ok(passed)
@@ -281,11 +285,19 @@ impl Call {
         Ok(passed)
     }
 
+    /// The last offer of a leg is answered for good; it takes more room than the rest of its
+    /// media.
+    pub(super) fn forget_offer(&mut self, leg: u16) {
+        if let Some(media) = self.media_mut(leg) {
+            media.offer = None;
+        }
+    }
+
     /// What the offer of a leg and the answer of the other one come to, if they do not share a
     /// codec or the offer was answered before.
     fn settle(&self, offerer: u16, answer: &SessionDescription) -> Option<Agreement> {
         let media = self.media(offerer)?;
-        let Offered { description, added } = media.offer.as_ref()?;
+        let Offered { description, added } = media.offer.as_deref()?;
         let (_, offered) = description.first_audio()?;
         let (_, answered) = answer.first_audio()?;
         let known = sdp::convertible();
@@ -336,7 +348,7 @@ impl Call {
     /// Tells the relay how a leg writes its audio, if that has changed.
     pub(super) fn tell_formats(&mut self, cx: &mut Cx<'_>, leg: u16, side: Option<&Side>) {
         let formats = side.map(sdp::formats_of);
-        let told = self.media(leg).and_then(|media| media.told.as_ref());
+        let told = self.media(leg).and_then(|media| media.told.as_deref());
         let Some(told) = told.filter(|told| told.formats != formats) else { return };
         let mut remote = told.clone();
         if let Some(codec) = side.and_then(|side| side.wants.first()) {
@@ -420,7 +432,7 @@ impl Call {
             receives: remote.receives,
             formats: remote.formats.clone(),
         };
-        media.told = Some(remote);
+        media.told = Some(Box::new(remote));
         cx.media.update(media.leg, told);
     }
 
