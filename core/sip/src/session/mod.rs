@@ -51,7 +51,7 @@ pub enum Reliability {
 }
 
 /// How a leg behaves towards its peer.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct LegSettings {
     /// Resends of our requests (SIG-21).
     pub schedule: Arc<ResendSchedule>,
@@ -66,7 +66,7 @@ pub struct LegSettings {
 }
 
 /// What a leg keeps of its settings; its login and its session timer have the rest.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Manner {
     schedule: Arc<ResendSchedule>,
     reliability: Reliability,

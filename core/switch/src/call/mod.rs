@@ -46,7 +46,7 @@ use media::LegMedia;
 use policy::{CallFacts, Pin, Supervisor};
 use serde::{Deserialize, Serialize};
 use sip::session::{Leg, LegEvent, LegSettings, Wire};
-use sip::{Flow, Message, TransactionId};
+use sip::{Flow, Message, Method, TransactionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -530,9 +530,13 @@ impl Call {
         flow: Flow,
         request: Message,
     ) {
+        // The end of a call that is up moves neither side.
+        let moves = *request.method() != Method::Bye || self.is_setting_up();
         let Some(own) = self.leg_mut(leg) else { return };
         let event = own.on_request(&mut cx.wire(), id, flow, request);
-        self.note_foreign(cx.core);
+        if moves {
+            self.note_foreign(cx.core);
+        }
         self.on_leg_event(cx, leg, event, None);
     }
 

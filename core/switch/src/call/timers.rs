@@ -28,55 +28,55 @@ enum Timer {
 }
 
 impl Call {
-    /// All timers that run; the first of two that are due at once is the one to act on.
-    fn timers(&self) -> impl Iterator<Item = (Instant, Timer)> {
-        let (setup, connected) = match &self.state {
-            State::SettingUp(setup) => (Some(&**setup), None),
-            State::Connected(connected) => (None, Some(connected)),
-            State::Closing(..) | State::Over => (None, None),
-        };
-        let setting_up = setup.into_iter().flat_map(|setup| {
-            let awaited = setup.awaited.map(|(_, until)| until);
-            [
-                Some((setup.deadline, Timer::SetupLimit)),
-                setup.hedge.map(|at| (at, Timer::Hedge)),
-                awaited.map(|at| (at, Timer::Awaited)),
-            ]
-        });
-        let attempts = self.attempts.iter().filter(move |_| setup.is_some()).map(|attempt| {
-            attempt.out().map(|out| (out.deadline, Timer::Attempt(attempt.record.number)))
-        });
-        let up = connected.into_iter().flat_map(|connected| {
-            [
-                connected.longest.map(|at| (at, Timer::Longest)),
-                connected
-                    .supervisor
-                    .and_then(|it| it.limit())
-                    .map(|at| (at, Timer::SupervisedLimit)),
-                connected.supervisor.and_then(|it| it.due()).map(|at| (at, Timer::Supervision)),
-                Some((connected.interim, Timer::Interim)),
-            ]
-        });
-        let legs = connected.into_iter().flat_map(|connected| {
-            let vendor = self.leg(connected.vendor).and_then(Leg::poll_timeout);
-            [
-                self.caller.poll_timeout().map(|at| (at, Timer::Leg(CALLER))),
-                vendor.map(|at| (at, Timer::Leg(connected.vendor))),
-            ]
-        });
-        setting_up.chain(attempts).chain(up).chain(legs).flatten()
+    /// Shows all timers that run; the first of two that are due at once is the one to act on.
+    fn timers(&self, mut show: impl FnMut(Instant, Timer)) {
+        let mut show_set =
+            |at: Option<Instant>, timer| at.into_iter().for_each(|at| show(at, timer));
+        match &self.state {
+            State::SettingUp(setup) => {
+                show_set(Some(setup.deadline), Timer::SetupLimit);
+                show_set(setup.hedge, Timer::Hedge);
+                show_set(setup.awaited.map(|(_, until)| until), Timer::Awaited);
+                for attempt in &self.attempts {
+                    let at = attempt.out().map(|out| out.deadline);
+                    show_set(at, Timer::Attempt(attempt.record.number));
+                }
+            }
+            State::Connected(connected) => {
+                show_set(connected.longest, Timer::Longest);
+                let supervisor = connected.supervisor;
+                show_set(supervisor.and_then(|it| it.limit()), Timer::SupervisedLimit);
+                show_set(supervisor.and_then(|it| it.due()), Timer::Supervision);
+                show_set(Some(connected.interim), Timer::Interim);
+                for number in [CALLER, connected.vendor] {
+                    let at = self.leg(number).and_then(Leg::poll_timeout);
+                    show_set(at, Timer::Leg(number));
+                }
+            }
+            State::Closing(..) | State::Over => {}
+        }
     }
 
     /// When [`Call::on_timeout`] has something to do, or earlier: a wake that was set stays
     /// when the deadline moves away from it, as most calls end before either.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        let deadline = self.timers().map(|(at, _)| at).min()?;
-        Some(self.wake.map_or(deadline, |wake| wake.min(deadline)))
+        let (mut wake, mut runs) = (self.wake, false);
+        self.timers(|at, _| {
+            wake = Some(wake.map_or(at, |wake| wake.min(at)));
+            runs = true;
+        });
+        wake.filter(|_| runs)
     }
 
     /// The first timer that is due.
     fn due(&self, now: Instant) -> Option<Timer> {
-        self.timers().find(|(at, _)| *at <= now).map(|(_, timer)| timer)
+        let mut due = None;
+        self.timers(|at, timer| {
+            if at <= now {
+                due.get_or_insert(timer);
+            }
+        });
+        due
     }
 
     /// Does what is due, one thing after the other.
