@@ -11,7 +11,7 @@ mod wav;
 
 pub use g711::{G711, Law};
 pub use sound::Sound;
-pub use tone::{Cadence, RINGBACK_COUNTRIES, Ringback, ringback};
+pub use tone::{Cadence, RINGBACK_COUNTRIES, Ringback, TEST_TONE_HZ, ringback, silence, test_tone};
 pub use wav::WavError;
 
 /// Samples per second of all narrow-band speech.

@@ -1,4 +1,5 @@
-//! Ringback tones as national networks send them (ITU-T E.180, MEDIA-13).
+//! Tones: ringback as national networks send it (ITU-T E.180, MEDIA-13), and what test calls send
+//! (ROUTE-83).
 
 use crate::{NARROW_BAND, Sound};
 use std::f64::consts::TAU;
@@ -8,6 +9,24 @@ const LEVEL_DBM0: f64 = -10.0;
 /// Level of the largest sine of 16-bit samples: what A-law calls its overload point.
 #[expect(clippy::approx_constant, reason = "the overload point of G.711, and no circle")]
 const LARGEST_DBM0: f64 = 3.14;
+
+/// Frequency of the test tone, Hz. Not 1000: a tone that divides the clock of 8 kHz has so few
+/// different samples that a fault in most codes of G.711 would not be heard.
+pub const TEST_TONE_HZ: u16 = 1_004;
+
+/// Samples of the shortest piece of the test tone that ends as it has begun: 251 cycles.
+const TEST_TONE_SAMPLES: u32 = 2_000;
+
+/// The test tone, 1004 Hz at -10 dBm0, without a pause.
+pub fn test_tone() -> Sound {
+    let samples = (0..TEST_TONE_SAMPLES).map(|at| sample(&[TEST_TONE_HZ], at));
+    Sound::new(samples.collect()).repeated()
+}
+
+/// Nothing to hear, without an end.
+pub fn silence() -> Sound {
+    Sound::new(vec![0; 160]).repeated()
+}
 
 /// The ringback tone of a country.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,20 +81,21 @@ impl Ringback {
         for (part, ms) in self.cadence.iter().enumerate() {
             let count = u32::from(*ms) * NARROW_BAND / 1_000;
             let sounds = part % 2 == 0;
-            samples.extend((0..count).map(|at| if sounds { self.sample(at) } else { 0 }));
+            let tone = |at| if sounds { sample(self.frequencies, at) } else { 0 };
+            samples.extend((0..count).map(tone));
         }
         Sound::new(samples).repeated()
     }
+}
 
-    /// Sample at this place of a burst.
-    fn sample(&self, at: u32) -> i16 {
-        let count = self.frequencies.len().max(1) as f64;
-        // The powers of the frequencies add up, not their amplitudes.
-        let level = 10_f64.powf((LEVEL_DBM0 - LARGEST_DBM0) / 20.0) / count.sqrt();
-        let phase = f64::from(at) / f64::from(NARROW_BAND) * TAU;
-        let sum: f64 = self.frequencies.iter().map(|hz| (phase * f64::from(*hz)).sin()).sum();
-        (sum * level * f64::from(i16::MAX)) as i16
-    }
+/// Sample at this place of a burst of these frequencies.
+fn sample(frequencies: &[u16], at: u32) -> i16 {
+    let count = frequencies.len().max(1) as f64;
+    // The powers of the frequencies add up, not their amplitudes.
+    let level = 10_f64.powf((LEVEL_DBM0 - LARGEST_DBM0) / 20.0) / count.sqrt();
+    let phase = f64::from(at) / f64::from(NARROW_BAND) * TAU;
+    let sum: f64 = frequencies.iter().map(|hz| (phase * f64::from(*hz)).sin()).sum();
+    (sum * level * f64::from(i16::MAX)) as i16
 }
 
 #[cfg(test)]
@@ -118,6 +138,21 @@ mod tests {
             }
             assert!(rest.is_empty() && tone.cadence.len().is_multiple_of(2), "{}", tone.country);
         }
+    }
+
+    /// ROUTE-83: one frequency at its level, with no step where the sound begins again.
+    #[test]
+    fn the_test_tone_has_one_frequency_and_no_seam() {
+        let mut sound = test_tone();
+        let mut heard = vec![0; 12_000];
+        assert_eq!(sound.next(&mut heard), heard.len());
+        assert!(share(&heard, f64::from(TEST_TONE_HZ)) > 0.999);
+        let largest = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max();
+        let seam = (heard[2_000] - heard[1_999]).abs();
+        assert!(largest.is_some_and(|largest| seam <= largest), "{seam} {largest:?}");
+        assert_eq!(heard[..2_000], heard[2_000..4_000]);
+        let mut quiet = [1; 400];
+        assert_eq!((silence().next(&mut quiet), quiet), (400, [0; 400]));
     }
 
     #[test]

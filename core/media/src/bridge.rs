@@ -71,6 +71,15 @@ pub struct Forward {
     pub len: usize,
 }
 
+/// Why a packet goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nowhere {
+    /// It is not the leg's own, or cannot be told to its hearer.
+    Dropped,
+    /// It has arrived: its leg talks with us alone, who play it a sound.
+    Arrived,
+}
+
 /// The legs of a call.
 pub struct Bridge {
     /// By place.
@@ -165,12 +174,12 @@ impl Bridge {
         } else if kind == Kind::Rtp {
             self.relay_rtp(now, leg, source, buffer, len)
         } else {
-            None
+            Err(Nowhere::Dropped)
         };
-        if forward.is_none() {
+        if forward == Err(Nowhere::Dropped) {
             self.count_dropped(leg);
         }
-        forward
+        forward.ok()
     }
 
     /// Takes back what was counted as sent: the network refused a packet, which is still in
@@ -337,24 +346,28 @@ impl Bridge {
         source: SocketAddr,
         buffer: &mut [u8],
         len: usize,
-    ) -> Option<Forward> {
-        let header = RtpHeader::parse(&buffer[..len]).ok()?;
-        let peer = self.joined(leg)?.peer;
+    ) -> Result<Forward, Nowhere> {
+        const DROPPED: Nowhere = Nowhere::Dropped;
+        let header = RtpHeader::parse(&buffer[..len]).map_err(|_| DROPPED)?;
+        let peer = self.joined(leg).ok_or(DROPPED)?.peer;
         let peers_media = peer.and_then(|peer| self.joined(peer)?.leg.media());
         let peers_types = peers_media.map_or(PayloadTypes::default(), |media| media.payload_types);
-        let speaker = &mut self.joined_mut(leg)?.leg;
+        let speaker = &mut self.joined_mut(leg).ok_or(DROPPED)?.leg;
         if !speaker.accept_rtp(now, source, &header, len, peers_types) {
-            return None;
+            return Err(DROPPED);
         }
-        let peer = peer?;
-        let listener = &mut self.joined_mut(peer)?.leg;
-        let to = listener.rtp_target().filter(|_| listener.player.is_none())?;
-        let len = listener.path.pass(&header, buffer, len)?;
+        let with_us = speaker.player.is_some();
+        let Some(peer) = peer else {
+            return Err(if with_us { Nowhere::Arrived } else { DROPPED });
+        };
+        let listener = &mut self.joined_mut(peer).ok_or(DROPPED)?.leg;
+        let to = listener.rtp_target().filter(|_| listener.player.is_none()).ok_or(DROPPED)?;
+        let len = listener.path.pass(&header, buffer, len).ok_or(DROPPED)?;
         if !listener.renumber(now, &header, &mut buffer[..len]) {
-            return None;
+            return Err(DROPPED);
         }
         listener.counters().rtp_out.add(1);
-        Some(Forward { leg: peer, kind: Kind::Rtp, to, len })
+        Ok(Forward { leg: peer, kind: Kind::Rtp, to, len })
     }
 
     fn relay_rtcp(
@@ -364,17 +377,22 @@ impl Bridge {
         kind: Kind,
         source: SocketAddr,
         packet: &mut [u8],
-    ) -> Option<Forward> {
-        let joined = self.joined_mut(leg)?;
+    ) -> Result<Forward, Nowhere> {
+        const DROPPED: Nowhere = Nowhere::Dropped;
+        let joined = self.joined_mut(leg).ok_or(DROPPED)?;
         if !joined.leg.accept_rtcp(now, kind, source) {
-            return None;
+            return Err(DROPPED);
         }
         let muxes = joined.leg.media().is_some_and(|media| media.rtcp_mux);
-        let peer = joined.peer?;
-        let (sender, hearer) = (&self.joined(leg)?.leg, &self.joined(peer)?.leg);
-        let (kind, to) = hearer.rtcp_target(muxes)?;
+        let with_us = joined.leg.player.is_some();
+        let Some(peer) = joined.peer else {
+            return Err(if with_us { Nowhere::Arrived } else { DROPPED });
+        };
+        let sender = &self.joined(leg).ok_or(DROPPED)?.leg;
+        let hearer = &self.joined(peer).ok_or(DROPPED)?.leg;
+        let (kind, to) = hearer.rtcp_target(muxes).ok_or(DROPPED)?;
         renumber_rtcp(&hearer.outgoing, &sender.outgoing, packet);
-        Some(Forward { leg: peer, kind, to, len: packet.len() })
+        Ok(Forward { leg: peer, kind, to, len: packet.len() })
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) const A: LegId = LegId(0);
 pub(crate) const B: LegId = LegId(1);
 
 pub(crate) const CALLER: &str = "192.0.2.10:4000";
+pub(crate) const CALLER_RTCP: &str = "192.0.2.10:4001";
 pub(crate) const VENDOR: &str = "192.0.2.20:6000";
 const NAT: &str = "198.51.100.7:61000";
 const INTRUDER: &str = "203.0.113.66:7000";

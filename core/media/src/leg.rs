@@ -185,7 +185,8 @@ impl Leg {
 
     /// Takes the next step of the sound that is played to it.
     pub(crate) fn play(&mut self, now: Now, buffer: &mut [u8]) -> Played {
-        let to = self.rtp_target();
+        // On hold it hears nothing.
+        let to = self.rtp_target().filter(|_| self.media().is_some_and(|media| media.receives));
         let speech = self.formats().and_then(Formats::speech);
         let Some(player) = &mut self.player else { return Played::Nothing };
         let Some(to) = to else {

@@ -1,7 +1,7 @@
 //! Sounds played to a leg, in virtual time.
 
 use super::*;
-use crate::bridge::tests::{A, B, CALLER, Call, VENDOR, at, remote};
+use crate::bridge::tests::{A, B, CALLER, CALLER_RTCP, Call, VENDOR, at, remote};
 use crate::bridge::{Forward, Input};
 use crate::path::tests::{ONE, TWO};
 use crate::path::{Format, Formats};
@@ -118,4 +118,41 @@ fn a_sound_waits_for_somebody_who_can_hear_it() {
     call.now += PLAY_INTERVAL;
     assert!(sent(&mut call).is_empty());
     assert_eq!(call.bridge.poll_event(), Some(Event::PlayEnded(A)));
+}
+
+/// ROUTE-83: what a leg sends that is joined to nobody and hears a sound has arrived; without one
+/// it is dropped.
+#[test]
+fn a_leg_may_talk_with_us_alone() {
+    let mut call = Call::begun();
+    call.handle(Input::Close(B));
+    call.told(A, described(CALLER, 8, ONE));
+    assert_eq!((call.hears_rtp(A, CALLER), call.counters(A).dropped), (None, 1));
+    plays(&mut call, 100);
+    assert_eq!(sent(&mut call).len(), 1);
+    assert_eq!(call.hears_rtp(A, CALLER), None);
+    assert_eq!((call.counters(A).rtp_in, call.counters(A).dropped), (2, 1));
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    assert_eq!(call.hears(A, Kind::Rtcp, CALLER_RTCP, &report), None);
+    assert_eq!((call.counters(A).rtcp_in, call.counters(A).dropped), (1, 1));
+    assert_eq!(call.hears(A, Kind::Rtp, CALLER, &[0x80, 8]), None);
+    assert_eq!(call.counters(A).dropped, 2, "no RTP");
+}
+
+/// RFC 3264 section 8.4: whoever holds us does not want to hear us.
+#[test]
+fn a_sound_waits_while_its_leg_holds_us() {
+    let mut call = Call::begun();
+    call.told(A, described(CALLER, 8, ONE));
+    plays(&mut call, 100);
+    assert_eq!(sent(&mut call).len(), 1);
+    call.told(A, RemoteMedia { receives: false, ..described(CALLER, 8, ONE) });
+    for _ in 0..10 {
+        call.now += PLAY_INTERVAL;
+        assert!(sent(&mut call).is_empty());
+    }
+    assert_eq!(call.bridge.poll_event(), None, "it has not ended");
+    call.told(A, described(CALLER, 8, ONE));
+    call.now += PLAY_INTERVAL;
+    assert_eq!(sent(&mut call).len(), 1);
 }
