@@ -27,11 +27,12 @@ mod strangers;
 mod switch;
 mod written;
 
+pub use call::placed::{NotPlaced, TestCall};
 pub use call::record::{deck_row, rounding};
 pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
 pub use media::{
     AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,
-    SilenceLimits,
+    SILENCE, SilenceLimits, TEST_TONE,
 };
 pub use reason::end_reasons;
 pub use rests::Rests;

@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+/// Sound of every relay beside the files of its node: 1004 Hz at -10 dBm0 without a pause.
+pub const TEST_TONE: &str = "tone:1004";
+
+/// Sound of every relay beside the files of its node: audio in which nothing is heard.
+pub const SILENCE: &str = "tone:silence";
+
 /// A leg of a call towards the relay: a caller, one of the vendors that are tried at the same
 /// time or one after the other, or whoever else the call talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,9 +37,9 @@ pub trait MediaControl {
     /// Has two legs of one call hear each other and nobody else: what the legs that they were
     /// joined to still send is dropped.
     fn join(&mut self, a: MediaLeg, b: MediaLeg);
-    /// Has a leg hear a sound in place of whom it is joined to: a file of the node by its name, or
-    /// the ringback tone of a country by its code, once or, as tones always are, again and again
-    /// until the leg is joined. The leg's [`RemoteMedia::formats`] say how it is written. False:
+    /// Has a leg hear a sound in place of whom it is joined to: a file of the node by its name,
+    /// the ringback tone of a country by its code, [`TEST_TONE`] or [`SILENCE`], once or, as tones
+    /// always are, again and again until the leg is joined. The leg's [`RemoteMedia::formats`] say how it is written. False:
     /// there is no such leg or sound.
     fn play(&mut self, leg: MediaLeg, sound: &str, repeats: bool) -> bool;
     /// The call was answered: from now on its silence is told by [`MediaEvent`]s.

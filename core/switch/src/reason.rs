@@ -52,6 +52,7 @@ pub(crate) mod name {
         MEDIA_RESOURCES = "media_resources",
         MAX_DURATION = "max_duration",
         OPERATOR_HANGUP = "operator_hangup",
+        SERVICE_END = "service_end",
         VENDOR_AUTH_FAILED = "vendor_auth_failed",
         SYSTEM_OVERLOAD = "system_overload",
         NODE_LOST = "node_lost",
@@ -96,6 +97,7 @@ pub(crate) fn is_billed(reason: &str) -> bool {
             | name::NODE_LOST
             | name::MAX_DURATION
             | name::OPERATOR_HANGUP
+            | name::SERVICE_END
     )
 }
 

@@ -51,6 +51,8 @@ pub(crate) enum Unusable {
     Multicast,
     /// Its address is of the IP version that our media address for this side is not.
     OtherVersion,
+    /// We have to speak to its sender ourselves, and know none of its codecs.
+    NoCodec,
 }
 
 impl Unusable {
@@ -63,6 +65,7 @@ impl Unusable {
             Unusable::OtherVersion => {
                 "the SDP's address is of another IP version than the media address of this trunk"
             }
+            Unusable::NoCodec => "the SDP has no codec that the switch speaks by itself",
         }
     }
 
@@ -73,6 +76,7 @@ impl Unusable {
             Unusable::NoAddress => 301,
             Unusable::Multicast => 330,
             Unusable::OtherVersion => 300,
+            Unusable::NoCodec => 305,
         };
         format!("{code} {host} \"{}\"", self.text())
     }
@@ -118,6 +122,11 @@ pub(crate) fn pass(
         Way::Direct(_) => description.conceal(own),
     });
     Ok((passed, remote))
+}
+
+/// An offer of ours.
+pub(crate) fn offer(audio: &Audio<'_>, origin: &mut Origin) -> Vec<u8> {
+    origin.write(audio.rtp.ip(), |own| audio.offer(own))
 }
 
 /// An answer of ours to an offer.
@@ -187,6 +196,18 @@ pub(crate) fn convertible() -> [PayloadType; 2] {
         fmtp: None,
     };
     [of(8, "PCMA"), of(0, "PCMU")]
+}
+
+/// What we offer where we speak by ourselves: those codecs, and telephone events (RFC 4733).
+pub(crate) fn spoken() -> Vec<PayloadType> {
+    let events = PayloadType {
+        number: 101,
+        name: "telephone-event".into(),
+        clock_hz: 8_000,
+        channels: 1,
+        fmtp: Some("0-16".into()),
+    };
+    convertible().into_iter().chain([events]).collect()
 }
 
 /// How a side that does not share the other's codec writes its audio.

@@ -1,5 +1,6 @@
 //! One shard of the switch: its transactions, its calls, their timers.
 
+use crate::call::placed::{NotPlaced, TestCall};
 use crate::call::{Call, Cx};
 use crate::core_ops::{Farewells, Names};
 use crate::index::SourceIndex;
@@ -246,6 +247,30 @@ impl Switch {
     pub fn hangup_call(&mut self, now: Now, key: CallKey, media: &mut dyn MediaControl) {
         self.with_call(key, now, media, |call, cx| call.on_operator_hangup(cx));
         self.drain_transactions(now, media);
+    }
+
+    /// Places a test call (ROUTE-83): its id.
+    ///
+    /// # Errors
+    /// Why no INVITE will go out. There is no record of it then.
+    pub fn place(
+        &mut self,
+        now: Now,
+        test: TestCall,
+        media: &mut dyn MediaControl,
+    ) -> Result<u128, NotPlaced> {
+        let call = Call::placed(&mut self.core, now, test)?;
+        let (key, id) = (call.key(), call.id());
+        self.calls.insert(key, Box::new(call));
+        self.with_call(key, now, media, |call, cx| call.begin_placed(cx));
+        self.drain_transactions(now, media);
+        Ok(id)
+    }
+
+    /// The call with this id; none if it is not here.
+    #[must_use]
+    pub fn call(&self, id: u128) -> Option<CallView> {
+        self.calls.values().find(|call| call.id() == id).map(|call| call.view())
     }
 
     /// Ends every call for a node that stops. Peers that do not answer are not awaited any

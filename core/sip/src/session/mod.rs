@@ -34,6 +34,7 @@ use route::next_hop;
 use serde::{Deserialize, Serialize};
 use session_timer::SessionTimer;
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use theirs::Theirs;
@@ -188,6 +189,30 @@ struct Up {
 }
 
 impl<U: Copy> Leg<U> {
+    /// A leg with nobody at its other end, over from the beginning: whatever is wanted of it has no
+    /// effect.
+    #[must_use]
+    pub fn nobody(owner: U) -> Leg<U> {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let settings = LegSettings::default();
+        Leg {
+            owner,
+            flow: Flow::datagram(0, nowhere),
+            natted: false,
+            contact_user: CompactString::default(),
+            login: None,
+            timer: SessionTimer::new(settings.timers),
+            settings,
+            updates: None,
+            phase: Phase::Over,
+            sdp: Negotiation::default(),
+            theirs: Vec::new(),
+            ours: Vec::new(),
+            waiting: VecDeque::new(),
+            last_request: 0,
+        }
+    }
+
     /// Name of the leg in the events of the transactions.
     #[must_use]
     pub fn owner(&self) -> U {

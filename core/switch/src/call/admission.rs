@@ -124,11 +124,12 @@ impl Call {
     }
 
     pub(super) fn screen_question(&self) -> Question {
+        let source = self.source.flow.map(|flow| sip::ip_text(flow.remote.ip().to_canonical()));
         Question::Screen(ScreenQuestion {
             call: self.facts,
             caller: self.numbers.caller_route.clone(),
             callee: self.numbers.callee_route.clone(),
-            source: sip::ip_text(self.source.flow.remote.ip().to_canonical()),
+            source: source.unwrap_or_default(),
         })
     }
 

@@ -150,8 +150,12 @@ impl Call {
             leg.acknowledge(&mut cx.wire(), None);
         }
         self.connect(cx, number);
-        self.join(cx, number);
-        self.watch_media(cx);
+        if let Some(placed) = self.placed {
+            self.speak(cx, number, placed);
+        } else {
+            self.join(cx, number);
+            self.watch_media(cx);
+        }
         if body.is_some() {
             self.times.media_ms.get_or_insert(now.utc_ms);
         }
@@ -173,6 +177,7 @@ impl Call {
         self.state = State::Connected(Connected {
             vendor: number,
             since: now.instant,
+            ends: self.placed.map(|placed| now.instant + placed.length),
             longest: self.longest().map(|(limit, _)| now.instant + limit),
             interim: now.instant + self.world.settings.interim,
             held: false,
@@ -267,7 +272,7 @@ impl Call {
             return;
         }
         let vendor = self.winner().and_then(|attempt| attempt.leg.as_ref());
-        let legs = [Some(&self.caller), vendor];
+        let legs = [Some(&self.caller).filter(|leg| !leg.is_over()), vendor];
         let elsewhere = |leg: &Leg<_>| !core.index.knows(leg.next_hop().remote);
         if legs.into_iter().flatten().any(elsewhere) {
             self.foreign = true;

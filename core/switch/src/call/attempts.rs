@@ -50,7 +50,7 @@ impl Call {
                 }
             }
             let Some(choice) = setup.choices.pop_front() else {
-                return self.none_is_left(cx, self.why_none_is_left());
+                return self.none_is_left(cx, &self.why_none_is_left());
             };
             let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
             // SIG-91: what rests is left out.
@@ -76,13 +76,17 @@ impl Call {
     }
 
     /// Why no choice is left (ROUTE-50 row 12).
-    fn why_none_is_left(&self) -> &'static str {
-        match &self.failures[..] {
+    fn why_none_is_left(&self) -> Text {
+        if self.placed.is_some() {
+            return self.why_placed_failed();
+        }
+        let why = match &self.failures[..] {
             [] => name::ALL_ROUTES_BUSY,
             all if all.iter().all(|failed| *failed == Failed::NO_CODEC) => name::CODEC_MISMATCH,
             all if all.iter().all(|failed| *failed == Failed::NO_PORTS) => name::MEDIA_RESOURCES,
             _ => name::ALL_ROUTES_FAILED,
-        }
+        };
+        why.into()
     }
 
     /// A record that is complete, in the order of the attempts.
@@ -343,6 +347,11 @@ impl Call {
         if awaited {
             setup.awaited = Some((number, cx.now.instant + AWAITED));
         }
+        let more = !setup.choices.is_empty();
+        if self.placed.is_some() {
+            // Only further addresses of its trunk are left, if anything is.
+            return self.advance(cx, number, if more { Advance::Next } else { Advance::Stop });
+        }
         self.ask(cx, Step::Advance, number, Question::Advance(question));
     }
 
@@ -356,6 +365,11 @@ impl Call {
                 _ => Advance::Next,
             },
         };
+        self.advance(cx, number, decision);
+    }
+
+    /// Does what is decided after a failed attempt.
+    fn advance(&mut self, cx: &mut Cx<'_>, number: u16, decision: Advance) {
         let reason = self.reason_of_attempt(number);
         match decision {
             Advance::Next => {
@@ -385,10 +399,14 @@ impl Call {
         }
     }
 
+    /// Records of the attempts that have ended or were given up, and of those that are out.
+    pub(super) fn attempt_records(&self) -> impl Iterator<Item = &ledger::AttemptRecord> {
+        let others = self.attempts.iter().map(|attempt| &attempt.record);
+        self.finished.iter().chain(others)
+    }
+
     fn reason_of_attempt(&self, number: u16) -> Text {
-        let given_up = self.attempts.iter().map(|attempt| &attempt.record);
-        let mut records = self.finished.iter().chain(given_up);
-        let record = records.find(|record| record.number == number);
+        let record = self.attempt_records().find(|record| record.number == number);
         record.map_or_else(|| name::ALL_ROUTES_FAILED.into(), |record| record.end_reason.clone())
     }
 

@@ -28,15 +28,18 @@ pub(super) struct Passed {
 
 /// What a re-INVITE or UPDATE wants to change.
 #[derive(Debug, Serialize, Deserialize)]
-struct Offer {
+pub(super) struct Offer {
     /// Where its sender will receive.
-    remote: Option<sdp::Remote>,
-    held: bool,
+    pub(super) remote: Option<sdp::Remote>,
+    pub(super) held: bool,
 }
 
 impl Call {
     /// A request of one side that the other has a part in.
     pub(super) fn pass_request(&mut self, cx: &mut Cx<'_>, from: u16, theirs: TransactionId) {
+        if self.placed.is_some() {
+            return self.answer_request(cx, from, theirs);
+        }
         let Some(request) = self.leg(from).and_then(|leg| leg.request(theirs)) else { return };
         let (method, kind) = (request.method().clone(), request.header("Content-Type"));
         let kind = kind.unwrap_or("application/octet-stream").to_owned();
@@ -114,7 +117,7 @@ impl Call {
         }
     }
 
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         cx: &mut Cx<'_>,
         leg: u16,
@@ -163,7 +166,7 @@ impl Call {
 
     /// An offer counts from its answer on; refused, nothing has changed (RFC 3261 section
     /// 14.1).
-    fn take_offer(&mut self, cx: &mut Cx<'_>, from: u16, offer: Offer) {
+    pub(super) fn take_offer(&mut self, cx: &mut Cx<'_>, from: u16, offer: Offer) {
         if let Some(remote) = offer.remote {
             self.tell_relay(cx, from, remote);
         }
@@ -232,6 +235,9 @@ impl Call {
         theirs: TransactionId,
         ack: Option<&Message>,
     ) {
+        if self.placed.is_some() && ack.and_then(sdp::body_of).is_some() {
+            return self.take_agreed(cx, from);
+        }
         let known = |passed: &Passed| (passed.from, passed.theirs) == (from, theirs);
         let Some(at) = self.passed.iter().position(known) else { return };
         let passed = self.passed.remove(at);

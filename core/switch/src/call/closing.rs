@@ -139,9 +139,11 @@ impl Call {
         }
     }
 
-    /// Whether the customer pays: it was answered, and did not end in a way that is never billed.
+    /// Whether the customer pays: there is one, it was answered, and did not end in a way that is
+    /// never billed.
     pub(super) fn is_billed(&self) -> bool {
-        self.times.answer_ms.is_some() && self.end().is_none_or(|end| end.billed)
+        let answered = self.placed.is_none() && self.times.answer_ms.is_some();
+        answered && self.end().is_none_or(|end| end.billed)
     }
 
     /// The node does not wait for the charges either: the record is written without those
@@ -292,7 +294,9 @@ impl Call {
             cx.core.foreign_legs -= 1;
             cx.core.foreign_until = Some(cx.now.instant + crate::switch::WINDOW);
         }
-        cx.core.tags.remove(&self.tag);
+        if let Some(tag) = self.tag {
+            cx.core.tags.remove(&tag);
+        }
         self.state = State::Over;
     }
 }

@@ -1,6 +1,7 @@
 //! Media of the call: the ports of its legs, who hears whom, and the descriptions that lead
 //! audio there.
 
+use super::alone::offer_alone;
 use super::{Attempt, CALLER, Call, Cx};
 use crate::facts::{Listener, VendorTrunk};
 use crate::media::{LegCounters, MediaLeg, RemoteMedia};
@@ -74,7 +75,7 @@ impl LegMedia {
     }
 
     /// Takes ports at a media address unless it has some; what is to be written into its SDP.
-    fn open(&mut self, cx: &mut Cx<'_>, address: u16) -> Option<SocketAddr> {
+    pub(super) fn open(&mut self, cx: &mut Cx<'_>, address: u16) -> Option<SocketAddr> {
         if self.local.is_none() {
             self.local = cx.media.open(self.leg, address);
             self.record.local = self.local.map(sip::address_text).unwrap_or_default();
@@ -134,6 +135,9 @@ impl Call {
         cx: &mut Cx<'_>,
         attempt: &mut Attempt,
     ) -> Result<Vec<u8>, NoOffer> {
+        if self.placed.is_some() {
+            return offer_alone(cx, attempt);
+        }
         self.direct = self.goes_direct(&attempt.vendor);
         let invite = self.invite.clone();
         let offer = invite.as_deref().and_then(sdp::body_of);
@@ -192,6 +196,10 @@ impl Call {
         from: u16,
         body: &[u8],
     ) -> Result<Vec<u8>, Unusable> {
+        if self.placed.is_some() {
+            self.take_description(cx, from, body)?;
+            return Ok(Vec::new());
+        }
         let to = match from {
             CALLER => self.talking().ok_or(Unusable::NoAudio)?,
             _ => CALLER,

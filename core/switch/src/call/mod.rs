@@ -6,6 +6,7 @@
 //! once.
 
 mod admission;
+mod alone;
 mod answering;
 mod asking;
 mod attempt;
@@ -18,6 +19,7 @@ mod ending;
 mod late;
 mod media;
 mod pipeline;
+pub(crate) mod placed;
 pub(crate) mod record;
 mod ringback;
 mod silence;
@@ -43,6 +45,7 @@ use caller::{Caller, CallerIdentity};
 use closing::Charging;
 use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
 use media::LegMedia;
+use placed::Placed;
 use policy::{CallFacts, Pin, Supervisor};
 use serde::{Deserialize, Serialize};
 use sip::session::{Leg, LegEvent, LegSettings, Wire};
@@ -125,6 +128,9 @@ struct Connected {
     vendor: u16,
     #[serde(with = "sip::written::moment")]
     since: Instant,
+    /// We hang up then, as we have placed the call (ROUTE-83).
+    #[serde(with = "sip::written::moment_if_any")]
+    ends: Option<Instant>,
     /// The call may not last longer (SIG-35).
     #[serde(with = "sip::written::moment_if_any")]
     longest: Option<Instant>,
@@ -209,12 +215,12 @@ impl Times {
     }
 }
 
-/// Where the call came from, for the record.
-#[derive(Debug, Serialize, Deserialize)]
+/// Where the call came from, for the record; all is empty where we have placed it ourselves.
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Source {
     listener: Arc<str>,
     address: Text,
-    flow: Flow,
+    flow: Option<Flow>,
     call_id: Text,
     caller_tag: Text,
     user_agent: Text,
@@ -268,14 +274,16 @@ pub(crate) struct Call {
     asked: Vec<Asked>,
     last_ticket: u32,
 
+    /// How we have placed it ourselves; none: a customer called. Nobody is at the caller's leg then.
+    placed: Option<Placed>,
     caller: Leg<Owner>,
     caller_media: LegMedia,
     caller_origin: Origin,
     /// The caller's INVITE, for plugins and for its offer; gone once it is acknowledged.
     invite: Option<Arc<Message>>,
     source: Source,
-    /// Our tag on the caller's leg.
-    tag: u64,
+    /// Our tag on the caller's leg; none where nobody is there.
+    tag: Option<u64>,
     /// Its place in the shard's table of callers, until the INVITE is refused.
     merge_key: Option<u64>,
     authenticated: bool,
@@ -351,6 +359,26 @@ pub(crate) struct NewCall {
     pub(crate) merge_key: u64,
 }
 
+/// What is known of a call when it begins.
+struct Beginning {
+    key: CallKey,
+    id: u128,
+    customer: Arc<CustomerTrunk>,
+    account: Arc<Account>,
+    placed: Option<Placed>,
+    caller: Leg<Owner>,
+    /// The caller said so about itself.
+    identity: CallerIdentity,
+    invite: Option<Arc<Message>>,
+    source: Source,
+    tag: Option<u64>,
+    merge_key: Option<u64>,
+    authenticated: bool,
+    max_forwards: u32,
+    private: bool,
+    numbers: Numbers,
+}
+
 impl Call {
     /// A call that has passed identification; [`Call::begin`] starts it.
     pub(crate) fn new(core: &mut Core, now: Now, new: NewCall) -> Call {
@@ -364,13 +392,11 @@ impl Call {
         core.tags.insert(tag, owner);
         core.transactions.set_owner(ingress, Some(owner));
         let Caller { number: caller_in, identity, private } = Caller::of(&invite, &customer);
-        let pin = core.world.pin.for_call();
-        pin.notes.set_number(&callee_in);
         let max_forwards = invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1);
         let source = Source {
             listener: listener.map_or_else(|| Arc::from(""), |l| Arc::clone(&l.name)),
             address: sip::address_text(flow.remote),
-            flow,
+            flow: Some(flow),
             call_id: invite.call_id().into(),
             caller_tag: invite.from_tag().unwrap_or_default().into(),
             user_agent: invite.header("User-Agent").unwrap_or("").into(),
@@ -387,6 +413,33 @@ impl Call {
         let invited = Arc::clone(&invite);
         let mut caller = Leg::called(owner, flow, ingress, invited, &tag_text(tag), settings);
         caller.set_contact_user(&crate::number::uri_user(&callee_in));
+        let beginning = Beginning {
+            key,
+            id,
+            customer,
+            account,
+            placed: None,
+            caller,
+            identity,
+            invite: Some(invite),
+            source,
+            tag: Some(tag),
+            merge_key: Some(merge_key),
+            authenticated,
+            max_forwards,
+            private,
+            numbers: Numbers { caller_in, callee_in, ..Numbers::default() },
+        };
+        Call::beginning(core, now, beginning)
+    }
+
+    /// A call without questions, attempts and media.
+    fn beginning(core: &mut Core, now: Now, beginning: Beginning) -> Call {
+        let Beginning { key, id, customer, account, placed, caller, identity, .. } = beginning;
+        let Beginning { invite, source, tag, merge_key, authenticated, .. } = beginning;
+        let Beginning { max_forwards, private, numbers, .. } = beginning;
+        let pin = core.world.pin.for_call();
+        pin.notes.set_number(&numbers.callee_in);
         let setup = Setup {
             identity,
             choices: VecDeque::new(),
@@ -407,17 +460,18 @@ impl Call {
             state: State::SettingUp(Box::new(setup)),
             asked: Vec::new(),
             last_ticket: 0,
+            placed,
             caller,
             caller_media: LegMedia::new(MediaLeg { call: key, leg: CALLER }),
             caller_origin: Origin::new(&mut core.rng),
-            invite: Some(invite),
+            invite,
             source,
             tag,
-            merge_key: Some(merge_key),
+            merge_key,
             authenticated,
             max_forwards,
             private,
-            numbers: Numbers { caller_in, callee_in, ..Numbers::default() },
+            numbers,
             marks: Vec::new(),
             attempts: Vec::new(),
             attempts_sent: 0,

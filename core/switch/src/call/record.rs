@@ -52,6 +52,9 @@ impl Call {
     /// The customer's price is the one in force at the answer (BILL-03). If there is none any
     /// more, it is the one that the call was admitted with; the trail tells.
     pub(super) fn fix_sell_price(&mut self, cx: &mut Cx<'_>) {
+        if self.placed.is_some() {
+            return;
+        }
         match price_of(&self.account, self.numbers.rated(), cx.now.utc_ms) {
             Some(price) => self.sell = Some(price),
             None => self.note_old_price(cx, 0, self.sell.is_some()),
@@ -113,6 +116,7 @@ impl Call {
         let (duration_ms, billable_ms) = match last {
             true if self.is_billed() => (self.times.duration_ms, self.times.billed_ms()),
             true => (self.times.duration_ms, 0),
+            false if self.placed.is_some() => (ms(since, now.instant), 0),
             false => (ms(since, now.instant), ms(since, alive)),
         };
         let failure = self.failures.last();
@@ -132,11 +136,11 @@ impl Call {
             node: Arc::clone(&self.world.node),
             listener: Arc::clone(&source.listener),
             source: part(&mut source.address, last),
-            transport: source.flow.link.name().into(),
-            local: local_of(&self.world, source.flow),
+            transport: source.flow.map(|flow| flow.link.name().into()).unwrap_or_default(),
+            local: source.flow.map(|flow| local_of(&self.world, flow)).unwrap_or_default(),
             sip_call_id: part(&mut source.call_id, last),
             caller_tag: part(&mut source.caller_tag, last),
-            our_tag: crate::shard::tag_text(self.tag),
+            our_tag: self.tag.map(crate::shard::tag_text).unwrap_or_default(),
             user_agent: part(&mut source.user_agent, last),
             trunk: self.customer.id,
             trunk_name: Arc::clone(&self.customer.name),

@@ -7,8 +7,12 @@ use ledger::EndedBy;
 use policy::{Asking, Ending, Question, Reply, SupervisionQuestion, Supervisor, add_marks};
 
 impl Call {
-    /// The supervision of the call that is answered now, if somebody is asked about it.
+    /// The supervision of the call that is answered now, if somebody is asked about it. One that
+    /// we have placed ourselves has its end already.
     pub(super) fn new_supervisor(&self, cx: &Cx<'_>) -> Option<Supervisor> {
+        if self.placed.is_some() {
+            return None;
+        }
         let interval = self.world.settings.supervision;
         Supervisor::of(&self.pin, self.facts, interval, cx.now.instant)
     }

@@ -15,6 +15,8 @@ enum Timer {
     Awaited,
     /// SIG-15 to SIG-19, of an attempt.
     Attempt(u16),
+    /// ROUTE-83: what we have placed ourselves has lasted long enough.
+    Placed,
     /// SIG-35
     Longest,
     /// A question about the call.
@@ -43,6 +45,7 @@ impl Call {
                 }
             }
             State::Connected(connected) => {
+                show_set(connected.ends, Timer::Placed);
                 show_set(connected.longest, Timer::Longest);
                 let supervisor = connected.supervisor;
                 show_set(supervisor.and_then(|it| it.limit()), Timer::SupervisedLimit);
@@ -88,6 +91,7 @@ impl Call {
                 Timer::Hedge => self.on_hedge(cx),
                 Timer::Awaited => self.on_awaited(cx),
                 Timer::Attempt(number) => self.on_attempt_deadline(cx, number),
+                Timer::Placed => self.end_placed(cx),
                 Timer::Longest => self.end_at_limit(cx),
                 Timer::SupervisedLimit => self.end_at_supervised_limit(cx),
                 Timer::Supervision => self.supervise(cx),

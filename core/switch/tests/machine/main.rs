@@ -27,3 +27,4 @@ mod simulation;
 mod sources;
 mod supervision;
 mod support;
+mod test_call;

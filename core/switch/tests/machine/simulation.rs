@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use strowger_switch::TestCall;
 use strowger_switch::facts::{CustomerTrunk, Facts, Reliability, VendorTrunk};
 
 fn any_vendor(rng: &mut StdRng) -> VendorPlan {
@@ -195,6 +196,27 @@ fn hasty_operator(rng: &mut StdRng) -> Facts {
     facts
 }
 
+fn any_test_call(rng: &mut StdRng) -> TestCall {
+    TestCall {
+        trunk: [11, 12][rng.random_range(0..2)],
+        caller: ["", "4930123"][rng.random_range(0..2)].into(),
+        callee: "4420123".into(),
+        tone: rng.random_bool(0.5),
+        length: Duration::from_secs([1, 10, 300][rng.random_range(0..3)]),
+    }
+}
+
+/// How a test call ended, as it is counted.
+fn test_call_end(reason: &str) -> &'static str {
+    match reason {
+        "service_end" => "test call to its end",
+        "callee_hangup" => "test call hung up",
+        "operator_hangup" => "test call ended by hand",
+        "no_response" => "test call without response",
+        _ => "test call, other end",
+    }
+}
+
 /// Telephones with a will of their own on both sides of a bad network: reliable responses, early
 /// offers, refreshes, glare, parallel and hedged attempts. What they lived through.
 fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
@@ -205,10 +227,18 @@ fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
     for address in [CALLER, VENDOR_A, VENDOR_B] {
         stage.add_phone(Phone::new(address, rng.random()));
     }
+    let mut placed = Vec::new();
     for _ in 0..calls {
         let now = stage.now;
         stage.phone(CALLER).call(now, "4420123");
+        if rng.random_bool(0.1) {
+            let test = any_test_call(&mut rng);
+            placed.push(stage.place(test).expect("the trunk is there and the node has room"));
+        }
         stage.run(Duration::from_millis(rng.random_range(0..200)));
+        if let Some(id) = placed.last().filter(|_| rng.random_bool(0.02)) {
+            stage.hang_up(*id);
+        }
         machines.may_change(&mut stage, &mut rng);
     }
     machines.change_on(&mut stage, &mut rng);
@@ -238,7 +268,15 @@ fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
             document.attempts.iter().filter(elsewhere).count();
         let timeout = usize::from(call.end_reason == "session_timeout");
         *seen.entry("session_timeout").or_default() += timeout;
+        let test = call.flags.contains(&"test".into());
+        assert_eq!(test, placed.contains(&call.id), "{:x}", call.id);
+        if test {
+            assert_eq!((call.account, call.sell.as_ref(), call.balance_after), (0, None, None));
+            assert!(document.postings.iter().all(|posting| posting.account == 2));
+            *seen.entry(test_call_end(&call.end_reason)).or_default() += 1;
+        }
     }
+    assert!(placed.iter().all(|id| recorded.contains(id)), "a test call has no record");
     seen
 }
 
@@ -271,6 +309,11 @@ fn telephones_with_a_will_of_their_own_leave_nothing_behind() {
         "late answer",
         "lost attempt",
         "session_timeout",
+        "test call to its end",
+        "test call hung up",
+        "test call ended by hand",
+        "test call without response",
+        "test call, other end",
     ] {
         assert!(seen.get(rare).is_some_and(|times| *times > 0), "never: {rare}; {seen:?}");
     }

@@ -22,7 +22,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::Facts;
-use strowger_switch::{CallKey, Now, Output, Strangers, Switch, SwitchSettings, World};
+use strowger_switch::{
+    CallKey, NotPlaced, Now, Output, Strangers, Switch, SwitchSettings, TestCall, World,
+};
 
 /// Where the switch listens.
 pub(crate) const SWITCH: &str = "10.0.0.1:5060";
@@ -240,6 +242,22 @@ impl Stage {
         let flow = sip::Flow::datagram(0, address.parse().expect("an address"));
         let now = self.clock();
         self.switch.transport_error(now, flow, &mut self.media);
+    }
+
+    /// An operator places a test call.
+    pub(crate) fn place(&mut self, test: TestCall) -> Result<u128, NotPlaced> {
+        let now = self.clock();
+        let placed = self.switch.place(now, test, &mut self.media);
+        self.settle();
+        placed
+    }
+
+    /// An operator ends a call; false if it is not there.
+    pub(crate) fn hang_up(&mut self, id: u128) -> bool {
+        let now = self.clock();
+        let found = self.switch.hangup(now, id, &mut self.media);
+        self.settle();
+        found
     }
 
     /// The node stops and awaits no peer any more.

@@ -239,6 +239,22 @@ impl Raw {
         body: &str,
     ) {
         self.vendor_cseq += 1;
+        self.vendor_sends(invite, method, headers, body);
+    }
+
+    /// The vendor's ACK for our 2xx to its latest request, a re-INVITE.
+    pub(crate) fn vendor_acks(&mut self, invite: &Message, body: &str) {
+        self.vendor_sends(invite, &Method::Ack, &[], body);
+        self.run(5);
+    }
+
+    fn vendor_sends(
+        &mut self,
+        invite: &Message,
+        method: &Method,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) {
         self.branch += 1;
         let header = |name| invite.header(name).expect("it has one");
         let target = invite.contact().expect("a Contact").uri().to_owned();
