@@ -3,9 +3,11 @@
 
 mod lockouts;
 mod one_way;
+mod test_calls;
 mod trials;
 
 pub use lockouts::{LockoutLine, UnlockDone};
+pub use test_calls::{LONGEST_TEST_CALL_S, TestCallPlaced, TestCallRequest};
 pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
 
 use ledger::{AttemptRecord, CallDocument, CallId, ChargeRecord, EndedBy, MediaRecord, TrailEntry};
@@ -80,14 +82,14 @@ pub struct AlarmLine {
     pub action: String,
 }
 
-/// A running call, `GET /v1/calls`.
+/// A running call, `GET /v1/calls` and `GET /v1/calls/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallLine {
     /// Call id.
     pub id: String,
-    /// Customer trunk.
+    /// Customer trunk; `test` is no trunk but a call that the switch has placed by itself.
     pub customer: String,
-    /// Paying account.
+    /// Paying account; `test` likewise.
     pub account: String,
     /// Vendor trunk of the attempt under way; empty before the first.
     pub vendor: String,

@@ -7,6 +7,7 @@ mod pay;
 mod records;
 mod replay;
 mod show;
+mod test_call;
 mod times;
 mod trials;
 mod upgrade;
@@ -82,6 +83,9 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Place a call by the switch itself.
+    #[command(subcommand)]
+    Call(CallCommand),
     /// List who is locked out for wrong passwords or a flood, or end a lockout.
     Lockouts {
         /// End the lockouts of this address.
@@ -116,6 +120,13 @@ enum Command {
     Plugin(PluginCommand),
     /// Show a call through the switch, with a built-in caller and two built-in vendors.
     Demo(crate::demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum CallCommand {
+    /// Call a number over one vendor trunk, and tell what happens until the call is over. Ends
+    /// with 0 if it was answered, with 1 if not. No customer pays; the vendor is owed for it.
+    Test(test_call::TestCallArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -249,6 +260,7 @@ impl Cli {
                 let calls = node.client()?.calls()?;
                 print(out, node.json, &calls, |calls| show::calls(calls, now_ms()))
             }
+            Command::Call(CallCommand::Test(args)) => args.run(out),
             Command::Lockouts { unlock: Some(source), node } => {
                 let done = node.client()?.unlock(&source)?;
                 print(out, node.json, &done, show::unlocked)

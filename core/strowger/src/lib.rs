@@ -14,6 +14,7 @@ mod handover;
 mod log;
 pub mod media_plane;
 mod metrics;
+mod nearest;
 mod node;
 mod open_files;
 mod plugin_place;

@@ -10,6 +10,7 @@ mod rerate;
 mod service;
 mod start;
 mod tables;
+mod test_calls;
 mod trials;
 mod upgrade;
 mod vendors;

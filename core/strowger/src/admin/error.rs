@@ -77,6 +77,12 @@ impl ApiError {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "unreadable", detail)
     }
 
+    /// The node takes no new calls now.
+    pub(crate) fn no_calls_now(why: &str) -> ApiError {
+        let detail = format!("no new calls are taken now: {why}");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_calls_now", detail)
+    }
+
     /// All places are taken.
     pub(super) fn busy() -> ApiError {
         let detail = "too many requests are being served; try again";

@@ -4,7 +4,8 @@ use super::ApiError;
 use super::guard::Guard;
 use crate::api::{
     AccountLine, AlarmLine, CallLine, LockoutLine, PluginLine, PluginList, ReloadDone,
-    ReloadRequest, SwapDone, SwapRequest, TableLine, UnlockDone, UpgradeBegun, parse_call_id,
+    ReloadRequest, SwapDone, SwapRequest, TableLine, TestCallPlaced, TestCallRequest, UnlockDone,
+    UpgradeBegun, parse_call_id,
 };
 use crate::node::Node;
 use axum::Json;
@@ -44,6 +45,19 @@ pub(super) async fn alarms(State(node): State<Arc<Node>>) -> Json<Vec<AlarmLine>
 
 pub(super) async fn calls(State(node): State<Arc<Node>>) -> Json<Vec<CallLine>> {
     Json(node.calls().await)
+}
+
+pub(super) async fn call(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Reply<CallLine> {
+    let found = node.call(call_id(&id)?).await;
+    found.map(Json).ok_or_else(|| ApiError::not_found(format!("no call {id} is up")))
+}
+
+pub(super) async fn place_test_call(
+    State(node): State<Arc<Node>>,
+    body: Bytes,
+) -> Reply<TestCallPlaced> {
+    let request: TestCallRequest = json(&body)?;
+    node.place_test_call(request).await.map(Json)
 }
 
 pub(super) async fn hang_up(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Reply<()> {
@@ -137,7 +151,7 @@ pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload, /v1/upgrade",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/test-calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload, /v1/upgrade",
         uri.path()
     ))
 }

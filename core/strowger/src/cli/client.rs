@@ -3,7 +3,8 @@
 use crate::api::{
     AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, Health, INCOMPLETE, LockoutLine,
     PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
-    RerateDone, RerateRequest, SwapDone, TableLine, TrialParameters, UnlockDone, UpgradeBegun,
+    RerateDone, RerateRequest, SwapDone, TableLine, TestCallPlaced, TestCallRequest,
+    TrialParameters, UnlockDone, UpgradeBegun,
 };
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -49,6 +50,16 @@ impl Client {
         self.get("/v1/calls")
     }
 
+    /// The call with this id, while it is up or being set up.
+    pub(crate) fn call(&self, id: &str) -> Result<Option<CallLine>> {
+        self.find(&format!("/v1/calls/{}", encode(id)))
+    }
+
+    pub(crate) fn place_test_call(&self, request: &TestCallRequest) -> Result<TestCallPlaced> {
+        let url = self.url("/v1/test-calls");
+        self.read(self.authorised(self.agent.post(&url)).send_json(request))
+    }
+
     pub(crate) fn hangup(&self, id: &str) -> Result<()> {
         let url = self.url(&format!("/v1/calls/{}", encode(id)));
         let reply = self.authorised(self.agent.delete(&url)).call();
@@ -91,6 +102,11 @@ impl Client {
 
     pub(crate) fn record(&self, id: &str) -> Result<RecordView> {
         self.get(&format!("/v1/records/{}", encode(id)))
+    }
+
+    /// The record of a call; none if it has none yet.
+    pub(crate) fn record_if_there(&self, id: &str) -> Result<Option<RecordView>> {
+        self.find(&format!("/v1/records/{}", encode(id)))
     }
 
     pub(crate) fn accounts(&self) -> Result<Vec<AccountLine>> {
@@ -172,6 +188,14 @@ impl Client {
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.read(self.authorised(self.agent.get(self.url(path))).call())
+    }
+
+    /// What is at a path; none if nothing is there.
+    fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let reply = self.authorised(self.agent.get(self.url(path))).call();
+        let absent =
+            |reply: &ureq::http::Response<_>| reply.status() == ureq::http::StatusCode::NOT_FOUND;
+        if reply.as_ref().is_ok_and(absent) { Ok(None) } else { self.read(reply).map(Some) }
     }
 
     fn url(&self, path: &str) -> String {

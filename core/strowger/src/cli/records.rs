@@ -142,23 +142,8 @@ fn check_reason(client: &Client, reason: &str) -> Result<()> {
 
 /// The known end reason that lies at most two changes away.
 fn nearest(reason: &str) -> Option<&'static str> {
-    let reason = reason.to_lowercase();
-    let known = switch::end_reasons().map(|known| (changes(&reason, known), known));
-    known.min().filter(|(changes, _)| *changes <= 2).map(|(_, known)| known)
-}
-
-/// Characters to add, take away or replace until one word is the other.
-fn changes(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (above, left) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (column, right) in other.chars().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    let nearest = crate::nearest::nearest(reason, switch::end_reasons());
+    nearest.filter(|(changes, _)| *changes <= 2).map(|(_, known)| known)
 }
 
 /// Which calls are rated again.

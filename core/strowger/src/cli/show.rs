@@ -179,8 +179,13 @@ pub(super) fn record(record: &RecordView) -> String {
         }
     };
     line("call", record.id.clone());
-    line("from", format!("{} ({}) at {}", record.customer, record.account, record.source));
-    line("listener", format!("{} on {}", record.listener, record.node));
+    let who = format!("{} ({})", record.customer, record.account);
+    if record.source.is_empty() {
+        line("from", format!("{who}, placed by {}", record.node));
+    } else {
+        line("from", format!("{who} at {}", record.source));
+        line("listener", format!("{} on {}", record.listener, record.node));
+    }
     line("caller", changed(&record.caller_in, &record.caller_route));
     line("callee", changed(&record.callee_in, &record.callee_route));
     line("marks", record.marks.join(", "));

@@ -1,6 +1,6 @@
 //! What the relay converts and plays: codecs by number, sounds by name.
 
-use codec::{Codec, Sound, ringback};
+use codec::{Codec, Sound, ringback, silence, test_tone};
 use media::{CodecId, Codecs, Convert, Format, Play};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -67,8 +67,14 @@ impl Sounds {
         if let Some(file) = self.files.get(name) {
             return Some(if repeats { file.clone().repeated() } else { file.clone() });
         }
-        let tone = ringback(name)?;
+        if name == switch::SILENCE {
+            return Some(silence());
+        }
         let mut tones = self.tones.lock().unwrap_or_else(PoisonError::into_inner);
+        if name == switch::TEST_TONE {
+            return Some(tones.entry(switch::TEST_TONE).or_insert_with(test_tone).clone());
+        }
+        let tone = ringback(name)?;
         Some(tones.entry(tone.country).or_insert_with(|| tone.sound()).clone())
     }
 }
@@ -167,6 +173,9 @@ mod tests {
         assert_eq!((once.next(PCMA, &mut payload), once.next(PCMA, &mut payload)), (2, 0));
         assert!(sounds.find("GB", false).is_some() && sounds.has("gb"));
         assert!(sounds.find("nowhere", true).is_none() && !sounds.has("nowhere"));
+        let mut quiet = Playing::new(sounds.find(switch::SILENCE, true).expect("known"));
+        assert_eq!((quiet.next(PCMA, &mut payload), payload), (160, [0xd5; 160]));
+        assert!(sounds.find(switch::TEST_TONE, false).is_some_and(|tone| !tone.is_empty()));
 
         std::fs::write(&path, b"MThd").expect("written");
         let refused = Sounds::load(&names).expect_err("no WAV");

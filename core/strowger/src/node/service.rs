@@ -77,6 +77,12 @@ impl Node {
         lines
     }
 
+    /// The call with this id, while it is up or being set up.
+    pub(crate) async fn call(&self, id: u128) -> Option<CallLine> {
+        let found = self.ask_shards(|reply| Command::Look(id, reply)).await;
+        found.iter().flatten().next().map(CallLine::from)
+    }
+
     pub(crate) async fn call_count(&self) -> usize {
         self.readings().await.iter().map(|reading| reading.calls).sum()
     }

@@ -353,6 +353,14 @@ impl Driver {
             Command::Calls(reply) => {
                 let _ = reply.send(self.switch.calls().collect());
             }
+            Command::Look(id, reply) => {
+                let _ = reply.send(self.switch.call(id));
+            }
+            Command::Place(test, reply) => {
+                let placed = self.switch.place(clock::now(), test, &mut self.media);
+                self.give();
+                let _ = reply.send(placed);
+            }
             Command::HangUp(id, reply) => {
                 let found = self.switch.hangup(clock::now(), id, &mut self.media);
                 self.give();

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use switch::{Ask, CallKey, CallView, Counters};
+use switch::{Ask, CallKey, CallView, Counters, NotPlaced, TestCall};
 use tokio::sync::oneshot;
 
 /// Datagrams and ICMP errors that may wait for one shard; more are dropped, as a full socket
@@ -26,6 +26,10 @@ static NOT_WOKEN: Seldom = Seldom::new();
 pub(crate) enum Command {
     /// List the calls.
     Calls(oneshot::Sender<Vec<CallView>>),
+    /// Look at a call; none if it is not there.
+    Look(u128, oneshot::Sender<Option<CallView>>),
+    /// Place a test call; the answer is its id, or why it was not placed.
+    Place(TestCall, oneshot::Sender<Result<u128, NotPlaced>>),
     /// End a call; the answer says whether it was there.
     HangUp(u128, oneshot::Sender<bool>),
     /// Take no new calls from now on.

@@ -1,0 +1,189 @@
+//! `strowger call test` (ROUTE-83).
+
+use super::client::Client;
+use super::{NodeArgs, now_ms, print};
+use crate::api::{AttemptView, CallLine, RecordView, TestCallRequest};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use kit::plain_lines;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Between two looks at the call.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a record may take to be seen once its call is over.
+const RECORD_WAIT: Duration = Duration::from_secs(10);
+
+/// What a shell calls the end by Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+/// A test call.
+#[derive(Debug, Args)]
+pub(super) struct TestCallArgs {
+    /// The vendor trunk; no other one is tried, whatever its prefixes.
+    #[arg(long, value_name = "NAME")]
+    trunk: String,
+    /// The number that is called, as calls are routed: the rules of the trunk still apply.
+    #[arg(long, value_name = "NUMBER")]
+    to: String,
+    /// The number that calls, likewise. Left out, none is told, as of an anonymous caller.
+    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    caller: String,
+    /// Send a tone of 1004 Hz at -10 dBm0 from the answer on; else silence is sent.
+    #[arg(long)]
+    tone: bool,
+    /// Hang up so many seconds after the answer, 1 to 300.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seconds: u16,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl TestCallArgs {
+    /// Places the call and follows it to its end. Ctrl-C hangs it up.
+    pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
+        let TestCallArgs { trunk, to, caller, tone, seconds, node } = self;
+        let client = node.client()?;
+        let interrupted = heed_interrupts()?;
+        let request = TestCallRequest { trunk, callee: to, caller, tone, seconds };
+        let id = client.place_test_call(&request)?.id;
+        let mut told = Told { since_ms: now_ms(), state: String::new(), quiet: node.json };
+        if !node.json {
+            writeln!(out, "call {id} to {} over {}", request.callee, request.trunk)?;
+        }
+        let mut hung_up = false;
+        while let Some(call) = client.call(&id)? {
+            told.tell(out, &call)?;
+            if interrupted.load(Ordering::Relaxed) && !hung_up {
+                hung_up = true;
+                // It may have ended by itself meanwhile.
+                let _ = client.hangup(&id);
+            }
+            thread::sleep(LOOK);
+        }
+        let record = record_of(&client, &id)?;
+        print(out, node.json, &record, summary)?;
+        if record.answer_ms.is_none() {
+            bail!("not answered: {} ({})", record.end_reason, record.code_returned);
+        }
+        Ok(())
+    }
+}
+
+/// What was told of a call that is up.
+struct Told {
+    since_ms: u64,
+    state: String,
+    quiet: bool,
+}
+
+impl Told {
+    /// One line whenever the call has gone on.
+    fn tell(&mut self, out: &mut impl Write, call: &CallLine) -> Result<()> {
+        if self.quiet || self.state == call.state || call.state == "deciding" {
+            return Ok(());
+        }
+        self.state.clone_from(&call.state);
+        let ms = now_ms().saturating_sub(self.since_ms);
+        let line = format!("{:>7} s  {}, {} attempts", seconds(ms), call.state, call.attempts);
+        writeln!(out, "{}", plain_lines(&line))?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// The record of a call that is over.
+fn record_of(client: &Client, id: &str) -> Result<RecordView> {
+    let until = Instant::now() + RECORD_WAIT;
+    loop {
+        let record = client.record_if_there(id)?.filter(|record| record.end_ms.is_some());
+        if let Some(record) = record {
+            return Ok(record);
+        }
+        if Instant::now() >= until {
+            bail!(
+                "the call is over, but its record still waits: `strowger cdr {id}` shows it later"
+            );
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Takes Ctrl-C from now on: the first one is noted, the second one ends the command.
+fn heed_interrupts() -> Result<Arc<AtomicBool>> {
+    const NOT_HEARD: &str = "Ctrl-C cannot be taken";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context(NOT_HEARD)?;
+    let mut interrupts = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt()).context(NOT_HEARD)?
+    };
+    let noted = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&noted);
+    thread::spawn(move || {
+        runtime.block_on(async {
+            interrupts.recv().await;
+            note.store(true, Ordering::Relaxed);
+            interrupts.recv().await;
+            std::process::exit(INTERRUPTED);
+        });
+    });
+    Ok(noted)
+}
+
+/// What became of a test call.
+fn summary(record: &RecordView) -> String {
+    let mut out = String::new();
+    for attempt in &record.attempts {
+        let _ = writeln!(
+            out,
+            "attempt {:<6}{} at {}: {}",
+            attempt.number,
+            attempt.vendor,
+            attempt.target,
+            result(attempt)
+        );
+    }
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<14}{value}");
+    };
+    let none = || "none".to_owned();
+    let ms = |ms: Option<u64>| ms.map_or_else(none, |ms| format!("after {} s", seconds(ms)));
+    let since = |at: Option<u64>, sent: u64| ms(at.map(|at| at.saturating_sub(sent)));
+    if let Some(attempt) = record.attempts.last().filter(|attempt| !attempt.skipped) {
+        line("1st response", ms(attempt.first_response_ms.map(u64::from)));
+        line("ringing", since(attempt.ringing_ms, attempt.sent_ms));
+        line("PDD", ms(attempt.pdd_ms.map(u64::from)));
+        line("answer", since(attempt.answer_ms, attempt.sent_ms));
+        line("duration", format!("{} s", seconds(attempt.duration_ms)));
+        let media = &attempt.media;
+        let codec = if media.codec.is_empty() { "none".into() } else { media.codec.clone() };
+        line("codec", codec.to_string());
+        let counted = format!("{} packets sent, {} received", media.rtp_out, media.rtp_in);
+        line("audio", counted);
+        line("cost", record.cost.clone());
+    }
+    line("end", format!("{}, code {}", record.end_reason, record.code_returned));
+    line("record", format!("strowger cdr {}", record.id));
+    out
+}
+
+/// The code of an attempt, or why it has none.
+fn result(attempt: &AttemptView) -> String {
+    match attempt.code {
+        0 if attempt.skipped => format!("not made, {}", attempt.end_reason),
+        0 => attempt.end_reason.clone(),
+        code => format!("{code} {}", attempt.end_reason),
+    }
+}
+
+/// Milliseconds as seconds with three digits.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
