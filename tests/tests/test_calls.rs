@@ -221,7 +221,7 @@ fn ctrl_c_hangs_a_test_call_up() {
     assert!(sent.expect("kill runs").success());
     let done = child.wait_with_output().expect("it ends");
     assert_eq!(done.status.code(), Some(1));
-    assert!(text(&done.stdout).contains("ringing, 1 attempts"), "{}", text(&done.stdout));
+    assert!(text(&done.stdout).contains("ringing, attempt 1"), "{}", text(&done.stdout));
     assert!(text(&done.stderr).contains("operator_hangup"), "{}", text(&done.stderr));
     vendor.succeeds(CALL_LIMIT);
     nothing_is_left(&stage);

@@ -1,7 +1,7 @@
 //! `strowger call test` (ROUTE-83).
 
 use super::client::Client;
-use super::{NodeArgs, now_ms, print};
+use super::{NodeArgs, print};
 use crate::api::{AttemptView, CallLine, RecordView, TestCallRequest};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -53,7 +53,8 @@ impl TestCallArgs {
         let interrupted = heed_interrupts()?;
         let request = TestCallRequest { trunk, callee: to, caller, tone, seconds };
         let id = client.place_test_call(&request)?.id;
-        let mut told = Told { since_ms: now_ms(), state: String::new(), quiet: node.json };
+        let mut told =
+            Told { begun: Instant::now(), state: String::new(), attempts: 0, quiet: node.json };
         if !node.json {
             writeln!(out, "call {id} to {} over {}", request.callee, request.trunk)?;
         }
@@ -78,20 +79,23 @@ impl TestCallArgs {
 
 /// What was told of a call that is up.
 struct Told {
-    since_ms: u64,
+    begun: Instant,
     state: String,
+    attempts: u16,
     quiet: bool,
 }
 
 impl Told {
     /// One line whenever the call has gone on.
     fn tell(&mut self, out: &mut impl Write, call: &CallLine) -> Result<()> {
-        if self.quiet || self.state == call.state || call.state == "deciding" {
+        let same = (&self.state, self.attempts) == (&call.state, call.attempts);
+        if self.quiet || same || call.state == "deciding" {
             return Ok(());
         }
         self.state.clone_from(&call.state);
-        let ms = now_ms().saturating_sub(self.since_ms);
-        let line = format!("{:>7} s  {}, {} attempts", seconds(ms), call.state, call.attempts);
+        self.attempts = call.attempts;
+        let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let line = format!("{:>7} s  {}, attempt {}", seconds(ms), call.state, call.attempts);
         writeln!(out, "{}", plain_lines(&line))?;
         out.flush()?;
         Ok(())
