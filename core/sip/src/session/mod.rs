@@ -194,15 +194,15 @@ impl<U: Copy> Leg<U> {
     #[must_use]
     pub fn nobody(owner: U) -> Leg<U> {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let settings = LegSettings::default();
+        let (manner, login, timer) = LegSettings::default().apart();
         Leg {
             owner,
             flow: Flow::datagram(0, nowhere),
             natted: false,
             contact_user: CompactString::default(),
-            login: None,
-            timer: SessionTimer::new(settings.timers),
-            settings,
+            login,
+            timer,
+            manner,
             updates: None,
             phase: Phase::Over,
             sdp: Negotiation::default(),

@@ -459,12 +459,15 @@ impl Call {
             if !cx.media.reopen(media.leg, address, local) {
                 media.local = None;
             } else if let Some(told) = media.told.clone() {
-                self.tell_relay(cx, leg, told);
+                self.tell_relay(cx, leg, *told);
             }
         }
         self.rejoin(cx);
-        if self.connected().is_some() {
+        if let Some(connected) = self.connected() {
             self.watch_media(cx);
+            if let Some(placed) = self.placed {
+                self.speak(cx, connected.vendor, placed);
+            }
         }
     }
 

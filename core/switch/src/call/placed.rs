@@ -10,6 +10,7 @@ use crate::number;
 use crate::reason::{Causes, name};
 use crate::switch::{Core, Owner};
 use ledger::{EndedBy, Money, PriceRounding, Purse, Text};
+use serde::{Deserialize, Serialize};
 use sip::session::Leg;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub enum NotPlaced {
 }
 
 /// What is left to do of a call that we have placed, once its vendor answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Placed {
     tone: bool,
     pub(super) length: Duration,

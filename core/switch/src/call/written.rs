@@ -209,7 +209,7 @@ impl Call {
         if self.channel_taken {
             let _taken = (self.customer.usage.take(0), self.world.usage.take(0));
         }
-        cx.core.tags.insert(self.tag, self.caller.owner());
+        cx.core.tags.extend(self.tag.map(|tag| (tag, self.caller.owner())));
         for attempt in &self.attempts {
             if let Some(leg) = &attempt.leg {
                 cx.core.tags.insert(attempt.tag, leg.owner());

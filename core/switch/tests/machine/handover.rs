@@ -10,7 +10,7 @@ use sip::Message;
 use std::sync::Arc;
 use std::time::Duration;
 use strowger_switch::facts::{Facts, Ringback, RingbackMode, VendorTrunk};
-use strowger_switch::{Now, ReadError, Switch, World};
+use strowger_switch::{Now, ReadError, Switch, TestCall, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -212,4 +212,28 @@ fn what_cannot_be_read_is_refused_by_name() {
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let at = bytes.windows(from.len()).position(|part| part == from).expect("it is there");
     [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+/// ROUTE-83: a call that the switch has placed goes on speaking and ends when it was to end.
+#[test]
+fn a_test_call_goes_on() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    let test = TestCall {
+        trunk: 11,
+        caller: "".into(),
+        callee: "4420123".into(),
+        tone: true,
+        length: 20 * SECOND,
+    };
+    stage.place(test).expect("the trunk is there");
+    for _ in 0..3 {
+        stage.run(5 * SECOND);
+        stage.change_machines(Duration::ZERO);
+    }
+    assert_eq!(stage.media.plays.len(), 4, "once at the answer, once in each machine");
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let call = &stage.finals[0].call;
+    assert_eq!((&*call.end_reason, call.duration_ms / 1000), ("service_end", 20));
+    assert_eq!((&*call.trunk_name, &call.flags[..]), ("test", &["test".into()][..]));
 }
