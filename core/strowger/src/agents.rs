@@ -5,9 +5,10 @@ mod audio;
 mod caller;
 mod endpoint;
 mod ladder;
+mod transport;
 mod vendor;
 
 pub use audio::AudioCounts;
 pub use caller::{CallOutcome, CallPlan, Caller};
 pub use ladder::{Ladder, Side};
-pub use vendor::{Behaviour, Vendor, VendorTotals};
+pub use vendor::{Behaviour, Manner, Vendor, VendorTotals};

@@ -1,5 +1,5 @@
 //! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing
-//! plugin that is swapped while calls are up.
+//! plugin that is swapped while calls are up; then two calls that need more of the switch.
 
 #[cfg(test)]
 mod faults;
@@ -7,11 +7,14 @@ mod scene;
 mod stay;
 mod text;
 
-use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Vendor};
+use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Manner, Vendor};
+use crate::api::RecordView;
 use crate::node::{Node, RunningNode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use scene::{Addresses, Scene};
+use codec::Law;
+use scene::{Addresses, Guests, Scene};
+use sip::Link;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +24,9 @@ use store::CallFilter;
 
 /// How long vendor-b rings.
 const RING: Duration = Duration::from_millis(300);
+
+/// How long vendor-d rings: long enough to hear a tone.
+const LONG_RING: Duration = Duration::from_millis(1_500);
 
 /// How long the callers talk.
 const TALK: Duration = Duration::from_millis(2_000);
@@ -67,15 +73,25 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     let vendor_a = Vendor::start("vendor-a", free, refuse, Some(ladder.clone()))?;
     let answer = Behaviour::Answer { ring: RING };
     let vendor_b = Vendor::start("vendor-b", free, answer, Some(ladder.clone()))?;
-    let switch = scene::free_udp_address()?;
+    let switch = scene::free_address()?;
     let mut caller = Caller::bind("caller", free, switch, Some(ladder.clone()))?;
+    let mut hotline = Caller::bind("caller", free, switch, Some(ladder.clone()))?;
+    let vendor_c = Vendor::start("vendor-c", free, Behaviour::Hang, Some(ladder.clone()))?;
+    let rings = Behaviour::Answer { ring: LONG_RING };
+    let over_tcp = Manner { link: Link::Stream, law: Law::Mu };
+    let vendor_d = Vendor::start_as("vendor-d", free, rings, over_tcp, Some(ladder.clone()))?;
     let addresses = Addresses {
         switch,
         caller: caller.address(),
         vendor_a: vendor_a.address(),
         vendor_b: vendor_b.address(),
     };
-    let scene = Scene::write(&plugins, &addresses)?;
+    let guests = Guests {
+        hotline: hotline.address(),
+        vendor_c: vendor_c.address(),
+        vendor_d: vendor_d.address(),
+    };
+    let scene = Scene::write(&plugins, &addresses, &guests)?;
     write!(out, "{}", text::cast(&addresses))?;
 
     writeln!(
@@ -119,19 +135,49 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
 
     let records = runtime.block_on(settled(&node, outcomes.len()))?;
     let shown = outcomes.first().map(|outcome| outcome.callee.clone()).unwrap_or_default();
-    write!(out, "{}", text::ladder(&ladder, &shown))?;
+    write!(out, "{}", text::ladder("The first call", &ladder, &shown))?;
     let first = records.iter().min_by_key(|record| record.invite_ms);
-    if let Some(record) = first.and_then(|record| crate::api::parse_call_id(&record.id)) {
-        let (record, _) =
-            runtime.block_on(node.record(record)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        if let Some(record) = record {
-            write!(out, "{}", text::trail(&record))?;
-        }
+    if let Some(record) = first {
+        write!(out, "{}", text::trail("that call", &whole(&runtime, &node, record)?))?;
     }
     write!(out, "{}", text::records(&records, &node.accounts()))?;
+    write!(out, "{}", text::second_act(&guests))?;
+    out.flush()?;
+    for (title, callee) in
+        [("Three vendors at once", "00331555010"), ("TCP, a tone, another codec", "00390655501")]
+    {
+        let plan = CallPlan {
+            caller: "0305550199".to_owned(),
+            callee: callee.to_owned(),
+            after: Duration::ZERO,
+            talk: TALK / 2,
+        };
+        let outcome = hotline.place(&[plan])?;
+        write!(out, "{}", text::outcomes(&outcome))?;
+        outcomes.extend(outcome);
+        let records = runtime.block_on(settled(&node, outcomes.len()))?;
+        write!(out, "{}", text::ladder(title, &ladder, callee))?;
+        if let Some(record) = records.last() {
+            let record = whole(&runtime, &node, record)?;
+            write!(out, "{}", text::trail("it", &record))?;
+            write!(out, "{}", text::attempts(&record))?;
+        }
+        out.flush()?;
+    }
     runtime.block_on(running.stop(Duration::ZERO));
-    drop((vendor_a, vendor_b));
+    drop((vendor_a, vendor_b, vendor_c, vendor_d));
     all_answered(&outcomes)
+}
+
+/// A record with its attempts and its trail.
+fn whole(
+    runtime: &tokio::runtime::Runtime,
+    node: &Node,
+    record: &RecordView,
+) -> Result<RecordView> {
+    let id = crate::api::parse_call_id(&record.id).context("a record without an id")?;
+    let found = runtime.block_on(node.record(id)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    found.0.context("a record that is gone")
 }
 
 /// The calls of one half: a London number each, a tenth of a second apart.
@@ -147,7 +193,7 @@ fn plans(first: u32) -> Vec<CallPlan> {
 }
 
 /// The records once they are in the database, oldest first.
-async fn settled(node: &Node, calls: usize) -> Result<Vec<crate::api::RecordView>> {
+async fn settled(node: &Node, calls: usize) -> Result<Vec<RecordView>> {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
         let filter = CallFilter::default();

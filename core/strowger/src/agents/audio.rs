@@ -1,5 +1,6 @@
-//! One leg's audio: a G.711 A-law tone out, counted packets in.
+//! One leg's audio: a G.711 tone out, counted packets in.
 
+use codec::Law;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,8 +10,13 @@ const PACKET: Duration = Duration::from_millis(20);
 const SAMPLES: usize = 160;
 const HEADER: usize = 12;
 
-/// Static payload type of A-law (RFC 3551).
-const PCMA: u8 = 8;
+/// Static payload type (RFC 3551).
+fn payload_type(law: Law) -> u8 {
+    match law {
+        Law::A => 8,
+        Law::Mu => 0,
+    }
+}
 
 /// What one leg sent and received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,7 @@ pub(super) struct Audio {
     sequence: u16,
     timestamp: u32,
     source: u32,
+    law: Law,
     tone: [u8; SAMPLES],
     last_heard: Option<u16>,
     counts: AudioCounts,
@@ -39,7 +46,12 @@ pub(super) struct Audio {
 
 impl Audio {
     /// Binds a port; silent until [`Audio::talk_to`].
-    pub(super) fn new(address: IpAddr, source: u32, now: Instant) -> io::Result<Audio> {
+    pub(super) fn new(
+        address: IpAddr,
+        source: u32,
+        law: Law,
+        now: Instant,
+    ) -> io::Result<Audio> {
         let socket = UdpSocket::bind(SocketAddr::new(address, 0))?;
         socket.set_nonblocking(true)?;
         Ok(Audio {
@@ -49,7 +61,8 @@ impl Audio {
             sequence: 0,
             timestamp: 0,
             source,
-            tone: tone(),
+            law,
+            tone: tone(law),
             last_heard: None,
             counts: AudioCounts::default(),
         })
@@ -60,9 +73,10 @@ impl Audio {
         let local = self.socket.local_addr()?;
         let family = if local.is_ipv6() { "IP6" } else { "IP4" };
         let (address, port, id) = (local.ip(), local.port(), self.source);
+        let (number, name) = (payload_type(self.law), self.law.name());
         Ok(format!(
             "v=0\r\no=- {id} 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP {PCMA}\r\na=rtpmap:{PCMA} PCMA/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+             m=audio {port} RTP/AVP {number}\r\na=rtpmap:{number} {name}/8000\r\na=ptime:20\r\na=sendrecv\r\n"
         )
         .into_bytes())
     }
@@ -104,7 +118,8 @@ impl Audio {
         let mut packet = [0; HEADER + SAMPLES];
         packet[0] = 0x80;
         // The marker says where talk begins (RFC 3551 section 4.1).
-        packet[1] = if self.sequence == 0 { 0x80 | PCMA } else { PCMA };
+        let number = payload_type(self.law);
+        packet[1] = if self.sequence == 0 { 0x80 | number } else { number };
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         packet[8..12].copy_from_slice(&self.source.to_be_bytes());
@@ -135,46 +150,23 @@ impl Audio {
 }
 
 /// 20 ms of 400 Hz: eight whole periods, so that packets join without a click.
-fn tone() -> [u8; SAMPLES] {
+fn tone(law: Law) -> [u8; SAMPLES] {
     std::array::from_fn(|index| {
         let angle = std::f64::consts::TAU * 400.0 * index as f64 / 8000.0;
-        a_law((angle.sin() * 8000.0) as i16)
+        law.encode((angle.sin() * 8000.0) as i16)
     })
-}
-
-/// ITU-T G.711 A-law of a 16-bit sample.
-fn a_law(sample: i16) -> u8 {
-    let (sign, magnitude) =
-        if sample < 0 { (0x00, -(i32::from(sample) + 1)) } else { (0x80, sample.into()) };
-    let magnitude = magnitude >> 3;
-    let code = if magnitude < 32 {
-        magnitude >> 1
-    } else {
-        let exponent = magnitude.ilog2() - 4;
-        ((exponent as i32) << 4) | ((magnitude >> exponent) & 0x0f)
-    };
-    (sign | code as u8) ^ 0x55
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// ITU-T G.711: silence is 0xd5, full scale 0xaa and 0x2a.
-    #[test]
-    fn a_law_has_the_values_of_g_711() {
-        assert_eq!(a_law(0), 0xd5);
-        assert_eq!(a_law(-1), 0x55);
-        assert_eq!(a_law(i16::MAX), 0xaa);
-        assert_eq!(a_law(i16::MIN), 0x2a);
-    }
-
     #[test]
     fn two_legs_hear_each_other() {
         let start = Instant::now();
         let here = IpAddr::from([127, 0, 0, 1]);
         let (mut a, mut b) =
-            (Audio::new(here, 1, start).unwrap(), Audio::new(here, 2, start).unwrap());
+            (Audio::new(here, 1, Law::A, start).unwrap(), Audio::new(here, 2, Law::A, start).unwrap());
         a.talk_to(&b.description().unwrap(), start);
         b.talk_to(&a.description().unwrap(), start);
         for step in 0..10 {

@@ -3,6 +3,7 @@
 use super::audio::{Audio, AudioCounts};
 use super::endpoint::{Endpoint, Line, flow};
 use super::ladder::Ladder;
+use codec::Law;
 use sip::session::{Invitation, Leg, LegEvent};
 use sip::{Message, Method, TransactionEvent, TransactionId};
 use std::io;
@@ -43,6 +44,8 @@ pub struct CallOutcome {
     pub talked: Duration,
     /// The callee hung up.
     pub ended_by_callee: bool,
+    /// RTP packets heard before the answer.
+    pub heard_ringing: u64,
     /// Audio of this leg.
     pub audio: AudioCounts,
 }
@@ -141,7 +144,7 @@ impl Caller {
     fn invite(&mut self, index: Line, plan: &CallPlan) -> io::Result<Call> {
         let now = Instant::now();
         let local = self.endpoint.local;
-        let audio = Audio::new(local.ip(), self.endpoint.random(), now)?;
+        let audio = Audio::new(local.ip(), self.endpoint.random(), Law::A, now)?;
         let (tag, call_id) = (self.endpoint.tag(), self.endpoint.tag());
         let invitation = Invitation {
             uri: format!("sip:{}@{}", plan.callee, self.switch),
@@ -163,6 +166,7 @@ impl Caller {
             final_after: None,
             talked: Duration::ZERO,
             ended_by_callee: false,
+            heard_ringing: 0,
             audio: AudioCounts::default(),
         };
         let plan = plan.clone();
@@ -226,6 +230,11 @@ impl Caller {
             }
             (LegEvent::Answered, Some(message)) => {
                 call.leg.acknowledge(&mut self.endpoint.wire(), None);
+                let heard = call.audio.counts().received;
+                call.outcome.heard_ringing = heard;
+                if heard > 0 {
+                    self.endpoint.remark(&call.call_id, format!("{heard} RTP heard ringing"));
+                }
                 call.audio.talk_to(message.body(), now);
                 finish(call, message, now);
                 call.state = State::Talking { since: now };

@@ -1,8 +1,8 @@
-//! What both agents share: a UDP socket, the transaction layer and a clock.
+//! What both agents share: sockets, the transaction layer and a clock.
 
 use super::ladder::{Ladder, Side};
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
+use super::transport::Transport;
+use mio::{Events, Poll, Registry};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sip::session::{Leg, LegEvent, LegSettings, Listeners, Wire};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Endpoint {
     pub(super) name: String,
     pub(super) local: SocketAddr,
-    socket: UdpSocket,
+    transport: Transport,
     poll: Poll,
     events: Events,
     transactions: Transactions<Line>,
@@ -33,6 +33,7 @@ pub(super) type Line = usize;
 /// An agent has one listener: itself.
 struct Own {
     address: Arc<str>,
+    link: Link,
 }
 
 impl Listeners for Own {
@@ -41,7 +42,7 @@ impl Listeners for Own {
     }
 
     fn link(&self, _: u16) -> Link {
-        Link::Datagram
+        self.link
     }
 }
 
@@ -51,15 +52,30 @@ impl Endpoint {
         address: SocketAddr,
         ladder: Option<Arc<Ladder>>,
     ) -> io::Result<Endpoint> {
-        let mut socket = UdpSocket::bind(address)?;
+        Endpoint::start(name, ladder, |registry| Transport::bind(address, registry))
+    }
+
+    /// The same for peers that make connections.
+    pub(super) fn listen(
+        name: &str,
+        address: SocketAddr,
+        ladder: Option<Arc<Ladder>>,
+    ) -> io::Result<Endpoint> {
+        Endpoint::start(name, ladder, |registry| Transport::listen(address, registry))
+    }
+
+    fn start(
+        name: &str,
+        ladder: Option<Arc<Ladder>>,
+        open: impl FnOnce(&Registry) -> io::Result<(Transport, SocketAddr)>,
+    ) -> io::Result<Endpoint> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut socket, Token(0), Interest::READABLE)?;
-        let local = socket.local_addr()?;
+        let (transport, local) = open(poll.registry())?;
         Ok(Endpoint {
             name: name.to_owned(),
             local,
-            own: Own { address: local.to_string().into() },
-            socket,
+            own: Own { address: local.to_string().into(), link: transport.link() },
+            transport,
             poll,
             events: Events::with_capacity(8),
             transactions: Transactions::new(),
@@ -89,22 +105,13 @@ impl Endpoint {
     }
 
     fn take_in(&mut self) {
-        let mut buffer = [0; 65_536];
-        // Errors of earlier sends come out of a read, too; the next read goes on.
-        loop {
-            match self.socket.recv_from(&mut buffer) {
-                Ok((length, remote)) => {
-                    let Ok(mut message) = Message::parse(&buffer[..length]) else { continue };
-                    if message.is_request() {
-                        message.set_source(remote);
-                    }
-                    self.note(Side::Received, &message);
-                    let flow = Flow::datagram(0, remote);
-                    self.transactions.receive(Instant::now(), flow, message);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {}
+        for (flow, bytes) in self.transport.receive(self.poll.registry()) {
+            let Ok(mut message) = Message::parse_on(flow.link, &bytes) else { continue };
+            if message.is_request() {
+                message.set_source(flow.remote);
             }
+            self.note(Side::Received, &message);
+            self.transactions.receive(Instant::now(), flow, message);
         }
     }
 
@@ -113,7 +120,7 @@ impl Endpoint {
             if let Ok(message) = Message::parse(&transmit.bytes) {
                 self.note(Side::Sent, &message);
             }
-            if self.socket.send_to(&transmit.bytes, transmit.flow.remote).is_err() {
+            if self.transport.send(transmit.flow, &transmit.bytes).is_err() {
                 self.transactions.transport_error(Instant::now(), transmit.flow);
             }
         }
@@ -168,7 +175,7 @@ impl Endpoint {
             TransactionEvent::Response { id, flow, message, .. } => {
                 (leg.on_response(wire, id, flow, &message), Some(message))
             }
-            // Agents speak UDP alone.
+            // No request of an agent is too large for a datagram.
             TransactionEvent::WentBack { .. } => (None, None),
             TransactionEvent::TimedOut { id, .. } => {
                 (leg.on_transaction_over(wire, id, false), None)
@@ -177,6 +184,12 @@ impl Endpoint {
                 (leg.on_transaction_over(wire, id, true), None)
             }
         }
+    }
+
+    /// 100 to an INVITE.
+    pub(super) fn tries(&mut self, id: TransactionId, invite: &Message) {
+        let trying = MessageBuilder::response_to(invite, 100, "Trying").finish();
+        self.transactions.respond(Instant::now(), id, 100, trying);
     }
 
     /// Answers a request that belongs to no call.

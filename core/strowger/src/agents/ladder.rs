@@ -52,7 +52,10 @@ impl Ladder {
             (false, method) if method != "INVITE" => format!("{label} ({method})"),
             _ => label,
         };
-        let label = if message.body().is_empty() { label } else { format!("{label} + SDP") };
+        let label = match described(message) {
+            Some(codecs) => format!("{label} + SDP{codecs}"),
+            None => label,
+        };
         self.push(agent, side, message.call_id(), callee, label);
     }
 
@@ -101,6 +104,14 @@ impl Ladder {
         }
         out
     }
+}
+
+/// The codecs of a description, each after a space; none if there is no description.
+fn described(message: &Message) -> Option<String> {
+    let description = sip::SessionDescription::parse(message.body()).ok()?;
+    let (_, audio) = description.first_audio()?;
+    let codecs = audio.payload_types.iter().map(|codec| format!(" {}", codec.name));
+    Some(codecs.collect())
 }
 
 /// `----- INVITE + SDP ------->`, 28 characters wide.

@@ -3,8 +3,9 @@
 use super::audio::{Audio, AudioCounts};
 use super::endpoint::{Endpoint, Line};
 use super::ladder::Ladder;
+use codec::Law;
 use sip::session::{Leg, LegEvent};
-use sip::{Flow, Message, Method, TransactionEvent, TransactionId};
+use sip::{Flow, Link, Message, Method, TransactionEvent, TransactionId};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -21,11 +22,29 @@ const TURN: Duration = Duration::from_millis(10);
 pub enum Behaviour {
     /// Refuses at once with this final code.
     Refuse(u16),
+    /// Says 100 and nothing more until it is cancelled.
+    Hang,
     /// 180, then 200 after `ring`; plays a tone until the other side hangs up.
     Answer {
         /// How long it rings.
         ring: Duration,
     },
+}
+
+/// How a vendor is reached and how it speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// UDP, or TCP.
+    pub link: Link,
+    /// The only codec that it knows.
+    pub law: Law,
+}
+
+impl Default for Manner {
+    /// UDP and A-law.
+    fn default() -> Manner {
+        Manner { link: Link::Datagram, law: Law::A }
+    }
 }
 
 /// What a vendor did so far.
@@ -60,13 +79,31 @@ impl Vendor {
         behaviour: Behaviour,
         ladder: Option<Arc<Ladder>>,
     ) -> io::Result<Vendor> {
-        let endpoint = Endpoint::bind(name, address, ladder)?;
+        Vendor::start_as(name, address, behaviour, Manner::default(), ladder)
+    }
+
+    /// The same with another transport or codec.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn start_as(
+        name: &str,
+        address: SocketAddr,
+        behaviour: Behaviour,
+        manner: Manner,
+        ladder: Option<Arc<Ladder>>,
+    ) -> io::Result<Vendor> {
+        let endpoint = match manner.link {
+            Link::Datagram => Endpoint::bind(name, address, ladder)?,
+            Link::Stream => Endpoint::listen(name, address, ladder)?,
+        };
         let address = endpoint.local;
         let totals = Arc::new(VendorTotals::default());
         let stop = Arc::new(AtomicBool::new(false));
         let mut service = Service {
             endpoint,
             behaviour,
+            law: manner.law,
             totals: totals.clone(),
             calls: HashMap::new(),
             lines: 0,
@@ -108,6 +145,7 @@ impl Drop for Vendor {
 struct Service {
     endpoint: Endpoint,
     behaviour: Behaviour,
+    law: Law,
     totals: Arc<VendorTotals>,
     calls: HashMap<Line, Call>,
     lines: Line,
@@ -218,7 +256,8 @@ impl Service {
         let (line, tag) = (self.lines, self.endpoint.tag());
         let (call_id, offer) = (invite.call_id().to_owned(), invite.body().to_vec());
         let settings = self.endpoint.settings();
-        let mut leg = Leg::called(line, flow, id, Arc::new(invite), &tag, settings);
+        let invite = Arc::new(invite);
+        let mut leg = Leg::called(line, flow, id, Arc::clone(&invite), &tag, settings);
         let wire = &mut self.endpoint.wire();
         wire.transactions.set_owner(id, Some(line));
         let ring = match self.behaviour {
@@ -226,12 +265,16 @@ impl Service {
                 leg.refuse(wire, code, &[]);
                 return Ok(());
             }
-            Behaviour::Answer { ring } => ring,
+            Behaviour::Hang => None,
+            Behaviour::Answer { ring } => Some(ring),
         };
-        leg.progress(wire, 180, None);
+        match ring {
+            Some(_) => leg.progress(wire, 180, None),
+            None => self.endpoint.tries(id, &invite),
+        }
         let now = Instant::now();
-        let audio = Audio::new(self.endpoint.local.ip(), self.endpoint.random(), now)?;
-        let answer_at = Some(now + ring);
+        let audio = Audio::new(self.endpoint.local.ip(), self.endpoint.random(), self.law, now)?;
+        let answer_at = ring.map(|ring| now + ring);
         self.calls.insert(line, Call { leg, call_id, offer, audio, answer_at });
         Ok(())
     }

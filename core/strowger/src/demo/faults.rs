@@ -1,7 +1,7 @@
 //! Faults in the middle of calls, on the stage of the demo: a defect in a shard or a relay
 //! thread ends calls in order and leaves the node at work (OPS-62).
 
-use super::scene::{Addresses, Scene, free_udp_address, plugin_folder};
+use super::scene::{Addresses, Scene, free_address, plugin_folder};
 use super::settled;
 use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Vendor};
 use crate::api::RecordView;
@@ -35,7 +35,7 @@ impl Stage {
         let answers = || Behaviour::Answer { ring: Duration::from_millis(20) };
         let vendors = ["vendor-a", "vendor-b"]
             .map(|name| Vendor::start(name, free, answers(), None).expect("a vendor"));
-        let switch = free_udp_address().expect("a free port");
+        let switch = free_address().expect("a free port");
         let caller = Caller::bind("caller", free, switch, None).expect("a caller");
         let addresses = Addresses {
             switch,

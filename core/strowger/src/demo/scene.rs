@@ -24,6 +24,13 @@ pub(super) struct Addresses {
     pub(super) vendor_b: SocketAddr,
 }
 
+/// Who is in the second act.
+pub(super) struct Guests {
+    pub(super) hotline: SocketAddr,
+    pub(super) vendor_c: SocketAddr,
+    pub(super) vendor_d: SocketAddr,
+}
+
 /// A folder with a whole configuration.
 pub(super) struct Scene {
     folder: PathBuf,
@@ -33,11 +40,34 @@ pub(super) struct Scene {
 
 impl Scene {
     /// In a folder of the system's temporary files, for the calls of one demo.
-    pub(super) fn write(plugins: &Path, addresses: &Addresses) -> Result<Scene> {
+    pub(super) fn write(
+        plugins: &Path,
+        addresses: &Addresses,
+        guests: &Guests,
+    ) -> Result<Scene> {
         let folder = std::env::temp_dir().join(format!("strowger-demo-{}", std::process::id()));
         let scene = Scene { folder, removed: true };
         scene.fill(plugins, addresses, "127.0.0.1:0".parse()?, "10")?;
+        scene.invite(addresses, guests)?;
         Ok(scene)
+    }
+
+    /// Adds the second act: a listener of TCP, a hotline that calls several vendors at once, and
+    /// vendors that need more than the first two.
+    fn invite(&self, addresses: &Addresses, guests: &Guests) -> Result<()> {
+        let business = include_str!("guests.toml")
+            .replace("{hotline}", &guests.hotline.to_string())
+            .replace("{vendor-c}", &guests.vendor_c.to_string())
+            .replace("{vendor-d}", &guests.vendor_d.to_string());
+        std::fs::write(self.folder.join("config/business/guests.toml"), business)?;
+        let listener = format!(
+            "\n[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ndomain = \"demo.test\"\n\
+             transport = \"tcp\"\n",
+            addresses.switch
+        );
+        let node = std::fs::read_to_string(self.node_file())?;
+        std::fs::write(self.node_file(), node + &listener)?;
+        Ok(())
     }
 
     /// In a folder that stays, with money for days and an admin interface that the command
@@ -106,9 +136,17 @@ impl Drop for Scene {
     }
 }
 
-/// An address that nobody listens on now.
-pub(super) fn free_udp_address() -> std::io::Result<SocketAddr> {
-    UdpSocket::bind("127.0.0.1:0")?.local_addr()
+/// An address that nobody listens on now, neither over UDP nor over TCP.
+pub(super) fn free_address() -> std::io::Result<SocketAddr> {
+    let mut free = Err(std::io::ErrorKind::AddrInUse.into());
+    for _ in 0..16 {
+        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        free = TcpListener::bind(address).map(|_| address);
+        if free.is_ok() {
+            break;
+        }
+    }
+    free
 }
 
 /// Where `make plugins` puts the plugins: `target/plugins`, beside `target/release`.

@@ -22,7 +22,7 @@ pub(super) fn stay(folder: PathBuf, plugins: &Path, out: &mut impl Write) -> Res
     let refuse = Behaviour::Refuse(503);
     let vendor_a = Vendor::start("vendor-a", free, refuse, None)?;
     let vendor_b = Vendor::start("vendor-b", free, Behaviour::Answer { ring: RING }, None)?;
-    let switch = scene::free_udp_address()?;
+    let switch = scene::free_address()?;
     let mut caller = Caller::bind("caller", free, switch, None)?;
     let addresses = Addresses {
         switch,

@@ -1,6 +1,6 @@
 //! What the demo says.
 
-use super::scene::Addresses;
+use super::scene::{Addresses, Guests};
 use crate::agents::{CallOutcome, Ladder};
 use crate::api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
 use crate::cli::{date_time, decision_trail, vendors};
@@ -85,22 +85,50 @@ pub(super) fn outcomes(outcomes: &[CallOutcome]) -> String {
     out
 }
 
-pub(super) fn ladder(ladder: &Ladder, callee: &str) -> String {
+pub(super) fn ladder(title: &str, ladder: &Ladder, callee: &str) -> String {
     // Rewritten on the way: the last digits stay.
     let digits = &callee[callee.len().saturating_sub(6)..];
     format!(
-        "\n--- The first call, both legs, as the agents saw it ---\n{}",
+        "\n--- {title}, all legs, as the agents saw them ---\n{}",
         ladder.draw("caller", "strowger", digits)
     )
 }
 
-pub(super) fn trail(record: &RecordView) -> String {
+pub(super) fn trail(call: &str, record: &RecordView) -> String {
     format!(
-        "\n--- Who decided what in that call ({} UTC, generation {}) ---\n{}",
+        "\n--- Who decided what in {call} ({} UTC, generation {}) ---\n{}",
         date_time(record.invite_ms),
         record.generation,
         decision_trail(&record.trail)
     )
+}
+
+pub(super) fn second_act(guests: &Guests) -> String {
+    let Guests { hotline, vendor_c, vendor_d } = guests;
+    format!(
+        "\nTwo more calls, from a hotline that wants the first vendor that rings:\n\
+         \n\
+         \x20 caller    {hotline:<21}  its trunk says `parallel = 3`\n\
+         \x20 vendor-c  {vendor_c:<21}  says 100 Trying and nothing more\n\
+         \x20 vendor-d  {vendor_d:<21}  speaks TCP and mu-law only, and rings in silence\n"
+    )
+}
+
+/// What became of each attempt.
+pub(super) fn attempts(record: &RecordView) -> String {
+    let mut table = Table::new(&[">NO", "VENDOR", "OVER", ">CODE", "END", "CODEC", ">COST"]);
+    for attempt in &record.attempts {
+        table.row([
+            attempt.number.to_string(),
+            attempt.vendor.clone(),
+            attempt.transport.clone(),
+            attempt.code.to_string(),
+            attempt.end_reason.clone(),
+            attempt.media.codec.clone(),
+            attempt.buy.as_ref().map(|buy| buy.amount.clone()).unwrap_or_default(),
+        ]);
+    }
+    format!("\n{table}")
 }
 
 pub(super) fn records(records: &[RecordView], accounts: &[AccountLine]) -> String {
