@@ -119,7 +119,8 @@ fn a_vendor_hears_the_tone_and_the_record_says_test() {
     let words = ["call", "test", "--trunk", "vendor-a", "--to", CALLEE, "--tone", "--seconds", "2"];
     let done = strowger(&stage, &words);
     let said = text(&done.stdout);
-    assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    println!("{said}");
+    assert!(done.status.success(), "{}", text(&done.stderr));
     let packets = echo.heard();
     assert!((95..=105).contains(&packets.len()), "{} packets", packets.len());
     assert!(packets.iter().all(|packet| packet.len() == 172 && packet[1] & 0x7f == 8));
