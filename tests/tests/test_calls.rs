@@ -15,6 +15,10 @@ use strowger_tests::wait;
 
 const CALLEE: &str = "442071234567";
 
+/// Level of the largest sine of G.711, dBm0.
+#[expect(clippy::approx_constant, reason = "the overload point of A-law, and no circle")]
+const LARGEST_DBM0: f64 = 3.14;
+
 fn command(stage: &Stage, words: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(words).arg("--config").arg(stage.switch.folder().path().join("node.toml"));
@@ -128,7 +132,7 @@ fn a_vendor_hears_the_tone_and_the_record_says_test() {
     let samples: Vec<f64> = codes.map(|code| a_law(*code)).collect();
     assert!(share(&samples, 1_004.0) > 0.99, "{}", share(&samples, 1_004.0));
     let power = samples.iter().map(|value| value * value).sum::<f64>() / samples.len() as f64;
-    let level = 10.0 * (power / (4_096.0 * 4_096.0 / 2.0)).log10() + 3.14;
+    let level = 10.0 * (power / (4_096.0 * 4_096.0 / 2.0)).log10() + LARGEST_DBM0;
     assert!((level + 10.0).abs() < 0.3, "{level} dBm0");
 
     let record = stage.switch.record();
