@@ -16,7 +16,12 @@ pub(crate) fn clean(user: &str) -> Text {
     let separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
     let number =
         bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
-    if number { bare.chars().filter(|c| !separator(*c)).collect() } else { bare.into() }
+    // Most numbers come without separators.
+    if number && bare.contains(separator) {
+        bare.chars().filter(|c| !separator(*c)).collect()
+    } else {
+        bare.into()
+    }
 }
 
 pub(crate) use policy::is_number as is_valid;
