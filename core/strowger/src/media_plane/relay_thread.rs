@@ -237,8 +237,9 @@ impl Relay {
 
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::with_capacity(ROUND);
+        let mut now = read_clocks();
         loop {
-            let patience = self.patience();
+            let patience = self.patience(now.instant);
             match epoll::wait(&self.means.poll, spare_capacity(&mut ready), patience.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -251,7 +252,7 @@ impl Relay {
             if self.obey() == Obeyed::Stop {
                 return Ok(());
             }
-            let now = read_clocks();
+            now = read_clocks();
             self.wake(now);
             for event in ready.drain(..) {
                 let token = Token(event.data.u64());
@@ -263,10 +264,11 @@ impl Relay {
         }
     }
 
-    /// How long to wait for packets; none: until one comes.
-    fn patience(&self) -> Option<Timespec> {
+    /// How long to wait for packets; none: until one comes. It counts from the last round: what
+    /// that one took is not worth another look at the clock for each packet.
+    fn patience(&self, round: Instant) -> Option<Timespec> {
         let (at, _) = self.wakes.first()?;
-        let left = at.saturating_duration_since(Instant::now());
+        let left = at.saturating_duration_since(round);
         // A wait of a wholly unlikely length is cut: the thread looks again.
         Some(Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 }))
     }
