@@ -46,12 +46,7 @@ pub(super) struct Audio {
 
 impl Audio {
     /// Binds a port; silent until [`Audio::talk_to`].
-    pub(super) fn new(
-        address: IpAddr,
-        source: u32,
-        law: Law,
-        now: Instant,
-    ) -> io::Result<Audio> {
+    pub(super) fn new(address: IpAddr, source: u32, law: Law, now: Instant) -> io::Result<Audio> {
         let socket = UdpSocket::bind(SocketAddr::new(address, 0))?;
         socket.set_nonblocking(true)?;
         Ok(Audio {
@@ -165,8 +160,10 @@ mod tests {
     fn two_legs_hear_each_other() {
         let start = Instant::now();
         let here = IpAddr::from([127, 0, 0, 1]);
-        let (mut a, mut b) =
-            (Audio::new(here, 1, Law::A, start).unwrap(), Audio::new(here, 2, Law::A, start).unwrap());
+        let (mut a, mut b) = (
+            Audio::new(here, 1, Law::A, start).unwrap(),
+            Audio::new(here, 2, Law::A, start).unwrap(),
+        );
         a.talk_to(&b.description().unwrap(), start);
         b.talk_to(&a.description().unwrap(), start);
         for step in 0..10 {

@@ -72,7 +72,7 @@ impl Client {
 
     pub(crate) fn upgrade(&self) -> Result<UpgradeBegun> {
         let url = self.url("/v1/upgrade");
-        self.read(self.authorised(self.agent.post(&url)).send_empty())
+        self.read(self.authorised(self.agent.post(&url)).send_json(serde_json::json!({})))
     }
 
     pub(crate) fn lockouts(&self) -> Result<Vec<LockoutLine>> {

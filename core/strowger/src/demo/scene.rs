@@ -40,11 +40,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// In a folder of the system's temporary files, for the calls of one demo.
-    pub(super) fn write(
-        plugins: &Path,
-        addresses: &Addresses,
-        guests: &Guests,
-    ) -> Result<Scene> {
+    pub(super) fn write(plugins: &Path, addresses: &Addresses, guests: &Guests) -> Result<Scene> {
         let folder = std::env::temp_dir().join(format!("strowger-demo-{}", std::process::id()));
         let scene = Scene { folder, removed: true };
         scene.fill(plugins, addresses, "127.0.0.1:0".parse()?, "10")?;
