@@ -5,6 +5,9 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// Characters of a label and its codecs that an arrow has room for beside ` + SDP`.
+const LONGEST: usize = 18;
+
 /// Which way a message went, seen from the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -53,6 +56,9 @@ impl Ladder {
             _ => label,
         };
         let label = match described(message) {
+            Some(codecs) if label.len() + codecs.len() > LONGEST => {
+                format!("{} + SDP{codecs}", message.status())
+            }
             Some(codecs) => format!("{label} + SDP{codecs}"),
             None => label,
         };

@@ -124,7 +124,7 @@ pub(super) fn attempts(record: &RecordView) -> String {
             attempt.transport.clone(),
             attempt.code.to_string(),
             attempt.end_reason.clone(),
-            attempt.media.codec.clone(),
+            attempt.media.codec.to_string(),
             attempt.buy.as_ref().map(|buy| buy.amount.clone()).unwrap_or_default(),
         ]);
     }

@@ -463,11 +463,10 @@ impl Call {
             }
         }
         self.rejoin(cx);
-        if let Some(connected) = self.connected() {
-            self.watch_media(cx);
-            if let Some(placed) = self.placed {
-                self.speak(cx, connected.vendor, placed);
-            }
+        match (self.connected(), self.placed) {
+            (Some(connected), Some(placed)) => self.speak(cx, connected.vendor, placed),
+            (Some(_), None) => self.watch_media(cx),
+            (None, _) => {}
         }
     }
 

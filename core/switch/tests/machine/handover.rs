@@ -231,6 +231,7 @@ fn a_test_call_goes_on() {
         stage.change_machines(Duration::ZERO);
     }
     assert_eq!(stage.media.plays.len(), 4, "once at the answer, once in each machine");
+    assert_eq!(stage.media.watched, [], "its length is bounded");
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     let call = &stage.finals[0].call;
