@@ -493,7 +493,7 @@ fn a_sheet_that_is_not_utf_8_is_named_by_line_and_column() {
 }
 
 fn listener(name: &str, address: &str, transport: Transport) -> NodeListener {
-    NodeListener { name: name.to_owned(), address: address.parse().unwrap(), transport }
+    NodeListener { name: name.to_owned(), address: address.parse().expect("an address"), transport }
 }
 
 /// SIG-65: a target may be reached by the other transport, if there is a listener for it.
