@@ -5,7 +5,7 @@ use crate::log;
 use crate::node::{Program, RunningNode};
 use crate::signals::Signals;
 use anyhow::{Context, Result};
-use config::Config;
+use config::{Config, ListenerConfig};
 use host::{ProcessorSet, keep_to, text_to_huge_pages};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let done = runtime.block_on(async {
         // Before anything else: a signal that nobody handles ends the process.
         let mut signals = Signals::handle()?;
-        let names: Vec<String> =
-            config.listeners.iter().map(|l| format!("{} on {}/udp", l.name, l.address)).collect();
+        let names: Vec<String> = config.listeners.iter().map(described).collect();
         let (shards, node_name) = (config.shards(), config.name.clone());
         let token_file = config.admin_token_file();
         let running = RunningNode::start_after(config, handover).await?;
@@ -63,6 +62,12 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     // A folder that is still being read for a reload is not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// A listener as the log names it.
+fn described(listener: &ListenerConfig) -> String {
+    let ListenerConfig { name, address, .. } = listener;
+    format!("{name} on {address}/{}", crate::transport::sockets::link(listener).name())
 }
 
 /// Runs the next program in place of this one, which goes on with the calls. Returns only if it

@@ -9,7 +9,7 @@ mod queue;
 mod rescue;
 
 pub(crate) use drive::{ShardParts, WAKER};
-pub(crate) use mailbox::{Command, Mailbox, ShardCounters, ShardReading, mailbox};
+pub(crate) use mailbox::{Arrived, Command, Mailbox, ShardCounters, ShardReading, mailbox};
 pub(crate) use rescue::words_of;
 
 use host::{ProcessorSet, keep_to, shorten_time_slice};

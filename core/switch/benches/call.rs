@@ -18,8 +18,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::{
-    CallKey, LegCounters, MediaControl, MediaLeg, Now, Output, RemoteMedia, SilenceLimits, Switch,
-    SwitchSettings, World,
+    CallKey, LegCounters, MediaControl, MediaLeg, Now, Output, RemoteMedia, SilenceLimits,
+    Standing, Switch, SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -76,6 +76,7 @@ impl Bench {
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
             rests: Arc::default(),
             strangers: Arc::default(),
+            foreign: Arc::default(),
         };
         Bench {
             switch: Switch::new(settings, world),
@@ -133,7 +134,8 @@ impl Bench {
     fn receive(&mut self, remote: SocketAddr, datagram: &[u8]) {
         let flow = sip::Flow::datagram(0, remote);
         let (now, began) = (self.now(), Instant::now());
-        self.switch.receive(now, flow, datagram, &mut self.media);
+        let standing = Standing::Known;
+        self.switch.receive(now, flow, standing, datagram, &mut self.media);
         self.give(began);
     }
 

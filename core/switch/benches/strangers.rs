@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strowger_switch::facts::{Authentication, DigestUser, Facts, Network};
 use strowger_switch::{
-    CallKey, LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, SilenceLimits, Switch,
-    SwitchSettings, World,
+    CallKey, Classifier, LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, SilenceLimits,
+    Switch, SwitchSettings, World,
 };
 
 /// The program's allocator.
@@ -42,11 +42,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     CSeq: 1 OPTIONS\r\nContact: <sip:100@203.0.113.9>\r\nContent-Length: 0\r\n\r\n";
         let flow = sip::Flow::datagram(0, "203.0.113.9:5060".parse()?);
         let now = Now { instant: Instant::now(), utc_ms: 1_790_000_000_000 };
+        let classifier = switch.classifier();
         let mut best = Duration::MAX;
         for _ in 0..5 {
             let began = Instant::now();
             for _ in 0..PACKETS {
-                switch.receive(now, flow, scan.as_bytes(), &mut NoPorts);
+                receive(&mut switch, &classifier, now, flow, scan.as_bytes());
             }
             best = best.min(began.elapsed());
         }
@@ -75,6 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// is answered with 403, each source once.
 fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     let mut switch = Switch::new(settings(), world(TRUNKS / 2));
+    let classifier = switch.classifier();
     let begun = Instant::now();
     let mut spent = [Duration::ZERO; 2];
     for source in 0..GUESSERS {
@@ -93,7 +95,7 @@ fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
                  {credentials}Content-Length: 0\r\n\r\n"
             );
             let began = Instant::now();
-            switch.receive(now, flow, invite.as_bytes(), &mut NoPorts);
+            receive(&mut switch, &classifier, now, flow, invite.as_bytes());
             let answer = switch.poll_transmit();
             spent[n] += began.elapsed();
             answer.map(|answer| String::from_utf8_lossy(&answer.bytes).into_owned())
@@ -116,6 +118,14 @@ fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     Ok(spent.map(|spent| spent.as_secs_f64() * 1e6 / f64::from(GUESSERS)))
 }
 
+/// What a thread that reads sockets does with a datagram.
+fn receive(switch: &mut Switch, classifier: &Classifier, now: Now, flow: sip::Flow, bytes: &[u8]) {
+    match classifier.standing(now.instant, flow) {
+        Some(standing) => switch.receive(now, flow, standing, bytes, &mut NoPorts),
+        None => switch.turn_away(),
+    }
+}
+
 fn settings() -> SwitchSettings {
     SwitchSettings {
         shard: 0,
@@ -124,6 +134,7 @@ fn settings() -> SwitchSettings {
         replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
         strangers: Arc::default(),
         rests: Arc::default(),
+        foreign: Arc::default(),
     }
 }
 

@@ -126,7 +126,7 @@ impl Core {
     /// also from an address that no trunk names.
     pub(crate) fn hear_for_a_window(&mut self, now: Now, hop: Flow) {
         if !self.index.knows(hop.remote) {
-            self.foreign_until = Some(now.instant + crate::switch::WINDOW);
+            self.settings.foreign.hear_until(now.instant + crate::switch::WINDOW);
         }
     }
 

@@ -5,12 +5,13 @@
 
 use crate::authentication::{Proof, Verified, claim_of, credentials_for};
 use crate::call::{Call, NewCall};
+use crate::classify::Standing;
 use crate::facts::{Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
 use crate::number;
 use crate::reason::name;
 use crate::refusal::Refused;
-use crate::strangers::{Admission, source_of};
+use crate::strangers::source_of;
 use crate::switch::Core;
 use ledger::Text;
 use sip::digest::{Credentials, Ha1s};
@@ -25,17 +26,6 @@ const NO_PASSWORD: &str = "-";
 /// Bytes that a stranger is answered with, at most, for each byte of its own: who gives a false
 /// address must gain nothing (RFC 9000 section 8.1 has the same bound).
 const AMPLIFICATION: usize = 3;
-
-/// What a datagram may lead to, by its source alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// A trunk names its address.
-    Known,
-    /// A digest user may be there; a user was, within the hour.
-    Stranger { proven: bool },
-    /// Nobody may be there: only what belongs to a call or transaction of ours is heard.
-    OnlyOurs,
-}
 
 /// An INVITE at the door: it has no transaction yet.
 pub(crate) struct Knock<'a> {
@@ -260,7 +250,7 @@ impl Core {
                 return Some(self.of_address(now, flow, invite, trunk));
             }
             Some(trunk) if demands(&trunk) => Some(trunk),
-            _ if !self.admits_users(flow.listener) => return Some(Entered::Nobody),
+            _ if !self.world.facts.admits_users(flow.listener) => return Some(Entered::Nobody),
             _ => claimed,
         };
         let Some(claim) = claim else {
@@ -330,12 +320,6 @@ impl Core {
         None
     }
 
-    /// Customers may prove themselves by digest alone at this listener.
-    pub(crate) fn admits_users(&self, listener: u16) -> bool {
-        let listener = self.world.facts.listeners.get(usize::from(listener));
-        self.index.has_users() && listener.is_none_or(|listener| listener.digest_from_anywhere)
-    }
-
     /// One 401, for a user if it is known whom the sender claims to be.
     fn ask_for_password(&mut self, knock: &Knock<'_>, user: Option<&DigestUser>, stale: bool) {
         let Knock { now, flow, invite, .. } = *knock;
@@ -373,25 +357,6 @@ impl Core {
             }
         }
         self.transactions.respond_statelessly(flow, invite, response);
-    }
-
-    /// What may come of a datagram from `flow`, before it is parsed (SEC-20); none: nothing.
-    pub(crate) fn standing(&self, now: Now, flow: Flow) -> Option<Standing> {
-        if self.index.knows(flow.remote) {
-            return Some(Standing::Known);
-        }
-        // A vendor's name may lead elsewhere by now; calls that are up stay where they are.
-        let directory = &self.world.facts.directory;
-        let ours = self.hears_foreign_legs(now) || directory.had_host(flow.remote.ip());
-        let ours = ours.then_some(Standing::OnlyOurs);
-        if !self.admits_users(flow.listener) {
-            return ours;
-        }
-        match self.settings.strangers.admits(source_of(flow.remote), now.instant) {
-            Admission::Stranger => Some(Standing::Stranger { proven: false }),
-            Admission::Proven => Some(Standing::Stranger { proven: true }),
-            Admission::Refused => ours,
-        }
     }
 
     /// Whether a message from an address that no trunk names belongs to a dialog or transaction

@@ -7,6 +7,7 @@
 
 mod authentication;
 mod call;
+mod classify;
 mod core_ops;
 mod destinations;
 pub mod facts;
@@ -29,6 +30,7 @@ mod written;
 
 pub use call::placed::{NotPlaced, TestCall};
 pub use call::record::{deck_row, rounding};
+pub use classify::{Classifier, Foreign, Standing};
 pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
 pub use media::{
     AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,

@@ -2,9 +2,10 @@
 
 use crate::call::placed::{NotPlaced, TestCall};
 use crate::call::{Call, Cx};
+use crate::classify::{Classifier, Foreign, ForeignCalls, Standing};
 use crate::core_ops::{Farewells, Names};
 use crate::index::SourceIndex;
-use crate::ingress::{Entered, Standing};
+use crate::ingress::Entered;
 use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, Now, Output, World};
 use crate::media::{MediaControl, MediaEvent};
@@ -38,6 +39,8 @@ pub struct SwitchSettings {
     pub rests: Arc<Rests>,
     /// Budgets and lockouts of strangers, the same for all shards.
     pub strangers: Arc<Strangers>,
+    /// Peers that no trunk names, the same for all shards.
+    pub foreign: Arc<Foreign>,
 }
 
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
@@ -77,10 +80,8 @@ pub(crate) struct Core {
     pub(crate) entered: Option<Entered>,
     /// How many more refusals each customer trunk is answered; 0: known addresses without one.
     pub(crate) refusals: HashMap<u32, Budget>,
-    /// Legs whose peer wants its requests at an address that no trunk names.
-    pub(crate) foreign_legs: usize,
-    /// Until when what the last of them repeats is answered.
-    pub(crate) foreign_until: Option<Instant>,
+    /// Calls whose peer wants its requests at an address that no trunk names.
+    pub(crate) foreign: ForeignCalls,
     /// When a call wants [`Call::on_timeout`]: one entry for each that waits for something.
     deadlines: BTreeSet<(Instant, CallKey)>,
     pub(crate) next_key: u64,
@@ -107,8 +108,7 @@ impl Switch {
             callers: HashSet::default(),
             entered: None,
             refusals: HashMap::default(),
-            foreign_legs: 0,
-            foreign_until: None,
+            foreign: ForeignCalls::new(Arc::clone(&settings.foreign)),
             deadlines: BTreeSet::new(),
             next_key: 1,
             settings,
@@ -147,13 +147,30 @@ impl Switch {
         self.core.intake.overloaded = overloaded;
     }
 
-    /// Takes a datagram. Strangers are recognised before anything is parsed (SEC-20).
-    pub fn receive(&mut self, now: Now, flow: Flow, datagram: &[u8], media: &mut dyn MediaControl) {
+    /// Tells whose datagrams this shard hears, as its world is now.
+    #[must_use]
+    pub fn classifier(&self) -> Classifier {
+        let SwitchSettings { strangers, foreign, .. } = &self.core.settings;
+        let facts = Arc::clone(&self.core.world.facts);
+        Classifier::new(facts, Arc::clone(strangers), Arc::clone(foreign))
+    }
+
+    /// Counts a datagram of somebody who is not heard.
+    pub fn turn_away(&mut self) {
         self.core.counters.datagrams_in += 1;
-        let Some(standing) = self.core.standing(now, flow) else {
-            self.core.counters.unknown_source += 1;
-            return;
-        };
+        self.core.counters.unknown_source += 1;
+    }
+
+    /// Takes a datagram of somebody whom a [`Classifier`] has let pass.
+    pub fn receive(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        standing: Standing,
+        datagram: &[u8],
+        media: &mut dyn MediaControl,
+    ) {
+        self.core.counters.datagrams_in += 1;
         let known = standing == Standing::Known;
         let mut message = match Message::parse_on(flow.link, datagram) {
             Ok(message) => message,
@@ -527,12 +544,6 @@ fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
 }
 
 impl Core {
-    /// Whether a call is up, or was within the window of its last transaction, that has a side
-    /// at an address that no trunk names.
-    pub(crate) fn hears_foreign_legs(&self, now: Now) -> bool {
-        self.foreign_legs > 0 || self.foreign_until.is_some_and(|until| now.instant < until)
-    }
-
     /// A key that was never used before.
     pub(crate) fn new_key(&mut self) -> CallKey {
         let key = CallKey(self.next_key);

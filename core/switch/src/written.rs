@@ -146,7 +146,7 @@ impl Switch {
         let written = Written {
             transactions: &core.transactions,
             farewells: farewells.collect(),
-            foreign_until: core.foreign_until,
+            foreign_until: core.settings.foreign.until(),
             next_key: core.next_key,
             calls: keys.iter().filter_map(|key| self.calls.get(key)).map(Box::as_ref).collect(),
         };
@@ -187,7 +187,9 @@ impl Switch {
         core.transactions = read.transactions;
         core.farewells =
             read.farewells.into_iter().map(|(id, farewell)| (id, Box::new(farewell))).collect();
-        core.foreign_until = read.foreign_until;
+        if let Some(until) = read.foreign_until {
+            core.settings.foreign.hear_until(until);
+        }
         core.next_key = read.next_key;
         let keys: Vec<CallKey> = read.calls.iter().map(Call::key).collect();
         switch.calls = read.calls.into_iter().map(|call| (call.key(), Box::new(call))).collect();

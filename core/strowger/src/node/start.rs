@@ -34,7 +34,7 @@ use store::{
     Business, ConfigErrors, Loaded, NodeListener, NodeNames, Recorder, RecorderSettings, Store,
     StoreError, business,
 };
-use switch::{Strangers, Switch, SwitchSettings, World};
+use switch::{Classifier, Strangers, Switch, SwitchSettings, World};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -618,6 +618,7 @@ fn start_shards(
     let replays = ReplayGuard::new(NONCES_KEPT, crate::clock::utc_ms());
     let replays = Arc::new(Mutex::new(replays));
     let rests = Arc::new(switch::Rests::default());
+    let foreign = Arc::new(switch::Foreign::default());
     let (mut shards, mut taken) = (Vec::new(), HashSet::new());
     let mut written = std::mem::take(&mut handover.shards).into_iter();
     for (number, ((poll, _, inbox), sockets)) in (0..count).zip(ends.into_iter().zip(sockets)) {
@@ -629,6 +630,7 @@ fn start_shards(
             replays: Arc::clone(&replays),
             rests: Arc::clone(&rests),
             strangers: Arc::clone(strangers),
+            foreign: Arc::clone(&foreign),
         };
         let mut media = plane.control(move |call, report| own.tell_media(call, report));
         let world = desk.published();
@@ -660,7 +662,10 @@ fn start_shards(
         None => None,
         Some(room) => {
             let streams = room.streams();
-            let thread = room.start(mailboxes, desk.published(), handover.connections)?;
+            let published = desk.published();
+            let facts = Arc::clone(&published.load().facts);
+            let classifier = Classifier::new(facts, Arc::clone(strangers), foreign);
+            let thread = room.start(mailboxes, published, classifier, handover.connections)?;
             Some(StreamThread { streams, thread })
         }
     };

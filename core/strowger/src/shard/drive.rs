@@ -1,7 +1,7 @@
 //! The loop around one call machine: datagrams, letters and timers in; datagrams,
 //! questions and records out.
 
-use super::mailbox::{Answer, Command, Inbox, Letter, Mailbox, ShardReading};
+use super::mailbox::{Answer, Arrived, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
 use crate::handover::WrittenShard;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::Recorder;
-use switch::{Ask, Now, Output, Switch, SwitchSettings, World, shard_of};
+use switch::{Ask, Classifier, Now, Output, Switch, SwitchSettings, World, shard_of};
 
 /// Datagrams taken from one socket before timers and letters get their turn.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -102,6 +102,8 @@ pub(super) struct Driver {
     published: Arc<ArcSwap<World>>,
     world: Arc<World>,
     pub(super) switch: Switch,
+    /// Whose datagrams are heard.
+    classifier: Classifier,
     host: ShardHost,
     pub(super) media: PlaneControl,
     recorder: Recorder,
@@ -149,6 +151,7 @@ impl Driver {
             streams: parts.streams,
             inbox: parts.inbox,
             mailboxes: parts.mailboxes,
+            classifier: switch.classifier(),
             switch,
             published: parts.world,
             world,
@@ -224,6 +227,7 @@ impl Driver {
             drop(published);
             self.host.warm_current();
             self.switch.set_world(world.clone());
+            self.classifier.set_facts(Arc::clone(&world.facts));
             self.world = world;
         }
     }
@@ -232,9 +236,9 @@ impl Driver {
         self.inbox.open();
         while let Some(letter) = self.inbox.take() {
             match letter {
-                Letter::Datagram(flow, arrived_ms, datagram) => {
-                    let now = self.note_wait(Some(arrived_ms));
-                    self.switch.receive(now, flow, &datagram, &mut self.media);
+                Letter::Datagram(Arrived { flow, standing, at_ms }, datagram) => {
+                    let now = self.note_wait(Some(at_ms));
+                    self.switch.receive(now, flow, standing, &datagram, &mut self.media);
                     self.give();
                 }
                 Letter::Media(call, Report::Lost) => {
@@ -273,16 +277,20 @@ impl Driver {
                 }
                 let Ok(listener) = u16::try_from(index) else { return false };
                 let flow = Flow::datagram(listener, arrival.remote);
+                let Some(standing) = self.classifier.standing(Instant::now(), flow) else {
+                    self.switch.turn_away();
+                    return true;
+                };
                 let owner = shard_of(datagram, self.shards);
                 match self.mailboxes.get(usize::from(owner)) {
                     Some(mailbox) if owner != self.number => {
-                        let arrived_ms = arrival.at_ms.unwrap_or_else(clock::utc_ms);
-                        mailbox.hand_over(flow, arrived_ms, datagram);
+                        let at_ms = arrival.at_ms.unwrap_or_else(clock::utc_ms);
+                        mailbox.hand_over(Arrived { flow, standing, at_ms }, datagram);
                     }
                     _ => {
                         let now = self.note_wait(arrival.at_ms);
                         let datagram = &self.buffer[..arrival.length];
-                        self.switch.receive(now, flow, datagram, &mut self.media);
+                        self.switch.receive(now, flow, standing, datagram, &mut self.media);
                     }
                 }
             }
@@ -300,10 +308,11 @@ impl Driver {
     /// (SIG-14).
     fn take_who_waits(&mut self) {
         while self.between > 0
-            && let Some((flow, arrived_ms, datagram)) = self.inbox.take_datagram()
+            && let Some((arrived, datagram)) = self.inbox.take_datagram()
         {
-            let now = self.note_wait(Some(arrived_ms));
-            self.switch.receive(now, flow, &datagram, &mut self.media);
+            let Arrived { flow, standing, at_ms } = arrived;
+            let now = self.note_wait(Some(at_ms));
+            self.switch.receive(now, flow, standing, &datagram, &mut self.media);
             self.after_one_between();
         }
         for index in 0..self.listeners.len() {
@@ -376,8 +385,12 @@ impl Driver {
                 }
             }
             Command::Read(reply) => {
+                let mut counters = self.switch.counters();
+                let turned_away = self.inbox.counters().turned_away.load(Ordering::Relaxed);
+                counters.datagrams_in += turned_away;
+                counters.unknown_source += turned_away;
                 let _ = reply.send(ShardReading {
-                    counters: self.switch.counters(),
+                    counters,
                     calls: self.switch.call_count(),
                     transactions: self.switch.transactions(),
                 });

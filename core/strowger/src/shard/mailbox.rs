@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use switch::{Ask, CallKey, CallView, Counters, NotPlaced, TestCall};
+use switch::{Ask, CallKey, CallView, Counters, NotPlaced, Standing, TestCall};
 use tokio::sync::oneshot;
 
 /// Datagrams and ICMP errors that may wait for one shard; more are dropped, as a full socket
@@ -71,6 +71,8 @@ pub(crate) struct ShardCounters {
     pub(crate) inbox_dropped: AtomicU64,
     /// Datagrams and ICMP errors waiting for this shard.
     pub(crate) inbox_depth: AtomicUsize,
+    /// Messages of TCP from somebody who is not heard.
+    pub(crate) turned_away: AtomicU64,
     /// Datagrams that the kernel did not take.
     pub(crate) send_errors: AtomicU64,
     /// Milliseconds that the last datagram waited between the machine and the shard.
@@ -81,9 +83,18 @@ pub(crate) struct ShardCounters {
     pub(crate) faults: AtomicU64,
 }
 
+/// Where a message came from, what may come of it, and when it reached the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) flow: Flow,
+    pub(crate) standing: Standing,
+    /// UTC ms.
+    pub(crate) at_ms: u64,
+}
+
 pub(super) enum Letter {
-    /// A datagram and when it reached the machine, in UTC milliseconds.
-    Datagram(Flow, u64, Box<[u8]>),
+    /// A message for this shard.
+    Datagram(Arrived, Box<[u8]>),
     /// Something has happened to the audio of a call.
     Media(CallKey, Report),
     /// Nobody is at the far end of this flow (SIG-24).
@@ -141,11 +152,16 @@ impl Mailbox {
     }
 
     /// Hands over a datagram that belongs to this shard.
-    pub(crate) fn hand_over(&self, flow: Flow, arrived_ms: u64, datagram: &[u8]) {
+    pub(crate) fn hand_over(&self, arrived: Arrived, datagram: &[u8]) {
         if self.has_room() {
             self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
-            self.put(Letter::Datagram(flow, arrived_ms, datagram.into()));
+            self.put(Letter::Datagram(arrived, datagram.into()));
         }
+    }
+
+    /// Counts a message for this shard of somebody who is not heard.
+    pub(crate) fn turn_away(&self) {
+        self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells what has happened to the audio of a call of this shard.
@@ -210,14 +226,11 @@ impl Inbox {
         self.passed_over.pop_front().or_else(|| self.receive())
     }
 
-    /// The next datagram: its flow, when it reached the machine, and its bytes. Other letters
-    /// wait for [`Inbox::take`].
-    pub(super) fn take_datagram(&mut self) -> Option<(Flow, u64, Box<[u8]>)> {
+    /// The next datagram. Other letters wait for [`Inbox::take`].
+    pub(super) fn take_datagram(&mut self) -> Option<(Arrived, Box<[u8]>)> {
         loop {
             match self.receive()? {
-                Letter::Datagram(flow, arrived_ms, datagram) => {
-                    return Some((flow, arrived_ms, datagram));
-                }
+                Letter::Datagram(arrived, datagram) => return Some((arrived, datagram)),
                 other => self.passed_over.push_back(other),
             }
         }

@@ -6,7 +6,7 @@ mod connection;
 
 use crate::clock;
 use crate::handover::KeptConnection;
-use crate::shard::{Mailbox, words_of};
+use crate::shard::{Arrived, Mailbox, words_of};
 use arc_swap::ArcSwap;
 use connection::{Connection, Heard};
 use mio::net::{TcpListener, TcpStream};
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use switch::{World, shard_of};
+use switch::{Classifier, World, shard_of};
 use tokio::sync::oneshot;
 
 /// Connections of all peers together, and of strangers: all, and those of one address.
@@ -175,6 +175,7 @@ impl StreamRoom {
         self,
         mailboxes: Vec<Mailbox>,
         world: Arc<ArcSwap<World>>,
+        classifier: Classifier,
         kept: Vec<KeptConnection>,
     ) -> io::Result<JoinHandle<()>> {
         let StreamRoom { poll, orders, streams, listeners } = self;
@@ -190,6 +191,7 @@ impl StreamRoom {
             again: Vec::new(),
             mailboxes,
             world,
+            classifier,
             looked: Instant::now(),
             paused: false,
         };
@@ -243,6 +245,8 @@ struct Driver {
     again: Vec<usize>,
     mailboxes: Vec<Mailbox>,
     world: Arc<ArcSwap<World>>,
+    /// Whose messages are heard.
+    classifier: Classifier,
     looked: Instant,
     /// What comes is for the next program.
     paused: bool,
@@ -426,6 +430,7 @@ impl Driver {
         if self.paused {
             return;
         }
+        self.classifier.set_facts(Arc::clone(&self.world.load().facts));
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let (frames, heard) = connection.read();
         let flow = connection.flow;
@@ -434,8 +439,13 @@ impl Driver {
                 Frame::Message(message) => {
                     let shard =
                         shard_of(&message, u16::try_from(self.mailboxes.len()).unwrap_or(1));
-                    if let Some(mailbox) = self.mailboxes.get(usize::from(shard)) {
-                        mailbox.hand_over(flow, clock::utc_ms(), &message);
+                    let Some(mailbox) = self.mailboxes.get(usize::from(shard)) else { continue };
+                    match self.classifier.standing(Instant::now(), flow) {
+                        Some(standing) => {
+                            let arrived = Arrived { flow, standing, at_ms: clock::utc_ms() };
+                            mailbox.hand_over(arrived, &message);
+                        }
+                        None => mailbox.turn_away(),
                     }
                 }
                 Frame::Ping => self.queue(slot, Box::from(*b"\r\n")),

@@ -167,6 +167,8 @@ impl Call {
         }
         self.tell(cx, EventKind::Answered, vendor, 200);
         self.write_interim(cx);
+        // Little is decided from here on, and the call may last for hours.
+        self.trail.shrink_to_fit();
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, number: u16) {
@@ -276,7 +278,7 @@ impl Call {
         let elsewhere = |leg: &Leg<_>| !core.index.knows(leg.next_hop().remote);
         if legs.into_iter().flatten().any(elsewhere) {
             self.foreign = true;
-            core.foreign_legs += 1;
+            core.foreign.add();
         }
     }
 }

@@ -291,8 +291,7 @@ impl Call {
             cx.core.callers.remove(&key);
         }
         if std::mem::take(&mut self.foreign) {
-            cx.core.foreign_legs -= 1;
-            cx.core.foreign_until = Some(cx.now.instant + crate::switch::WINDOW);
+            cx.core.foreign.end(cx.now.instant + crate::switch::WINDOW);
         }
         if let Some(tag) = self.tag {
             cx.core.tags.remove(&tag);

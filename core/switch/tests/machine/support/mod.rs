@@ -112,6 +112,7 @@ impl Stage {
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
             rests: Arc::default(),
             strangers: Arc::clone(&strangers),
+            foreign: Arc::default(),
         };
         let start = Instant::now();
         Stage {
@@ -178,6 +179,7 @@ impl Stage {
             replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
             rests: Arc::default(),
             strangers: Arc::clone(&self.strangers),
+            foreign: Arc::default(),
         };
         self.generation += 1;
         let pin = policy::pin(self.generation);
@@ -416,7 +418,12 @@ impl Stage {
         if datagram.to == SWITCH.parse::<SocketAddr>().expect("an address") {
             let flow = sip::Flow::datagram(0, datagram.from);
             let now = self.clock();
-            self.switch.receive(now, flow, &datagram.bytes, &mut self.media);
+            match self.switch.classifier().standing(now.instant, flow) {
+                Some(standing) => {
+                    self.switch.receive(now, flow, standing, &datagram.bytes, &mut self.media);
+                }
+                None => self.switch.turn_away(),
+            }
         } else if let Some(agent) = self.agents.get_mut(&datagram.to) {
             agent.receive(self.now, &datagram.bytes);
         } else if let Some(phone) = self.phones.get_mut(&datagram.to) {
