@@ -28,7 +28,12 @@ const LOAD_PROCESSOR: usize = 1;
 
 const PACED_RATE: u32 = 300;
 const FULL_RATE: u32 = 4000;
+const BUSY_RATE: u32 = 6000;
 const HELD_CALLS: u32 = 10_000;
+
+/// Rates of calls that are tried, and those that a switch is tried with before.
+const RATES: &[u32] = &[FULL_RATE, 3500, 3000, 2500, 2000, 1500, 1000, 500];
+const HIGH_RATES: &[u32] = &[8000, 7000, BUSY_RATE, 5000];
 
 fn main() -> anyhow::Result<()> {
     let quick = std::env::var("STROWGER_BENCH").is_ok_and(|value| value == "quick");
@@ -77,8 +82,14 @@ fn main() -> anyhow::Result<()> {
                 m.held_rate
             })
         },
-        figure("memory per held call", "KB", Some(10.0), |m| m.held_kb),
+        figure("memory per held call", "KB", Some(7.0), |m| m.held_kb),
     ];
+    figures.push(Figure {
+        peer: None,
+        ..figure("delay added to an INVITE at 6,000 calls/s, p99", "ms", Some(5.0), |m| {
+            m.busy_p99_ms
+        })
+    });
     let floors = [
         ("processor time per call at 300 calls/s", floor.awake.per_call_us),
         ("delay added to an INVITE, p50", floor.awake.added_p50_us),
@@ -176,6 +187,8 @@ struct Measured {
     full_failed: f64,
     full_per_call_us: f64,
     held_rate: f64,
+    /// Delay added to an INVITE at [`BUSY_RATE`].
+    busy_p99_ms: f64,
     held_kb: f64,
     growth_percent: Option<f64>,
 }
@@ -208,7 +221,11 @@ impl Measured {
 
         let switch = start();
         let subject = Subject { address: switch.address(), pids: vec![switch.pid()] };
-        measured.highest_rate(setup.net, &subject, || settled(&switch))?;
+        let rates = HIGH_RATES.iter().chain(RATES);
+        measured.highest_rate(setup.net, &subject, rates, || settled(&switch))?;
+        if measured.held_rate > f64::from(BUSY_RATE) {
+            measured.highest_rate(setup.net, &subject, [&BUSY_RATE], || settled(&switch))?;
+        }
         drop(switch);
 
         let switch = start();
@@ -271,7 +288,7 @@ impl Measured {
         drop(kamailio);
         if !define.is_empty() {
             let kamailio = Kamailio::start(define)?;
-            measured.highest_rate(kamailio.net, &kamailio.subject, || ())?;
+            measured.highest_rate(kamailio.net, &kamailio.subject, RATES, || ())?;
             drop(kamailio);
             let kamailio = Kamailio::start(define)?;
             measured.held(kamailio.net, &kamailio.subject)?;
@@ -323,14 +340,19 @@ impl Measured {
         &mut self,
         net: Net,
         subject: &Subject,
+        rates: impl IntoIterator<Item = &'static u32>,
         settle: impl Fn(),
     ) -> anyhow::Result<()> {
-        for rate in [FULL_RATE, 3500, 3000, 2500, 2000, 1500, 1000, 500] {
+        for rate in rates {
             let calls = rate * 5;
-            let report = load(net, subject, rate, calls)?;
+            let report = load(net, subject, *rate, calls)?;
             settle();
+            eprintln!("at {rate} calls/s: {report}");
+            if *rate == BUSY_RATE {
+                self.busy_p99_ms = number(&report, "added_p99_us") / 1000.0;
+            }
             if report["completed"] == calls && report["retransmissions"] == 0 {
-                self.held_rate = f64::from(rate);
+                self.held_rate = self.held_rate.max(f64::from(*rate));
                 break;
             }
         }

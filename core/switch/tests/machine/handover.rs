@@ -2,7 +2,9 @@
 //! goes).
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+};
 use crate::support::media::MemoryMedia;
 use crate::support::{Network, Stage, call, hangs_up_after, stage_of};
 use policy::{Question, Side};
@@ -174,6 +176,59 @@ fn a_trunk_that_is_gone_stays_with_its_call() {
     let record = &stage.finals[0];
     assert_eq!((&*record.call.trunk_name, &*record.call.end_reason), ("acme", "caller_hangup"));
     assert_eq!(&*record.attempts[0].trunk_name, "vendor-a");
+}
+
+/// What a machine of form 1 wrote once, at its fifth second: `STROWGER_WRITE_FORM=1` writes it anew.
+const FORM_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/machine/handover-form-1.bin");
+
+/// Calls that wait for an answer, ring, talk, hold and end, one after a failover.
+fn busy_machine() -> Stage {
+    let (_, first, mut second) = plans();
+    second.progress = vec![(SECOND / 10, 180, false)];
+    second.last = Some((SECOND, 200));
+    let mut stage = stage_of(small_operator(), first, second);
+    let holds = CallerPlan { hold: Some(SECOND), ..hangs_up_after(60) };
+    let cancels = CallerPlan { cancel: Some(4 * SECOND + SECOND / 2), ..CallerPlan::default() };
+    for plan in [hangs_up_after(60), holds, hangs_up_after(2)] {
+        call(&mut stage, plan);
+    }
+    stage.run(3 * SECOND);
+    let [a, b] = [VENDOR_A, VENDOR_B].map(|vendor| stage.agent(vendor).address.to_string());
+    stage.agent(&a).plans = vec![VendorPlan::silent(); 3];
+    stage.agent(&b).plans = vec![VendorPlan::silent(); 3];
+    call(&mut stage, cancels);
+    stage.policy.delay = Some(Box::new(|question| match question {
+        Question::Route(_) => None,
+        _ => Some(Duration::ZERO),
+    }));
+    call(&mut stage, hangs_up_after(60));
+    stage.run(2 * SECOND);
+    stage
+}
+
+/// A build that is newer than the machine that wrote its calls down goes on with them, as long as
+/// the form is the same.
+#[test]
+fn what_form_1_wrote_is_still_read() {
+    if std::env::var_os("STROWGER_WRITE_FORM").is_some() {
+        std::fs::write(FORM_1, busy_machine().write_down().0).expect("the folder is ours");
+    }
+    let written = std::fs::read(FORM_1).expect("it is beside the test");
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    stage.media.adopts = true;
+    stage.take_over(&written);
+    assert_eq!(stage.switch.call_count(), 4);
+    assert_eq!(stage.facts.usage.active(), 4);
+    stage.close_all();
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    let mut ends: Vec<_> =
+        stage.finals.iter().map(|d| (d.call.answer_ms.is_some(), &*d.call.end_reason)).collect();
+    ends.sort_unstable();
+    let by_hand = "operator_hangup";
+    assert_eq!(ends, [(false, by_hand), (false, by_hand), (true, by_hand), (true, by_hand)]);
+    let billed = stage.finals.iter().filter(|document| !document.postings.is_empty()).count();
+    assert_eq!(billed, 2);
 }
 
 /// What cannot be read is refused by name, and nothing of it is taken.

@@ -147,9 +147,18 @@ impl Stage {
         self.media.change_machines();
         self.late.clear();
         self.now += pause;
+        self.read(&written, written_at);
+    }
+
+    /// A machine goes on with what another one has written just now.
+    pub(crate) fn take_over(&mut self, written: &[u8]) {
+        self.read(written, self.now);
+    }
+
+    fn read(&mut self, written: &[u8], written_at: Instant) {
         let (settings, world) = self.next_machine();
         let now = self.clock();
-        let read = Switch::read(settings, world, &written, written_at, now, &mut self.media);
+        let read = Switch::read(settings, world, written, written_at, now, &mut self.media);
         self.switch = read.expect("the same configuration");
         self.settle();
     }
