@@ -1,16 +1,11 @@
 //! The transactions as they are written down: places and keys stay as they are, so that owners find
 //! theirs; timers and lists by flow are made anew.
 
-use super::flows::Flows;
-use super::key::Keys;
+use super::Transactions;
+use super::key::{KeyMap, Keys};
 use super::machine::Entry;
 use super::slots::Slots;
-use super::timers::Timers;
-use super::{KeyMap, Strays, Transactions};
-use crate::ResendSchedule;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// What is written.
 #[derive(Serialize)]
@@ -42,18 +37,8 @@ impl<'de, U: Copy + Deserialize<'de>> Deserialize<'de> for Transactions<U> {
             index.extend(keys.into_iter().flatten().map(|key| (key, slot)));
         }
         let used: Vec<u32> = slots.iter().map(|(slot, _)| slot).collect();
-        let mut transactions = Transactions {
-            slots,
-            index,
-            keys: Keys::from_secret(secret),
-            timers: Timers::default(),
-            flows: Flows::default(),
-            standard: Arc::new(ResendSchedule::standard()),
-            transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            retransmissions: 0,
-            strays: Strays::default(),
-        };
+        let keys = Keys::from_secret(secret);
+        let mut transactions = Transactions { slots, index, ..Transactions::with_keys(keys) };
         for slot in used {
             transactions.arm(slot);
         }

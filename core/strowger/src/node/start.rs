@@ -318,14 +318,7 @@ impl RunningNode {
             Some(streams) => streams.leave().await,
             None => Vec::new(),
         };
-        node.write_what_is_left().await;
-        if let Some(decisions) = &node.decisions {
-            decisions.close();
-        }
-        stop_admin.send_replace(true);
-        if let Err(error) = admin_task.await {
-            tracing::error!(%error, "admin interface");
-        }
+        node.close(&stop_admin, admin_task).await;
         Handover { listeners: kept, connections, shards: written }
     }
 
@@ -369,14 +362,7 @@ impl RunningNode {
         if let Err(error) = joined.await {
             tracing::error!(%error, "a shard does not stop");
         }
-        node.write_what_is_left().await;
-        if let Some(decisions) = &node.decisions {
-            decisions.close();
-        }
-        stop_admin.send_replace(true);
-        if let Err(error) = admin_task.await {
-            tracing::error!(%error, "admin interface");
-        }
+        node.close(&stop_admin, admin_task).await;
     }
 }
 
@@ -408,6 +394,18 @@ impl Node {
     /// A stop that is under way waits for no call any more.
     pub(crate) fn hurry(&self) {
         self.hurried.send_replace(true);
+    }
+
+    /// All calls have ended or were written down: the rest follows, the admin interface last.
+    async fn close(&self, stop_admin: &watch::Sender<bool>, admin: tokio::task::JoinHandle<()>) {
+        self.write_what_is_left().await;
+        if let Some(decisions) = &self.decisions {
+            decisions.close();
+        }
+        stop_admin.send_replace(true);
+        if let Err(error) = admin.await {
+            tracing::error!(%error, "admin interface");
+        }
     }
 
     /// Returns when every record is in the journal, and if the database can be written, there.
