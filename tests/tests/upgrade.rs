@@ -110,6 +110,12 @@ fn an_upgrade_that_would_lose_calls_is_refused() {
     let wrong = [
         (format!("{node}\nnonsense = 1\n"), "nonsense"),
         (node.replace("name = \"tcp\"", "name = \"other\""), "the listener `tcp`"),
+        (format!("database = \"other.db\"\n{node}"), "the balances"),
+        (
+            format!("{node}\n[[listeners]]\nname = \"third\"\naddress = \"192.0.2.1:5060\"\n"),
+            "listener `third` cannot use 192.0.2.1:5060",
+        ),
+        (format!("{node}\n[media.sounds]\nhello = \"no-such.wav\"\n"), "sound `hello`"),
     ];
     for (text, words) in wrong {
         stage.switch.folder().put("node.toml", &text);

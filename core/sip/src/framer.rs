@@ -88,21 +88,25 @@ impl Framer {
 
     /// Line ends between messages; two in a row are a ping.
     fn skip_line_ends(&mut self) -> Option<Frame> {
-        while let Some(first) = self.bytes.first() {
-            match (first, self.bytes.get(1..4)) {
-                (b'\r', Some(b"\n\r\n")) => {
-                    self.take(4);
-                    return Some(Frame::Ping);
+        let rest = |at: usize| &self.bytes[at..];
+        let mut at = 0;
+        let mut ping = false;
+        while let Some(first) = self.bytes.get(at) {
+            match first {
+                b'\r' if rest(at).starts_with(b"\r\n\r\n") => {
+                    (at, ping) = (at + 4, true);
+                    break;
                 }
                 // Perhaps the first half of a ping.
-                (b'\r', None) if b"\r\n\r\n".starts_with(&self.bytes) => return None,
-                (b'\r' | b'\n', _) => {
-                    self.take(1);
-                }
-                _ => return None,
+                b'\r' if b"\r\n\r\n".starts_with(rest(at)) => break,
+                b'\r' | b'\n' => at += 1,
+                _ => break,
             }
         }
-        None
+        if at > 0 {
+            self.take(at);
+        }
+        ping.then_some(Frame::Ping)
     }
 
     /// Length of the head with the empty line that ends it.

@@ -7,7 +7,7 @@
 
 mod inherited;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use config::Config;
 use rustix::fs::MemfdFlags;
 use rustix::io::FdFlags;
@@ -15,14 +15,20 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use sip::Flow;
 use std::collections::HashSet;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// What the next program says if it goes on with the calls; its version follows.
+pub(crate) const TAKES_OVER: &str = "takes over: strowger ";
+
+/// Bytes of half messages that go over with connections; connections beyond that are closed.
+const HALF_MESSAGES: usize = 64 << 20;
 
 /// The environment variable that says where the next program finds it.
 const VARIABLE: &str = "STROWGER_HANDOVER";
@@ -38,6 +44,10 @@ pub(crate) struct Terms {
     shards: u16,
     /// Name and address, in the order of the node file.
     listeners: Vec<(String, SocketAddr)>,
+    /// Where records, balances and secrets are.
+    data_dir: PathBuf,
+    database: PathBuf,
+    admin: SocketAddr,
 }
 
 impl Terms {
@@ -48,7 +58,15 @@ impl Terms {
             form: switch::FORM,
             shards: config.shards(),
             listeners: listeners.map(|one| (one.name.clone(), one.address)).collect(),
+            data_dir: config.data_dir.clone(),
+            database: config.database(),
+            admin: config.admin.address,
         }
+    }
+
+    /// Whether the running program has this address.
+    pub(crate) fn have(&self, address: SocketAddr) -> bool {
+        self.admin == address || self.listeners.iter().any(|(_, known)| *known == address)
     }
 
     /// Whether a program that is like `other` may go on with calls of one that is like this.
@@ -71,6 +89,19 @@ impl Terms {
                 self.shards,
                 other.shards
             );
+        }
+        for (field, own, next) in [
+            ("data_dir", &self.data_dir, &other.data_dir),
+            ("database", &self.database, &other.database),
+        ] {
+            if own != next {
+                bail!(
+                    "{field} is {} and would be {}: running calls belong to the balances and \
+                     records of the first; stop and start the node to move them",
+                    own.display(),
+                    next.display()
+                );
+            }
         }
         for (at, (name, address)) in self.listeners.iter().enumerate() {
             if other.listeners.get(at) != Some(&(name.clone(), *address)) {
@@ -125,7 +156,8 @@ pub(crate) struct Handover {
     pub(crate) shards: Vec<Option<WrittenShard>>,
 }
 
-/// The head of the memory; the written shards follow, one behind the other.
+/// The head of the memory. What is left of each connection's messages follows, unread before unsent,
+/// then the written shards.
 #[derive(Serialize, Deserialize)]
 struct Head {
     listeners: Vec<HeadListener>,
@@ -145,8 +177,8 @@ struct HeadConnection {
     flow: Flow,
     known: bool,
     used: bool,
-    unread: Vec<u8>,
-    unsent: Vec<u8>,
+    unread: usize,
+    unsent: usize,
     socket: RawFd,
 }
 
@@ -171,19 +203,33 @@ impl Handover {
         self.shards.iter().flatten().flat_map(|shard| shard.calls.iter().copied()).collect()
     }
 
-    /// Runs `program` in place of this one, with the same arguments. Returns only if the system
-    /// refuses it.
+    /// Connections whose half messages are too much together are closed.
+    pub(crate) fn bound(mut self) -> Handover {
+        let mut bytes = 0;
+        self.connections.retain(|kept| {
+            bytes += kept.unread.len() + kept.unsent.len();
+            bytes <= HALF_MESSAGES
+        });
+        self
+    }
+
+    /// Runs `program` in place of this one, with the same arguments. Signals wait until it handles
+    /// them. Returns only if the system refuses it.
     pub(crate) fn execute(&self, program: &Path) -> anyhow::Error {
-        match self.leave() {
-            Ok(memory) => {
-                let mut command = Command::new(program);
-                command.args(std::env::args_os().skip(1));
-                command.env(VARIABLE, memory.as_raw_fd().to_string());
-                let error = command.exec();
-                anyhow::Error::new(error).context(format!("{} does not start", program.display()))
-            }
-            Err(error) => error,
-        }
+        let run = || -> Result<()> {
+            let memory = self.leave()?;
+            let text = |text: OsString| CString::new(text.into_vec());
+            let arguments = std::env::args_os().map(text).collect::<Result<Vec<_>, _>>()?;
+            let others = std::env::vars_os().filter(|(name, _)| name != VARIABLE);
+            let others = others.map(|(name, value)| joined(&name, &value));
+            let own = OsString::from(format!("{VARIABLE}={}", memory.as_raw_fd()));
+            let environment = others.chain([own]).map(text).collect::<Result<Vec<_>, _>>()?;
+            let file = CString::new(program.as_os_str().as_bytes())?;
+            nix::unistd::execve(&file, &arguments, &environment)?;
+            Ok(())
+        };
+        let error = run().err().unwrap_or_else(|| anyhow::anyhow!("it did not begin"));
+        error.context(format!("{} does not start", program.display()))
     }
 
     /// Writes everything to memory that outlives this program.
@@ -198,6 +244,10 @@ impl Handover {
         let head = serde_json::to_vec(&head)?;
         file.write_all(&u64::try_from(head.len())?.to_le_bytes())?;
         file.write_all(&head)?;
+        for kept in &self.connections {
+            file.write_all(&kept.unread)?;
+            file.write_all(&kept.unsent)?;
+        }
         for shard in self.shards.iter().flatten() {
             file.write_all(&shard.written)?;
         }
@@ -220,8 +270,7 @@ impl Handover {
         let mut file = File::open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
-        let mut head = vec![0; usize::try_from(u64::from_le_bytes(length))?];
-        file.read_exact(&mut head)?;
+        let head = take(&mut file, usize::try_from(u64::from_le_bytes(length))?)?;
         let head: Head = serde_json::from_slice(&head)?;
         let mut handover = Handover::default();
         for HeadListener { name, address, sockets } in head.listeners {
@@ -231,6 +280,7 @@ impl Handover {
         for kept in head.connections {
             let HeadConnection { flow, known, used, unread, unsent, socket } = kept;
             let socket = inherited::socket(socket)?;
+            let (unread, unsent) = (take(&mut file, unread)?, take(&mut file, unsent)?);
             let kept = KeptConnection { flow, known, used, unread, unsent, socket };
             handover.connections.push(kept);
         }
@@ -239,8 +289,7 @@ impl Handover {
                 handover.shards.push(None);
                 continue;
             };
-            let mut written = vec![0; bytes];
-            file.read_exact(&mut written)?;
+            let written = take(&mut file, bytes)?;
             let ids = calls.iter().map(|id| u128::from_str_radix(id, 16));
             let calls = ids.collect::<Result<_, _>>()?;
             let passed = Duration::from_nanos(monotonic_ns().saturating_sub(at_ns));
@@ -250,6 +299,22 @@ impl Handover {
         }
         Ok(handover)
     }
+}
+
+/// `NAME=value`.
+fn joined(name: &OsStr, value: &OsStr) -> OsString {
+    let mut line = name.to_owned();
+    line.push("=");
+    line.push(value);
+    line
+}
+
+/// The next bytes of the memory.
+fn take(file: &mut File, length: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let taken = Read::take(file, u64::try_from(length)?).read_to_end(&mut bytes)?;
+    ensure!(taken == length, "it ends too early");
+    Ok(bytes)
 }
 
 /// The sockets of a listener, with copies that are kept for the next program.
@@ -279,8 +344,8 @@ fn leave_connection(kept: &KeptConnection) -> Result<HeadConnection> {
         flow: kept.flow,
         known: kept.known,
         used: kept.used,
-        unread: kept.unread.clone(),
-        unsent: kept.unsent.clone(),
+        unread: kept.unread.len(),
+        unsent: kept.unsent.len(),
         socket: leave_open(&kept.socket)?,
     })
 }

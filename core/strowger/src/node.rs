@@ -15,7 +15,7 @@ mod trials;
 mod upgrade;
 mod vendors;
 
-pub(crate) use start::check;
+pub(crate) use start::{check, try_addresses};
 pub(crate) use trials::{Trial, Turn};
 pub(crate) use upgrade::Program;
 
@@ -77,6 +77,8 @@ pub(crate) struct Node {
     program: OnceLock<Program>,
     /// The next program is to take over.
     upgrade: watch::Sender<bool>,
+    /// Held while the next program looks at what it would start with.
+    looking: tokio::sync::Mutex<()>,
     /// Accounts whose balance was not the sum of their postings when it was looked at last.
     wrong_balances: AtomicU64,
     /// Unanswered calls without a record, when it was looked last.

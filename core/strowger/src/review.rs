@@ -23,6 +23,9 @@ pub(crate) enum ReviewError {
     /// A plugin that fails instead of saying what it thinks.
     #[error(transparent)]
     Plugin(#[from] LoadError),
+    /// A sound that nobody has.
+    #[error("{0}")]
+    Sound(String),
 }
 
 /// Everything that is wrong between the node file, its plugins and a business that is about to
@@ -32,12 +35,39 @@ pub(crate) enum ReviewError {
 /// What a call would stumble over, with file, line and field.
 pub(crate) fn review(config: &Config, host: &Host, business: &Business) -> Result<(), ReviewError> {
     rule_sets(host, business)?;
+    sounds(config, business)?;
     let mut problems = Vec::new();
     lists(config, host, business, &mut problems);
     if !business.customer_trunks.is_empty() {
         hooks(config, &host.list(), &mut problems);
     }
     settle(config, problems)
+}
+
+/// Vendor trunks whose callers are to hear a sound that there is not.
+fn sounds(config: &Config, business: &Business) -> Result<(), ReviewError> {
+    let mut wrong = Vec::new();
+    for trunk in &business.vendor_trunks {
+        if let Some(problem) = unknown_sound(config, &trunk.ringback_sound) {
+            wrong.push(format!("vendor trunk `{}`: {problem}", trunk.name));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(ReviewError::Sound(wrong.join("\n"))) }
+}
+
+/// What is wrong with a `ringback_sound`, if anything.
+pub(crate) fn unknown_sound(config: &Config, name: &str) -> Option<String> {
+    let files = &config.media.sounds;
+    if files.contains_key(name) || codec::ringback(name).is_some() {
+        return None;
+    }
+    let countries = codec::RINGBACK_COUNTRIES.iter().map(|tone| tone.country);
+    let known: Vec<&str> = files.keys().map(String::as_str).chain(countries).collect();
+    Some(format!(
+        "ringback_sound `{name}` is neither a sound of the node file nor the code of a country; \
+         there are: {}",
+        known.join(", ")
+    ))
 }
 
 /// Chains of the node file for a trunk or an account that the business does not have: they

@@ -1,6 +1,6 @@
 //! `strowger run` and `strowger check-config`.
 
-use crate::handover::{Handover, Terms};
+use crate::handover::{Handover, TAKES_OVER, Terms};
 use crate::log;
 use crate::node::{Program, RunningNode};
 use crate::signals::Signals;
@@ -47,7 +47,9 @@ pub(crate) fn run(file: &Path) -> Result<()> {
         let node = Arc::clone(&running.node);
         tokio::select! {
             () = signals.until_stop(Arc::clone(&running.node)) => {}
-            Some(program) = node.until_upgrade() => return replace(running, &program).await,
+            Some(program) = node.until_upgrade() => {
+                return replace(running, &program, &mut signals).await;
+            }
         }
         tracing::info!(?drain, "stopping: no new calls; a second signal ends the running ones");
         let node = Arc::clone(&running.node);
@@ -72,10 +74,18 @@ fn described(listener: &ListenerConfig) -> String {
 
 /// Runs the next program in place of this one, which goes on with the calls. Returns only if it
 /// cannot.
-async fn replace(running: RunningNode, program: &Program) -> Result<()> {
-    let handover = running.hand_over().await;
+async fn replace(running: RunningNode, program: &Program, signals: &mut Signals) -> Result<()> {
+    let mut handing_over = std::pin::pin!(running.hand_over());
+    let mut stop = false;
+    let handover = loop {
+        tokio::select! {
+            handover = &mut handing_over => break handover.bound(),
+            () = signals.next() => stop = true,
+        }
+    };
     let calls = handover.calls().len();
     tracing::info!(calls, program = %program.file.display(), "handed over");
+    crate::signals::hold(stop);
     // This very program is there whatever has become of its file.
     let error = handover.execute(&program.file);
     tracing::error!(%error, "the next program does not start; this one starts anew");
@@ -92,7 +102,8 @@ pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     let config = Config::load(file)?;
     terms.meet(&Terms::of(&config))?;
     crate::node::check(&config)?;
-    Ok(env!("CARGO_PKG_VERSION").to_owned())
+    crate::node::try_addresses(&config, |address| terms.have(address))?;
+    Ok(format!("{TAKES_OVER}{}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The file of this program; of one that was replaced meanwhile, its place.

@@ -2,6 +2,7 @@
 //! with all its calls, so that every usual one is handled.
 
 use crate::node::Node;
+use nix::sys::signal::{SigSet, Signal as Hold};
 use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +21,31 @@ const IGNORED: [Ignored; 5] = [
     ("SIGVTALRM", || SignalKind::from_raw(rustix::process::Signal::VTALARM.as_raw())),
     ("SIGXFSZ", || SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())),
 ];
+
+/// Those that end or change a node; the next program handles them.
+const HELD: [Hold; 8] = [
+    Hold::SIGTERM,
+    Hold::SIGINT,
+    Hold::SIGHUP,
+    Hold::SIGUSR1,
+    Hold::SIGUSR2,
+    Hold::SIGALRM,
+    Hold::SIGVTALRM,
+    Hold::SIGXFSZ,
+];
+
+/// From now on signals wait, over the start of another program, until [`Signals::handle`]; one that
+/// ends the node is sent once more if `stop`, as it came to a program that has no more to do with it.
+pub(crate) fn hold(stop: bool) {
+    let held: SigSet = HELD.into_iter().collect();
+    let done = held.thread_block().and_then(|()| match stop {
+        true => nix::sys::signal::raise(Hold::SIGTERM),
+        false => Ok(()),
+    });
+    if let Err(error) = done {
+        tracing::warn!(%error, "signals may get lost");
+    }
+}
 
 /// The signals of this process.
 #[derive(Debug)]
@@ -49,12 +75,15 @@ impl Signals {
                 }
             }));
         }
-        Ok(Signals {
+        let signals = Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: Some(signal(SignalKind::hangup())?),
             ignored,
-        })
+        };
+        // Those that waited for this program.
+        HELD.into_iter().collect::<SigSet>().thread_unblock()?;
+        Ok(signals)
     }
 
     /// Waits for the first SIGTERM or SIGINT; reloads the node at each SIGHUP.
@@ -75,7 +104,8 @@ impl Signals {
         }
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next SIGTERM or SIGINT.
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

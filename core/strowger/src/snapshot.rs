@@ -273,15 +273,8 @@ impl Names<'_> {
 
     /// The name of a sound of the node file, or the code of a country.
     fn sound(&mut self, owner: &str, name: &str) -> Arc<str> {
-        let files = &self.config.media.sounds;
-        if !files.contains_key(name) && codec::ringback(name).is_none() {
-            let countries = codec::RINGBACK_COUNTRIES.iter().map(|tone| tone.country);
-            let known: Vec<&str> = files.keys().map(String::as_str).chain(countries).collect();
-            self.problems.push(format!(
-                "{owner}: ringback_sound `{name}` is neither a sound of the node file nor the code \
-                 of a country; there are: {}",
-                known.join(", ")
-            ));
+        if let Some(problem) = crate::review::unknown_sound(self.config, name) {
+            self.problems.push(format!("{owner}: {problem}"));
         }
         Arc::from(name)
     }

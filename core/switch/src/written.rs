@@ -1,11 +1,12 @@
 //! A shard as it is written down, so that another machine goes on with its calls and no peer
 //! notices: a newer build of the program, or the same one with other settings.
 
-use crate::call::{Call, against};
+use crate::call::{Call, Objects, against};
 use crate::facts::{Facts, Listener};
 use crate::io::{CallKey, Now, World};
 use crate::media::MediaControl;
 use crate::switch::{Owner, Switch, SwitchSettings};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sip::session::Farewell;
 use sip::{TransactionId, Transactions};
@@ -52,7 +53,7 @@ pub enum ReadError {
         /// Its address.
         local: SocketAddr,
     },
-    /// It is damaged, or names something that the configuration does not have.
+    /// It is damaged.
     #[error("the calls cannot be read: {0}")]
     Damaged(String),
 }
@@ -150,14 +151,14 @@ impl Switch {
             next_key: core.next_key,
             calls: keys.iter().filter_map(|key| self.calls.get(key)).map(Box::as_ref).collect(),
         };
-        let bytes: Result<_, rmp_serde::encode::Error> =
-            sip::written::relative_to(now.instant, || {
-                against(&core.world.facts, &core.world.pin, || {
-                    let head = rmp_serde::to_vec_named(&head)?;
-                    Ok([head, rmp_serde::to_vec_named(&written)?].concat())
-                })
-            });
-        let bytes = bytes.map_err(|error| WriteError(error.to_string()))?;
+        let (facts, pin) = (&core.world.facts, &core.world.pin);
+        let (body, objects) = against(facts, pin, Objects::default(), || {
+            sip::written::relative_to(now.instant, || rmp_serde::to_vec_named(&written))
+        });
+        let head = rmp_serde::to_vec_named(&head);
+        let parts = [head, rmp_serde::to_vec_named(&objects), body];
+        let parts: Result<Vec<_>, _> = parts.into_iter().collect();
+        let bytes = parts.map_err(|error| WriteError(error.to_string()))?.concat();
         self.calls.values().for_each(|call| call.hand_over());
         *self = Switch::new(self.core.settings.clone(), Arc::clone(&self.core.world));
         Ok(bytes)
@@ -167,7 +168,7 @@ impl Switch {
     /// its `now` on the clock of this machine.
     ///
     /// # Errors
-    /// Another build, other shards or listeners, trunks that are gone: none of its calls is taken.
+    /// Another build, other shards or listeners: none of its calls is taken.
     pub fn read(
         settings: SwitchSettings,
         world: Arc<World>,
@@ -177,11 +178,12 @@ impl Switch {
         media: &mut dyn MediaControl,
     ) -> Result<Switch, ReadError> {
         let mut bytes = written;
-        read_head(&mut bytes)?.check(&Head::of(&settings, &world.facts))?;
-        let read: Result<Read, _> = sip::written::relative_to(written_at, || {
-            against(&world.facts, &world.pin, || rmp_serde::from_slice(bytes))
+        next::<Head>(&mut bytes)?.check(&Head::of(&settings, &world.facts))?;
+        let objects: Objects = next(&mut bytes)?;
+        let (read, _) = against(&world.facts, &world.pin, objects, || {
+            sip::written::relative_to(written_at, || next::<Read>(&mut bytes))
         });
-        let read = read.map_err(|error| ReadError::Damaged(error.to_string()))?;
+        let read = read?;
         let mut switch = Switch::new(settings, world);
         let core = &mut switch.core;
         core.transactions = read.transactions;
@@ -201,7 +203,7 @@ impl Switch {
     }
 }
 
-/// Takes the head off what was written.
-fn read_head(bytes: &mut &[u8]) -> Result<Head, ReadError> {
+/// Takes the next part off what was written: head, objects, shard.
+fn next<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, ReadError> {
     rmp_serde::from_read(bytes).map_err(|error| ReadError::Damaged(error.to_string()))
 }

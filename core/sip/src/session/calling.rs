@@ -11,6 +11,9 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// PRACKs of ours without an answer, of all early dialogs; the peer repeats what is not taken.
+const MOST_PRACKS: usize = 8;
+
 /// Early dialogs of one INVITE that are kept; a peer that makes up more is heard without one.
 const MOST_EARLY: usize = 16;
 
@@ -42,6 +45,8 @@ pub(super) struct Calling {
     invitation: Invitation,
     cseq: u32,
     early: Vec<Early>,
+    /// It was given up: whatever final response comes is its end.
+    given_up: bool,
 }
 
 /// One peer that has answered provisionally.
@@ -158,7 +163,7 @@ impl<U: Copy> Leg<U> {
             invite = invite.body("application/sdp", &invitation.sdp);
         }
         let id = wire.request_of(self.owner, to, invite.finish(), &self.manner);
-        let calling = Calling { id, to, invitation, cseq, early: Vec::new() };
+        let calling = Calling { id, to, invitation, cseq, early: Vec::new(), given_up: false };
         self.phase = Phase::Calling(Box::new(calling));
     }
 
@@ -210,15 +215,18 @@ impl<U: Copy> Leg<U> {
         flow: Flow,
         response: &Message,
     ) -> Option<LegEvent> {
+        let given_up = matches!(&self.phase, Phase::Calling(calling) if calling.given_up);
         match response.status() {
             100 => Some(LegEvent::Trying),
             101..=199 => self.on_provisional(wire, flow, response),
             200..=299 => Some(self.on_answer(wire, flow, response)),
-            401 | 407 if self.login.as_mut().is_some_and(|login| login.take(response)) => {
+            401 | 407
+                if !given_up && self.login.as_mut().is_some_and(|login| login.take(response)) =>
+            {
                 self.send_again(wire);
                 Some(LegEvent::SentAgain)
             }
-            422 if self.timer.raise(response) => {
+            422 if !given_up && self.timer.raise(response) => {
                 self.send_again(wire);
                 Some(LegEvent::SentAgain)
             }
@@ -245,6 +253,7 @@ impl<U: Copy> Leg<U> {
         flow: Flow,
         response: &Message,
     ) -> Option<LegEvent> {
+        let pracks = self.ours.iter().filter(|ours| ours.method == Method::Prack).count();
         let Phase::Calling(calling) = &mut self.phase else { return None };
         let tag = response.to_tag().unwrap_or_default();
         if response.status() == 199 {
@@ -274,6 +283,8 @@ impl<U: Copy> Leg<U> {
         let number = response.value(Known::RSeq).and_then(|value| value.trim().parse::<u32>().ok());
         let reliable = names(response, Known::Require, "100rel");
         let counts = match number.filter(|_| reliable) {
+            // The next one may not come before its PRACK has arrived (RFC 3262 section 3).
+            Some(_) if pracks >= MOST_PRACKS => false,
             // A repeated one, or one that overtook another (RFC 3262 section 4).
             Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,
             Some(number) => {
@@ -364,7 +375,7 @@ impl<U: Copy> Leg<U> {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return LegEvent::Refused;
         };
-        let Calling { id, to, cseq, mut early, invitation } = *calling;
+        let Calling { id, to, cseq, mut early, invitation, .. } = *calling;
         let tag = response.to_tag().unwrap_or_default();
         let at = early.iter().position(|early| early.dialog.remote_tag() == tag);
         let (mut said, mut settled) = (None, false);
@@ -425,7 +436,8 @@ impl<U: Copy> Leg<U> {
     /// Gives our INVITE up, with a Reason value for its CANCEL. The final response that may still
     /// come is told.
     pub fn give_up(&mut self, wire: &mut Wire<'_, U>, how: NoMore, reason: &str) {
-        let Phase::Calling(calling) = &self.phase else { return };
+        let Phase::Calling(calling) = &mut self.phase else { return };
+        calling.given_up = true;
         wire.transactions.cancel(wire.now, calling.id, Some(reason));
         if how == NoMore::Abandon {
             wire.transactions.abandon(wire.now, calling.id);

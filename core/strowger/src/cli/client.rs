@@ -67,7 +67,14 @@ impl Client {
     }
 
     pub(crate) fn health(&self) -> Result<Health> {
-        self.get("/health")
+        let reply = self.authorised(self.agent.get(self.url("/health"))).call();
+        // Whoever has no token hears one word.
+        let health = self.read::<serde_json::Value>(reply)?;
+        if health.get("node").is_none() {
+            let absent = if self.absent.is_empty() { "this one is wrong" } else { &self.absent };
+            bail!("{} wants a token: {absent}", self.base);
+        }
+        Ok(serde_json::from_value(health)?)
     }
 
     pub(crate) fn upgrade(&self) -> Result<UpgradeBegun> {

@@ -52,5 +52,5 @@ impl UpgradeArgs {
 
 fn told(done: &Done) -> String {
     let Done { from, to, calls, took_ms } = done;
-    format!("{from} has handed over to {to} in {took_ms} ms; {calls} calls go on")
+    format!("{from} has handed over to {to} in {took_ms} ms; {calls} calls go on\n")
 }

@@ -88,6 +88,9 @@ pub(crate) enum StartError {
     /// A listener.
     #[error(transparent)]
     Listener(#[from] BindError),
+    /// A sound file.
+    #[error("{0}")]
+    Sound(String),
     /// The relay.
     #[error("media")]
     Media(#[source] io::Error),
@@ -255,6 +258,7 @@ impl RunningNode {
             hurried: watch::Sender::new(false),
             program: OnceLock::new(),
             upgrade: watch::Sender::new(false),
+            looking: tokio::sync::Mutex::default(),
             wrong_balances: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
             started: Instant::now(),
@@ -441,6 +445,7 @@ impl Node {
 /// What a start would say.
 pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
+    sounds(config)?;
     let business = match &config.business {
         Some(folder) => Some(read_business(config, folder)?),
         None => None,
@@ -479,6 +484,31 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
         summary += &format!("note: {line}\n");
     }
     Ok(summary.trim_end().to_owned())
+}
+
+/// Whether this node could listen where it is told to, beside what `taken` by the running one.
+///
+/// # Errors
+/// The first address that cannot be used.
+pub(crate) fn try_addresses(
+    config: &Config,
+    taken: impl Fn(std::net::SocketAddr) -> bool,
+) -> Result<(), StartError> {
+    for listener in config.listeners.iter().filter(|listener| !taken(listener.address)) {
+        match sockets::link(listener) {
+            sip::Link::Datagram => drop(sockets::bind(listener, 1)?),
+            sip::Link::Stream => drop(sockets::listen(listener)?),
+        }
+    }
+    let address = config.admin.address;
+    if !taken(address) {
+        std::net::TcpListener::bind(address)
+            .map_err(|source| StartError::Admin { address, source })?;
+    }
+    for media in &config.media.addresses {
+        std::net::UdpSocket::bind((media.bind, 0)).map_err(StartError::Media)?;
+    }
+    Ok(())
 }
 
 /// The business of a folder, for this node.
@@ -528,7 +558,12 @@ pub(crate) fn host_settings(config: &Config) -> HostSettings {
     }
 }
 
-fn media_settings(config: &Config, spare_files: usize) -> io::Result<MediaSettings> {
+/// The sounds of the node file.
+fn sounds(config: &Config) -> Result<Sounds, StartError> {
+    Sounds::load(&config.media.sounds).map_err(StartError::Sound)
+}
+
+fn media_settings(config: &Config, spare_files: usize) -> Result<MediaSettings, StartError> {
     let address = |address: &config::MediaAddressConfig| MediaAddress {
         name: address.name.clone(),
         bind: address.bind,
@@ -542,8 +577,7 @@ fn media_settings(config: &Config, spare_files: usize) -> io::Result<MediaSettin
         seed: random_bytes()?,
         processors: config.processors().calls(),
         spare_files,
-        sounds: Sounds::load(&config.media.sounds)
-            .map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?,
+        sounds: sounds(config)?,
     })
 }
 

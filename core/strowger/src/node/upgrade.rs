@@ -3,7 +3,7 @@
 use super::Node;
 use crate::admin::ApiError;
 use crate::api::UpgradeBegun;
-use crate::handover::Terms;
+use crate::handover::{TAKES_OVER, Terms};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -47,6 +47,12 @@ impl Node {
         if !self.records_are_safe() {
             return Err(refused("records do not reach the disk; see `strowger alarms`".to_owned()));
         }
+        let Ok(_alone) = self.looking.try_lock() else {
+            return Err(refused("another upgrade is under way".to_owned()));
+        };
+        if *self.upgrade.borrow() {
+            return Err(refused("another upgrade is under way".to_owned()));
+        }
         let version = look(program, &Terms::of(&self.config)).map_err(refused)?;
         tracing::info!(program = %program.file.display(), %version, "the next program takes over");
         self.upgrade.send_replace(true);
@@ -73,12 +79,13 @@ fn look(program: &Program, terms: &Terms) -> Result<String, String> {
     }
     let output = child.wait_with_output().map_err(failed)?;
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    match output.status.success() {
-        true => Ok(words(&output.stdout)),
-        false => {
-            let said = words(&output.stderr);
-            let file = program.file.display();
-            Err(format!("{file} does not take over ({}): {said}", output.status))
-        }
+    let file = program.file.display();
+    if !output.status.success() {
+        let said = words(&output.stderr);
+        return Err(format!("{file} does not take over ({}): {said}", output.status));
     }
+    let said = words(&output.stdout);
+    // Any program may end well; the next one says that it takes over.
+    let version = said.strip_prefix(TAKES_OVER).map(str::to_owned);
+    version.ok_or_else(|| format!("{file} is no strowger that takes over: it says `{said}`"))
 }

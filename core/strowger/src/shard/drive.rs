@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::Recorder;
-use switch::{Ask, Classifier, Now, Output, Switch, SwitchSettings, World, shard_of};
+use switch::{Ask, Classifier, NotPlaced, Now, Output, Switch, SwitchSettings, World, shard_of};
 
 /// Datagrams taken from one socket before timers and letters get their turn.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -33,6 +33,9 @@ const LONG_QUESTION: Duration = Duration::from_millis(1);
 /// Datagrams that are taken between questions until timers and letters have had their turn: few,
 /// so that new calls wait where their wait is measured.
 const DATAGRAMS_BETWEEN_QUESTIONS: usize = 16;
+
+/// Why no test call is placed while the calls go to the next program.
+const HANDING_OVER: &str = "maintenance";
 
 /// Largest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_536;
@@ -117,6 +120,8 @@ pub(super) struct Driver {
     stopping: bool,
     /// The sockets are for the next program.
     paused: bool,
+    /// When the shard began, UTC ms.
+    began_ms: u64,
 }
 
 /// A listener's socket of this shard.
@@ -165,6 +170,7 @@ impl Driver {
             between: 0,
             stopping: false,
             paused: false,
+            began_ms: clock::utc_ms(),
         })
     }
 
@@ -348,7 +354,9 @@ impl Driver {
     /// Takes note of how long a datagram that came at `arrived_ms` has waited; what time it is.
     fn note_wait(&mut self, arrived_ms: Option<u64>) -> Now {
         let now = clock::now();
-        let waited_ms = arrived_ms.map_or(0, |at| now.utc_ms.saturating_sub(at));
+        // What came before the shard ran has waited for the program, not for the shard.
+        let waited = |at: u64| if at < self.began_ms { 0 } else { now.utc_ms.saturating_sub(at) };
+        let waited_ms = arrived_ms.map_or(0, waited);
         self.inbox.counters().waited_ms.store(waited_ms, Ordering::Relaxed);
         if let Some(too_long) = self.queue.waited(self.number, waited_ms) {
             self.inbox.counters().overloads.fetch_add(u64::from(too_long), Ordering::Relaxed);
@@ -364,6 +372,10 @@ impl Driver {
             }
             Command::Look(id, reply) => {
                 let _ = reply.send(self.switch.call(id));
+            }
+            // The next program would know nothing of it.
+            Command::Place(_, reply) if self.paused => {
+                let _ = reply.send(Err(NotPlaced::Closed(HANDING_OVER)));
             }
             Command::Place(test, reply) => {
                 let placed = self.switch.place(clock::now(), test, &mut self.media);

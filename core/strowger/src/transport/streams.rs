@@ -6,6 +6,7 @@ mod connection;
 
 use crate::clock;
 use crate::handover::KeptConnection;
+use crate::seldom::Seldom;
 use crate::shard::{Arrived, Mailbox, words_of};
 use arc_swap::ArcSwap;
 use connection::{Connection, Heard};
@@ -29,6 +30,9 @@ use tokio::sync::oneshot;
 const CONNECTIONS: usize = 8192;
 const OF_STRANGERS: usize = 256;
 const OF_ONE_STRANGER: usize = 8;
+/// Those that one address of a trunk may have made, and those that are left for us to make.
+const OF_ONE_PEER: usize = 1024;
+const OURS: usize = 1024;
 
 /// How long a connection may take to be made (SIG-24).
 const CONNECT: Duration = Duration::from_secs(3);
@@ -40,6 +44,9 @@ const IDLE: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a stop waits for what is still to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Of peers with too many connections.
+static NO_CONNECTION: Seldom = Seldom::new();
 
 /// Token of the waker; listeners have their place, connections follow them.
 const WAKER: Token = Token(usize::MAX);
@@ -188,6 +195,7 @@ impl StreamRoom {
             free: Vec::new(),
             by_flow: HashMap::new(),
             strangers: HashMap::new(),
+            peers: HashMap::new(),
             again: Vec::new(),
             mailboxes,
             world,
@@ -241,6 +249,8 @@ struct Driver {
     by_flow: HashMap<(u16, SocketAddr), usize>,
     /// Connections of each stranger.
     strangers: HashMap<IpAddr, usize>,
+    /// Connections that each address of a trunk has made.
+    peers: HashMap<IpAddr, usize>,
     /// Connections with more to read than their turn took.
     again: Vec<usize>,
     mailboxes: Vec<Mailbox>,
@@ -330,9 +340,18 @@ impl Driver {
             };
             let listener = self.listeners[at].index;
             let known = self.world.load().facts.knows(remote);
+            let many = self.peers.get(&remote.ip()).is_some_and(|count| *count >= OF_ONE_PEER);
             if !known && !self.takes_stranger(listener, remote.ip())
-                || self.by_flow.len() >= CONNECTIONS
+                || known && many
+                || self.by_flow.len() >= CONNECTIONS - OURS
             {
+                if known && let Some(held) = NO_CONNECTION.pass() {
+                    tracing::warn!(
+                        %remote, held,
+                        "a peer has too many connections, or all peers together have: no more are \
+                         taken"
+                    );
+                }
                 self.streams.counters.refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -340,6 +359,15 @@ impl Driver {
             if let Err(error) = self.add(Connection::accepted(socket, flow, known)) {
                 tracing::debug!(%remote, %error, "a connection is not taken");
             }
+        }
+    }
+
+    /// Where a connection is counted; those that we have made to our peers are not.
+    fn counts(&mut self, known: bool, accepted: bool) -> Option<&mut HashMap<IpAddr, usize>> {
+        match (known, accepted) {
+            (false, _) => Some(&mut self.strangers),
+            (true, true) => Some(&mut self.peers),
+            (true, false) => None,
         }
     }
 
@@ -361,8 +389,8 @@ impl Driver {
             return Err(error);
         }
         best_effort(&connection.socket);
-        if !connection.known {
-            *self.strangers.entry(connection.flow.remote.ip()).or_default() += 1;
+        if let Some(counts) = self.counts(connection.known, connection.accepted) {
+            *counts.entry(connection.flow.remote.ip()).or_default() += 1;
         }
         self.by_flow.insert((connection.flow.listener, connection.flow.remote), slot);
         self.connections[slot] = Some(connection);
@@ -373,6 +401,10 @@ impl Driver {
     fn send(&mut self, flow: Flow, message: Box<[u8]>) {
         let slot = match self.by_flow.get(&(flow.listener, flow.remote)) {
             Some(slot) => *slot,
+            // Nobody who is not known has us connect to it by asking something.
+            None if message.starts_with(b"SIP/2.0 ") && !self.is_known(flow.remote) => {
+                return self.tell_unreachable(flow);
+            }
             None => match self.connect(flow) {
                 Ok(slot) => slot,
                 Err(error) => {
@@ -416,7 +448,14 @@ impl Driver {
                 if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
             Err(error) => return Err(error),
         }
-        self.add(Connection::begun(TcpStream::from_std(socket.into()), flow))
+        let known = self.is_known(flow.remote);
+        self.add(Connection::begun(TcpStream::from_std(socket.into()), flow, known))
+    }
+
+    /// Whether a trunk names an address, or its name leads there.
+    fn is_known(&self, remote: SocketAddr) -> bool {
+        let facts = &self.world.load().facts;
+        facts.knows(remote) || facts.directory.had_host(remote.ip())
     }
 
     fn write(&mut self, slot: usize) {
@@ -485,12 +524,13 @@ impl Driver {
         self.by_flow.remove(&(flow.listener, flow.remote));
         self.free.push(slot);
         self.again.retain(|waiting| *waiting != slot);
-        if !connection.known
-            && let Some(count) = self.strangers.get_mut(&flow.remote.ip())
+        let source = flow.remote.ip();
+        if let Some(counts) = self.counts(connection.known, connection.accepted)
+            && let Some(count) = counts.get_mut(&source)
         {
             *count -= 1;
             if *count == 0 {
-                self.strangers.remove(&flow.remote.ip());
+                counts.remove(&source);
             }
         }
         let counters = &self.streams.counters;

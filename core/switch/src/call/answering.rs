@@ -223,11 +223,13 @@ impl Call {
         if self.leg(number)?.is_acknowledged() {
             return None;
         }
-        let sdp = ack.and_then(sdp::body_of);
-        let body = sdp.map(|sdp| self.pass_sdp(cx, CALLER, sdp)).transpose();
-        let answer = body.as_ref().ok().and_then(Option::as_deref);
-        self.leg_mut(number)?.acknowledge(&mut cx.wire(), answer);
-        body.err()
+        let body = match ack.and_then(sdp::body_of) {
+            Some(sdp) => self.pass_sdp(cx, CALLER, sdp),
+            // The vendor's offer has no answer, and nobody would ever be heard.
+            None => Err(Unusable::NoAudio),
+        };
+        self.leg_mut(number)?.acknowledge(&mut cx.wire(), body.as_deref().ok());
+        body.err().filter(|_| ack.is_some())
     }
 
     /// The ACK for our 200, or the PRACK for a reliable 18x, did not come within W.

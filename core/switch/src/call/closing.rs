@@ -143,6 +143,7 @@ impl Call {
     /// never billed.
     pub(super) fn is_billed(&self) -> bool {
         let answered = self.placed.is_none() && self.times.answer_ms.is_some();
+        let answered = answered && self.times.billable_ms != Some(0);
         answered && self.end().is_none_or(|end| end.billed)
     }
 

@@ -29,7 +29,7 @@ mod trail;
 mod written;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use written::against;
+pub(crate) use written::{Objects, against};
 
 use crate::destinations::Ways;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};

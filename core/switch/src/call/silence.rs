@@ -70,8 +70,10 @@ impl Call {
     fn end_silent(&mut self, cx: &mut Cx<'_>, detail: Text) {
         let Some(connected) = self.connected() else { return };
         self.read_media(cx);
-        let last = self.last_media.into_iter().flatten().max().unwrap_or(connected.since);
-        self.times.billable_ms = Some(lasted_ms(connected.since, last.max(connected.since)));
+        let last = self.last_media.into_iter().flatten().max();
+        // Without any packet nothing of it is billed.
+        let billable = last.map(|last| lasted_ms(connected.since, last.max(connected.since)));
+        self.times.billable_ms = Some(billable.unwrap_or(0));
         self.end_dead(cx, detail);
     }
 

@@ -1,7 +1,7 @@
 //! A call as it is written down for the machine that goes on with it. Trunks and accounts are
-//! written by their ids and found again in the snapshot of the machine that reads; only one that
-//! the snapshot does not have any more is written as a whole. Plugins and lookups are those of the
-//! machine that reads.
+//! written by their ids and found again in the snapshot of the machine that reads, or beside the
+//! calls where that has no such object any more. Plugins and lookups are those of the machine that
+//! reads.
 
 use super::asking::Asked;
 use super::pipeline::{ADMISSION, ATTEMPT, Step, place_of};
@@ -9,44 +9,54 @@ use super::{Call, Cx, State};
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
 use policy::{Pin, Question};
 use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Objects of a snapshot that calls have: written beside them, for a reader whose own snapshot lacks
+/// one of them.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Objects {
+    customers: BTreeMap<u32, Arc<CustomerTrunk>>,
+    vendors: BTreeMap<u32, Arc<VendorTrunk>>,
+    accounts: BTreeMap<u32, Arc<Account>>,
+}
 
 /// What calls are written and read against.
 struct Around {
     facts: Arc<Facts>,
     pin: Pin,
+    /// Those that were met so far, or that were written beside the calls.
+    objects: Objects,
 }
 
 thread_local! {
     static AROUND: RefCell<Option<Around>> = const { RefCell::new(None) };
 }
 
-/// Writes or reads calls against a snapshot; calls that are read pin this.
-pub(crate) fn against<R>(facts: &Arc<Facts>, pin: &Pin, act: impl FnOnce() -> R) -> R {
-    let around = Around { facts: Arc::clone(facts), pin: pin.clone() };
+/// Writes or reads calls against a snapshot; calls that are read pin this. Gives the objects that
+/// were met as well.
+pub(crate) fn against<R>(
+    facts: &Arc<Facts>,
+    pin: &Pin,
+    objects: Objects,
+    act: impl FnOnce() -> R,
+) -> (R, Objects) {
+    let around = Around { facts: Arc::clone(facts), pin: pin.clone(), objects };
     let before = AROUND.replace(Some(around));
     let result = act();
-    AROUND.set(before);
-    result
+    let after = AROUND.replace(before);
+    (result, after.map(|around| around.objects).unwrap_or_default())
 }
 
-fn look<R>(at: impl FnOnce(&Around) -> R) -> Option<R> {
-    AROUND.with_borrow(|around| around.as_ref().map(at))
+fn look<R>(at: impl FnOnce(&mut Around) -> R) -> Option<R> {
+    AROUND.with_borrow_mut(|around| around.as_mut().map(at))
 }
 
-/// Something of a snapshot.
-#[derive(Serialize, Deserialize)]
-enum Kept<T> {
-    /// It is still there, under this id.
-    Id(u32),
-    /// It is not.
-    Whole(T),
-}
-
-/// Reads and writes one kind of object of the snapshot.
+/// Reads and writes one kind of object of the snapshot, by its id.
 macro_rules! of_snapshot {
     ($module:ident, $type:ty, $table:ident, $kind:literal) => {
         pub(super) mod $module {
@@ -56,28 +66,28 @@ macro_rules! of_snapshot {
                 object: &Arc<$type>,
                 to: S,
             ) -> Result<S::Ok, S::Error> {
-                let known = look(|around| around.facts.$table.contains_key(&object.id));
-                match known {
-                    Some(true) => Kept::<()>::Id(object.id).serialize(to),
-                    _ => Kept::Whole(&**object).serialize(to),
-                }
+                let keep = |around: &mut Around| {
+                    let kept = around.objects.$table.entry(object.id);
+                    kept.or_insert_with(|| Arc::clone(object));
+                };
+                look(keep).ok_or_else(|| S::Error::custom("no snapshot"))?;
+                object.id.serialize(to)
             }
 
+            /// The object of the snapshot that reads, if that is the same one.
             pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
                 from: D,
             ) -> Result<Arc<$type>, D::Error> {
-                match Kept::<$type>::deserialize(from)? {
-                    Kept::Whole(object) => Ok(Arc::new(object)),
-                    Kept::Id(id) => {
-                        let known = look(|around| around.facts.$table.get(&id).cloned());
-                        known.flatten().ok_or_else(|| {
-                            D::Error::custom(format_args!(
-                                "the configuration has no {} {id} any more",
-                                $kind
-                            ))
-                        })
-                    }
-                }
+                let id = u32::deserialize(from)?;
+                let found = look(|around| {
+                    let written = around.objects.$table.get(&id)?;
+                    let known = around.facts.$table.get(&id);
+                    let same = known.filter(|known| known.name == written.name);
+                    Some(Arc::clone(same.unwrap_or(written)))
+                });
+                found.flatten().ok_or_else(|| {
+                    D::Error::custom(format_args!("{} {id} is not written beside its calls", $kind))
+                })
             }
         }
     };

@@ -66,7 +66,7 @@ impl Directory {
     }
 
     /// Whether some name led to this host a while ago.
-    pub(crate) fn had_host(&self, host: IpAddr) -> bool {
+    pub fn had_host(&self, host: IpAddr) -> bool {
         let answers = self.answers();
         !answers.former.is_empty() && answers.former.contains(&host.to_canonical())
     }

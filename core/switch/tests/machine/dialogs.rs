@@ -5,9 +5,11 @@ use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, small_operator, vendor,
 };
+use crate::support::raw::{Raw, sdp};
 use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
 use sip::{Message, MessageBuilder};
 use std::time::Duration;
+use strowger_switch::facts::VendorTrunk;
 
 /// An address that no trunk names.
 const ELSEWHERE: &str = "10.9.0.9:5060";
@@ -321,4 +323,30 @@ fn byes_prove_who_we_are() {
     asked_late.assert_nothing_leaks();
     let byes = sent(&asked_late, VENDOR_A, "BYE ");
     assert_eq!(byes.iter().map(|bye| proven(&bye)).collect::<Vec<_>>(), [false, true], "{byes:?}");
+}
+
+/// SIG-08, SIG-31, SIG-53: what is given up is not sent once more, whatever its vendor wants.
+#[test]
+fn a_demand_that_crosses_the_cancel_revives_nothing() {
+    for (demand, header) in [
+        ("422 Session Interval Too Small", ("Min-SE", "900")),
+        ("401 Unauthorized", ("WWW-Authenticate", "Digest realm=\"v\",nonce=\"n\"")),
+    ] {
+        let first = vendor(11, "a", &[VENDOR_A], 1);
+        let first = VendorTrunk { credentials: Some(known_to_vendors()), ..first };
+        let mut raw = Raw::new(operator(customer(1, "acme", CALLER), vec![first]));
+        raw.invite(&[], &sdp("10.1.0.1", 40_000));
+        let invite = raw.vendor("INVITE ");
+        raw.answers(&invite, "180 Ringing", &[], "");
+        raw.caller("SIP/2.0 180 ");
+        raw.cancel(&[]);
+        let cancel = raw.vendor("CANCEL ");
+        raw.answers(&cancel, "200 OK", &[], "");
+        raw.answers(&invite, demand, &[header], "");
+        raw.vendor("ACK ");
+        raw.run(2_000);
+        assert!(!raw.has(VENDOR_A, "INVITE "), "after {demand}");
+        raw.ends();
+        assert_eq!(&*raw.stage.finals[0].call.end_reason, "caller_cancelled");
+    }
 }

@@ -224,6 +224,25 @@ fn a_delayed_offer_survives_repetitions() {
     raw.hangs_up(&ok);
 }
 
+/// RFC 3261 section 13.2.2.4: the vendor's offer in the 200 gets no answer in the ACK. Nobody would be
+/// heard, and both would pay.
+#[test]
+fn a_delayed_offer_that_is_not_answered_ends_the_call() {
+    let mut raw = Raw::new(small_operator());
+    raw.invite(&[], "");
+    let invite = raw.vendor("INVITE ");
+    raw.answers(&invite, "200 OK", &[], &sdp("10.2.0.1", 42_000));
+    let ok = raw.caller("SIP/2.0 200 ");
+    raw.ack(&ok, "");
+    raw.vendor("ACK ");
+    let bye = raw.vendor("BYE ");
+    raw.answers(&bye, "200 OK", &[], "");
+    let bye = raw.caller("BYE ");
+    raw.caller_answers(&bye, "200 OK", "");
+    raw.ends();
+    assert_eq!(&*raw.stage.finals[0].call.end_reason, "codec_mismatch");
+}
+
 /// RFC 3264 sections 6.1 and 8.4: hold arrives as it was said, also where its last line has no
 /// end, and our address stays in `c=`.
 #[test]

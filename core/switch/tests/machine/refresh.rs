@@ -257,23 +257,3 @@ fn a_silent_side_is_asked_twice_before_it_is_given_up() {
         raw.hangs_up(&ok);
     }
 }
-
-/// RFC 3261 section 13.2.2.4: a session without any description is refreshed without one; the offer that
-/// the answer then makes is acknowledged all the same.
-#[test]
-fn an_offer_that_a_refresh_brings_is_acknowledged() {
-    let mut raw = Raw::new(small_operator());
-    raw.invite(&[], "");
-    let invite = raw.vendor("INVITE ");
-    let says = [NO_UPDATES, ("Session-Expires", "600;refresher=uac")];
-    raw.answers(&invite, "200 OK", &says, &sdp("10.2.0.1", 42_000));
-    let ok = raw.caller("SIP/2.0 200 ");
-    raw.ack(&ok, "");
-    raw.vendor("ACK ");
-    raw.run(300_000);
-    let refresh = raw.vendor("INVITE ");
-    assert!(refresh.body().is_empty());
-    raw.answers(&refresh, "200 OK", &says, &sdp("10.2.0.1", 42_000));
-    assert_eq!(raw.vendor("ACK ").cseq().0, refresh.cseq().0);
-    raw.hangs_up(&ok);
-}

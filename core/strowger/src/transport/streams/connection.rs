@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) known: bool,
     /// A message was handed over, or is to be sent: somebody may wait for its answer.
     pub(super) used: bool,
+    /// The peer has made it.
+    pub(super) accepted: bool,
     /// It is not made yet.
     connecting: bool,
     framer: Framer,
@@ -58,6 +60,7 @@ impl Connection {
             flow,
             known,
             used: false,
+            accepted: true,
             connecting: false,
             framer: Framer::default(),
             out: VecDeque::new(),
@@ -71,8 +74,9 @@ impl Connection {
     }
 
     /// One that is being made.
-    pub(super) fn begun(socket: TcpStream, flow: Flow) -> Connection {
-        Connection { connecting: true, used: true, ..Connection::accepted(socket, flow, true) }
+    pub(super) fn begun(socket: TcpStream, flow: Flow, known: bool) -> Connection {
+        let accepted = Connection::accepted(socket, flow, known);
+        Connection { connecting: true, used: true, accepted: false, ..accepted }
     }
 
     /// One that the program before has left.
@@ -239,7 +243,7 @@ mod tests {
         let flow = Flow { listener: 0, remote, link: Link::Stream };
         let socket = TcpStream::from_std(ours);
         let connection = match begun {
-            true => Connection::begun(socket, flow),
+            true => Connection::begun(socket, flow, true),
             false => Connection::accepted(socket, flow, true),
         };
         (connection, peer)
