@@ -116,7 +116,7 @@ impl fmt::Display for SupervisionAnswer {
         if !self.marks.is_empty() {
             write!(f, ", mark {}", self.marks.join(" "))?;
         }
-        if self.ask_again_s > 0 {
+        if (1..u32::MAX).contains(&self.ask_again_s) {
             write!(f, ", ask again after {} s", self.ask_again_s)?;
         }
         Ok(())

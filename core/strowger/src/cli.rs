@@ -118,7 +118,7 @@ enum Command {
     /// List plugins, swap one while calls are running; make, build and test your own.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Show a call through the switch, with a built-in caller and two built-in vendors.
+    /// Show calls through the switch, with built-in callers and vendors.
     Demo(crate::demo::DemoArgs),
 }
 

@@ -183,7 +183,8 @@ pub(super) fn record(record: &RecordView) -> String {
     if record.source.is_empty() {
         line("from", format!("{who}, placed by {}", record.node));
     } else {
-        line("from", format!("{who} at {}", record.source));
+        let over = if record.transport.is_empty() { "" } else { " over " };
+        line("from", format!("{who} at {}{over}{}", record.source, record.transport));
         line("listener", format!("{} on {}", record.listener, record.node));
     }
     line("caller", changed(&record.caller_in, &record.caller_route));
@@ -229,6 +230,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
         ">#",
         "VENDOR",
         "TARGET",
+        "OVER",
         "CALLEE OUT",
         "CALLER OUT",
         "SENT",
@@ -240,6 +242,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
         ">CODE",
         "REASON",
         ">COST",
+        "CODEC",
         ">RTP IN",
         ">RTP OUT",
     ]);
@@ -248,6 +251,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
             attempt.number.to_string(),
             attempt.vendor.clone(),
             attempt.target.clone(),
+            attempt.transport.clone(),
             attempt.callee_out.clone(),
             attempt.caller_out.clone(),
             clock(attempt.sent_ms),
@@ -259,6 +263,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
             outcome(attempt),
             attempt.end_reason.clone(),
             attempt.buy.as_ref().map(money).unwrap_or_default(),
+            attempt.media.codec.to_string(),
             attempt.media.rtp_in.to_string(),
             attempt.media.rtp_out.to_string(),
         ]);
