@@ -308,8 +308,13 @@ impl Call {
         let Offered { description, added } = media.offer.as_deref()?;
         let (_, offered) = description.first_audio()?;
         let (_, answered) = answer.first_audio()?;
+        // Without conversion an answer goes on as it is, also one that nobody has asked for.
+        let number = if offerer == CALLER { self.talking() } else { Some(offerer) };
+        let vendor = number.and_then(|number| self.attempt(number)).map(|attempt| &attempt.vendor);
+        let converts = self.customer.transcode && vendor.is_none_or(|vendor| vendor.transcode);
         let known = sdp::convertible();
-        match sip::sdp::settle(offered, added, answered, &known, media.given.as_deref()) {
+        let known = if converts { &known[..] } else { &[] };
+        match sip::sdp::settle(offered, added, answered, known, media.given.as_deref()) {
             Settled::Converted(agreement) => Some(agreement),
             Settled::Shared => None,
         }

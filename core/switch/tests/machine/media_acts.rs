@@ -91,8 +91,14 @@ fn whoever_does_not_want_conversion_is_offered_none() {
         raw.invite(&[], &sdp("10.1.0.1", 40_000));
         let invite = raw.vendor("INVITE ");
         assert!(media_line(&body(&invite)).ends_with(" RTP/AVP 8 101"), "{}", body(&invite));
-        raw.cancel(&[]);
-        raw.ends();
+        // A codec that was not offered is told as it comes: whoever hears it should know.
+        raw.answers(&invite, "200 OK", &[], &mu_law("10.2.0.1", 42_000));
+        let ok = raw.caller("SIP/2.0 200 ");
+        assert!(media_line(&body(&ok)).contains(" RTP/AVP 0"), "{}", body(&ok));
+        assert_eq!(formats(&raw, 1), None, "nothing is converted");
+        raw.ack(&ok, "");
+        raw.vendor("ACK ");
+        raw.hangs_up(&ok);
     }
 }
 
