@@ -200,6 +200,25 @@ fn an_answer_that_cannot_be_used_is_ended_and_paid() {
     assert!(document.call.sell.is_none() && document.call.cost > ledger::Money::ZERO);
 }
 
+/// A vendor whose audio moves between 183 and 200, as behind an announcement server: the caller's
+/// answer stands (RFC 3261 section 13.2.1), and the relay follows.
+#[test]
+fn a_stream_that_moves_between_183_and_200_is_followed() {
+    let mut raw = Raw::new(small_operator());
+    raw.invite(&[], &sdp("10.1.0.1", 40_000));
+    let invite = raw.vendor("INVITE ");
+    raw.answers(&invite, "183 Session Progress", &[], &sdp("10.2.0.9", 45_000));
+    let early = body(&raw.caller("SIP/2.0 183 "));
+    raw.answers(&invite, "200 OK", &[], &sdp("10.2.0.1", 42_000));
+    let ok = raw.caller("SIP/2.0 200 ");
+    assert_eq!(body(&ok), early);
+    let told = raw.stage.media.updates.iter().rfind(|(leg, _)| *leg != CALLER_LEG);
+    assert_eq!(told.map(|(_, remote)| remote.rtp.to_string()), Some("10.2.0.1:42000".to_owned()));
+    raw.ack(&ok, "");
+    raw.vendor("ACK ");
+    raw.hangs_up(&ok);
+}
+
 /// RFC 3261 sections 13.2.1 and 13.3.1.4: a delayed offer whose ACK is lost and comes twice.
 #[test]
 fn a_delayed_offer_survives_repetitions() {
