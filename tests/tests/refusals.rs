@@ -308,15 +308,21 @@ fn in_dialog(invite: &str, answer: &str, method: &str) -> String {
     let of = |message: &str, name: &str| header(message, name).expect("the header is there");
     let contact = of(answer, "Contact");
     let target = contact.split_once('<').map_or(contact.as_str(), |(_, rest)| rest);
-    let cseq = if method == "ACK" { 2 } else { 3 };
+    // The INVITE has no offer, so that the ACK answers that of the 200.
+    let (cseq, body) = match method {
+        "ACK" => (2, strowger_tests::raw::sdp("IN IP4 127.0.0.1", 40_000)),
+        _ => (3, String::new()),
+    };
     format!(
         "{method} {} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
-         Call-ID: {}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+         Call-ID: {}\r\nCSeq: {cseq} {method}\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         target.split('>').next().unwrap_or(target),
         of(invite, "Via").replace("z9hG4bK", &format!("z9hG4bK{method}")),
         of(invite, "From"),
         of(answer, "To"),
         of(invite, "Call-ID"),
+        body.len(),
     )
 }
 
