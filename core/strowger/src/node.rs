@@ -9,6 +9,7 @@ mod reload;
 mod rerate;
 mod service;
 mod start;
+mod stop;
 mod tables;
 mod test_calls;
 mod trials;

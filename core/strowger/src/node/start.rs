@@ -1,4 +1,4 @@
-//! Starting and stopping a node, in the order that loses nothing.
+//! Starting a node, in the order that loses nothing.
 
 use super::{Node, RunningNode, keeping, monitor};
 use crate::admin::{Access, AdminToken};
@@ -7,7 +7,7 @@ use crate::handover::{self, Handover, KeptListener, WrittenShard};
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
 use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
-use crate::shard::{Command, Mailbox, Shard, ShardParts, WAKER, mailbox};
+use crate::shard::{Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError};
 use crate::tables::Tables;
 use crate::transport::resolve::Resolver;
@@ -27,7 +27,7 @@ use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use store::{
@@ -38,23 +38,11 @@ use switch::{Classifier, Strangers, Switch, SwitchSettings, World};
 use thiserror::Error;
 use tokio::sync::watch;
 
-/// How long calls that are being hung up may take to say so.
-const FAREWELL: Duration = Duration::from_secs(2);
-
 /// How long a start and a reload wait for the addresses of names.
 pub(super) const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Nonces in use that are remembered (SIG-54): each for up to five minutes.
 const NONCES_KEPT: usize = 16_384;
-
-/// How long plugins may then take to say what the calls cost; the rest is to be rated later.
-const LAST_CHARGES: Duration = Duration::from_secs(2);
-
-/// Between two lines that say that a stop waits for the disk, and for the database.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Between two looks at whether the calls are over.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Why a node does not start. Each message names the thing that is wrong.
 #[derive(Debug, Error)]
@@ -293,142 +281,9 @@ impl RunningNode {
             housekeeper,
         })
     }
-
-    /// Writes the running calls down for the next program, and returns when every record is
-    /// durable. Nothing is read from sockets any more: what comes waits in them.
-    pub(crate) async fn hand_over(self) -> Handover {
-        let RunningNode {
-            node, shards, kept, monitor, housekeeper, stop_admin, admin_task, ..
-        } = self;
-        monitor.abort();
-        housekeeper.abort();
-        node.ask_shards(Command::Pause).await;
-        if let Some(streams) = &node.streams {
-            streams.pause().await;
-        }
-        let mut written = Vec::with_capacity(node.mailboxes.len());
-        for mailbox in &node.mailboxes {
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            mailbox.send(Command::WriteDown(sender));
-            written.push(receiver.await.ok().flatten());
-        }
-        let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // A shard that could not write its calls down ends them here.
-        let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Shard::stop));
-        if let Err(error) = joined.await {
-            tracing::error!(%error, "a shard does not stop");
-        }
-        let connections = match &node.streams {
-            Some(streams) => streams.leave().await,
-            None => Vec::new(),
-        };
-        node.close(&stop_admin, admin_task).await;
-        Handover { listeners: kept, connections, shards: written }
-    }
-
-    /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
-    /// returns when every record is durable. [`Node::hurry`] ends the waiting for calls, not
-    /// that for the disk: nothing but the journal has their records.
-    pub(crate) async fn stop(self, drain: Duration) {
-        let RunningNode {
-            node,
-            shards,
-            streams,
-            _watch,
-            stop_admin,
-            admin_task,
-            monitor,
-            housekeeper,
-            ..
-        } = self;
-        monitor.abort();
-        housekeeper.abort();
-        node.drain();
-        node.wait_for_peers(drain).await;
-        for mailbox in &node.mailboxes {
-            mailbox.send(Command::HangUpAll);
-        }
-        node.wait_for_peers(FAREWELL).await;
-        // A vendor that ignores CANCEL or a caller without ACK would be awaited for 32 s.
-        for mailbox in &node.mailboxes {
-            mailbox.send(Command::CloseAll);
-        }
-        node.wait_for_silence(LAST_CHARGES).await;
-        let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Joining a thread must not block the runtime that the recorder needs.
-        let joined = tokio::task::spawn_blocking(move || {
-            shards.into_iter().for_each(Shard::stop);
-            // What the shards have said last is still to be written.
-            if let Some(streams) = streams {
-                streams.stop();
-            }
-        });
-        if let Err(error) = joined.await {
-            tracing::error!(%error, "a shard does not stop");
-        }
-        node.close(&stop_admin, admin_task).await;
-    }
 }
 
 impl Node {
-    /// Takes no new calls from now on; running calls go on (OPS-65).
-    fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-        for mailbox in &self.mailboxes {
-            mailbox.send(Command::Drain);
-        }
-    }
-
-    async fn wait_for_silence(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        while self.call_count().await > 0 && Instant::now() < until {
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// As [`Node::wait_for_silence`], until somebody is in a hurry.
-    async fn wait_for_peers(&self, limit: Duration) {
-        let mut hurried = self.hurried.subscribe();
-        tokio::select! {
-            () = self.wait_for_silence(limit) => {}
-            _ = hurried.wait_for(|hurried| *hurried) => {}
-        }
-    }
-
-    /// A stop that is under way waits for no call any more.
-    pub(crate) fn hurry(&self) {
-        self.hurried.send_replace(true);
-    }
-
-    /// All calls have ended or were written down: the rest follows, the admin interface last.
-    async fn close(&self, stop_admin: &watch::Sender<bool>, admin: tokio::task::JoinHandle<()>) {
-        self.write_what_is_left().await;
-        if let Some(decisions) = &self.decisions {
-            decisions.close();
-        }
-        stop_admin.send_replace(true);
-        if let Err(error) = admin.await {
-            tracing::error!(%error, "admin interface");
-        }
-    }
-
-    /// Returns when every record is in the journal, and if the database can be written, there.
-    async fn write_what_is_left(&self) {
-        while tokio::time::timeout(PATIENCE, self.recorder.flush_journal()).await.is_err() {
-            let in_memory = self.recorder.gauges().in_memory;
-            tracing::error!(
-                in_memory,
-                "the stop waits for the disk: free space in data_dir; whoever kills the node now \
-                 loses these records"
-            );
-        }
-        if tokio::time::timeout(PATIENCE, self.recorder.flush()).await.is_err() {
-            tracing::warn!(
-                "the next start brings the newest records from the journal into the database"
-            );
-        }
-    }
-
     /// The snapshot of a business on this node.
     pub(super) fn snapshot_of(
         &self,
