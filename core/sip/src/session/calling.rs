@@ -283,7 +283,8 @@ impl<U: Copy> Leg<U> {
         let number = response.value(Known::RSeq).and_then(|value| value.trim().parse::<u32>().ok());
         let reliable = names(response, Known::Require, "100rel");
         let counts = match number.filter(|_| reliable) {
-            // The next one may not come before its PRACK has arrived (RFC 3262 section 3).
+            // The peer sends one at a time until its PRACK has arrived (RFC 3262 section 3): so many
+            // without an answer are a flood.
             Some(_) if pracks >= MOST_PRACKS => false,
             // A repeated one, or one that overtook another (RFC 3262 section 4).
             Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,

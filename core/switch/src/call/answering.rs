@@ -167,8 +167,6 @@ impl Call {
         }
         self.tell(cx, EventKind::Answered, vendor, 200);
         self.write_interim(cx);
-        // Little is decided from here on, and the call may last for hours.
-        self.trail.shrink_to_fit();
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, number: u16) {
