@@ -1,4 +1,4 @@
-# Strowger. `make help` lists what there is. Every target does its own set-up.
+# Strowger. `make help` lists the targets. Every target does its own set-up.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

@@ -12,10 +12,10 @@ export STROWGER_BENCH_FILE
 benches=()
 for file in core/*/benches/*.rs tests/benches/*.rs; do
     name=$(basename "$file" .rs)
-    # Its peer LuaJIT is built for it alone.
+    # Only this benchmark needs LuaJIT, its peer.
     [ "$name" = hooks ] || benches+=(--bench "$name")
 done
-# Built first, so that no compiler runs beside a measurement.
+# Built first, so that no compiler runs during a measurement.
 lua=(--features strowger-host/luajit --bench hooks)
 cargo bench --workspace "${lua[@]}" --no-run
 cargo bench --workspace "${benches[@]}" --no-run

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles plugins to WebAssembly: `plugins.sh TARGET_DIR FOLDER...`. The crate in FOLDER
-# becomes TARGET_DIR/plugins/NAME.wasm, where NAME is the folder's last part. It is put
-# there in one step, because a running switch may watch that place, and only if it differs.
+# becomes TARGET_DIR/plugins/NAME.wasm, where NAME is the last part of the folder's path. The file
+# is moved there in one step, because a running switch may watch the folder, and only if it differs.
 set -euo pipefail
 
 target=${1:?target directory}

@@ -1,33 +1,36 @@
 #!/usr/bin/env bash
-# What the given purpose needs beside Rust: `setup.sh build|test|bench`.
-# Installs it where it may, else says what is missing. Quick when everything is there.
+# Installs the programs that a purpose needs besides Rust: `setup.sh build|test|bench`.
+# Without the right to install, says what is missing. Quick when everything is there.
 set -euo pipefail
 
 purpose=${1:?build, test or bench}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-# Debian packages, by the program that shows that they are there.
+# Debian packages, by the program that proves they are installed.
 declare -A package=([cc]=gcc [sipp]=sip-tester [kamailio]=kamailio [taskset]=util-linux
     [clang]=clang [wasm-ld]=lld [wasi-libc]=wasi-libc [compiler-rt]=libclang-rt-dev-wasm32
     [rtpengine]=rtpengine-daemon [curl]=curl
-    [node]=nodejs [npm]=npm [python3]=python3 [pip]=python3-pip)
-# Without them some tests or columns are left out.
+    [node]=nodejs [npm]=npm [python3]=python3 [pip]=python3-pip [postgres]=postgresql)
+# Optional: without them some tests or benchmark columns are left out.
 wanted=" kamailio rtpengine clang wasm-ld wasi-libc compiler-rt node npm pip "
 case $purpose in
     build) programs=(cc) ;;
-    test) programs=(cc sipp curl clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;
-    bench) programs=(cc taskset kamailio rtpengine) ;;
+    test) programs=(cc sipp curl postgres clang wasm-ld wasi-libc compiler-rt node npm python3 pip) ;;
+    bench) programs=(cc taskset postgres kamailio rtpengine) ;;
     *) say "unknown purpose $purpose"; exit 2 ;;
 esac
 
 PATH=$PATH:/usr/sbin
 
-# Most are programs; the libraries of C plugins are files that clang knows, pip is a module.
+# Most are programs. The libraries of C plugins are files that clang finds, pip is a module, and
+# the programs of PostgreSQL are in a folder that is not on the PATH.
 present() {
     case $1 in
         wasi-libc) [[ -f $(clang --target=wasm32-wasi -print-file-name=libc.a 2>/dev/null) ]] ;;
         compiler-rt) [[ -f $(clang --target=wasm32-wasi -print-libgcc-file-name 2>/dev/null) ]] ;;
+        postgres) compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null ||
+            { command -v initdb && command -v postgres && command -v psql; } >/dev/null ;;
         pip) python3 -m pip --version >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Runs every test, the whole-system tests with one shard and with two, and ends with the sum over
-# all of cargo's summaries: `test.sh TARGET_DIR`. Fails also when a test that docs/capabilities.md
-# names did not run.
+# Runs every test, the whole-system tests with one shard and with two, and ends with the sum of all
+# of cargo's summaries: `test.sh TARGET_DIR`. Also fails if a test named in docs/capabilities.md did
+# not run.
 set -euo pipefail
 
 target=${1:?target directory}
 mkdir -p "$target"
-# What the tests write to the standard output and to the standard error. They are kept apart, or
-# a compiler's words would break into the lines of cargo's results.
+# Standard output and standard error of the tests, kept apart so that compiler messages do not break
+# into the lines of cargo's results.
 log=$target/test.log
 errors=$target/test.err
 : >"$log"
 : >"$errors"
 status=0
 
-# Colour would hide the words; cargo writes none into a pipe unless it is forced to.
+# Colour codes would hide the words; cargo writes none into a pipe unless it is forced to.
 run() {
     { cargo test --workspace --no-fail-fast "$@" 2>&1 >&3 | tee -a "$errors" >&2; } 3>&1 |
         tee -a "$log" || status=1
@@ -31,7 +31,7 @@ done
 printf '\nThe whole-system tests with two shards:\n'
 STROWGER_TEST_SHARDS=2 run "${system[@]}"
 
-# Lines of the tests that could not show on this machine what they are for (tests/src/skip.rs).
+# Lines of the tests that skipped themselves on this machine (tests/src/skip.rs).
 skipped=$(grep -o 'skipped: [^ ]*: .*' "$errors" | sort -u || true)
 # The last word of a path such as `number::tests::separators_go_from_numbers`.
 names() { sed -E 's/.*:://' | sort -u; }
@@ -54,7 +54,7 @@ awk -v skipped="$(grep -c . <<<"$skipped" || true)" '
         }
     }
     END {
-        # To cargo those have passed, too.
+        # Cargo counts skipped tests as passed.
         printf "\n%d passed, %d failed, %d ignored, %d skipped\n", passed, failed, ignored, skipped
         exit passed == 0
     }

@@ -1,9 +1,9 @@
-//! Code generated from `wit/v0.1/policy.wit`, one module for each interface that a
-//! plugin can export, so that a plugin exports only the hooks it names.
+//! Code generated from `wit/v0.1/policy.wit`, one module per interface that a plugin can export, so
+//! that a plugin exports only the hooks it names.
 //!
-//! Each `generate!` writes two descriptions into the module: its imports when it is
-//! linked, its exports where its `export!` macro is used. The componentiser joins the
-//! descriptions and drops imports that no code calls.
+//! Each `generate!` writes two descriptions into the module: its imports when it is linked, its
+//! exports where its `export!` macro is used. The componentiser joins the descriptions and drops
+//! imports that no code calls.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -36,8 +36,8 @@ pub mod host {
     });
 }
 
-/// Expands to the module of one exported interface; `types` says that it uses the
-/// shared words, which then are those of [`host`].
+/// Expands to the module of one exported interface; `types` means that it uses the shared types,
+/// those of [`host`].
 macro_rules! exported {
     ($module:ident, $world:literal, $inline:literal, types) => {
         exported!($module, $world, $inline, {

@@ -1,12 +1,12 @@
-//! The words that all hooks share.
+//! Types shared by all hooks.
 
 use crate::bindings::host::strowger::policy::types as wire;
 use std::fmt;
 
-/// Numeric id of a customer trunk or a vendor trunk, given by the switch.
+/// Numeric id of a customer trunk or a vendor trunk, assigned by the switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrunkId(
-    /// As in records and on the console.
+    /// The same number as in records and on the console.
     pub u32,
 );
 
@@ -16,10 +16,10 @@ impl fmt::Display for TrunkId {
     }
 }
 
-/// Numeric id of an account, given by the switch.
+/// Numeric id of an account, assigned by the switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(
-    /// As in records and on the console.
+    /// The same number as in records and on the console.
     pub u32,
 );
 
@@ -53,7 +53,7 @@ impl From<wire::Call> for Call {
     }
 }
 
-/// End reason of a call that is refused or ended (SIG-93), as it is written to the record.
+/// End reason of a refused or ended call (SIG-93), as written to the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Caller not allowed, on a list, or not owned by the account.
@@ -62,7 +62,7 @@ pub enum Reason {
     DestinationBarred,
     /// Call type not allowed for the payer.
     CallTypeDenied,
-    /// Blocked for a while by a rule on behaviour (SEC-18).
+    /// Blocked temporarily by a rule on behaviour (SEC-18).
     DynamicBlock,
     /// A calendar forbids the call.
     OutOfHours,
@@ -72,11 +72,11 @@ pub enum Reason {
     NoRate,
     /// No vendor trunk has the prefix.
     NoRoute,
-    /// Vendor trunks exist, none can be used.
+    /// Vendor trunks exist, but none can be used.
     NoRouteAvailable,
     /// A rate limit was reached.
     CpsLimit,
-    /// The plugin could not decide: its rules or data are broken.
+    /// The plugin failed to decide: its rules or data are broken.
     InternalError,
     /// Any other word: 1 to 64 of a-z, 0-9 and `_`; the host treats anything else as a fault
     /// of the plugin.
@@ -84,7 +84,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// [`Reason::as_str`], kept if it is the plugin's own.
+    /// [`Reason::as_str`] by value, without copying the plugin's own word.
     pub(crate) fn into_word(self) -> String {
         match self {
             Reason::Other(word) => word,
@@ -118,7 +118,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A refusal with the response code that the caller gets before answer.
+/// A refusal with the response code for the caller, before answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// SIP response code, 400 to 699.

@@ -1,11 +1,11 @@
-//! Told, not asked.
+//! Notifications without an answer.
 
 use crate::bindings::events::exports::strowger::policy::events as wire;
 use crate::{Call, Plugin, TrunkId};
 
-/// Told of each state change of a call.
+/// Receives each state change of a call.
 pub trait Events: Plugin {
-    /// Something happened.
+    /// Handles one state change.
     fn notify(&mut self, event: &Event);
 }
 
@@ -42,7 +42,7 @@ pub struct Event {
     pub kind: EventKind,
     /// When, milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
-    /// Vendor trunk concerned.
+    /// The vendor trunk, if any.
     pub trunk: Option<TrunkId>,
     /// Response code, 0 if none.
     pub code: u16,

@@ -8,19 +8,19 @@ use crate::{
 };
 use std::marker::PhantomData;
 
-/// Where a component keeps its one instance; implemented by the macro.
+/// Stores the single instance of a component; implemented by the macro.
 pub trait Exported: Plugin {
     /// Version in the plugin's `Cargo.toml`.
     const CRATE_VERSION: &'static str;
 
-    /// The instance; none before `configure`.
+    /// The instance; `None` before `configure`.
     fn slot<R>(use_slot: impl FnOnce(&mut Option<Self>) -> R) -> R;
 }
 
-/// Stands for a plugin towards the generated code.
+/// Represents a plugin to the generated code.
 pub struct Component<P>(PhantomData<P>);
 
-/// The host configures before it asks; one that does not gets a trap.
+/// The host configures before it asks; otherwise it gets a trap.
 fn instance<P: Exported, R>(ask: impl FnOnce(&mut P) -> R) -> R {
     P::slot(|slot| match slot {
         Some(plugin) => ask(plugin),
@@ -154,7 +154,7 @@ impl<P: Exported + Events> bindings::events::exports::strowger::policy::events::
     }
 }
 
-/// Exports a plugin: its type, then the hooks it answers, and `rule_sets` if it reads rule
+/// Exports a plugin: its type, then the hooks that it answers, and `rule_sets` if it reads rule
 /// sets ([`RuleSets`]).
 ///
 /// ```ignore

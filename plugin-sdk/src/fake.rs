@@ -1,5 +1,5 @@
-//! The host's services in native tests: same functions as the imports, answered from
-//! state of the test's own thread.
+//! The host's services in native tests: the same functions as the imports, answered from state of
+//! the test's own thread.
 
 pub(crate) mod host_http;
 
@@ -16,7 +16,7 @@ thread_local! {
 struct State {
     texts: HashMap<u64, String>,
     tables: HashMap<String, BTreeMap<String, String>>,
-    /// By key and window in seconds: when how much was added.
+    /// Additions by key and window in seconds: time and amount.
     counters: HashMap<(String, u32), Vec<(u64, u32)>>,
     headers: Vec<(String, String)>,
     numbers: CallNumbers,
@@ -58,8 +58,8 @@ impl State {
     }
 }
 
-/// The switch as a plugin's native tests see it. Its state belongs to the test's
-/// thread, so tests do not disturb each other.
+/// The switch as a plugin's native tests see it. Its state belongs to the test's thread, so tests
+/// do not affect each other.
 ///
 /// ```
 /// use plugin_sdk::{FakeHost, host};
@@ -72,14 +72,14 @@ impl State {
 pub struct FakeHost {}
 
 impl FakeHost {
-    /// Starts anew: no texts, tables, counters or lines; the clock at 2026-01-01; seed 1.
+    /// Resets everything: no texts, tables, counters or lines; the clock at 2026-01-01; seed 1.
     #[must_use]
     pub fn install() -> FakeHost {
         STATE.with_borrow_mut(|state| *state = State::new());
         FakeHost {}
     }
 
-    /// Puts a text behind a handle.
+    /// Sets the text of a handle.
     pub fn text(&self, handle: u64, text: &str) {
         STATE.with_borrow_mut(|state| state.texts.insert(handle, text.to_owned()));
     }
@@ -95,20 +95,20 @@ impl FakeHost {
         STATE.with_borrow_mut(|state| state.headers.push((name.to_owned(), value.to_owned())));
     }
 
-    /// Sets the Request-URI of the call's INVITE; else it is made of `callee_in`.
+    /// Sets the Request-URI of the call's INVITE; by default it is built from `callee_in`.
     pub fn request_uri(&self, uri: &str) {
         STATE.with_borrow_mut(|state| state.request_uri = Some(uri.to_owned()));
     }
 
-    /// Lets a server answer requests for a URL with a status and a body. Called again for
-    /// the same URL, each is given once, in order, and the last one again and again. A URL
-    /// without an answer cannot be connected to.
+    /// Sets a server's answer to requests for a URL: a status and a body. Several answers for one
+    /// URL are returned once each, in order, and the last one repeatedly. A URL without an answer
+    /// cannot be connected to.
     pub fn http_answer(&self, url: &str, status: u16, body: &str) {
         let (headers, body) = (Vec::new(), body.as_bytes().to_vec());
         self.http_outcome(url, Ok(Response { status, headers, body, cached: false }));
     }
 
-    /// Lets requests for a URL fail; as [`FakeHost::http_answer`] otherwise.
+    /// Makes requests for a URL fail; otherwise as [`FakeHost::http_answer`].
     pub fn http_error(&self, url: &str, error: HttpError) {
         self.http_outcome(url, Err(error));
     }
@@ -119,7 +119,7 @@ impl FakeHost {
         });
     }
 
-    /// Requests that were sent, as `GET http://...`; those answered from the cache were not.
+    /// Requests that were sent, as `GET http://...`, without those answered from the cache.
     #[must_use]
     pub fn http_sent(&self) -> Vec<String> {
         STATE.with_borrow(|state| state.http.sent.clone())
@@ -135,17 +135,17 @@ impl FakeHost {
         STATE.with_borrow_mut(|state| state.attempts.push(attempt));
     }
 
-    /// Gives the account that pays an attribute.
+    /// Sets an attribute of the paying account.
     pub fn account_attribute(&self, name: &str, value: &str) {
         STATE.with_borrow_mut(|state| state.account.insert(name.to_owned(), value.to_owned()));
     }
 
-    /// Gives the customer trunk an attribute.
+    /// Sets an attribute of the customer trunk.
     pub fn customer_attribute(&self, name: &str, value: &str) {
         STATE.with_borrow_mut(|state| state.customer.insert(name.to_owned(), value.to_owned()));
     }
 
-    /// Gives a vendor trunk an attribute.
+    /// Sets an attribute of a vendor trunk.
     pub fn vendor_attribute(&self, trunk: TrunkId, name: &str, value: &str) {
         let key = (trunk.0, name.to_owned());
         STATE.with_borrow_mut(|state| state.vendors.insert(key, value.to_owned()));
@@ -156,18 +156,18 @@ impl FakeHost {
         STATE.with_borrow_mut(|state| state.statistics.insert(trunk.0, statistics));
     }
 
-    /// A figure that the plugin counted or set; 0 if it did not.
+    /// A figure that the plugin counted or set; 0 if it did neither.
     #[must_use]
     pub fn metric(&self, name: &str) -> i64 {
         STATE.with_borrow(|state| state.metrics.get(name).copied().unwrap_or(0))
     }
 
-    /// The call ends: places that it held are free.
+    /// Ends the call: the places that it held are free.
     pub fn end_call(&self) {
         STATE.with_borrow_mut(|state| state.held.clear());
     }
 
-    /// Moves the clock forwards.
+    /// Advances the clock.
     pub fn advance(&self, milliseconds: u64) {
         STATE.with_borrow_mut(|state| state.now_ms += milliseconds);
     }
@@ -182,7 +182,7 @@ impl FakeHost {
         STATE.with_borrow_mut(|state| state.random = seed);
     }
 
-    /// What was logged, as `level: line`.
+    /// The logged lines, as `level: line`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         STATE.with_borrow(|state| state.lines.clone())
@@ -344,10 +344,10 @@ pub(crate) mod host_tables {
 }
 
 pub(crate) mod host_counters {
-    /// As in the switch a window is so many whole slots and the one that has begun.
+    /// As in the switch, a window consists of this many whole slots and the current one.
     const SLOTS: u64 = 60;
 
-    /// The same key over another window is another counter.
+    /// The same key with another window is another counter.
     fn counter(key: &str, window_s: u32) -> (String, u32) {
         (key.to_owned(), window_s.clamp(1, 86_400))
     }
@@ -418,7 +418,7 @@ pub(crate) mod host_clock {
 }
 
 pub(crate) mod host_random {
-    /// SplitMix64: short, and every seed is a good one.
+    /// SplitMix64: short, and works with every seed.
     pub(crate) fn next() -> u64 {
         super::STATE.with_borrow_mut(|state| {
             state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -434,7 +434,7 @@ pub(crate) mod host_random {
 mod tests {
     use crate::{FakeHost, host};
 
-    /// As the switch's own counters, `core/host/src/counters.rs`.
+    /// Must match the switch's own counters, `core/host/src/services/counters.rs`.
     #[test]
     fn a_window_is_never_shorter_than_asked_and_slides_by_sixtieths() {
         let switch = FakeHost::install();

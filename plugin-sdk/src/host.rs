@@ -1,5 +1,5 @@
-//! What the switch offers to a plugin. Each service is an import of its own, needed
-//! only by plugins that call it, and granted by the operator.
+//! The switch's services for plugins. Each service is a separate import, needed only by plugins
+//! that call it, and granted by the operator.
 //!
 //! Outside WebAssembly the answers come from [`FakeHost`](crate::FakeHost).
 
@@ -11,14 +11,14 @@ use crate::{Failure, TrunkId};
 
 pub mod http;
 
-/// How important a log line is.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// For the plugin's author.
     Debug,
     /// Worth knowing.
     Info,
-    /// Something is not as it should be.
+    /// Something is wrong.
     Warn,
     /// A decision could not be made.
     Error,
@@ -47,20 +47,20 @@ macro_rules! __log {
     };
 }
 
-/// Text behind a content handle, such as a rule set, in the configuration that the
-/// call was admitted with; none for 0 or an unknown handle. Import `host-config`.
+/// The text of a content handle, such as a rule set, in the configuration that the call was
+/// admitted with; `None` for 0 or an unknown handle. Import `host-config`.
 #[must_use]
 pub fn text(handle: u64) -> Option<String> {
     import::host_config::text(handle)
 }
 
-/// What is known about the call in question beyond the question itself. Import `host-call`.
+/// Facts about the current call beyond the question itself. Import `host-call`.
 #[must_use]
 pub fn call() -> CallFacts {
     CallFacts { facts: import::host_call::current() }
 }
 
-/// See [`call`]. It belongs to one question: ask for it anew in the next one.
+/// See [`call`]. It belongs to one question: request it again for the next one.
 #[derive(Debug)]
 pub struct CallFacts {
     facts: import::host_call::Facts,
@@ -77,9 +77,9 @@ pub struct CallNumbers {
     pub caller: String,
     /// After the ingress rewrite; empty before it.
     pub callee: String,
-    /// Number that chose the route, if it is another one (ROUTE-62).
+    /// Number that chose the route, if different (ROUTE-62).
     pub route_as: String,
-    /// Tech prefix that was taken off (NUM-07).
+    /// Tech prefix that was removed (NUM-07).
     pub tech_prefix_in: String,
 }
 
@@ -90,17 +90,16 @@ pub struct PastAttempt {
     pub trunk: TrunkId,
     /// How it ended.
     pub failure: Failure,
-    /// 300 to 699; 0 when no response was received.
+    /// 300 to 699; 0 if no response was received.
     pub code: u16,
-    /// Q.850 cause; 0 when absent.
+    /// Q.850 cause; 0 if absent.
     pub cause: u8,
     /// From its INVITE to its end.
     pub duration_ms: u32,
 }
 
 impl CallFacts {
-    /// Values of a header of the INVITE as received, one for each line; the name in any
-    /// case, long form.
+    /// Values of a header of the INVITE as received, one per line; the name in any case, long form.
     #[must_use]
     pub fn header(&self, name: &str) -> Vec<String> {
         self.facts.header(name)
@@ -139,27 +138,27 @@ impl CallFacts {
         self.facts.attempts().into_iter().map(past).collect()
     }
 
-    /// An attribute that the operator gave to the account that pays.
+    /// An attribute that the operator set on the paying account.
     #[must_use]
     pub fn account_attribute(&self, name: &str) -> Option<String> {
         self.facts.account_attribute(name)
     }
 
-    /// An attribute that the operator gave to the customer trunk of the call.
+    /// An attribute that the operator set on the customer trunk of the call.
     #[must_use]
     pub fn customer_attribute(&self, name: &str) -> Option<String> {
         self.facts.customer_attribute(name)
     }
 
-    /// An attribute that the operator gave to a vendor trunk.
+    /// An attribute that the operator set on a vendor trunk.
     #[must_use]
     pub fn vendor_attribute(&self, trunk: TrunkId, name: &str) -> Option<String> {
         self.facts.vendor_attribute(trunk.0, name)
     }
 }
 
-/// A prefix table kept by the switch and shared by all instances. Import `host-tables`.
-/// A table that does not exist is empty.
+/// A prefix table kept by the switch and shared by all instances. Import `host-tables`. A table
+/// that does not exist is empty.
 #[must_use]
 pub fn table(name: &str) -> Table<'_> {
     Table { name }
@@ -171,12 +170,12 @@ pub struct Table<'a> {
     name: &'a str,
 }
 
-/// An entry of a [`Table`] that is a prefix of the number asked for.
+/// An entry of a [`Table`] that is a prefix of the given number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// Characters of the entry.
     pub length: u32,
-    /// What the table says about it.
+    /// The value of the entry.
     pub value: String,
 }
 
@@ -201,10 +200,9 @@ impl Table<'_> {
     }
 }
 
-/// A counter over the last `window_s` seconds (1 to 86,400), shared by all instances on the
-/// node. It slides by sixtieths: what was added counts for the whole window, and at most a
-/// sixtieth of it longer. The same key over another window is another counter. Import
-/// `host-counters`.
+/// A counter over the last `window_s` seconds (1 to 86,400), shared by all instances on the node.
+/// It slides by sixtieths: an addition counts for the whole window, and at most a sixtieth of it
+/// longer. The same key with another window is another counter. Import `host-counters`.
 #[must_use]
 pub fn counter(key: &str, window_s: u32) -> Counter<'_> {
     Counter { key, window_s }
@@ -223,10 +221,10 @@ impl Counter<'_> {
         import::host_counters::add(self.key, amount, self.window_s)
     }
 
-    /// Adds only if the sum stays at or below `limit`, as one step for all shards.
+    /// Adds only if the sum stays at or below `limit`, atomically for all shards.
     ///
     /// # Errors
-    /// The sum that left no room.
+    /// The current sum, which leaves no room.
     pub fn add_within(&self, amount: u32, limit: u64) -> Result<u64, u64> {
         import::host_counters::add_within(self.key, amount, self.window_s, limit)
     }
@@ -237,14 +235,14 @@ impl Counter<'_> {
         import::host_counters::sum(self.key, self.window_s)
     }
 
-    /// Forgets the counter, whatever its window.
+    /// Deletes the counter, whatever its window.
     pub fn clear(&self) {
         import::host_counters::clear(self.key);
     }
 }
 
-/// Places that calls hold while they last, such as uses of a caller number (NUM-21).
-/// Import `host-counters`.
+/// Places that calls hold while they last, such as uses of a caller number (NUM-21). Import
+/// `host-counters`.
 #[must_use]
 pub fn places(key: &str) -> Places<'_> {
     Places { key }
@@ -257,14 +255,13 @@ pub struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Takes one of `limit` places until the call ends or gives it back; false if all are
-    /// taken.
+    /// Takes one of `limit` places until the call ends or releases it; false if all are taken.
     #[must_use]
     pub fn hold(&self, limit: u32) -> bool {
         import::host_counters::hold(self.key, limit)
     }
 
-    /// Gives back one place that this call holds; false if it holds none.
+    /// Releases one place that this call holds; false if it holds none.
     pub fn release(&self) -> bool {
         import::host_counters::release(self.key)
     }
@@ -284,7 +281,7 @@ pub struct TrunkStatistics {
     pub active: u32,
     /// Attempts whose outcome became known.
     pub attempts: u32,
-    /// Those that were answered.
+    /// Answered attempts.
     pub answered: u32,
     /// Answered share in thousandths, shrunk towards a half while attempts are few.
     pub asr_permille: u16,
@@ -296,8 +293,8 @@ pub struct TrunkStatistics {
     pub pdd_ms: u32,
 }
 
-/// Figures of each trunk asked for, in that order; none for an unknown one. At most 1,000
-/// trunks. Import `host-trunks`.
+/// Figures of each given trunk, in the same order; `None` for an unknown one. At most 1,000 trunks.
+/// Import `host-trunks`.
 #[must_use]
 pub fn trunk_statistics(trunks: &[TrunkId]) -> Vec<Option<TrunkStatistics>> {
     let ids: Vec<u32> = trunks.iter().map(|trunk| trunk.0).collect();
@@ -313,13 +310,13 @@ pub fn trunk_statistics(trunks: &[TrunkId]) -> Vec<Option<TrunkStatistics>> {
     import::host_trunks::read(&ids).into_iter().map(|one| one.map(figures)).collect()
 }
 
-/// Adds to a counter of the plugin's own in the switch's metrics: `name` of a-z, 0-9 and
-/// `_`. Import `host-metrics`.
+/// Adds to one of the plugin's own counters in the switch's metrics: `name` of a-z, 0-9 and `_`.
+/// Import `host-metrics`.
 pub fn count(name: &str, amount: u64) {
     import::host_metrics::add(name, amount);
 }
 
-/// Sets a gauge of the plugin's own in the switch's metrics. Import `host-metrics`.
+/// Sets one of the plugin's own gauges in the switch's metrics. Import `host-metrics`.
 pub fn gauge(name: &str, value: i64) {
     import::host_metrics::set(name, value);
 }
@@ -330,7 +327,7 @@ pub fn now() -> u64 {
     import::host_clock::now_ms()
 }
 
-/// 64 random bits; from a seed in tests, the same ones again in replay. Import `host-random`.
+/// 64 random bits; from a seed in tests, and the same ones again in replay. Import `host-random`.
 #[must_use]
 pub fn random() -> u64 {
     import::host_random::next()

@@ -4,7 +4,7 @@ use crate::bindings::host::strowger::policy::types;
 use crate::bindings::identity::exports::strowger::policy::identity as wire;
 use crate::{Call, Plugin, Rejection, TrunkId};
 
-/// Asked for each attempt. Identity headers as received are at [`crate::host::call`].
+/// Asked once per attempt. Identity headers as received are at [`crate::host::call`].
 pub trait Identity: Plugin {
     /// From and the identity headers of the INVITE.
     ///
@@ -53,7 +53,7 @@ pub enum DisplayMode {
     Fixed,
 }
 
-/// A caller on the way to a vendor.
+/// A caller to be presented to a vendor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdentityQuestion {
     /// The call.
@@ -70,7 +70,7 @@ pub struct IdentityQuestion {
     pub host: String,
     /// Privacy as received, empty if absent.
     pub privacy: String,
-    /// The caller asked for privacy and the customer trunk supports it (SIG-76).
+    /// The caller requested privacy and the customer trunk supports it (SIG-76).
     pub private: bool,
     /// The customer trunk is in the trust domain (SIG-78).
     pub source_trusted: bool,
@@ -94,7 +94,7 @@ pub struct IdentityQuestion {
     pub fixed_display: String,
 }
 
-/// A header that the INVITE gets.
+/// A header to be added to the INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Such as `P-Asserted-Identity`.
@@ -116,12 +116,12 @@ impl Header {
 pub struct PresentedIdentity {
     /// Display name of From, unquoted; empty: none. The switch quotes it.
     pub display: String,
-    /// User part of From, escaped as a URI needs it (`#` is `%23`); empty: none.
+    /// User part of From, escaped for a URI (`#` is `%23`); empty: none.
     pub user: String,
     /// Host part of From: a name or an address, IPv6 in brackets; not empty.
     pub host: String,
-    /// Headers added to the INVITE, in order; none of those that the switch writes itself,
-    /// such as `Via`, `Contact` or `Content-Type` (SIG-80).
+    /// Headers added to the INVITE, in order; none that the switch writes itself, such as `Via`,
+    /// `Contact` or `Content-Type` (SIG-80).
     pub headers: Vec<Header>,
 }
 

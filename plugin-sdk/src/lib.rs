@@ -1,5 +1,5 @@
-//! What a Strowger plugin depends on: a trait for each decision of a call, types that
-//! read like the field, the host's services, and one macro that exports the plugin.
+//! The SDK for Strowger plugins: a trait for each decision of a call, types in the terms of the
+//! field, the host's services, and one macro that exports the plugin.
 //!
 //! A plugin is a type that implements [`Plugin`] and one or more of the hook traits
 //! ([`Screening`], [`Numbering`], [`Rating`], [`Routing`], [`Identity`], [`Supervision`],
@@ -32,8 +32,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! Outside WebAssembly the host's services are played by [`FakeHost`], so that a
-//! plugin's tests are ordinary Rust tests.
+//! Outside WebAssembly, [`FakeHost`] provides the host's services, so that a plugin's tests are
+//! ordinary Rust tests.
 #![deny(unsafe_code)]
 
 #[doc(hidden)]
@@ -71,7 +71,7 @@ pub use routing::{Candidate, Decision, Failure, Outcome, RouteQuestion, Routing,
 pub use screening::{ScreenQuestion, Screening, Verdict};
 pub use supervision::{Course, Ending, Supervision, SupervisionAnswer, SupervisionQuestion};
 
-/// The examples of the README are tested with the documentation.
+/// Tests the examples of the README with the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -1,10 +1,10 @@
-//! Money as it crosses the plugin boundary.
+//! Money as passed across the plugin boundary.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An amount or a price: a whole number of 10^-10 of the currency unit, so about
-/// ±922 million units. Never a floating-point number.
+/// An amount or a price: a whole number of 10^-10 of the currency unit, which allows about ±922
+/// million units. Never a floating-point number.
 ///
 /// ```
 /// use plugin_sdk::Money;
@@ -19,16 +19,16 @@ pub struct Money(
 );
 
 impl Money {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Money = Money(0);
-    /// Decimal places that an amount keeps.
+    /// Decimal places of an amount.
     pub const DECIMALS: usize = 10;
     /// One unit of the currency.
     pub const UNIT: Money = Money(10_000_000_000);
 }
 
 impl fmt::Display for Money {
-    /// Shortest form with all decimals that matter: `0.0049`, `-2`, `12.5`.
+    /// Shortest exact form: `0.0049`, `-2`, `12.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.unsigned_abs();
         let unit = Money::UNIT.0.unsigned_abs();

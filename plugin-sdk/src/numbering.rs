@@ -4,7 +4,7 @@ use crate::bindings::numbering::exports::strowger::policy::numbering as wire;
 use crate::bindings::rule_sets::exports::strowger::policy::rule_sets as wire_rules;
 use crate::{Call, Plugin, Rejection, TrunkId};
 
-/// Asked once when a call arrives and once for each attempt (NUM-01).
+/// Asked once when a call arrives and once per attempt (NUM-01).
 pub trait Numbering: Plugin {
     /// Rewrites caller and callee.
     ///
@@ -13,17 +13,17 @@ pub trait Numbering: Plugin {
     fn rewrite(&mut self, question: &NumberQuestion) -> Result<Numbers, Rejection>;
 }
 
-/// A plugin that reads rule sets says what is wrong with one before it is saved, so that no
-/// call meets a broken one (NUM-23).
+/// Implemented by plugins that read rule sets: reports the problems of a rule set before it is
+/// saved, so that no call uses a broken one (NUM-23).
 pub trait RuleSets: Plugin {
-    /// What is wrong with a text; nothing: it is a rule set.
+    /// The problems of a text; none if it is a valid rule set.
     fn check_rules(&self, text: &str) -> Vec<RuleProblem>;
 }
 
-/// One thing that is wrong with a rule set.
+/// One problem of a rule set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleProblem {
-    /// Line of the text, from 1; 0 is the text as a whole.
+    /// Line of the text, from 1; 0 means the text as a whole.
     pub line: u32,
     /// What is wrong there and what would be right.
     pub reason: String,
@@ -35,21 +35,21 @@ impl From<RuleProblem> for wire_rules::Problem {
     }
 }
 
-/// Where in the life of a call numbers change.
+/// The point in a call at which numbers change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// Customer trunk: before lists, rating and routing see the numbers.
+    /// Customer trunk: before lists, rating and routing use the numbers.
     #[default]
     Ingress,
-    /// Vendor trunk: once for each attempt.
+    /// Vendor trunk: once per attempt.
     Egress,
 }
 
-/// Handle of a rule set by its content: equal handles are equal texts. Its text comes
-/// from [`crate::host::text`].
+/// Handle of a rule set by its content: equal handles mean equal texts. [`crate::host::text`]
+/// returns the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleSetId(
-    /// 0 is "no rules".
+    /// 0 means no rules.
     pub u64,
 );
 
@@ -58,7 +58,7 @@ impl RuleSetId {
     pub const NONE: RuleSetId = RuleSetId(0);
 }
 
-/// Numbers to be rewritten.
+/// Numbers to rewrite.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumberQuestion {
     /// The call.
@@ -71,7 +71,7 @@ pub struct NumberQuestion {
     pub caller: String,
     /// The number dialled.
     pub callee: String,
-    /// Identity number that the plugin before chose; empty for the first one asked.
+    /// Identity number chosen by the previous plugin; empty for the first plugin.
     pub identity: String,
     /// Rules for the caller (NUM-05, NUM-09).
     pub caller_rules: RuleSetId,
@@ -81,7 +81,7 @@ pub struct NumberQuestion {
     pub identity_rules: RuleSetId,
     /// Egress only: literal put before the callee after its rewrite (NUM-10).
     pub tech_prefix: String,
-    /// Reject when rules exist and none matches the callee (NUM-19).
+    /// Reject if rules exist and none matches the callee (NUM-19).
     pub reject_unmatched: bool,
 }
 

@@ -19,7 +19,7 @@ pub trait Rating: Plugin {
     ) -> Result<Charge, NoCharge>;
 }
 
-/// Whose account is charged.
+/// The account to charge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
     /// The customer's.
@@ -29,27 +29,27 @@ pub enum Side {
     Buy,
 }
 
-/// Who is rated, and what for.
+/// The subject of a rating.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateSubject {
-    /// Whose account is charged.
+    /// The account to charge.
     pub side: Side,
-    /// The call has ended and the charge will be booked; else it is an estimate.
+    /// The call has ended and the charge will be booked; otherwise it is an estimate.
     pub is_final: bool,
     /// The account that is charged.
     pub account: AccountId,
     /// Customer trunk when selling, vendor trunk when buying.
     pub trunk: TrunkId,
-    /// Moment whose price holds (BILL-03), UTC milliseconds.
+    /// Time that selects the price (BILL-03), UTC milliseconds.
     pub at_ms: u64,
 }
 
 /// Why there is no charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoCharge {
-    /// This plugin does not rate this: the next one of the chain is asked.
+    /// This plugin does not rate this subject: the next one of the chain is asked.
     Pass,
-    /// It should, and cannot.
+    /// It should have rated the subject, but could not.
     Failed(String),
 }
 
@@ -66,31 +66,31 @@ pub struct DeckRow {
     pub price_first: Money,
     /// After the initial block.
     pub price_next: Money,
-    /// Charged once if charged time is above 0.
+    /// Charged once if the charged time is above 0.
     pub connect_fee: Money,
-    /// Minimum charged time, seconds; 0 is 1.
+    /// Minimum charged time, seconds; 0 means 1.
     pub first_increment_s: u32,
-    /// Step after it, seconds, 1 to 3,600.
+    /// Increment after that, seconds, 1 to 3,600.
     pub next_increment_s: u32,
     /// Seconds deducted before increments (BILL-14).
     pub free_seconds: u32,
-    /// Lowest charge of a charged call.
+    /// Minimum charge of a charged call.
     pub minimum_charge: Money,
 }
 
 /// Direction of duration rounding (BILL-11).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RoundingMode {
-    /// A started unit counts whole.
+    /// A started unit counts as a whole one.
     #[default]
     Up,
-    /// Half a unit or more counts whole.
+    /// Half a unit or more counts as a whole one.
     Nearest,
     /// Only whole units count.
     Down,
 }
 
-/// Duration and money rounding of the side that pays (BILL-11, BILL-17, BILL-18).
+/// Duration and money rounding of the paying side (BILL-11, BILL-17, BILL-18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rounding {
     /// Unit of duration rounding, 1 to 60,000 ms.
@@ -104,16 +104,16 @@ pub struct Rounding {
 }
 
 impl Default for Rounding {
-    /// Seconds, upwards; charges with 7 decimals.
+    /// Whole seconds, rounded up; charges with 7 decimals.
     fn default() -> Self {
         Rounding { unit_ms: 1000, mode: RoundingMode::Up, decimals: 7, fee_unit: Money::ZERO }
     }
 }
 
-/// What a side pays.
+/// The charge of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
-    /// Never below zero.
+    /// Never negative.
     pub amount: Money,
     /// Seconds after increments.
     pub billed_seconds: u32,

@@ -1,4 +1,4 @@
-//! Which vendor trunks, in which order, and what after a failure?
+//! Which vendor trunks, in which order, and what happens after a failure?
 
 use crate::bindings::host::strowger::policy::types;
 use crate::bindings::routing::exports::strowger::policy::routing as wire;
@@ -13,8 +13,8 @@ pub trait Routing: Plugin {
     /// A rejection ends the call.
     fn select(&mut self, question: &RouteQuestion) -> Result<Vec<TrunkId>, Rejection>;
 
-    /// What after a failed attempt? Unless a plugin says otherwise: the next trunk, but
-    /// for the two answers that come from the callee itself, busy (486) and 6xx.
+    /// What happens after a failed attempt? By default the next trunk is tried, except after the
+    /// two answers that come from the callee itself, busy (486) and 6xx.
     fn after_failure(&mut self, call: &Call, outcome: &Outcome) -> Decision {
         let _ = call;
         match outcome.code {
@@ -29,17 +29,17 @@ pub trait Routing: Plugin {
 pub struct Candidate {
     /// The vendor trunk.
     pub trunk: TrunkId,
-    /// Length of the longest of its prefixes that matches.
+    /// Length of its longest matching prefix.
     pub prefix_length: u8,
     /// Priority of that prefix, lower first.
     pub prefix_priority: u32,
-    /// Of that prefix: may shorter prefixes be tried after it (ROUTE-18)?
+    /// Whether shorter prefixes may be tried after that prefix (ROUTE-18).
     pub extend: bool,
     /// Priority of the trunk, lower first.
     pub priority: u32,
     /// Weight for weighted balance.
     pub weight: u32,
-    /// Only when nothing else is left (ROUTE-45).
+    /// Used only if nothing else is left (ROUTE-45).
     pub last_resort: bool,
     /// Calls up or being set up on the trunk now, on this node.
     pub active: u32,
@@ -47,7 +47,7 @@ pub struct Candidate {
     pub channels: u32,
     /// Attempts sent to it since midnight UTC.
     pub calls_today: u64,
-    /// What the vendor charges a minute after the initial block.
+    /// The vendor's price per minute after the initial block.
     pub buy_price: Money,
 }
 
@@ -79,7 +79,7 @@ pub struct RouteQuestion {
     pub caller: String,
     /// After the ingress rewrite.
     pub callee: String,
-    /// What the caller pays a minute after the initial block.
+    /// The caller's price per minute after the initial block.
     pub sell_price: Money,
     /// Only trunks that may be used now; at most 1,000.
     pub candidates: Vec<Candidate>,
@@ -88,7 +88,7 @@ pub struct RouteQuestion {
 /// How an attempt ended before answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Failure {
-    /// A final response; [`Outcome::code`] says which.
+    /// A final response, given in [`Outcome::code`].
     #[default]
     Response,
     /// Nothing was received (SIG-15).
@@ -103,7 +103,7 @@ pub enum Failure {
     NotSent,
 }
 
-/// When does media that a vendor opened stop switching (ROUTE-50 row 9)?
+/// When media opened by a vendor ends the search for another one (ROUTE-50 row 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopAfterMedia {
     /// SDP of the attempt was sent to the caller.
@@ -122,9 +122,9 @@ pub struct Outcome {
     pub trunk: TrunkId,
     /// How it failed.
     pub failure: Failure,
-    /// Response code, 300 to 699; 0 when no response was received.
+    /// Response code, 300 to 699; 0 if no response was received.
     pub code: u16,
-    /// Q.850 cause of the Reason header; 0 when absent.
+    /// Q.850 cause of the Reason header; 0 if absent.
     pub cause: u8,
     /// 180 was passed to the caller.
     pub alerted: bool,
@@ -134,14 +134,14 @@ pub struct Outcome {
     pub rtp_received: bool,
     /// Busy ends the call.
     pub stop_after_busy: bool,
-    /// Nothing received ends the call.
+    /// No response at all ends the call.
     pub stop_after_timeout: bool,
     /// Alerting and media do not end the search.
     pub until_connect: bool,
     /// Row 9 of ROUTE-50.
     pub stop_after_media: StopAfterMedia,
-    /// Codes (or, up to 127, Q.850 causes) that always stop (true) or always switch
-    /// (false) on this trunk.
+    /// Codes (or, up to 127, Q.850 causes) that always stop (true) or always switch (false) on this
+    /// trunk.
     pub code_policy: Vec<(u16, bool)>,
     /// Attempts sent so far, this one included.
     pub attempts: u32,
@@ -180,7 +180,7 @@ pub enum Decision {
     Stop,
     /// End the call with this code, 400 to 699.
     StopWith(u16),
-    /// Leave it to the next plugin of the chain; after the last one the next choice is
+    /// Leave the decision to the next plugin of the chain; after the last one the next choice is
     /// tried.
     Pass,
 }

@@ -1,16 +1,16 @@
-//! May this call go on?
+//! May this call proceed?
 
 use crate::bindings::screening::exports::strowger::policy::screening as wire;
 use crate::{Call, Plugin, Rejection};
 
-/// Asked once, after the ingress rewrite. The User-Agent and the numbers as received are
-/// at [`crate::host::call`].
+/// Asked once, after the ingress rewrite. The User-Agent and the numbers as received are at
+/// [`crate::host::call`].
 pub trait Screening: Plugin {
-    /// May this call go on?
+    /// May this call proceed?
     fn screen(&mut self, question: &ScreenQuestion) -> Verdict;
 }
 
-/// A call that wants to go on.
+/// A call to be screened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScreenQuestion {
     /// The call.
@@ -26,13 +26,13 @@ pub struct ScreenQuestion {
 /// Answer to a [`ScreenQuestion`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Go on.
+    /// Proceed.
     Allow,
     /// Refuse.
     Reject(Rejection),
     /// Ask the caller for digest credentials although the trunk is known by address.
     Challenge,
-    /// Go on and keep these words in the record.
+    /// Proceed and keep these words in the record.
     Mark(Vec<String>),
 }
 

@@ -1,11 +1,11 @@
-//! May this call, which is up, go on?
+//! May this call, which is up, continue?
 
 use crate::bindings::supervision::exports::strowger::policy::supervision as wire;
 use crate::{Call, Money, Plugin, Reason, TrunkId};
 
-/// Asked when a call is answered, and again and again while it is up.
+/// Asked when a call is answered, and repeatedly while it is up.
 pub trait Supervision: Plugin {
-    /// How does this call go on? It talks on meanwhile.
+    /// How does this call continue? The parties keep talking in the meantime.
     fn supervise(&mut self, question: &SupervisionQuestion) -> SupervisionAnswer;
 }
 
@@ -14,11 +14,11 @@ pub trait Supervision: Plugin {
 pub struct SupervisionQuestion {
     /// The call.
     pub call: Call,
-    /// Which asking of this call it is; 0 is the one on answer.
+    /// Number of this question within the call; 0 is the one on answer.
     pub asking: u32,
     /// Whole seconds since the answer.
     pub answered_s: u32,
-    /// Seconds until the next asking unless the answer names others; 0: there is none.
+    /// Seconds until the next question unless the answer sets another time; 0 means there is none.
     pub interval_s: u32,
     /// The vendor trunk that answered.
     pub trunk: TrunkId,
@@ -26,7 +26,7 @@ pub struct SupervisionQuestion {
     pub caller: String,
     /// After the ingress rewrite.
     pub callee: String,
-    /// What the caller pays a minute after the initial block.
+    /// The caller's price per minute after the initial block.
     pub sell_price: Money,
     /// Words on the record so far.
     pub marks: Vec<String>,
@@ -41,21 +41,21 @@ pub struct SupervisionQuestion {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SupervisionAnswer {
-    /// How the call goes on.
+    /// How the call continues.
     pub course: Course,
-    /// Words kept in the record; those that it has already once.
+    /// Words kept in the record; words that it already has are not added again.
     pub marks: Vec<String>,
-    /// Seconds from this asking to the next; 0: [`SupervisionQuestion::interval_s`].
+    /// Seconds from this question to the next; 0 means [`SupervisionQuestion::interval_s`].
     pub ask_again_s: u32,
 }
 
-/// How a call that is up goes on. Times count from the asking.
+/// How a call that is up continues. Times count from the question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Course {
-    /// As before; a limit that was set stays.
+    /// As before; an earlier limit stays.
     #[default]
     GoOn,
-    /// For at most so many seconds more, 1 or more; this takes the place of an earlier limit.
+    /// At most this many seconds more, 1 or more; this replaces an earlier limit.
     Limit(u32),
     /// It ends now.
     End(Ending),
@@ -66,28 +66,28 @@ pub enum Course {
 pub struct Ending {
     /// Written to the record.
     pub reason: Reason,
-    /// Q.850 cause that both sides are told, 1 to 127; 0: the one that `code` stands for.
+    /// Q.850 cause sent to both sides, 1 to 127; 0 means the cause that corresponds to `code`.
     pub cause: u8,
-    /// Response code that both sides are told beside it, 400 to 699; 0: none.
+    /// Response code sent to both sides with it, 400 to 699; 0 means none.
     pub code: u16,
     /// One line for the operator who reads the record; never sent on the wire.
     pub detail: String,
 }
 
 impl SupervisionAnswer {
-    /// The call goes on.
+    /// The call continues.
     #[must_use]
     pub fn go_on() -> Self {
         SupervisionAnswer::default()
     }
 
-    /// It lasts at most so many seconds more.
+    /// The call lasts at most this many seconds more.
     #[must_use]
     pub fn limit(seconds: u32) -> Self {
         SupervisionAnswer { course: Course::Limit(seconds), ..SupervisionAnswer::default() }
     }
 
-    /// It ends now, and both sides are told this Q.850 cause (1 to 127; the host treats anything
+    /// The call ends now, and both sides get this Q.850 cause (1 to 127; the host treats anything
     /// else as a fault of the plugin).
     #[must_use]
     pub fn end(reason: Reason, cause: u8, detail: impl Into<String>) -> Self {
@@ -102,13 +102,13 @@ impl SupervisionAnswer {
         self
     }
 
-    /// Asks again so many seconds from this asking.
+    /// Asks again this many seconds after this question.
     #[must_use]
     pub fn ask_again(self, seconds: u32) -> Self {
         SupervisionAnswer { ask_again_s: seconds, ..self }
     }
 
-    /// Does not ask about this call again, unless another plugin of the chain wants it.
+    /// Does not ask about this call again, unless another plugin of the chain requests it.
     #[must_use]
     pub fn ask_no_more(self) -> Self {
         self.ask_again(u32::MAX)

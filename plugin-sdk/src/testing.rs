@@ -1,8 +1,8 @@
 //! Plausible questions from a seed, for property tests of plugins (native only).
 //!
-//! A property is something that holds whatever is asked: a charge is never negative, the
-//! answer names only candidates. [`check`] tries it on as many questions as wanted and
-//! names the seed of the one that breaks it.
+//! A property holds for every question: a charge is never negative, the answer names only
+//! candidates. [`check`] tries it on as many questions as wanted and prints the seed of one that
+//! breaks it.
 //!
 //! ```
 //! use plugin_sdk::testing;
@@ -20,16 +20,16 @@ use crate::{
     SupervisionQuestion, TrunkId,
 };
 
-/// 2026-01-01 00:00 UTC, where the clock of [`FakeHost`] begins, too.
+/// 2026-01-01 00:00 UTC, also the initial time of [`FakeHost`].
 const BEGIN_MS: u64 = 1_767_225_600_000;
 /// Calls are spread over a year.
 const YEAR_MS: u64 = 365 * 86_400_000;
 
-/// Tries a property `cases` times, each time with a fresh [`FakeHost`] and other questions.
-/// The seeds are the same in every run, so a failure comes again.
+/// Tries a property `cases` times, each time with a fresh [`FakeHost`] and other questions. The
+/// seeds are the same in every run, so a failure is reproducible.
 ///
 /// # Panics
-/// When the property does; the seed is printed before, for `Generator::new(seed)`.
+/// If the property panics; the seed is printed first, for `Generator::new(seed)`.
 pub fn check(cases: u64, mut property: impl FnMut(&mut Generator)) {
     for seed in 0..cases {
         let named = NamedSeed(seed);
@@ -39,7 +39,7 @@ pub fn check(cases: u64, mut property: impl FnMut(&mut Generator)) {
     }
 }
 
-/// Tells the seed when a property unwinds through it.
+/// Prints the seed when a property unwinds through it.
 struct NamedSeed(u64);
 
 impl Drop for NamedSeed {
@@ -48,12 +48,12 @@ impl Drop for NamedSeed {
     }
 }
 
-/// Draws questions that a switch could ask. Equal seeds draw equal questions.
+/// Draws questions like those of a switch. Equal seeds draw equal questions.
 #[derive(Clone, Debug)]
 pub struct Generator(u64);
 
 impl Generator {
-    /// A generator of its own for each seed; every seed is a good one.
+    /// A generator for this seed; every seed works.
     #[must_use]
     pub fn new(seed: u64) -> Generator {
         Generator(seed)
@@ -72,13 +72,13 @@ impl Generator {
         self.bits().checked_rem(limit).unwrap_or(0)
     }
 
-    /// The same as `u32`.
+    /// As [`Generator::below`], for `u32`.
     pub fn small(&mut self, limit: u32) -> u32 {
         // Below a u32.
         self.below(u64::from(limit)) as u32
     }
 
-    /// True `percent` times of a hundred.
+    /// True in `percent` of a hundred cases.
     pub fn chance(&mut self, percent: u32) -> bool {
         self.small(100) < percent
     }
@@ -86,13 +86,13 @@ impl Generator {
     /// One of the choices.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is no choice.
     pub fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
         let at = self.below(choices.len() as u64) as usize;
         choices[at].clone()
     }
 
-    /// 0 up to, not including, `limit`.
+    /// An amount from 0 to below `limit`.
     pub fn money(&mut self, limit: Money) -> Money {
         Money(self.below(limit.0.max(0).unsigned_abs()) as i64)
     }
@@ -105,7 +105,7 @@ impl Generator {
         country.chars().chain(digits).collect()
     }
 
-    /// A caller number; one of ten is withheld and empty.
+    /// A caller number; one in ten is withheld, that is, empty.
     pub fn caller(&mut self) -> String {
         if self.chance(10) { String::new() } else { self.number() }
     }
@@ -120,7 +120,7 @@ impl Generator {
         }
     }
 
-    /// May this call go on?
+    /// May this call proceed?
     pub fn screen_question(&mut self) -> ScreenQuestion {
         ScreenQuestion {
             call: self.call(),
@@ -130,7 +130,7 @@ impl Generator {
         }
     }
 
-    /// Which numbers? Without rules, because their texts are the test's own.
+    /// Which numbers? Without rules, because their texts belong to the test.
     pub fn number_question(&mut self, stage: Stage) -> NumberQuestion {
         NumberQuestion {
             call: self.call(),
@@ -160,7 +160,7 @@ impl Generator {
         }
     }
 
-    /// Which vendors? 0 to 20 candidates with ids of their own.
+    /// Which vendors? 0 to 20 candidates with distinct ids.
     pub fn route_question(&mut self) -> RouteQuestion {
         let count = self.small(21);
         let mut candidates: Vec<Candidate> =
@@ -215,7 +215,7 @@ impl Generator {
         }
     }
 
-    /// Who is charged.
+    /// The subject of a rating.
     pub fn rate_subject(&mut self) -> RateSubject {
         RateSubject {
             side: self.one_of(&[Side::Sell, Side::Buy]),
@@ -239,7 +239,7 @@ impl Generator {
         }
     }
 
-    /// How a payer rounds.
+    /// The rounding of a payer.
     pub fn rounding(&mut self) -> Rounding {
         let modes = [RoundingMode::Up, RoundingMode::Nearest, RoundingMode::Down];
         Rounding {
@@ -250,7 +250,7 @@ impl Generator {
         }
     }
 
-    /// Answered milliseconds: one of five calls was not answered, none lasts over an hour.
+    /// Answered milliseconds: one in five calls was not answered, none lasts longer than an hour.
     pub fn duration_ms(&mut self) -> u64 {
         if self.chance(20) { 0 } else { self.below(3_600_000) }
     }
@@ -286,7 +286,7 @@ impl Generator {
         }
     }
 
-    /// May this call, which is up, go on? One of five is asked about for the first time.
+    /// May this call, which is up, continue? One in five is asked about for the first time.
     pub fn supervision_question(&mut self) -> SupervisionQuestion {
         let asking = if self.chance(20) { 0 } else { 1 + self.small(60) };
         let interval_s = self.one_of(&[0, 1, 60]);

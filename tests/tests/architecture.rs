@@ -6,22 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// For each room of the core, the rooms that it may lean on.
-const ARROWS: &[(&str, &[&str])] = &[
+/// For each room, the rooms that it leans on.
+type Arrows = [(&'static str, &'static [&'static str])];
+
+/// For each room of the core, the rooms that it leans on: these and no others.
+const ARROWS: &Arrows = &[
     ("strowger-sip", &[]),
     ("strowger-media", &[]),
     ("strowger-codec", &[]),
     ("strowger-ledger", &[]),
     ("strowger-policy", &[]),
-    ("strowger-switch", &["strowger-sip", "strowger-ledger", "strowger-policy"]),
+    ("strowger-live", &["strowger-ledger", "strowger-sip"]),
+    ("strowger-switch", &["strowger-sip", "strowger-ledger", "strowger-live", "strowger-policy"]),
     ("strowger-schema", &[]),
-    ("strowger-host", &["strowger-policy", "strowger-schema"]),
-    ("strowger-store", &["strowger-ledger"]),
-    ("strowger-config", &["strowger-host", "strowger-policy"]),
+    ("strowger-platform", &[]),
+    ("strowger-host", &["strowger-platform", "strowger-policy", "strowger-schema"]),
+    ("strowger-business", &["strowger-ledger", "strowger-policy", "strowger-sip"]),
+    ("strowger-store", &["strowger-business", "strowger-ledger"]),
+    ("strowger-config", &["strowger-host", "strowger-platform", "strowger-policy"]),
     ("strowger-kit", &["strowger-config", "strowger-host", "strowger-policy"]),
     (
         "strowger",
         &[
+            "strowger-business",
             "strowger-config",
             "strowger-kit",
             "strowger-switch",
@@ -31,10 +38,68 @@ const ARROWS: &[(&str, &[&str])] = &[
             "strowger-media",
             "strowger-codec",
             "strowger-ledger",
+            "strowger-live",
+            "strowger-platform",
             "strowger-policy",
         ],
     ),
 ];
+
+/// What rooms lean on for their tests and benchmarks alone.
+const ARROWS_OF_TESTS: &Arrows = &[
+    // A PostgreSQL server of their own.
+    ("strowger-store", &["strowger-postgres"]),
+];
+
+/// Inside a crate: its folders and the files beside them are rooms as well, and this is what each
+/// leans on. An item is imported from the room that defines it, not by way of `lib.rs`, so that
+/// the arrows can be read.
+const INNER_ARROWS: &[(&str, &Arrows)] = &[(
+    "core/host",
+    &[
+        ("settings", &[]),
+        ("error", &["settings"]),
+        ("wire", &[]),
+        ("services", &["error"]),
+        ("load", &["error"]),
+        ("outside", &["error", "services", "settings", "wire"]),
+        ("plugin", &["error", "load", "outside", "services", "settings"]),
+        ("guest", &["error", "load", "outside", "plugin", "services", "settings", "wire"]),
+        ("build", &["error", "guest", "load", "plugin", "services", "settings", "wire"]),
+        ("generation", &["build", "error", "guest", "services"]),
+        ("ask", &["build", "generation", "guest", "outside", "plugin", "services", "settings"]),
+        (
+            "life",
+            &[
+                "ask",
+                "build",
+                "error",
+                "generation",
+                "guest",
+                "load",
+                "outside",
+                "plugin",
+                "services",
+                "settings",
+            ],
+        ),
+        ("decisions", &[]),
+        (
+            "replay",
+            &[
+                "ask",
+                "build",
+                "decisions",
+                "error",
+                "guest",
+                "load",
+                "plugin",
+                "services",
+                "settings",
+            ],
+        ),
+    ],
+)];
 
 /// Rooms that are driven with `(now, input)` and never act by themselves (promise 2).
 const SANS_IO: &[&str] = &["sip", "media", "codec", "ledger", "policy", "switch"];
@@ -61,8 +126,10 @@ fn root() -> PathBuf {
 struct Package {
     /// Folder, relative to the workspace.
     folder: String,
-    /// Workspace packages that it depends on, in any way.
+    /// Workspace packages that it depends on, its tests left aside.
     leans_on: BTreeSet<String>,
+    /// Those that its tests depend on.
+    tests_lean_on: BTreeSet<String>,
 }
 
 fn packages() -> BTreeMap<String, Package> {
@@ -81,34 +148,115 @@ fn packages() -> BTreeMap<String, Package> {
             let manifest = PathBuf::from(package["manifest_path"].as_str().expect("manifest_path"));
             let folder =
                 manifest.parent().and_then(|f| f.strip_prefix(&root).ok()).expect("inside");
-            let leans_on = package["dependencies"]
-                .as_array()
-                .expect("dependencies")
-                .iter()
-                .filter(|dependency| !dependency["path"].is_null())
-                .map(|dependency| dependency["name"].as_str().expect("name").to_owned())
-                .collect();
+            let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+            let ours = dependencies.filter(|dependency| !dependency["path"].is_null());
+            let (of_tests, of_code): (Vec<_>, Vec<_>) =
+                ours.partition(|dependency| dependency["kind"] == "dev");
+            let names = |dependencies: Vec<&Value>| {
+                let name = |one: &Value| one["name"].as_str().expect("name").to_owned();
+                dependencies.into_iter().map(name).collect()
+            };
             let name = package["name"].as_str().expect("name").to_owned();
-            (name, Package { folder: folder.display().to_string(), leans_on })
+            let folder = folder.display().to_string();
+            let (leans_on, tests_lean_on) = (names(of_code), names(of_tests));
+            (name, Package { folder, leans_on, tests_lean_on })
         })
         .collect()
 }
 
-#[test]
-fn arrows_between_the_rooms_of_the_core_go_down_only() {
-    let packages = packages();
-    for (name, package) in packages.iter().filter(|(_, p)| p.folder.starts_with("core/")) {
-        let (_, allowed) = ARROWS
-            .iter()
-            .find(|(room, _)| room == name)
-            .unwrap_or_else(|| panic!("{name} is a room that the plan does not know"));
-        for other in &package.leans_on {
-            assert!(allowed.contains(&other.as_str()), "{name} may not lean on {other}");
+/// The arrows that a table draws from a room; a room that it does not name has none.
+fn drawn(table: &[(&str, &[&str])], room: &str) -> BTreeSet<String> {
+    let row = table.iter().find(|(from, _)| *from == room);
+    row.into_iter().flat_map(|(_, to)| to.iter().map(|to| (*to).to_owned())).collect()
+}
+
+/// What differs between the plan and the house, in words; nothing if they are the same.
+fn differences(room: &str, drawn: &BTreeSet<String>, found: &BTreeSet<String>) -> Vec<String> {
+    let forbidden = found.difference(drawn).map(|to| format!("{room} may not lean on {to}"));
+    let absent = drawn.difference(found).map(|to| format!("{room} does not lean on {to} any more"));
+    forbidden.chain(absent).collect()
+}
+
+/// Rooms that a table draws in a circle, by going away those that lean on nothing that is left.
+fn circle(table: &[(&str, &[&str])]) -> Vec<String> {
+    let mut left: Vec<_> = table.to_vec();
+    loop {
+        let rooms: BTreeSet<&str> = left.iter().map(|(room, _)| *room).collect();
+        let before = left.len();
+        left.retain(|(_, to)| to.iter().any(|to| rooms.contains(to)));
+        if left.len() == before {
+            return left.iter().map(|(room, _)| (*room).to_owned()).collect();
         }
     }
-    for (room, _) in ARROWS {
+}
+
+#[test]
+fn arrows_between_the_rooms_of_the_core_are_those_of_the_plan_and_go_down_only() {
+    let packages = packages();
+    let mut wrong = Vec::new();
+    for (name, package) in packages.iter().filter(|(_, p)| p.folder.starts_with("core/")) {
+        let known = ARROWS.iter().any(|(room, _)| room == name);
+        assert!(known, "{name} is a room that the plan does not know");
+        wrong.extend(differences(name, &drawn(ARROWS, name), &package.leans_on));
+        // A test may use what its room may use.
+        let own: BTreeSet<String> =
+            package.tests_lean_on.difference(&package.leans_on).cloned().collect();
+        let tests = format!("the tests of {name}");
+        wrong.extend(differences(&tests, &drawn(ARROWS_OF_TESTS, name), &own));
+    }
+    for (room, _) in ARROWS.iter().chain(ARROWS_OF_TESTS) {
         assert!(packages.contains_key(*room), "the plan has a room {room}, the workspace has not");
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(circle(ARROWS), [""; 0], "a circle");
+}
+
+/// What a crate's source leans on inside the crate, by room.
+fn inner_arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files(source, &["rs"]) {
+        let inside = file.strip_prefix(source).expect("below the source");
+        let room = inside.iter().next().and_then(|part| part.to_str()).expect("a name");
+        let room = room.trim_end_matches(".rs");
+        if matches!(room, "lib" | "main") || is_test_code(&file) {
+            continue;
+        }
+        let leans_on = found.entry(room.to_owned()).or_default();
+        let text = std::fs::read_to_string(&file).expect("source is readable");
+        for line in production(&text) {
+            let words = line.match_indices("crate::").filter(|(at, _)| {
+                let before = line[..*at].chars().next_back();
+                before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_')
+            });
+            for (at, word) in words {
+                let name =
+                    line[at + word.len()..].split(|c: char| !c.is_alphanumeric() && c != '_');
+                leans_on.extend(name.take(1).filter(|name| *name != room).map(str::to_owned));
+            }
+            let place = file.display();
+            assert!(!line.contains("super::super"), "{place}: a room is named by crate::");
+        }
+    }
+    found
+}
+
+#[test]
+fn arrows_inside_a_crate_are_those_of_the_plan_and_go_down_only() {
+    let mut wrong = Vec::new();
+    for (folder, table) in INNER_ARROWS {
+        let found = inner_arrows(&root().join(folder).join("src"));
+        for (room, leans_on) in &found {
+            let known = table.iter().any(|(name, _)| name == room);
+            assert!(known, "{folder} has a room {room} that the plan does not know");
+            let named = format!("{folder}: {room}");
+            wrong.extend(differences(&named, &drawn(table, room), leans_on));
+        }
+        for (room, _) in *table {
+            assert!(found.contains_key(*room), "the plan has a room {room}, {folder} has not");
+        }
+        assert_eq!(circle(table), [""; 0], "a circle in {folder}");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -123,7 +271,7 @@ fn plugins_and_their_sdk_see_nothing_of_the_core() {
             Some("tests") if package.folder != "tests" => &["strowger-plugin-sdk"],
             _ => continue,
         };
-        for other in &package.leans_on {
+        for other in package.leans_on.union(&package.tests_lean_on) {
             assert!(allowed.contains(&other.as_str()), "{name} may not lean on {other}");
         }
     }
@@ -138,6 +286,13 @@ fn the_default_bundle_has_a_plugin_for_every_decision() {
     }
 }
 
+/// Lines of a file that are production code, without their comments. A test module ends its file
+/// by house rule.
+fn production(text: &str) -> impl Iterator<Item = &str> {
+    let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    production.lines().map(|line| line.split("//").next().unwrap_or(line))
+}
+
 #[test]
 fn the_pure_rooms_touch_no_socket_clock_task_or_random_source() {
     for room in SANS_IO {
@@ -146,10 +301,7 @@ fn the_pure_rooms_touch_no_socket_clock_task_or_random_source() {
                 continue;
             }
             let text = std::fs::read_to_string(&file).expect("source is readable");
-            // A test module ends its file by house rule, so what follows it is not production.
-            let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
-            for (number, line) in production.lines().enumerate() {
-                let code = line.split("//").next().unwrap_or(line);
+            for (number, code) in production(&text).enumerate() {
                 for word in FORBIDDEN_IN_SANS_IO {
                     assert!(
                         !code.contains(word),
@@ -335,4 +487,15 @@ fn tests_are_told_from_other_functions() {
 fn ids_are_found_in_running_text_and_not_inside_other_words() {
     let found = capability_ids("SIG-08, (ROUTE-51) and `CDR-06`; not BASIC-1, MY-SIG-3, SIG-x");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["CDR-06", "ROUTE-51", "SIG-08"]);
+}
+
+#[test]
+fn circles_and_differences_are_found() {
+    let open: &[(&str, &[&str])] = &[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])];
+    assert_eq!(circle(open), [""; 0]);
+    let closed: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &["c"]), ("c", &["b"])];
+    assert_eq!(circle(closed), ["a", "b", "c"], "with the room above it");
+    let found = BTreeSet::from(["c".to_owned(), "d".to_owned()]);
+    let said = ["a may not lean on d", "a does not lean on b any more"];
+    assert_eq!(differences("a", &drawn(open, "a"), &found), said);
 }

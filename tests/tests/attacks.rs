@@ -141,10 +141,9 @@ fn a_sweep_over_all_media_ports_takes_no_call() {
     assert_eq!(stage.switch.metric("strowger_relay_takeovers_total", &[]), 0.0);
 }
 
-/// BILL-40: what README and page say of prepaid balances is so. Once money is reserved, this
-/// test fails, and their words change with it.
+/// BILL-40: many calls at once spend what was paid and no more.
 #[test]
-fn calls_at_once_overdraw_a_prepaid_balance() {
+fn calls_at_once_do_not_overdraw_a_prepaid_balance() {
     let mut setup = Setup::new();
     let address = setup.net.host(14);
     setup.business = format!(
@@ -156,16 +155,13 @@ fn calls_at_once_overdraw_a_prepaid_balance() {
     let files = stage.switch.folder().path().to_owned();
     let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 20).start(&files);
     let calls = stage.caller_from(address).with("talk_ms", 4_000).script("caller_calls");
-    calls.calls(8, 20).start(&files).succeeds(CALL_LIMIT);
-    vendor.stop();
+    // They are cut where the money ends, which their script does not expect.
+    let caller = calls.calls(8, 20).start(&files);
     assert_eq!(stage.switch.settled_records(8).len(), 8);
+    drop(caller);
+    vendor.stop();
     let accounts = stage.switch.get("/v1/accounts");
     let prepaid = accounts.as_array().into_iter().flatten().find(|one| one["name"] == "prepaid");
     let balance = prepaid.and_then(|one| one["balance"].as_str()).expect("a balance");
-    assert!(balance.starts_with("-0."), "{balance}");
-    for page in ["../README.md", "../docs/attacks.md"] {
-        let page = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(page).expect("the page is there");
-        assert!(text.contains("balance goes below zero") || text.contains("balance below zero"));
-    }
+    assert!(!balance.starts_with('-'), "{balance}");
 }

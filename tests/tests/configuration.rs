@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use strowger_tests::pm_qos::{idle_states, latency_limit};
-use strowger_tests::process::threads;
+use std::time::Duration;
+use strowger_tests::pm_qos::latency_limit;
 use strowger_tests::skip::skipped;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Folder, Setup, Switch, program, refusal};
+use strowger_tests::wait;
 
 fn says(text: &str, words: &[&str]) {
     for word in words {
@@ -199,40 +200,6 @@ fn holds_open(pid: u32, path: &str) -> bool {
         .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == Path::new(path)))
 }
 
-/// Whether the instructions of the process lie on huge pages.
-fn text_on_huge_pages(pid: u32) -> bool {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).expect("the switch runs");
-    let mut executable = false;
-    maps.lines().any(|line| {
-        let mut words = line.split_ascii_whitespace();
-        match (words.next(), words.next()) {
-            (Some(range), Some(rights)) if range.contains('-') => {
-                executable = rights == "r-xp";
-                false
-            }
-            (Some("AnonHugePages:"), Some(kilobytes)) => executable && kilobytes != "0",
-            _ => false,
-        }
-    })
-}
-
-#[test]
-fn instructions_lie_on_huge_pages_where_there_are_some() {
-    let mut setup = Setup::new();
-    let switch = setup.start();
-    if switch.log().contains("instructions lie on huge pages") {
-        assert!(text_on_huge_pages(switch.pid()));
-    } else {
-        says(&switch.log(), &["instructions stay on small pages"]);
-        skipped("no huge pages on this machine");
-    }
-    drop(switch);
-    setup.node.push_str("\nhuge_pages = false");
-    let switch = setup.start();
-    assert!(!text_on_huge_pages(switch.pid()));
-    assert!(!switch.log().contains("pages"), "{}", switch.log());
-}
-
 /// MEDIA-09: calls are not refused for a limit that the system lets the program raise.
 #[test]
 fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
@@ -244,7 +211,9 @@ fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
     assert_eq!(files, ["900", "900"]);
     // 5,000 pairs of the configured range, two sockets each.
     let words = "the limit of open files is 900, too low for all media ports: they need 11024";
-    says(&switch.log(), &[words, "LimitNOFILE"]);
+    // The log has a thread of its own.
+    wait::until("the log", Duration::from_secs(10), || switch.log().contains(words).then_some(()));
+    says(&switch.log(), &["LimitNOFILE"]);
     drop(switch);
     setup.media_ports = "20000-20099".to_owned();
     let switch = Switch::start_under(setup.net, setup.write(), &["prlimit", "--nofile=256:2000"]);
@@ -268,22 +237,6 @@ fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
     assert!(holds_open(switch.pid(), "/dev/cpu_dma_latency"));
     switch.stop();
     assert_eq!(latency_limit(), Some(before));
-}
-
-/// Where idle processors sleep whatever the limit is, none is idle.
-#[test]
-fn processors_without_idle_states_are_kept_awake_by_threads_of_the_lowest_priority() {
-    let mut setup = Setup::new();
-    setup.node.push_str("\nprocessor_latency = \"0us\"");
-    let switch = setup.start();
-    let mut awake =
-        threads(switch.pid()).into_iter().filter(|thread| thread.name.starts_with("awake-"));
-    if idle_states() {
-        assert_eq!(awake.next(), None);
-        return skipped("this machine has idle states");
-    }
-    says(&switch.log(), &["processors are kept awake by threads"]);
-    assert_eq!(awake.next().map(|thread| thread.policy), Some(5));
 }
 
 /// Each mistake of a rule set is named where it was written, whatever way it was written

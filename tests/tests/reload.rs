@@ -105,7 +105,11 @@ fn the_log_says_in_words_what_an_apply_changed() {
     let sheet = folder.read("business/sell.csv");
     folder.put("business/sell.csv", &sheet.replace("33,France,0.3,", "33,France,0.35,"));
     reload(&switch);
-    let lines = told(&switch).split_off(known);
+    // The log has a thread of its own.
+    let lines = until("the log", Duration::from_secs(10), || {
+        let lines = told(&switch).split_off(known);
+        (lines.len() >= 2).then_some(lines)
+    });
     assert_eq!(
         lines,
         [

@@ -1,4 +1,4 @@
-//! G.711: eight bits a sample, on a scale of eight segments for each sign, each segment twice as
+//! G.711: eight bits per sample, on a scale of eight segments for each sign, each segment twice as
 //! wide as the one below it.
 //!
 //! Samples are 16 bits wide; the scales of the recommendation (13 bits for A-law, 14 for µ-law)
@@ -11,12 +11,12 @@ use crate::Codec;
 const ALTERNATE_BITS: u8 = 0x55;
 /// Sign bit of a code: set for positive samples.
 const POSITIVE: u8 = 0x80;
-/// What µ-law adds to a magnitude so that its segments begin at powers of two.
+/// The bias that µ-law adds to a magnitude so that its segments begin at powers of two.
 const MU_BIAS: u16 = 33;
 /// The largest biased magnitude of µ-law.
 const MU_LARGEST: u16 = 0x1fff;
 
-/// Which of the two scales.
+/// One of the two scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Law {
     /// A-law, RTP's `PCMA`: most of the world, and international circuits.
@@ -54,7 +54,7 @@ impl Law {
         }
     }
 
-    /// The sample of a code: the middle of the interval that the code stands for.
+    /// The sample of a code: the middle of the code's interval.
     pub const fn decode(self, code: u8) -> i16 {
         match self {
             Law::A => decode_a(code),
@@ -116,13 +116,13 @@ const fn fold(sample: i16) -> (u16, u8) {
 
 const fn encode_a(sample: i16) -> u8 {
     let (magnitude, sign) = fold(sample);
-    // Twelve bits, of which the lowest is below the smallest step.
+    // Twelve bits; the lowest one is below the smallest step.
     let magnitude = magnitude >> 4;
     let code = if magnitude < 32 {
         // The two lowest segments have the same step.
         magnitude as u8
     } else {
-        // The highest bit names the segment, the four behind it the step.
+        // The highest bit gives the segment, the next four bits the step.
         let segment = 12 - magnitude.leading_zeros() as u16;
         (segment << 4 | magnitude >> (segment - 1) & 0x0f) as u8
     };
@@ -144,7 +144,7 @@ const fn encode_mu(sample: i16) -> u8 {
     let (magnitude, sign) = fold(sample);
     let biased = (magnitude >> 2) + MU_BIAS;
     let biased = if biased > MU_LARGEST { MU_LARGEST } else { biased };
-    // The highest bit names the segment: bit 5 the lowest one, bit 12 the highest.
+    // The highest bit gives the segment: bit 5 the lowest one, bit 12 the highest.
     let segment = 10 - biased.leading_zeros() as u16;
     let step = biased >> (segment + 1) & 0x0f;
     !((segment << 4 | step) as u8 | sign ^ POSITIVE)
@@ -207,7 +207,7 @@ mod tests {
             intervals
         }
 
-        /// Code of the positive interval with this number, as it goes on the line.
+        /// Code of the positive interval with this number, as sent on the line.
         fn code(&self, interval: usize) -> u8 {
             let number = u8::try_from(interval).expect("128 intervals");
             match self.law {
@@ -217,8 +217,8 @@ mod tests {
         }
     }
 
-    /// Tables 1 and 2 of G.711: each of the 256 codes is the middle of its interval, and of
-    /// µ-law the first interval is zero.
+    /// Tables 1 and 2 of G.711: each of the 256 codes is the middle of its interval; in µ-law the
+    /// first interval is zero.
     #[test]
     fn every_code_is_the_middle_of_its_interval() {
         for scale in &SCALES {
@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    /// Every 16-bit sample gets the code of the interval that it lies in; what is beyond the
-    /// scale gets the last one.
+    /// Every 16-bit sample gets the code of its interval; samples beyond the scale get the last
+    /// code.
     #[test]
     fn every_sample_gets_the_code_of_its_interval() {
         for scale in &SCALES {
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// What is decoded and encoded again has not changed: a second conversion costs nothing.
+    /// Decoding and encoding again changes nothing: a second conversion costs no quality.
     #[test]
     fn every_code_survives() {
         for law in Law::ALL {
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// MEDIA-21: a payload and its samples, cut to the room there is.
+    /// MEDIA-21: a payload and its samples, cut to the available room.
     #[test]
     fn payloads_become_samples_and_payloads_again() {
         for law in Law::ALL {
@@ -301,8 +301,7 @@ mod tests {
         }
     }
 
-    /// Speech that went from one law to the other and back differs by less than a step of the
-    /// coarser scale.
+    /// Speech converted from one law to the other differs by at most a step of the coarser scale.
     #[test]
     fn conversion_between_the_laws_stays_within_a_step() {
         for (from, to) in [(Law::A, Law::Mu), (Law::Mu, Law::A)] {

@@ -1,7 +1,7 @@
 //! Speech as samples: codecs, national tones, sound files.
 //!
-//! A [`Codec`] makes linear samples of the payload of a packet and a payload of samples. Nothing
-//! here knows RTP, SDP or calls, and nothing allocates per packet.
+//! A [`Codec`] converts the payload of a packet to linear samples and back. Nothing here knows RTP,
+//! SDP or calls, and nothing allocates per packet.
 #![forbid(unsafe_code)]
 
 mod g711;
@@ -14,22 +14,23 @@ pub use sound::Sound;
 pub use tone::{Cadence, RINGBACK_COUNTRIES, Ringback, TEST_TONE_HZ, ringback, silence, test_tone};
 pub use wav::WavError;
 
-/// Samples per second of all narrow-band speech.
+/// Samples per second of narrow-band speech.
 pub const NARROW_BAND: u32 = 8_000;
 
-/// A way to write speech. Both directions keep their state here, so that each stream needs a
-/// codec of its own.
+/// An encoding of speech. Both directions keep their state here, so each stream needs its own
+/// codec.
 pub trait Codec: Send {
     /// Encoding name of RTP (RFC 3551), such as `PCMA`.
     fn name(&self) -> &'static str;
-    /// Makes samples of a payload; returns how many. What does not fit into `samples` is left out.
+    /// Decodes a payload to samples; returns their number. Samples beyond the end of `samples` are
+    /// dropped.
     fn decode(&mut self, payload: &[u8], samples: &mut [i16]) -> usize;
-    /// Makes a payload of samples; returns its length. What does not fit into `payload` is left
-    /// out.
+    /// Encodes samples to a payload; returns its length. Samples that do not fit into `payload` are
+    /// dropped.
     fn encode(&mut self, samples: &[i16], payload: &mut [u8]) -> usize;
 }
 
-/// The codec with this encoding name, in any case; none if there is no such codec here.
+/// The codec with this encoding name, in any case; `None` if it is not supported.
 pub fn codec(name: &str) -> Option<Box<dyn Codec>> {
     let law = Law::ALL.into_iter().find(|law| law.name().eq_ignore_ascii_case(name))?;
     Some(Box::new(G711::new(law)))

@@ -1,4 +1,4 @@
-//! Samples that are played: a file, or one cycle of a tone.
+//! Samples to be played: a file, or one cycle of a tone.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
     samples: Arc<[i16]>,
-    /// Where it is.
+    /// The position of the next sample.
     at: usize,
-    /// It begins again when it has ended.
+    /// It starts over at its end.
     repeats: bool,
 }
 
@@ -34,8 +34,8 @@ impl Sound {
         &self.samples
     }
 
-    /// Fills `samples` with what comes next; returns how many there were, fewer than asked for
-    /// only at the end of a sound that does not repeat.
+    /// Fills `samples` with the next samples; returns their number, which is smaller only at the
+    /// end of a sound that does not repeat.
     pub fn next(&mut self, samples: &mut [i16]) -> usize {
         let mut filled = 0;
         while filled < samples.len() {

@@ -1,20 +1,20 @@
-//! Tones: ringback as national networks send it (ITU-T E.180, MEDIA-13), and what test calls send
-//! (ROUTE-83).
+//! Tones: the ringback tones of national networks (ITU-T E.180, MEDIA-13), and the tone of test
+//! calls (ROUTE-83).
 
 use crate::{NARROW_BAND, Sound};
 use std::f64::consts::TAU;
 
-/// Level of a tone: -10 dBm0 (E.180 asks for -15 to -5), all its frequencies together.
+/// Level of a tone: -10 dBm0 (E.180 requires -15 to -5), all its frequencies together.
 const LEVEL_DBM0: f64 = -10.0;
-/// Level of the largest sine of 16-bit samples: what A-law calls its overload point.
+/// Level of the largest sine of 16-bit samples: the overload point of A-law.
 #[expect(clippy::approx_constant, reason = "the overload point of G.711, and no circle")]
 const LARGEST_DBM0: f64 = 3.14;
 
-/// Frequency of the test tone, Hz. Not 1000: a tone that divides the clock of 8 kHz has so few
-/// different samples that a fault in most codes of G.711 would not be heard.
+/// Frequency of the test tone, Hz. Not 1000: a tone that divides the 8 kHz clock has so few
+/// different samples that a fault in most codes of G.711 would go unheard.
 pub const TEST_TONE_HZ: u16 = 1_004;
 
-/// Samples of the shortest piece of the test tone that ends as it has begun: 251 cycles.
+/// Samples of the shortest seamless piece of the test tone: 251 cycles.
 const TEST_TONE_SAMPLES: u32 = 2_000;
 
 /// The test tone, 1004 Hz at -10 dBm0, without a pause.
@@ -23,7 +23,7 @@ pub fn test_tone() -> Sound {
     Sound::new(samples.collect()).repeated()
 }
 
-/// Nothing to hear, without an end.
+/// Endless silence.
 pub fn silence() -> Sound {
     Sound::new(vec![0; 160]).repeated()
 }
@@ -33,9 +33,9 @@ pub fn silence() -> Sound {
 pub struct Ringback {
     /// ISO 3166 code of the country in lower case, or `eu` for the tone that ETSI recommends.
     pub country: &'static str,
-    /// Sounded at once. Two close ones beat, as networks do that modulate one with a low one.
+    /// Sounded together. Two close ones beat, like a tone that a network modulates with a low one.
     pub frequencies: &'static [u16],
-    /// Tone and silence in turn, again and again.
+    /// Alternating tone and silence, repeated.
     pub cadence: Cadence,
 }
 
@@ -51,7 +51,7 @@ const fn of(country: &'static str, frequencies: &'static [u16], cadence: Cadence
     Ringback { country, frequencies, cadence }
 }
 
-/// The countries whose tone is known.
+/// The countries with a known tone.
 pub const RINGBACK_COUNTRIES: &[Ringback] = &[
     of("au", &[400, 425], DOUBLE),
     of("br", &[425], EUROPEAN),
@@ -88,7 +88,7 @@ impl Ringback {
     }
 }
 
-/// Sample at this place of a burst of these frequencies.
+/// Sample at this position of a burst of these frequencies.
 fn sample(frequencies: &[u16], at: u32) -> i16 {
     let count = frequencies.len().max(1) as f64;
     // The powers of the frequencies add up, not their amplitudes.
@@ -102,7 +102,7 @@ fn sample(frequencies: &[u16], at: u32) -> i16 {
 mod tests {
     use super::*;
 
-    /// How much of a frequency is in some samples (Goertzel), 1.0 for nothing else.
+    /// The share of one frequency in some samples (Goertzel), 1.0 for a pure tone.
     fn share(samples: &[i16], hz: f64) -> f64 {
         let step = TAU * hz / f64::from(NARROW_BAND);
         let (mut re, mut im, mut power) = (0.0, 0.0, 0.0);
@@ -115,7 +115,7 @@ mod tests {
         2.0 * (re * re + im * im) / (power * samples.len() as f64)
     }
 
-    /// MEDIA-13: every country sounds in its own frequencies, rhythm and at its level.
+    /// MEDIA-13: every country has its frequencies, rhythm and level.
     #[test]
     fn each_country_has_its_frequencies_rhythm_and_level() {
         for tone in RINGBACK_COUNTRIES {
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// ROUTE-83: one frequency at its level, with no step where the sound begins again.
+    /// ROUTE-83: one frequency at its level, without a step at the seam.
     #[test]
     fn the_test_tone_has_one_frequency_and_no_seam() {
         let mut sound = test_tone();

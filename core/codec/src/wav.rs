@@ -7,7 +7,7 @@ use thiserror::Error;
 const PCM: u16 = 1;
 const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
-/// The tag proper stands in the first two bytes of the sub-format.
+/// The actual tag is in the first two bytes of the sub-format.
 const EXTENSIBLE: u16 = 0xfffe;
 
 /// Why a file cannot be played.
@@ -45,12 +45,12 @@ pub enum WavError {
         /// Bits per sample.
         bits: u16,
     },
-    /// Nothing to hear.
+    /// The file has no samples.
     #[error("has no samples")]
     Empty,
 }
 
-/// How the samples are written.
+/// The encoding of the samples.
 enum Encoding {
     Linear,
     G711(Law),
@@ -60,7 +60,7 @@ impl Sound {
     /// Reads a WAV file: 8 kHz, mono, linear samples of 16 bits or G.711.
     ///
     /// # Errors
-    /// [`WavError`] with what the file has and what was expected.
+    /// [`WavError`] with the file's value and the expected one.
     pub fn of_wav(file: &[u8]) -> Result<Sound, WavError> {
         let (Some(b"RIFF"), Some(b"WAVE")) = (file.get(..4), file.get(8..12)) else {
             return Err(WavError::NotWav);
@@ -90,7 +90,7 @@ impl Sound {
                 }
                 _ => {}
             }
-            // Chunks begin at even places.
+            // Chunks begin at even offsets.
             rest = after.get(needed % 2..).unwrap_or_default();
         }
         Err(WavError::Missing(if encoding.is_none() { "fmt " } else { "data" }))
@@ -132,7 +132,7 @@ mod tests {
         format.extend(bits.to_le_bytes());
         format.extend(tail);
         let mut file = b"RIFF\0\0\0\0WAVE".to_vec();
-        // A chunk that nobody asked for, of odd length, with its padding.
+        // An unknown chunk of odd length, with its padding.
         for (name, content) in [(b"LIST", &b"odd"[..]), (b"fmt ", &format), (b"data", data)] {
             file.extend(name);
             file.extend(u32::try_from(content.len()).expect("small").to_le_bytes());

@@ -1,12 +1,12 @@
-//! Checks that one value alone cannot show: ranges, uniqueness, overlaps.
+//! Checks beyond single values: ranges, uniqueness, overlaps.
 
 use super::{Config, Housekeeping, MediaAddressConfig, SessionConfig, Transport};
-use host::ProcessorSet;
+use platform::ProcessorSet;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Everything wrong: name of the setting, and what would be right.
+/// All problems: the name of the setting, and what would be right.
 pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if !is_name(&config.name) {
@@ -254,7 +254,7 @@ fn plugins(found: &mut Found, config: &Config) {
     }
 }
 
-/// Whether the plugins have the hooks shows when they are loaded.
+/// Whether the plugins have the hooks is checked when they are loaded.
 fn chains(found: &mut Found, config: &Config) {
     let known: Vec<&str> = config.plugins.list.iter().map(|plugin| &*plugin.name).collect();
     for (index, chain) in config.plugins.chain.iter().enumerate() {
@@ -273,6 +273,15 @@ fn chains(found: &mut Found, config: &Config) {
 
 fn calls(found: &mut Found, config: &Config) {
     range(found, "calls.interim".to_owned(), config.calls.interim, "1s", "1h");
+    range(found, "calls.slice".to_owned(), config.calls.slice, "10s", "900s");
+    if config.calls.slice.subsec_nanos() > 0 {
+        let detail = format!("{:?} is not possible: allowed are whole seconds", config.calls.slice);
+        found.push(("calls.slice".to_owned(), detail));
+    }
+    if config.calls.cps > 100_000 {
+        let detail = format!("{} is out of range: allowed are 0 to 100000", config.calls.cps);
+        found.push(("calls.cps".to_owned(), detail));
+    }
     let supervision = config.calls.supervision;
     if supervision.subsec_nanos() > 0 {
         let detail = format!("{supervision:?} is not possible: allowed are whole seconds");
@@ -372,8 +381,8 @@ fn decisions(found: &mut Found, config: &Config) {
     }
 }
 
-/// `LEVEL`, `MODULE=LEVEL`, or several of them between commas. A lone word that is no
-/// level would be taken for a module by the logger, and silence everything.
+/// `LEVEL`, `MODULE=LEVEL`, or several of them separated by commas. The logger would take a single
+/// word that is not a level for a module, and silence everything.
 fn is_log_filter(filter: &str) -> bool {
     filter.split(',').all(|part| {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level);

@@ -4,19 +4,19 @@ use super::values;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// What is kept of decisions for `strowger plugin replay`.
+/// The decision log for `strowger plugin replay`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecisionsConfig {
-    /// Keep decisions with their inputs, in `decisions` in `data_dir`.
+    /// Keeps decisions with their inputs, in `decisions` in `data_dir`.
     pub enabled: bool,
-    /// How long, 1 minute to 8,760 h, default 24 h.
+    /// How long they are kept, 1 minute to 8,760 h, default 24 h.
     #[serde(deserialize_with = "values::duration")]
     pub keep: Duration,
-    /// Bytes on disk that are never passed, at least 1 MiB, default 2 GiB.
+    /// Maximum size on disk, bytes, at least 1 MiB, default 2 GiB.
     #[serde(deserialize_with = "values::size")]
     pub max_size: usize,
-    /// Last digits of every number that are replaced by others, 0 to 18; 0 keeps them.
+    /// How many last digits of every number are replaced by others, 0 to 18; 0 keeps all digits.
     pub mask_numbers: u8,
 }
 

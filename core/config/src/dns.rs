@@ -9,17 +9,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DnsConfig {
-    /// Name servers, `address` or `address:port`; none: those of the operating system.
+    /// Name servers, `address` or `address:port`; if empty, those of the operating system.
     pub servers: Vec<NameServer>,
-    /// A name is asked for again when its answer expires, but not sooner than this, 1 s to
-    /// 10 min, default 30 s.
+    /// Shortest time until a name is resolved again; otherwise that happens when its answer
+    /// expires. 1 s to 10 min, default 30 s.
     #[serde(deserialize_with = "values::duration")]
     pub shortest: Duration,
-    /// And not later than this, at most 24 h, default 10 min.
+    /// Longest time until then, at most 24 h, default 10 min.
     #[serde(deserialize_with = "values::duration")]
     pub longest: Duration,
-    /// How long the last answer is used when no name server has one, at most 30 days, default
-    /// 24 h.
+    /// How long the last answer is used if no name server responds, at most 30 days, default 24 h.
     #[serde(deserialize_with = "values::duration")]
     pub keep: Duration,
 }

@@ -1,4 +1,4 @@
-//! What the grant `http` opens for a plugin.
+//! The servers that the grant `http` opens for a plugin.
 
 use super::check::{Found, is_host_port, range};
 use super::{PluginConfig, milliseconds, values};
@@ -6,19 +6,19 @@ use host::{Grant, HttpSettings};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Servers outside that a plugin may ask.
+/// External servers that a plugin may query.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConfig {
     /// `host` for ports 80 and 443, or `host:port`; no wildcards.
     pub hosts: Vec<String>,
-    /// Most time for one request, 1 ms to 5 s, default 1 s.
+    /// Maximum time for one request, 1 ms to 5 s, default 1 s.
     #[serde(default = "default_timeout", deserialize_with = "values::duration")]
     pub timeout: Duration,
-    /// Most wall time of one question with all its requests, 1 ms to 30 s, default 2 s.
+    /// Maximum wall time of one question with all its requests, 1 ms to 30 s, default 2 s.
     #[serde(default = "default_total", deserialize_with = "values::duration")]
     pub total: Duration,
-    /// Questions that may wait at one time, 1 to 512, default 64.
+    /// Questions that may wait at the same time, 1 to 512, default 64.
     #[serde(default = "HttpSettings::default_in_flight")]
     pub in_flight: u32,
 }
@@ -42,7 +42,7 @@ fn default_total() -> Duration {
     Duration::from_millis(HttpSettings::default_total_ms().into())
 }
 
-/// The grant and its settings belong together, and each is in its range.
+/// Checks that the grant and its settings come together, and that each is in its range.
 pub(super) fn problems(found: &mut Found, plugin: &PluginConfig, field: &dyn Fn(&str) -> String) {
     let granted = plugin.grants.contains(&Grant::Http);
     let Some(http) = &plugin.http else {

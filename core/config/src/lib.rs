@@ -1,9 +1,10 @@
-//! The node file: listeners, media addresses, plugins, paths. Business objects are not
-//! here; they live in the business folder and the database.
+//! The node file: listeners, media addresses, plugins, paths. Business objects are elsewhere: in
+//! the business folder and the database.
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod database;
 mod decisions;
 mod dns;
 mod http;
@@ -14,6 +15,7 @@ mod silence;
 mod source;
 pub mod values;
 
+pub use database::DatabaseConfig;
 pub use decisions::DecisionsConfig;
 pub use dns::{DnsConfig, NameServer};
 pub use http::HttpConfig;
@@ -31,33 +33,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 
-/// Everything that one node needs to know before it starts. Paths in it are resolved
-/// against the folder of the file.
+/// Everything that a node must know before it starts. Paths are resolved against the folder of the
+/// file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Node name, written to every record. Letters, digits, `-`, `_`, `.`; at most 63.
     #[serde(default = "default_name")]
     pub name: String,
-    /// Journal and database live here; created when missing.
+    /// Folder of the journal and the database; created if missing.
     #[serde(default = "default_data_dir")]
     pub data_dir: PathBuf,
-    /// SQLite file; by default `strowger.db` in `data_dir`.
-    pub database: Option<PathBuf>,
+    /// SQLite file, or `postgres://...`; by default `strowger.db` in `data_dir`.
+    pub database: Option<DatabaseConfig>,
     /// Folder of the business files, applied at start and by `strowger apply`.
     pub business: Option<PathBuf>,
     /// Signalling threads, 1 to 64; by default half the processors that carry calls.
     pub shards: Option<u16>,
-    /// Where calls are not: plugins are compiled, tables read and the admin interface served
-    /// there. By default one processor in eight, from four processors on.
+    /// Processors without calls: they compile plugins, read tables and serve the admin interface.
+    /// By default one processor in eight, from four processors on.
     pub housekeeping_processors: Option<Housekeeping>,
-    /// Longest time in which a sleeping processor of the machine may wake, 0 us to 1 s; at 0
-    /// none sleeps. By default whatever the system does.
+    /// Longest wake-up time of a sleeping processor, 0 us to 1 s; at 0 none sleeps. By default the
+    /// system's setting.
     #[serde(default, deserialize_with = "values::optional_duration")]
     pub processor_latency: Option<Duration>,
-    /// The program's instructions are put on huge pages, where the system has some.
-    #[serde(default = "default_huge_pages")]
-    pub huge_pages: bool,
     /// Addresses for SIP, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// The relay.
@@ -68,13 +67,13 @@ pub struct Config {
     /// The admin interface.
     #[serde(default)]
     pub admin: AdminConfig,
-    /// Who decides.
+    /// The plugins that make the decisions.
     #[serde(default)]
     pub plugins: PluginsConfig,
     /// Number tables.
     #[serde(default)]
     pub tables: TablesConfig,
-    /// What is kept of decisions.
+    /// The decision log.
     #[serde(default)]
     pub decisions: DecisionsConfig,
     /// How long records are kept.
@@ -83,15 +82,15 @@ pub struct Config {
     /// Limits of every call.
     #[serde(default)]
     pub calls: CallsConfig,
-    /// What is logged, and how.
+    /// The log's level and format.
     #[serde(default)]
     pub log: LogConfig,
-    /// Where all this was written.
+    /// The file and text of these settings.
     #[serde(skip)]
     pub source: Source,
 }
 
-/// One address that SIP is spoken on.
+/// An address for SIP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
@@ -99,26 +98,25 @@ pub struct ListenerConfig {
     pub name: String,
     /// Bound address and port.
     pub address: SocketAddr,
-    /// How messages travel, default UDP (SIG-02).
+    /// Transport of the messages, default UDP (SIG-02).
     #[serde(default)]
     pub transport: Transport,
     /// `host:port` that peers see in Via and Contact (SIG-64); by default `address`.
     pub advertised: Option<String>,
     /// Host of From and identity headers and digest realm; by default the advertised host.
     pub domain: Option<String>,
-    /// Marking of signalling (SIG-94), default CS5.
+    /// DSCP of signalling (SIG-94), default CS5.
     #[serde(default = "default_signal_dscp")]
     pub dscp: Dscp,
-    /// Connections of a TCP listener that the switch closes end with RST instead of FIN (SIG-03),
-    /// default no.
+    /// Whether a TCP listener closes connections with RST instead of FIN (SIG-03), default no.
     #[serde(default)]
     pub close_with_reset: bool,
-    /// Hashes that digest offers and takes here, the preferred one first, unless a trunk names
-    /// its own (SIG-54). By default MD5, then SHA-256: old clients take the first challenge only.
+    /// Digest hashes offered and accepted here, the preferred one first, unless a trunk sets its
+    /// own (SIG-54). By default MD5, then SHA-256: old clients take only the first challenge.
     #[serde(default = "default_digest_algorithms")]
     pub digest_algorithms: Vec<DigestAlgorithm>,
-    /// Customers with a password may call from any address (SIG-92), default yes: strangers get
-    /// one 401 within their budgets. Without, they hear nothing here.
+    /// Whether customers with a password may call from any address (SIG-92), default yes: an
+    /// unknown peer gets one 401 within its budget. If not, it gets no answer here.
     #[serde(default = "yes")]
     pub digest_from_anywhere: bool,
 }
@@ -137,7 +135,7 @@ pub enum Transport {
 /// A hash that digest may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum DigestAlgorithm {
-    /// For clients that know no other.
+    /// For clients that support no other.
     #[serde(rename = "MD5")]
     Md5,
     /// RFC 8760.
@@ -173,11 +171,11 @@ pub struct MediaConfig {
     pub addresses: Vec<MediaAddressConfig>,
     /// Relay threads, 1 to 64; by default half the processors that carry calls.
     pub threads: Option<u16>,
-    /// Marking of RTP and RTCP (MEDIA-46), default EF.
+    /// DSCP of RTP and RTCP (MEDIA-46), default EF.
     #[serde(default = "default_media_dscp")]
     pub dscp: Dscp,
-    /// WAV files that callers may hear, by the names that trunks give (MEDIA-13): 8 kHz, mono,
-    /// linear samples of 16 bits or G.711.
+    /// WAV files that callers may hear, by the names used in trunks (MEDIA-13): 8 kHz, mono, linear
+    /// samples of 16 bits or G.711.
     #[serde(default)]
     pub sounds: BTreeMap<String, PathBuf>,
     /// How long an answered call may be silent.
@@ -185,7 +183,7 @@ pub struct MediaConfig {
     pub silence: SilenceConfig,
 }
 
-/// One address that media passes through.
+/// An address that media pass through.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MediaAddressConfig {
@@ -200,22 +198,22 @@ pub struct MediaAddressConfig {
     pub ports: PortRange,
 }
 
-/// Where the admin interface listens and what it wants to see.
+/// The address of the admin interface and its access rules.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     /// HTTP address; anything but loopback needs a token.
     pub address: SocketAddr,
-    /// Bearer token, at least 16 characters; none: the node makes one at its first start and
-    /// keeps it in [`Config::admin_token_file`].
+    /// Bearer token, at least 16 characters; if missing, the node creates one at its first start
+    /// and keeps it in [`Config::admin_token_file`].
     pub token: Option<String>,
-    /// Another token, which opens `/metrics` alone.
+    /// Another token, which opens only `/metrics`.
     pub metrics_token: Option<String>,
-    /// Names by which it is reached, beside its IP addresses and `localhost`. Requests for
-    /// other names are refused: a name server elsewhere may have led a browser here.
+    /// Host names of the interface, in addition to its IP addresses and `localhost`. Requests for
+    /// other names are refused: a foreign name server may have sent a browser here.
     pub hosts: Vec<String>,
-    /// Whoever can connect to the loopback address may read all records and calls without a
-    /// token: every user of the machine.
+    /// Allows every user of the machine to read all records and calls over the loopback address
+    /// without a token.
     pub open_reading_on_loopback: bool,
 }
 
@@ -231,7 +229,7 @@ impl Default for AdminConfig {
     }
 }
 
-/// The plugins and what each may do.
+/// The plugins and their rights.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PluginsConfig {
@@ -239,27 +237,27 @@ pub struct PluginsConfig {
     pub folder: PathBuf,
     /// Swap a plugin in when its file in the folder is replaced.
     pub watch: bool,
-    /// In the order in which calls ask those that have the same hook.
+    /// The plugins, in the order in which calls ask those with the same hook.
     pub list: Vec<PluginConfig>,
-    /// Other orders, for everybody, an account or a customer trunk.
+    /// Other orders, for all calls, an account or a customer trunk.
     pub chain: Vec<ChainConfig>,
-    /// Whose plugins are loaded.
+    /// The signatures required of plugins.
     pub signing: SigningConfig,
 }
 
-/// Whose plugins are loaded.
+/// The signatures required of plugins.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningConfig {
     /// Refuse plugins that none of the keys signed.
     pub required: bool,
-    /// Public keys that are trusted, as `strowger plugin keygen` prints them.
+    /// Trusted public keys, as `strowger plugin keygen` prints them.
     pub keys: Vec<String>,
 }
 
 impl SigningConfig {
-    /// What the plugin host needs to know. Texts that are no keys are left out: a
-    /// configuration with one is refused when it is read.
+    /// The settings for the plugin host. Texts that are not keys are skipped: reading a
+    /// configuration with one fails.
     #[must_use]
     pub fn policy(&self) -> host::SigningPolicy {
         let keys = self.keys.iter().filter_map(|key| key.parse().ok()).collect();
@@ -279,7 +277,7 @@ impl Default for PluginsConfig {
     }
 }
 
-/// How number tables are kept up to date.
+/// How number tables are kept current.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TablesConfig {
@@ -293,17 +291,17 @@ impl Default for TablesConfig {
     }
 }
 
-/// Which plugins a hook asks, in order.
+/// The plugins that a hook asks, in order.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChainConfig {
     /// The hook.
     pub hook: policy::Hook,
-    /// Names from the list; empty: nobody is asked.
+    /// Names from the list; if empty, no plugin is asked.
     pub plugins: Vec<String>,
-    /// Only calls of the customer trunk of this name.
+    /// Only for calls of the customer trunk with this name.
     pub customer_trunk: Option<String>,
-    /// Only calls of the account of this name, unless a chain is for their trunk.
+    /// Only for calls of the account with this name, unless a chain exists for the trunk.
     pub account: Option<String>,
 }
 
@@ -315,91 +313,96 @@ pub struct PluginConfig {
     pub name: String,
     /// File in the folder; by default `NAME.wasm`.
     pub file: Option<PathBuf>,
-    /// Host interfaces that it may import: `log`, `config`, `call`, `tables`, `counters`,
-    /// `trunks`, `clock`, `random`, `metrics`, `http`. What is imported without a grant refuses the load.
+    /// Host interfaces that it may import: `log`, `config`, `call`, `tables`, `counters`, `trunks`,
+    /// `clock`, `random`, `metrics`, `http`. An import without a grant refuses the load.
     #[serde(default)]
     pub grants: BTreeSet<host::Grant>,
-    /// What the grant `http` opens.
+    /// The servers for the grant `http`.
     pub http: Option<HttpConfig>,
-    /// Given to it as JSON when it starts.
+    /// Passed to it as JSON when it starts.
     #[serde(default)]
     pub config: BTreeMap<String, toml::Value>,
-    /// Take only these of its hooks; by default all that it exports.
+    /// Use only these of its hooks; by default all that it exports.
     pub hooks: Option<BTreeSet<policy::Hook>>,
     /// Processor time for one answer, 2 ms to 1 s, default 5 ms.
     #[serde(default = "default_deadline", deserialize_with = "values::duration")]
     pub deadline: Duration,
-    /// Most memory of one instance, 64 KiB to 1 GiB, default 16 MiB.
+    /// Maximum memory of one instance, 64 KiB to 1 GiB, default 16 MiB.
     #[serde(default = "default_memory", deserialize_with = "values::size")]
     pub memory: usize,
-    /// What this plugin's failure at screening or supervision means; other hooks have one
-    /// fallback only.
+    /// The effect of this plugin's failure at screening or supervision; the other hooks have only
+    /// one fallback.
     #[serde(default)]
     pub fallback: host::Fallback,
-    /// Asked by every call at each of its hooks; else only where a chain names it.
+    /// Every call asks it at each of its hooks; if false, only where a chain names it.
     #[serde(default = "yes")]
     pub by_default: bool,
-    /// Whether an instance answers many questions or one.
+    /// Whether an instance answers many questions or only one.
     #[serde(default)]
     pub isolation: host::Isolation,
-    /// When a new build is taken back by itself.
+    /// When a new build is rolled back automatically.
     #[serde(default)]
     pub rollback: host::RollbackSettings,
 }
 
-/// Limits that hold for every call of the node.
+/// Limits for every call of the node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
-    /// Longest call (SIG-35), default 12 h; `"0s"` is no limit.
+    /// Longest call (SIG-35), default 12 h; `"0s"` means no limit.
     #[serde(deserialize_with = "values::duration")]
     pub max_duration: Duration,
-    /// Longest set-up including ringing (ROUTE-54), default 180 s.
+    /// Longest call set-up including ringing (ROUTE-54), default 180 s.
     #[serde(deserialize_with = "values::duration")]
     pub setup_limit: Duration,
-    /// Calls at one time; 0 is no limit.
+    /// Concurrent calls; 0 means no limit.
     pub channels: u32,
-    /// Seconds that deck rows deduct where they name none (BILL-14), 0 to 3600, default 0.
+    /// Calls per second (SEC-11), at most 100,000; 0 means no limit.
+    pub cps: u32,
+    /// Talk time for which money is reserved at once (BILL-40), 10 s to 900 s, default 60 s.
+    #[serde(deserialize_with = "values::duration")]
+    pub slice: Duration,
+    /// Free seconds of deck rows that set none (BILL-14), 0 to 3600, default 0.
     pub free_seconds: u32,
     /// Time between interim records of an answered call (CDR-06), 1 s to 1 h, default 60 s.
     #[serde(deserialize_with = "values::duration")]
     pub interim: Duration,
-    /// Time from one question of supervision about an answered call to the next, 1 s to 24 h,
-    /// default 60 s; `"0s"`: it is asked on answer and when its plugin wants to be.
+    /// Time between two supervision questions about an answered call, 1 s to 24 h, default 60 s;
+    /// with `"0s"`, supervision is asked on answer and when its plugin requests it.
     #[serde(deserialize_with = "values::duration")]
     pub supervision: Duration,
-    /// Longest time that a new call may wait for its shard before it is refused with 503
-    /// (SIG-91), at most 10 s, default 400 ms; `"0s"` is no limit.
+    /// Longest time that a new call may wait for its shard; after that it is refused with 503
+    /// (SIG-91). At most 10 s, default 400 ms; `"0s"` means no limit.
     #[serde(deserialize_with = "values::duration")]
     pub longest_wait: Duration,
-    /// How long a stopping node waits for calls to end by themselves, at most 24 h,
-    /// default 5 s; then it ends them.
+    /// How long a stopping node waits for calls to end by themselves, at most 24 h, default 5 s;
+    /// then it ends them.
     #[serde(deserialize_with = "values::duration")]
     pub drain: Duration,
-    /// How the life of answered calls is watched.
+    /// How the node checks that answered calls are alive.
     pub session: SessionConfig,
 }
 
-/// Session timers (RFC 4028) and probes of answered calls, on each leg by itself.
+/// Session timers (RFC 4028) and probes of answered calls, separately on each leg.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
-    /// Interval that the switch asks for (SIG-26): `"0s"` or 90 s to 24 h, default 600 s; `"0s"`
-    /// asks for none and honours the interval of the peer.
+    /// Interval that the switch requests (SIG-26): `"0s"` or 90 s to 24 h, default 600 s; `"0s"`
+    /// requests none and honours the interval of the peer.
     #[serde(deserialize_with = "values::duration")]
     pub expires: Duration,
-    /// Shortest interval that the switch takes (SIG-31), 90 s to 1 h, default 90 s.
+    /// Shortest interval that the switch accepts (SIG-31), 90 s to 1 h, default 90 s.
     #[serde(deserialize_with = "values::duration")]
     pub min_se: Duration,
     /// A session is refreshed every `expires / segment` (SIG-27), 2 to 10, default 2.
     pub segment: u32,
-    /// Refreshes in a row without an answer that end a call (SIG-29), 1 to 5, default 2.
+    /// Consecutive unanswered refreshes or probes that end a call (SIG-29), 1 to 5, default 2.
     pub misses: u8,
-    /// Time before expiry at which an unrefreshed call ends (SIG-30), at most 1 h; `"0s"` is the
-    /// rule of RFC 4028: 32 s, or a third of a shorter interval.
+    /// Time before expiry at which an unrefreshed call ends (SIG-30), at most 1 h; `"0s"` applies
+    /// the rule of RFC 4028: 32 s, or a third of a shorter interval.
     #[serde(deserialize_with = "values::duration")]
     pub early_hangup: Duration,
-    /// Peers that know no session timer are asked for life by OPTIONS (SIG-33), default true.
+    /// Probes peers without session timers with OPTIONS (SIG-33), default true.
     pub probe: bool,
 }
 
@@ -422,6 +425,8 @@ impl Default for CallsConfig {
             max_duration: Duration::from_secs(43_200),
             setup_limit: Duration::from_secs(180),
             channels: 0,
+            cps: 0,
+            slice: Duration::from_secs(60),
             free_seconds: 0,
             interim: Duration::from_secs(60),
             supervision: Duration::from_secs(60),
@@ -438,7 +443,7 @@ impl Default for CallsConfig {
 pub struct LogConfig {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,switch=debug`.
     pub level: String,
-    /// Lines for people or for machines.
+    /// The format of log lines, for people or for machines.
     pub format: LogFormat,
 }
 
@@ -448,13 +453,13 @@ impl Default for LogConfig {
     }
 }
 
-/// Form of a log line.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -462,8 +467,8 @@ impl Config {
     /// Reads, resolves and checks a node file.
     ///
     /// # Errors
-    /// The file cannot be read, or one or more settings are wrong; each is named with
-    /// file, line, field and what would be right.
+    /// The file cannot be read, or one or more settings are wrong; each is reported with file,
+    /// line, field and what would be right.
     pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -480,7 +485,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads and checks the text of a node file; `file` is only named in errors.
+    /// Reads and checks the text of a node file; `file` is used only in errors.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -505,27 +510,30 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         for path in [&mut self.data_dir, &mut self.plugins.folder]
             .into_iter()
-            .chain(&mut self.database)
             .chain(&mut self.business)
             .chain(self.media.sounds.values_mut())
         {
             *path = folder.join(&*path);
         }
+        if let Some(database) = &mut self.database {
+            database.resolve(folder);
+        }
     }
 
-    /// The SQLite file.
+    /// The database.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.database.clone().unwrap_or_else(|| self.data_dir.join("strowger.db"))
+    pub fn database(&self) -> DatabaseConfig {
+        let file = || DatabaseConfig::File(self.data_dir.join("strowger.db"));
+        self.database.clone().unwrap_or_else(file)
     }
 
-    /// Where the token of the admin interface is kept, unless the node file has one.
+    /// The file with the token of the admin interface, unless the node file sets one.
     #[must_use]
     pub fn admin_token_file(&self) -> PathBuf {
         self.data_dir.join("admin-token")
     }
 
-    /// Where decisions are kept.
+    /// The folder of the decision log.
     #[must_use]
     pub fn decision_folder(&self) -> PathBuf {
         self.data_dir.join("decisions")
@@ -543,7 +551,7 @@ impl Config {
         self.media.threads.unwrap_or_else(|| thread_count(self.processors().for_calls() / 2))
     }
 
-    /// Which processors carry calls, and which do what can wait.
+    /// The division of processors between calls and housekeeping.
     #[must_use]
     pub fn processors(&self) -> Processors {
         Processors::of(self)
@@ -566,7 +574,7 @@ impl PluginConfig {
         serde_json::to_value(&self.config).unwrap_or_default()
     }
 
-    /// What the plugin host needs to know.
+    /// The settings for the plugin host.
     #[must_use]
     pub fn host_settings(&self, folder: &Path) -> host::PluginSettings {
         host::PluginSettings {
@@ -602,10 +610,6 @@ fn default_data_dir() -> PathBuf {
     PathBuf::from("data")
 }
 
-fn default_huge_pages() -> bool {
-    true
-}
-
 fn default_signal_dscp() -> Dscp {
     Dscp::CS5
 }
@@ -637,9 +641,9 @@ fn default_memory() -> usize {
 /// One wrong setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as it was named.
+    /// The file as given.
     pub file: String,
-    /// Line from 1; 0 concerns the file as a whole.
+    /// Line from 1; 0 means the file as a whole.
     pub line: usize,
     /// Dotted name, such as `listeners[0].address`; may be empty.
     pub field: String,
@@ -660,7 +664,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a node file, one line each.
+/// All problems of a node file, one line each.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct ConfigErrors(pub Vec<Problem>);
 

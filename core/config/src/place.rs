@@ -8,8 +8,8 @@ pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// Dotted name of the deepest setting around `span`, such as `listeners[1].address`;
-/// empty when the span lies in none.
+/// Dotted name of the deepest setting around `span`, such as `listeners[1].address`; empty if the
+/// span lies in none.
 pub(super) fn field_at(text: &str, span: &Range<usize>) -> String {
     let mut name = String::new();
     if let Ok(root) = DeTable::parse(text) {
@@ -28,7 +28,7 @@ fn walk_table(table: &DeTable<'_>, span: &Range<usize>, name: &mut String) {
             walk_value(value.get_ref(), span, name);
             return;
         }
-        // A table written under `[header]` lies outside the span of its parent.
+        // A table under a `[header]` lies outside the span of its parent.
         let before = name.len();
         if !name.is_empty() {
             name.push('.');

@@ -1,30 +1,30 @@
-//! Which processors carry calls, and which do what can wait.
+//! The division of processors between calls and housekeeping.
 
 use crate::{Config, Housekeeping};
-use host::ProcessorSet;
+use platform::ProcessorSet;
 
-/// One housekeeping processor of so many, unless the node file says otherwise.
+/// One processor in this many is for housekeeping, unless the node file sets them.
 const ONE_IN: usize = 8;
 
-/// With fewer than this, none is spared.
+/// With fewer processors than this, none is set aside.
 const SPARED_FROM: usize = 4;
 
-/// How a node divides the processors that it may use.
+/// The division of the processors that a node may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Processors {
-    /// Every thread runs on any.
+    /// Every thread may run on any processor.
     Shared,
-    /// In two sets that have none in common.
+    /// In two disjoint sets.
     Divided {
-        /// Signalling and relay threads keep to these.
+        /// Processors of signalling and relay threads.
         calls: ProcessorSet,
-        /// Compiling, reading tables and the admin interface keep to these.
+        /// Processors for compiling, reading tables and the admin interface.
         housekeeping: ProcessorSet,
     },
 }
 
 impl Processors {
-    /// As the node file says, or the system when it does not.
+    /// As set by the node file, else by default.
     pub(crate) fn of(config: &Config) -> Processors {
         match ProcessorSet::of_program() {
             Ok(allowed) => Processors::divide(&allowed, config.housekeeping_processors.as_ref()),
@@ -35,7 +35,7 @@ impl Processors {
         }
     }
 
-    /// What signalling and relay threads keep to.
+    /// The processors of signalling and relay threads.
     #[must_use]
     pub fn calls(&self) -> Option<ProcessorSet> {
         match self {
@@ -44,7 +44,7 @@ impl Processors {
         }
     }
 
-    /// What the threads of everything that can wait keep to.
+    /// The processors of all threads that can wait.
     #[must_use]
     pub fn housekeeping(&self) -> Option<ProcessorSet> {
         match self {
@@ -64,7 +64,7 @@ impl Processors {
         Processors::Divided { calls, housekeeping }
     }
 
-    /// How many carry calls: what a container or the division leaves.
+    /// Number of processors for calls, limited by a container or the division.
     pub(crate) fn for_calls(&self) -> usize {
         let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.calls().map_or(usable, |calls| calls.len().min(usable))

@@ -5,11 +5,11 @@ use super::values;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Limits of silence; `"0s"` switches one off.
+/// Limits of silence; `"0s"` disables one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SilenceConfig {
-    /// No RTP from anybody after the answer (MEDIA-16), 5 s to 1 h, default 30 s; then the call
+    /// No RTP from either side after the answer (MEDIA-16), 5 s to 1 h, default 30 s; then the call
     /// ends.
     #[serde(deserialize_with = "values::duration")]
     pub no_media: Duration,
@@ -20,10 +20,10 @@ pub struct SilenceConfig {
     /// the call is flagged.
     #[serde(deserialize_with = "values::duration")]
     pub one: Duration,
-    /// As before, default 60 s; then the silent side is probed (MEDIA-18).
+    /// As `one`, default 60 s; then the silent side is probed (MEDIA-18).
     #[serde(deserialize_with = "values::duration")]
     pub probe: Duration,
-    /// Between two probes of a side that stays silent (MEDIA-18), default 300 s.
+    /// Time between two probes of a side that stays silent (MEDIA-18), default 300 s.
     #[serde(deserialize_with = "values::duration")]
     pub probe_again: Duration,
     /// Longest hold (MEDIA-19), 1 min to 24 h, default 3600 s; then the call ends.

@@ -1,4 +1,4 @@
-//! The node file as it was read, so that what turns out wrong later can be pointed at too.
+//! The node file as it was read, so that later errors can refer to its lines too.
 
 use super::{Problem, place};
 use std::fmt;
@@ -15,9 +15,9 @@ impl Source {
         Source { file: file.to_owned(), text: text.to_owned() }
     }
 
-    /// A setting that is wrong for a reason that the file alone does not show, with its line,
-    /// or that of the nearest table around it. `field` is its dotted name, such as
-    /// `plugins.list[0].grants`; `detail` says what is wrong and what would be right.
+    /// A problem with a setting that only shows outside the file, with its line or that of the
+    /// nearest table around it. `field` is its dotted name, such as `plugins.list[0].grants`;
+    /// `detail` describes what is wrong and what would be right.
     #[must_use]
     pub fn problem(&self, field: &str, detail: impl Into<String>) -> Problem {
         Problem {
@@ -30,7 +30,7 @@ impl Source {
 }
 
 impl fmt::Debug for Source {
-    /// Without the text, which may hold a token.
+    /// Omits the text, which may contain a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source").field("file", &self.file).finish_non_exhaustive()
     }

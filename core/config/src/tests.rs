@@ -44,7 +44,7 @@ fn a_short_file_is_completed_by_defaults() {
     assert_eq!((plugin.deadline, plugin.memory), (Duration::from_millis(5), 16 << 20));
 }
 
-/// Each row: what is replaced in the good file, by what, and what the refusal says.
+/// Each row: the text to replace in the good file, its replacement, and parts of the refusal.
 #[test]
 fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
     let rows: &[(&str, &str, &[&str])] = &[

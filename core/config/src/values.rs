@@ -1,7 +1,7 @@
-//! How single values are written in the node file: durations, DSCP names, port ranges
-//! and sizes. Each parser's error says what would be right.
+//! Formats of single values in the node file: durations, DSCP names, port ranges and sizes. Each
+//! parser's error describes what would be right.
 
-use host::{NoProcessors, ProcessorSet};
+use platform::{NoProcessors, ProcessorSet};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
 
-/// A value that is not written as its kind wants it.
+/// A value in the wrong format.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ValueError {
     /// Not a duration.
@@ -35,12 +35,12 @@ pub enum ValueError {
     Processors(#[from] NoProcessors),
 }
 
-/// Processors for what can wait.
+/// Processors for housekeeping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Housekeeping {
     /// Calls and everything else share all processors: `"none"`.
     None,
-    /// These, and calls have the others: `"7"`, `"6-7,15"`.
+    /// These processors; calls use the others: `"7"`, `"6-7,15"`.
     On(ProcessorSet),
 }
 
@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for Housekeeping {
     }
 }
 
-/// Parses `"250us"`, `"5ms"`, `"10s"`, `"3m"`, `"12h"`; `"0s"` is nothing.
+/// Parses `"250us"`, `"5ms"`, `"10s"`, `"3m"`, `"12h"`; `"0s"` is zero.
 ///
 /// # Errors
 /// Anything else.
@@ -87,7 +87,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
-/// As [`duration`], for a setting that may be left out.
+/// As [`duration`], for an optional setting.
 pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Duration>, D::Error> {
@@ -133,7 +133,7 @@ impl Dscp {
         self.0
     }
 
-    /// The byte that the kernel wants: the code point in the six upper bits.
+    /// The byte for the kernel: the code point in the six upper bits.
     #[must_use]
     pub fn tos(self) -> u32 {
         u32::from(self.0) << 2
@@ -190,7 +190,7 @@ impl<'de> Deserialize<'de> for Dscp {
     }
 }
 
-/// UDP ports of a media address, both ends included (MEDIA-08).
+/// UDP ports of a media address, including both ends (MEDIA-08).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
     /// Lowest port.

@@ -1,7 +1,6 @@
-//! Time of the five default plugins, question by question, beside the same decisions in
-//! LuaJIT (feature `luajit`); what a fresh instance for each question costs; how soon a
-//! plugin that misbehaves is given up; how long a swap takes, and what questions notice of it.
-//! Figures go to `target/bench.jsonl`.
+//! Time of the five default plugins, question by question, beside the same decisions in LuaJIT
+//! (feature `luajit`); the cost of a fresh instance per question; how soon a misbehaving plugin is
+//! aborted; how long a swap takes and how it delays questions. Figures go to `target/bench.jsonl`.
 
 #[cfg(feature = "luajit")]
 mod lua;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Of the five hooks of a call together.
+/// For the five hooks of a call together.
 const FIVE_GOAL_US: f64 = 12.0;
 const RATING_GOAL_US: f64 = 0.5;
 const P50_GOAL_US: f64 = 3.0;
@@ -27,7 +26,7 @@ const CACHED_SWAP_GOAL_MS: f64 = 5.0;
 const FRESH_SWAP_GOAL_MS: f64 = 50.0;
 const SLOWEST_GOAL_MS: f64 = 5.0;
 const MISDEED_GOAL_MS: f64 = 10.0;
-/// How much longer LuaJIT takes at least.
+/// LuaJIT must take at least this many times as long.
 const LUA_GOAL: f64 = 1.3;
 
 const ROUNDS: u32 = 20;
@@ -48,7 +47,7 @@ fn settings(folder: &Path, name: &str) -> PluginSettings {
         grants: Grant::ALL.into_iter().collect(),
         http: Some(HttpSettings::new(["unused.example"])),
         config: match name {
-            // One caller asks for all; it must not be blocked for it (SEC-18).
+            // One caller asks all questions; the velocity limit must not block it (SEC-18).
             "screening" => serde_json::json!({ "velocity": { "limit": u32::MAX } }),
             _ => serde_json::json!({}),
         },
@@ -119,7 +118,7 @@ fn lua_peer(in_lua: Option<f64>, us: f64) -> Option<(&'static str, f64)> {
     in_lua.map(|in_lua| ("luajit through mlua", us / in_lua))
 }
 
-/// Processor time of a question in Lua, if it was built in; the answers must be the same.
+/// Processor time of a question in Lua, if it was built in; the answers must be equal.
 #[cfg(feature = "luajit")]
 fn in_lua(
     shard: &mut ShardHost,
@@ -139,8 +138,8 @@ fn in_lua(_: &mut ShardHost, _: &Pin, _: &Question) -> Result<Option<f64>, Box<d
     Ok(None)
 }
 
-/// The best round of processor time per question: what else runs on the machine can only
-/// make a round slower.
+/// The best round of processor time per question: other work on the machine can only slow a round
+/// down.
 fn measure(mut ask: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
     ask()?;
     let mut best = f64::MAX;
@@ -154,7 +153,7 @@ fn measure(mut ask: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, B
     Ok(best)
 }
 
-/// Half and 99 of 100 questions are answered within this many microseconds of wall time.
+/// Median and 99th percentile of the wall time of a question, microseconds.
 fn quantiles(
     shard: &mut ShardHost,
     pin: &Pin,
@@ -186,11 +185,11 @@ fn per_call(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box
     Ok(())
 }
 
-/// What the hostile guest does when a callee of this name is screened.
+/// The hostile guest does one of these when a callee of that name is screened.
 const DEEDS: [&str; 6] = ["loop", "loop-in-host", "trap", "recurse", "eat", "hoard-handles"];
 
-/// From a question to a plugin that misbehaves until its fault is known and the caller can take
-/// the fallback: with the default deadline, half and 19 of 20 questions.
+/// Time from a question to a misbehaving plugin until its fault is known and the caller can take
+/// the fallback, with the default deadline: median and 95th percentile.
 fn misdeeds(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dyn Error>> {
     let file = file(folder, "guest_hostile");
     let hostile = PluginSettings {
@@ -199,7 +198,7 @@ fn misdeeds(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box
         ..PluginSettings::new("hostile", file.clone())
     };
     let host = host(vec![hostile], None)?;
-    // Two builds that do the same: where the one before stands in, it fails too.
+    // Two builds that do the same: if the previous build stands in, it fails too.
     host.swap("hostile", numbered(&std::fs::read(file)?, 0))?;
     let mut shard = host.shard();
     shard.warm_current();
@@ -226,7 +225,7 @@ fn misdeeds(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box
     Ok(())
 }
 
-/// A plugin of some 43 KB; it answers nothing here.
+/// A plugin of some 43 KB without an answer to these questions.
 const SMALL: &str = "guest_plain";
 
 /// Swaps while a thread asks a thousand questions a second.
@@ -273,7 +272,7 @@ fn swaps(folder: &Path, table: &mut Vec<serde_json::Value>) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Milliseconds of swaps, and what was swapped.
+/// Milliseconds of swaps, and the size of the swapped file.
 struct Swaps {
     fresh: f64,
     cached: f64,
@@ -281,8 +280,8 @@ struct Swaps {
     code: u64,
 }
 
-/// Builds with other bytes each, so that they are not in the cache, then the same again. The
-/// median of each.
+/// Medians of swaps to builds with different bytes, which are not in the cache, and of the same
+/// swaps again.
 fn swap_often(host: &Host, name: &str, file: &Path) -> Result<Swaps, String> {
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     let anatomy = host.inspect(file).map_err(|error| error.to_string())?.anatomy;
@@ -302,12 +301,12 @@ fn swap_often(host: &Host, name: &str, file: &Path) -> Result<Swaps, String> {
     Ok(Swaps { fresh, cached, bytes: anatomy.total, code: anatomy.code })
 }
 
-/// The module with a custom section that tells it apart.
+/// The module with a custom section that makes its bytes unique.
 fn numbered(bytes: &[u8], build: u8) -> Vec<u8> {
     [bytes, &[0, 6, 4, b'n', b'o', b't', b'e', build]].concat()
 }
 
-/// A question each millisecond until `done`; the longest took this many ms.
+/// A question each millisecond until `done`; returns the longest time, ms.
 fn ask_steadily(host: &Host, shard: &mut ShardHost, done: &AtomicBool) -> Result<f64, String> {
     let (_, question) =
         questions().into_iter().find(|(name, _)| *name == "rating").ok_or("no question")?;
@@ -328,7 +327,7 @@ fn ask_steadily(host: &Host, shard: &mut ShardHost, done: &AtomicBool) -> Result
     Ok(slowest.as_secs_f64() * 1_000.0)
 }
 
-/// One call's, by name.
+/// The questions of one call, by name.
 fn questions() -> Vec<(&'static str, Question)> {
     let callee = "00331456789012";
     let asked = asked(callee);

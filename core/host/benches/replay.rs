@@ -1,6 +1,6 @@
-//! What keeping a decision costs the call, how much of the disk a call takes, and how fast
-//! the default plugins decide again. `cargo bench -p strowger-host --bench replay`; figures
-//! go to `target/bench.jsonl`.
+//! The cost of keeping a decision for a call, the disk space per call, and how fast the default
+//! plugins decide again. `cargo bench -p strowger-host --bench replay`; figures go to
+//! `target/bench.jsonl`.
 
 mod shared;
 
@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const CALLS: u32 = 20_000;
-/// Nanoseconds of a call's thread for one decision.
+/// Nanoseconds of the call's thread per decision.
 const RECORD_GOAL_NS: f64 = 1_000.0;
-/// Decisions that one core decides again in a second.
+/// Decisions that one core replays in a second.
 const REPLAY_GOAL: f64 = 100_000.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -87,13 +87,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Recorded {
-    /// Processor time of the calling thread for one decision.
+    /// Processor time of the calling thread per decision.
     ns: f64,
     of_a_call: usize,
 }
 
-/// Lets the plugins decide, call by call, and keeps what they decided; only keeping is
-/// measured.
+/// Lets the plugins decide, call by call, and keeps their decisions; only the keeping is measured.
 fn record(host: &Host, log: &DecisionLog) -> Result<Recorded, Box<dyn Error>> {
     let mut shard = host.shard();
     shard.warm_current();
@@ -140,7 +139,7 @@ fn settings(built: &Path, name: &str) -> PluginSettings {
     }
 }
 
-/// A multiplicative hash: digits that look like those of different subscribers.
+/// A multiplicative hash that gives digits like those of different subscribers.
 fn scattered(number: u32) -> u64 {
     u64::from(number.wrapping_mul(2_654_435_761)) % 100_000_000
 }

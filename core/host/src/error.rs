@@ -1,10 +1,10 @@
-use crate::Grant;
+use crate::settings::Grant;
 use policy::{Fault, Hook};
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why a plugin was not loaded. Each message names what is wrong and, where there is
-/// one, the change that makes it right; what was live before stays live.
+/// Why a plugin was not loaded. Each message names the problem and, if there is one, the remedy;
+/// the live version stays live.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// A chain names a plugin twice.
@@ -15,12 +15,12 @@ pub enum LoadError {
         /// The hook.
         hook: Hook,
     },
-    /// There is nothing to do it with: no canary, no shadow, no build before.
+    /// The operation has no object: no canary, no shadow, no previous build.
     #[error("plugin `{plugin}` has no {what}")]
     Nothing {
         /// The plugin.
         plugin: String,
-        /// What was asked for.
+        /// The missing object.
         what: &'static str,
     },
     /// A setting is out of its range.
@@ -30,9 +30,9 @@ pub enum LoadError {
         plugin: String,
         /// The setting.
         field: &'static str,
-        /// What was set.
+        /// The value that was set.
         value: String,
-        /// What may be set.
+        /// The allowed values.
         allowed: &'static str,
     },
     /// Two entries of the configuration have one name.
@@ -46,10 +46,10 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's message.
         source: std::io::Error,
     },
-    /// The file ends before its contents do; most likely it is being copied.
+    /// The file ends in the middle of a section; most likely it is still being copied.
     #[error(
         "{origin} is incomplete: {bytes} bytes end inside a section; \
          if it is still being written, load it again when that is done"
@@ -60,7 +60,7 @@ pub enum LoadError {
         /// Its length.
         bytes: usize,
     },
-    /// Nobody signed it, and the node wants a signature.
+    /// The file is not signed, and the node requires a signature.
     #[error(
         "{origin} is not signed, and wanted is a signature of {wanted}; sign it by \
          `strowger plugin sign FILE --key KEY`, or take a signed build"
@@ -71,7 +71,7 @@ pub enum LoadError {
         /// Ids of the keys that are trusted.
         wanted: String,
     },
-    /// It is signed by somebody whom the node does not trust.
+    /// It is signed by a key that the node does not trust.
     #[error(
         "{origin} is signed by key {key}, and wanted is a signature of {wanted}; take a build \
          that is signed by a trusted key, or trust this one: add its public key to `keys` of \
@@ -95,7 +95,7 @@ pub enum LoadError {
         origin: String,
         /// Id of the key that the signature names.
         key: String,
-        /// What does not fit.
+        /// The part that does not fit.
         cause: &'static str,
     },
     /// Not WebAssembly at all.
@@ -112,10 +112,10 @@ pub enum LoadError {
     Componentize {
         /// The configured name.
         plugin: String,
-        /// What the encoder says.
+        /// The encoder's message.
         cause: String,
     },
-    /// It imports what the host offers, but was not granted.
+    /// It imports an interface that the host offers but the operator did not grant.
     #[error(
         "plugin `{plugin}` imports `{import}`, which it was not granted; \
          add \"{grant}\" to its `grants` to allow it"
@@ -125,7 +125,7 @@ pub enum LoadError {
         plugin: String,
         /// The interface.
         import: String,
-        /// What would allow it.
+        /// The grant that would allow it.
         grant: Grant,
     },
     /// It imports WASI.
@@ -139,7 +139,7 @@ pub enum LoadError {
         /// The interface.
         import: String,
     },
-    /// It imports what the host does not have.
+    /// It imports an interface that the host does not have.
     #[error(
         "plugin `{plugin}` imports `{import}`, which this host does not offer; no grant allows \
          it. Offered are strowger:policy/host-{{log,config,call,tables,counters,trunks,clock,random,metrics,http}}@0.1.0"
@@ -155,10 +155,10 @@ pub enum LoadError {
     Compile {
         /// The configured name.
         plugin: String,
-        /// What the compiler says.
+        /// The compiler's message.
         cause: String,
     },
-    /// A needed export is missing.
+    /// A required export is missing.
     #[error("plugin `{plugin}` does not export `{interface}`")]
     MissingExport {
         /// The configured name.
@@ -166,7 +166,7 @@ pub enum LoadError {
         /// The interface.
         interface: String,
     },
-    /// An export has another type than the interface says.
+    /// The type of an export differs from the interface.
     #[error(
         "plugin `{plugin}` exports `{function}` with another type than strowger:policy@0.1.0: {cause}"
     )]
@@ -175,7 +175,7 @@ pub enum LoadError {
         plugin: String,
         /// The function.
         function: String,
-        /// What differs.
+        /// The difference.
         cause: String,
     },
     /// It was built against another version of the interface.
@@ -187,12 +187,12 @@ pub enum LoadError {
     WrongVersion {
         /// The configured name.
         plugin: String,
-        /// The version that it names.
+        /// The version that it declares.
         wanted: String,
-        /// The versions that there are.
+        /// The versions that this host supports.
         answered: String,
     },
-    /// It answers no question at all.
+    /// It exports no hook.
     #[error(
         "plugin `{plugin}` exports none of the hooks screening, numbering, rating, routing, \
          identity, supervision, events; there is nothing to ask it"
@@ -201,7 +201,7 @@ pub enum LoadError {
         /// The configured name.
         plugin: String,
     },
-    /// `hooks` names one that it does not export.
+    /// `hooks` names a hook that it does not export.
     #[error("plugin `{plugin}` is configured for the hook `{hook}`, but does not export it")]
     HookNotExported {
         /// The configured name.
@@ -209,7 +209,7 @@ pub enum LoadError {
         /// The hook.
         hook: Hook,
     },
-    /// A new version leaves a hook without an answer.
+    /// A new version no longer exports a hook of the live version.
     #[error(
         "plugin `{plugin}`: version {version} no longer exports the hook `{hook}`, \
          which the live version answers; calls would have no answer"
@@ -222,17 +222,17 @@ pub enum LoadError {
         /// The hook.
         hook: Hook,
     },
-    /// It trapped, hung or ate memory before it was live.
+    /// It trapped, ran past its deadline or ran out of memory before it was live.
     #[error("plugin `{plugin}` fails in {stage}: {fault}")]
     Failed {
         /// The configured name.
         plugin: String,
         /// `instantiation`, `describe`, `configure` or `self-test`.
         stage: &'static str,
-        /// How.
+        /// The fault.
         fault: Fault,
     },
-    /// It is another plugin than the configuration says.
+    /// Its name differs from the configuration.
     #[error("plugin `{configured}` calls itself `{described}`; name and file must belong together")]
     WrongName {
         /// The configured name.
@@ -240,7 +240,7 @@ pub enum LoadError {
         /// The name from `describe`.
         described: String,
     },
-    /// What it calls its version is not one.
+    /// Its version is not valid.
     #[error(
         "plugin `{plugin}` calls its version {described:?}; allowed is a digit, then up to 63 of \
          A-Z, a-z, 0-9, `.`, `-` and `+`, such as `1.2.0`"
@@ -251,12 +251,12 @@ pub enum LoadError {
         /// The version from `describe`, cut to 1,024 bytes.
         described: String,
     },
-    /// The schema of its configuration is not one.
+    /// The schema of its configuration is not valid.
     #[error("plugin `{plugin}` ships a configuration schema that is not valid: {cause}")]
     SchemaNotValid {
         /// The configured name.
         plugin: String,
-        /// What is wrong with it.
+        /// The problem in it.
         cause: String,
     },
     /// Its configuration does not fit the schema that it ships.
@@ -264,7 +264,7 @@ pub enum LoadError {
     ConfigDoesNotFit {
         /// The configured name.
         plugin: String,
-        /// JSON pointer, value and what is allowed, of each problem.
+        /// JSON pointer, value and allowed values of each problem.
         problems: String,
     },
     /// It does not accept its configuration.
@@ -272,7 +272,7 @@ pub enum LoadError {
     ConfigRefused {
         /// The configured name.
         plugin: String,
-        /// Its own words.
+        /// Its own message.
         cause: String,
     },
     /// One of its own examples fails.
@@ -280,13 +280,13 @@ pub enum LoadError {
     SelfTest {
         /// The configured name.
         plugin: String,
-        /// Its own words.
+        /// Its own message.
         cause: String,
     },
     /// No plugin of that name or file is configured.
     #[error("no plugin `{name}` is configured; there are: {known}")]
     UnknownPlugin {
-        /// What was asked for.
+        /// The name or file of the request.
         name: String,
         /// The configured names.
         known: String,

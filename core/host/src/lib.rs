@@ -1,81 +1,47 @@
 //! The plugin host: loads, runs, limits and swaps WebAssembly policy.
 //!
 //! A [`Host`] holds the plugins of a node. A call pins the current [`Generation`] with
-//! [`Host::pin`]; its signalling thread asks through its own [`ShardHost`]. A swap makes
-//! the next generation and leaves pinned ones alone. `docs/plugin-host.md` tells how
-//! isolation, deadlines and fallbacks work.
+//! [`Host::pin`]; its signalling thread asks through its own [`ShardHost`]. A swap makes the next
+//! generation and leaves pinned ones unchanged. `docs/plugin-host.md` explains isolation, deadlines
+//! and fallbacks.
 #![deny(unsafe_code)]
 
-mod anatomy;
-mod artifact;
-mod chain;
-mod compiler;
-mod components;
-mod counters;
+mod ask;
+mod build;
 pub mod decisions;
-mod engine;
 mod error;
-mod exports;
 mod generation;
-mod holds;
-mod host;
-mod http;
-mod huge_text;
-mod imports;
-mod inspect;
-mod instance;
-mod interface;
-mod lane;
-mod later;
-mod lifecycle;
-mod named_lists;
-mod own_metrics;
+mod guest;
+mod life;
+mod load;
+mod outside;
 mod plugin;
-pub mod private;
-mod processors;
-mod reaper;
 pub mod replay;
-mod rule_sets;
-mod sandbox;
+mod services;
 mod settings;
-mod shadow;
-mod shard;
-pub mod signature;
-#[cfg(test)]
-#[path = "../../../tests/src/skip.rs"]
-#[allow(unreachable_pub)]
-mod skip;
-mod state;
-mod stats;
-mod tally;
-mod ticker;
-mod time_slice;
-mod trial;
-mod verify;
-mod version;
 mod wire;
 
-pub use anatomy::Anatomy;
-pub use artifact::{Source, component};
-pub use chain::{ChainScope, ChainSettings};
+pub use ask::later::{Asked, Later};
+pub use ask::shard::ShardHost;
+pub use build::tally::BuildTally;
 pub use error::LoadError;
 pub use generation::Generation;
-pub use host::{Host, SwapReport};
-pub use http::{HttpMetrics, HttpSettings};
-pub use huge_text::text_to_huge_pages;
-pub use inspect::Inspection;
-pub use later::{Asked, Later};
-pub use lifecycle::Retreat;
-pub use named_lists::NamedList;
-pub use own_metrics::OwnMetric;
-pub use processors::{NoProcessors, ProcessorSet, keep_to};
-pub use rule_sets::RuleSetRefusal;
-pub use settings::{Fallback, Grant, HostSettings, Isolation, PluginSettings, RollbackSettings};
-pub use shadow::{Difference, ShadowState};
-pub use shard::ShardHost;
-pub use signature::{PublicKey, Signer, SigningPolicy};
-pub use state::{CanaryState, LiveBuild, PluginState};
-pub use stats::{FaultCounts, Histogram, HookMetrics};
-pub use tally::BuildTally;
-pub use time_slice::{run_when_idle, shorten_time_slice};
-pub use trial::{SelectBy, Selection};
+pub use generation::chain::{ChainScope, ChainSettings};
+pub use generation::shadow::{Difference, ShadowState};
+pub use generation::trial::{SelectBy, Selection};
+pub use life::configure::Configured;
+pub use life::host::{Host, SwapReport};
+pub use life::inspect::Inspection;
+pub use life::lifecycle::Retreat;
+pub use life::named_lists::NamedList;
+pub use life::rule_sets::RuleSetRefusal;
+pub use life::state::{CanaryState, LiveBuild, PluginState};
+pub use load::anatomy::Anatomy;
+pub use load::artifact::{Source, component};
+pub use load::signature::{self, PublicKey, Signer, SigningPolicy};
+pub use outside::HttpMetrics;
+pub use services::own_metrics::OwnMetric;
+pub use services::stats::{FaultCounts, Histogram, HookMetrics};
+pub use settings::{
+    Fallback, Grant, HostSettings, HttpSettings, Isolation, PluginSettings, RollbackSettings,
+};

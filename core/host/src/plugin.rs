@@ -1,23 +1,24 @@
-//! What all versions of one plugin share, and what all plugins of a host share.
+//! State that all versions of one plugin share, and services that all plugins of a host share.
 
-use crate::components::Components;
-use crate::counters::Counters;
-use crate::holds::Holds;
-use crate::http::Outside;
-use crate::lane::Lane;
-use crate::own_metrics::OwnMetrics;
-use crate::stats::HookCounters;
-use crate::ticker::Pace;
-use crate::{LoadError, PluginSettings, SigningPolicy};
+use crate::error::LoadError;
+use crate::load::artifact::Intake;
+use crate::outside::lane::Lane;
+use crate::outside::{self, Outside};
+use crate::services::counters::Counters;
+use crate::services::holds::Holds;
+use crate::services::own_metrics::OwnMetrics;
+use crate::services::stats::HookCounters;
+use crate::services::ticker::Pace;
+use crate::settings::PluginSettings;
 use policy::Hook;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Log lines a plugin may write in a second.
+/// Log lines that a plugin may write per second.
 const LOG_LINES: u64 = 100;
 
-/// Lines a minute about faults of one plugin: a plugin that fails is asked for each call.
+/// Log lines per minute about faults of one plugin: a failing plugin is asked for every call.
 const FAULT_LINES: u64 = 10;
 
 /// Services of the node behind the host imports.
@@ -26,23 +27,20 @@ pub(crate) struct Services {
     pub(crate) counters: Counters,
     pub(crate) holds: Arc<Holds>,
     pub(crate) started: Instant,
-    /// Where `host-random` starts from.
+    /// Seed of `host-random`.
     pub(crate) random_seed: u64,
-    /// Whose plugins may be loaded.
-    pub(crate) signing: SigningPolicy,
-    /// Those made before.
-    pub(crate) components: Components,
+    pub(crate) intake: Intake,
     /// Instances alive now.
     pub(crate) instances: AtomicUsize,
-    /// Who watches deadlines, and how finely.
+    /// The state of the thread that checks deadlines.
     pub(crate) pace: Arc<Pace>,
-    /// Started when it is first needed.
+    /// Started when first needed.
     pub(crate) lane: OnceLock<Lane>,
-    /// In a replay: where time and random bits come from instead.
+    /// In a replay: the source of time and random bits.
     pub(crate) recorded: Option<Recorded>,
 }
 
-/// What holds for the decision that is replayed now.
+/// Time and seed of the decision being replayed.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     pub(crate) utc_ms: AtomicU64,
@@ -50,21 +48,21 @@ pub(crate) struct Recorded {
 }
 
 impl Services {
-    /// The lane, started if it is not yet.
+    /// The lane, started if necessary.
     pub(crate) fn start_lane(&self) -> Result<&Lane, LoadError> {
         if self.lane.get().is_none() {
-            // Of two loads at one time the second one's lane is dropped again, unused.
+            // If two loads race, the second lane is dropped unused.
             let _ = self.lane.set(Lane::start()?);
         }
         self.lane().ok_or_else(|| LoadError::Engine("no threads for fibres".to_owned()))
     }
 
-    /// The lane, if a plugin needed it.
+    /// The lane, if a plugin has started it.
     pub(crate) fn lane(&self) -> Option<&Lane> {
         self.lane.get()
     }
 
-    /// Milliseconds since some moment: the clock of counters and limits.
+    /// Milliseconds since an arbitrary start: the clock of counters and limits.
     pub(crate) fn now_ms(&self) -> u64 {
         match &self.recorded {
             Some(recorded) => recorded.utc_ms.load(Relaxed),
@@ -76,14 +74,11 @@ impl Services {
     pub(crate) fn utc_ms(&self) -> u64 {
         match &self.recorded {
             Some(recorded) => recorded.utc_ms.load(Relaxed),
-            None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            }
+            None => platform::utc_ms(),
         }
     }
 
-    /// Where `host-random` starts from.
+    /// Seed of `host-random`.
     pub(crate) fn seed(&self) -> u64 {
         self.recorded.as_ref().map_or(self.random_seed, |recorded| recorded.seed.load(Relaxed))
     }
@@ -93,17 +88,19 @@ impl Services {
 #[derive(Debug)]
 pub(crate) struct Plugin {
     pub(crate) settings: PluginSettings,
+    /// What the next build is configured with; begins with that of the settings.
+    config: Mutex<Arc<serde_json::Value>>,
     pub(crate) name: Arc<str>,
-    /// Position in the configuration: separates the plugin's counters from others'.
+    /// Position in the configuration; separates the plugin's counters from those of others.
     pub(crate) number: u32,
     pub(crate) services: Arc<Services>,
     /// Lines that the plugin writes.
     pub(crate) log: LineLimit,
-    /// Lines that the host writes about its faults.
+    /// Lines that the host writes about the plugin's faults.
     pub(crate) faults_logged: LineLimit,
-    /// Figures of its own.
+    /// The plugin's own figures.
     pub(crate) own_metrics: OwnMetrics,
-    /// What it may ask outside; none without the grant.
+    /// Its requests to outside servers; none without the grant.
     pub(crate) outside: Option<Arc<Outside>>,
     stats: [HookCounters; Hook::ALL.len()],
 }
@@ -113,6 +110,7 @@ impl Plugin {
         Plugin {
             name: Arc::from(settings.name.as_str()),
             outside: settings.http.clone().map(|http| Arc::new(Outside::new(http))),
+            config: Mutex::new(Arc::new(settings.config.clone())),
             settings,
             number,
             services,
@@ -123,12 +121,39 @@ impl Plugin {
         }
     }
 
+    /// What builds that are loaded from now on are configured with.
+    pub(crate) fn config(&self) -> Arc<serde_json::Value> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_config(&self, config: Arc<serde_json::Value>) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
     pub(crate) fn stats(&self, hook: Hook) -> &HookCounters {
         &self.stats[hook as usize]
     }
 }
 
-/// Lets so many lines of a period pass and counts the rest.
+/// Checks the settings of a plugin, except its own configuration.
+pub(crate) fn check(settings: &PluginSettings) -> Result<(), LoadError> {
+    let wrong = |field, value: String, allowed| {
+        Err(LoadError::Setting { plugin: settings.name.clone(), field, value, allowed })
+    };
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if settings.name.is_empty() || settings.name.len() > 64 || !settings.name.bytes().all(letters) {
+        return wrong("name", format!("{:?}", settings.name), "1 to 64 of a-z, 0-9 and -");
+    }
+    if !(2..=1000).contains(&settings.deadline_ms) {
+        return wrong("deadline_ms", settings.deadline_ms.to_string(), "2 to 1000");
+    }
+    if !((64 << 10)..=(1 << 30)).contains(&settings.memory_bytes) {
+        return wrong("memory_bytes", settings.memory_bytes.to_string(), "65536 to 1073741824");
+    }
+    outside::check(settings)
+}
+
+/// Lets a limited number of lines per period pass and counts the rest.
 #[derive(Debug)]
 pub(crate) struct LineLimit {
     most: u64,
@@ -143,7 +168,7 @@ pub(crate) struct LineLimit {
 pub(crate) enum LinePass {
     /// Yes.
     Yes,
-    /// Yes, and this many were held back in the period before.
+    /// Yes, and this many were suppressed in the previous period.
     YesAfter(u64),
     /// No.
     No,

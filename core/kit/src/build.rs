@@ -1,4 +1,4 @@
-//! Sources to one component, whatever the language.
+//! Compiles sources to one component, in any language.
 
 mod c;
 mod javascript;
@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A component that was built.
+/// A compiled component.
 #[derive(Debug)]
 pub(crate) struct Component {
     /// The file.
@@ -53,7 +53,7 @@ pub(crate) fn build(project: &Project, tools: &Tools, out: &Path) -> Result<Comp
     Ok(Component { path: out.to_owned(), bytes: component.len() })
 }
 
-/// Where a language's own compiler puts what it makes.
+/// Output folder of a language's own compiler.
 fn intermediate(project: &Project, name: &str) -> Result<PathBuf> {
     let folder = project.build_folder();
     std::fs::create_dir_all(&folder)
@@ -61,8 +61,8 @@ fn intermediate(project: &Project, name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Runs a compiler; what it says is shown only when it fails. Compilers complain on the standard
-/// error; what stands on the other beside it is for programs, such as cargo's messages.
+/// Runs a compiler; its messages are shown only if it fails. Compilers complain on standard error;
+/// standard output is then for programs, such as cargo's messages.
 fn run(mut command: Command) -> Result<Vec<u8>> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("`{program}` cannot be started"))?;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 /// `wit/v0.1/policy.wit` of this program.
 pub(crate) const POLICY: &str = include_str!("../../../wit/v0.1/policy.wit");
 
-/// Where a project keeps its own copy, which is the one that it is built against.
+/// The project's own copy of the interface, used for its build.
 pub(crate) const OWN_COPY: &str = "wit/policy.wit";
 
 const VERSION: &str = "0.1.0";
 
-/// Name of the world: what bindings call their header and their types.
+/// Name of the world, which bindings use for their header and their types.
 pub(crate) const WORLD: &str = "plugin";
 
 /// Writes a WIT package with the world of a project, and the interface as its dependency;
@@ -31,7 +31,7 @@ pub(crate) fn write(project: &Project) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What the plugin imports and exports.
+/// The plugin's imports and exports.
 fn world(project: &Project) -> String {
     let mut text = format!("package local:guest;\n\nworld {WORLD} {{\n");
     // Writing into a String cannot fail.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
 
-/// A language that plugins are written in.
+/// A language for plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Language {
@@ -20,7 +20,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// Its word in `plugin.toml` and on the command line.
+    /// Its name in `plugin.toml` and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Language::Rust => "rust",
@@ -30,8 +30,8 @@ impl Language {
         }
     }
 
-    /// The file that a project is compiled from, unless its `plugin.toml` says otherwise;
-    /// for C all files beside it belong to the plugin too.
+    /// The source file of a project, unless its `plugin.toml` names another; for C all files next
+    /// to it belong to the plugin too.
     pub(crate) fn source(self) -> &'static str {
         match self {
             Language::Rust => "src/lib.rs",
@@ -41,7 +41,7 @@ impl Language {
         }
     }
 
-    /// Processor time that a question may take, unless `plugin.toml` says otherwise.
+    /// Processor time for a question, unless `plugin.toml` sets another.
     pub(crate) fn deadline(self) -> Duration {
         match self {
             Language::Rust | Language::C => Duration::from_millis(5),
@@ -50,7 +50,7 @@ impl Language {
         }
     }
 
-    /// Linear memory that an instance may have, unless `plugin.toml` says otherwise.
+    /// Linear memory of an instance, unless `plugin.toml` sets another.
     pub(crate) fn memory(self) -> u64 {
         match self {
             Language::Rust | Language::C => 16 << 20,

@@ -1,8 +1,8 @@
 //! The plugin kit: from `plugin new` to a tested component, in four languages.
 //!
-//! A project is a folder with a `plugin.toml` and sources. [`build`] makes one component of
-//! it, whatever the language; [`test`] asks that component the questions of the project's
-//! `vectors.json` in the real host; [`release`] brings the component to a running switch.
+//! A project is a folder with a `plugin.toml` and sources. [`build`] compiles it to one component,
+//! in any language; [`test`] asks that component the questions of the project's `vectors.json` in
+//! the real host; [`release`] brings the component to a running switch.
 
 #![forbid(unsafe_code)]
 
@@ -40,7 +40,7 @@ pub enum KitCommand {
     Test(TestArgs),
 }
 
-/// What a new project is.
+/// The properties of a new project.
 #[derive(Debug, Args)]
 pub struct NewArgs {
     /// Name of the plugin: 1 to 64 of a-z, 0-9 and -.
@@ -61,7 +61,7 @@ pub struct NewArgs {
     sdk: Option<PathBuf>,
 }
 
-/// Which project, and what it is compiled with.
+/// A project, and the tools that compile it.
 #[derive(Debug, Args)]
 pub struct ProjectArgs {
     /// Folder with the project's plugin.toml.
@@ -76,7 +76,7 @@ pub struct ProjectArgs {
     tools: Option<PathBuf>,
 }
 
-/// Which project is tested, and how much of it.
+/// The project to test, and the extent of the test.
 #[derive(Debug, Args)]
 pub struct TestArgs {
     #[command(flatten)]
@@ -95,10 +95,10 @@ impl ProjectArgs {
 }
 
 impl KitCommand {
-    /// Does what was asked and says so on `out`.
+    /// Executes the command and reports on `out`.
     ///
     /// # Errors
-    /// What is wrong with the project, or which compiler is missing.
+    /// What is wrong with the project, or the missing compiler.
     pub fn execute(self, out: &mut impl Write) -> Result<()> {
         match self {
             KitCommand::New(args) => new::make(&args, out),

@@ -1,4 +1,4 @@
-//! `plugin.toml`: what the kit has to know about a project.
+//! `plugin.toml`: the kit's facts about a project.
 
 use super::language::Language;
 use anyhow::{Context, Result, bail};
@@ -33,19 +33,19 @@ struct Manifest {
 pub(crate) struct Project {
     /// The folder, absolute.
     pub(crate) folder: PathBuf,
-    /// What the plugin calls itself.
+    /// The plugin's name.
     pub(crate) name: String,
     /// Its language.
     pub(crate) lang: Language,
     /// Decisions that it makes.
     pub(crate) hooks: BTreeSet<Hook>,
-    /// What it uses of the host.
+    /// Host interfaces that it uses.
     pub(crate) grants: BTreeSet<Grant>,
-    /// The file that it is compiled from.
+    /// The source file.
     pub(crate) source: PathBuf,
     /// Its questions with their answers.
     pub(crate) vectors: PathBuf,
-    /// How the host is to run it in a test.
+    /// Settings for the host in a test.
     pub(crate) settings: PluginSettings,
 }
 
@@ -88,24 +88,24 @@ impl Project {
         Ok(Project { folder, name, lang, hooks, grants, source, vectors, settings })
     }
 
-    /// The folder for everything that is made.
+    /// The folder for all build output.
     pub(crate) fn build_folder(&self) -> PathBuf {
         self.folder.join("build")
     }
 
-    /// Where the component goes by default.
+    /// The default path of the component.
     pub(crate) fn component(&self) -> PathBuf {
         self.build_folder().join(format!("{}.wasm", self.name))
     }
 }
 
-/// With the grant `http`: a server that does not exist (RFC 2606 section 2). In a test nobody is
-/// asked; a request is refused as one to a host that the operator did not name.
+/// With the grant `http`: a server that does not exist (RFC 2606 section 2). A test makes no
+/// request; each one is refused like a request to a host that the operator did not name.
 pub(crate) fn nobody(grants: &BTreeSet<Grant>) -> Option<HttpSettings> {
     grants.contains(&Grant::Http).then(|| HttpSettings::new(["nobody.invalid"]))
 }
 
-/// Names that the host takes.
+/// Checks a name by the rules of the host.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
@@ -115,7 +115,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A hook by its name.
+/// Parses the name of a hook.
 pub(crate) fn parse_hook(name: &str) -> Result<Hook, String> {
     Hook::ALL.into_iter().find(|hook| hook.name() == name).ok_or_else(|| {
         let known: Vec<&str> = Hook::ALL.iter().map(|hook| hook.name()).collect();

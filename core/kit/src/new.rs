@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The SDK of the source tree that this program was built from.
 const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugin-sdk");
 
-/// What stands between two pairs of braces in a template.
+/// The values for the double braces of a template.
 struct Words<'a> {
     name: &'a str,
     hook: Hook,
@@ -32,7 +32,7 @@ impl Words<'_> {
     }
 }
 
-/// Makes the folder and says what to do next.
+/// Creates the folder and prints the next step.
 pub(super) fn make(args: &NewArgs, out: &mut impl Write) -> Result<()> {
     check_name(&args.name)?;
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(&args.name));
@@ -101,7 +101,7 @@ fn sdk(given: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What the templates use of the host.
+/// The grants that the templates need.
 fn grants(hook: Hook) -> &'static str {
     if hook == Hook::Events { "[\"log\"]" } else { "[]" }
 }
@@ -118,8 +118,8 @@ fn summary(hook: Hook) -> &'static str {
     }
 }
 
-/// Sources are the decision, then what every plugin says about itself; in Rust the SDK
-/// says it.
+/// A source file is the decision, followed by the plugin's description of itself; in Rust the SDK
+/// provides the latter.
 fn source(lang: Language, hook: Hook) -> String {
     macro_rules! templates {
         ($folder:literal, $extension:literal) => {
@@ -157,7 +157,7 @@ fn source(lang: Language, hook: Hook) -> String {
     format!("{decision}{lifecycle}")
 }
 
-/// The same for every language.
+/// The vectors, the same for every language.
 fn vectors(hook: Hook) -> &'static str {
     match hook {
         Hook::Screening => include_str!("templates/vectors/screening.json"),

@@ -1,19 +1,19 @@
-//! Text of others, made harmless for a terminal, a log and a line.
+//! Makes foreign text harmless for a terminal, a log and a line.
 //!
-//! Numbers, names and reasons come from peers and plugins. A line end in one would begin a line
-//! of the peer's own, an escape sequence would move the cursor or rename the window, and a
-//! change of direction would show other characters than are there.
+//! Numbers, names and reasons come from peers and plugins. A line end could forge a line, an escape
+//! sequence could move the cursor or rename the window, and a change of direction could make other
+//! characters appear.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The text on one line: line ends and whatever a terminal obeys are written as JSON escapes.
+/// The text on one line: line ends and everything that a terminal interprets become JSON escapes.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     escaped(text, is_unsafe)
 }
 
-/// The same for a text of several lines: their ends stay.
+/// The same for a text of several lines: line ends stay.
 #[must_use]
 pub fn plain_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character != '\n' && is_unsafe(character))
@@ -29,7 +29,7 @@ fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
             '\n' if is_unsafe('\n') => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // All of them are in the first plane.
+            // All of these are in the basic plane.
             _ if is_unsafe(character) => {
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             }
@@ -39,8 +39,8 @@ fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Controls of both sets (C0 with DEL, C1), separators of lines, and what turns the direction of
-/// text (Unicode standard annex 9).
+/// Control characters (C0 with DEL, C1), line separators, and characters that change the direction
+/// of text (Unicode standard annex 9).
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(

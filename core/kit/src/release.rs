@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub enum ReleaseCommand {
     /// Say whether a switch would load a plugin, what it needs, and how long it takes.
     Check {
-        /// Which plugin.
+        /// The plugin.
         #[command(flatten)]
         file: FileArgs,
         /// Questions with their answers; by default the vectors of the project.
@@ -33,7 +33,7 @@ pub enum ReleaseCommand {
     },
     /// Measure a plugin: compilation, instantiation, and the questions of each hook.
     Bench {
-        /// Which plugin.
+        /// The plugin.
         #[command(flatten)]
         file: FileArgs,
         /// Questions to each hook.
@@ -80,13 +80,13 @@ pub enum ReleaseCommand {
     Install(InstallArgs),
 }
 
-/// Which plugin, and how it is run.
+/// The plugin, and how to run it.
 #[derive(Debug, Args)]
 pub struct FileArgs {
-    /// The `.wasm` file; by default what `plugin build` made of the project.
+    /// The `.wasm` file; by default the output of `plugin build` for the project.
     file: Option<PathBuf>,
-    /// Folder of the project, if no file is named: its plugin.toml says configuration,
-    /// deadline, memory and vectors.
+    /// Folder of the project, if no file is named: its plugin.toml sets configuration, deadline,
+    /// memory and vectors.
     #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "file")]
     path: PathBuf,
     /// Its configuration; by default that of the project, or {}.
@@ -103,17 +103,17 @@ pub struct FileArgs {
     json: bool,
 }
 
-/// The plugin that the arguments mean.
+/// The plugin that the arguments select.
 #[derive(Debug)]
 struct Subject {
     inspection: Inspection,
-    /// How a host is to run it: with the grants that it needs.
+    /// The host's settings for it: with the grants that it needs.
     settings: PluginSettings,
     /// Its questions with their answers, if it has a project.
     vectors: Option<PathBuf>,
 }
 
-/// What is installed, from where and to where.
+/// The plugin to install, its shelf and its destination.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// NAME, which is the newest version, or NAME@VERSION.
@@ -124,8 +124,8 @@ pub struct InstallArgs {
     /// The plugin folder; by default that of the node file.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-    /// Public keys, or files with one, of which one must have signed; by default what the
-    /// node file says, if `--into` is not given.
+    /// Public keys, or files with one; one of them must have signed. By default those of the node
+    /// file, if `--into` is not given.
     #[arg(long, value_name = "PUB", num_args = 1..)]
     key: Vec<String>,
     /// Node file.
@@ -134,7 +134,7 @@ pub struct InstallArgs {
 }
 
 impl ReleaseCommand {
-    /// Does what was asked and says so on `out`.
+    /// Executes the command and reports on `out`.
     ///
     /// # Errors
     /// What is wrong with the plugin, the key or the shelf.
@@ -153,7 +153,7 @@ impl ReleaseCommand {
     }
 }
 
-/// What a file says about itself.
+/// Inspects a plugin file.
 fn inspect(file: &Path) -> Result<Inspection> {
     let nobody = HostSettings {
         plugins: Vec::new(),
@@ -219,7 +219,7 @@ fn publish(file: &Path, to: &Path, oci: bool, out: &mut impl Write) -> Result<()
         bail!("{name} was replaced while it was read; publish it again");
     }
     std::fs::create_dir_all(to).with_context(|| format!("{} cannot be made", to.display()))?;
-    // Until this function returns: two who publish at one time must both be on the shelf.
+    // Held until this function returns: two publishers at one time must both end up on the shelf.
     let lock = File::create(to.join(".lock")).and_then(|file| file.lock().map(|()| file));
     let _alone = lock.with_context(|| format!("{} cannot be written", to.display()))?;
     let place =
@@ -238,7 +238,7 @@ fn install(args: &InstallArgs, out: &mut impl Write) -> Result<()> {
         Some(folder) => (folder.join(format!("{name}.wasm")), SigningPolicy::default()),
         None => {
             let PluginsConfig { folder, list, signing, .. } = Config::load(&args.config)?.plugins;
-            // Where the next start looks for it, too.
+            // The path that the next start uses as well.
             let configured = list.iter().find(|plugin| plugin.name == name);
             let place = configured.map(|plugin| plugin.path(&folder));
             (place.unwrap_or_else(|| folder.join(format!("{name}.wasm"))), signing.policy())

@@ -3,23 +3,23 @@
 use crate::plain;
 use std::fmt::Write;
 
-/// Rows under a heading, columns aligned; figures to the right. Every command that lists
-/// something shows one.
+/// Rows under a heading, columns aligned, figures to the right. Every command that prints a list
+/// uses it.
 #[derive(Debug)]
 pub struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A heading that begins with `>` marks a column of figures.
-    pub fn new(headings: &[&'static str]) -> Table {
-        Table { headings: headings.to_vec(), rows: Vec::new() }
+    pub fn new(headings: &[&str]) -> Table {
+        Table { headings: headings.iter().copied().map(str::to_owned).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; a missing cell is shown as `-`, and what a terminal would obey as an escape.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| plain(cell).into_owned()).collect());
+    /// Adds a row; a missing cell is shown as `-`, terminal control characters as escapes.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| plain(&cell).into_owned()).collect());
     }
 }
 

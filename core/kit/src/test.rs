@@ -1,4 +1,4 @@
-//! `plugin test`: the project's vectors, asked in the real host.
+//! `plugin test`: asks the project's vectors in the real host.
 
 use super::build::Component;
 use super::manifest::Project;
@@ -21,7 +21,7 @@ pub(super) fn vectors(
     ask(plugin, Some(project.build_folder().join("cache")), &project.vectors, out).map(drop)
 }
 
-/// Asks a plugin the questions of a file; returns how many, all answered as they should be.
+/// Asks a plugin the questions of a file; returns their number if all are answered correctly.
 pub(super) fn ask(
     plugin: PluginSettings,
     cache_dir: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub(super) fn ask(
     if failed > 0 { bail!("{failed} of {} vectors fail", cases.len()) } else { Ok(cases.len()) }
 }
 
-/// Says whether the answer is the right one.
+/// Reports whether the answer is the right one.
 fn verdict(case: &Case, reply: &Reply, out: &mut impl Write) -> Result<bool> {
     let answered = match &reply.outcome {
         Ok(answer) if *answer == case.answer => {

@@ -1,4 +1,4 @@
-//! Compilers: where they are, which versions, and what to do where one is missing.
+//! Compilers: their paths and versions, and the advice if one is missing.
 
 use super::manifest::Project;
 use anyhow::{Context, Result, bail};
@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where Rust plugins run.
+/// Compilation target of Rust plugins.
 pub(crate) const RUST_TARGET: &str = "wasm32-unknown-unknown";
 
 const JAVASCRIPT_PACKAGE: &str = include_str!("tools/package.json");
@@ -14,15 +14,15 @@ const JAVASCRIPT_DRIVER: &str = include_str!("tools/componentize.mjs");
 const JAVASCRIPT_LOCK: &str = include_str!("tools/package-lock.json");
 const PYTHON_LOCK: &str = include_str!("tools/requirements.txt");
 
-/// Compilers that come from npm and pip: each in a folder of its own, in the version that
-/// its lock file names, installed at first use.
+/// Compilers installed by npm and pip: each in its own folder, in the version of its lock file,
+/// installed at first use.
 #[derive(Debug)]
 pub(crate) struct Tools {
     folder: PathBuf,
 }
 
 impl Tools {
-    /// In the given folder, that of STROWGER_TOOLS, or the user's cache.
+    /// Tools in the given folder, in STROWGER_TOOLS, or in the user's cache.
     pub(crate) fn new(folder: Option<PathBuf>) -> Result<Tools> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let folder = folder
@@ -44,7 +44,7 @@ impl Tools {
             std::fs::write(folder.join("package-lock.json"), JAVASCRIPT_LOCK)?;
             std::fs::write(folder.join("componentize.mjs"), JAVASCRIPT_DRIVER)?;
             let mut install = Command::new(npm);
-            // Not `npm ci`: it insists on binaries for machines that are not this one.
+            // Not `npm ci`: it insists on binaries for other machines.
             install
                 .args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
                 .current_dir(folder);
@@ -85,8 +85,8 @@ impl Tools {
         Ok(command)
     }
 
-    /// The folder of a tool in the version of `lock`; installed beside it and then moved
-    /// there, so that two processes do not meet.
+    /// The folder of a tool in the version of `lock`; the tool is installed next to it and then
+    /// moved there, so that two processes do not collide.
     fn installed(
         &self,
         tool: &str,
@@ -114,7 +114,7 @@ impl Tools {
             Ok(())
         });
         if let Err(error) = done {
-            // What is half there is of no use; that it cannot be removed, of no interest.
+            // A half-installed tool is useless; a failure to remove it does not matter.
             let _ = std::fs::remove_dir_all(&fresh);
             return Err(error);
         }
@@ -124,7 +124,7 @@ impl Tools {
         }
         if let Err(error) = std::fs::rename(&fresh, &place) {
             let _ = std::fs::remove_dir_all(&fresh);
-            // Somebody else was faster.
+            // Another process was faster.
             if !current(&place) {
                 return Err(error).with_context(|| format!("{} cannot be made", place.display()));
             }
@@ -133,7 +133,7 @@ impl Tools {
     }
 }
 
-/// clang with what it needs for WebAssembly.
+/// clang with everything it needs for WebAssembly.
 pub(crate) fn clang() -> Result<PathBuf> {
     const PACKAGES: &str = "clang lld wasi-libc libclang-rt-dev-wasm32";
     let clang = find("clang", "compiles C to WebAssembly", PACKAGES)?;
@@ -142,7 +142,7 @@ pub(crate) fn clang() -> Result<PathBuf> {
         let answer = Command::new(&clang).args(["--target=wasm32-wasi", question]).output();
         answer.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     };
-    // A file that clang does not find is echoed without a folder.
+    // clang echoes the name of a missing file without a folder.
     for (question, name) in
         [("-print-file-name=libc.a", "wasi-libc"), ("-print-libgcc-file-name", "compiler-rt")]
     {
@@ -157,7 +157,7 @@ pub(crate) fn clang() -> Result<PathBuf> {
     Ok(clang)
 }
 
-/// cargo in the project's folder, once the target is known to be there.
+/// cargo in the project's folder, after checking that the target is installed.
 pub(crate) fn cargo(project: &Project) -> Result<Command> {
     let cargo = find("cargo", "compiles Rust", "rustup")?;
     let rustc = find("rustc", "compiles Rust", "rustup")?;

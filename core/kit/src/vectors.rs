@@ -1,5 +1,5 @@
-//! `vectors.json`: questions with the answers that a plugin has to give, in the JSON form
-//! of `policy`'s types. A question may leave out what does not matter to it.
+//! `vectors.json`: questions with the answers that a plugin must give, in the JSON form of
+//! `policy`'s types. A question may omit irrelevant fields.
 
 use anyhow::{Context, Result, bail};
 use policy::{
@@ -18,10 +18,10 @@ use std::sync::Arc;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vectors {
-    /// Of `host-random`.
+    /// Seed of `host-random`.
     #[serde(default = "first_seed")]
     pub(crate) random_seed: u64,
-    /// What the host services answer.
+    /// The answers of the host services.
     #[serde(default)]
     host: Snapshot,
     cases: Vec<Written>,
@@ -52,7 +52,7 @@ struct Written {
     answer: Value,
 }
 
-/// A question and the answer that is right.
+/// A question and the right answer.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -73,7 +73,7 @@ impl Vectors {
         serde_json::from_str(&text).with_context(|| format!("{} is not usable", file.display()))
     }
 
-    /// All cases, with every field that they leave out.
+    /// All cases, with the omitted fields filled in.
     pub(crate) fn cases(&self) -> Result<Vec<Case>> {
         self.cases
             .iter()
@@ -81,7 +81,7 @@ impl Vectors {
             .collect()
     }
 
-    /// The configuration snapshot that plugins look things up in.
+    /// The configuration snapshot for plugins' lookups.
     pub(crate) fn lookup(&self) -> Arc<dyn Lookup> {
         Arc::new(self.host.clone())
     }
@@ -95,7 +95,7 @@ impl Written {
     }
 }
 
-/// A question in its JSON form with what it leaves out.
+/// Completes the JSON form of a question.
 pub(crate) fn complete(written: &Value) -> Result<Question> {
     let kind = written.as_object().and_then(|fields| fields.keys().next()).map(String::as_str);
     let Some(blank) = kind.and_then(blank) else {
@@ -107,8 +107,8 @@ pub(crate) fn complete(written: &Value) -> Result<Question> {
     Ok(serde_json::from_value(whole)?)
 }
 
-/// `given` with the missing fields of `blank`. The one element of a list in `blank` is
-/// what the list's elements are filled from; the list itself is empty by default.
+/// `given` with the missing fields of `blank`. The single element of a list in `blank` fills the
+/// elements of the list; the list itself is empty by default.
 fn filled(given: &Value, blank: &Value, at: &str) -> Result<Value> {
     match (given, blank) {
         (Value::Object(given), Value::Object(all)) => {
@@ -149,7 +149,7 @@ fn emptied(blank: &Value) -> Value {
     }
 }
 
-/// The question of a kind in which nothing is said.
+/// The question of a kind with every field at its default.
 fn blank(kind: &str) -> Option<Question> {
     let call = CallFacts { id: 1, received_ms: 1_767_225_600_000, trunk: 1, account: 1 };
     let none = policy::Text::default;

@@ -1,5 +1,4 @@
-//! Longest-prefix look-ups in a table of a million prefixes. Goal: 0.3 µs of processor
-//! time each.
+//! Longest-prefix lookups in a table of a million prefixes. Goal: 0.3 µs of processor time each.
 
 #[path = "../src/dice.rs"]
 mod dice;

@@ -1,9 +1,9 @@
-//! Number tables of a million rows: bytes, time to build, time of a look-up.
+//! Number tables of a million rows: bytes, time to build, time of a lookup.
 //!
-//! Memory is the table's own count of what it holds: all instances of a plugin share one
-//! table. Look-ups are of random numbers, so that nearly each of them meets memory that no
-//! cache holds ready. `cargo bench -p strowger-ledger --bench tables`; `TABLE_ROWS`
-//! changes the rows, the goals are those of a million.
+//! Memory is the table's own count: all instances of a plugin share one table. Lookups use random
+//! numbers, so that almost every one misses the caches.
+//! `cargo bench -p strowger-ledger --bench tables`; `TABLE_ROWS` changes the number of rows, the
+//! goals are those of a million.
 
 #[path = "../src/dice.rs"]
 mod dice;
@@ -16,14 +16,14 @@ use std::hint::black_box;
 use std::time::Instant;
 use strowger_ledger::NumberTableBuilder;
 
-/// What a look-up may cost.
+/// Goal for a lookup.
 const GOAL_NS: f64 = 300.0;
-/// What a table of a million rows may take, for all instances together.
+/// Goal for the size of a table of a million rows, for all instances together.
 const GOAL_MB: f64 = 40.0;
-/// What the replacement of a table may take, from the file to new calls.
+/// Goal for the replacement of a table, from the file to new calls.
 const GOAL_MS: f64 = 1000.0;
 const LOOK_UPS: usize = 1_000_000;
-/// Look-ups of a round: enough to touch more of the table than a cache keeps.
+/// Lookups per round: enough to touch more of the table than a cache holds.
 const ROUND: usize = 20_000;
 
 const DIGITS: &[u8] = b"0123456789";
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut figures = Vec::new();
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-    // Prefixes of 4 to 12 digits are nested as those of a real plan.
+    // Prefixes of 4 to 12 digits nest like those of a real plan.
     let prefixes: Vec<String> = (0..rows).map(|_| dice.text(DIGITS, 4..=12)).collect();
     let numbers: Vec<String> = (0..rows).map(|_| dice.text(DIGITS, 11..=11)).collect();
     let country: Vec<String> =
@@ -69,7 +69,7 @@ fn measure<'a>(
     let table = builder.build()?;
     let build_ms = begin.elapsed().as_secs_f64() * 1e3;
 
-    // Half of the numbers begin as an entry does, half of them are anyone's.
+    // Half of the numbers begin with an entry, the other half are random.
     let asked: Vec<String> = (0..LOOK_UPS)
         .map(|n| match n % 2 {
             0 => {
@@ -80,7 +80,7 @@ fn measure<'a>(
             _ => dice.text(DIGITS, 13..=13),
         })
         .collect();
-    // Copies, one after the other in memory, as a caller has the number at hand.
+    // Copies, contiguous in memory, because a caller has the number at hand.
     let known: Vec<String> =
         (0..LOOK_UPS).map(|_| keys[dice.roll(keys.len() as u64) as usize].clone()).collect();
     let prefix_ns = nanos(&asked, |number| table.longest(number).is_some());
@@ -100,8 +100,8 @@ fn measure<'a>(
     Ok(())
 }
 
-/// Nanoseconds of one look-up in the best of many rounds: what neighbours on the machine
-/// take from processor and caches is not the table's.
+/// Nanoseconds per lookup in the best of many rounds, which excludes the load of other programs on
+/// processor and caches.
 fn nanos(numbers: &[String], find: impl Fn(&str) -> bool) -> f64 {
     let round = |numbers: &[String]| {
         let begin = Instant::now();
@@ -111,7 +111,7 @@ fn nanos(numbers: &[String], find: impl Fn(&str) -> bool) -> f64 {
     (0..3).flat_map(|_| numbers.chunks(ROUND)).map(round).fold(f64::INFINITY, f64::min)
 }
 
-/// A line for people and one of JSON for each figure.
+/// Prints a line for people and appends one of JSON for each figure.
 fn publish(figures: &[Figure]) -> Result<(), Box<dyn Error>> {
     for (name, value, unit, goal) in figures {
         let verdict = if value <= goal { "met" } else { "missed" };

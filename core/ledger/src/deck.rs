@@ -1,25 +1,41 @@
-//! Rate decks: what a destination costs and from when (BILL-01 to BILL-06).
+//! Rate decks: the price of a destination and its validity (BILL-01 to BILL-06).
+//!
+//! Operators have decks of a million rows, and edit one. So a row takes 16 bytes: its prefix is
+//! only in the table, and the parts that rows share, prices, destinations and times, are stored
+//! once ([`terms`]). A changed deck is a new value that shares everything unchanged
+//! ([`RateDeck::with`]).
 
-use crate::{Money, PrefixTable};
-use serde::{Deserialize, Serialize};
+mod build;
+mod price;
+mod terms;
+
+pub use build::RateDeckBuilder;
+pub use price::{DurationRounding, PriceRounding, PriceRow};
+
+use crate::{LayeredTable, Text};
+use std::fmt;
 use std::sync::Arc;
+use terms::{Slot, Terms};
+use thiserror::Error;
 
 /// Prices of destinations in one currency; sell and buy decks have the same form.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RateDeck {
     /// Unique name.
     pub name: Arc<str>,
     /// ISO 4217 code (BILL-74).
     pub currency: Arc<str>,
-    /// Rows by prefix; several of one prefix differ in when they are valid.
-    pub rows: PrefixTable<Vec<RateRow>>,
+    /// For each prefix the row added last, which links to the earlier ones.
+    table: LayeredTable<Slot>,
+    terms: Terms,
+    rows: usize,
 }
 
 /// One row of a deck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateRow {
     /// 0 to 20 digits; empty is the default row.
-    pub prefix: Arc<str>,
+    pub prefix: Text,
     /// Named destination (BILL-06).
     pub destination: Arc<str>,
     /// Its prices.
@@ -32,70 +48,51 @@ pub struct RateRow {
     pub blocked: bool,
 }
 
-/// Price fields of a deck row (BILL-01). The store accepts amounts of at least 0 that fit
-/// into an `i64`, so that they cross the plugin boundary unchanged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriceRow {
-    /// Price a minute of the initial block.
-    pub price_first: Money,
-    /// Price a minute after the initial block.
-    pub price_next: Money,
-    /// Charged once if charged time is above 0.
-    pub connect_fee: Money,
-    /// Minimum charged seconds, 0 to 3600; 0 is 1.
-    pub first_increment_s: u32,
-    /// Step after it, 1 to 3600 seconds.
-    pub next_increment_s: u32,
-    /// Seconds deducted before increments, 0 to 3600 (BILL-14).
-    pub free_seconds: u32,
-    /// Lowest charge of a charged call.
-    pub minimum_charge: Money,
+/// A change of one row. A row is known by its prefix and the instant it is valid from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowChange {
+    /// Adds this row and replaces those with the same prefix and instant.
+    Put(RateRow),
+    /// Removes the rows with this prefix and instant; it is not an error if there are none.
+    Remove {
+        /// As in [`RateRow::prefix`].
+        prefix: Text,
+        /// As in [`RateRow::valid_from_ms`].
+        valid_from_ms: u64,
+    },
 }
 
-/// Duration and money rounding of the side that pays (BILL-11, BILL-17, BILL-18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriceRounding {
-    /// Unit of duration rounding, 1 to 60,000 ms.
-    pub unit_ms: u32,
-    /// Its direction.
-    pub mode: DurationRounding,
-    /// Decimals of a charge, 0 to 10.
-    pub decimals: u8,
-    /// Above 0: charges are rounded up to a multiple of it instead.
-    pub fee_unit: Money,
+/// Why a deck cannot have a row.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DeckError {
+    /// An amount beyond 64 bits.
+    #[error("prefix `{prefix}`: an amount beyond the range of a deck, about 922 million units")]
+    Amount {
+        /// Prefix of the row.
+        prefix: Text,
+    },
+    /// More rows than can be numbered.
+    #[error("more than four thousand million rows")]
+    Rows,
 }
 
-impl Default for PriceRounding {
-    /// 1000 ms up, 7 decimals: the values of a fresh installation.
-    fn default() -> Self {
-        PriceRounding {
-            unit_ms: 1000,
-            mode: DurationRounding::Up,
-            decimals: 7,
-            fee_unit: Money::ZERO,
-        }
-    }
+/// The row of a deck that prices a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundRow<'a> {
+    /// The digits that matched; empty is the default row.
+    pub prefix: &'a str,
+    /// Named destination (BILL-06).
+    pub destination: &'a Arc<str>,
+    /// Its prices.
+    pub price: PriceRow,
 }
 
-/// Direction of duration rounding (BILL-11).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DurationRounding {
-    /// Away from zero.
-    #[default]
-    Up,
-    /// Half up.
-    Nearest,
-    /// Towards zero.
-    Down,
-}
-
-/// What a deck says about a number.
+/// The result of a lookup in a deck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateLookup<'a> {
-    /// This row prices it.
-    Found(&'a RateRow),
-    /// It is not sold (BILL-04).
+    /// This row prices the number.
+    Found(FoundRow<'a>),
+    /// The number is not sold (BILL-04).
     Blocked,
     /// No row matches (BILL-05).
     None,
@@ -105,94 +102,152 @@ impl RateDeck {
     /// An empty deck.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, currency: impl Into<Arc<str>>) -> Self {
-        RateDeck { name: name.into(), currency: currency.into(), rows: PrefixTable::new() }
+        RateDeck { name: name.into(), currency: currency.into(), ..RateDeck::default() }
     }
 
-    /// Adds a row beside those of the same prefix.
-    pub fn push(&mut self, row: RateRow) {
-        self.rows.entry(&row.prefix.clone()).push(row);
+    /// A deck with these rows. [`RateDeckBuilder`] takes them one by one.
+    ///
+    /// # Errors
+    ///
+    /// If the deck cannot hold one of them.
+    pub fn from_rows(
+        name: impl Into<Arc<str>>,
+        currency: impl Into<Arc<str>>,
+        rows: impl IntoIterator<Item = RateRow>,
+    ) -> Result<Self, DeckError> {
+        let mut builder = RateDeckBuilder::new(name, currency);
+        rows.into_iter().try_for_each(|row| builder.push(&row))?;
+        Ok(builder.build())
     }
 
-    /// The row for `number` at `at_ms` (UTC ms): the longest prefix with a row in force
-    /// (BILL-02), among rows of that prefix the latest `valid_from` (BILL-03); of rows
-    /// with the same `valid_from` the one added last. A prefix whose rows are all expired
-    /// or still to come does not hide a shorter one.
+    /// The row for `number` at `at_ms` (UTC ms): the longest prefix with a row in force (BILL-02),
+    /// among rows of that prefix the latest `valid_from` (BILL-03); among rows with the same
+    /// `valid_from` the one added last. A prefix whose rows are all expired or in the future does
+    /// not hide a shorter one.
     #[must_use]
-    pub fn find(&self, number: &str, at_ms: u64) -> RateLookup<'_> {
-        let row = match self.rows.longest(number) {
-            None => None,
-            Some((_, rows)) => in_force(rows, at_ms)
-                .or_else(|| self.rows.matches(number).find_map(|(_, rows)| in_force(rows, at_ms))),
+    pub fn find<'a>(&'a self, number: &'a str, at_ms: u64) -> RateLookup<'a> {
+        let Some((length, slot)) = self.table.longest(number) else { return RateLookup::None };
+        let found = match self.terms.in_force(*slot, at_ms) {
+            Some(row) => Some((length, row)),
+            None => self.table.matches(number).find_map(|(length, slot)| {
+                self.terms.in_force(*slot, at_ms).map(|row| (length, row))
+            }),
         };
-        match row {
+        match found {
             None => RateLookup::None,
-            Some(row) if row.blocked => RateLookup::Blocked,
-            Some(row) => RateLookup::Found(row),
+            Some((_, slot)) if self.terms.span(slot).blocked => RateLookup::Blocked,
+            Some((length, slot)) => RateLookup::Found(FoundRow {
+                prefix: &number[..length],
+                destination: self.terms.destination(slot),
+                price: self.terms.price(slot),
+            }),
         }
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Every row: shorter prefixes before longer ones that begin with them, digits in ascending
+    /// order; rows of one prefix by the instant from which they are valid, those of the same
+    /// instant in the order they were added.
+    pub fn rows(&self) -> impl Iterator<Item = RateRow> {
+        self.table.iter().flat_map(move |(prefix, slot)| {
+            let mut slots = self.terms.oldest_first(*slot);
+            slots.sort_by_key(|slot| self.terms.span(*slot).valid_from_ms);
+            slots.into_iter().map(move |slot| self.terms.row(&prefix, slot))
+        })
+    }
+
+    /// The rows of exactly this prefix, in the order of [`RateDeck::rows`].
+    pub fn rows_of(&self, prefix: &str) -> Vec<RateRow> {
+        let slots = self.table.get(prefix).map(|slot| self.terms.oldest_first(*slot));
+        let rows = slots.into_iter().flatten().map(|slot| self.terms.row(prefix, slot));
+        let mut rows: Vec<RateRow> = rows.collect();
+        rows.sort_by_key(|row| row.valid_from_ms);
+        rows
+    }
+
+    /// This deck with some rows changed, one change after the other. The new value shares
+    /// everything with this one that neither these changes nor those since the last fold touch, so
+    /// that changing one row costs microseconds in a deck of any size.
+    ///
+    /// # Errors
+    ///
+    /// If the deck cannot hold one of the rows.
+    pub fn with(
+        &self,
+        changes: impl IntoIterator<Item = RowChange>,
+    ) -> Result<RateDeck, DeckError> {
+        let mut next = self.clone();
+        for change in changes {
+            next.change(change)?;
+        }
+        Ok(next)
+    }
+
+    /// Whether [`RateDeck::fold`] is worthwhile after the changes so far. The deck stays correct
+    /// without it, but changes become more and more expensive.
+    #[must_use]
+    pub fn needs_fold(&self) -> bool {
+        self.table.needs_fold() || self.terms.needs_fold()
+    }
+
+    /// The same deck as if it had been built from its rows. This takes as long as building it, so
+    /// it belongs on a thread that carries no calls. Changes made in the meantime must be applied
+    /// to the folded deck too.
+    #[must_use]
+    pub fn fold(&self) -> RateDeck {
+        // These rows were accepted before, so they are accepted again. If not, the unfolded deck is
+        // equivalent.
+        self.rebuilt().unwrap_or_else(|_| self.clone())
+    }
+
+    fn rebuilt(&self) -> Result<RateDeck, DeckError> {
+        let mut builder = RateDeckBuilder::new(self.name.clone(), self.currency.clone());
+        // Not in the order of `rows`: the order of addition decides between equal rows.
+        for (prefix, slot) in self.table.iter() {
+            for slot in self.terms.oldest_first(*slot) {
+                builder.push(&self.terms.row(&prefix, slot))?;
+            }
+        }
+        Ok(builder.build())
+    }
+
+    fn change(&mut self, change: RowChange) -> Result<(), DeckError> {
+        let (prefix, valid_from_ms) = match &change {
+            RowChange::Put(row) => (row.prefix.clone(), row.valid_from_ms),
+            RowChange::Remove { prefix, valid_from_ms } => (prefix.clone(), *valid_from_ms),
+        };
+        let before = self.table.get(&prefix).map(|slot| self.terms.oldest_first(*slot));
+        let mut slots = before.unwrap_or_default();
+        self.rows -= slots.len();
+        slots.retain(|slot| self.terms.span(*slot).valid_from_ms != valid_from_ms);
+        if let RowChange::Put(row) = &change {
+            slots.push(self.terms.add(row)?);
+        }
+        self.rows += slots.len();
+        let newest = self.terms.chain(slots)?;
+        self.table.set(&prefix, newest);
+        Ok(())
     }
 }
 
-/// The row that counts at `at_ms` among those of one prefix.
-fn in_force(rows: &[RateRow], at_ms: u64) -> Option<&RateRow> {
-    let valid = |row: &&RateRow| {
-        row.valid_from_ms <= at_ms && row.valid_to_ms.is_none_or(|end| at_ms < end)
-    };
-    rows.iter().filter(valid).max_by_key(|row| row.valid_from_ms)
+impl fmt::Debug for RateDeck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("RateDeck");
+        told.field("name", &self.name).field("currency", &self.currency).field("rows", &self.rows);
+        told.finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(prefix: &str, price: i128, valid_from_ms: u64) -> RateRow {
-        RateRow {
-            prefix: prefix.into(),
-            destination: "somewhere".into(),
-            price: PriceRow { price_first: Money(price), ..PriceRow::default() },
-            valid_from_ms,
-            valid_to_ms: None,
-            blocked: false,
-        }
-    }
-
-    fn price(lookup: RateLookup<'_>) -> Option<i128> {
-        match lookup {
-            RateLookup::Found(row) => Some(row.price.price_first.0),
-            RateLookup::Blocked | RateLookup::None => None,
-        }
-    }
-
-    #[test]
-    fn bill_02_the_longest_prefix_prices_and_the_empty_prefix_is_the_default() {
-        let mut deck = RateDeck::new("retail", "EUR");
-        deck.push(row("", 9, 0));
-        deck.push(row("44", 2, 0));
-        deck.push(row("447", 5, 0));
-        assert_eq!(price(deck.find("44770090", 1)), Some(5));
-        assert_eq!(price(deck.find("4420", 1)), Some(2));
-        assert_eq!(price(deck.find("33", 1)), Some(9));
-    }
-
-    #[test]
-    fn bill_03_the_latest_row_in_force_wins() {
-        let mut deck = RateDeck::new("retail", "EUR");
-        deck.push(row("4", 1, 0));
-        deck.push(row("44", 3, 200));
-        deck.push(row("44", 2, 100));
-        deck.push(RateRow { valid_to_ms: Some(400), ..row("44", 7, 300) });
-        assert_eq!(price(deck.find("44", 99)), Some(1), "no row of 44 is in force yet");
-        assert_eq!(price(deck.find("44", 100)), Some(2));
-        assert_eq!(price(deck.find("44", 200)), Some(3));
-        assert_eq!(price(deck.find("44", 399)), Some(7));
-        assert_eq!(price(deck.find("44", 400)), Some(3), "the expired row gives way");
-    }
-
-    #[test]
-    fn bill_04_a_blocked_row_hides_the_price_of_a_shorter_prefix() {
-        let mut deck = RateDeck::new("retail", "EUR");
-        deck.push(row("44", 2, 0));
-        deck.push(RateRow { blocked: true, ..row("447", 0, 0) });
-        assert_eq!(deck.find("4477", 1), RateLookup::Blocked);
-        assert_eq!(deck.find("1", 1), RateLookup::None, "BILL-05");
-    }
-}
+mod tests;

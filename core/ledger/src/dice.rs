@@ -1,4 +1,4 @@
-//! Numbers for tests and benchmarks, the same in every run.
+//! Random numbers for tests and benchmarks, the same in every run.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ impl Dice {
         self.0 % sides
     }
 
-    /// A text of the alphabet's characters with one of these lengths.
+    /// A text of characters from the alphabet, with a length in this range.
     pub(crate) fn text(&mut self, alphabet: &[u8], lengths: RangeInclusive<u64>) -> String {
         let length = lengths.start() + self.roll(lengths.end() - lengths.start() + 1);
         (0..length)

@@ -5,18 +5,31 @@
 mod deck;
 #[cfg(test)]
 mod dice;
+mod entry;
+mod layered;
 mod money;
 mod number_table;
 mod prefix;
 mod purse;
 mod record;
+mod rules;
+mod tab;
 
-pub use deck::{DurationRounding, PriceRounding, PriceRow, RateDeck, RateLookup, RateRow};
-pub use money::{Money, MoneyError};
-pub use number_table::{NumberTable, NumberTableBuilder, NumberTableError};
-pub use prefix::PrefixTable;
-pub use purse::Purse;
-pub use record::{
-    AttemptRecord, CallDocument, CallId, CallRecord, ChargeRecord, EndedBy, MediaRecord, Posting,
-    PostingKind, RecordState, Text, TrailEntry, cost_and_profit,
+pub use deck::{
+    DeckError, DurationRounding, FoundRow, PriceRounding, PriceRow, RateDeck, RateDeckBuilder,
+    RateLookup, RateRow, RowChange,
 };
+pub use entry::{Book, Posting, PostingKind};
+pub use layered::LayeredTable;
+pub use money::{Money, MoneyError};
+pub use number_table::{
+    LayeredNumbers, NumberChange, NumberTable, NumberTableBuilder, NumberTableError,
+};
+pub use prefix::PrefixTable;
+pub use purse::{Purse, Spent, Terms, began};
+pub use record::{
+    AttemptRecord, CallDocument, CallId, CallRecord, ChargeRecord, EndedBy, MediaRecord,
+    RecordState, ResellerCharge, Text, TrailEntry,
+};
+pub use rules::{Charges, Due, Whose};
+pub use tab::{Claim, Grown, Held, Payer, Step, Tab};

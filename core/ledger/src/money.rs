@@ -17,17 +17,17 @@ impl Money {
     pub const DECIMALS: u32 = 10;
     /// One currency unit.
     pub const ONE: Money = Money(10_000_000_000);
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Money = Money(0);
-    /// The largest single amount that is booked or configured, either way of zero: a million
-    /// million units.
+    /// The largest single amount that can be booked or configured, positive or negative: 10^12
+    /// units.
     pub const LARGEST_AMOUNT: Money = Money(1_000_000_000_000 * Money::ONE.0);
-    /// The largest balance that payments may lead to, either way of zero: a thousand times as
-    /// much. A database column holds nine thousand times that again, so that charges of calls,
-    /// which nobody can refuse, always have room.
+    /// The largest balance that payments may lead to, positive or negative: a thousand times as
+    /// much. A database column holds nine thousand times that, so that charges of calls, which
+    /// cannot be refused, always fit.
     pub const LARGEST_BALANCE: Money = Money(1000 * Money::LARGEST_AMOUNT.0);
 
-    /// Whether it is at most `limit` away from zero.
+    /// Whether its magnitude is at most `limit`.
     #[must_use]
     pub fn is_within(self, limit: Money) -> bool {
         self.0.unsigned_abs() <= limit.0.unsigned_abs()
@@ -106,7 +106,7 @@ impl Money {
 impl TryFrom<Money> for i64 {
     type Error = std::num::TryFromIntError;
 
-    /// The form of amounts at the plugin boundary: about ±922 million units.
+    /// Amount at the plugin boundary: about ±922 million units.
     fn try_from(money: Money) -> Result<i64, Self::Error> {
         money.0.try_into()
     }

@@ -1,51 +1,52 @@
-//! Tables of millions of numbers that are built once and then only read (SEC-17): deny
-//! lists, ported numbers, prefixes with a value each.
+//! Tables of millions of numbers that are built once and then only read (SEC-17): deny lists,
+//! ported numbers, prefixes with a value each.
 //!
-//! A number of up to 15 digits, `*`, `#` and `+` is one 64-bit key, a nibble for each
-//! symbol, so that keys sort as their numbers do and a prefix comes before whatever begins
-//! with it. The keys lie sorted in blocks of two cache lines with a static B+ tree above
-//! them. The longest prefix of a number is found from the greatest key that is not above
-//! it: whatever lies between the wanted prefix and the number begins with that prefix, so
-//! each key keeps the lengths of the shorter entries that it begins with, a bit each. A set
-//! is answered by them; a table searches once more for the entry of that length and its
-//! value. Measured on a million random rows, a trie of nodes takes a memory access for each
-//! digit and 50 to 100 bytes a row; binary search over the bare keys takes twice the time;
-//! a directory of the first digits is faster than all of them while numbers spread evenly,
-//! and no better than binary search when a list holds the mobile numbers of one country.
-//! The tree does the same work for any list and takes 8.6 bytes a row, 2 more where entries
-//! are nested, and up to 4 for the place of its value. Longer numbers and those with other
-//! characters are kept beside it as sorted text, linked to shorter ones.
+//! A number of up to 15 digits, `*`, `#` and `+` is one 64-bit key, one nibble per symbol, so that
+//! keys sort like their numbers and a prefix sorts before every number that begins with it. The
+//! keys lie sorted in blocks of two cache lines with a static B+ tree above them. The longest
+//! prefix of a number is found from the greatest key that is not above it: every key between the
+//! wanted prefix and the number begins with that prefix, so each key stores the lengths of the
+//! shorter entries that it begins with, one bit each. For a set these bits are the answer; a table
+//! searches once more for the entry of that length and its value. Measured on a million random
+//! rows, a trie of nodes takes a memory access per digit and 50 to 100 bytes per row; binary search
+//! over the bare keys takes twice the time; a directory of the first digits is faster than all of
+//! them while numbers are evenly distributed, but no better than binary search for a list of the
+//! mobile numbers of one country. The tree does the same work for any list and takes 8.6 bytes per
+//! row, 2 more where entries are nested, and up to 4 for the position of the value. Longer numbers
+//! and those with other characters are kept separately as sorted text, linked to shorter ones.
 
 mod build;
+mod layers;
 mod packed;
 mod text;
 
 pub use build::{NumberTableBuilder, NumberTableError};
+pub use layers::{LayeredNumbers, NumberChange};
 
 use packed::{Packed, pack};
 use text::{TextStore, Texts};
 
-/// An immutable table from numbers or prefixes to values; a set when all values are equal.
+/// An immutable table from numbers or prefixes to values; a set if all values are equal.
 ///
 /// Numbers are compared byte by byte, case-sensitively. The empty prefix matches every
 /// number. Clones copy the table; share it behind an `Arc`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumberTable {
     packed: Packed,
-    /// Numbers that do not fit a key.
+    /// Numbers that do not fit into a key.
     others: Texts,
     values: TextStore,
-    /// Which value belongs to a row; the rows of `packed`, then those of `others`.
+    /// The value of each row: first the rows of `packed`, then those of `others`.
     places: Places,
 }
 
-/// Positions in the values, as narrow as they can be.
+/// Positions in the values, in the narrowest type that fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Places {
     /// All rows have the first value.
     #[default]
     First,
-    /// Each row has a value of its own, in the order of the rows.
+    /// Each row has its own value, in the order of the rows.
     Row,
     Byte(Box<[u8]>),
     Word(Box<[u16]>),
@@ -66,7 +67,7 @@ impl NumberTable {
         }
         let found = found?;
         let row = match found.row {
-            // All rows of a set have the same value.
+            // All rows of a set share one value.
             _ if self.places == Places::First => 0,
             Some(row) => row,
             None => self.packed.find_first(key, found.symbols)?,
@@ -96,7 +97,7 @@ impl NumberTable {
         self.len() == 0
     }
 
-    /// Bytes of memory that the table takes, values included.
+    /// Bytes of memory used by the table, values included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let places = match &self.places {
@@ -121,7 +122,7 @@ impl NumberTable {
 }
 
 impl Places {
-    /// The smallest form of `places` in different `values`, with the values for it.
+    /// The smallest form of `places` in distinct `values`, with the values for it.
     fn of(places: Vec<u32>, mut values: TextStore) -> (Self, TextStore) {
         let width = match values.len() {
             0..=1 => 0,
@@ -130,9 +131,9 @@ impl Places {
             _ => 4,
         };
         values.shrink();
-        // Mostly different values are shorter without positions, and found sooner.
+        // Mostly distinct values take less space without positions, and are found faster.
         let row_text: usize = places.iter().map(|place| values.width(*place as usize)).sum();
-        // With a length each, and a position for sixteen.
+        // With one length each, and one position per sixteen.
         let by_row = row_text + places.len() + places.len() / 4;
         if width > 0 && by_row <= values.bytes() + width * places.len() {
             let mut row_values = TextStore::default();
@@ -141,7 +142,7 @@ impl Places {
                 return (Places::Row, row_values);
             }
         }
-        // The highest position is one below the count, so that no conversion loses a bit.
+        // The highest position is one below the count, so no conversion loses a bit.
         let places = match width {
             0 => Places::First,
             1 => Places::Byte(places.into_iter().map(|place| place as u8).collect()),

@@ -1,11 +1,12 @@
 //! Prefix tables: digits to values, longest prefix first (ROUTE-16, BILL-02).
 //!
-//! A trie of 12-byte nodes in one vector. The children of a node lie side by side in
-//! the order of their symbols, so that a bitmap and a population count find a child: a
-//! step costs one memory access, and a million prefixes stay within the caches of a
-//! server. A key is cut into 4-bit symbols: one each for `0`-`9`, `*`, `#` and `+`; any
-//! other byte is an escape symbol followed by its two halves.
+//! A trie of 12-byte nodes in one vector. The children of a node lie side by side in the order of
+//! their symbols, so that a bitmap and a population count find a child: a step costs one memory
+//! access, and a million prefixes fit into the caches of a server. A key is split into 4-bit
+//! symbols: one each for `0`-`9`, `*`, `#` and `+`; any other byte is an escape symbol followed by
+//! its two halves.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Maps prefixes to values; finds the entries that a number begins with.
@@ -15,22 +16,22 @@ use std::fmt;
 pub struct PrefixTable<T> {
     nodes: Vec<Node>,
     values: Vec<T>,
-    /// Starts of vacated runs of children, by the length of the run less one.
+    /// Starts of vacated runs of children, by the length of the run minus one.
     vacant: [Vec<u32>; SYMBOLS],
 }
 
-/// Symbols of the trie: what fits into the bitmap of a node.
+/// Symbols of the trie: as many as fit into the bitmap of a node.
 const SYMBOLS: usize = 16;
-/// First of the three symbols that stand for a byte without a symbol of its own.
+/// First of the three symbols that encode a byte without its own symbol.
 const ESCAPE: u8 = 15;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     /// Index of the first child.
     children: u32,
-    /// Index into the values plus one; 0 is none.
+    /// Index into the values plus one; 0 means no value.
     value: u32,
-    /// One bit for each symbol that has a child.
+    /// One bit per symbol that has a child.
     present: u16,
 }
 
@@ -40,7 +41,7 @@ impl Node {
         (self.present & bit != 0).then(|| self.children as usize + self.rank(symbol))
     }
 
-    /// Children before `symbol`.
+    /// Number of children before `symbol`.
     fn rank(self, symbol: u8) -> usize {
         (self.present & ((1_u16 << symbol) - 1)).count_ones() as usize
     }
@@ -57,7 +58,7 @@ impl<T> PrefixTable<T> {
         }
     }
 
-    /// Sets the value of `prefix` and gives back the one it replaces.
+    /// Sets the value of `prefix` and returns the one it replaces.
     pub fn insert(&mut self, prefix: &str, value: T) -> Option<T> {
         let node = self.reach(prefix);
         if let Some(old) = self.slot(self.nodes[node]) {
@@ -68,7 +69,7 @@ impl<T> PrefixTable<T> {
         None
     }
 
-    /// The value of `prefix`, set to its default first if there is none.
+    /// The value of `prefix`; inserts the default first if there is none.
     pub fn entry(&mut self, prefix: &str) -> &mut T
     where
         T: Default,
@@ -154,11 +155,38 @@ impl<T> PrefixTable<T> {
         })
     }
 
-    /// Bytes that the trie itself takes, values not counted.
+    /// Bytes used by the trie itself, values not counted.
     #[must_use]
     pub fn trie_bytes(&self) -> usize {
         let vacant: usize = self.vacant.iter().map(Vec::capacity).sum();
         self.nodes.capacity() * size_of::<Node>() + vacant * size_of::<u32>()
+    }
+
+    /// Moves the nodes of each branch and their values side by side, in the order of
+    /// [`PrefixTable::iter`], and frees the spare room: half of it after a million insertions. For
+    /// tables that are only read from now on.
+    pub fn compact(&mut self) {
+        let vacant = self.vacant.iter().enumerate();
+        let vacant: usize = vacant.map(|(more, starts)| (more + 1) * starts.len()).sum();
+        let mut nodes = Vec::with_capacity(self.nodes.len() - vacant);
+        let mut old: Vec<Option<T>> =
+            std::mem::take(&mut self.values).into_iter().map(Some).collect();
+        let mut values = Vec::with_capacity(old.len());
+        nodes.push(self.nodes[0]);
+        let mut open = vec![0_usize];
+        while let Some(place) = open.pop() {
+            let node = nodes[place];
+            let (from, count) = (node.children as usize, node.present.count_ones() as usize);
+            let to = nodes.len();
+            nodes.extend_from_slice(&self.nodes[from..from + count]);
+            nodes[place].children = index(to);
+            if let Some(value) = self.slot(node).and_then(|slot| old[slot].take()) {
+                values.push(value);
+                nodes[place].value = index(values.len());
+            }
+            open.extend((to..to + count).rev());
+        }
+        *self = PrefixTable { nodes, values, vacant: std::array::from_fn(|_| Vec::new()) };
     }
 
     fn slot(&self, node: Node) -> Option<usize> {
@@ -169,7 +197,7 @@ impl<T> PrefixTable<T> {
         self.slot(node).map(|slot| &self.values[slot])
     }
 
-    /// The node one byte further.
+    /// The node one byte down.
     fn step(&self, node: Node, byte: u8) -> Option<Node> {
         let symbol = symbol(byte);
         let next = self.nodes[node.child(symbol)?];
@@ -180,7 +208,7 @@ impl<T> PrefixTable<T> {
         Some(self.nodes[half.child(byte & 15)?])
     }
 
-    /// Walks to the node of `prefix`, making the missing ones.
+    /// Walks to the node of `prefix` and creates missing ones.
     fn reach(&mut self, prefix: &str) -> usize {
         prefix.bytes().fold(0, |node, byte| match symbol(byte) {
             ESCAPE => {
@@ -192,8 +220,8 @@ impl<T> PrefixTable<T> {
         })
     }
 
-    /// The child of `parent` for `symbol`; a missing one is made by moving the run of
-    /// children to a place that is one longer.
+    /// The child of `parent` for `symbol`; creates a missing one by moving the run of children to a
+    /// place that is one longer.
     fn child_of(&mut self, parent: usize, symbol: u8) -> usize {
         let node = self.nodes[parent];
         if let Some(child) = node.child(symbol) {
@@ -232,7 +260,13 @@ fn symbol(byte: u8) -> u8 {
     }
 }
 
-/// The key that a path of symbols stands for.
+/// The order of [`PrefixTable::iter`].
+pub(crate) fn order(one: &str, other: &str) -> Ordering {
+    let key = |byte: u8| (symbol(byte), byte);
+    one.bytes().map(key).cmp(other.bytes().map(key))
+}
+
+/// The key of a path of symbols.
 fn spell(symbols: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(symbols.len());
     let mut rest = symbols.iter().copied();
@@ -248,8 +282,8 @@ fn spell(symbols: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Positions are kept in 32 bits: a table beyond four thousand million nodes does not
-/// fit into memory anyway.
+/// Positions are 32 bits wide: a table of more than four billion nodes does not fit into memory
+/// anyway.
 fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
@@ -300,6 +334,13 @@ mod tests {
                 assert_eq!(table.insert(&key, value), naive.insert(key, value));
             }
             assert_eq!(table.len(), naive.len());
+            if seed % 2 == 0 {
+                table.compact();
+                let spare = table.vacant.iter().any(|starts| !starts.is_empty());
+                assert!(!spare && table.nodes.len() == table.nodes.capacity());
+            }
+            let keys: Vec<String> = table.iter().map(|(key, _)| key).collect();
+            assert!(keys.is_sorted_by(|one, other| order(one, other).is_lt()));
             let listed: BTreeMap<String, u32> = table.iter().map(|(k, v)| (k, *v)).collect();
             assert_eq!(listed, naive);
             for _ in 0..2000 {

@@ -1,21 +1,21 @@
-//! The record model: one [`CallRecord`] for each ingress INVITE, one [`AttemptRecord`]
-//! for each vendor INVITE, the decision trail, and the [`Posting`]s that become durable
-//! together with them (CDR-01, CDR-02, CDR-06).
+//! The record model: one [`CallRecord`] per ingress INVITE, one [`AttemptRecord`] per vendor
+//! INVITE, the decision trail, and the [`Posting`]s that become durable together with them (CDR-01,
+//! CDR-02, CDR-06).
 
-use crate::{Money, PriceRounding, PriceRow};
+use crate::{Money, Posting, PriceRounding, PriceRow};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Text of a record: in place up to 24 bytes, as most numbers, addresses and reasons are, so
-/// that copying one allocates nothing.
+/// Text of a record: stored inline up to 24 bytes, which fits most numbers, addresses and reasons,
+/// so that copying one allocates nothing.
 pub type Text = CompactString;
 
 /// Time-sortable 128-bit call id (CDR-05).
 pub type CallId = u128;
 
-/// Everything about one call that is written: what the store takes and gives back, in a form of
-/// its own.
+/// Everything that is written about one call, as passed to and from the store, which uses its own
+/// format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallDocument {
     /// The call record.
@@ -28,42 +28,16 @@ pub struct CallDocument {
     pub postings: Vec<Posting>,
 }
 
-impl CallDocument {
-    /// Vendor cost over all attempts, and the sell charge less that (BILL-29), as the charges
-    /// are now. Amounts of several currencies have no sum: then it is nothing (BILL-74).
-    #[must_use]
-    pub fn cost_and_profit(&self) -> (Money, Money) {
-        cost_and_profit(self.call.sell.as_ref(), &self.attempts)
-    }
-}
-
-/// [`CallDocument::cost_and_profit`] of a call that has no document yet.
-#[must_use]
-pub fn cost_and_profit(sell: Option<&ChargeRecord>, attempts: &[AttemptRecord]) -> (Money, Money) {
-    let bought = || attempts.iter().filter_map(|attempt| attempt.buy.as_ref());
-    let Some(first) = bought().next() else {
-        return (Money::ZERO, sell.map(|sell| sell.amount).unwrap_or_default());
-    };
-    if bought().any(|buy| buy.currency != first.currency) {
-        return (Money::ZERO, Money::ZERO);
-    }
-    let cost: Money = bought().map(|buy| buy.amount).sum();
-    match sell {
-        Some(sell) if sell.currency != first.currency => (cost, Money::ZERO),
-        sell => (cost, sell.map(|sell| sell.amount).unwrap_or_default() - cost),
-    }
-}
-
-/// Whether a document is the last word on its call.
+/// Whether a document is the final one of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordState {
-    /// Written at answer and every 60 s: evidence for a crash, never shown as a record.
+    /// Written at answer and every 60 s: evidence after a crash, never shown as a record.
     Interim,
     /// Written at the end, once.
     Final,
 }
 
-/// Who ended a call or an attempt.
+/// The side that ended a call or an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
@@ -75,7 +49,7 @@ pub enum EndedBy {
     Switch,
 }
 
-/// One record for each ingress INVITE that came from a known source (CDR-01).
+/// One record per ingress INVITE from a known source (CDR-01).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallRecord {
     /// Our id.
@@ -88,9 +62,9 @@ pub struct CallRecord {
     pub listener: Arc<str>,
     /// Source `address:port` of the INVITE.
     pub source: Text,
-    /// Transport of the caller's leg, such as `udp`; empty in records of before it was kept.
+    /// Transport of the caller's leg, such as `udp`; empty in records older than this field.
     pub transport: Text,
-    /// `address:port` of the listener; empty in records of before it was kept.
+    /// `address:port` of the listener; empty in records older than this field.
     pub local: Text,
     /// Call-ID of the caller's leg.
     pub sip_call_id: Text,
@@ -100,7 +74,7 @@ pub struct CallRecord {
     pub our_tag: Text,
     /// User-Agent of the caller, empty if absent.
     pub user_agent: Text,
-    /// Customer trunk: id and name.
+    /// Customer trunk: id.
     pub trunk: u32,
     /// Its name.
     pub trunk_name: Arc<str>,
@@ -114,13 +88,13 @@ pub struct CallRecord {
     pub callee_in: Text,
     /// After the ingress rewrite.
     pub caller_route: Text,
-    /// After the ingress rewrite: rated and routed.
+    /// After the ingress rewrite: used for rating and routing.
     pub callee_route: Text,
     /// Ingress tech prefix that was stripped.
     pub tech_prefix_in: Text,
-    /// The caller asked for privacy.
+    /// The caller requested privacy.
     pub private: bool,
-    /// Words that screening put on the call.
+    /// Words that screening added to the call.
     pub marks: Vec<Text>,
     /// Plugin generation that decided the whole call.
     pub generation: u64,
@@ -132,21 +106,21 @@ pub struct CallRecord {
     pub media_ms: Option<u64>,
     /// Our 200 to the caller.
     pub answer_ms: Option<u64>,
-    /// End; none in an interim copy.
+    /// End; `None` in an interim copy.
     pub end_ms: Option<u64>,
-    /// Last evidence of life, UTC milliseconds (BILL-13); for recovery after a crash, which
-    /// bills by `billable_ms`: this clock may have been set meanwhile.
+    /// Last evidence of life, UTC milliseconds (BILL-13); for recovery after a crash, which bills
+    /// by `billable_ms` because this clock may have been set in the meantime.
     pub evidence_ms: u64,
     /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
     pub pdd_ms: Option<u32>,
-    /// Monotonic milliseconds from answer to end; of an interim copy, so far.
+    /// Monotonic milliseconds from answer to end; in an interim copy, so far.
     pub duration_ms: u64,
-    /// Milliseconds that are billed; differs from `duration_ms` for dead calls (BILL-13). Of
-    /// an interim copy, monotonic milliseconds from answer to the last evidence of life.
+    /// Milliseconds billed; differs from `duration_ms` for dead calls (BILL-13). In an interim
+    /// copy, monotonic milliseconds from answer to the last evidence of life.
     pub billable_ms: u64,
     /// End reason of SIG-93.
     pub end_reason: Text,
-    /// Who ended it.
+    /// The side that ended it.
     pub ended_by: EndedBy,
     /// Code received from the last vendor, 0 if none (CDR-04).
     pub code_received: u16,
@@ -156,27 +130,29 @@ pub struct CallRecord {
     pub code_returned: u16,
     /// Q.850 cause received, 0 if none.
     pub cause: u8,
-    /// One line of detail, such as the rejecting plugin's words.
+    /// One line of detail, such as the text of the rejecting plugin.
     pub detail: Text,
-    /// Sell side of the charge; none if not rated.
+    /// Sell side of the charge; `None` if not rated.
     pub sell: Option<ChargeRecord>,
+    /// The charges of the account's resellers, from the lowest up (BILL-62).
+    pub resellers: Vec<ResellerCharge>,
     /// Vendor cost over all attempts.
     pub cost: Money,
     /// Sell charge minus cost (BILL-29).
     pub profit: Money,
     /// Balance after the posting; filled in by the store's caller.
     pub balance_after: Option<Money>,
-    /// Rating failed at the end: to be rated again.
+    /// Rating failed at the end: the call must be rated again.
     pub rerate: bool,
     /// Media counters of the caller's leg.
     pub media: MediaRecord,
-    /// Own processing from INVITE in to first INVITE out, microseconds.
+    /// Our processing time from INVITE in to first INVITE out, microseconds.
     pub processing_us: Option<u32>,
-    /// Words for what is out of the ordinary, such as `one_way` (MEDIA-18).
+    /// Words for unusual events, such as `one_way` (MEDIA-18).
     pub flags: Vec<Text>,
 }
 
-/// A charge and where its price came from.
+/// A charge and the source of its price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChargeRecord {
     /// Rate deck name.
@@ -185,7 +161,7 @@ pub struct ChargeRecord {
     pub prefix: Arc<str>,
     /// Destination name of the row.
     pub destination: Arc<str>,
-    /// Price a minute of the initial block.
+    /// Price per minute of the initial block.
     pub price: Money,
     /// ISO 4217 currency of the deck.
     pub currency: Arc<str>,
@@ -193,14 +169,25 @@ pub struct ChargeRecord {
     pub billed_s: u32,
     /// The charge.
     pub amount: Money,
-    /// The deck row's prices: with `rounding`, all that it takes to rate the call again
-    /// after a crash, when the snapshot of the call is gone (BILL-13).
+    /// The deck row's prices: with `rounding`, everything needed to rate the call again after a
+    /// crash, when the call's snapshot is gone (BILL-13).
     pub row: PriceRow,
     /// The payer's rounding.
     pub rounding: PriceRounding,
 }
 
-/// One record for each INVITE sent to a vendor, and for each choice skipped at its turn.
+/// The charge of a reseller for a call of an account below it (BILL-62).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResellerCharge {
+    /// Account id of the reseller.
+    pub account: u32,
+    /// Its name.
+    pub account_name: Arc<str>,
+    /// The charge by its own prices.
+    pub charge: ChargeRecord,
+}
+
+/// One record per INVITE sent to a vendor, and per choice skipped at its turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// 1, 2, 3 ... in the order of the choices.
@@ -215,7 +202,7 @@ pub struct AttemptRecord {
     pub target: Text,
     /// No INVITE was sent.
     pub skipped: bool,
-    /// Transport of this leg, such as `udp`; empty in records of before it was kept.
+    /// Transport of this leg, such as `udp`; empty in records older than this field.
     pub transport: Text,
     /// `address:port` of the listener that it was sent from.
     pub local: Text,
@@ -223,9 +210,9 @@ pub struct AttemptRecord {
     pub sip_call_id: Text,
     /// Our tag on this leg (CDR-05).
     pub our_tag: Text,
-    /// Tag of the vendor, of the last response that had one.
+    /// Tag of the vendor, from the last response that had one.
     pub vendor_tag: Text,
-    /// Numbers sent.
+    /// Caller number sent.
     pub caller_out: Text,
     /// Number sent in the Request-URI.
     pub callee_out: Text,
@@ -235,10 +222,10 @@ pub struct AttemptRecord {
     pub generation: u64,
     /// UTC milliseconds of our INVITE.
     pub sent_ms: u64,
-    /// How often it was sent; 0 if none was, or in records of before it was kept.
+    /// How often it was sent; 0 if never, or in records older than this field.
     pub sends: u16,
-    /// Milliseconds from it to the first response of any kind: a late 100, which
-    /// `pdd_ms` hides.
+    /// Milliseconds from it to the first response of any kind: shows a late 100, which `pdd_ms`
+    /// hides.
     pub first_response_ms: Option<u32>,
     /// First 18x.
     pub ringing_ms: Option<u64>,
@@ -250,23 +237,23 @@ pub struct AttemptRecord {
     pub end_ms: Option<u64>,
     /// INVITE to first 180/183 with SDP, or 200 (CDR-54).
     pub pdd_ms: Option<u32>,
-    /// Monotonic milliseconds from answer to end; of an interim copy, so far.
+    /// Monotonic milliseconds from answer to end; in an interim copy, so far.
     pub duration_ms: u64,
-    /// Milliseconds billed by the vendor; of an interim copy, up to the last evidence of life.
+    /// Milliseconds billed by the vendor; in an interim copy, up to the last evidence of life.
     pub billable_ms: u64,
     /// End reason of SIG-93.
     pub end_reason: Text,
-    /// Who ended it.
+    /// The side that ended it.
     pub ended_by: EndedBy,
     /// Final code received, 0 if none.
     pub code: u16,
     /// Q.850 cause received, 0 if none.
     pub cause: u8,
-    /// Buy side of the charge; none if not answered or not rated.
+    /// Buy side of the charge; `None` if not answered or not rated.
     pub buy: Option<ChargeRecord>,
     /// Media counters of the vendor's leg.
     pub media: MediaRecord,
-    /// Words for what is out of the ordinary, such as `late_answer` (SIG-103).
+    /// Words for unusual events, such as `late_answer` (SIG-103).
     pub flags: Vec<Text>,
 }
 
@@ -287,7 +274,7 @@ pub struct MediaRecord {
     pub codec: Text,
     /// Address the leg's media was latched to.
     pub remote: Text,
-    /// Address that the leg was told to send to; empty if its media do not pass here.
+    /// Address that the leg was told to send to; empty if its media bypass us.
     #[serde(default)]
     pub local: Text,
 }
@@ -297,42 +284,16 @@ pub struct MediaRecord {
 pub struct TrailEntry {
     /// Milliseconds after the INVITE.
     pub at_ms: u32,
-    /// Attempt concerned, 0 before the first.
+    /// Attempt number, 0 before the first.
     pub attempt: u16,
     /// Hook name.
     pub hook: Arc<str>,
     /// `name version (digest)`, or `core` when a fallback answered.
     pub plugin: Arc<str>,
-    /// The answer in short, such as `allow` or `vendor-b, vendor-a`.
+    /// The answer in brief, such as `allow` or `vendor-b, vendor-a`.
     pub answer: Text,
-    /// Why no plugin answered, empty if one did.
+    /// Why no plugin answered; empty if one did.
     pub fault: Text,
     /// Microseconds the answer took.
     pub micros: u32,
-}
-
-/// Money moved by a call or by an operator: append-only (BILL-48).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posting {
-    /// Account concerned.
-    pub account: u32,
-    /// Signed: charges are negative.
-    pub amount: Money,
-    /// Why.
-    pub kind: PostingKind,
-}
-
-/// Kinds of posting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostingKind {
-    /// Sell charge of a call.
-    CallCharge,
-    /// Buy cost of an attempt, booked to the vendor account.
-    VendorCost,
-    /// Balance brought in by configuration.
-    Opening,
-    /// Payment in.
-    Payment,
-    /// What a charge lacked when its call ended, booked when it was rated again (BILL-73).
-    Correction,
 }

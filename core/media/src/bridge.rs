@@ -1,9 +1,9 @@
 //! The legs of one call and the audio between them.
 //!
-//! A bridge is told what the call wants with [`Bridge::handle`]; then it is drained: packets of
-//! its own with [`Bridge::poll_transmit`], what the call has to know with [`Bridge::poll_event`],
-//! when to come back with [`Bridge::poll_timeout`]. Each packet of a peer goes through
-//! [`Bridge::relay`], which neither allocates nor takes a lock.
+//! [`Bridge::handle`] gives a bridge the call's wishes; then the bridge is drained: its own packets
+//! with [`Bridge::poll_transmit`], events for the call with [`Bridge::poll_event`], the next
+//! wake-up with [`Bridge::poll_timeout`]. Each packet of a peer goes through [`Bridge::relay`],
+//! which neither allocates nor takes a lock.
 
 use crate::counters::LegCounters;
 use crate::leg::{Kind, Leg, Now, PayloadTypes, Played, RemoteMedia};
@@ -19,46 +19,46 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The place of a leg in its bridge. A place is used again after its leg was closed.
+/// The place of a leg in its bridge. A place is reused after its leg was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LegId(pub u8);
 
-/// What a bridge can be told.
+/// An instruction to a bridge.
 pub enum Input {
-    /// A leg has ports from now on. Until its SDP is known it is heard by nobody.
+    /// A leg has ports now. Until its SDP is known, its packets are dropped.
     Open {
         /// A free place.
         leg: LegId,
-        /// What it counts into.
+        /// The counters of the leg.
         counters: Arc<LegCounters>,
     },
     /// A leg's SDP came or changed.
     Remote {
-        /// Whose.
+        /// The leg.
         leg: LegId,
-        /// What it says.
+        /// The media in its SDP.
         media: RemoteMedia,
     },
-    /// Two legs hear each other and nobody else.
+    /// Two legs hear each other and no other leg.
     Join(LegId, LegId),
-    /// A leg hears a sound in place of its peer, until it has ended or the leg is joined.
+    /// A leg hears a sound instead of its peer, until the sound ends or the leg is joined.
     Play {
-        /// Who hears it.
+        /// The leg that hears it.
         leg: LegId,
-        /// What.
+        /// The sound.
         sound: Box<dyn Play>,
         /// A random number.
         seed: u64,
     },
-    /// The call was answered: silence matters from now on.
+    /// The call was answered: from now on silence is judged.
     Watch(Limits),
-    /// Time has passed: at or after [`Bridge::poll_timeout`].
+    /// Time has passed: send it at or after [`Bridge::poll_timeout`].
     Timeout,
-    /// A leg has no ports any more; whoever heard it hears nothing.
+    /// A leg has no ports any more; its peer hears nothing.
     Close(LegId),
 }
 
-/// Where a packet goes.
+/// The next hop of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// Leg whose socket sends it.
@@ -67,16 +67,16 @@ pub struct Forward {
     pub kind: Kind,
     /// Destination.
     pub to: SocketAddr,
-    /// Length of the packet, which stands at the begin of the buffer.
+    /// Length of the packet, which begins at the start of the buffer.
     pub len: usize,
 }
 
-/// Why a packet goes nowhere.
+/// Why a packet is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Nowhere {
-    /// It is not the leg's own, or cannot be told to its hearer.
+    /// It is not the leg's own, or cannot be passed to its hearer.
     Dropped,
-    /// It has arrived: its leg talks with us alone, who play it a sound.
+    /// It has arrived: its leg has no peer and hears a sound of ours.
     Arrived,
 }
 
@@ -87,16 +87,16 @@ pub struct Bridge {
     codecs: Arc<dyn Codecs>,
     watch: Option<Watch>,
     events: VecDeque<Event>,
-    /// Something is due that [`Bridge::poll_transmit`] has not given out.
+    /// The next time at which [`Bridge::handle`] must judge silence.
     wake: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Joined {
     leg: Leg,
-    /// Whom it hears and who hears it.
+    /// The leg that it hears and that hears it.
     peer: Option<LegId>,
-    /// Since when it is expected to send: it is not on hold, and somebody wants to hear it.
+    /// Since when it is expected to send: it is not on hold, and its peer wants to hear it.
     expected: Option<Instant>,
 }
 
@@ -112,7 +112,7 @@ impl Bridge {
         Bridge { legs: Vec::new(), codecs, watch: None, events: VecDeque::new(), wake: None }
     }
 
-    /// Does what it is told. What concerns a leg that is not open has no effect.
+    /// Carries out an instruction. An instruction for a leg that is not open has no effect.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Open { leg, counters } => {
@@ -154,10 +154,10 @@ impl Bridge {
     }
 
     /// Takes the packet in the first `len` bytes of `buffer`, which arrived from `source` at a
-    /// leg's port, and says where it goes. It is rewritten in its place: as its hearer writes
-    /// audio (MEDIA-23), in the numbers of the stream that is heard there (MEDIA-12). None: it was
-    /// dropped and counted. Before a leg's SDP is known its packets are dropped: nothing says yet
-    /// who may speak.
+    /// leg's port, and returns where it goes. The packet is rewritten in place: to the audio
+    /// formats of its hearer (MEDIA-23) and to the numbers of the hearer's stream (MEDIA-12).
+    /// `None` means that it goes nowhere: it was dropped and counted, or it is for us alone.
+    /// Packets of a leg whose SDP is not known yet are dropped, because nothing says who may speak.
     pub fn relay(
         &mut self,
         now: Now,
@@ -182,8 +182,8 @@ impl Bridge {
         forward.ok()
     }
 
-    /// Takes back what was counted as sent: the network refused a packet, which is still in
-    /// `packet`. `from` is the leg that it came from; none if it was one of our own.
+    /// Corrects the counters for a packet that the network refused; `packet` still contains it.
+    /// `from` is the leg that it came from; `None` if it was one of our own.
     pub fn not_sent(&mut self, from: Option<LegId>, forward: Forward, packet: &[u8]) {
         if let Some(joined) = self.joined(forward.leg).filter(|_| !rtcp::is_rtcp(packet)) {
             let out = &joined.leg.counters().rtp_out;
@@ -199,7 +199,7 @@ impl Bridge {
         self.count_dropped(leg);
     }
 
-    /// The next packet of our own that is due, written into `buffer`.
+    /// Writes our next due packet into `buffer`.
     pub fn poll_transmit(&mut self, now: Now, buffer: &mut [u8]) -> Option<Forward> {
         for place in 0..self.legs.len() {
             let Some(Some(Joined { leg, .. })) = self.legs.get_mut(place) else { continue };
@@ -217,12 +217,12 @@ impl Bridge {
         None
     }
 
-    /// What the call has to know; none if nothing has happened.
+    /// The next event for the call; `None` if nothing has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When to come back with [`Input::Timeout`] and to drain the bridge.
+    /// When to send [`Input::Timeout`] and drain the bridge.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let players = self.legs.iter().flatten().filter_map(|joined| joined.leg.player.as_ref());
         players.map(Player::due).chain(self.wake).min()
@@ -274,7 +274,7 @@ impl Bridge {
         self.fit(now, b);
     }
 
-    /// Ends what a leg hears and who hears it.
+    /// Separates a leg from its peer, in both directions.
     fn part(&mut self, leg: LegId) {
         let peer = self.joined_mut(leg).and_then(|joined| joined.peer.take());
         if let Some(peer) = peer.and_then(|peer| self.joined_mut(peer)) {
@@ -282,8 +282,8 @@ impl Bridge {
         }
     }
 
-    /// Fits a leg to what its SDP and its peer's say now: how its peer's packets reach it, and
-    /// whether it is expected to send.
+    /// Adapts a leg to its SDP and its peer's: how its peer's packets reach it, and whether it is
+    /// expected to send.
     fn fit(&mut self, now: Instant, leg: LegId) {
         let codecs = Arc::clone(&self.codecs);
         let Some(joined) = self.joined(leg) else { return };
@@ -302,7 +302,7 @@ impl Bridge {
         joined.expected = (wanted && sends && reachable).then(|| joined.expected.unwrap_or(now));
     }
 
-    /// Judges silence and arranges when to do so again.
+    /// Judges silence and schedules the next judgement.
     fn judge(&mut self, now: Instant) {
         let Some(witnesses) = self.witnesses() else {
             self.wake = None;
@@ -315,7 +315,7 @@ impl Bridge {
         self.wake = watch.next(now, witnesses);
     }
 
-    /// The two legs that hear each other; a leg that is alone is both.
+    /// The two legs that hear each other; a leg without a peer counts as both.
     fn witnesses(&self) -> Option<[Witness; 2]> {
         let places = self.legs.iter().enumerate();
         let mut open = places.filter_map(|(at, joined)| Some((at, joined.as_ref()?)));

@@ -17,7 +17,7 @@ const NAT: &str = "198.51.100.7:61000";
 const INTRUDER: &str = "203.0.113.66:7000";
 const UTC: u64 = 1_700_000_000_000;
 
-/// A call whose two SDPs are known.
+/// A call with both SDPs known.
 pub(crate) struct Call {
     pub(crate) bridge: Bridge,
     counters: Vec<Arc<LegCounters>>,
@@ -135,8 +135,8 @@ fn audio_crosses_from_side_to_side_and_is_counted() {
     assert_eq!(call.counters(B).rtp_out, 1);
 }
 
-/// MEDIA-11: the private address of the SDP is a NAT; audio finds its way back from the
-/// first packet on. A public one is believed until the latch is sure.
+/// MEDIA-11: a private address in the SDP means NAT; audio returns to the real source from the
+/// first packet on. A public address is trusted until the latch is sure.
 #[test]
 fn a_caller_behind_a_nat_hears_the_vendor_at_its_real_address() {
     const PRIVATE: &str = "192.168.1.10:4000";
@@ -152,7 +152,7 @@ fn a_caller_behind_a_nat_hears_the_vendor_at_its_real_address() {
     assert_eq!(call.hears_rtp(B, VENDOR), Some(at(NAT)));
 }
 
-/// MEDIA-11: other sources dropped and counted.
+/// MEDIA-11: packets of other sources are dropped and counted.
 #[test]
 fn an_intruder_is_neither_heard_nor_spoken_to() {
     let mut call = Call::up();
@@ -165,7 +165,7 @@ fn an_intruder_is_neither_heard_nor_spoken_to() {
     assert_eq!((caller.rtp_in, caller.dropped, caller.latched), (3, 5, Some(at(NAT))));
 }
 
-/// MEDIA-11: re-learn after new SDP; a refresh with the same address is not new.
+/// MEDIA-11: a new SDP address is learned again; a refresh with the same address is not new.
 #[test]
 fn a_new_sdp_is_learned_anew_and_a_refresh_is_not() {
     let mut call = Call::up();
@@ -179,8 +179,8 @@ fn a_new_sdp_is_learned_anew_and_a_refresh_is_not() {
     assert_eq!(call.hears_rtp(A, NAT), None, "locked to the new address at once");
 }
 
-/// MEDIA-11: re-learn after 5 s silence of the locked source, by more than three packets; a
-/// takeover is counted, and the party that spoke before is not locked out by it.
+/// MEDIA-11: after 5 s of silence of the locked source another is learned, from more than three
+/// packets; a takeover is counted, and the former party is not locked out by it.
 #[test]
 fn a_silent_source_gives_way_to_one_that_speaks_and_has_its_side_back() {
     let mut call = Call::up();
@@ -204,7 +204,7 @@ fn a_silent_source_gives_way_to_one_that_speaks_and_has_its_side_back() {
 }
 
 /// MEDIA-11: an announcement comes from one address, the answer names another. Packets of the
-/// announcement that are still on their way do not take the stream.
+/// announcement still in transit do not take the stream.
 #[test]
 fn late_packets_of_an_old_source_do_not_win_over_the_new_one() {
     const SERVER: &str = "192.0.2.20:6000";
@@ -222,8 +222,8 @@ fn late_packets_of_an_old_source_do_not_win_over_the_new_one() {
     }
 }
 
-/// MEDIA-12, ROUTE-52: vendors are rung one after the other or at once, each at ports of its
-/// own; the caller hears the one that it is joined to, whatever the others send.
+/// MEDIA-12, ROUTE-52: vendors ring one after the other or at once, each at its own ports; the
+/// caller hears the one that it is joined to, whatever the others send.
 #[test]
 fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     const NEXT: LegId = LegId(2);
@@ -251,7 +251,7 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     assert!(call.bridge.is_empty());
 }
 
-/// SSRC, sequence number and timestamp of what becomes of a packet of a vendor.
+/// SSRC, sequence number and timestamp of a relayed packet of a vendor.
 fn heard_from(call: &mut Call, leg: LegId, from: &str, ssrc: u8, sequence: u8) -> Option<[u32; 3]> {
     let mut packet = rtp(8, sequence);
     packet[7] = sequence * 10;
@@ -263,8 +263,8 @@ fn heard_from(call: &mut Call, leg: LegId, from: &str, ssrc: u8, sequence: u8) -
     Some([header.ssrc, header.sequence.into(), header.timestamp])
 }
 
-/// MEDIA-12: over a failover and a re-INVITE the caller hears one stream, and vendors that are
-/// not joined any more do not disturb it.
+/// MEDIA-12: across a failover and a re-INVITE the caller hears one stream, and vendors that are no
+/// longer joined do not disturb it.
 #[test]
 fn the_caller_hears_one_stream_from_all_vendors() {
     const NEXT: LegId = LegId(2);
@@ -290,7 +290,7 @@ fn the_caller_hears_one_stream_from_all_vendors() {
     assert_eq!(heard_from(&mut call, B, FIRST, 1, 9), Some([1, 7, 4_360]));
 }
 
-/// RTP that is encrypted end to end authenticates its header: it passes as it is.
+/// RTP that is encrypted end to end authenticates its header: it passes unchanged.
 #[test]
 fn sealed_packets_are_never_renumbered() {
     let mut call = Call::up();
@@ -299,8 +299,8 @@ fn sealed_packets_are_never_renumbered() {
     assert_eq!(heard_from(&mut call, B, VENDOR, 2, 20), Some([2, 20, 200]));
 }
 
-/// RFC 2543 hold behind a NAT: no new SDP address, so nothing is learned anew, and nothing is
-/// sent while it lasts although the caller is heard.
+/// RFC 2543 hold behind a NAT: the SDP has no new address, so nothing is learned again, and nothing
+/// is sent during the hold although the caller is heard.
 #[test]
 fn a_hold_without_address_keeps_what_was_learned() {
     let mut call = Call::up();
@@ -387,7 +387,7 @@ fn what_is_not_rtp_is_dropped() {
     assert_eq!(call.counters(A).dropped, 5);
 }
 
-/// RFC 3550 section 11: RTCP on the next port; answers go where it came from.
+/// RFC 3550 section 11: RTCP on the next port; answers go to its source.
 #[test]
 fn rtcp_crosses_between_the_odd_ports() {
     let mut call = Call::up();
@@ -399,8 +399,8 @@ fn rtcp_crosses_between_the_odd_ports() {
     assert_eq!((caller.rtcp_in, caller.rtp_in, caller.last_packet_ms), (1, 0, UTC));
 }
 
-/// MEDIA-11: RTCP has one source as well: another port of the host leads the reports away only
-/// after it was silent for longer than reports may be apart, or at once if the SDP names it.
+/// MEDIA-11: RTCP has one source too: another port of the host takes over only after a silence
+/// longer than the interval of reports, or at once if the SDP names it.
 #[test]
 fn rtcp_keeps_its_source() {
     const ELSEWHERE: &str = "192.0.2.10:4055";
@@ -429,8 +429,8 @@ fn rtcp_follows_the_rtp_latch() {
     assert_eq!(call.hears_rtcp(A, "192.0.2.10:4001"), None, "the SDP's host is not it");
 }
 
-/// RFC 5761 section 5.1.1: muxed once both sides say so; an offer alone decides nothing, though
-/// muxed RTCP is understood from anybody.
+/// RFC 5761 section 5.1.1: muxed once both sides offer it; an offer alone decides nothing, though
+/// muxed RTCP is understood from any side.
 #[test]
 fn rtcp_is_muxed_when_both_sides_can() {
     let mut call = Call::up();

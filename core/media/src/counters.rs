@@ -1,12 +1,12 @@
-//! Counters of a leg, shared with whoever reads them.
+//! Counters of a leg, shared with their readers.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The counters of one leg. Written by the one thread that carries the leg, read by any: no
-/// locked instruction per packet and no question to the relay thread.
+/// The counters of one leg. Written only by the thread that carries the leg, read by any: no locked
+/// instruction per packet, and no query to the relay thread.
 #[derive(Debug, Default)]
 pub struct LegCounters {
     pub(crate) rtp_in: Count,
@@ -31,8 +31,8 @@ pub struct LegReading {
     pub bytes_in: u64,
     /// RTCP packets accepted from it.
     pub rtcp_in: u64,
-    /// Packets that arrived at its ports and went nowhere: foreign source, not RTP, payload
-    /// type not negotiated, or nowhere to send to.
+    /// Packets dropped at its ports: foreign source, not RTP, payload type not negotiated, or no
+    /// destination.
     pub dropped: u64,
     /// UTC milliseconds of the last accepted RTP or RTCP packet, 0 if none (BILL-13).
     pub last_packet_ms: u64,
@@ -47,7 +47,7 @@ pub struct LegReading {
 pub(crate) struct Count(AtomicU64);
 
 impl LegCounters {
-    /// Reads them. The fields are each exact; a packet in flight may be in some only.
+    /// Reads the counters. Each field is exact; a packet in flight may be in only some of them.
     pub fn read(&self) -> LegReading {
         LegReading {
             rtp_in: self.rtp_in.get(),

@@ -1,58 +1,58 @@
-//! Which source a side's packets come from (MEDIA-11).
+//! Learns the source of a side's packets (MEDIA-11).
 //!
-//! SDP often names an address behind a NAT, from which no packet ever comes. The latch
-//! learns the true source from the packets themselves and then keeps strangers out.
+//! SDP often names an address behind a NAT, from which no packet ever comes. The latch learns the
+//! true source from the packets themselves and then keeps strangers out.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Consecutive packets of one source and one SSRC that lock a latch that is learning, if they
-/// come from a host of the party: that of its SDP or of its signalling.
+/// Consecutive packets of one source and one SSRC that lock a learning latch, if they come from a
+/// host of the party: the host in its SDP or of its signalling.
 pub const LATCH_PACKETS: u8 = 3;
 
-/// Silence of the locked source after which another may be learned.
+/// Silence of the locked source after which another source may be learned.
 pub const LATCH_SILENCE: Duration = Duration::from_secs(5);
 
 /// Consecutive packets of one source and one SSRC that another host must send to lock a latch, or
-/// anybody to take a side over from a locked source that is silent: half a second of speech at
-/// 20 ms, which nobody sends to all ports.
+/// any host to take over from a silent locked source: half a second of speech at 20 ms, which no
+/// scanner sends to all ports.
 pub const TAKEOVER_PACKETS: u8 = 25;
 
-/// The shortest time that these packets may take: speech is not sent in a burst.
+/// The shortest time in which these packets may arrive: speech does not come in a burst.
 pub const TAKEOVER_TIME: Duration = Duration::from_millis(400);
 
-/// How long the source of a former party is no candidate, from its first packet after the
-/// change on: longer than packets are on their way. Not for ever: gateways that do not write
-/// the address of every SDP make one party look like two.
+/// How long the former party's source is not learned, counted from its first packet after the
+/// change: longer than packets are in transit. Not for ever: gateways that rewrite the address in
+/// only some SDPs make one party look like two.
 pub const FORMER_REST: Duration = LATCH_SILENCE;
 
 /// The latch of one side.
 #[derive(Clone, Debug)]
 pub struct Latch {
-    /// Where the side's SDP says that it receives. Whoever sends from there is believed at once.
+    /// The receiving address in the side's SDP. Packets from there are trusted at once.
     sdp: SocketAddr,
-    /// The host that its signalling comes from: a NAT gives both the same.
+    /// The source host of its signalling: behind a NAT, media and signalling share it.
     signalling: IpAddr,
     /// Only packets from `sdp` are accepted.
     strict: bool,
-    /// SDP address and source of the party that had this place before.
+    /// SDP address and source of the previous party in this place.
     former: [Option<SocketAddr>; 2],
-    /// Until when they are not learned; none before their first packet.
+    /// Until when they are not learned; `None` before their first packet.
     former_until: Option<Instant>,
     state: State,
 }
 
 #[derive(Clone, Debug)]
 enum State {
-    /// Not sure yet; the source of the last plausible packets, if any came.
+    /// Not sure yet; the source of the last plausible packets, if any.
     Learning(Option<Candidate>),
-    /// Sure; others are kept out. After its silence one may come near, but as long as it has
-    /// not sent enough the locked source is believed.
+    /// Sure; others are kept out. After a silence a rival may be counted, but until it has sent
+    /// enough the locked source is trusted.
     Locked {
         source: SocketAddr,
         heard: Instant,
         rival: Option<Candidate>,
-        /// From whom `source` took the side over. It may have it back at any time.
+        /// The source that `source` took over from. It may take the side back at any time.
         ousted: Option<SocketAddr>,
     },
 }
@@ -62,12 +62,12 @@ struct Candidate {
     source: SocketAddr,
     ssrc: u32,
     packets: u8,
-    /// When the first of them came.
+    /// Arrival of the first of them.
     since: Instant,
 }
 
 impl Candidate {
-    /// Whether it has spoken for half a second.
+    /// Whether it has sent speech for half a second.
     fn is_in_earnest(&self, now: Instant) -> bool {
         self.packets >= TAKEOVER_PACKETS && now.duration_since(self.since) >= TAKEOVER_TIME
     }
@@ -90,25 +90,25 @@ impl Latch {
         Latch { sdp, signalling, strict, former: [None; 2], former_until: None, state }
     }
 
-    /// Whether an address is of a host of the party.
+    /// Whether an address belongs to a host of the party.
     fn is_home(&self, source: SocketAddr) -> bool {
         let host = source.ip().to_canonical();
         host == self.sdp.ip().to_canonical() || host == self.signalling.to_canonical()
     }
 
-    /// A latch for the party that takes the place of this one's: a new SDP address. Packets of
-    /// the former party that are still on their way do not lock it.
+    /// A latch for the party that replaces this one: a new SDP address. Packets of the former party
+    /// that are still in transit do not lock it.
     #[must_use]
-    pub fn succeeded_by(&self, sdp: SocketAddr, signalling: IpAddr, strict: bool) -> Latch {
-        // A gateway that sends from one port whatever its SDP says is still the same gateway.
+    pub(crate) fn succeeded_by(&self, sdp: SocketAddr, signalling: IpAddr, strict: bool) -> Latch {
+        // A gateway that sends from one port regardless of its SDP is still the same gateway.
         let source = self.locked().filter(|source| source.ip() != sdp.ip());
         let former = [Some(self.sdp), source].map(|former| former.filter(|known| *known != sdp));
         Latch { former, ..Latch::new(sdp, signalling, strict) }
     }
 
-    /// Judges a packet that is RTP of a negotiated payload type; true: relay it. While
-    /// nothing is locked, packets of a source that is being learned are relayed too, so that
-    /// early media is not clipped.
+    /// Judges an RTP packet of a negotiated payload type; true means relay it. While nothing is
+    /// locked, packets of a source that is being learned are relayed too, so that early media is
+    /// not clipped.
     #[inline]
     pub fn accept(&mut self, now: Instant, source: SocketAddr, ssrc: u32) -> bool {
         match &mut self.state {
@@ -121,7 +121,7 @@ impl Latch {
         }
     }
 
-    /// [`Latch::accept`] of a packet that is not the locked source's.
+    /// [`Latch::accept`] for a packet from any source but the locked one.
     fn accept_another(&mut self, now: Instant, source: SocketAddr, ssrc: u32) -> bool {
         let announced = source == self.sdp;
         if !announced && (self.strict || self.is_former(now, source)) {
@@ -144,7 +144,7 @@ impl Latch {
                 self.lock(now, source, None);
                 true
             }
-            // Another host was heard first.
+            // A foreign host was locked first.
             State::Locked { rival, .. } if home && held_by_another => {
                 let next = Candidate::after(rival.take(), now, source, ssrc);
                 let enough = next.packets >= LATCH_PACKETS;
@@ -189,8 +189,8 @@ impl Latch {
         self.sdp
     }
 
-    /// Judges a packet that proves nothing, such as comfort noise that nobody negotiated: it
-    /// passes from where the side is known to be, and keeps a lock alive.
+    /// Judges a packet that proves nothing, such as comfort noise that was not negotiated: it
+    /// passes from the known source of the side, and keeps a lock alive.
     pub fn keep(&mut self, now: Instant, source: SocketAddr) -> bool {
         match &mut self.state {
             State::Locked { source: locked, heard, .. } if *locked == source => {
@@ -210,9 +210,9 @@ impl Latch {
         }
     }
 
-    /// Where packets for this side go: the locked source, else the SDP address. Nothing can
-    /// be sent to a private one, so that there the first source heard of the host of the
-    /// signalling is the better guess; any other single packet would lead the audio astray.
+    /// Where packets for this side go: the locked source, else the SDP address. Packets cannot
+    /// reach a private address, so there the first source on a host of the party is the better
+    /// guess; any other single packet could misdirect the audio.
     pub fn target(&self) -> SocketAddr {
         match &self.state {
             State::Locked { source, .. } => *source,
@@ -226,7 +226,7 @@ impl Latch {
     }
 }
 
-/// Addresses that are somewhere else for everybody: RFC 1918, RFC 6598, RFC 4193, link-local.
+/// Addresses that mean a different host in each network: RFC 1918, RFC 6598, RFC 4193, link-local.
 fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -261,7 +261,7 @@ mod tests {
         (latch, now)
     }
 
-    /// MEDIA-11: the first three consecutive packets of one SSRC, relayed meanwhile.
+    /// MEDIA-11: the first three consecutive packets of one SSRC lock; they are relayed meanwhile.
     #[test]
     fn three_packets_of_one_source_lock_and_all_are_relayed() {
         let (mut latch, now) = latch(false);
@@ -272,8 +272,8 @@ mod tests {
         assert_eq!((latch.locked(), latch.target()), (Some(at(NAT)), at(NAT)));
     }
 
-    /// MEDIA-11: a private SDP address from a public peer is a NAT: nothing is lost by
-    /// answering the first source heard.
+    /// MEDIA-11: a private SDP address from a public peer means NAT: answering the first source
+    /// heard loses nothing.
     #[test]
     fn a_private_address_is_given_up_for_the_first_source() {
         for private in ["10.1.2.3:4000", "100.64.0.1:4000", "[fd00::1]:4000"] {
@@ -285,8 +285,8 @@ mod tests {
         }
     }
 
-    /// MEDIA-11: before anybody has spoken a sweep over all ports locks nothing, however often it
-    /// comes round; a media server of another host is learned from half a second of speech, and
+    /// MEDIA-11: before a party has spoken, a sweep over all ports locks nothing, however often it
+    /// is repeated; a media server on another host is learned from half a second of speech, and
     /// gives way to the host of the signalling.
     #[test]
     fn another_host_is_learned_from_speech_alone() {
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(latch.locked(), Some(at(SDP)));
     }
 
-    /// MEDIA-11: consecutive, and one SSRC.
+    /// MEDIA-11: the packets must be consecutive and of one SSRC.
     #[test]
     fn another_source_or_ssrc_begins_the_count_again() {
         let (mut latch, now) = latch(false);
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(latch.locked(), Some(at(NAT)));
     }
 
-    /// MEDIA-11: then locked; a new SSRC of the same source is the same party.
+    /// MEDIA-11: once locked, a new SSRC of the same source is the same party.
     #[test]
     fn a_locked_latch_keeps_strangers_out() {
         let (mut latch, now) = locked_to_nat();
@@ -335,9 +335,9 @@ mod tests {
         assert_eq!(latch.locked(), Some(at(NAT)));
     }
 
-    /// MEDIA-11: re-learn after 5 s of silence, from half a second of speech and not from the
-    /// three packets that whoever sweeps all ports sends to each. Until it is sure, audio goes
-    /// where it went, and the rival is not heard.
+    /// MEDIA-11: after 5 s of silence another source is learned, from half a second of speech and
+    /// not from the three packets that a port scanner sends to each port. Until then audio keeps
+    /// its destination, and the rival is not heard.
     #[test]
     fn after_five_seconds_of_silence_another_source_takes_over_by_speaking() {
         let moved = at("198.51.100.7:61002");
@@ -355,8 +355,8 @@ mod tests {
         assert!(latch.is_taken_over());
     }
 
-    /// MEDIA-11: whoever took a silent side over does not lock its party out: neither where it
-    /// was heard first nor where its SDP says.
+    /// MEDIA-11: a source that took over a silent side does not lock out its party: neither at its
+    /// former source nor at its SDP address.
     #[test]
     fn a_party_that_was_taken_over_has_its_side_back_when_it_speaks() {
         for home in [NAT, SDP] {
@@ -375,8 +375,8 @@ mod tests {
         }
     }
 
-    /// MEDIA-11: what the old party still sends does not lock the new one's latch; its own
-    /// address in the new SDP is not former.
+    /// MEDIA-11: packets that the old party still sends do not lock the new party's latch; an
+    /// address named in the new SDP does not count as former.
     #[test]
     fn a_former_source_is_no_candidate_after_a_change() {
         let (mut old, now) = latch(false);
@@ -395,8 +395,8 @@ mod tests {
         assert_eq!(third.locked(), Some(at(SDP)));
     }
 
-    /// A gateway on the way writes its address into one SDP and not into the next: the party
-    /// looks like another one, and is heard again after a while.
+    /// A gateway on the way rewrites the address in one SDP and not in the next: the party looks
+    /// like another one, and is heard again after a while.
     #[test]
     fn a_former_source_that_goes_on_is_learned_in_the_end() {
         let (mut old, now) = latch(false);
@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(new.locked(), Some(at(SDP)));
     }
 
-    /// A gateway whose packets never come from the port of its SDP goes on being heard.
+    /// A gateway whose packets never come from the port in its SDP stays audible.
     #[test]
     fn another_port_of_the_announced_host_is_not_former() {
         let (mut old, now) = latch(false);
@@ -422,7 +422,8 @@ mod tests {
         assert_eq!(new.locked(), Some(sends_from));
     }
 
-    /// A side that listens in silence is not lost to a probe, nor to a flood once it speaks.
+    /// A side that listens silently does not lose its lock to a probe, nor to a flood once it
+    /// speaks.
     #[test]
     fn a_silent_side_that_speaks_again_keeps_its_lock() {
         let (mut latch, now) = locked_to_nat();

@@ -1,4 +1,4 @@
-//! One leg of a call: where its packets come from, where packets for it go, what it counts.
+//! One leg of a call: the source of its packets, the destination of packets for it, its counters.
 
 use crate::counters::LegCounters;
 use crate::latch::Latch;
@@ -10,20 +10,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Silence of a leg's RTCP source after which another may take its place: reports come every
-/// five seconds, give or take a half (RFC 3550 section 6.2).
+/// Silence of a leg's RTCP source after which another may take its place: reports come every five
+/// seconds, plus or minus half of that (RFC 3550 section 6.2).
 pub(crate) const RTCP_SILENCE: Duration = Duration::from_secs(15);
 
-/// The two clocks, read together by the shell.
+/// The two clocks, which the shell reads together.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// Monotonic: silences and deadlines.
     pub instant: Instant,
-    /// UTC milliseconds: the time of the last packet, which bills are made from.
+    /// UTC milliseconds: the time of the last packet, used for billing.
     pub utc_ms: u64,
 }
 
-/// Which port of a leg.
+/// A port of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The even port: RTP, and RTCP when muxed (RFC 5761).
@@ -36,48 +36,48 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PayloadTypes(u128);
 
-/// Where a leg receives, from its SDP.
+/// The receiving side of a leg, from its SDP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteMedia {
-    /// Address of its audio stream. An unspecified address or port 0 is "nowhere".
+    /// Address of its audio stream. An unspecified address or port 0 means nowhere.
     pub rtp: SocketAddr,
-    /// Address where it wants RTCP unless that is muxed.
+    /// Address for its RTCP, unless that is muxed.
     pub rtcp: SocketAddr,
-    /// It can take RTCP on the RTP port (RFC 5761); it will if its peer can too.
+    /// It can receive RTCP on the RTP port (RFC 5761), and will if its peer can too.
     pub rtcp_mux: bool,
-    /// Payload types that were negotiated; empty accepts any.
+    /// Negotiated payload types; empty accepts any.
     pub payload_types: PayloadTypes,
-    /// Host of its signalling: packets from there are its own sooner than others (MEDIA-11).
+    /// Host of its signalling: packets from there are trusted sooner than others (MEDIA-11).
     pub signalling: IpAddr,
     /// Only the SDP address is accepted (MEDIA-11).
     pub strict: bool,
     /// RTP clock of its audio.
     pub clock_hz: u32,
     /// Its packets are encrypted end to end (SRTP that passes through): a changed header would
-    /// make them worthless.
+    /// invalidate them.
     pub sealed: bool,
-    /// By its SDP it sends audio.
+    /// Its SDP says that it sends audio.
     pub sends: bool,
-    /// By its SDP it wants audio: it does not hold its peer.
+    /// Its SDP says that it wants audio: it does not hold its peer.
     pub receives: bool,
-    /// How its audio is written, if the call has described it by itself; none: as its peer's is.
+    /// Its audio formats, if the call has described them itself; `None` means those of its peer.
     pub formats: Option<Formats>,
 }
 
-/// A leg with ports of its own.
+/// A leg with its own ports.
 #[derive(Debug)]
 pub(crate) struct Leg {
     remote: Option<Remote>,
     counters: Arc<LegCounters>,
-    /// When RTP came last.
+    /// Arrival of the last RTP packet.
     rtp_at: Option<Instant>,
-    /// When RTP or RTCP came last.
+    /// Arrival of the last RTP or RTCP packet.
     heard_at: Option<Instant>,
-    /// What it hears.
+    /// The stream that it hears.
     pub(crate) outgoing: Outgoing,
-    /// What becomes of what its peer sends.
+    /// How its peer's packets are translated for it.
     pub(crate) path: Path,
-    /// What it hears in place of its peer.
+    /// The sound that it hears instead of its peer.
     pub(crate) player: Option<Player>,
 }
 
@@ -92,7 +92,7 @@ struct Remote {
 
 /// A step of a sound.
 pub(crate) enum Played {
-    /// A packet of this length is to be sent there.
+    /// Send a packet of this length to this address.
     Packet(SocketAddr, usize),
     /// There is nothing to send now.
     Nothing,
@@ -113,7 +113,7 @@ impl PayloadTypes {
 }
 
 impl FromIterator<u8> for PayloadTypes {
-    /// Collects payload types; values above 127 do not exist in RTP and are left out.
+    /// Collects payload types; values above 127 do not exist in RTP and are skipped.
     fn from_iter<I: IntoIterator<Item = u8>>(types: I) -> PayloadTypes {
         PayloadTypes(types.into_iter().filter(|t| *t < 128).fold(0, |set, t| set | 1 << t))
     }
@@ -133,10 +133,10 @@ impl Leg {
         }
     }
 
-    /// Takes what the leg's SDP says. A new address or strictness makes the latch learn its
-    /// source anew (MEDIA-11). A refresh with the same address keeps the latch, so that session
-    /// timers never interrupt audio; so does a hold that names no address, because whoever comes
-    /// back from it is still the same.
+    /// Applies the leg's SDP. A new address or strictness makes the latch learn its source again
+    /// (MEDIA-11). A refresh with the same address keeps the latch, so that session timers never
+    /// interrupt audio; so does a hold that names no address, because the same party returns from
+    /// it.
     pub(crate) fn set_remote(&mut self, media: RemoteMedia) {
         let latch = match &mut self.remote {
             Some(known) => {
@@ -161,7 +161,7 @@ impl Leg {
         self.counters.set_latched(None);
     }
 
-    /// What its SDP said.
+    /// The media in its SDP.
     pub(crate) fn media(&self) -> Option<&RemoteMedia> {
         self.remote.as_ref().map(|remote| &remote.media)
     }
@@ -170,8 +170,8 @@ impl Leg {
         &self.counters
     }
 
-    /// Gives a packet for this leg the numbers of the stream that it hears. False: it is a late
-    /// one of a former source.
+    /// Rewrites a packet for this leg to the numbers of the stream that it hears. False means a
+    /// late packet of a former source.
     #[inline]
     pub(crate) fn renumber(&mut self, now: Now, header: &RtpHeader, packet: &mut [u8]) -> bool {
         match &self.remote {
@@ -183,7 +183,7 @@ impl Leg {
         }
     }
 
-    /// Takes the next step of the sound that is played to it.
+    /// Takes the next step of the sound that the leg hears.
     pub(crate) fn play(&mut self, now: Now, buffer: &mut [u8]) -> Played {
         // On hold it hears nothing.
         let to = self.rtp_target().filter(|_| self.media().is_some_and(|media| media.receives));
@@ -206,35 +206,35 @@ impl Leg {
         Played::Packet(to, len)
     }
 
-    /// How its audio is written, if the call has described it.
+    /// Its audio formats, if the call has described them.
     pub(crate) fn formats(&self) -> Option<&Formats> {
         self.media()?.formats.as_ref()
     }
 
-    /// When RTP came last.
+    /// Arrival of the last RTP packet.
     pub(crate) fn rtp_at(&self) -> Option<Instant> {
         self.rtp_at
     }
 
-    /// When RTP or RTCP came last.
+    /// Arrival of the last RTP or RTCP packet.
     pub(crate) fn heard_at(&self) -> Option<Instant> {
         self.heard_at
     }
 
-    /// The source that its RTP is locked to.
+    /// The locked source of its RTP.
     pub(crate) fn locked(&self) -> Option<SocketAddr> {
         self.remote.as_ref()?.latch.locked()
     }
 
-    /// Whether that source took the leg over from another one.
+    /// Whether that source took over the leg from another one.
     pub(crate) fn is_taken_over(&self) -> bool {
         self.remote.as_ref().is_some_and(|remote| remote.latch.is_taken_over())
     }
 
     /// Judges an RTP packet that arrived at this leg and counts it if it is the leg's own. A
-    /// payload type counts as negotiated if the SDP of the leg or of its peer lists it: an
-    /// answerer may number a codec differently from the offer (RFC 3264 section 6.1), and each
-    /// party then sends with the other's number.
+    /// payload type counts as negotiated if the SDP of the leg or of its peer lists it: an answerer
+    /// may number a codec differently from the offer (RFC 3264 section 6.1), and each party then
+    /// sends with the other's number.
     pub(crate) fn accept_rtp(
         &mut self,
         now: Now,
@@ -260,7 +260,7 @@ impl Leg {
         if remote.latch.locked() != locked {
             counted.set_latched(remote.latch.locked());
             counted.takeovers.add(u64::from(remote.latch.is_taken_over()));
-            // Reports for the party are not left to go where it was.
+            // Reports must not go to the party's former source.
             remote.rtcp_source = None;
         }
         if accepted {
@@ -291,14 +291,14 @@ impl Leg {
         true
     }
 
-    /// Where RTP for this leg goes; none while its SDP says nowhere, wherever it was heard.
+    /// Where RTP for this leg goes; `None` while its SDP says nowhere, even if it was heard.
     pub(crate) fn rtp_target(&self) -> Option<SocketAddr> {
         self.remote.as_ref()?.rtp_target()
     }
 
-    /// Where RTCP for this leg goes and from which port; `muxed` if its peer can mux too. An
-    /// offer to mux counts when the other side's SDP takes it (RFC 5761 section 5.1.1); the SDP
-    /// of each passes to the other.
+    /// Where RTCP for this leg goes, and from which port; `muxed` if its peer can mux too. An offer
+    /// to mux counts once the other side's SDP accepts it (RFC 5761 section 5.1.1); each side's SDP
+    /// passes to the other.
     pub(crate) fn rtcp_target(&self, muxed: bool) -> Option<(Kind, SocketAddr)> {
         let remote = self.remote.as_ref()?;
         remote.rtcp_target(muxed && remote.media.rtcp_mux)
@@ -306,7 +306,7 @@ impl Leg {
 }
 
 impl Remote {
-    /// RTCP comes from the host that RTP comes from; before any RTP, from one that the SDP names.
+    /// RTCP must come from the host of the RTP; before any RTP, from a host that the SDP names.
     fn accepts_rtcp(&self, source: SocketAddr) -> bool {
         if self.media.strict {
             return source == self.media.rtcp || source == self.media.rtp;
@@ -317,8 +317,8 @@ impl Remote {
         }
     }
 
-    /// Whether this source may be the one that RTCP comes from and goes to: the address that
-    /// the SDP names at any time, another one until a first was heard or after its silence.
+    /// Whether RTCP may come from and go to this source: the address that the SDP names at any
+    /// time, another one before any was heard or after its silence.
     fn may_report(&self, now: Instant, source: SocketAddr) -> bool {
         source == self.media.rtcp
             || self.rtcp_source.is_none_or(|(known, heard)| {
@@ -331,9 +331,8 @@ impl Remote {
         reachable(self.latch.target())
     }
 
-    /// The RTP address when muxed, else the source of its own RTCP, else the SDP's address.
-    /// Behind a NAT whose RTCP was not heard yet, the learned host with the SDP's port is the
-    /// best guess.
+    /// The RTP address if muxed, else the source of its own RTCP, else the SDP's address. Behind a
+    /// NAT whose RTCP was not heard yet, the learned host with the SDP's port is the best guess.
     fn rtcp_target(&self, muxed: bool) -> Option<(Kind, SocketAddr)> {
         let rtp = self.rtp_target()?;
         if muxed {
@@ -350,7 +349,7 @@ impl Remote {
     }
 }
 
-/// `to`, unless it is nowhere (hold in the manner of RFC 2543, refused stream) or a group.
+/// `to`, unless it is nowhere (RFC 2543 hold, refused stream) or a multicast or broadcast address.
 fn reachable(to: SocketAddr) -> Option<SocketAddr> {
     let nowhere = to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast();
     (!nowhere && to.ip() != IpAddr::from([255; 4])).then_some(to)

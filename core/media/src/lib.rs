@@ -1,9 +1,9 @@
 //! RTP without policy: legs and the audio between them, latching, RTCP, port pool.
 //!
 //! Nothing here touches a socket, a clock or a random source. A [`Bridge`] holds the legs of one
-//! call: it is told what the call wants and given each packet with `(now, source)`, and says where
-//! the packet goes; [`PortPool`] is given `now` and a random generator and says which ports to
-//! bind. The shell owns the sockets.
+//! call: it receives the call's instructions and each packet with `(now, source)`, and returns
+//! where the packet goes; [`PortPool`] receives `now` and a random generator and returns the ports
+//! to bind. The shell owns the sockets.
 #![forbid(unsafe_code)]
 
 pub mod rtcp;

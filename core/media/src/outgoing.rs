@@ -1,9 +1,9 @@
-//! What a leg hears, whoever speaks: one stream without a jump (MEDIA-12).
+//! The stream that a leg hears, continuous across changes of the speaker (MEDIA-12).
 //!
-//! The first source is passed on as it is. When another takes its place (the next vendor, a new
-//! port, a tone of ours), the leg goes on hearing the SSRC that it knows, with the sequence
-//! numbers and timestamps that come next, so that its jitter buffer and its loss count notice
-//! nothing. RTCP is told in the same numbers, in both directions.
+//! The first source passes unchanged. When another takes its place (the next vendor, a new port, a
+//! tone of ours), the leg keeps hearing the SSRC that it knows, with the next sequence numbers and
+//! timestamps, so that its jitter buffer and its loss count notice nothing. RTCP is rewritten to
+//! the same numbers, in both directions.
 
 use crate::rtcp::Compound;
 use crate::rtp::RtpHeader;
@@ -27,21 +27,21 @@ const RTCP_HEAD: usize = 4;
 const SENDER_INFO: usize = 24;
 const REPORT_BLOCK: usize = 24;
 
-/// Where RTCP is found in a sender report: its RTP timestamp, behind SSRC and NTP time.
+/// Offset of the RTP timestamp in a sender report, after SSRC and NTP time.
 const REPORTED_TIMESTAMP: usize = 12;
 
 /// The stream that a leg hears.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    /// The last packet; none before the first.
+    /// The last packet; `None` before the first.
     last: Option<Last>,
-    /// Who speaks; none after the path has changed.
+    /// The current source; `None` after the path has changed.
     source: Option<Source>,
-    /// Who spoke before at the same leg: some gateways alternate between two.
+    /// The previous source at the same leg: some gateways alternate between two.
     before: Option<Source>,
 }
 
-/// The newest packet that was sent, in the leg's numbers.
+/// The newest packet sent, in the leg's numbers.
 #[derive(Clone, Copy, Debug)]
 struct Last {
     ssrc: u32,
@@ -50,25 +50,25 @@ struct Last {
     at: Instant,
 }
 
-/// A source and how far its numbers are from the leg's.
+/// A source and the offset of its numbers from the leg's.
 #[derive(Clone, Copy, Debug)]
 struct Source {
     ssrc: u32,
-    /// Newest sequence number of its own.
+    /// The source's own newest sequence number.
     highest: u16,
     sequence_shift: u16,
     timestamp_shift: u32,
 }
 
 impl Outgoing {
-    /// The next packet comes from somebody else, whatever its SSRC.
+    /// The next packet comes from another source, whatever its SSRC.
     pub(crate) fn change_source(&mut self) {
         self.source = None;
         self.before = None;
     }
 
-    /// Gives a packet the leg's numbers. False: it is a late one of a source that another has
-    /// taken the place of.
+    /// Rewrites a packet to the leg's numbers. False means a late packet of a source that was
+    /// replaced.
     #[inline]
     pub(crate) fn renumber(
         &mut self,
@@ -100,7 +100,7 @@ impl Outgoing {
         true
     }
 
-    /// Takes the sender of a packet for the source.
+    /// Makes the sender of a packet the current source.
     fn take_source(&mut self, now: Instant, clock_hz: u32, header: &RtpHeader) -> bool {
         let RtpHeader { ssrc, sequence, timestamp, .. } = *header;
         let Some(last) = self.last else {
@@ -118,14 +118,14 @@ impl Outgoing {
             None => last.timestamp_after(now, clock_hz).wrapping_sub(timestamp),
         };
         let sequence_shift = last.sequence.wrapping_add(1).wrapping_sub(sequence);
-        // One before: the packet itself is the newest once it is sent.
+        // One less: the packet itself becomes the newest when it is sent.
         let highest = sequence.wrapping_sub(1);
         self.before = self.source;
         self.source = Some(Source { ssrc, highest, sequence_shift, timestamp_shift });
         true
     }
 
-    /// Whether the leg hears its source as it is.
+    /// Whether the leg hears its source unchanged.
     fn is_untouched(&self) -> bool {
         match (&self.source, &self.last) {
             (Some(source), Some(last)) => source.is_untouched(last.ssrc),
@@ -134,8 +134,8 @@ impl Outgoing {
     }
 }
 
-/// Tells RTCP that goes from one leg to another in the numbers of whoever hears it: what
-/// `hearer` hears of the sender, and in the sender's reports what `sender` hears of the hearer.
+/// Rewrites RTCP that goes from one leg to another to the numbers of its hearer: the sender's
+/// stream as `hearer` hears it, and in the reports the hearer's stream as `sender` hears it.
 pub(crate) fn renumber_rtcp(hearer: &Outgoing, sender: &Outgoing, packet: &mut [u8]) {
     if hearer.is_untouched() && sender.is_untouched() {
         return;
@@ -175,7 +175,7 @@ pub(crate) fn renumber_rtcp(hearer: &Outgoing, sender: &Outgoing, packet: &mut [
 }
 
 impl Outgoing {
-    /// Puts the SSRC that the leg knows in the place of the source's.
+    /// Replaces the source's SSRC by the one that the leg knows.
     fn name_source(&self, body: &mut [u8], at: usize) {
         if let (Some(source), Some(last)) = (&self.source, &self.last)
             && word(body, at) == Some(source.ssrc)
@@ -184,7 +184,7 @@ impl Outgoing {
         }
     }
 
-    /// Puts the source's SSRC in the place of the one that the leg knows.
+    /// Replaces the SSRC that the leg knows by the source's.
     fn name_own(&self, body: &mut [u8], at: usize) -> bool {
         let (Some(source), Some(last)) = (&self.source, &self.last) else { return false };
         let is_it = word(body, at) == Some(last.ssrc);
@@ -203,14 +203,14 @@ impl Outgoing {
         }
     }
 
-    /// Report blocks about what this leg hears, in the numbers of its source.
+    /// Rewrites report blocks about this leg's stream to the numbers of its source.
     fn shift_blocks(&self, body: &mut [u8], from: usize, count: usize) {
         for at in (0..count).map(|block| from + block * REPORT_BLOCK) {
             if self.name_own(body, at)
                 && let Some(source) = &self.source
                 && let Some(highest) = word(body, at + 8)
             {
-                // The upper half counts how often the number wrapped.
+                // The upper half counts how often the sequence number wrapped.
                 let sequence = (highest as u16).wrapping_sub(source.sequence_shift);
                 let highest = highest & 0xffff_0000 | u32::from(sequence);
                 write(body, at + 8, &highest.to_be_bytes());
@@ -218,7 +218,7 @@ impl Outgoing {
         }
     }
 
-    /// The chunks of a source description: an SSRC, items, and padding to a whole word.
+    /// Rewrites the chunks of a source description: an SSRC, items, and padding to a whole word.
     fn name_described(&self, body: &mut [u8], count: usize) {
         let mut at = 0;
         for _ in 0..count {
@@ -241,7 +241,7 @@ impl Source {
 }
 
 impl Last {
-    /// The timestamp of a packet that is sent now: as much later as time has passed, at least a
+    /// The timestamp of a packet sent now: advanced by the time that has passed, at least by a
     /// packet's usual 20 ms.
     fn timestamp_after(&self, now: Instant, clock_hz: u32) -> u32 {
         let passed = now.saturating_duration_since(self.at).as_micros();
@@ -250,7 +250,7 @@ impl Last {
     }
 }
 
-/// Whether a sequence number is behind another one, which wraps (RFC 3550 appendix A.1).
+/// Whether `sequence` comes after `than`, with wrapping (RFC 3550 appendix A.1).
 fn is_newer(sequence: u16, than: u16) -> bool {
     let ahead = sequence.wrapping_sub(than);
     ahead != 0 && ahead < 0x8000
@@ -260,7 +260,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Writes a field; one that is beyond the end stays unwritten.
+/// Writes a field; a field beyond the end is not written.
 fn write(bytes: &mut [u8], at: usize, field: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + field.len()) {
         place.copy_from_slice(field);

@@ -1,11 +1,11 @@
-//! Streams that go on when their source does not.
+//! Streams that continue when their source changes.
 
 use super::*;
 use std::time::Duration;
 
 const CLOCK: u32 = 8_000;
 
-/// A packet of 20 ms: SSRC, sequence number and timestamp, which the payload repeats.
+/// A packet of 20 ms: SSRC, sequence number and timestamp; the payload repeats the sequence number.
 fn rtp(ssrc: u32, sequence: u16, timestamp: u32) -> Vec<u8> {
     let mut packet = vec![0x80, 0x88];
     packet.extend(sequence.to_be_bytes());
@@ -26,7 +26,7 @@ impl Stream {
         Stream { outgoing: Outgoing::default(), now: Instant::now() }
     }
 
-    /// What becomes of a packet: SSRC, sequence number, timestamp.
+    /// The packet as sent: SSRC, sequence number, timestamp.
     fn send(&mut self, ssrc: u32, sequence: u16, timestamp: u32) -> Option<(u32, u16, u32)> {
         let mut packet = rtp(ssrc, sequence, timestamp);
         let before = packet.clone();
@@ -45,7 +45,7 @@ impl Stream {
     }
 }
 
-/// MEDIA-12: one source is passed on as it is: reordered, with gaps, around the wrap.
+/// MEDIA-12: one source passes unchanged: reordered, with gaps, around the wrap.
 #[test]
 fn one_source_is_untouched() {
     let mut stream = Stream::new();
@@ -56,8 +56,8 @@ fn one_source_is_untouched() {
     }
 }
 
-/// MEDIA-12: the next source speaks with the SSRC that is known, and its numbers come next; its
-/// timestamps are later by the time that has passed.
+/// MEDIA-12: the next source gets the known SSRC and the next numbers; its timestamps advance by
+/// the time that has passed.
 #[test]
 fn the_next_source_goes_on_where_the_one_before_stopped() {
     for path_changed in [true, false] {
@@ -79,7 +79,7 @@ fn the_next_source_goes_on_where_the_one_before_stopped() {
     assert_eq!(stream.send(8, 1, 160), Some((7, 2, 320)), "at once: one packet later");
 }
 
-/// MEDIA-12: the same SSRC after a path has changed is another stream all the same.
+/// MEDIA-12: after a path change, the same SSRC is still another stream.
 #[test]
 fn a_vendor_that_happens_to_have_the_same_ssrc_is_another_source() {
     let mut stream = Stream::new();
@@ -89,8 +89,8 @@ fn a_vendor_that_happens_to_have_the_same_ssrc_is_another_source() {
     assert_eq!(stream.send(7, 9_000, 500), Some((7, 101, 16_160)));
 }
 
-/// MEDIA-12: what the old source sent before the change and the network delivers after it does
-/// not disturb the new one.
+/// MEDIA-12: packets of the old source that the network delivers after the change do not disturb
+/// the new source.
 #[test]
 fn late_packets_of_the_source_before_are_dropped() {
     let mut stream = Stream::new();
@@ -102,8 +102,8 @@ fn late_packets_of_the_source_before_are_dropped() {
     assert_eq!(stream.send(8, 2, 160), Some((7, 105, 16_800)));
 }
 
-/// A gateway that sends digits with an SSRC of their own, between its audio: every packet of an
-/// event keeps the event's timestamp.
+/// A gateway that sends digits with their own SSRC between its audio: every packet of an event
+/// keeps the event's timestamp.
 #[test]
 fn two_sources_that_alternate_keep_their_time() {
     let mut stream = Stream::new();
@@ -131,7 +131,7 @@ fn report(ssrc: u32, timestamp: u32, heard: u32, highest: u32) -> Vec<u8> {
     packet
 }
 
-/// RFC 3550 section 7.1: a translator that changes numbers changes them in RTCP too.
+/// RFC 3550 section 7.1: a translator that changes numbers must change them in RTCP too.
 #[test]
 fn reports_are_told_in_the_numbers_of_their_hearer() {
     // The caller heard a tone with SSRC 7 before the vendor with SSRC 8.

@@ -1,5 +1,5 @@
-//! What becomes of a packet on its way from one leg to another: nothing, another payload type,
-//! another codec (MEDIA-12, MEDIA-23).
+//! Translation of packets between two legs: none, another payload type, or another codec (MEDIA-12,
+//! MEDIA-23).
 
 use crate::rtp::RtpHeader;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::fmt;
 /// Comfort noise (RFC 3389) has one payload type everywhere.
 pub(crate) const COMFORT_NOISE: u8 = 13;
 
-/// Offset of the byte of marker and payload type.
+/// Offset of the byte with marker and payload type.
 const PAYLOAD_TYPE: usize = 1;
 /// The padding bit of the first byte.
 const PADDING: u8 = 0x20;
 const MARKER: u8 = 0x80;
 
-/// A codec, by a number that the shell gives a meaning to.
+/// A codec, as a number whose meaning the shell defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CodecId(pub u8);
 
-/// What a payload type stands for.
+/// The meaning of a payload type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Speech in this codec.
@@ -26,39 +26,38 @@ pub enum Format {
     Events,
 }
 
-/// How a leg whose audio the call has described by itself writes its packets.
+/// The packet formats of a leg whose audio the call has described itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Formats {
-    /// What the leg may send, by payload type.
+    /// Formats that the leg may send, by payload type.
     pub sends: Vec<(u8, Format)>,
-    /// What it wants to hear, the codec that it likes best first.
+    /// Formats that it wants to hear, its preferred codec first.
     pub wants: Vec<(u8, Format)>,
 }
 
-/// Makes speech of one codec into speech of another.
+/// Converts speech of one codec into speech of another.
 pub trait Convert: Send {
-    /// The first `len` bytes of `payload` are what came; they are replaced by what goes on, whose
-    /// length is returned.
+    /// Converts the first `len` bytes of `payload` in place and returns the new length.
     fn convert(&mut self, payload: &mut [u8], len: usize) -> usize;
 }
 
-/// Knows the codecs.
+/// Creates converters between codecs.
 pub trait Codecs: Send + Sync {
-    /// Something that converts from one codec to another; none if that cannot be done.
+    /// A converter from one codec to another; `None` if that is impossible.
     fn converter(&self, from: CodecId, to: CodecId) -> Option<Box<dyn Convert>>;
 }
 
 /// The way to a leg.
 #[derive(Debug, Default)]
 pub(crate) enum Path {
-    /// Packets pass as they are.
+    /// Packets pass unchanged.
     #[default]
     Untouched,
-    /// Packets are written anew as the hearer wants them.
+    /// Packets are rewritten in the hearer's formats.
     Translated(Box<Translation>),
 }
 
-/// What becomes of each payload type.
+/// The translation of each payload type.
 #[derive(Debug)]
 pub(crate) struct Translation {
     speaker: Formats,
@@ -80,7 +79,7 @@ impl fmt::Debug for Entry {
 }
 
 impl Formats {
-    /// The codec that the leg likes best, and its payload type.
+    /// The codec that the leg prefers, and its payload type.
     pub(crate) fn speech(&self) -> Option<(u8, CodecId)> {
         self.wants.iter().find_map(|(number, format)| match format {
             Format::Speech(codec) => Some((*number, *codec)),
@@ -90,7 +89,7 @@ impl Formats {
 }
 
 impl Path {
-    /// Fits the way to what speaker and hearer say now. Converters go on if that has not changed.
+    /// Adapts the path to speaker and hearer. Keeps the converters if neither has changed.
     pub(crate) fn fit(
         &mut self,
         speaker: Option<&Formats>,
@@ -118,8 +117,8 @@ impl Path {
         };
     }
 
-    /// Writes the packet in the first `len` bytes of `buffer` as the hearer wants it and returns
-    /// its length; none: the hearer cannot be told this.
+    /// Rewrites the packet in the first `len` bytes of `buffer` in the hearer's formats and returns
+    /// its length; `None` if the hearer has no format for it.
     #[inline]
     pub(crate) fn pass(
         &mut self,
@@ -135,7 +134,7 @@ impl Path {
 }
 
 impl Entry {
-    /// What becomes of a payload type of the speaker; none if the hearer has no use for it.
+    /// The translation of a payload type of the speaker; `None` if the hearer has no format for it.
     fn of(sent: (u8, Format), hearer: &Formats, codecs: &dyn Codecs) -> Option<Entry> {
         let (from, format) = sent;
         let same = hearer.wants.iter().find(|(_, wanted)| *wanted == format);
@@ -159,7 +158,7 @@ impl Translation {
         let Some(converter) = &mut entry.converter else { return Some(len) };
         let payload = buffer.get_mut(header.payload_offset..)?;
         let converted = converter.convert(payload, header.payload_len);
-        // What padded the old payload is gone.
+        // The padding of the old payload is gone.
         buffer[0] &= !PADDING;
         Some(header.payload_offset + converted)
     }
@@ -169,7 +168,7 @@ impl Translation {
 pub(crate) mod tests {
     use super::*;
 
-    /// Codecs whose payload says which codec it is.
+    /// Codecs whose payload names the codec.
     pub(crate) struct Named;
 
     struct ToName(u8);
@@ -182,7 +181,7 @@ pub(crate) mod tests {
     }
 
     impl Codecs for Named {
-        /// Codec 9 cannot be made into any other.
+        /// Codec 9 cannot be converted to any other.
         fn converter(&self, from: CodecId, to: CodecId) -> Option<Box<dyn Convert>> {
             (from.0 != 9 && to.0 != 9).then(|| Box::new(ToName(to.0)) as Box<dyn Convert>)
         }
@@ -202,7 +201,7 @@ pub(crate) mod tests {
         path
     }
 
-    /// First two bytes and payload of what becomes of a packet with four bytes of payload.
+    /// First two bytes and payload of the result for a packet with four bytes of payload.
     fn passed(path: &mut Path, payload_type: u8) -> Option<(u8, u8, Vec<u8>)> {
         let mut packet = vec![0x80, payload_type, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7, 7, 7, 7];
         let header = RtpHeader::parse(&packet).expect("RTP");
@@ -210,8 +209,8 @@ pub(crate) mod tests {
         Some((packet[0], packet[1], packet[12..len].to_vec()))
     }
 
-    /// MEDIA-23: speech is converted to what the hearer likes best, events are renamed, comfort
-    /// noise passes; the marker stays.
+    /// MEDIA-23: speech is converted to the hearer's preferred codec, events are renumbered,
+    /// comfort noise passes; the marker stays.
     #[test]
     fn payloads_are_written_as_the_hearer_wants_them() {
         let sends = [(8, ONE), (0, TWO), (101, Format::Events)];
@@ -223,7 +222,7 @@ pub(crate) mod tests {
         assert_eq!(passed(&mut path, 18), None, "nobody said what it is");
     }
 
-    /// MEDIA-12: where both sides share codec and numbers nothing is touched.
+    /// MEDIA-12: if both sides share codec and numbers, nothing is changed.
     #[test]
     fn a_shared_codec_takes_the_fast_lane() {
         let sends = [(8, ONE), (101, Format::Events)];

@@ -1,4 +1,4 @@
-//! A sound that a leg hears in place of its peer (MEDIA-13).
+//! A sound that a leg hears instead of its peer (MEDIA-13).
 
 use crate::leg::Now;
 use crate::path::CodecId;
@@ -6,22 +6,22 @@ use crate::rtp::{FIXED_HEADER, RtpHeader};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How often a packet goes out: 20 ms of speech each.
+/// The packet interval: 20 ms of speech each.
 pub const PLAY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Timestamp units of a packet: 20 ms of narrow-band speech.
+/// Timestamp units per packet: 20 ms of narrow-band speech.
 const PLAY_TICKS: u32 = 160;
 
-/// How far a player may be late before it skips what it has missed instead of sending it at once.
+/// Lateness beyond which a player skips the missed packets instead of sending them at once.
 const LATEST: Duration = Duration::from_millis(100);
 
 /// The largest payload of a packet.
 const PAYLOAD: usize = 160;
 
-/// Something to hear, 20 ms at a time.
+/// A source of sound, 20 ms at a time.
 pub trait Play: Send {
-    /// Writes the next 20 ms in this codec and returns their length; 0: the sound has ended, or
-    /// cannot be written in this codec.
+    /// Writes the next 20 ms in this codec and returns their length; 0 means that the sound has
+    /// ended or cannot be written in this codec.
     fn next(&mut self, codec: CodecId, payload: &mut [u8]) -> usize;
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Player {
     sound: Box<dyn Play>,
     /// When the next packet is due.
     due: Instant,
-    /// Numbers of the next packet, as of a source of its own.
+    /// Numbers of the next packet; the sound is a source of its own.
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -45,7 +45,7 @@ impl fmt::Debug for Player {
 }
 
 impl Player {
-    /// Begins at once. `seed` decides SSRC and first numbers, which nobody should guess
+    /// Begins at once. SSRC and first numbers come from `seed`, so that they cannot be guessed
     /// (RFC 3550 section 5.1).
     pub(crate) fn new(now: Instant, sound: Box<dyn Play>, seed: u64) -> Player {
         let [a, b, c, d, e, f, g, h] = seed.to_be_bytes();
@@ -63,12 +63,12 @@ impl Player {
         self.due
     }
 
-    /// Nobody can be sent to now: the sound waits.
+    /// There is nowhere to send now: the sound waits.
     pub(crate) fn wait(&mut self, now: Instant) {
         self.due = now + PLAY_INTERVAL;
     }
 
-    /// Writes the packet that is due and returns its length; none: the sound has ended.
+    /// Writes the due packet and returns its length; `None` means that the sound has ended.
     pub(crate) fn next(
         &mut self,
         now: Now,

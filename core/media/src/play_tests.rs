@@ -7,7 +7,7 @@ use crate::path::tests::{ONE, TWO};
 use crate::path::{Format, Formats};
 use crate::{Event, Kind, RemoteMedia};
 
-/// A sound of so many packets, each filled with the number of the codec.
+/// A sound of this many packets, each filled with the number of the codec.
 struct Beeps(u32);
 
 impl Play for Beeps {
@@ -19,7 +19,7 @@ impl Play for Beeps {
     }
 }
 
-/// A description of ours that offers one codec.
+/// A description of ours with one codec.
 fn described(rtp: &str, number: u8, format: Format) -> RemoteMedia {
     let formats = Formats { sends: vec![(number, format)], wants: vec![(number, format)] };
     RemoteMedia { formats: Some(formats), ..remote(rtp, &[number]) }
@@ -63,8 +63,8 @@ fn a_sound_is_sent_every_20_ms_in_the_codec_of_the_leg() {
     assert_eq!(call.counters(A).rtp_out, 3);
 }
 
-/// MEDIA-12, MEDIA-13: the vendor is not heard while the tone plays; once they are joined it
-/// is, in the tone's stream.
+/// MEDIA-12, MEDIA-13: the vendor is not heard while the tone plays; once joined it is heard, in
+/// the tone's stream.
 #[test]
 fn a_tone_gives_way_to_the_vendor_in_one_stream() {
     let mut call = Call::begun();
@@ -86,7 +86,7 @@ fn a_tone_gives_way_to_the_vendor_in_one_stream() {
     assert_eq!(header.timestamp, tone.timestamp.wrapping_add(PLAY_TICKS));
 }
 
-/// A thread that was held up does not make good what nobody can hear any more.
+/// A delayed thread does not catch up on packets that are too late to be heard.
 #[test]
 fn a_late_player_skips_what_it_has_missed() {
     let mut call = Call::begun();
@@ -103,8 +103,8 @@ fn a_late_player_skips_what_it_has_missed() {
     assert!(header.marker && header.timestamp.wrapping_sub(first.timestamp) >= 16_000);
 }
 
-/// A leg on hold, or one whose SDP is not known yet, is not sent to; one without a codec of ours
-/// cannot hear it.
+/// A leg on hold, or one whose SDP is not known yet, is sent nothing; one without a codec of ours
+/// cannot hear the sound.
 #[test]
 fn a_sound_waits_for_somebody_who_can_hear_it() {
     let mut call = Call::begun();
@@ -120,8 +120,8 @@ fn a_sound_waits_for_somebody_who_can_hear_it() {
     assert_eq!(call.bridge.poll_event(), Some(Event::PlayEnded(A)));
 }
 
-/// ROUTE-83: what a leg sends that is joined to nobody and hears a sound has arrived; without one
-/// it is dropped.
+/// ROUTE-83: packets of a leg that has no peer and hears a sound have arrived; without a sound they
+/// are dropped.
 #[test]
 fn a_leg_may_talk_with_us_alone() {
     let mut call = Call::begun();
@@ -139,7 +139,7 @@ fn a_leg_may_talk_with_us_alone() {
     assert_eq!(call.counters(A).dropped, 2, "no RTP");
 }
 
-/// RFC 3264 section 8.4: whoever holds us does not want to hear us.
+/// RFC 3264 section 8.4: a peer that holds us does not want to hear us.
 #[test]
 fn a_sound_waits_while_its_leg_holds_us() {
     let mut call = Call::begun();

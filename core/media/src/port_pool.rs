@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// How long a freed pair rests while others are free, so that late packets of the old call
-/// meet no new call (MEDIA-08).
+/// How long a freed pair rests while others are free, so that late packets of the old call do not
+/// reach a new one (MEDIA-08).
 pub const PORT_REST: Duration = Duration::from_secs(5);
 
 /// Pairs of an even RTP port and the odd RTCP port after it, handed out at random.
@@ -30,10 +30,10 @@ enum Pair {
     Resting,
 }
 
-/// Why a range makes no pool.
+/// Why a range cannot be a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PortPoolError {
-    /// Not one even port with the odd one after it.
+    /// The range contains no even port with the odd port after it.
     #[error("port range {0}-{1} holds no pair of an even port and the next odd one")]
     NoPair(u16, u16),
     /// Ports below 1024 belong to the system.
@@ -64,9 +64,9 @@ impl PortPool {
         })
     }
 
-    /// Takes a random free pair and returns its even port; if there is none, the pair that
-    /// rests for longest, as a call with an old neighbour is better than no call. None if all
-    /// are taken.
+    /// Takes a random free pair and returns its even port; if there is none, the pair that has
+    /// rested longest, because a call with stray packets is better than no call. `None` if all are
+    /// taken.
     pub fn take<R: Rng>(&mut self, now: Instant, rng: &mut R) -> Option<u16> {
         self.wake_rested(now);
         let index = match self.free.len() {
@@ -77,8 +77,8 @@ impl PortPool {
         Some(self.first + index * 2)
     }
 
-    /// Takes the pair that begins with `port`, for a call that has it already. False, and nothing
-    /// changes, if there is no such pair or it is taken.
+    /// Takes the pair that begins with `port`, for a call that already has it. Returns false and
+    /// changes nothing if there is no such pair or it is taken.
     pub fn take_pair(&mut self, now: Instant, port: u16) -> bool {
         self.wake_rested(now);
         let Some(index) = self.index_of(port) else { return false };
@@ -91,13 +91,13 @@ impl PortPool {
         true
     }
 
-    /// Place of the pair that begins with `port`.
+    /// Index of the pair that begins with `port`.
     fn index_of(&self, port: u16) -> Option<u16> {
         port.checked_sub(self.first).filter(|gap| gap % 2 == 0).map(|gap| gap / 2)
     }
 
-    /// Gives back the pair that begins with `port`; it rests for [`PORT_REST`]. False, and
-    /// nothing changes, if that pair was not taken.
+    /// Gives back the pair that begins with `port`; it rests for [`PORT_REST`]. Returns false and
+    /// changes nothing if that pair was not taken.
     pub fn release(&mut self, now: Instant, port: u16) -> bool {
         let Some(index) = self.index_of(port) else { return false };
         match self.pairs.get_mut(usize::from(index)) {
@@ -124,8 +124,8 @@ impl PortPool {
         self.resting.len()
     }
 
-    /// True while 80 % of the pairs or more are taken: time to add a media address (MEDIA-09).
-    /// Those that rest can be taken and do not count.
+    /// True while at least 80 % of the pairs are taken: time to add a media address (MEDIA-09).
+    /// Resting pairs can be taken and do not count.
     pub fn is_nearly_full(&self) -> bool {
         self.in_use() * 5 >= self.capacity() * 4
     }
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// MEDIA-08: a freed port rests 5 s while another can be had.
+    /// MEDIA-08: a freed port rests 5 s while another is available.
     #[test]
     fn a_freed_pair_rests_five_seconds_while_there_is_choice() {
         let now = Instant::now();
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(pool.take(now + PORT_REST, &mut rng()), None, "all are taken");
     }
 
-    /// A call that goes on in another process takes its own pair, once.
+    /// A call that continues in another process takes its own pair, once.
     #[test]
     fn a_pair_can_be_taken_by_its_port() {
         let now = Instant::now();
@@ -222,8 +222,8 @@ mod tests {
         assert_eq!(others, [10_000, 10_004]);
     }
 
-    /// MEDIA-08, MEDIA-09: a range carries as many calls at once as it has pairs, however
-    /// quickly they follow each other; what has rested for longest goes first.
+    /// MEDIA-08, MEDIA-09: a range carries as many calls at once as it has pairs, however quickly
+    /// they follow each other; the pair that has rested longest is taken first.
     #[test]
     fn pairs_that_rest_are_taken_when_there_is_no_other() {
         let now = Instant::now();

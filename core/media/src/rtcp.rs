@@ -1,4 +1,4 @@
-//! RTCP packets (RFC 3550 section 6), read without copying, and the rule that tells them
+//! RTCP packets (RFC 3550 section 6), read without copying, and the rule that distinguishes them
 //! from RTP on one port (RFC 5761 section 4).
 
 use thiserror::Error;
@@ -23,24 +23,24 @@ pub struct Compound<'a> {
 pub struct RtcpPacket<'a> {
     /// 200 SR, 201 RR, 202 SDES, 203 BYE, 204 APP, 205 RTPFB, 206 PSFB, 207 XR.
     pub packet_type: u8,
-    /// Reports, sources or the subtype, 0-31.
+    /// Number of reports or sources, or the subtype, 0-31.
     pub count: u8,
     /// True if the body ends in padding.
     pub padding: bool,
-    /// What follows the four-byte head, padding included.
+    /// The bytes after the four-byte head, padding included.
     pub body: &'a [u8],
 }
 
-/// Why a datagram is not a sound RTCP compound; `offset` is where the bad packet begins.
+/// Why a datagram is not a valid RTCP compound; `offset` is the start of the bad packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RtcpError {
-    /// Nothing at all.
+    /// The datagram is empty.
     #[error("empty RTCP datagram")]
     Empty,
-    /// The packet is longer than what is left.
+    /// The packet is longer than the rest of the datagram.
     #[error("RTCP packet at byte {offset} needs {needed} bytes, {left} are left")]
     Truncated {
-        /// Begin of the packet.
+        /// Start of the packet.
         offset: usize,
         /// Its length.
         needed: usize,
@@ -50,7 +50,7 @@ pub enum RtcpError {
     /// Version other than 2.
     #[error("RTCP packet at byte {offset} has version {version}, expected 2")]
     Version {
-        /// Begin of the packet.
+        /// Start of the packet.
         offset: usize,
         /// Version found.
         version: u8,
@@ -58,7 +58,7 @@ pub enum RtcpError {
     /// Type outside 192-223.
     #[error("RTCP packet at byte {offset} has type {packet_type}, expected 192 to 223")]
     Type {
-        /// Begin of the packet.
+        /// Start of the packet.
         offset: usize,
         /// Type found.
         packet_type: u8,
@@ -66,7 +66,7 @@ pub enum RtcpError {
     /// Padding may only end the last packet (RFC 3550 section 6.4.1).
     #[error("RTCP packet at byte {offset} is padded but not the last")]
     Padding {
-        /// Begin of the packet.
+        /// Start of the packet.
         offset: usize,
     },
 }
@@ -76,7 +76,7 @@ impl<'a> Compound<'a> {
     /// begin with a report is accepted: reduced-size RTCP (RFC 5506).
     ///
     /// # Errors
-    /// [`RtcpError`] with the place of the first fault.
+    /// [`RtcpError`] with the position of the first fault.
     pub fn parse(bytes: &'a [u8]) -> Result<Compound<'a>, RtcpError> {
         if bytes.is_empty() {
             return Err(RtcpError::Empty);
@@ -120,7 +120,7 @@ impl<'a> Compound<'a> {
 }
 
 impl RtcpPacket<'_> {
-    /// Source that sent it: the first word of every packet but an empty BYE or SDES.
+    /// SSRC of the sender: the first word of every packet except an empty BYE or SDES.
     pub fn ssrc(&self) -> Option<u32> {
         self.body.first_chunk().map(|word| u32::from_be_bytes(*word))
     }

@@ -5,10 +5,10 @@ use thiserror::Error;
 /// Bytes of the fixed part of the header.
 pub const FIXED_HEADER: usize = 12;
 
-/// What an RTP packet says about itself before its payload.
+/// The header of an RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RtpHeader {
-    /// Start of talk spurt, or the profile's meaning of the bit.
+    /// Start of a talk spurt, or the profile's meaning of the bit.
     pub marker: bool,
     /// Payload type, 0-127.
     pub payload_type: u8,
@@ -57,7 +57,7 @@ pub enum RtpError {
 }
 
 impl RtpHeader {
-    /// Writes the fixed part of a header that has nothing behind it.
+    /// Writes the fixed part of a header without CSRCs or extension.
     pub(crate) fn write(&self, head: &mut [u8; FIXED_HEADER]) {
         head[0] = 0x80;
         head[1] = u8::from(self.marker) << 7 | self.payload_type;
@@ -66,7 +66,7 @@ impl RtpHeader {
         head[8..].copy_from_slice(&self.ssrc.to_be_bytes());
     }
 
-    /// Reads the header of `packet`, checking every length against the packet's.
+    /// Reads the header of `packet` and checks every length against the packet's.
     ///
     /// # Errors
     /// [`RtpError`] if the packet is too short, of another version, or wrongly padded.

@@ -1,29 +1,29 @@
-//! Silence on a call that was answered (MEDIA-16 to MEDIA-19).
+//! Silence on an answered call (MEDIA-16 to MEDIA-19).
 
 use crate::bridge::LegId;
 use std::time::{Duration, Instant};
 
-/// How long silence may last. Zero switches a limit off.
+/// Limits of silence. Zero disables a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// No RTP from anybody since the answer (MEDIA-16).
+    /// No RTP from either side since the answer (MEDIA-16).
     pub no_media: Duration,
     /// No RTP or RTCP from either side (MEDIA-17).
     pub both_silent: Duration,
     /// Nothing from one side while the other speaks: the call is one-way (MEDIA-18).
     pub one_silent: Duration,
-    /// As before, and the silent leg is to be probed (MEDIA-18).
+    /// As `one_silent`, after which the silent leg is probed (MEDIA-18).
     pub probe: Duration,
-    /// A leg that answered its probe and is still silent is probed again after this.
+    /// Interval at which a leg that answered its probe but is still silent is probed again.
     pub probe_again: Duration,
     /// A side is on hold (MEDIA-19).
     pub hold: Duration,
 }
 
-/// What the audio of a call tells.
+/// An observation about the audio of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Nobody has sent RTP since the answer.
+    /// Neither side has sent RTP since the answer.
     NoMedia,
     /// Neither side sends any more.
     BothSilent,
@@ -31,39 +31,39 @@ pub enum Event {
     SideSilent(LegId),
     /// A leg that was silent is heard again.
     SideHeard(LegId),
-    /// Somebody has to ask a silent leg whether it is still there.
+    /// The call must ask a silent leg whether it is still there.
     ProbeDue(LegId),
     /// A side has been on hold for too long.
     HeldTooLong,
-    /// A sound that was played to a leg has ended by itself.
+    /// A sound played to a leg has ended by itself.
     PlayEnded(LegId),
 }
 
-/// What is known of a leg when silence is judged.
+/// The facts about a leg for judging silence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Witness {
     pub(crate) leg: LegId,
-    /// RTP came last.
+    /// Arrival of the last RTP packet.
     pub(crate) rtp: Option<Instant>,
-    /// RTP or RTCP came last.
+    /// Arrival of the last RTP or RTCP packet.
     pub(crate) heard: Option<Instant>,
-    /// Since when it is expected to send; none: it is on hold, or has nobody to send to.
+    /// Since when it is expected to send; `None`: it is on hold, or has no destination.
     pub(crate) expected: Option<Instant>,
 }
 
-/// Watches over the two legs of an answered call that hear each other.
+/// Watches the two legs of an answered call that hear each other.
 #[derive(Debug)]
 pub(crate) struct Watch {
     limits: Limits,
     /// The answer.
     since: Instant,
-    /// RTP has come, or its absence was told.
+    /// RTP has come, or its absence was reported.
     began: bool,
-    /// The silence of both sides was told.
+    /// The silence of both sides was reported.
     told_both: bool,
-    /// A leg whose silence was told, and when it is to be probed next.
+    /// A leg whose silence was reported, and when to probe it next.
     silent: Option<(LegId, Option<Instant>)>,
-    /// Since when a side is on hold; none once that was told for too long.
+    /// Whether a side is on hold, since when, and whether its excess was reported.
     held: Held,
 }
 
@@ -74,7 +74,7 @@ enum Held {
     Told,
 }
 
-/// When a limit that began is reached; none if it is switched off.
+/// The end of a limit that began at `since`; `None` if the limit is disabled.
 fn after(since: Instant, limit: Duration) -> Option<Instant> {
     (!limit.is_zero()).then(|| since + limit)
 }
@@ -85,7 +85,7 @@ impl Watch {
         Watch { limits, since, began, told_both, silent, held }
     }
 
-    /// Judges what is known now: the next event, if there is one.
+    /// Judges the current facts; returns the next event, if any.
     pub(crate) fn judge(&mut self, now: Instant, legs: [Witness; 2]) -> Option<Event> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let on_hold = legs.iter().any(|leg| leg.expected.is_none());
@@ -142,7 +142,8 @@ impl Watch {
         None
     }
 
-    /// When [`Watch::judge`] has something to say at the earliest, if nobody is heard until then.
+    /// The earliest time at which [`Watch::judge`] may have an event, if nothing is heard until
+    /// then.
     pub(crate) fn next(&self, now: Instant, legs: [Witness; 2]) -> Option<Instant> {
         let held = match self.held {
             Held::Since(since) => after(since, self.limits.hold),
@@ -150,13 +151,13 @@ impl Watch {
         };
         let both = self.both_due(&legs).filter(|_| !self.told_both);
         let sides = match self.silent {
-            // Nobody tells when it is heard again, so that it is looked for.
+            // No event announces that the leg is heard again, so check every second.
             Some((_, probe)) => [probe, Some(now + Duration::from_secs(1))],
             None => legs.map(|leg| after(self.quiet_since(&leg)?, self.limits.one_silent)),
         };
         let later = |at: &Instant| *at > now;
         let all = [held, self.no_media_due(&legs), both].into_iter().chain(sides);
-        // A silence that both sides share is judged again: one of them may have spoken since.
+        // If both sides are silent, judge again later: one of them may have spoken since.
         let expected = legs.iter().any(|leg| leg.expected.is_some());
         let again = after(now, self.limits.one_silent).filter(|_| expected);
         all.flatten().filter(later).chain(again).min()

@@ -5,7 +5,7 @@ use crate::bridge::Input;
 use crate::bridge::tests::{A, B, CALLER, Call, VENDOR, remote};
 use crate::{Kind, RemoteMedia};
 
-/// As the rules say.
+/// The default limits of the rules.
 const LIMITS: Limits = Limits {
     no_media: secs(30),
     both_silent: secs(60),
@@ -25,7 +25,7 @@ fn answered(limits: Limits) -> Call {
     call
 }
 
-/// Lets time pass while some legs speak every second; the events and the seconds they came at.
+/// Lets time pass while `speakers` speak every second; returns the events with their seconds.
 fn events(call: &mut Call, seconds: u64, speakers: &[LegId]) -> Vec<(u64, Event)> {
     let (begin, mut events) = (call.now, Vec::new());
     for second in 1..=seconds {
@@ -46,7 +46,7 @@ fn events(call: &mut Call, seconds: u64, speakers: &[LegId]) -> Vec<(u64, Event)
     events
 }
 
-/// MEDIA-16: nobody has sent RTP 30 s after the answer; what came before it does not count.
+/// MEDIA-16: no RTP for 30 s after the answer; RTP before the answer does not count.
 #[test]
 fn no_media_after_the_answer_is_told() {
     let mut call = Call::up();
@@ -75,8 +75,8 @@ fn a_call_that_both_sides_have_left_is_told() {
     }
 }
 
-/// MEDIA-18: one side is silent for 20 s while the other speaks; after 60 s it is to be probed,
-/// and again every 300 s. Whoever speaks again is told, too.
+/// MEDIA-18: one side is silent for 20 s while the other speaks; it is probed after 60 s, and again
+/// every 300 s. Its return is reported too.
 #[test]
 fn a_silent_side_is_told_probed_and_heard_again() {
     let mut call = answered(LIMITS);
@@ -90,14 +90,14 @@ fn a_silent_side_is_told_probed_and_heard_again() {
     assert_eq!(events(&mut call, 70, &[])[..].last(), Some(&(60, Event::BothSilent)));
 }
 
-/// MEDIA-18: a side that never said a word is one-way as well.
+/// MEDIA-18: a side that was never heard is one-way too.
 #[test]
 fn a_side_that_was_never_heard_is_silent_since_the_answer() {
     let mut call = answered(LIMITS);
     assert_eq!(events(&mut call, 30, &[B]), [(20, Event::SideSilent(A))]);
 }
 
-/// MEDIA-19: whoever is held need not send, and a hold does not last for ever.
+/// MEDIA-19: a held side need not send, and a hold does not last for ever.
 #[test]
 fn a_side_on_hold_is_exempt_until_the_limit() {
     let mut call = answered(LIMITS);
@@ -124,7 +124,7 @@ fn other_ways_to_hold_are_holds_too() {
     assert_eq!(events(&mut inactive, 300, &[]), []);
 }
 
-/// A call that talks to us alone.
+/// A call whose only leg is connected to us.
 #[test]
 fn a_leg_without_a_peer_is_watched_too() {
     let mut call = answered(LIMITS);

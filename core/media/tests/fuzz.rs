@@ -1,4 +1,4 @@
-//! Fuzz targets of what comes on media ports (docs/sip-wire.md says how to run them for longer).
+//! Fuzz targets for packets on media ports (docs/sip-wire.md describes longer runs).
 #![allow(missing_docs)]
 
 use std::time::Duration;
@@ -8,14 +8,14 @@ use strowger_media::rtp::{FIXED_HEADER, RtpHeader};
 /// How long a target runs in an ordinary test run.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A packet whose first bytes are likely ones.
+/// A packet with plausible first bytes.
 fn packet(first: u8, second: u8, rest: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80 | (first & 0x3f), second];
     packet.extend_from_slice(rest);
     packet
 }
 
-/// The parts of a packet fill it without a gap, and the fixed header says what its bytes say.
+/// The parts of a packet fill it without a gap, and the fixed header agrees with its bytes.
 #[test]
 fn the_parts_of_an_rtp_packet_fill_it() {
     let check = bolero::check!().with_test_time(MOMENT);
@@ -33,7 +33,7 @@ fn the_parts_of_an_rtp_packet_fill_it() {
     });
 }
 
-/// The packets of a compound fill it without a gap, so that they make it up again.
+/// The packets of a compound fill it without a gap, so that they rebuild it.
 #[test]
 fn the_packets_of_an_rtcp_compound_fill_it() {
     let check = bolero::check!().with_test_time(MOMENT);
@@ -41,7 +41,7 @@ fn the_packets_of_an_rtcp_compound_fill_it() {
         let mut bytes = Vec::new();
         for (first, kind, body) in parts.iter().take(5) {
             let words = u16::try_from(body.len() / 4).unwrap_or(0);
-            // Mostly whole words; a rest makes a compound that is refused.
+            // Mostly whole words; a remainder makes a compound that is refused.
             let body = if first & 0x40 == 0 { &body[..usize::from(words) * 4] } else { body };
             bytes.extend(packet(first & 0x1f, 192 + kind % 33, &words.to_be_bytes()));
             bytes.extend_from_slice(body);
@@ -60,7 +60,7 @@ fn the_packets_of_an_rtcp_compound_fill_it() {
     });
 }
 
-/// No bytes at all bring a reader down.
+/// No input makes a reader panic.
 #[test]
 fn packets_of_any_kind_are_read_or_refused() {
     bolero::check!().with_test_time(MOMENT).for_each(|bytes: &[u8]| {

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// What is known about a call beyond the question; made only for plugins that may ask.
+/// Facts about a call beyond its question; built only for plugins that may ask for them.
 #[derive(Clone, Debug, Default)]
 pub struct CallDetails {
-    /// The INVITE; none once it was acknowledged, unless somebody hears events.
+    /// The INVITE; `None` after it was acknowledged, unless a plugin hears events.
     pub invite: Option<Arc<dyn Invite>>,
     /// Numbers at every stage so far.
     pub numbers: CallNumbers,
@@ -15,12 +15,12 @@ pub struct CallDetails {
     pub attempts: Vec<PastAttempt>,
 }
 
-/// The INVITE as it was received, without `Authorization` and `Proxy-Authorization` (SEC-51):
-/// what is shown here reaches plugins and the decision log.
+/// The INVITE as received, without `Authorization` and `Proxy-Authorization` (SEC-51): its content
+/// reaches plugins and the decision log.
 pub trait Invite: fmt::Debug + Send + Sync {
     /// Its Request-URI.
     fn request_uri(&self) -> &str;
-    /// Values of a header, one for each line; the name in any case, long form.
+    /// Values of a header, one per line; the name in any case, long form.
     fn header(&self, name: &str) -> Vec<String>;
     /// Every header line in order: long name, value.
     fn headers(&self) -> Vec<(String, String)>;
@@ -41,9 +41,9 @@ pub struct CallNumbers {
     pub caller: Text,
     /// After the ingress rewrite; empty before it.
     pub callee: Text,
-    /// Number that chose the route, if it is another one (ROUTE-62).
+    /// Number that chose the route, if different (ROUTE-62).
     pub route_as: Text,
-    /// Tech prefix that was taken off (NUM-07).
+    /// Tech prefix that was removed (NUM-07).
     pub tech_prefix_in: Text,
 }
 
@@ -62,7 +62,7 @@ pub struct PastAttempt {
     pub duration_ms: u32,
 }
 
-/// Who has an attribute.
+/// The owner of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
@@ -74,15 +74,15 @@ pub enum Owner {
     Vendor(u32),
 }
 
-/// Live figures of a vendor trunk, over the complete minutes of the last ten (ROUTE-31 to
-/// ROUTE-34) except `active`.
+/// Live figures of a vendor trunk over the complete minutes of the last ten (ROUTE-31 to ROUTE-34),
+/// except `active`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrunkStatistics {
     /// Calls up or being set up now.
     pub active: u32,
     /// Attempts whose outcome became known.
     pub attempts: u32,
-    /// Those that were answered.
+    /// Answered attempts.
     pub answered: u32,
     /// Answered share in thousandths, shrunk towards a half while attempts are few.
     pub asr_permille: u16,

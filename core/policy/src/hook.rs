@@ -6,24 +6,24 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hook {
-    /// May this call go on?
+    /// May this call proceed?
     Screening,
     /// Which numbers are used?
     Numbering,
     /// What does it cost?
     Rating,
-    /// Which vendor trunks, and what after a failure?
+    /// Which vendor trunks, and what happens after a failure?
     Routing,
     /// Which caller identity does a vendor see?
     Identity,
-    /// May this call, which is up, go on?
+    /// May this call, which is up, continue?
     Supervision,
-    /// Told, not asked.
+    /// Notified, not asked.
     Events,
 }
 
 impl Hook {
-    /// Every hook, in the order a call meets them.
+    /// Every hook, in the order in which a call reaches them.
     pub const ALL: [Hook; 7] = [
         Hook::Screening,
         Hook::Numbering,
@@ -55,14 +55,14 @@ impl fmt::Display for Hook {
     }
 }
 
-/// Which build of which plugin answered.
+/// The plugin and build that answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStamp {
     /// Plugin name, such as `routing`.
     pub name: Arc<str>,
     /// The version that it declares.
     pub version: Arc<str>,
-    /// First 8 hex digits of the SHA-256 of its bytes: tells builds of one version apart.
+    /// First 8 hex digits of the SHA-256 of its bytes: distinguishes builds of one version.
     pub digest: Arc<str>,
 }
 

@@ -82,10 +82,10 @@ impl Default for TrunkIdentity {
     }
 }
 
-/// Bytes of a display name, in questions and in answers.
+/// Largest size of a display name, in questions and in answers, bytes.
 pub const DISPLAY_BYTES: usize = 256;
 
-/// Asked for each attempt.
+/// Asked once per attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityQuestion {
     /// The call.

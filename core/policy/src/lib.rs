@@ -1,9 +1,9 @@
-//! The questions a call asks and the answers it accepts: the contract between the
-//! call machine and whoever decides for it.
+//! The questions a call asks and the answers it accepts: the contract between the call machine and
+//! the code that decides for it.
 //!
-//! The machine emits a [`Question`] and later takes a [`Reply`]. It does not know that
-//! replies come from WebAssembly plugins; the plugin host does not know what a call is.
-//! The shapes follow `wit/v0.1/policy.wit` one to one; units are stated there and here.
+//! The machine emits a [`Question`] and later receives a [`Reply`]. It does not know that replies
+//! come from WebAssembly plugins; the plugin host does not know what a call is. The types match
+//! `wit/v0.1/policy.wit` one to one; units are stated there and here.
 #![forbid(unsafe_code)]
 
 mod details;
@@ -39,10 +39,10 @@ pub use supervision::{
     Supervisor, SupervisorMoments, add_marks,
 };
 
-/// Text of questions and answers, the type of `ledger::Text`: in place up to 24 bytes, as most
-/// numbers and addresses are, so that copying one allocates nothing.
+/// Text of questions and answers, the type of `ledger::Text`: stored inline up to 24 bytes, which
+/// fits most numbers and addresses, so that copying one allocates nothing.
 pub type Text = compact_str::CompactString;
 
-/// Money in 10^-10 of the currency unit, as it crosses the plugin boundary: about
-/// ±922 million units. Balances are wider (`ledger::Money`).
+/// Money in 10^-10 of the currency unit, as passed across the plugin boundary: about ±922 million
+/// units. Balances are wider (`ledger::Money`).
 pub type PolicyMoney = i64;

@@ -2,17 +2,17 @@ use crate::CallFacts;
 use crate::Text;
 use serde::{Deserialize, Serialize};
 
-/// Where in the life of a call numbers change (NUM-01).
+/// The point in a call at which numbers change (NUM-01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Customer trunk: `*_in` to `*_route`.
     Ingress,
-    /// Vendor trunk, once for each attempt: `*_route` to `*_out`.
+    /// Vendor trunk, once per attempt: `*_route` to `*_out`.
     Egress,
 }
 
-/// Asked once at ingress and once for each attempt.
+/// Asked once at ingress and once per attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberQuestion {
     /// The call.
@@ -25,7 +25,7 @@ pub struct NumberQuestion {
     pub caller: Text,
     /// Callee.
     pub callee: Text,
-    /// Identity number that the plugin before chose; empty for the first one asked.
+    /// Identity number chosen by the previous plugin; empty for the first plugin.
     #[serde(default)]
     pub identity: Text,
     /// Handle of the caller's rule set; 0 is none.
@@ -34,13 +34,13 @@ pub struct NumberQuestion {
     pub callee_rules: u64,
     /// Handle of the identity rule set (NUM-22); 0 is none. Egress only.
     pub identity_rules: u64,
-    /// Literal before the callee after its rewrite (NUM-10). Egress only.
+    /// Literal put before the callee after its rewrite (NUM-10). Egress only.
     pub tech_prefix: Text,
-    /// Reject when rules exist and none matches the callee (NUM-19).
+    /// Reject if rules exist and none matches the callee (NUM-19).
     pub reject_unmatched: bool,
 }
 
-/// Answer to [`NumberQuestion`]; empty strings are allowed everywhere but for the callee.
+/// Answer to [`NumberQuestion`]; every string but the callee may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberAnswer {
     /// New caller.
@@ -61,7 +61,7 @@ pub struct NumberAnswer {
 }
 
 /// Whether a call can have this number after a rewrite: 1 to 64 characters of
-/// `0-9 + * # A-Z a-z . _ -`, `+` only in first place (NUM-03).
+/// `0-9 + * # A-Z a-z . _ -`, `+` only in the first place (NUM-03).
 #[must_use]
 pub fn is_number(text: &str) -> bool {
     (1..=64).contains(&text.len())

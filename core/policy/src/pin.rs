@@ -4,36 +4,36 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// What a call pins when it begins and keeps until it ends: one generation of plugins
+/// The versions that a call pins when it begins and keeps until it ends: one generation of plugins
 /// and the lookups of one configuration snapshot.
 #[derive(Clone)]
 pub struct Pin {
-    /// Generation number, written to the record. Grows by one with each swap.
+    /// Generation number, written to the record. Increases by one with each swap.
     pub generation: u64,
     /// The host's own handle to that generation; opaque here.
     pub policy: Arc<dyn Any + Send + Sync>,
     /// Texts and tables of the snapshot.
     pub lookup: Arc<dyn Lookup>,
-    /// Somebody answers the `events` hook; if not, events need not be told.
+    /// A plugin answers the `events` hook; otherwise events need not be sent.
     pub hears_events: bool,
-    /// Whose calls somebody answers the `supervision` hook for; no other call asks it.
+    /// The calls that have a plugin for the `supervision` hook; no other call asks it.
     pub supervised: Supervised,
-    /// Hooks whose plugins may ask for more about the call than the question says.
+    /// Hooks whose plugins may ask for details about the call beyond the question.
     pub wants_details: HookSet,
-    /// What the host keeps for this call alone.
+    /// The host's notes for this call alone.
     pub notes: Arc<CallNotes>,
 }
 
 impl Pin {
-    /// The pin of one call: the same generation and lookups, notes of its own.
+    /// The pin of one call: the same generation and lookups, with its own notes.
     #[must_use]
     pub fn for_call(&self) -> Pin {
         Pin { notes: Arc::default(), ..self.clone() }
     }
 }
 
-/// What the host keeps for one call; dropped with the call's pin, which gives back what
-/// the call held.
+/// The host's notes for one call; they are dropped with the call's pin, which frees everything the
+/// call held.
 #[derive(Default)]
 pub struct CallNotes {
     draws: AtomicU32,
@@ -42,7 +42,7 @@ pub struct CallNotes {
 }
 
 impl CallNotes {
-    /// Notes of a call that has drawn `draws` times.
+    /// Notes of a call that has already drawn `draws` times.
     #[must_use]
     pub fn starting_at(draws: u32) -> CallNotes {
         CallNotes { draws: AtomicU32::new(draws), ..CallNotes::default() }
@@ -54,26 +54,26 @@ impl CallNotes {
         self.draws.load(Relaxed)
     }
 
-    /// Remembers the called number as received, by which trials may choose calls.
+    /// Stores a hash of the called number as received, by which trials may select calls.
     pub fn set_number(&self, callee: &str) {
         let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         let hash = callee.bytes().fold(0x811c_9dc5, mix);
-        // FNV-1a alone leaves the upper bits of short numbers alike.
+        // FNV-1a alone leaves the upper bits of short numbers equal.
         self.number.store(hash.wrapping_mul(0x9e37_79b9) ^ hash.rotate_left(16), Relaxed);
     }
 
-    /// A hash of that number.
+    /// The hash of that number.
     #[must_use]
     pub fn number_hash(&self) -> u32 {
         self.number.load(Relaxed)
     }
 
-    /// Number of the next random draw of this call, from 0.
+    /// Index of the next random draw of this call, from 0.
     pub fn next_draw(&self) -> u32 {
         self.draws.fetch_add(1, Relaxed)
     }
 
-    /// The host's own object, made at first use.
+    /// The host's own object, created on first use.
     pub fn held(
         &self,
         make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
@@ -93,13 +93,13 @@ impl fmt::Debug for CallNotes {
 pub struct HookSet(u8);
 
 impl HookSet {
-    /// Whether the hook is in it.
+    /// Whether the set contains the hook.
     #[must_use]
     pub fn contains(self, hook: Hook) -> bool {
         self.0 >> hook as u8 & 1 == 1
     }
 
-    /// Puts a hook in.
+    /// Adds a hook.
     pub fn insert(&mut self, hook: Hook) {
         self.0 |= 1 << hook as u8;
     }
@@ -119,7 +119,7 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// Lookups in a configuration snapshot that are too large to be put into a question.
+/// Lookups in a configuration snapshot that are too large for a question.
 pub trait Lookup: Send + Sync {
     /// The text behind a content handle (see [`text_handle`]); 0 is never a handle.
     fn text(&self, handle: u64) -> Option<Arc<str>>;
@@ -132,7 +132,7 @@ pub trait Lookup: Send + Sync {
         let _ = (owner, name);
         None
     }
-    /// Live figures of a vendor trunk; none if there is no such trunk.
+    /// Live figures of a vendor trunk; `None` if there is no such trunk.
     fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
         let _ = trunk;
         None
@@ -145,12 +145,12 @@ impl<'a> From<&'a Pin> for Context<'a> {
     }
 }
 
-/// A question with what the call knows beside it.
+/// A question's context: facts that the call knows beyond the question.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// Generation, lookups and notes of the call.
     pub pin: &'a Pin,
-    /// Present when [`Pin::wants_details`] has the question's hook.
+    /// Present if [`Pin::wants_details`] contains the question's hook.
     pub details: Option<&'a Arc<CallDetails>>,
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// A call, as every hook sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallFacts {
-    /// Time-sortable 128-bit call id (CDR-05); 32 hex digits where people read it.
+    /// Time-sortable 128-bit call id (CDR-05); 32 hex digits in human-readable formats.
     #[serde(with = "call_id")]
     pub id: u128,
     /// When the INVITE arrived, UTC milliseconds.
@@ -21,7 +21,7 @@ pub struct CallFacts {
     pub account: u32,
 }
 
-/// A refusal with the response code that the caller gets.
+/// A refusal with the response code for the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
     /// 400 to 699.
@@ -32,11 +32,11 @@ pub struct Rejection {
     pub detail: Text,
 }
 
-/// What a call asks.
+/// A question of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
-    /// May this call go on?
+    /// May this call proceed?
     Screen(ScreenQuestion),
     /// Which numbers are used?
     Number(NumberQuestion),
@@ -44,13 +44,13 @@ pub enum Question {
     Rate(RateQuestion),
     /// Which vendor trunks, in which order?
     Route(RouteQuestion),
-    /// What after a failed attempt?
+    /// What happens after a failed attempt?
     Advance(AdvanceQuestion),
     /// Which caller identity does the vendor see?
     Identity(IdentityQuestion),
-    /// May this call, which is up, go on?
+    /// May this call, which is up, continue?
     Supervise(SupervisionQuestion),
-    /// Told, not asked: answered with [`Answer::Noted`].
+    /// Notified, not asked: answered with [`Answer::Noted`].
     Event(EventNotice),
 }
 
@@ -85,7 +85,7 @@ impl Question {
     }
 }
 
-/// What a call accepts as an answer; the variant matches that of the question.
+/// An answer that a call accepts; its variant matches the question's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -125,30 +125,30 @@ pub enum Fault {
     /// It answered something that the call cannot use.
     #[error("answer is not usable: {0}")]
     Nonsense(String),
-    /// It answered with an error of its own: it should decide, and cannot.
+    /// It answered with an error: it should have decided, but could not.
     #[error("plugin says: {0}")]
     Refused(String),
-    /// It waited for a server outside, and longer than a question may take.
+    /// It waited for an external server longer than a question may take.
     #[error("no answer within {0} ms")]
     Timeout(u32),
-    /// As many of its questions as may wait for servers outside do already.
+    /// The limit of its questions that may wait for external servers is reached.
     #[error("{0} of its questions are waiting, no more may")]
     Busy(u32),
-    /// Its instance had a fault, and the next one, which takes long to make, is not ready.
+    /// Its instance failed, and the replacement, which takes long to build, is not ready.
     #[error("a new instance is being made after a fault")]
     Starting,
 }
 
 impl Fault {
-    /// The plugin works and said so itself: it counts as a rejection, and no other build is
-    /// asked in its place.
+    /// Whether the plugin works and chose to report an error: this counts as a rejection, and no
+    /// other build is asked instead.
     #[must_use]
     pub fn is_deliberate(&self) -> bool {
         matches!(self, Fault::Refused(_))
     }
 }
 
-/// A call id as 32 hex digits where people read it, as a number where they do not.
+/// A call id: 32 hex digits in human-readable formats, a number in others.
 mod call_id {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -170,31 +170,31 @@ mod call_id {
     }
 }
 
-/// An answer with its provenance, for the decision trail.
+/// An answer with its origin, for the decision trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
-    /// The answer, or why there is none: then the hook's fallback applies.
+    /// The answer, or the fault; after a fault the hook's fallback applies.
     pub outcome: Result<Answer, Fault>,
-    /// Who answered; none if the hook has no plugin.
+    /// The plugin that answered; `None` if the hook has no plugin.
     pub plugin: Option<Arc<PluginStamp>>,
     /// Time the host spent, nanoseconds.
     pub nanos: u64,
-    /// The first choice failed and another build of it answered: the previous version
+    /// The first choice failed and another build of the plugin answered: the previous version
     /// (rating, routing), or the live one for a canary.
     pub by_previous: bool,
-    /// There is no answer, and the operator chose that a call is refused then which this
-    /// plugin did not screen, or ended which it did not supervise. False at every other hook.
+    /// There is no answer, and the operator requires this plugin: a call that it did not screen is
+    /// refused, a call that it did not supervise is ended. False for every other hook.
     pub rejects: bool,
-    /// Where several plugins were asked in turn: those before `plugin`, in order.
+    /// If several plugins were asked in turn: those before `plugin`, in order.
     pub earlier: Vec<EarlierStep>,
 }
 
-/// What a plugin of a chain said before the next one was asked.
+/// The answer of an earlier plugin in a chain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EarlierStep {
-    /// Who.
+    /// The plugin.
     pub plugin: Arc<PluginStamp>,
-    /// Its answer, none if it left the decision to the next one, or its fault.
+    /// Its answer, `None` if it left the decision to the next plugin, or its fault.
     pub outcome: Result<Option<Answer>, Fault>,
     /// Time it took, nanoseconds.
     pub nanos: u64,
@@ -209,9 +209,9 @@ pub struct EventNotice {
     pub kind: EventKind,
     /// When, UTC milliseconds.
     pub at_ms: u64,
-    /// Vendor trunk concerned; 0 if none.
+    /// The vendor trunk; 0 if none.
     pub trunk: u32,
-    /// Response code concerned; 0 if none.
+    /// The response code; 0 if none.
     pub code: u16,
     /// Answered milliseconds; 0 before answer.
     pub duration_ms: u64,

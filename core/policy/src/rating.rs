@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 /// Price fields of a rate deck row (BILL-01); money in 10^-10 units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeckRow {
-    /// Price a minute of the initial block.
+    /// Price per minute of the initial block.
     pub price_first: PolicyMoney,
-    /// Price a minute after the initial block.
+    /// Price per minute after the initial block.
     pub price_next: PolicyMoney,
-    /// Charged once if charged time is above 0.
+    /// Charged once if the charged time is above 0.
     pub connect_fee: PolicyMoney,
-    /// Minimum charged seconds, 0 is 1.
+    /// Minimum charged seconds; 0 means 1.
     pub first_increment_s: u32,
-    /// Step after it, seconds.
+    /// Increment after that, seconds.
     pub next_increment_s: u32,
     /// Seconds deducted before increments.
     pub free_seconds: u32,
-    /// Lowest charge of a charged call.
+    /// Minimum charge of a charged call.
     pub minimum_charge: PolicyMoney,
 }
 
@@ -53,7 +53,7 @@ impl Default for Rounding {
     }
 }
 
-/// Whose account is charged.
+/// The account to charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -63,27 +63,27 @@ pub enum Side {
     Buy,
 }
 
-/// Who is rated, and what for.
+/// The subject of a rating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateSubject {
-    /// Whose account is charged.
+    /// The account to charge.
     pub side: Side,
-    /// The call has ended and the charge will be booked; else it is an estimate.
+    /// The call has ended and the charge will be booked; otherwise it is an estimate.
     pub is_final: bool,
     /// The account that is charged.
     pub account: u32,
     /// Customer trunk when selling, vendor trunk when buying.
     pub trunk: u32,
-    /// Moment whose price holds (BILL-03): INVITE at admission, else answer; UTC ms.
+    /// Time that selects the price (BILL-03): INVITE at admission, else answer; UTC ms.
     pub at_ms: u64,
 }
 
 /// Asked at admission for the first increment and at the end for each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateQuestion {
-    /// The call; not told to the plugin, kept in the trail.
+    /// The call; not passed to the plugin, kept in the trail.
     pub call: CallFacts,
-    /// Who and what for.
+    /// The subject of the rating.
     pub subject: RateSubject,
     /// The deck row.
     pub row: DeckRow,

@@ -16,7 +16,7 @@ pub struct Candidate {
     pub priority: u32,
     /// Weight for weighted balance.
     pub weight: u32,
-    /// Only when nothing else is left (ROUTE-45).
+    /// Used only if nothing else is left (ROUTE-45).
     pub last_resort: bool,
     /// Calls up or being set up now.
     pub active: u32,
@@ -24,7 +24,7 @@ pub struct Candidate {
     pub channels: u32,
     /// Attempts sent since midnight UTC.
     pub calls_today: u64,
-    /// What the vendor charges a minute after the initial block.
+    /// The vendor's price per minute after the initial block.
     pub buy_price: PolicyMoney,
 }
 
@@ -37,7 +37,7 @@ pub struct RouteQuestion {
     pub caller: Text,
     /// After the ingress rewrite.
     pub callee: Text,
-    /// What the caller pays a minute after the initial block.
+    /// The caller's price per minute after the initial block.
     pub sell_price: PolicyMoney,
     /// Trunks that may be used now.
     pub candidates: Vec<Candidate>,
@@ -81,7 +81,7 @@ pub struct FailoverSwitches {
     pub stop_after_busy: bool,
     /// Row 10; default off.
     pub stop_after_timeout: bool,
-    /// Switches rows 8 and 9 off; default off.
+    /// Disables rows 8 and 9; default off.
     pub until_connect: bool,
     /// Row 9.
     pub stop_after_media: StopAfterMedia,
@@ -109,7 +109,7 @@ pub struct AdvanceQuestion {
     pub call: CallFacts,
     /// The vendor trunk that failed.
     pub trunk: u32,
-    /// How.
+    /// How it failed.
     pub failure: AttemptFailure,
     /// 300 to 699; 0 when no response was received.
     pub code: u16,

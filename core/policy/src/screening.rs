@@ -18,12 +18,12 @@ pub struct ScreenQuestion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Go on.
+    /// Proceed.
     Allow,
     /// Refuse.
     Reject(Rejection),
     /// Ask the caller for digest credentials.
     Challenge,
-    /// Go on and keep these words in the record.
+    /// Proceed and keep these words in the record.
     Mark(Vec<Text>),
 }

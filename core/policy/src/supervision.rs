@@ -5,19 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Words that one answer may add to a record, and that a record keeps.
+/// Most words that one answer may add to a record, and that a record keeps.
 pub const MARKS: usize = 64;
 
-/// Asked on answer and again and again while the call is up.
+/// Asked on answer and repeatedly while the call is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisionQuestion {
     /// The call.
     pub call: CallFacts,
-    /// Which asking of the call this is; 0 is the one on answer.
+    /// Number of this question within the call; 0 is the one on answer.
     pub asking: u32,
     /// Whole seconds since the answer.
     pub answered_s: u32,
-    /// Seconds until the next asking unless the answer names others; 0: there is none.
+    /// Seconds until the next question unless the answer sets another time; 0 means there is none.
     pub interval_s: u32,
     /// The vendor trunk that answered.
     pub trunk: u32,
@@ -25,7 +25,7 @@ pub struct SupervisionQuestion {
     pub caller: Text,
     /// Callee after the ingress rewrite.
     pub callee: Text,
-    /// What the caller pays a minute after the initial block.
+    /// The caller's price per minute after the initial block.
     pub sell_price: PolicyMoney,
     /// Words on the record so far.
     pub marks: Vec<Text>,
@@ -34,25 +34,25 @@ pub struct SupervisionQuestion {
 /// Answer to [`SupervisionQuestion`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisionAnswer {
-    /// How the call goes on.
+    /// How the call continues.
     pub course: Course,
-    /// Words for the record; those that it has already are not added again.
+    /// Words for the record; words that it already has are not added again.
     #[serde(default)]
     pub marks: Vec<Text>,
-    /// Seconds from this asking to the next; 0: [`SupervisionQuestion::interval_s`].
+    /// Seconds from this question to the next; 0 means [`SupervisionQuestion::interval_s`].
     #[serde(default)]
     pub ask_again_s: u32,
 }
 
-/// How a call that is up goes on.
+/// How a call that is up continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Course {
-    /// As before; a limit that was set stays.
+    /// As before; an earlier limit stays.
     #[default]
     GoOn,
-    /// For so many seconds from this asking at most, 1 or more. It takes the place of a limit
-    /// that an earlier asking set.
+    /// At most this many seconds from this question, 1 or more. Replaces a limit that an earlier
+    /// question set.
     Limit(u32),
     /// It ends now.
     End(Ending),
@@ -63,10 +63,10 @@ pub enum Course {
 pub struct Ending {
     /// End reason for the record (SIG-93).
     pub reason: Text,
-    /// Q.850 cause that both sides are told, 1 to 127; 0: the one that the code stands for.
+    /// Q.850 cause sent to both sides, 1 to 127; 0 means the cause that corresponds to the code.
     #[serde(default)]
     pub cause: u8,
-    /// Response code that both sides are told beside it, 400 to 699; 0: none.
+    /// Response code sent to both sides with it, 400 to 699; 0 means none.
     #[serde(default)]
     pub code: u16,
     /// One line for the operator; never sent on the wire.
@@ -75,7 +75,7 @@ pub struct Ending {
 }
 
 impl SupervisionAnswer {
-    /// How the call ends, if it does.
+    /// How the call ends, if it ends.
     #[must_use]
     pub fn ending(&self) -> Option<&Ending> {
         match &self.course {
@@ -84,8 +84,8 @@ impl SupervisionAnswer {
         }
     }
 
-    /// Adds what the next plugin of a chain answered to the same question: an end is the last
-    /// word, the shorter limit and the earlier next asking hold, marks add up.
+    /// Merges the answer of the next plugin of a chain to the same question: an end is final, the
+    /// shorter limit and the earlier next question win, marks add up.
     pub fn join(&mut self, next: SupervisionAnswer, interval_s: u32) {
         self.course = match (std::mem::take(&mut self.course), next.course) {
             (end @ Course::End(_), _) | (_, end @ Course::End(_)) => end,
@@ -98,7 +98,7 @@ impl SupervisionAnswer {
     }
 }
 
-/// In a few words, as trails and reports have it: `limit 30 s, mark long`.
+/// In a few words, for trails and reports: `limit 30 s, mark long`.
 impl fmt::Display for SupervisionAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.course {
@@ -123,13 +123,13 @@ impl fmt::Display for SupervisionAnswer {
     }
 }
 
-/// Seconds until the next asking; none: there is none.
+/// Seconds until the next question; `None` if there is none.
 fn after(ask_again_s: u32, interval_s: u32) -> Option<u32> {
     let seconds = if ask_again_s == 0 { interval_s } else { ask_again_s };
     (seconds > 0).then_some(seconds)
 }
 
-/// Puts words on a record: each once, and no more than [`MARKS`] in all.
+/// Adds words to a record: each once, at most [`MARKS`] in all.
 pub fn add_marks(marks: &mut Vec<Text>, words: impl IntoIterator<Item = Text>) {
     for word in words {
         if marks.len() < MARKS && !marks.contains(&word) {
@@ -138,17 +138,17 @@ pub fn add_marks(marks: &mut Vec<Text>, words: impl IntoIterator<Item = Text>) {
     }
 }
 
-/// Whose calls are supervised: those for which somebody answers the hook. As with chains, what
-/// is said for the customer trunk goes before what is said for the account, and that before
-/// what is said for everyone. The default is nobody's.
+/// The calls that are supervised: those for which a plugin answers the hook. As with chains, the
+/// setting of the customer trunk overrides that of the account, which overrides the general one. By
+/// default no call is supervised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supervised {
     everyone: bool,
-    /// Where it is otherwise.
+    /// The exceptions.
     narrower: Option<Arc<Narrower>>,
 }
 
-/// What holds for the calls of some trunks and accounts.
+/// Settings for the calls of some trunks and accounts.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Narrower {
     trunks: HashMap<u32, bool>,
@@ -156,8 +156,8 @@ struct Narrower {
 }
 
 impl Supervised {
-    /// Whether somebody is asked about every call, the calls of these trunks, and those of
-    /// these accounts.
+    /// Whether a plugin is asked about every call, about the calls of these trunks, and about those
+    /// of these accounts.
     #[must_use]
     pub fn new(
         everyone: bool,
@@ -165,7 +165,7 @@ impl Supervised {
         accounts: impl IntoIterator<Item = (u32, bool)>,
     ) -> Supervised {
         let differs = |(_, supervised): &(u32, bool)| *supervised != everyone;
-        // An account's word counts for a trunk only where the trunk has none.
+        // An account's setting applies to a trunk only if the trunk has none.
         let trunks: HashMap<u32, bool> = trunks.into_iter().collect();
         let accounts: HashMap<u32, bool> = accounts.into_iter().filter(differs).collect();
         let same = accounts.is_empty() && trunks.values().all(|it| *it == everyone);
@@ -179,7 +179,7 @@ impl Supervised {
         Supervised { everyone: true, narrower: None }
     }
 
-    /// Whether somebody is asked about this call.
+    /// Whether a plugin is asked about this call.
     #[must_use]
     pub fn covers(&self, call: CallFacts) -> bool {
         let Some(narrower) = &self.narrower else { return self.everyone };
@@ -189,22 +189,22 @@ impl Supervised {
     }
 }
 
-/// The supervision of one call that is up: which asking comes, when, and what came of it. It
-/// asks one question at a time; the call puts it and brings the reply.
+/// The supervision of one call that is up: its next question, the time of that, and the results so
+/// far. Only one question is open at a time; the call asks it and brings the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Supervisor {
     answered: Instant,
     interval_s: u32,
-    /// Number of the next asking.
+    /// Number of the next question.
     next: u32,
-    /// When it comes; none while a question is open, or if no more come.
+    /// When it is due; `None` while a question is open, or if there are no more.
     due: Option<Instant>,
-    /// When the question was put that is open, or the last one.
+    /// When the open question was asked, or the last one.
     asked: Instant,
     limit: Option<Instant>,
 }
 
-/// What an asking says of its own time, for the question.
+/// The times of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// [`SupervisionQuestion::asking`].
@@ -215,29 +215,29 @@ pub struct Asking {
     pub interval_s: u32,
 }
 
-/// What a call does after a reply.
+/// The effect of a reply on a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supervision {
     /// Words for the record, by [`add_marks`].
     pub marks: Vec<Text>,
-    /// It ends so, now.
+    /// The call ends now, in this way.
     pub ending: Option<Ending>,
 }
 
-/// The parts of a [`Supervisor`], for whoever writes it down.
+/// The parts of a [`Supervisor`], for saving it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SupervisorMoments {
     /// When the call was answered.
     pub answered: Instant,
-    /// Seconds between two questions; 0: only where an answer says so.
+    /// Seconds between two questions; 0 asks again only if an answer requests it.
     pub interval_s: u32,
-    /// Number of the next asking.
+    /// Number of the next question.
     pub next: u32,
-    /// When it comes; none while a question is open, or if no more come.
+    /// When it is due; `None` while a question is open, or if there are no more.
     pub due: Option<Instant>,
-    /// When the question was put that is open, or the last one.
+    /// When the open question was asked, or the last one.
     pub asked: Instant,
-    /// Until when the call may last.
+    /// The moment until which the call may last.
     pub limit: Option<Instant>,
 }
 
@@ -249,22 +249,22 @@ impl From<SupervisorMoments> for Supervisor {
 }
 
 impl Supervisor {
-    /// Its parts.
+    /// The parts of this supervisor.
     #[must_use]
     pub fn moments(&self) -> SupervisorMoments {
         let Supervisor { answered, interval_s, next, due, asked, limit } = *self;
         SupervisorMoments { answered, interval_s, next, due, asked, limit }
     }
 
-    /// The answer to the question that is open will not come: it is put again now.
+    /// The answer to the open question will not come: asks it again now.
     pub fn ask_again(&mut self, now: Instant) {
         self.next = self.next.saturating_sub(1);
         self.due = Some(now);
     }
 
-    /// For a call that is answered now; none if nobody is asked about it. The first question is
-    /// due at once, further ones every `interval`, or only where an answer says so if it is
-    /// zero.
+    /// The supervisor of a call answered now; `None` if no plugin is asked about it. The first
+    /// question is due at once, further ones every `interval`; if it is zero, only when an answer
+    /// requests one.
     #[must_use]
     pub fn of(
         pin: &Pin,
@@ -282,19 +282,19 @@ impl Supervisor {
         })
     }
 
-    /// When the next question is to be put; none while one is open, or if no more come.
+    /// When the next question is due; `None` while one is open, or if there are no more.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Until when the call may last at most by the last limit that an answer set.
+    /// The moment until which the call may last, from the last limit that an answer set.
     #[must_use]
     pub fn limit(&self) -> Option<Instant> {
         self.limit
     }
 
-    /// A question is put now.
+    /// Asks a question now.
     pub fn ask(&mut self, now: Instant) -> Asking {
         let number = self.next;
         self.next = self.next.saturating_add(1);
@@ -307,9 +307,9 @@ impl Supervisor {
         }
     }
 
-    /// Takes the reply to the question that is open. Times count from the moment when it was
-    /// put, so that a slow answer moves nothing. Without an answer the call goes on, unless the
-    /// operator chose otherwise; where nobody is there to ask, nobody is asked again.
+    /// Takes the reply to the open question. Times count from the moment it was asked, so that a
+    /// slow answer shifts nothing. Without an answer the call continues, unless the operator chose
+    /// otherwise; if there is no plugin, no more questions follow.
     pub fn settle(&mut self, reply: Reply) -> Supervision {
         let answer = match reply.outcome {
             Ok(crate::Answer::Supervise(answer)) => answer,
@@ -336,7 +336,7 @@ impl Supervisor {
 }
 
 impl Ending {
-    /// The plugin without which the operator lets no call go on has failed.
+    /// The ending after a failure of a plugin that the operator requires.
     fn failed(fault: &Fault) -> Ending {
         Ending {
             reason: "internal_error".into(),

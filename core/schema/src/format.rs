@@ -1,13 +1,12 @@
-//! Texts in settings that a schema gives a meaning by `format`, such as the name of a number
-//! list.
+//! Texts in settings whose meaning a schema gives by `format`, such as the name of a number list.
 
 use serde_json::Value;
 
-/// How deep schemas are followed: one that refers to itself ends somewhere.
+/// Maximum depth of schemas, because a schema may refer to itself.
 const DEEPEST: usize = 32;
 
-/// The texts in settings for which the schema says `format`, each with its place as
-/// `levels[0].caller_deny`. Only what is written is looked at: defaults are the plugin's own.
+/// The texts in settings for which the schema has this `format`, each with its place, such as
+/// `levels[0].caller_deny`. Only the given settings are searched: defaults belong to the plugin.
 #[must_use]
 pub fn of_format(schema: &str, config: &Value, format: &str) -> Vec<(String, String)> {
     let Ok(root) = serde_json::from_str::<Value>(schema) else { return Vec::new() };

@@ -1,6 +1,6 @@
-//! A plugin's settings against the JSON Schema (draft 2020-12) that it ships.
+//! Checks a plugin's settings against the JSON Schema (draft 2020-12) that it ships.
 //!
-//! A room of its own because of its weight: the library is compiled into whoever calls it.
+//! A separate crate because of its size: the library is compiled into every caller.
 #![forbid(unsafe_code)]
 
 mod format;
@@ -11,18 +11,18 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::Value;
 
-/// Why settings are not taken.
+/// Why settings are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The schema itself is none; why, in words of any length.
+    /// The schema is invalid, with the reason at any length.
     NotValid(String),
-    /// The settings do not fit it; of each problem the field as a JSON pointer, its value and
+    /// The settings do not match it; each problem gives the field as a JSON pointer, its value and
     /// what is allowed.
     DoesNotFit(Vec<String>),
 }
 
-/// Refuses settings that do not fit, and a schema that is none. Nothing is fetched: a
-/// schema that refers outside of itself is not valid here. An empty one takes everything.
+/// Refuses settings that do not match, and an invalid schema. Nothing is fetched: a schema with
+/// external references is invalid here. An empty schema accepts everything.
 ///
 /// # Errors
 /// What is wrong, and where.
@@ -34,7 +34,7 @@ pub fn check(schema: &str, config: &Value) -> Result<(), Refusal> {
         serde_json::from_str(schema).map_err(|error| Refusal::NotValid(error.to_string()))?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
-        // An engine whose time is linear in the text.
+        // An engine whose time is linear in the length of the text.
         .with_pattern_options(PatternOptions::regex())
         .build(&schema)
         .map_err(|error| {
@@ -45,9 +45,9 @@ pub fn check(schema: &str, config: &Value) -> Result<(), Refusal> {
     if problems.is_empty() { Ok(()) } else { Err(Refusal::DoesNotFit(problems)) }
 }
 
-/// Where it is and what is wrong there. A schema that allows no field at all
-/// (`"additionalProperties": false` beside no `properties`) is told by the library without
-/// the names of the fields, and those are what the reader has to correct.
+/// The place and description of a problem. For a schema that allows no field at all
+/// (`"additionalProperties": false` without `properties`) the library does not name the fields, but
+/// the reader needs their names for the correction.
 fn problem(error: &ValidationError<'_>, config: &Value) -> String {
     let pointer = error.instance_path().as_str();
     let closed = matches!(error.kind(), ValidationErrorKind::FalseSchema)
@@ -61,7 +61,7 @@ fn problem(error: &ValidationError<'_>, config: &Value) -> String {
     format!("{}: no additional properties are allowed ({names} {were} unexpected)", place(pointer))
 }
 
-/// The field by its JSON pointer.
+/// The field at a JSON pointer.
 fn place(pointer: &str) -> &str {
     if pointer.is_empty() { "the whole" } else { pointer }
 }
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Whatever way a schema closes an object, its whole or a part.
+    /// However a schema closes an object, in whole or in part.
     #[test]
     fn a_refused_field_is_named_however_the_schema_says_that_it_is_not_allowed() {
         let named = [r#""name": { "type": "string" }"#, ""];
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// What a schema names as default, as an object.
+    /// The defaults in a schema, as an object.
     fn defaults(schema: &Value) -> Value {
         let fields = schema["properties"].as_object().into_iter().flatten();
         let default = |schema: &Value| match &schema["default"] {

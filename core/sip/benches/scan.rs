@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use strowger_sip::Message;
 
-// The best of many short batches: what other programs take from the processor drops out.
+// Take the best of many short batches, which excludes processor time taken by other programs.
 const BATCHES: u32 = 4_000;
 const ROUNDS: u32 = 100;
 

@@ -1,7 +1,7 @@
-//! What a transaction costs: processor time and memory. Run with
+//! The cost of a transaction: processor time and memory. Run with
 //! `cargo bench -p strowger-sip --bench transactions`.
 //!
-//! Processor time comes from the scheduler (Linux), so that a busy machine does not blur it.
+//! Processor time comes from the scheduler (Linux), so that a busy machine does not distort it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use strowger_sip::{Flow, Message, ResendSchedule, TransactionEvent, TransactionI
 const COUNT: usize = 100_000;
 
 fn main() {
-    // First, while the process has no freed memory that could be reused.
+    // Runs first, while the process has no freed memory to reuse.
     memory();
     parsing();
     for alive in [1, COUNT] {
@@ -23,7 +23,7 @@ fn main() {
     unanswered_invites();
 }
 
-/// The share of parsing in all that follows.
+/// The cost of parsing, which is part of every figure that follows.
 fn parsing() {
     let bytes = invite(0);
     report("parse an INVITE", || {
@@ -93,7 +93,7 @@ fn server_invite(alive: usize) {
     assert!(bench.layer.is_empty());
 }
 
-/// The worst case of SIG-25: everybody sends eleven times to a dead peer.
+/// The worst case of SIG-25: every INVITE is sent eleven times to a dead peer.
 fn unanswered_invites() {
     let invites: Vec<_> = (0..COUNT).map(invite).collect();
     let mut bench = Bench::new();
@@ -186,7 +186,7 @@ fn report(what: &str, run: impl FnOnce()) {
     println!("  {what:<48} {:>7.2} us each", spent.as_secs_f64() * 1e6 / COUNT as f64);
 }
 
-/// Processor time of this thread.
+/// Processor time of this thread; `None` where the kernel does not report it.
 fn processor_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))

@@ -8,12 +8,11 @@ use std::fmt::{Display, Write as _};
 
 /// Writes one message, header by header, in the order of the calls.
 ///
-/// Line breaks inside what is handed in become spaces: nothing
-/// that a peer sent can add a header line of its own.
+/// Line breaks in the values become spaces, so that text from a peer cannot add a header line.
 #[derive(Clone, Debug)]
 pub struct MessageBuilder {
     head: String,
-    /// Where the To value copied from a request ends, until it has its tag.
+    /// End of the To value copied from a request, until its tag is added.
     to_end: Option<usize>,
     body: Vec<u8>,
 }
@@ -62,7 +61,7 @@ impl MessageBuilder {
                 Known::CSeq => &mut *cseq,
                 _ => continue,
             };
-            // A repeated one is not ours to pass on.
+            // Copies only the first of repeated lines.
             if !std::mem::replace(once, true) {
                 builder.indexed(known.name(), value);
                 if known == Known::To && request.to_tag().is_none() {
@@ -89,7 +88,7 @@ impl MessageBuilder {
         }
     }
 
-    /// Adds a line whose value is one of an indexed message: there is no line break in it.
+    /// Adds a line with a value from an indexed message, which contains no line break.
     fn indexed(&mut self, name: &str, value: &str) {
         self.head.extend([name, ": ", value, "\r\n"]);
     }
@@ -115,8 +114,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds a header line whose value is `parts`, one behind the other: quicker than formatting
-    /// them.
+    /// Adds a header line whose value is `parts` concatenated; faster than formatting them.
     #[must_use]
     pub fn header_of(mut self, name: &str, parts: &[&str]) -> MessageBuilder {
         let start = self.head.len();
@@ -126,7 +124,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Gives the copied To its tag. Without effect on a request, and where To has one.
+    /// Adds our tag to the copied To. Does nothing on a request or if To already has a tag.
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> MessageBuilder {
         if let Some(at) = self.to_end.take() {
@@ -164,7 +162,7 @@ impl MessageBuilder {
         self.end_line(start);
     }
 
-    /// Ends the line that began at `start`; what would have ended it earlier becomes spaces.
+    /// Ends the line that began at `start`; line breaks inside it become spaces.
     fn end_line(&mut self, start: usize) {
         if memchr::memchr2(b'\r', b'\n', &self.head.as_bytes()[start..]).is_some() {
             let line = self.head.split_off(start);

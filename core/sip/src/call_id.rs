@@ -4,9 +4,9 @@ use crate::header_name::Known;
 use crate::scan;
 use std::borrow::Cow;
 
-/// The Call-ID that [`crate::Message::parse`] would find: whoever sorts datagrams by it
-/// before they are parsed and whoever looks at the message afterwards mean the same. Of a
-/// datagram that cannot be parsed it is some Call-ID or none.
+/// The Call-ID that [`crate::Message::parse`] would find, so that sorting datagrams before they are
+/// parsed agrees with reading the parsed message. For a datagram that cannot be parsed, the result
+/// is an arbitrary Call-ID or `None`.
 #[must_use]
 pub fn call_id_of(datagram: &[u8]) -> Option<Cow<'_, [u8]>> {
     let bytes = scan::trim_start(datagram, crate::MAX_STREAM_MESSAGE).ok()?;
@@ -35,13 +35,13 @@ pub fn call_id_of(datagram: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// Where the value of a line is, if that is called Call-ID.
+/// The position of the value if the line is a Call-ID line.
 fn value_of(line: &[u8]) -> Option<std::ops::Range<usize>> {
     let line = scan::header_line(line, 0, line.len()).ok()?;
     (line.known == Known::CallId).then(|| line.value.range())
 }
 
-/// A folded line with spaces in the place of its line breaks, as the scan leaves it.
+/// A folded line with its line breaks replaced by spaces, as the scan leaves it.
 fn unfold(line: &[u8]) -> Vec<u8> {
     let mut unfolded = line.to_vec();
     for at in memchr::memchr_iter(b'\n', line) {
@@ -53,7 +53,7 @@ fn unfold(line: &[u8]) -> Vec<u8> {
     unfolded
 }
 
-/// Replaces what is not UTF-8 as the scan does.
+/// Replaces bytes that are not UTF-8, as the scan does.
 fn clean(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if value.is_ascii() {
         return value;

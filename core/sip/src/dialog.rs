@@ -4,10 +4,10 @@ use crate::header_name::Known;
 use crate::{Message, MessageBuilder, Method, NameAddrRef, UriRef};
 use serde::{Deserialize, Serialize};
 
-/// A dialog as one side of it knows it; early ones too. Its texts share one allocation.
+/// One side's view of a dialog, early or confirmed. Its texts share one allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
-    /// All parts, one behind the other.
+    /// All parts, concatenated.
     text: Box<str>,
     /// Where each part ends in `text`.
     ends: [u32; PARTS],
@@ -23,19 +23,20 @@ const PARTS: usize = 7;
 #[derive(Clone, Copy)]
 enum Part {
     CallId,
-    /// From of our requests, tag and all.
+    /// From of our requests, including the tag.
     LocalParty,
     LocalTag,
-    /// To of our requests, tag and all.
+    /// To of our requests, including the tag.
     RemoteParty,
     RemoteTag,
     RemoteTarget,
-    /// Route values, nearest first, a line each.
+    /// Route values, nearest first, one per line.
     Routes,
 }
 
 impl Dialog {
-    /// The called side (12.1.1): what an INVITE makes when we answer it with `local_tag`.
+    /// The called side (12.1.1): the dialog that an INVITE creates when we answer it with
+    /// `local_tag`.
     #[must_use]
     pub fn uas(invite: &Message, local_tag: &str) -> Dialog {
         let to = invite.value(Known::To).unwrap_or_default();
@@ -60,9 +61,9 @@ impl Dialog {
         )
     }
 
-    /// The calling side (12.1.2): what a 101-299 response makes of our INVITE. The response
-    /// may stand for the INVITE too: it repeats all of it that is needed, and where the peer
-    /// gives no Contact its To is the URI that was called.
+    /// The calling side (12.1.2): the dialog that a 101-299 response creates for our INVITE. The
+    /// response may stand in for `invite`: it repeats every header needed, and if the peer gives no
+    /// Contact, its To is the URI that was called.
     #[must_use]
     pub fn uac(invite: &Message, response: &Message) -> Dialog {
         let mut routes: Vec<&str> = response.values(Known::RecordRoute).collect();
@@ -85,8 +86,8 @@ impl Dialog {
         )
     }
 
-    /// Calling side: the 2xx of an early dialog. Target and route set are taken anew
-    /// (RFC 3261 13.2.2.4), the CSeq numbers go on.
+    /// Calling side: confirms an early dialog with its 2xx. Target and route set are replaced
+    /// (RFC 3261 13.2.2.4); the CSeq numbers continue.
     pub fn confirm(&mut self, response: &Message) {
         let mut routes: Vec<&str> = response.values(Known::RecordRoute).collect();
         routes.reverse();
@@ -114,7 +115,7 @@ impl Dialog {
         self.part(Part::RemoteTag)
     }
 
-    /// The peer's Contact URI, or the URI it was called by if it gave none.
+    /// The peer's Contact URI, or the URI that was called if the peer gave none.
     #[must_use]
     pub fn remote_target(&self) -> &str {
         self.part(Part::RemoteTarget)
@@ -131,8 +132,8 @@ impl Dialog {
         self.local_cseq
     }
 
-    /// Whether a message that we received belongs to this dialog: Call-ID and both tags
-    /// (12.2.2; for a response 12.1.2).
+    /// Whether a received message belongs to this dialog: same Call-ID and both tags (12.2.2; for a
+    /// response 12.1.2).
     #[must_use]
     pub fn matches(&self, message: &Message) -> bool {
         let (from, to) = match message.is_request() {
@@ -144,7 +145,7 @@ impl Dialog {
             && message.to_tag().unwrap_or_default() == to
     }
 
-    /// Begins the next request of ours (12.2.1.1) with Request-URI, Route, Max-Forwards 70,
+    /// Begins our next request (12.2.1.1) with Request-URI, Route, Max-Forwards 70,
     /// From, To, Call-ID and the next CSeq number. The caller adds Via, Contact and body.
     pub fn request(&mut self, method: &Method) -> MessageBuilder {
         self.local_cseq = self.local_cseq.wrapping_add(1);
@@ -157,7 +158,7 @@ impl Dialog {
         self.begin(&Method::Ack, invite_cseq)
     }
 
-    /// Takes note of a request that we received.
+    /// Records a request that we received.
     ///
     /// # Errors
     /// The status to answer it with: 500 if its CSeq number is lower than an earlier one
@@ -187,8 +188,8 @@ impl Dialog {
     fn begin(&self, method: &Method, cseq: u32) -> MessageBuilder {
         let target = self.remote_target();
         let mut routes: Vec<&str> = self.route_set().collect();
-        // A first hop without `lr` is a strict router (12.2.1.1): it wants to be the
-        // Request-URI and finds the target at the end of the route.
+        // A first hop without `lr` is a strict router (12.2.1.1): it expects its own URI as the
+        // Request-URI and the target as the last Route value.
         let strict = routes.first().copied().and_then(strict_router);
         let last;
         let uri = match strict {

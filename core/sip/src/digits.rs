@@ -1,5 +1,5 @@
-//! Numbers and addresses as text. A message holds a dozen of them, and `std::fmt` takes longer
-//! for one than all the rest of its line does.
+//! Numbers and addresses as text. A message holds a dozen of them, and formatting one with
+//! `std::fmt` takes longer than writing the rest of its line.
 
 use compact_str::{CompactString, ToCompactString as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,7 +42,7 @@ fn short(ip: Ipv4Addr, port: Option<u16>) -> CompactString {
     if let Some(port) = port {
         put(":", port);
     }
-    // Digits, dots and a colon are text.
+    // Digits, dots and colons are UTF-8.
     CompactString::from_utf8(&bytes[..end]).unwrap_or_default()
 }
 

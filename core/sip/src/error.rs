@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// Why [`crate::Message::parse`] refused a datagram. The text is fit for the reason
-/// phrase of a 400 response (see [`crate::salvage`]).
+/// Why [`crate::Message::parse`] refused a datagram. The text suits the reason phrase of a 400
+/// response (see [`crate::salvage`]).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// No bytes at all.
@@ -17,7 +17,7 @@ pub enum ParseError {
     TooLarge {
         /// Bytes received.
         length: usize,
-        /// Bytes that a message may have.
+        /// Longest message allowed, bytes.
         most: usize,
     },
     /// The datagram ends inside the start line or a header line.
@@ -40,15 +40,15 @@ pub enum ParseError {
     /// More than [`crate::MAX_HEADERS`] lines.
     #[error("more than {} header lines (byte {offset})", crate::MAX_HEADERS)]
     TooManyHeaders {
-        /// Where the first line too many begins.
+        /// Start of the first line over the limit.
         offset: usize,
     },
     /// A control byte outside a quoted pair, or a carriage return within a line.
     #[error("control byte {byte:#04x} at byte {offset}")]
     ControlByte {
-        /// Where.
+        /// Its position.
         offset: usize,
-        /// Which.
+        /// The byte.
         byte: u8,
     },
     /// A header that every message must carry is missing (RFC 3261 8.1.1).
@@ -73,7 +73,7 @@ pub enum ParseError {
         /// Method of CSeq.
         cseq: String,
     },
-    /// Content-Length promises more than the datagram holds (RFC 3261 18.3).
+    /// Content-Length announces more than the datagram holds (RFC 3261 18.3).
     #[error("Content-Length {announced} is more than the {present} bytes present")]
     BodyTooShort {
         /// Value of Content-Length.

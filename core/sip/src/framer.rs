@@ -1,29 +1,29 @@
-//! Finds messages in the bytes of a stream: TCP, TLS (RFC 3261 sections 7.5 and 18.3).
+//! Finds messages in a byte stream: TCP, TLS (RFC 3261 sections 7.5 and 18.3).
 
 use thiserror::Error;
 
 /// Longest message over a stream, bytes (SIG-13).
 pub const MAX_STREAM_MESSAGE: usize = 64 * 1024 - 1;
 
-/// What a stream carries.
+/// A unit of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A whole message: head and as many bytes of body as its Content-Length says.
+    /// A whole message: the head and as many body bytes as its Content-Length announces.
     Message(Box<[u8]>),
-    /// A double CRLF, which wants a CRLF in return (RFC 5626 section 3.5.1).
+    /// A double CRLF, which expects a CRLF in return (RFC 5626 section 3.5.1).
     Ping,
 }
 
-/// Why the bytes that follow cannot be told apart any more: the stream must be closed.
+/// Why message boundaries are lost: the stream must be closed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FramingError {
     /// Longer than [`MAX_STREAM_MESSAGE`].
     #[error("a message is longer than {MAX_STREAM_MESSAGE} bytes")]
     TooLong,
-    /// Over a stream every message says how long it is (RFC 3261 section 18.3).
+    /// Every message on a stream must state its length (RFC 3261 section 18.3).
     #[error("a message has no Content-Length")]
     NoLength,
-    /// It says so twice, or not in digits.
+    /// Content-Length has two different values, or is not in digits.
     #[error("Content-Length `{0}` is not the length of a body")]
     BadLength(String),
 }
@@ -32,34 +32,34 @@ pub enum FramingError {
 #[derive(Debug, Default)]
 pub struct Framer {
     bytes: Vec<u8>,
-    /// Bytes in which there is no end of a head.
+    /// Leading bytes known to contain no end of a head.
     searched: usize,
-    /// Length of the message that has begun, once its head is there.
+    /// Length of the message that has begun, once its head is complete.
     length: Option<usize>,
 }
 
 impl Framer {
-    /// Takes bytes that have come; [`Framer::frame`] gives what they complete.
+    /// Adds received bytes; [`Framer::frame`] returns the frames that they complete.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What has come and completes nothing yet, for whoever goes on with the stream.
+    /// The received bytes that complete no message yet, for the next reader of the stream.
     #[must_use]
     pub fn into_rest(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Whether a message has begun and is not whole.
+    /// Whether a message has begun and is incomplete.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// The next message or ping; none until more bytes come.
+    /// The next message or ping; `None` until more bytes arrive.
     ///
     /// # Errors
-    /// The stream is not one of messages; what follows is not looked at.
+    /// The bytes are not framed messages; nothing after them is read.
     pub fn frame(&mut self) -> Result<Option<Frame>, FramingError> {
         if self.length.is_none() {
             if let Some(ping) = self.skip_line_ends() {
@@ -86,7 +86,7 @@ impl Framer {
         Ok(Some(Frame::Message(message)))
     }
 
-    /// Line ends between messages; two in a row are a ping.
+    /// Skips line ends between messages; two in a row are a ping.
     fn skip_line_ends(&mut self) -> Option<Frame> {
         let rest = |at: usize| &self.bytes[at..];
         let mut at = 0;
@@ -109,9 +109,9 @@ impl Framer {
         ping.then_some(Frame::Ping)
     }
 
-    /// Length of the head with the empty line that ends it.
+    /// Length of the head, including the empty line that ends it.
     fn head_end(&mut self) -> Option<usize> {
-        // The line end before the empty line may have been there already.
+        // The line end before the empty line may have arrived earlier.
         let from = self.searched.saturating_sub(3);
         let found = (from..self.bytes.len()).find_map(|at| match &self.bytes[at..] {
             [b'\n', b'\n', ..] => Some(at + 2),
@@ -129,7 +129,7 @@ impl Framer {
     }
 }
 
-/// What a head says is the length of its body.
+/// The body length that a head announces.
 fn content_length(head: &[u8]) -> Result<usize, FramingError> {
     let mut found = None;
     for line in head.split(|byte| *byte == b'\n').skip(1) {
@@ -140,7 +140,7 @@ fn content_length(head: &[u8]) -> Result<usize, FramingError> {
         }
         let bad = || FramingError::BadLength(String::from_utf8_lossy(value).into_owned());
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        // More digits are longer than any message.
+        // A number that overflows exceeds any message length.
         let length = match std::str::from_utf8(value) {
             Ok(text) if digits => text.parse().unwrap_or(usize::MAX),
             _ => return Err(bad()),
@@ -179,7 +179,7 @@ mod tests {
         Frame::Message(text.as_bytes().into())
     }
 
-    /// Two messages in one segment, and each cut at any byte.
+    /// Two messages in one stream, cut at every byte.
     #[test]
     fn messages_are_found_wherever_the_stream_is_cut() {
         let (first, second) = (with_body("v=0\r\n\r\nx"), with_body(""));

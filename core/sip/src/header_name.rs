@@ -1,13 +1,13 @@
-//! Header names: which are known, their compact forms, which carry comma lists.
+//! Header names: the known ones, their compact forms, and which carry comma lists.
 
-/// How often a header may stand in a message, and whether its value is a comma list.
+/// How often a header may occur in a message, and whether its value is a comma list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One line, one value; a second line is an error (RFC 3261 7.3.1).
     Single,
     /// Several lines, or one line with top-level commas.
     List,
-    /// Several lines; commas belong to the value (credentials, dates).
+    /// Several lines; commas are part of the value (credentials, dates).
     Lines,
 }
 
@@ -25,7 +25,7 @@ macro_rules! known_headers {
     };
 }
 
-// `b' '` where there is no compact form.
+// `b' '` means no compact form.
 known_headers! {
     Accept "Accept" b' ' List;
     AcceptContact "Accept-Contact" b'a' List;
@@ -104,7 +104,7 @@ const fn slot(first: u8, last: u8, length: usize) -> usize {
     (first * 37 + last * 11 + length * 101) % SLOTS
 }
 
-// Open addressing, filled by the compiler.
+// Open addressing, filled at compile time.
 const TABLE: [u8; SLOTS] = {
     let mut table = [EMPTY; SLOTS];
     let mut index = 0;
@@ -136,7 +136,7 @@ impl Known {
         while TABLE[at] != EMPTY {
             let index = usize::from(TABLE[at]);
             let known = NAMES[index].as_bytes();
-            // Most peers write names as the RFCs do.
+            // Most peers spell names as the RFCs do.
             if known == name || known.eq_ignore_ascii_case(name) {
                 return VARIANTS[index];
             }
@@ -150,7 +150,7 @@ impl Known {
         NAMES.get(self as usize).copied().unwrap_or_default()
     }
 
-    /// Multiplicity. An unknown header may be repeated; its commas are its own.
+    /// Multiplicity. An unknown header may be repeated; commas are part of its value.
     pub(crate) fn shape(self) -> Shape {
         SHAPES.get(self as usize).copied().unwrap_or(Shape::Lines)
     }

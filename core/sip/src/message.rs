@@ -1,4 +1,4 @@
-//! A message: its bytes, the index of its lines, and what the switch reads from it.
+//! A message: its bytes, the index of its lines, and the values that the switch reads from it.
 
 use crate::error::ParseError;
 use crate::framer::MAX_STREAM_MESSAGE;
@@ -13,11 +13,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 
-/// A SIP message that owns its bytes. Header lines are indexed in one pass; values are
-/// decoded when they are asked for.
+/// A SIP message that owns its bytes. Header lines are indexed in one pass; values are decoded on
+/// demand.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Start line and header lines, with the empty line.
+    /// Start line and header lines, including the empty line.
     head: String,
     start: StartLine,
     method: Method,
@@ -38,7 +38,7 @@ enum StartLine {
     Response { status: u16, reason: Span },
 }
 
-/// Where From or To has its parts; an empty tag is no tag.
+/// Positions of the parts of From or To; an empty tag means no tag.
 #[derive(Clone, Copy, Debug, Default)]
 struct NameAddrSpans {
     display: Span,
@@ -54,14 +54,14 @@ impl Message {
     /// Content-Length the body is the rest of the datagram (RFC 3261 18.3).
     ///
     /// # Errors
-    /// What makes the message unusable: framing, start line, a missing or unreadable Via,
-    /// From, To, Call-ID or CSeq, a Content-Length that promises too much. Finer checks of
-    /// a request are those of [`Message::validate_request`].
+    /// The message is unusable: bad framing or start line, a missing or unreadable Via, From, To,
+    /// Call-ID or CSeq, or a Content-Length beyond the datagram. [`Message::validate_request`]
+    /// makes the finer checks of a request.
     pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
         Message::parse_on(Link::Datagram, datagram)
     }
 
-    /// [`Message::parse`] of what came on a link: over a stream a message may be longer (SIG-13).
+    /// [`Message::parse`] for a message from `link`: over a stream it may be longer (SIG-13).
     ///
     /// # Errors
     /// As [`Message::parse`].
@@ -73,7 +73,7 @@ impl Message {
         let mut bytes = scan::trim_start(message, most)?.to_vec();
         let Scan { start_line, lines, body } = scan::scan(&mut bytes)?;
         let mut body = bytes.split_off(body);
-        // The scan has replaced what is not.
+        // The scan has replaced every byte that is not UTF-8.
         let head = String::from_utf8(bytes).map_err(|_| ParseError::Truncated)?;
         let (start, request_method) = parse_start_line(&head, start_line)?;
         let find = |known: Known| {
@@ -151,7 +151,7 @@ impl Message {
         }
     }
 
-    /// Reason phrase; may be empty, and is for a request.
+    /// Reason phrase; may be empty, and is empty for a request.
     pub fn reason_phrase(&self) -> &str {
         match self.start {
             StartLine::Request { .. } => "",
@@ -170,12 +170,12 @@ impl Message {
         self.values_of(Known::of(name.as_bytes()), name)
     }
 
-    /// [`Message::header`] for a name that needs no looking up.
+    /// [`Message::header`] for a name that needs no lookup.
     pub(crate) fn value(&self, known: Known) -> Option<&str> {
         self.lines_of(known, "").next()
     }
 
-    /// [`Message::headers`] for a name that needs no looking up.
+    /// [`Message::headers`] for a name that needs no lookup.
     pub(crate) fn values(&self, known: Known) -> impl Iterator<Item = &str> {
         self.values_of(known, "")
     }
@@ -195,7 +195,7 @@ impl Message {
             .filter(|value| !value.is_empty())
     }
 
-    /// Values of the lines of one kind; `name` tells apart those that are not known.
+    /// Values of the lines of one kind; `name` distinguishes unknown headers.
     fn lines_of<'a, 'n>(
         &'a self,
         known: Known,
@@ -234,7 +234,7 @@ impl Message {
     }
 
     /// The first Via value.
-    // Who asks for one part of it does not pay for the others.
+    // Inlined, so that a caller that reads one part does not pay for the others.
     #[inline(always)]
     pub fn top_via(&self) -> ViaRef<'_> {
         self.via.via(&self.head)
@@ -360,7 +360,7 @@ fn parse_start_line(head: &str, line: Span) -> Result<(StartLine, Option<Method>
 fn name_addr_spans(head: &str, value: Span, header: Known) -> Result<NameAddrSpans, ParseError> {
     let text = value.text(head);
     let parsed = NameAddrRef::parse(text).map_err(|problem| bad(header, problem))?;
-    // Neither a tag nor room for one (RFC 3261 25.1).
+    // An empty tag is no tag, yet occupies its place (RFC 3261 25.1).
     if parsed.param("tag").is_some_and(str::is_empty) {
         return Err(bad(header, "has an empty tag"));
     }
@@ -392,7 +392,7 @@ fn parse_content_length(value: &str) -> Result<usize, ParseError> {
     value.parse().map_err(|_| bad(Known::ContentLength, "is out of range"))
 }
 
-/// Its bytes and where it came from; it is indexed again when it is read.
+/// Written as its bytes and its source; indexed again when read.
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         (self.to_bytes(), self.source).serialize(to)

@@ -39,7 +39,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method written in `token`; `None` if that is not a token of RFC 3261 25.1.
+    /// The method written in `token`; `None` if it is not a token of RFC 3261 25.1.
     pub fn parse(token: &[u8]) -> Option<Method> {
         Some(match token {
             b"INVITE" => Method::Invite,

@@ -13,10 +13,10 @@ pub struct NameAddrRef<'a> {
 }
 
 impl<'a> NameAddrRef<'a> {
-    /// Takes one value apart; a comma list must be split first.
+    /// Parses one value; a comma list must be split first.
     ///
     /// # Errors
-    /// What is wrong: an unclosed quote or bracket, a comma in an unquoted display name,
+    /// What is wrong with it: an unclosed quote or bracket, a comma in an unquoted display name, a
     /// space inside the URI, a comma or `?` in a URI without brackets.
     pub fn parse(value: &'a str) -> Result<NameAddrRef<'a>, &'static str> {
         let value = trim(value);
@@ -30,7 +30,7 @@ impl<'a> NameAddrRef<'a> {
             return NameAddrRef::bracketed(display, rest);
         }
         match params::find(value.as_bytes(), b'<') {
-            // A parameter before the bracket: the bracket belongs to a quoted parameter value.
+            // If a parameter precedes the bracket, the bracket belongs to a quoted parameter value.
             Some(at) if !value.as_bytes()[..at].contains(&b'=') => {
                 let display = trim(&value[..at]);
                 if display.as_bytes().contains(&b',') {
@@ -97,7 +97,7 @@ impl<'a> NameAddrRef<'a> {
         self.uri
     }
 
-    /// The URI taken apart.
+    /// The parsed URI.
     ///
     /// # Errors
     /// See [`UriRef::parse`].
@@ -110,7 +110,7 @@ impl<'a> NameAddrRef<'a> {
         self.params
     }
 
-    /// Value of a header parameter without quotes, `""` if it has none.
+    /// Value of a header parameter without quotes; `""` if the parameter has none.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         params::param(self.params, name)
     }
@@ -121,7 +121,7 @@ impl<'a> NameAddrRef<'a> {
     }
 }
 
-/// What no URI contains, and what would change where it ends.
+/// Bytes that no URI contains and that would move its end.
 fn outside_uri(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'<' | b'"')
 }

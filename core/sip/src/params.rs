@@ -45,16 +45,16 @@ pub(crate) fn top_level(text: &str, wanted: u8) -> Option<usize> {
     }
 }
 
-/// Up to here a search byte by byte is quicker than one that has wide registers to set up.
+/// Up to this length, a byte-by-byte search beats one that must set up wide registers.
 const SHORT: usize = 32;
 
-/// Where `wanted` is first in a text of a few dozen bytes.
+/// Position of the first `wanted` in a text of a few dozen bytes.
 #[inline]
 pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
     bytes.iter().position(|&byte| byte == wanted)
 }
 
-/// Without spaces and tabs at both ends.
+/// Removes spaces and tabs at both ends.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -74,8 +74,8 @@ fn trim_blanks(text: &str) -> &str {
     &text[start..text.len() - end]
 }
 
-/// What stands before and after the first `at`, which is ASCII. The standard library's search
-/// is written for long texts; those of a header line are short.
+/// The text before and after the first `at`, an ASCII byte. The standard library's search is built
+/// for long texts; header lines are short.
 #[inline]
 pub(crate) fn split_once(text: &str, at: u8) -> Option<(&str, &str)> {
     let found = find(text.as_bytes(), at)?;
@@ -92,18 +92,18 @@ pub(crate) fn params(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Value of the first parameter called `name` (any case), without its quotes; `""` for a
-/// parameter without value.
+/// Value of the first parameter called `name` (any case), without its quotes; `""` for a parameter
+/// without a value.
 pub(crate) fn param<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     params(text).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| inner(value))
 }
 
-/// What stands between the quotes, escapes kept; an unquoted value as it is.
+/// The text between the quotes, escapes kept; an unquoted value unchanged.
 pub(crate) fn inner(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }
 
-/// The text of a quoted string's inside: quoted pairs resolved (RFC 3261 25.1).
+/// The text inside a quoted string with its quoted pairs resolved (RFC 3261 25.1).
 pub(crate) fn unescape(inside: &str) -> Cow<'_, str> {
     if !inside.contains('\\') {
         return Cow::Borrowed(inside);
@@ -116,8 +116,8 @@ pub(crate) fn unescape(inside: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Length of the quoted string at the start of `text`, both quotes included; `None` if it
-/// is not closed.
+/// Length of the quoted string at the start of `text`, including both quotes; `None` if it is not
+/// closed.
 pub(crate) fn quoted_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 1;

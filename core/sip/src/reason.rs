@@ -9,12 +9,12 @@ use crate::params;
 pub struct ReasonRef<'a> {
     /// `Q.850`, `SIP` or another protocol, as written.
     pub protocol: &'a str,
-    /// The protocol's cause; `None` if there is none or it is no number.
+    /// The protocol's cause; `None` if it is missing or not a number.
     pub cause: Option<u16>,
 }
 
 impl<'a> ReasonRef<'a> {
-    /// Takes one value apart; a comma list must be split first.
+    /// Parses one value; a comma list must be split first.
     #[must_use]
     pub fn parse(value: &'a str) -> ReasonRef<'a> {
         let at = params::top_level(value, b';').unwrap_or(value.len());
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(parse(""), ReasonRef { protocol: "", cause: None });
     }
 
-    /// Whatever a peer writes, in pieces that make up the grammar.
+    /// Arbitrary combinations of the grammar's pieces.
     #[test]
     fn no_value_is_too_odd() {
         let pieces =

@@ -1,4 +1,4 @@
-//! A 400 for requests that cannot be parsed: the reason reaches whoever must mend the peer.
+//! A 400 for requests that cannot be parsed: it tells the peer's operator the reason.
 
 use crate::builder::MessageBuilder;
 use crate::error::ParseError;
@@ -11,18 +11,18 @@ use crate::transaction::Flow;
 use crate::via::ViaRef;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The 400 response to a request that [`Message::parse`] refuses, with the reason as its
-/// phrase. Copies what is readable of Via, From, To, Call-ID and CSeq, the source into the
-/// top Via; a To tag is made from the request, so that a repeated request gets the same.
+/// The 400 response to a request that [`Message::parse`] refuses, with the reason as its phrase.
+/// Copies the readable parts of Via, From, To, Call-ID and CSeq, and writes the source into the top
+/// Via; the To tag is derived from the request, so that a repeated request gets the same one.
 ///
-/// `None` if there is nothing to answer: the datagram parses, is a response, an ACK, a
+/// `None` if there is nothing to answer: the datagram parses, is a response, an ACK or a
 /// keep-alive, or has no readable Via.
 pub fn salvage(flow: Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     let source = flow.remote;
     let error = Message::parse_on(flow.link, datagram).err()?;
     let readable = match &error {
         ParseError::Empty | ParseError::KeepAlive => return None,
-        // A prefix holds all the headers that the answer needs.
+        // A prefix contains every header that the answer needs.
         ParseError::TooLarge { most, .. } => datagram.get(..*most)?,
         _ => datagram,
     };
@@ -65,7 +65,7 @@ pub fn salvage(flow: Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     Some(response.finish())
 }
 
-/// The lines of the head, folded ones joined.
+/// The lines of the head, with folded lines joined.
 fn unfolded(text: &str) -> impl Iterator<Item = String> + '_ {
     let mut lines = text.lines().take_while(|line| !line.is_empty()).peekable();
     std::iter::from_fn(move || {

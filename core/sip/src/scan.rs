@@ -7,9 +7,9 @@ use crate::error::ParseError;
 use crate::header_name::Known;
 use std::ops::Range;
 
-/// Longest datagram taken (SIG-13), bytes.
+/// Longest datagram accepted (SIG-13), bytes.
 pub const MAX_DATAGRAM: usize = 16 * 1024;
-/// Most header lines taken in one message.
+/// Most header lines accepted in one message.
 pub const MAX_HEADERS: usize = 256;
 
 /// A piece of the message.
@@ -20,7 +20,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `range` must lie within a message of 64 KB; what does not is cut.
+    /// `range` must lie within a message of 64 KB; positions beyond it are clamped.
     pub(crate) fn new(range: Range<usize>) -> Span {
         let cut = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
         Span { start: cut(range.start), end: cut(range.end) }
@@ -35,7 +35,7 @@ impl Span {
         head.get(self.range()).unwrap_or_default()
     }
 
-    /// Where `part`, a slice of `head`, lies in it; an empty part lies nowhere.
+    /// The position of `part`, a slice of `head`, in it; for an empty part, an empty span.
     pub(crate) fn of(head: &str, part: &str) -> Span {
         if part.is_empty() {
             return Span::default();
@@ -53,7 +53,7 @@ pub(crate) struct Line {
     pub(crate) value: Span,
 }
 
-/// What the scan found.
+/// The result of the scan.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) start_line: Span,
@@ -111,7 +111,7 @@ pub(crate) fn scan(bytes: &mut [u8]) -> Result<Scan, ParseError> {
     Ok(Scan { start_line, lines, body: at })
 }
 
-/// End of the line that begins at `from`, and where the next one begins.
+/// End of the line that begins at `from`, and start of the next one.
 pub(crate) fn line_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     let feed = from + memchr::memchr(b'\n', bytes.get(from..)?)?;
     let end = if feed > from && bytes[feed - 1] == b'\r' { feed - 1 } else { feed };
@@ -149,11 +149,11 @@ pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line
     })
 }
 
-/// Refuses control bytes outside quoted pairs, replaces what is not UTF-8.
+/// Refuses control bytes outside quoted pairs; replaces bytes that are not UTF-8.
 fn clean_text(head: &mut [u8]) -> Result<(), ParseError> {
     let control = |byte: u8| (byte < 0x20) & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
     let bare_return = |byte: u8, next: u8| (byte == b'\r') & (next != b'\n');
-    // Sums without branches, so that the compiler can use wide registers. The last byte of
+    // Accumulated without branches, so that the compiler can use wide registers. The last byte of
     // the head is a line feed.
     let (mut stray, mut all) = (0_u8, 0_u8);
     for (&byte, &next) in head.iter().zip(head.get(1..).unwrap_or_default()) {

@@ -1,4 +1,4 @@
-//! When an unanswered message is sent again (SIG-21) and when it is given up (SIG-23).
+//! When an unanswered message is sent again (SIG-21), and when it is given up (SIG-23).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -67,7 +67,7 @@ pub enum ScheduleError {
 impl ResendSchedule {
     /// The names that [`ResendSchedule::preset`] knows.
     pub const PRESETS: [&str; 5] = ["standard", "fast-failover", "lossy", "slow", "aggressive"];
-    /// What is waited after the last resend's interval (SIG-23).
+    /// The wait after the last resend (SIG-23).
     const LAST_WAIT: Duration = Duration::from_millis(500);
 
     /// Reads a list of seconds such as `0.5,1,2,4,4,4` (spaces around values are allowed).
@@ -215,10 +215,10 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::from_secs(whole.parse().ok()?).checked_add(millis)
 }
 
-/// What [`Resends::wake`] asks for.
+/// The result of [`Resends::wake`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
-    /// Nothing yet.
+    /// Nothing to do yet.
     TooEarly,
     /// Send once more.
     Resend,
@@ -226,10 +226,10 @@ pub(crate) enum Wake {
     WindowOver,
 }
 
-/// One message on its way through a schedule.
+/// One message going through a schedule.
 ///
-/// All moments count from the first send, so a late wake-up delays one resend but not the
-/// following ones, and resends that were slept through are not made up for.
+/// All moments count from the first send, so a late wake-up delays one resend but not the following
+/// ones; missed resends are not made up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Resends {
     schedule: Arc<ResendSchedule>,
@@ -246,13 +246,13 @@ impl Resends {
         Resends { schedule, started: now, next: if reliable { u8::MAX } else { 0 } }
     }
 
-    /// When something has to be done: the next resend or the end of the window.
+    /// When the next action is due: the next resend or the end of the window.
     pub(crate) fn deadline(&self) -> Instant {
         let due = self.schedule.moments().get(usize::from(self.next));
         due.map_or(self.window_end(), |moment| self.started + *moment)
     }
 
-    /// What a wake-up at `now` is for; passes over every moment up to `now`.
+    /// The action due at `now`; skips every moment up to `now`.
     pub(crate) fn wake(&mut self, now: Instant) -> Wake {
         if now >= self.window_end() {
             return Wake::WindowOver;

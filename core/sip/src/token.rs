@@ -1,11 +1,11 @@
-//! Identifiers that this side makes up: Via branches and tags.
+//! Identifiers that this side creates: Via branches and tags.
 
 use crate::MAGIC_COOKIE;
 use compact_str::CompactString;
 use rand::{Rng, RngCore};
 use std::fmt;
 
-/// A From or To tag (RFC 3261 19.3): 60 random bits, more than the 32 it asks for.
+/// A From or To tag (RFC 3261 19.3): 60 random bits, more than the required 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(u64);
 
@@ -15,7 +15,7 @@ impl Tag {
         Tag(rng.random())
     }
 
-    /// A tag made of a number that is random already.
+    /// A tag from a number that is already random.
     pub(crate) fn from_bits(bits: u64) -> Tag {
         Tag(bits)
     }

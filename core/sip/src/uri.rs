@@ -1,7 +1,6 @@
-//! URIs: `sip:`, `sips:`, `tel:` taken apart, all others kept opaque.
+//! URIs: `sip:`, `sips:` and `tel:` are parsed, all others kept opaque.
 
 use crate::params;
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use thiserror::Error;
 
@@ -15,7 +14,7 @@ pub struct UriError {
     pub problem: &'static str,
 }
 
-/// A URI taken apart without decoding (RFC 3261 19.1, RFC 3966).
+/// A URI split into parts without decoding (RFC 3261 19.1, RFC 3966).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UriRef<'a> {
     scheme: &'a str,
@@ -29,7 +28,7 @@ pub struct UriRef<'a> {
 }
 
 impl<'a> UriRef<'a> {
-    /// Takes `text` apart: no angle brackets, no surrounding space.
+    /// Splits `text`: no angle brackets, no surrounding space.
     ///
     /// # Errors
     /// White space, control bytes or angle brackets inside, no scheme, or for `sip:` and
@@ -66,12 +65,12 @@ impl<'a> UriRef<'a> {
         }
     }
 
-    /// Everything behind the scheme, which begins at `start`.
+    /// Splits everything after the scheme; it begins at `start`.
     fn split_sip(&mut self, start: usize, marks: &Marks) -> Result<(), &'static str> {
         let text = self.text;
         let mut host = start;
         if let Some(at) = marks.at {
-            // Nothing before it is written by devices that hide their number.
+            // Devices that hide their number write nothing before the `@`.
             if at > start {
                 let user_end = marks.colon.filter(|&colon| colon < at);
                 self.user = Some(&text[start..user_end.unwrap_or(at)]);
@@ -98,7 +97,7 @@ impl<'a> UriRef<'a> {
     }
 
     /// `sips:`.
-    pub fn is_sips(&self) -> bool {
+    pub(crate) fn is_sips(&self) -> bool {
         self.scheme.eq_ignore_ascii_case("sips")
     }
 
@@ -107,15 +106,10 @@ impl<'a> UriRef<'a> {
         self.scheme.eq_ignore_ascii_case("tel")
     }
 
-    /// User part, still escaped, with its own parameters (`1000;phone-context=x`); the
-    /// number of a `tel:` URI. `None` if there is no `@`.
+    /// User part, still escaped, with its own parameters (`1000;phone-context=x`); the number of a
+    /// `tel:` URI. `None` if there is no user part.
     pub fn user(&self) -> Option<&'a str> {
         self.user
-    }
-
-    /// User part with `%HH` resolved; what is then not UTF-8 is replaced by U+FFFD.
-    pub fn user_decoded(&self) -> Option<Cow<'a, str>> {
-        self.user.map(decode)
     }
 
     /// Password, still escaped.
@@ -123,7 +117,7 @@ impl<'a> UriRef<'a> {
         self.password
     }
 
-    /// Host as written, IPv6 with its brackets. Empty for other schemes than SIP.
+    /// Host as written, IPv6 with its brackets. Empty for schemes other than SIP.
     pub fn host(&self) -> &'a str {
         self.host
     }
@@ -143,7 +137,7 @@ impl<'a> UriRef<'a> {
         self.params
     }
 
-    /// Value of a URI parameter, `""` if it has none.
+    /// Value of a URI parameter; `""` if the parameter has none.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         params::param(self.params, name)
     }
@@ -153,41 +147,15 @@ impl<'a> UriRef<'a> {
         self.headers
     }
 
-    /// What follows the scheme's colon, for schemes that are not taken apart.
+    /// The text after the scheme's colon, for schemes that are not parsed.
     pub fn opaque(&self) -> &'a str {
         self.text.split_once(':').map_or("", |(_, opaque)| opaque)
     }
 
-    /// The whole URI as it was given to [`UriRef::parse`].
+    /// The whole URI as given to [`UriRef::parse`].
     pub fn as_str(&self) -> &'a str {
         self.text
     }
-}
-
-/// `%HH` resolved; bytes that are then not UTF-8 become U+FFFD. A `%` without two
-/// hexadecimal digits stays.
-pub fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digit =
-            |offset: usize| bytes.get(at + offset).and_then(|&byte| char::from(byte).to_digit(16));
-        match (bytes[at], digit(1), digit(2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, ..) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 /// `host[:port]` with a name, an IPv4 address or a bracketed IPv6 address.
@@ -207,11 +175,11 @@ pub(crate) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), &'stati
     }
 }
 
-/// Length of the IPv6 address at the start of `text`, both brackets included.
+/// Length of the IPv6 address at the start of `text`, including both brackets.
 fn bracketed_address(text: &str) -> Result<usize, &'static str> {
     let end = params::find(text.as_bytes(), b']').ok_or("has an IPv6 address without `]`")?;
     let address = &text[1..end];
-    // A zone identifier has no meaning beyond the sender, but some write it.
+    // A zone identifier has no meaning beyond the sender, but some peers write it.
     let address = address.split('%').next().unwrap_or(address);
     address.parse::<Ipv6Addr>().map_err(|_| "has a bad IPv6 address")?;
     Ok(end + 1)
@@ -225,23 +193,23 @@ fn port(digits: &[u8]) -> Result<u16, &'static str> {
     digits.iter().try_fold(0, longer).ok_or("has a port above 65535")
 }
 
-/// Where the parts of a URI meet.
+/// The boundaries of a URI's parts.
 #[derive(Debug, Default)]
 struct Marks {
-    /// The colon behind the scheme.
+    /// The colon after the scheme.
     scheme: Option<usize>,
-    /// The first colon behind that one.
+    /// The next colon after that.
     colon: Option<usize>,
     /// The last `@`: the user part may contain `;`, `?` and `/`.
     at: Option<usize>,
-    /// The first `?` behind the last `@`.
+    /// The first `?` after the last `@`.
     question: Option<usize>,
-    /// The first `;` behind the last `@`, if it comes before the `?`.
+    /// The first `;` after the last `@`, if it comes before the `?`.
     semicolon: Option<usize>,
 }
 
 impl Marks {
-    /// None if there is a byte that a URI cannot have.
+    /// `None` if a byte is not allowed in a URI.
     fn of(text: &[u8]) -> Option<Marks> {
         let mut marks = Marks::default();
         for (at, &byte) in text.iter().enumerate() {
@@ -264,11 +232,11 @@ impl Marks {
     }
 }
 
-/// What a byte means to a URI.
+/// The role of a byte in a URI.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Byte {
     Plain,
-    /// Something may end or begin here.
+    /// A part may end or begin here.
     Mark,
     /// No URI contains it.
     Outside,
@@ -291,7 +259,7 @@ const BYTES: [Byte; 256] = {
     table
 };
 
-/// What a host's name or IPv4 address is made of.
+/// Bytes of a host name or an IPv4 address.
 const HOST: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
@@ -305,7 +273,7 @@ const HOST: [bool; 256] = {
     table
 };
 
-/// The address in a host as written, with or without brackets.
+/// The address of a host as written, with or without brackets.
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[') {
         Some(inside) => inside.trim_end_matches(']').split('%').next()?.parse().ok(),

@@ -1,4 +1,4 @@
-//! The semantic checks of a message that could be parsed (RFC 3261 8.1.3 and 8.2, RFC 4475).
+//! The semantic checks of a parsed message (RFC 3261 8.1.3 and 8.2, RFC 4475).
 
 use crate::builder::MessageBuilder;
 use crate::header_name::Known;
@@ -10,7 +10,7 @@ use crate::uri::UriRef;
 use crate::via::ViaRef;
 use thiserror::Error;
 
-/// Why a request is refused, and how.
+/// Why a request is refused, and the response to send.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{status} {reason}")]
 pub struct Refusal {
@@ -23,7 +23,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Begins the response; the To tag is still to be given.
+    /// Begins the response; the caller must add the To tag.
     pub fn response_to(&self, request: &Message) -> MessageBuilder {
         let response = MessageBuilder::response_to(request, self.status, &self.reason);
         match &self.header {
@@ -33,19 +33,19 @@ impl Refusal {
     }
 }
 
-/// Why a response is dropped without being looked at.
+/// Why a response is dropped unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ResponseFault {
-    /// Not for us: it would have to be sent on to the second Via (RFC 3261 8.1.3.3).
+    /// Not for us: a proxy would have to forward it to the second Via (RFC 3261 8.1.3.3).
     #[error("response has {0} Via values, not one")]
     Vias(usize),
-    /// A header that may stand once stands twice.
+    /// A header that may occur once occurs twice.
     #[error("response has more than one {0} header")]
     Repeated(&'static str),
 }
 
-/// Headers on which the switch acts and which may stand once. Others that the standard
-/// allows once (User-Agent, Subject...) do no harm when repeated.
+/// Headers that the switch acts on and that may occur once. Others that the standard allows once
+/// (User-Agent, Subject...) do no harm when repeated.
 const ONCE: &[Known] = &[
     Known::CallId,
     Known::CSeq,
@@ -65,7 +65,7 @@ const ONCE: &[Known] = &[
 ];
 
 impl Message {
-    /// Checks a request as a user agent server that supports no extension by name.
+    /// Checks a request as a user agent server that supports no extension.
     ///
     /// # Errors
     /// See [`Message::validate_request_for`].
@@ -73,15 +73,15 @@ impl Message {
         self.validate_request_for(&[])
     }
 
-    /// Checks a request before anything acts on it; `supported` are option tags that
-    /// Require may name. A response passes.
+    /// Checks a request before anything acts on it; `supported` lists the option tags that Require
+    /// may name. A response always passes.
     ///
     /// # Errors
-    /// The response to send: 505 for another SIP version; 400 for repeated headers, a
-    /// CSeq beyond 2^31-1, a bad Max-Forwards, URI, Contact or Date; 416 for a scheme
-    /// other than `sip`, `sips`, `tel`; 483 at Max-Forwards 0 of what goes on; 420 for unsupported
-    /// extensions; 415 and 406 for a session description that cannot be read or answered.
-    /// An ACK is checked like any other request but must not be answered.
+    /// The response to send: 505 for another SIP version; 400 for repeated headers, a CSeq beyond
+    /// 2^31-1, a bad Max-Forwards, URI, Contact or Date; 416 for a scheme other than `sip`, `sips`,
+    /// `tel`; 483 at Max-Forwards 0 if the request must be forwarded; 420 for unsupported
+    /// extensions; 415 and 406 for a session description that cannot be read or answered. An ACK is
+    /// checked like any other request but must not be answered.
     pub fn validate_request_for(&self, supported: &[&str]) -> Result<(), Refusal> {
         if !self.is_request() {
             return Ok(());
@@ -104,10 +104,10 @@ impl Message {
         self.check_body()
     }
 
-    /// Checks a response before it is given to a client transaction.
+    /// Checks a response before a client transaction receives it.
     ///
     /// # Errors
-    /// Why it must be dropped in silence.
+    /// Why it must be dropped silently.
     pub fn validate_response(&self) -> Result<(), ResponseFault> {
         if let Some(name) = self.repeated() {
             return Err(ResponseFault::Repeated(name));
@@ -145,7 +145,7 @@ impl Message {
     }
 
     fn check_addresses(&self) -> Result<(), Refusal> {
-        // Nothing was indexed whose first one cannot be read.
+        // The first Via was checked during indexing.
         let further = self.values(Known::Via).skip(1);
         if let Some(problem) = further.map(ViaRef::parse).find_map(Result::err) {
             return refuse(400, format!("bad Via header: {problem}"));
@@ -173,8 +173,9 @@ impl Message {
         }
     }
 
-    /// Absent is allowed: RFC 2543 elements do not send it. At 0 a request goes no further;
-    /// those that this end answers itself have arrived (RFC 3261 16.3, RFC 4475 3.3.11).
+    /// A missing header is allowed: RFC 2543 elements do not send it. At 0 a request is not
+    /// forwarded; requests that this end answers itself have arrived (RFC 3261 16.3, RFC 4475
+    /// 3.3.11).
     fn check_max_forwards(&self) -> Result<(), Refusal> {
         let Some(value) = self.value(Known::MaxForwards) else { return Ok(()) };
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -186,7 +187,7 @@ impl Message {
         }
     }
 
-    /// Whether nothing of the request has to go on to another leg.
+    /// Whether no part of the request must be forwarded to another leg.
     fn ends_here(&self) -> bool {
         matches!(self.method(), Method::Options | Method::Bye | Method::Ack | Method::Cancel)
     }
@@ -199,7 +200,7 @@ impl Message {
         }
     }
 
-    /// Proxy-Require is not looked at: the switch is the far end of its caller's dialog.
+    /// Proxy-Require is ignored: the switch is the far end of its caller's dialog.
     fn check_extensions(&self, supported: &[&str]) -> Result<(), Refusal> {
         if matches!(self.method(), Method::Ack | Method::Cancel) {
             return Ok(());
@@ -217,7 +218,7 @@ impl Message {
         })
     }
 
-    /// An INVITE or UPDATE must offer in a language that we read, and accept our answer.
+    /// An INVITE or UPDATE must offer in a format that we read, and accept our answer.
     fn check_body(&self) -> Result<(), Refusal> {
         if !matches!(self.method(), Method::Invite | Method::Update) {
             return Ok(());

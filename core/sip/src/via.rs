@@ -1,4 +1,4 @@
-//! Via: where a request came through, and where its response goes.
+//! Via: the path of a request, and the destination of its response.
 
 use crate::ip_text;
 use crate::params::{self, Parts, trim};
@@ -18,11 +18,11 @@ pub struct ViaRef<'a> {
     port: Option<u16>,
     sent_by: &'a str,
     params: &'a str,
-    /// Empty if there is none.
+    /// Empty if there is no branch.
     branch: &'a str,
 }
 
-/// Where a Via value has its parts, for a message that is asked for them again and again.
+/// Positions of a Via value's parts, for a message whose parts are read repeatedly.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ViaSpans {
     version: Span,
@@ -35,7 +35,7 @@ pub(crate) struct ViaSpans {
 }
 
 impl ViaSpans {
-    /// The parts of `via` in the head of its message.
+    /// The positions of the parts of `via` in the head of its message.
     pub(crate) fn of(head: &str, via: ViaRef<'_>) -> ViaSpans {
         let part = |part: &str| Span::of(head, part);
         ViaSpans {
@@ -64,10 +64,10 @@ impl ViaSpans {
 }
 
 impl<'a> ViaRef<'a> {
-    /// Takes one Via value apart; space around `/`, `;` and `=` is allowed.
+    /// Parses one Via value; space around `/`, `;` and `=` is allowed.
     ///
     /// # Errors
-    /// What is wrong: not `SIP/version/transport host[:port]`.
+    /// The value is not `SIP/version/transport host[:port]`.
     pub fn parse(value: &'a str) -> Result<ViaRef<'a>, &'static str> {
         let (head, params) = match params::top_level(value, b';') {
             Some(at) => (trim(&value[..at]), &value[at + 1..]),
@@ -91,7 +91,7 @@ impl<'a> ViaRef<'a> {
         Ok(ViaRef { version, transport, host, port, sent_by, params, branch })
     }
 
-    /// `2.0` in all of today's messages.
+    /// `2.0` in all current messages.
     pub fn version(&self) -> &'a str {
         self.version
     }
@@ -136,18 +136,18 @@ impl<'a> ViaRef<'a> {
         })
     }
 
-    /// The `received` address, if it is one.
+    /// The `received` address, if it is a valid address.
     pub fn received(&self) -> Option<IpAddr> {
         self.param("received").and_then(host_ip)
     }
 
-    /// Value of `rport` (RFC 3581); `None` if absent or without value.
+    /// Value of `rport` (RFC 3581); `None` if it is absent or has no value.
     pub fn rport(&self) -> Option<u16> {
         self.param("rport").and_then(|port| port.parse().ok())
     }
 
-    /// Whether the sender asked for the response on the port it sent from (RFC 3581).
-    pub fn wants_rport(&self) -> bool {
+    /// Whether the sender wants the response on the port it sent from (RFC 3581).
+    pub(crate) fn wants_rport(&self) -> bool {
         self.param("rport").is_some()
     }
 
@@ -156,22 +156,22 @@ impl<'a> ViaRef<'a> {
         self.params
     }
 
-    /// Value of a parameter without quotes, `""` if it has none.
+    /// Value of a parameter without quotes; `""` if the parameter has none.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         params::param(self.params, name)
     }
 
-    /// Where a response with this Via goes (RFC 3261 18.2.2, RFC 3581 4): `received` or
-    /// the sent-by address, `rport` or the sent-by port or 5060. `maddr` is not followed:
-    /// it would let a stranger aim our responses. `None` if sent-by is a name.
+    /// The destination of a response with this Via (RFC 3261 18.2.2, RFC 3581 4): `received` or the
+    /// sent-by address, `rport` or the sent-by port or 5060. `maddr` is ignored: it would let a
+    /// stranger aim our responses. `None` if sent-by is a host name.
     pub fn response_address(&self) -> Option<SocketAddr> {
         let ip = self.received().or_else(|| host_ip(self.host))?;
         Some(SocketAddr::new(ip, self.rport().or(self.port).unwrap_or(5060)))
     }
 
-    /// Writes this value with the source of the datagram in it: `received` where it
-    /// differs from sent-by or `rport` was asked for, and the port where it was. A `value` that
-    /// needs neither is written as it is.
+    /// Writes this value with the source of the datagram in it: `received` if it differs from
+    /// sent-by or `rport` was requested, and the port if `rport` was requested. A `value` that
+    /// needs neither is written unchanged.
     pub(crate) fn write_stamped(&self, message: &mut String, value: &str, source: SocketAddr) {
         let start = message.len();
         message.extend(["SIP/", self.version, "/", self.transport, " ", self.sent_by]);
@@ -198,7 +198,7 @@ impl<'a> ViaRef<'a> {
     }
 }
 
-/// sent-by may have spaces around its colon: `host : 5060`.
+/// Splits sent-by, which may have spaces around its colon: `host : 5060`.
 fn split_sent_by(sent_by: &str) -> Result<(&str, Option<u16>), &'static str> {
     let blank = |byte: u8| matches!(byte, b' ' | b'\t');
     if !sent_by.bytes().any(blank) {

@@ -1,8 +1,8 @@
-//! How the state of transactions and legs is written down, so that another machine can go on with
-//! it: moments as nanoseconds from a base, messages as they came.
+//! The saved form of transactions and legs, so that another machine can continue with them: moments
+//! as nanoseconds from a base, messages as received.
 //!
-//! The base stands beside what is written; serde passes nothing of that kind to the parts, so it
-//! is set for the thread with [`relative_to`].
+//! The base is saved separately; serde cannot pass it to the parts, so it is set per thread with
+//! [`relative_to`].
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ thread_local! {
     static BASE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Writes or reads with this base: the same moment of both machines.
+/// Runs `act`, which writes or reads, with this base: the same moment on both machines.
 pub fn relative_to<R>(base: Instant, act: impl FnOnce() -> R) -> R {
     let before = BASE.replace(Some(base));
     let result = act();
@@ -19,8 +19,8 @@ pub fn relative_to<R>(base: Instant, act: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A moment as nanoseconds from the base, negative before it. None: there is no base, or the two
-/// lie more than 292 years apart.
+/// A moment as nanoseconds from the base, negative before it. `None` if there is no base, or if the
+/// two are more than 292 years apart.
 #[must_use]
 pub fn offset(moment: Instant) -> Option<i64> {
     let base = BASE.get()?;
@@ -30,8 +30,8 @@ pub fn offset(moment: Instant) -> Option<i64> {
     }
 }
 
-/// The moment that [`offset`] told. None: there is no base, or the clock does not reach so far
-/// back.
+/// The inverse of [`offset`]. `None` if there is no base, or if the clock cannot represent the
+/// moment.
 #[must_use]
 pub fn at_offset(nanos: i64) -> Option<Instant> {
     let (base, distance) = (BASE.get()?, Duration::from_nanos(nanos.unsigned_abs()));
@@ -60,7 +60,7 @@ pub mod moment {
     }
 }
 
-/// `#[serde(with)]` of an [`Instant`] that there may be.
+/// `#[serde(with)]` of an optional [`Instant`].
 pub mod moment_if_any {
     use serde::de::Error as _;
     use serde::ser::Error as _;

@@ -1,5 +1,5 @@
 //! Challenges, answers, replays (SIG-50..54, RFC 7616, RFC 8760).
-// Helpers of tests may unwrap like the tests themselves.
+// Test helpers may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
 use rand::SeedableRng;
@@ -28,7 +28,7 @@ fn response(status: u16, headers: &[(&str, &str)]) -> Message {
     Message::parse((text + "\r\n").as_bytes()).unwrap()
 }
 
-/// A listener, a trunk that knows a password, and what happens between them.
+/// A listener, a trunk that knows a password, and the exchange between them.
 struct Scene {
     authority: Authority,
     guard: ReplayGuard,
@@ -52,7 +52,7 @@ impl Scene {
         Challenge::choose(&response(401, &headers), BOTH).unwrap()
     }
 
-    /// SHA-256, then MD5.
+    /// The challenges for SHA-256, then for MD5.
     fn offers(&mut self, at: u64) -> Vec<String> {
         self.authority.challenges(PEER, REALM, BOTH, at, false, &mut self.rng)
     }
@@ -222,7 +222,7 @@ fn sig_53_a_vendors_challenges_may_share_a_line_and_carry_what_we_do_not_speak()
     assert_eq!(error, ChallengeError::Missing { status: 401 });
 }
 
-/// What an answer repeats between quotes must be able to stand there.
+/// Values that an answer repeats between quotes must be quotable.
 #[test]
 fn a_challenge_with_a_stray_quote_is_not_answered() {
     for line in [
@@ -244,8 +244,8 @@ fn rfc_4475_3_3_12_an_unknown_scheme_is_no_digest() {
     assert_eq!(Credentials::parse(""), None);
 }
 
-/// SIG-54, RFC 7616 5.3: a nonce that somebody was given is good for nobody else, and what is
-/// sent with one that was made up is not even looked at.
+/// SIG-54, RFC 7616 5.3: a nonce is valid only for the peer that received it, and credentials with
+/// an invented nonce are not checked.
 #[test]
 fn a_nonce_is_for_the_peer_that_got_it() {
     let mut scene = Scene::new();
@@ -260,8 +260,8 @@ fn a_nonce_is_for_the_peer_that_got_it() {
     assert_eq!(scene.verdict(&right, NOW), Ok(()));
 }
 
-/// SIG-54: where SHA-256 is demanded, MD5 does not do, with the right password either; who does
-/// not know that learns nothing of it.
+/// SIG-54: where SHA-256 is required, MD5 is refused even with the right password; a peer without
+/// the password learns nothing about that.
 #[test]
 fn md5_does_not_do_where_sha_256_is_demanded() {
     const ONLY: &[Algorithm] = &[Algorithm::Sha256];
@@ -273,7 +273,7 @@ fn md5_does_not_do_where_sha_256_is_demanded() {
     assert_eq!(scene.verdict_of(PEER, ONLY, &right, NOW), Err(Denial::Algorithm));
     let wrong = scene.answers(&md5, "guess", 1);
     assert_eq!(scene.verdict_of(PEER, ONLY, &wrong, NOW), Err(Denial::Wrong));
-    // The client side: an offer of MD5 alone is not answered.
+    // The client side: a challenge that offers only MD5 is not answered.
     let error = Challenge::choose(&offered, ONLY).unwrap_err();
     assert!(matches!(error, ChallengeError::Unsupported { .. }));
     let only = scene.authority.challenges(PEER, REALM, ONLY, NOW, false, &mut scene.rng);

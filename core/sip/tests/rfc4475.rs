@@ -1,19 +1,20 @@
-//! The 49 torture messages of RFC 4475: the valid ones are understood, the others refused
-//! with the status and reason that tell what is wrong; none panics.
-// Helpers of tests may unwrap like the tests themselves.
+//! The 49 torture messages of RFC 4475: the valid ones are understood, the others refused with the
+//! status and reason that name the fault; none panics.
+// Test helpers may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use strowger_sip::percent::decode;
 use strowger_sip::{Flow, Message, Method, NameAddrRef, UriRef, salvage};
 
-/// What the switch does with a message.
+/// The switch's reaction to a message.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Goes on to the transaction layer.
+    /// Passed to the transaction layer.
     Understood,
-    /// A response that is dropped, and why.
+    /// A dropped response, with the reason.
     Dropped(String),
-    /// A request that is answered with this status line.
+    /// A request answered with this status line.
     Answered(String),
 }
 
@@ -83,10 +84,10 @@ fn source() -> SocketAddr {
     "198.51.100.7:5062".parse().unwrap()
 }
 
-/// What the switch does with the datagram.
+/// The switch's reaction to the datagram.
 fn outcome(datagram: &[u8]) -> Outcome {
     let status_line = |response: &[u8]| {
-        // Whatever we answer must itself be a message, and say where the request came from.
+        // Our answer must itself be a message, and contain the source of the request.
         let text = String::from_utf8_lossy(response);
         let line = text.lines().next().unwrap_or_default();
         assert!(text.contains(";received=198.51.100.7"), "{text}");
@@ -200,9 +201,9 @@ fn escapes_are_kept_on_the_wire_and_resolved_on_demand() {
     let esc01 = message("esc01");
     let uri = UriRef::parse(esc01.uri()).unwrap();
     assert_eq!(uri.user(), Some("sips%3Auser%40example.com"));
-    assert_eq!(uri.user_decoded().as_deref(), Some("sips:user@example.com"));
+    assert_eq!(uri.user().map(decode).as_deref(), Some("sips:user@example.com"));
     assert_eq!(uri.host(), "example.net");
-    assert_eq!(esc01.to().parse_uri().unwrap().user_decoded().as_deref(), Some("user"));
+    assert_eq!(esc01.to().parse_uri().unwrap().user().map(decode).as_deref(), Some("user"));
     let contact = esc01.contact().unwrap().parse_uri().unwrap();
     assert_eq!(contact.param("n%61me"), Some("v%61lue%25%34%31"));
 
@@ -210,7 +211,7 @@ fn escapes_are_kept_on_the_wire_and_resolved_on_demand() {
         .headers("Contact")
         .map(|contact| {
             let contact = NameAddrRef::parse(contact).unwrap();
-            contact.parse_uri().unwrap().user_decoded().unwrap().into_owned()
+            contact.parse_uri().unwrap().user().map(decode).unwrap().into_owned()
         })
         .collect();
     assert_eq!(users, ["\0", "\0\0"]);
@@ -243,7 +244,7 @@ fn display_names_long_values_and_second_messages_do_not_confuse() {
 fn semicolons_in_users_unknown_transports_and_binary_bodies_pass() {
     let semiuri = message("semiuri");
     let uri = UriRef::parse(semiuri.uri()).unwrap();
-    assert_eq!(uri.user_decoded().as_deref(), Some("user;par=u@example.net"));
+    assert_eq!(uri.user().map(decode).as_deref(), Some("user;par=u@example.net"));
     assert_eq!((uri.host(), uri.params()), ("example.com", ""));
     assert_eq!(semiuri.headers("Accept").count(), 6);
 
@@ -312,7 +313,7 @@ fn refusals_carry_the_headers_that_explain_them() {
     let invut = response("invut");
     assert_eq!(invut.header("Accept"), Some("application/sdp"));
 
-    // A 400 to what cannot be parsed is a message that the sender can match.
+    // A 400 to a request that cannot be parsed copies the headers by which the sender matches it.
     let salvaged =
         Message::parse(&salvage(Flow::datagram(0, source()), &bytes("scalar02")).unwrap());
     assert!(salvaged.is_err(), "it repeats the CSeq that nobody can read");

@@ -1,5 +1,5 @@
 //! Session descriptions through the relay (SIG-04, MEDIA-11, RFC 8866, RFC 3264).
-// Helpers of tests may unwrap like the tests themselves.
+// Test helpers may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
 use rand::rngs::StdRng;
@@ -94,7 +94,7 @@ fn sig_04_the_rewritten_offer_shows_our_addresses_only() {
     assert!(!text.contains("10.1.2"));
 }
 
-/// What an upstream peer may write that is nobody's business downstream.
+/// Lines of an upstream peer that must not reach the downstream side.
 const TELLING: &str = "v=0\r\n\
     o=alice 2890844526 7 IN IP4 10.1.2.3\r\n\
     s=Call from pbx.example\r\n\
@@ -130,7 +130,7 @@ fn sig_04_a_description_tells_nobody_who_made_it() {
     }
 }
 
-/// Wherever an address stands in an attribute, it does not leave; the media's lines do.
+/// An attribute with an address anywhere in it is dropped; the other lines of the media stay.
 #[test]
 fn sig_04_no_attribute_carries_an_address_out() {
     let pieces = [
@@ -168,7 +168,7 @@ fn sig_04_no_attribute_carries_an_address_out() {
         );
         let concealed = String::from_utf8(parsed(&text).conceal(&origin())).unwrap();
         assert!(concealed.ends_with("a=rtpmap:8 PCMA/8000\r\n"), "{concealed}");
-        // `110.1.2.3` and `2001:db8::71` are other addresses, and leave no more than these.
+        // Compare whole runs: `110.1.2.3` and `2001:db8::71` are other addresses, dropped as well.
         let kept = concealed.contains("x-any");
         let whole = value.split(|c: char| !(c.is_ascii_hexdigit() || ".:".contains(c)));
         let named = whole.clone().any(|run| run == "10.1.2.3" || run == "2001:db8::7");
@@ -178,7 +178,7 @@ fn sig_04_no_attribute_carries_an_address_out() {
     assert!(dropped > 1_000, "{dropped}");
 }
 
-/// The regexp client of sipp takes three words of letters and digits from `o=`, or fails the call.
+/// sipp's regexp client expects three words of letters and digits in `o=`, or fails the call.
 #[test]
 fn the_origin_is_made_of_letters_and_digits() {
     let text = relayed(TELLING, "192.0.2.9:20000");

@@ -1,5 +1,5 @@
-//! Descriptions of our own, and what two sides agree on through us (MEDIA-22, MEDIA-23, RFC 3264).
-// Helpers of tests may unwrap like the tests themselves.
+//! Our own descriptions, and the agreement of two sides through us (MEDIA-22, MEDIA-23, RFC 3264).
+// Test helpers may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
@@ -18,14 +18,14 @@ fn parsed(text: &str) -> SessionDescription {
     SessionDescription::parse(text.as_bytes()).unwrap()
 }
 
-/// A description with these lines of media.
+/// A description with these media lines.
 fn describing(media: &str) -> SessionDescription {
     parsed(&format!(
         "v=0\r\no=- 1 1 IN IP4 10.1.2.3\r\ns=-\r\nc=IN IP4 10.1.2.3\r\nt=0 0\r\n{media}"
     ))
 }
 
-/// An audio stream with these payload types; 101 is events, 97 events as well.
+/// An audio stream with these payload types; 101 and 97 are telephone events.
 fn audio(numbers: &str) -> SessionDescription {
     let mut media = format!("m=audio 4000 RTP/AVP {numbers}\r\n");
     for (number, encoding) in
@@ -53,7 +53,7 @@ fn numbers(types: &[PayloadType]) -> Vec<u8> {
     types.iter().map(|found| found.number).collect()
 }
 
-/// What becomes of an answer to an offer that went on with what we convert.
+/// The outcome of an answer to an offer that we sent on with the codecs we convert.
 fn settled(offer: &str, answer: &str, bound: Option<&[PayloadType]>) -> Settled {
     let (offer, answer) = (audio(offer), audio(answer));
     let offered = &offer.streams()[0];
@@ -95,7 +95,7 @@ fn an_offer_of_ours_is_a_whole_description() {
     assert_eq!(read.streams()[0].payload_types, formats);
 }
 
-/// RFC 3264 section 6: a stream for each of the offer's, in its order; what is not wanted has
+/// RFC 3264 section 6: one stream for each stream of the offer, in its order; a refused stream has
 /// port 0.
 #[test]
 fn an_answer_of_ours_refuses_what_is_not_audio() {
@@ -113,8 +113,8 @@ fn an_answer_of_ours_refuses_what_is_not_audio() {
     );
 }
 
-/// MEDIA-23: the caller's codecs first, then those that we can convert to; nothing is added for
-/// whom nothing can be converted.
+/// MEDIA-23: the caller's codecs first, then those that we can convert to; if nothing can be
+/// converted, nothing is added.
 #[test]
 fn an_offer_goes_on_with_what_can_be_converted() {
     let added =
@@ -146,8 +146,8 @@ fn an_answer_of_the_offerers_codecs_is_shared() {
     assert_eq!(settled("0", "18", None), Settled::Shared, "nobody can help");
 }
 
-/// MEDIA-22, MEDIA-23: the offerer is answered a codec of its own, the answerer keeps its choice;
-/// events are named for each side as it names them.
+/// MEDIA-22, MEDIA-23: the offerer is answered with a codec of its own, the answerer keeps its
+/// choice; each side gets events under its own payload type.
 #[test]
 fn an_answer_with_another_codec_is_converted() {
     let agreement = agreed("0 101", "8 97");
@@ -158,8 +158,8 @@ fn an_answer_with_another_codec_is_converted() {
     assert_eq!(numbers(&agreement.answerer.wants), [8, 97]);
 }
 
-/// RFC 3264 section 6.1: an answer may list several codecs, and what was not offered to the
-/// offerer is not answered to it.
+/// RFC 3264 section 6.1: an answer may list several codecs; our answer to the offerer lists only
+/// codecs that it offered.
 #[test]
 fn an_answer_of_several_codecs_is_cut_to_one_of_the_offer() {
     let agreement = agreed("18 0 101", "8 0 101");
@@ -170,8 +170,8 @@ fn an_answer_of_several_codecs_is_cut_to_one_of_the_offer() {
     assert_eq!(numbers(&agreement.answerer.sends), [18, 0, 101, 8]);
 }
 
-/// RFC 3261 section 13.2.1: whoever heard a tone of ours has its answer; it stands as long as
-/// the vendor's audio can be converted to it.
+/// RFC 3261 section 13.2.1: a caller that heard our tone already has its answer; it stands as long
+/// as the vendor's audio can be converted to it.
 #[test]
 fn an_answer_that_was_given_stands() {
     let offer = audio("0 8 18 101");

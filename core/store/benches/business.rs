@@ -4,15 +4,16 @@
 //!
 //! `cargo bench -p strowger-store --bench business`; `OBJECTS` changes how many objects.
 
-#[path = "../tests/store/support/folder.rs"]
+#[path = "../../business/tests/business/support/folder.rs"]
 mod folder;
 #[path = "../../bench_table.rs"]
 mod table;
 
+use business::Business;
 use folder::Folder;
 use std::fmt::Write as _;
 use std::time::Instant;
-use strowger_store::{Business, Store};
+use strowger_store::Store;
 
 /// Seconds that each step may take.
 const GOAL: f64 = 30.0;

@@ -1,60 +1,31 @@
 //! Bringing the database to what is configured, in one transaction.
 
-use crate::amount::split;
-use crate::business::{Account, Business, Deck};
 use crate::change::{Action, Change, Changes};
 use crate::currency;
+use crate::db::{Connection, is_locked, values};
 use crate::deck_changes;
+use crate::deck_rows::write_deck;
 use crate::error::{StoreError, Task};
 use crate::load::each_row;
-use crate::records::{begin, book, finish, kind_name, roll_back};
-use crate::store::{Store, column, utc_ms};
-use ledger::{Money, PostingKind, RateRow};
+use crate::objects::{
+    ACCOUNTS, CUSTOMER_TRUNKS, DECKS, NUMBER_LISTS, Object, ObjectKind, Ownership, PLUGIN_SETTINGS,
+    RULE_SETS, Step, Table, VENDOR_TRUNKS, all, is_secret, without_secrets, write_history,
+};
+use crate::records::book_posting;
+use crate::references;
+use crate::store::{Store, utc_ms};
+use business::{Account, Business, Deck};
+use ledger::{Money, Posting, PostingKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
 use std::collections::{HashMap, HashSet};
 
-/// Rows of one statement when decks are written.
-const ROWS: usize = 50;
+/// Who changes objects when a folder is applied.
+const FOLDER: &str = "folder";
 
-/// A table of objects: its name and its statements.
-pub(crate) struct Table {
-    pub(crate) kind: &'static str,
-    pub(crate) select: &'static str,
-    pub(crate) insert: &'static str,
-    pub(crate) update: &'static str,
-    pub(crate) remove: &'static str,
-}
-
-macro_rules! table {
-    ($name:literal) => {
-        Table {
-            kind: $name,
-            select: concat!("SELECT id, name, body, removed FROM ", $name, " ORDER BY id"),
-            insert: concat!("INSERT INTO ", $name, " (id, name, body) VALUES (?, ?, ?)"),
-            update: concat!("UPDATE ", $name, " SET body = ?, removed = FALSE WHERE id = ?"),
-            remove: concat!("UPDATE ", $name, " SET removed = TRUE WHERE id = ?"),
-        }
-    };
-}
-
-pub(crate) const ACCOUNTS: Table = Table {
-    insert: "INSERT INTO account (id, name, body, balance_units, balance_fraction) \
-             VALUES (?, ?, ?, 0, 0)",
-    ..table!("account")
-};
-pub(crate) const CUSTOMER_TRUNKS: Table = table!("customer_trunk");
-pub(crate) const VENDOR_TRUNKS: Table = table!("vendor_trunk");
-pub(crate) const RULE_SETS: Table = table!("rule_set");
-pub(crate) const DECKS: Table = table!("deck");
-pub(crate) const NUMBER_LISTS: Table = table!("number_list");
-
-pub(crate) const OPEN: &str =
-    "INSERT INTO posting (account, units, fraction, kind, at_ms) VALUES (?, ?, ?, ?, ?)";
-pub(crate) const CLEAR_DECK: &str = "DELETE FROM deck_row WHERE deck = ?";
+/// Who changes the settings of plugins at a start.
+const NODE_FILE: &str = "node file";
 
 /// An object as it will be stored.
 struct Wanted {
@@ -73,11 +44,21 @@ impl Wanted {
     }
 }
 
-/// An object as it is stored.
-struct Stored {
-    id: u32,
-    body: Map<String, Value>,
-    removed: bool,
+/// How a folder is brought in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bringing {
+    /// What is done is kept.
+    keep: bool,
+    /// Objects of the API that the folder names become the folder's.
+    overwrite: bool,
+}
+
+/// What is written on the way.
+#[derive(Default)]
+struct Writing {
+    changes: Changes,
+    steps: Vec<Step>,
+    overwrite: bool,
 }
 
 /// Which ids the objects of a table ended up with.
@@ -100,7 +81,17 @@ impl Store {
     /// When an account's id is taken by another, or the database fails; then nothing has
     /// changed.
     pub async fn apply(&self, business: &Business) -> Result<Changes, StoreError> {
-        self.bring(business, true).await
+        self.bring(business, Bringing { keep: true, overwrite: false }).await
+    }
+
+    /// As [`Store::apply`], and objects that were made or changed one by one become those of the
+    /// folder, where it names them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::apply`].
+    pub async fn apply_over(&self, business: &Business) -> Result<Changes, StoreError> {
+        self.bring(business, Bringing { keep: true, overwrite: true }).await
     }
 
     /// What [`Store::apply`] would change.
@@ -109,71 +100,157 @@ impl Store {
     ///
     /// Those of [`Store::apply`].
     pub async fn preview(&self, business: &Business) -> Result<Changes, StoreError> {
-        self.bring(business, false).await
+        self.bring(business, Bringing::default()).await
     }
 
-    async fn bring(&self, business: &Business, keep: bool) -> Result<Changes, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.wait_for_disk(keep).await?;
-        begin(&mut writer.connection).await?;
-        let outcome = change(&mut writer.connection, business).await;
-        let outcome = if keep {
-            finish(&mut writer.connection, outcome).await
-        } else {
-            roll_back(&mut writer.connection).await;
-            outcome
-        };
-        writer.wait_for_disk(false).await?;
+    /// What [`Store::apply_over`] would change.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::apply`].
+    pub async fn preview_over(&self, business: &Business) -> Result<Changes, StoreError> {
+        self.bring(business, Bringing { keep: false, overwrite: true }).await
+    }
+
+    async fn bring(&self, business: &Business, how: Bringing) -> Result<Changes, StoreError> {
+        let mut writer = self.writer().await?;
+        writer.wait_for_disk(how.keep).await.during("setting durability")?;
+        let outcome = transact(&mut writer, business, how).await;
+        writer.wait_for_disk(false).await.during("setting durability")?;
         outcome
     }
 }
 
-async fn change(
-    connection: &mut SqliteConnection,
-    business: &Business,
+impl Store {
+    /// Brings the settings of plugins to those of the node file, by plugin. Those that were
+    /// changed one by one stay as they are; the objects in use are given back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::apply`].
+    pub async fn bring_plugin_settings(
+        &self,
+        of_file: &[(String, Value)],
+    ) -> Result<(Changes, Vec<Object>), StoreError> {
+        let mut writer = self.writer().await?;
+        writer.wait_for_disk(true).await.during("setting durability")?;
+        let outcome = async {
+            writer.begin().await.during("beginning to write")?;
+            let outcome = match lock(&mut writer).await {
+                Ok(()) => plugin_settings(&mut writer, of_file).await,
+                Err(error) => Err(error),
+            };
+            writer.finish(outcome).await
+        }
+        .await;
+        writer.wait_for_disk(false).await.during("setting durability")?;
+        let changes = outcome?;
+        drop(writer);
+        Ok((changes, self.objects(ObjectKind::PluginSettings).await?))
+    }
+}
+
+async fn plugin_settings(
+    connection: &mut Connection,
+    of_file: &[(String, Value)],
 ) -> Result<Changes, StoreError> {
-    let mut changes = Changes::default();
+    let mut writing = Writing::default();
+    let wanted = of_file.iter().map(|(name, config)| {
+        let fields = [
+            ("name".to_owned(), Value::from(name.as_str())),
+            ("config".to_owned(), config.clone()),
+        ];
+        Wanted { name: name.clone(), id: None, body: fields.into_iter().collect() }
+    });
+    objects(connection, &PLUGIN_SETTINGS, wanted.collect(), &mut writing).await?;
+    let Writing { changes, steps, .. } = writing;
+    write_history(connection, &steps, (utc_ms(), NODE_FILE, Ownership::File)).await?;
+    Ok(changes)
+}
+
+async fn transact(
+    connection: &mut Connection,
+    business: &Business,
+    how: Bringing,
+) -> Result<Changes, StoreError> {
+    connection.begin().await.during("beginning to write")?;
+    let outcome = match lock(connection).await {
+        Ok(()) => change(connection, business, how.overwrite).await,
+        Err(error) => Err(error),
+    };
+    if how.keep {
+        return connection.finish(outcome).await;
+    }
+    connection.roll_back().await;
+    outcome
+}
+
+/// Keeps other nodes from bringing their business while this one does: what one has decided
+/// upon is still so when it is written, and the next sees all of it.
+pub(crate) async fn lock(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.lock_business().await.map_err(|source| {
+        if is_locked(&source) {
+            return StoreError::Refused(
+                "another node brings its business into the database at this moment; nothing was \
+                 changed, try again"
+                    .to_owned(),
+            );
+        }
+        StoreError::Database { task: "waiting for other nodes", source }
+    })
+}
+
+async fn change(
+    connection: &mut Connection,
+    business: &Business,
+    overwrite: bool,
+) -> Result<Changes, StoreError> {
+    let mut writing = Writing { overwrite, ..Writing::default() };
 
     let rule_sets = business.rule_sets.iter();
     let wanted = rule_sets.map(|set| Wanted::new(&set.name, set)).collect::<Result<_, _>>()?;
-    objects(connection, &RULE_SETS, wanted, &mut changes).await?;
+    objects(connection, &RULE_SETS, wanted, &mut writing).await?;
 
     let wanted = business.decks.iter().map(deck_body).collect();
-    let outcome = objects(connection, &DECKS, wanted, &mut changes).await?;
+    let outcome = objects(connection, &DECKS, wanted, &mut writing).await?;
     for deck in &business.decks {
         let Some(id) = outcome.ids.get(&deck.name) else { continue };
         let Some(change) = outcome.touched.get(id) else { continue };
+        let mut before = Vec::new();
         if !outcome.made.contains(id) {
-            let mut before = Vec::new();
             each_row(connection, *id, |row| before.push(row)).await?;
             let differences = deck_changes::differences(&before, &deck.rows);
-            changes.changes[*change].details.extend(differences);
+            writing.steps[*change].details.extend(differences.iter().cloned());
+            writing.changes.changes[*change].details.extend(differences);
         }
-        write_deck(connection, *id, &deck.rows).await?;
+        write_deck(connection, *id, &before, &deck.rows).await?;
     }
 
     let lists = business.number_lists.iter().map(|filled| &filled.list);
     let wanted = lists.map(|list| Wanted::new(&list.name, list)).collect::<Result<_, _>>()?;
-    objects(connection, &NUMBER_LISTS, wanted, &mut changes).await?;
+    objects(connection, &NUMBER_LISTS, wanted, &mut writing).await?;
 
-    accounts(connection, &business.accounts, &mut changes).await?;
+    accounts(connection, &business.accounts, &mut writing).await?;
 
     let trunks = business.customer_trunks.iter();
     let wanted = trunks.map(|trunk| Wanted::new(&trunk.name, trunk)).collect::<Result<_, _>>()?;
-    objects(connection, &CUSTOMER_TRUNKS, wanted, &mut changes).await?;
+    objects(connection, &CUSTOMER_TRUNKS, wanted, &mut writing).await?;
 
     let trunks = business.vendor_trunks.iter();
     let wanted = trunks.map(|trunk| Wanted::new(&trunk.name, trunk)).collect::<Result<_, _>>()?;
-    objects(connection, &VENDOR_TRUNKS, wanted, &mut changes).await?;
+    objects(connection, &VENDOR_TRUNKS, wanted, &mut writing).await?;
+    references::hold(connection).await?;
+    let Writing { mut changes, steps, .. } = writing;
+    write_history(connection, &steps, (utc_ms(), FOLDER, Ownership::File)).await?;
     changes.notices.extend(business.warnings());
     Ok(changes)
 }
 
 /// Accounts, and a posting for the opening balance of each new one (BILL-48).
 async fn accounts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     accounts: &[Account],
-    changes: &mut Changes,
+    writing: &mut Writing,
 ) -> Result<(), StoreError> {
     let stored = stored(connection, &ACCOUNTS).await?;
     let mut wanted = Vec::new();
@@ -181,7 +258,12 @@ async fn accounts(
         let mut object = Wanted::new(&account.name, account)?;
         object.id = account.id;
         object.body.remove("id");
-        if let Some(before) = stored.get(&account.name) {
+        let present = stored.get(&account.name);
+        if present.is_some_and(|before| before.is_left_alone(writing.overwrite)) {
+            wanted.push(object);
+            continue;
+        }
+        if let Some(before) = present {
             let named = (before.id, account.name.as_str());
             currency::refuse_change(connection, named, &before.body, &object.body).await?;
         }
@@ -189,7 +271,7 @@ async fn accounts(
             && let Some(booked) = before.body.get("opening_balance")
         {
             if object.body.get("opening_balance") != Some(booked) {
-                changes.notices.push(format!(
+                writing.changes.notices.push(format!(
                     "account {}: the opening balance of {} was booked when the account was made \
                      and stays; book a payment (`strowger account pay`) instead of {}",
                     account.name,
@@ -201,59 +283,41 @@ async fn accounts(
         }
         wanted.push(object);
     }
-    let outcome = objects(connection, &ACCOUNTS, wanted, changes).await?;
+    let outcome = objects(connection, &ACCOUNTS, wanted, writing).await?;
     for account in accounts {
         let Some(id) = outcome.ids.get(&account.name).filter(|id| outcome.made.contains(id)) else {
             continue;
         };
         if account.opening_balance != Money::ZERO {
-            post(connection, *id, account.opening_balance, PostingKind::Opening).await?;
+            let (account, amount) = (*id, account.opening_balance);
+            let posting = Posting { account, amount, kind: PostingKind::Opening };
+            book_posting(connection, &posting, None, utc_ms()).await?;
         }
     }
     Ok(())
 }
 
-/// A posting that belongs to no call, and its booking.
-pub(crate) async fn post(
-    connection: &mut SqliteConnection,
-    account: u32,
-    amount: Money,
-    kind: PostingKind,
-) -> Result<(), StoreError> {
-    let (units, fraction) = split(amount);
-    sqlx::query(OPEN)
-        .bind(i64::from(account))
-        .bind(units)
-        .bind(fraction)
-        .bind(kind_name(kind))
-        .bind(column(utc_ms()))
-        .execute(&mut *connection)
-        .await
-        .during("writing a posting")?;
-    book(connection, account, amount).await
+async fn stored(
+    connection: &mut Connection,
+    table: &Table,
+) -> Result<HashMap<String, Object>, StoreError> {
+    let objects = all(connection, table).await?;
+    Ok(objects.into_iter().map(|object| (object.name.clone(), object)).collect())
 }
 
-async fn stored(
-    connection: &mut SqliteConnection,
-    table: &Table,
-) -> Result<HashMap<String, Stored>, StoreError> {
-    let rows: Vec<(u32, String, String, bool)> =
-        sqlx::query_as(table.select).fetch_all(connection).await.during("reading objects")?;
-    let mut objects = HashMap::new();
-    for (id, name, body, removed) in rows {
-        let body = serde_json::from_str(&body)
-            .map_err(|error| StoreError::unreadable(format!("{} {name}", table.kind), error))?;
-        objects.insert(name, Stored { id, body, removed });
+impl Object {
+    /// Whether a folder does not touch it.
+    fn is_left_alone(&self, overwrite: bool) -> bool {
+        self.origin == Ownership::Api && !overwrite
     }
-    Ok(objects)
 }
 
 /// Adds, changes and removes the objects of one table.
 async fn objects(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     table: &Table,
     wanted: Vec<Wanted>,
-    changes: &mut Changes,
+    writing: &mut Writing,
 ) -> Result<Outcome, StoreError> {
     let mut before = stored(connection, table).await?;
     let mut next = before.values().map(|object| object.id).max().unwrap_or(0) + 1;
@@ -268,15 +332,37 @@ async fn objects(
     for object in wanted {
         let Wanted { name, id: asked, body } = object;
         let present = before.remove(&name);
+        if let Some(object) = present.as_ref().filter(|one| one.is_left_alone(writing.overwrite)) {
+            if !object.removed {
+                outcome.ids.insert(name.clone(), object.id);
+            }
+            if object.removed || object.body != body {
+                let what = if object.removed { "removed" } else { "changed" };
+                let kind = table.kind;
+                writing.changes.notices.push(if kind == PLUGIN_SETTINGS.kind {
+                    format!(
+                        "plugin {name}: its settings were {what} by themselves and are not those of \
+                         the node file; `strowger plugin settings remove {name}` takes the node file's"
+                    )
+                } else {
+                    format!(
+                        "{kind} {name}: it was {what} by itself and is not what the folder says; \
+                         `strowger apply --overwrite` takes the folder's"
+                    )
+                });
+            }
+            continue;
+        }
         if let Some(asked) = asked {
             refuse_other_id(table.kind, &name, asked, present.as_ref(), &taken)?;
         }
+        let revision = present.as_ref().map_or(0, |object| object.revision) + 1;
         let (id, action, details) = match present {
             Some(object) if object.removed => {
                 let details = vec!["comes back with its id and history".to_owned()];
                 (object.id, Action::Added, details)
             }
-            Some(object) if object.body == body => {
+            Some(object) if object.body == body && object.origin == Ownership::File => {
                 outcome.ids.insert(name, object.id);
                 continue;
             }
@@ -284,11 +370,8 @@ async fn objects(
             None => {
                 let id = asked.unwrap_or(next);
                 next = next.max(id.saturating_add(1));
-                sqlx::query(table.insert)
-                    .bind(id)
-                    .bind(name.clone())
-                    .bind(json(&body))
-                    .execute(&mut *connection)
+                connection
+                    .execute(&table.insert, values![id, &name, json(&body), Ownership::File.name()])
                     .await
                     .during("adding an object")?;
                 taken.insert(id, name.clone());
@@ -297,32 +380,49 @@ async fn objects(
             }
         };
         if !outcome.made.contains(&id) {
-            sqlx::query(table.update)
-                .bind(json(&body))
-                .bind(id)
-                .execute(&mut *connection)
+            connection
+                .execute(&table.update, values![json(&body), Ownership::File.name(), id])
                 .await
                 .during("changing an object")?;
         }
-        outcome.touched.insert(id, changes.changes.len());
+        outcome.touched.insert(id, writing.changes.changes.len());
         outcome.ids.insert(name.clone(), id);
-        changes.changes.push(Change { kind: table.kind, name, action, details });
+        let step = (id, revision, Some(json(&body)));
+        writing.push(Change { kind: table.kind, name, action, details }, step);
     }
-    let mut gone: Vec<_> = before.into_iter().filter(|(_, object)| !object.removed).collect();
+    // What the API made stays, whatever the folder says.
+    let owned = |object: &Object| !object.removed && object.origin == Ownership::File;
+    let mut gone: Vec<_> = before.into_iter().filter(|(_, object)| owned(object)).collect();
     gone.sort_by_key(|(_, object)| object.id);
     for (name, object) in gone {
-        sqlx::query(table.remove)
-            .bind(object.id)
-            .execute(&mut *connection)
+        connection
+            .execute(&table.remove, values![Ownership::File.name(), object.id])
             .await
             .during("removing an object")?;
         let (action, details) = (Action::Removed, Vec::new());
-        changes.changes.push(Change { kind: table.kind, name, action, details });
+        let step = (object.id, object.revision + 1, None);
+        writing.push(Change { kind: table.kind, name, action, details }, step);
     }
     Ok(outcome)
 }
 
-fn json(body: &Map<String, Value>) -> String {
+impl Writing {
+    /// A change, told to whoever asked and kept in the history of its object.
+    fn push(&mut self, change: Change, (object, revision, body): (u32, u64, Option<String>)) {
+        self.steps.push(Step {
+            kind: change.kind,
+            object,
+            name: change.name.clone(),
+            revision,
+            action: change.action.name(),
+            details: change.details.clone(),
+            body,
+        });
+        self.changes.changes.push(change);
+    }
+}
+
+pub(crate) fn json(body: &Map<String, Value>) -> String {
     // Written by serde_json's own rules for maps, which cannot fail for text keys.
     serde_json::to_string(body).unwrap_or_default()
 }
@@ -331,7 +431,7 @@ fn refuse_other_id(
     kind: &str,
     name: &str,
     asked: u32,
-    present: Option<&Stored>,
+    present: Option<&Object>,
     taken: &HashMap<u32, String>,
 ) -> Result<(), StoreError> {
     match (present, taken.get(&asked)) {
@@ -346,26 +446,41 @@ fn refuse_other_id(
     }
 }
 
-/// The fields that differ, as `field: old -> new`. Secrets are not shown.
-fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+/// The fields that differ, as `field: old -> new`, those of a table as `table.field`. Secrets are
+/// not shown.
+pub(crate) fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let mut details = Vec::new();
+    add_differences("", before, after, &mut details);
+    details
+}
+
+fn add_differences(
+    place: &str,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    details: &mut Vec<String>,
+) {
     let mut fields: Vec<&String> = before.keys().chain(after.keys()).collect();
     fields.sort();
     fields.dedup();
-    let mut details = Vec::new();
     for field in fields {
         let (old, new) = (before.get(field), after.get(field));
         // The digest stands for the rows, which are told one by one.
         if old == new || field == "digest" {
             continue;
         }
+        let path = format!("{place}{field}");
+        if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
+            add_differences(&format!("{path}."), old, new, details);
+            continue;
+        }
         let show = |value: Option<&Value>| match value {
             None => "(none)".to_owned(),
-            Some(_) if field == "password" || field.starts_with("ha1_") => "(secret)".to_owned(),
+            Some(_) if is_secret(field) => "(secret)".to_owned(),
             Some(value) => shown(value),
         };
-        details.push(format!("{field}: {} -> {}", show(old), show(new)));
+        details.push(format!("{path}: {} -> {}", show(old), show(new)));
     }
-    details
 }
 
 /// A value for people, cut where it gets long.
@@ -373,7 +488,7 @@ fn shown(value: &Value) -> String {
     const LONGEST: usize = 120;
     let text = match value {
         Value::String(text) => text.replace('\n', "; "),
-        value => value.to_string(),
+        value => without_secrets(value.clone()).to_string(),
     };
     // A terminal that shows it must not obey it.
     let text = text.replace(char::is_control, "?");
@@ -387,7 +502,7 @@ fn deck_body(deck: &Deck) -> Wanted {
     let mut hash = Sha256::new();
     for row in &deck.rows {
         let price = &row.price;
-        for text in [&row.prefix, &row.destination] {
+        for text in [row.prefix.as_str(), &row.destination] {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         }
@@ -419,40 +534,4 @@ fn sheet_body<const N: usize>(
     body.insert("rows".to_owned(), Value::from(rows));
     body.insert("digest".to_owned(), Value::String(digest));
     Wanted { name: name.to_owned(), id: None, body }
-}
-
-async fn write_deck(
-    connection: &mut SqliteConnection,
-    deck: u32,
-    rows: &[RateRow],
-) -> Result<(), StoreError> {
-    sqlx::query(CLEAR_DECK).bind(deck).execute(&mut *connection).await.during("clearing a deck")?;
-    for (chunk, rows) in rows.chunks(ROWS).enumerate() {
-        let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO deck_row (deck, number, prefix, destination, price_first, price_next, \
-             connect_fee, first_increment, next_increment, free_seconds, minimum_charge, \
-             valid_from_ms, valid_to_ms, blocked) ",
-        );
-        insert.push_values(rows.iter().enumerate(), |mut values, (n, row)| {
-            let price = &row.price;
-            let money = |amount: Money| i64::try_from(amount).unwrap_or(i64::MAX);
-            values
-                .push_bind(deck)
-                .push_bind((chunk * ROWS + n) as i64)
-                .push_bind(row.prefix.clone())
-                .push_bind(row.destination.clone())
-                .push_bind(money(price.price_first))
-                .push_bind(money(price.price_next))
-                .push_bind(money(price.connect_fee))
-                .push_bind(price.first_increment_s)
-                .push_bind(price.next_increment_s)
-                .push_bind(price.free_seconds)
-                .push_bind(money(price.minimum_charge))
-                .push_bind(column(row.valid_from_ms))
-                .push_bind(row.valid_to_ms.map(column))
-                .push_bind(row.blocked);
-        });
-        insert.build().execute(&mut *connection).await.during("writing a deck")?;
-    }
-    Ok(())
 }

@@ -79,15 +79,23 @@ impl Changes {
     }
 }
 
+impl Action {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Added => "added",
+            Action::Changed => "changed",
+            Action::Removed => "removed",
+        }
+    }
+}
+
 impl Change {
     /// All of it in one line.
     fn line(&self) -> String {
         let Change { kind, name, action, details } = self;
-        let verb = match action {
-            Action::Added => "added",
-            Action::Changed => "changed",
-            Action::Removed => "removed",
-        };
+        let verb = action.name();
         let colon = if details.is_empty() { "" } else { ": " };
         cut(format!("{kind} {name} {verb}{colon}{}", details.join("; ")))
     }

@@ -1,11 +1,11 @@
 //! Charges that were left open when their call ended, rated again (BILL-73). The record stays
 //! as it was (CDR-07): what is new is a correction and a posting of the difference.
 
+use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
-use crate::records::{begin, book_posting, finish};
-use crate::store::{Store, Writer, column, utc_ms};
-use ledger::{CallId, Money, Posting, PostingKind};
-use sqlx::sqlite::SqliteConnection;
+use crate::records::book_posting;
+use crate::store::{Store, column, utc_ms};
+use ledger::{CallId, Money, Posting};
 
 /// A charge as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,26 +30,26 @@ pub struct Rerating {
     /// Each charge that was left open: its number as in [`Correction`], the charge and the
     /// seconds billed.
     pub charges: Vec<(u16, Money, u32)>,
-    /// What the balances lack because of that, account by account.
-    pub postings: Vec<(u32, Money)>,
+    /// What the balances lack because of that.
+    pub postings: Vec<Posting>,
 }
 
-pub(crate) const CORRECTIONS: &str =
-    "SELECT number, amount, billed_s, at_ms FROM correction WHERE call_seq = ? ORDER BY number";
-pub(crate) const CORRECT: &str = "INSERT INTO correction (call_seq, number, amount, billed_s, at_ms) \
+pub(crate) static CORRECTIONS: Statement = Statement::both(
+    "SELECT number, amount, billed_s, at_ms FROM correction WHERE call_seq = ? ORDER BY number",
+);
+pub(crate) static CORRECT: Statement = Statement::both(
+    "INSERT INTO correction (call_seq, number, amount, billed_s, at_ms) \
      SELECT seq, ?, ?, ?, ? FROM call_record WHERE seq = ? AND id = ? AND rerate \
-     ON CONFLICT DO NOTHING";
+     ON CONFLICT DO NOTHING",
+);
 
 impl Correction {
     pub(crate) async fn of(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         seq: i64,
     ) -> Result<Vec<Correction>, StoreError> {
-        let rows: Vec<(u16, i64, u32, i64)> = sqlx::query_as(CORRECTIONS)
-            .bind(seq)
-            .fetch_all(connection)
-            .await
-            .during("reading corrections")?;
+        let rows: Vec<(u16, i64, u32, i64)> =
+            connection.rows(&CORRECTIONS, values![seq]).await.during("reading corrections")?;
         let correction = |(number, amount, billed_s, at_ms): (u16, i64, u32, i64)| Correction {
             number,
             amount: Money::from(amount),
@@ -69,24 +69,25 @@ impl Store {
     ///
     /// When an amount does not fit or the database fails; nothing is booked then.
     pub async fn correct(&self, calls: &[Rerating]) -> Result<Vec<bool>, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.wait_for_disk(true).await?;
-        let corrected = writer.correct(calls).await;
-        writer.wait_for_disk(false).await?;
+        let mut writer = self.writer().await?;
+        writer.wait_for_disk(true).await.during("setting durability")?;
+        let corrected = transact(&mut writer, calls).await;
+        writer.wait_for_disk(false).await.during("setting durability")?;
         corrected
     }
 }
 
-impl Writer {
-    async fn correct(&mut self, calls: &[Rerating]) -> Result<Vec<bool>, StoreError> {
-        begin(&mut self.connection).await?;
-        let outcome = correct_all(&mut self.connection, calls).await;
-        finish(&mut self.connection, outcome).await
-    }
+async fn transact(
+    connection: &mut Connection,
+    calls: &[Rerating],
+) -> Result<Vec<bool>, StoreError> {
+    connection.begin().await.during("beginning to write")?;
+    let outcome = correct_all(connection, calls).await;
+    connection.finish(outcome).await
 }
 
 async fn correct_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     calls: &[Rerating],
 ) -> Result<Vec<bool>, StoreError> {
     let mut booked = Vec::with_capacity(calls.len());
@@ -96,35 +97,22 @@ async fn correct_all(
     Ok(booked)
 }
 
-async fn correct(
-    connection: &mut SqliteConnection,
-    rerating: &Rerating,
-) -> Result<bool, StoreError> {
+async fn correct(connection: &mut Connection, rerating: &Rerating) -> Result<bool, StoreError> {
     let Rerating { id, seq, charges, postings } = rerating;
     let at_ms = utc_ms();
     let mut booked = 0;
     for (number, amount, billed_s) in charges {
         let amount = i64::try_from(*amount)
             .map_err(|_| StoreError::Refused(format!("a charge of {amount} is not booked")))?;
-        let done = sqlx::query(CORRECT)
-            .bind(i64::from(*number))
-            .bind(amount)
-            .bind(i64::from(*billed_s))
-            .bind(column(at_ms))
-            .bind(seq)
-            .bind(id.to_be_bytes().to_vec())
-            .execute(&mut *connection)
-            .await
-            .during("writing a correction")?;
-        booked += done.rows_affected();
+        let id = id.to_be_bytes();
+        let values = values![*number, amount, *billed_s, column(at_ms), *seq, &id[..]];
+        booked += connection.execute(&CORRECT, values).await.during("writing a correction")?;
     }
     if booked == 0 {
         return Ok(false);
     }
-    for (account, amount) in postings {
-        let (account, amount) = (*account, *amount);
-        let posting = Posting { account, amount, kind: PostingKind::Correction };
-        book_posting(connection, &posting, Some(*seq), at_ms).await?;
+    for posting in postings {
+        book_posting(connection, posting, Some(*seq), at_ms).await?;
     }
     Ok(true)
 }

@@ -1,17 +1,19 @@
 //! The currency of an account: once money has moved it stays (BILL-74).
 
+use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
 use serde_json::{Map, Value};
-use sqlx::sqlite::SqliteConnection;
 
-pub(crate) const MOVED: &str = "SELECT EXISTS (SELECT 1 FROM account WHERE id = ?1 \
+pub(crate) static MOVED: Statement = Statement::both(
+    "SELECT EXISTS (SELECT 1 FROM account WHERE id = ? \
      AND (balance_units <> 0 OR balance_fraction <> 0)) \
-     OR EXISTS (SELECT 1 FROM posting WHERE account = ?1)";
+     OR EXISTS (SELECT 1 FROM posting WHERE account = ?)",
+);
 
 /// Refuses another currency for an account that has a balance or postings: the amounts would
 /// be taken for amounts of it.
 pub(crate) async fn refuse_change(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     (id, name): (u32, &str),
     before: &Map<String, Value>,
     after: &Map<String, Value>,
@@ -23,9 +25,8 @@ pub(crate) async fn refuse_change(
     if old == new {
         return Ok(());
     }
-    let moved: bool = sqlx::query_scalar(MOVED)
-        .bind(id)
-        .fetch_one(connection)
+    let (moved,): (bool,) = connection
+        .one(&MOVED, values![id, id])
         .await
         .during("looking for postings of an account")?;
     if moved {

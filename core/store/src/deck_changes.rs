@@ -3,7 +3,7 @@
 use ledger::{PriceRow, RateRow};
 use std::collections::HashMap;
 
-use crate::business::instant_text;
+use business::instant_text;
 
 /// Rows that are told one by one; a new price list is told by its number of rows.
 const TOLD: usize = 50;

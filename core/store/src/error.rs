@@ -1,3 +1,5 @@
+use crate::db;
+use sqlx::migrate::MigrateError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -12,13 +14,21 @@ pub enum StoreError {
         /// What the database says.
         source: sqlx::Error,
     },
-    /// The database file could not be brought to this version's schema.
-    #[error("migrating {path}: {source}")]
+    /// The database cannot be reached, or does not let us in.
+    #[error("the database {database}: {problem}")]
+    Unreachable {
+        /// Which one; without its password.
+        database: String,
+        /// What the driver says.
+        problem: sqlx::Error,
+    },
+    /// The database could not be brought to this version's schema.
+    #[error("migrating {database}: {source}")]
     Migrate {
-        /// The database file.
-        path: PathBuf,
+        /// Which one; without its password.
+        database: String,
         /// What went wrong.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// A file or folder could not be used.
     #[error("{path}: {source}")]
@@ -36,12 +46,51 @@ pub enum StoreError {
         /// Why.
         problem: String,
     },
+    /// An object has changed since whoever changes it has seen it, or is there already.
+    #[error("{}", stale(kind, name, *seen, *now))]
+    Stale {
+        /// Kind of object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The revision that was seen; none: it was not there.
+        seen: Option<u64>,
+        /// The revision now; none: it is not there any more.
+        now: Option<u64>,
+    },
     /// A change that would break what is there already.
     #[error("{0}")]
     Refused(String),
 }
 
+fn stale(kind: &str, name: &str, seen: Option<u64>, now: Option<u64>) -> String {
+    match (seen, now) {
+        (None, Some(now)) => {
+            format!("there is a {kind} `{name}` already, of revision {now}; change that one")
+        }
+        (Some(seen), Some(now)) => format!(
+            "{kind} `{name}` has changed meanwhile: revision {seen} was seen, it has {now}; look \
+             at it again"
+        ),
+        (_, None) => format!("there is no {kind} `{name}`"),
+    }
+}
+
 impl StoreError {
+    /// Whether the database is away at this moment and may soon be there: a server that does not
+    /// answer, is starting up or has no room, and none that refuses a password.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            StoreError::Database { source: error, .. }
+            | StoreError::Unreachable { problem: error, .. } => db::is_away(error),
+            StoreError::Migrate { source: MigrateError::Execute(source), .. } => {
+                db::is_away(source)
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn unreadable(what: impl Into<String>, problem: impl ToString) -> Self {
         StoreError::Unreadable { what: what.into(), problem: problem.to_string() }
     }

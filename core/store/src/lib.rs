@@ -1,34 +1,46 @@
-//! Durable facts, money and records: SQLite through sqlx, migrations, the journal.
+//! Durable facts, money and records: SQLite or PostgreSQL, migrations, the journal.
 #![forbid(unsafe_code)]
 
 mod amount;
 mod apply;
 mod balance;
-pub mod business;
 mod change;
 mod correction;
 mod currency;
+mod db;
 mod deck_changes;
+mod deck_page;
+mod deck_rows;
 mod document;
+mod edit;
 mod error;
 mod journal;
+mod list_rows;
 mod load;
 mod migrations;
+mod objects;
 mod payment;
+mod proof;
 mod purge;
 mod query;
 mod recorder;
 mod records;
 mod recovery;
+mod references;
+mod spent;
 mod store;
 
-pub use balance::Mismatch;
-pub use business::{Business, ConfigError, ConfigErrors, NodeListener, NodeNames};
 pub use change::{Action, Change, Changes};
 pub use correction::{Correction, Rerating};
+pub use db::{Database, DatabaseUrlError};
+pub use edit::{Edit, Edited};
 pub use error::StoreError;
-pub use load::{Loaded, LoadedAccount, LoadedDeck, LoadedTrunk};
+pub use load::{Loaded, LoadedAccount, LoadedDeck, LoadedList, LoadedTrunk};
+pub use objects::{
+    HistoryEntry, Object, ObjectKind, Ownership, SECRET, is_secret, without_secrets,
+};
 pub use payment::{Paid, Payment};
+pub use proof::{Fault, Proof};
 pub use purge::{Kept, Purged};
 pub use query::{CallFilter, LARGEST_PAGE, RecordedCall};
 pub use recorder::{Alarm, Gauges, OnDurable, Recorder, RecorderSettings};

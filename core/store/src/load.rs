@@ -1,14 +1,17 @@
 //! Reading the business objects back, with ids and balances.
 
 use crate::amount::join;
-use crate::apply::{CUSTOMER_TRUNKS, DECKS, NUMBER_LISTS, RULE_SETS, Table, VENDOR_TRUNKS};
-use crate::business::{Account, CustomerTrunk, NumberList, RuleSet, VendorTrunk};
+use crate::apply::json;
+use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
+use crate::objects::{CUSTOMER_TRUNKS, DECKS, NUMBER_LISTS, RULE_SETS, Table, VENDOR_TRUNKS};
+use crate::spent::fill_spent;
 use crate::store::Store;
-use ledger::{Money, PriceRow, RateDeck, RateRow};
+use business::{Account, CustomerTrunk, NumberList, RuleSet, VendorTrunk};
+use ledger::{Money, PriceRow, RateDeck, RateDeckBuilder, RateRow, Spent, Text};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::SqliteConnection;
+use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -25,8 +28,8 @@ pub struct Loaded {
     pub decks: Vec<LoadedDeck>,
     /// Rule sets.
     pub rule_sets: Vec<RuleSet>,
-    /// Number lists; their rows are in their files ([`NumberList::fill`]).
-    pub number_lists: Vec<NumberList>,
+    /// Number lists by id.
+    pub number_lists: Vec<LoadedList>,
 }
 
 /// An account with what the database knows about it.
@@ -37,6 +40,8 @@ pub struct LoadedAccount {
     /// Sum of its postings. While calls are being recorded it is behind by the recorder's
     /// `store_window`, so a running node keeps the purses it has.
     pub balance: Money,
+    /// What its calls of today and of this month have cost, if a cap limits that.
+    pub spent: Spent,
     /// What is configured.
     pub account: Account,
 }
@@ -52,6 +57,16 @@ pub struct LoadedTrunk<T> {
     pub trunk: T,
 }
 
+/// A number list. Its rows are in its file ([`NumberList::fill`]), or in the database
+/// ([`Store::list_table`]).
+#[derive(Clone, Debug)]
+pub struct LoadedList {
+    /// Numeric id.
+    pub id: u32,
+    /// What is configured.
+    pub list: NumberList,
+}
+
 /// A deck, ready for look-ups. A clone shares it.
 #[derive(Clone, Debug)]
 pub struct LoadedDeck {
@@ -61,12 +76,35 @@ pub struct LoadedDeck {
     pub deck: Arc<RateDeck>,
 }
 
-pub(crate) const LOAD_ACCOUNTS: &str = "SELECT id, name, body, balance_units, balance_fraction \
-     FROM account WHERE NOT removed ORDER BY id";
-pub(crate) const LOAD_DECK_ROWS: &str = "SELECT number, prefix, destination, price_first, \
+impl LoadedDeck {
+    /// A deck as it was written just now, with its fields in the database.
+    #[must_use]
+    pub fn written(body: &Map<String, Value>, deck: Arc<RateDeck>) -> LoadedDeck {
+        LoadedDeck { body: json(body), deck }
+    }
+
+    /// The same state of a deck, held otherwise.
+    #[must_use]
+    pub fn held_as(&self, deck: Arc<RateDeck>) -> LoadedDeck {
+        LoadedDeck { body: self.body.clone(), deck }
+    }
+}
+
+pub(crate) static LOAD_ACCOUNTS: Statement = Statement::both(
+    "SELECT id, name, body, balance_units, balance_fraction \
+     FROM account WHERE NOT removed ORDER BY id",
+);
+/// Many rows as one text: what the driver does for each cell of a row takes longer than all else.
+pub(crate) static LOAD_DECK_ROWS: Statement = Statement::each(
+    "SELECT json_group_array(json_array(number, prefix, destination, price_first, price_next, \
+     connect_fee, first_increment, next_increment, free_seconds, minimum_charge, valid_from_ms, \
+     valid_to_ms, blocked)) FROM (SELECT * FROM deck_row WHERE deck = ? AND number >= ? \
+     ORDER BY number LIMIT 2000)",
+    "SELECT COALESCE(CAST(json_agg(json_build_array(number, prefix, destination, price_first, \
      price_next, connect_fee, first_increment, next_increment, free_seconds, minimum_charge, \
-     valid_from_ms, valid_to_ms, blocked FROM deck_row WHERE deck = ? AND number >= ? \
-     ORDER BY number LIMIT 10000";
+     valid_from_ms, valid_to_ms, CAST(blocked AS INTEGER))) AS TEXT), '[]') FROM (SELECT * \
+     FROM deck_row WHERE deck = ? AND number >= ? ORDER BY number LIMIT 2000) AS page",
+);
 
 impl Store {
     /// Reads every object that is in use.
@@ -78,6 +116,15 @@ impl Store {
         self.load_beside(&[]).await
     }
 
+    /// The number lists that are in use.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or a list does not read back.
+    pub async fn number_lists(&self) -> Result<Vec<LoadedList>, StoreError> {
+        number_lists(&mut self.reader().await?).await
+    }
+
     /// As [`Store::load`]. Of decks that were loaded before, those that have not changed since
     /// are shared and not read again.
     ///
@@ -85,47 +132,58 @@ impl Store {
     ///
     /// Those of [`Store::load`].
     pub async fn load_beside(&self, before: &[LoadedDeck]) -> Result<Loaded, StoreError> {
-        // The writer's connection, so that an `apply` is seen whole or not at all.
-        let mut writer = self.writer.lock().await;
-        let connection = &mut writer.connection;
-        let accounts = accounts(connection).await?;
-        let ids: HashMap<&str, u32> =
-            accounts.iter().map(|account| (account.account.name.as_str(), account.id)).collect();
-        let trunk = |kind: &str, name: &str, account: &str| {
-            ids.get(account).copied().ok_or_else(|| {
-                StoreError::unreadable(format!("{kind} {name}"), format!("no account {account}"))
-            })
-        };
-        let mut customer_trunks = Vec::new();
-        for (id, object) in objects::<CustomerTrunk>(connection, &CUSTOMER_TRUNKS).await? {
-            let account_id = trunk("customer_trunk", &object.name, &object.account)?;
-            customer_trunks.push(LoadedTrunk { id, account_id, trunk: object });
-        }
-        let mut vendor_trunks = Vec::new();
-        for (id, object) in objects::<VendorTrunk>(connection, &VENDOR_TRUNKS).await? {
-            let account_id = trunk("vendor_trunk", &object.name, &object.account)?;
-            vendor_trunks.push(LoadedTrunk { id, account_id, trunk: object });
-        }
-        let rule_sets = objects::<RuleSet>(connection, &RULE_SETS).await?;
-        let decks = decks(connection, before).await?;
-        let number_lists = objects::<NumberList>(connection, &NUMBER_LISTS).await?;
-        Ok(Loaded {
-            customer_trunks,
-            vendor_trunks,
-            decks,
-            rule_sets: rule_sets.into_iter().map(|(_, set)| set).collect(),
-            number_lists: number_lists.into_iter().map(|(_, list)| list).collect(),
-            accounts,
-        })
+        let mut writer = self.writer().await?;
+        // One transaction, so that an `apply`, of another node too, is seen whole or not at all.
+        writer.begin_reading().await.during("beginning to read")?;
+        let loaded = load(&mut writer, before).await;
+        writer.finish(loaded).await
     }
 }
 
-async fn accounts(connection: &mut SqliteConnection) -> Result<Vec<LoadedAccount>, StoreError> {
+async fn load(connection: &mut Connection, before: &[LoadedDeck]) -> Result<Loaded, StoreError> {
+    let mut accounts = accounts(connection).await?;
+    fill_spent(connection, &mut accounts).await?;
+    let ids: HashMap<&str, u32> =
+        accounts.iter().map(|account| (account.account.name.as_str(), account.id)).collect();
+    let trunk = |kind: &str, name: &str, account: &str| {
+        ids.get(account).copied().ok_or_else(|| {
+            StoreError::unreadable(format!("{kind} {name}"), format!("no account {account}"))
+        })
+    };
+    let mut customer_trunks = Vec::new();
+    for (id, object) in objects::<CustomerTrunk>(connection, &CUSTOMER_TRUNKS).await? {
+        let account_id = trunk("customer_trunk", &object.name, &object.account)?;
+        customer_trunks.push(LoadedTrunk { id, account_id, trunk: object });
+    }
+    let mut vendor_trunks = Vec::new();
+    for (id, object) in objects::<VendorTrunk>(connection, &VENDOR_TRUNKS).await? {
+        let account_id = trunk("vendor_trunk", &object.name, &object.account)?;
+        vendor_trunks.push(LoadedTrunk { id, account_id, trunk: object });
+    }
+    let rule_sets = objects::<RuleSet>(connection, &RULE_SETS).await?;
+    let decks = decks(connection, before).await?;
+    let number_lists = number_lists(connection).await?;
+    Ok(Loaded {
+        customer_trunks,
+        vendor_trunks,
+        decks,
+        rule_sets: rule_sets.into_iter().map(|(_, set)| set).collect(),
+        number_lists,
+        accounts,
+    })
+}
+
+async fn number_lists(connection: &mut Connection) -> Result<Vec<LoadedList>, StoreError> {
+    let lists = objects::<NumberList>(connection, &NUMBER_LISTS).await?;
+    Ok(lists.into_iter().map(|(id, list)| LoadedList { id, list }).collect())
+}
+
+async fn accounts(connection: &mut Connection) -> Result<Vec<LoadedAccount>, StoreError> {
     let rows: Vec<(u32, String, String, i64, i64)> =
-        sqlx::query_as(LOAD_ACCOUNTS).fetch_all(connection).await.during("reading accounts")?;
+        connection.rows(&LOAD_ACCOUNTS, &[]).await.during("reading accounts")?;
     let account = |(id, name, body, units, fraction): (u32, String, String, i64, i64)| {
         let account: Account = object("account", &name, &body)?;
-        Ok(LoadedAccount { id, balance: join(units, fraction), account })
+        Ok(LoadedAccount { id, balance: join(units, fraction), spent: Spent::default(), account })
     };
     rows.into_iter().map(account).collect()
 }
@@ -137,27 +195,29 @@ fn object<T: DeserializeOwned>(kind: &str, name: &str, body: &str) -> Result<T, 
 
 /// Id, name and body of the objects of a table that are in use.
 async fn bodies(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     table: &Table,
 ) -> Result<Vec<(u32, String, String)>, StoreError> {
-    let rows: Vec<(u32, String, String, bool)> =
-        sqlx::query_as(table.select).fetch_all(connection).await.during("reading objects")?;
-    let used = rows.into_iter().filter(|(_, _, _, removed)| !removed);
-    Ok(used.map(|(id, name, body, _)| (id, name, body)).collect())
+    let rows: Vec<(u32, String, String, bool, String, i64)> =
+        connection.rows(&table.select, &[]).await.during("reading objects")?;
+    let used = rows.into_iter().filter(|(_, _, _, removed, _, _)| !removed);
+    Ok(used.map(|(id, name, body, _, _, _)| (id, name, body)).collect())
 }
 
 async fn objects<T: DeserializeOwned>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     table: &Table,
 ) -> Result<Vec<(u32, T)>, StoreError> {
     let rows = bodies(connection, table).await?;
     rows.into_iter().map(|(id, name, body)| Ok((id, object(table.kind, &name, &body)?))).collect()
 }
 
-type DeckColumns = (i64, String, String, i64, i64, i64, u32, u32, u32, i64, i64, Option<i64>, bool);
+/// A row of a deck as the database tells it.
+pub(crate) type DeckColumns =
+    (i64, Text, Text, i64, i64, i64, u32, u32, u32, i64, i64, Option<i64>, u8);
 
 async fn decks(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     before: &[LoadedDeck],
 ) -> Result<Vec<LoadedDeck>, StoreError> {
     #[derive(Deserialize)]
@@ -174,28 +234,37 @@ async fn decks(
             continue;
         }
         let Body { currency } = object("deck", &name, &body)?;
-        let mut deck = RateDeck::new(name, currency);
-        each_row(connection, id, |row| deck.push(row)).await?;
-        decks.push(LoadedDeck { body, deck: Arc::new(deck) });
+        let mut builder = RateDeckBuilder::new(name.as_str(), currency);
+        let mut taken = Ok(());
+        each_row(connection, id, |row| {
+            if taken.is_ok() {
+                taken = builder.push(&row);
+            }
+        })
+        .await?;
+        taken.map_err(|error| StoreError::unreadable(format!("deck {name}"), error))?;
+        decks.push(LoadedDeck { body, deck: Arc::new(builder.build()) });
     }
     Ok(decks)
 }
 
 /// Gives the rows of a deck in the order of its sheet.
 pub(crate) async fn each_row(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     deck: u32,
     mut take: impl FnMut(RateRow),
 ) -> Result<(), StoreError> {
     let mut destinations: HashSet<Arc<str>> = HashSet::new();
     let mut next = 0_i64;
     loop {
-        let rows: Vec<DeckColumns> = sqlx::query_as(LOAD_DECK_ROWS)
-            .bind(deck)
-            .bind(next)
-            .fetch_all(&mut *connection)
-            .await
-            .during("reading a deck")?;
+        let rows: Option<(String,)> =
+            connection.row(&LOAD_DECK_ROWS, values![deck, next]).await.during("reading a deck")?;
+        let rows = rows.map_or_else(|| "[]".to_owned(), |(rows,)| rows);
+        let rows: Result<Vec<DeckColumns>, _> = serde_json::from_str(&rows);
+        let mut rows =
+            rows.map_err(|error| StoreError::unreadable(format!("deck {deck}"), error))?;
+        // Neither database promises an order inside an aggregate.
+        rows.sort_by_key(|row| row.0);
         let Some(last) = rows.last() else { return Ok(()) };
         next = last.0 + 1;
         for row in rows {
@@ -204,20 +273,20 @@ pub(crate) async fn each_row(
     }
 }
 
-fn deck_row(row: DeckColumns, destinations: &mut HashSet<Arc<str>>) -> RateRow {
+pub(crate) fn deck_row(row: DeckColumns, destinations: &mut HashSet<Arc<str>>) -> RateRow {
     let (_, prefix, destination, first, next, fee, first_s, next_s, free_s, least, from, to, no) =
         row;
     let destination = match destinations.get(destination.as_str()) {
         Some(known) => known.clone(),
         None => {
-            let name: Arc<str> = destination.into();
+            let name: Arc<str> = destination.as_str().into();
             destinations.insert(name.clone());
             name
         }
     };
     let instant = |ms: i64| u64::try_from(ms).unwrap_or(0);
     RateRow {
-        prefix: prefix.into(),
+        prefix,
         destination,
         price: PriceRow {
             price_first: Money::from(first),
@@ -230,6 +299,6 @@ fn deck_row(row: DeckColumns, destinations: &mut HashSet<Arc<str>>) -> RateRow {
         },
         valid_from_ms: instant(from),
         valid_to_ms: to.map(instant),
-        blocked: no,
+        blocked: no != 0,
     }
 }

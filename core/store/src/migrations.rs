@@ -3,20 +3,60 @@
 //! They are listed here rather than by `sqlx::migrate!`: that macro is built with a database
 //! driver of its own, so that all of SQLite would be compiled twice.
 
+use crate::db::{Connection, Database, Driver};
+use crate::error::{StoreError, Task};
 use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 /// Number, name and text of each step; a file of `migrations/` that was released is never
 /// changed, because databases keep its check sum.
 const STEPS: &[(i64, &str, &str)] = &[
-    (1, "initial", include_str!("../migrations/0001_initial.sql")),
-    (2, "number files", include_str!("../migrations/0002_number_files.sql")),
-    (3, "payments", include_str!("../migrations/0003_payments.sql")),
-    (4, "strict", include_str!("../migrations/0004_strict.sql")),
+    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, "number files", include_str!("../migrations/sqlite/0002_number_files.sql")),
+    (3, "payments", include_str!("../migrations/sqlite/0003_payments.sql")),
+    (4, "strict", include_str!("../migrations/sqlite/0004_strict.sql")),
+    (5, "double entry", include_str!("../migrations/sqlite/0005_double_entry.sql")),
+    (6, "objects", include_str!("../migrations/sqlite/0006_objects.sql")),
+    (7, "list rows", include_str!("../migrations/sqlite/0007_list_rows.sql")),
 ];
 
-pub(crate) fn migrator() -> Migrator {
-    steps(STEPS)
+/// The same for PostgreSQL, which began with the schema of SQLite's fourth step.
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
+    (2, "double entry", include_str!("../migrations/postgres/0002_double_entry.sql")),
+    (3, "objects", include_str!("../migrations/postgres/0003_objects.sql")),
+    (4, "list rows", include_str!("../migrations/postgres/0004_list_rows.sql")),
+];
+
+/// Brings a database to this version's schema. Nodes that start at the same time do it one
+/// after the other.
+pub(crate) async fn run(
+    connection: &mut Connection,
+    database: &Database,
+) -> Result<(), StoreError> {
+    let migrated = match connection.drivers().during("opening the database")? {
+        Driver::Sqlite(driver) => steps(STEPS).run(driver).await,
+        Driver::Postgres(driver) => {
+            // A step takes as long as its rows are many, and so does waiting for another node's.
+            let settings = "SET statement_timeout = 0; SET lock_timeout = 0";
+            sqlx::raw_sql(settings).execute(&mut *driver).await.during("migrating")?;
+            let migrated = steps(POSTGRES).run(&mut *driver).await;
+            let settings = "RESET statement_timeout; RESET lock_timeout";
+            sqlx::raw_sql(settings).execute(driver).await.during("migrating")?;
+            migrated
+        }
+    };
+    migrated.map_err(|source| match source {
+        MigrateError::VersionMissing(step) => StoreError::Refused(format!(
+            "the database {database} has step {step} of a later version of strowger; start that \
+             version, or give this one a database of its own"
+        )),
+        MigrateError::VersionMismatch(step) => StoreError::Refused(format!(
+            "step {step} of the database {database} is not the one of strowger: another program \
+             has made it; give this one a database of its own"
+        )),
+        source => StoreError::Migrate { database: database.to_string(), source },
+    })
 }
 
 fn steps(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -62,6 +102,11 @@ mod tests {
         (path, connection)
     }
 
+    async fn reopened(path: &Path) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(path);
+        options.connect().await.expect("a database")
+    }
+
     /// BILL-48: an inexact balance is the sum of its postings again, and nothing is lost.
     #[tokio::test]
     async fn a_balance_that_became_a_floating_point_number_is_summed_up_anew() {
@@ -79,17 +124,20 @@ mod tests {
         let exact = Money(i128::from(most) * Money::ONE.0 + 5);
         assert_eq!(store.balance(7).await.expect("read"), Some(exact));
         assert_eq!(store.postings_sum(7).await.expect("read"), exact);
-        assert!(store.verify_balances().await.expect("read").is_empty());
-        let mut writer = store.writer.lock().await;
+        let proof = store.prove().await.expect("read");
+        assert!(proof.faults.is_empty());
+        // The other side of what was there before there were books.
+        assert_eq!((proof.books["cash"], proof.books["opening"]), (Money(5) - exact, Money(-5)));
+        let mut driver = reopened(&path).await;
         let kept: (i64, i64) =
             sqlx::query_as("SELECT COUNT(*), COUNT(*) FILTER (WHERE note = 'cash') FROM posting")
-                .fetch_one(&mut writer.connection)
+                .fetch_one(&mut driver)
                 .await
                 .expect("read");
         assert_eq!(kept, (20, 19));
         // A column keeps its type: what does not fit is refused.
         let update = "UPDATE account SET balance_units = balance_units + ?";
-        let refused = sqlx::query(update).bind(i64::MAX).execute(&mut writer.connection).await;
+        let refused = sqlx::query(update).bind(i64::MAX).execute(&mut driver).await;
         assert!(refused.is_err_and(|error| error.to_string().contains("REAL value")));
     }
 
@@ -109,13 +157,12 @@ mod tests {
     async fn every_table_keeps_its_types() {
         let (path, old) = older("strict", &[]).await;
         drop(old);
-        let store = Store::open(&path).await.expect("it opens");
-        let mut writer = store.writer.lock().await;
+        Store::open(&path).await.expect("it opens");
         let loose: Vec<String> = sqlx::query_scalar(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
              AND NOT strict AND name NOT LIKE 'sqlite_%' AND name <> '_sqlx_migrations'",
         )
-        .fetch_all(&mut writer.connection)
+        .fetch_all(&mut reopened(&path).await)
         .await
         .expect("read");
         assert!(loose.is_empty(), "{loose:?}");
@@ -131,15 +178,17 @@ mod tests {
 
     #[test]
     fn every_file_is_a_step() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-        let files = std::fs::read_dir(&folder).expect("the folder is there");
-        let mut names: Vec<String> = files
-            .map(|file| file.expect("read").file_name().into_string().expect("text"))
-            .collect();
-        names.sort();
-        let step = |(number, name, _): &(i64, &str, &str)| {
-            format!("{number:04}_{}.sql", name.replace(' ', "_"))
-        };
-        assert_eq!(names, STEPS.iter().map(step).collect::<Vec<_>>());
+        for (dialect, steps) in [("sqlite", STEPS), ("postgres", POSTGRES)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
+            let files = std::fs::read_dir(&folder).expect("the folder is there");
+            let mut names: Vec<String> = files
+                .map(|file| file.expect("read").file_name().into_string().expect("text"))
+                .collect();
+            names.sort();
+            let step = |(number, name, _): &(i64, &str, &str)| {
+                format!("{number:04}_{}.sql", name.replace(' ', "_"))
+            };
+            assert_eq!(names, steps.iter().map(step).collect::<Vec<_>>());
+        }
     }
 }

@@ -1,17 +1,25 @@
 //! Payments: amounts that an operator books to an account (BILL-46).
 
 use crate::amount::{join, split};
-use crate::balance::BALANCE;
+use crate::db::{Connection, Statement, is_duplicate, values};
 use crate::error::{StoreError, Task};
-use crate::records::{begin, book, finish, kind_name};
-use crate::store::{Store, Writer, column, utc_ms};
-use ledger::{Money, PostingKind};
-use sqlx::sqlite::SqliteConnection;
+use crate::records::book;
+use crate::store::{Store, column, utc_ms};
+use ledger::{Money, Posting, PostingKind};
 
-pub(crate) const PAY: &str = "INSERT INTO posting (account, units, fraction, kind, at_ms, note, key) \
-     VALUES (?, ?, ?, ?, ?, ?, ?)";
-pub(crate) const PAID: &str = "SELECT account, units, fraction, note, name \
-     FROM posting JOIN account ON account.id = posting.account WHERE key = ?";
+/// The balance of an account that stays as it is until the transaction ends.
+pub(crate) static HELD_BALANCE: Statement = Statement::each(
+    "SELECT balance_units, balance_fraction FROM account WHERE id = ?",
+    "SELECT balance_units, balance_fraction FROM account WHERE id = ? FOR UPDATE",
+);
+pub(crate) static PAY: Statement = Statement::both(
+    "INSERT INTO posting (account, units, fraction, kind, at_ms, note, key) \
+     VALUES (?, ?, ?, ?, ?, ?, ?)",
+);
+pub(crate) static PAID: Statement = Statement::both(
+    "SELECT account, units, fraction, note, name \
+     FROM posting JOIN account ON account.id = posting.account WHERE key = ?",
+);
 
 /// A payment to book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,29 +53,30 @@ impl Store {
     /// beyond its bounds, when the key was used for another payment, or when the database
     /// fails; nothing is booked then.
     pub async fn pay(&self, payment: &Payment) -> Result<Paid, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.wait_for_disk(true).await?;
-        let paid = writer.pay(payment).await;
-        writer.wait_for_disk(false).await?;
+        let mut writer = self.writer().await?;
+        writer.wait_for_disk(true).await.during("setting durability")?;
+        let mut paid = transact(&mut writer, payment).await;
+        if let Err(StoreError::Database { source, .. }) = &paid
+            && is_duplicate(source)
+        {
+            // Another node has booked it under the key in this moment: now it is seen.
+            paid = transact(&mut writer, payment).await;
+        }
+        writer.wait_for_disk(false).await.during("setting durability")?;
         paid
     }
 }
 
-impl Writer {
-    async fn pay(&mut self, payment: &Payment) -> Result<Paid, StoreError> {
-        begin(&mut self.connection).await?;
-        let outcome = pay(&mut self.connection, payment).await;
-        finish(&mut self.connection, outcome).await
-    }
+async fn transact(connection: &mut Connection, payment: &Payment) -> Result<Paid, StoreError> {
+    connection.begin().await.during("beginning to write")?;
+    let outcome = pay(connection, payment).await;
+    connection.finish(outcome).await
 }
 
-async fn pay(connection: &mut SqliteConnection, payment: &Payment) -> Result<Paid, StoreError> {
+async fn pay(connection: &mut Connection, payment: &Payment) -> Result<Paid, StoreError> {
     let Payment { account, amount, note, key } = payment;
-    let before: Option<(i64, i64)> = sqlx::query_as(BALANCE)
-        .bind(account)
-        .fetch_optional(&mut *connection)
-        .await
-        .during("reading a balance")?;
+    let before: Option<(i64, i64)> =
+        connection.row(&HELD_BALANCE, values![*account]).await.during("reading a balance")?;
     let Some((units, fraction)) = before else {
         return Err(StoreError::Refused(format!("there is no account with id {account}")));
     };
@@ -79,18 +88,13 @@ async fn pay(connection: &mut SqliteConnection, payment: &Payment) -> Result<Pai
     }
     bounded(*amount, before)?;
     let (units, fraction) = split(*amount);
-    sqlx::query(PAY)
-        .bind(i64::from(*account))
-        .bind(units)
-        .bind(fraction)
-        .bind(kind_name(PostingKind::Payment))
-        .bind(column(utc_ms()))
-        .bind(note)
-        .bind(key)
-        .execute(&mut *connection)
+    let posting = Posting { account: *account, amount: *amount, kind: PostingKind::Payment };
+    let (kind, at) = (posting.kind.name(), column(utc_ms()));
+    connection
+        .execute(&PAY, values![*account, units, fraction, kind, at, note, key])
         .await
         .during("writing a payment")?;
-    book(connection, *account, *amount).await?;
+    book(connection, [&posting]).await?;
     Ok(Paid { balance: before + *amount, booked: true })
 }
 
@@ -116,15 +120,12 @@ fn bounded(amount: Money, before: Money) -> Result<(), StoreError> {
 
 /// Whether this very payment is booked under the key.
 async fn was_paid(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &str,
     payment: &Payment,
 ) -> Result<bool, StoreError> {
-    let earlier: Option<(u32, i64, i64, String, String)> = sqlx::query_as(PAID)
-        .bind(key)
-        .fetch_optional(connection)
-        .await
-        .during("looking a payment up")?;
+    let earlier: Option<(u32, i64, i64, String, String)> =
+        connection.row(&PAID, values![key]).await.during("looking a payment up")?;
     let Some((account, units, fraction, note, name)) = earlier else { return Ok(false) };
     let amount = join(units, fraction);
     if (account, amount, &note) == (payment.account, payment.amount, &payment.note) {

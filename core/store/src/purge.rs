@@ -1,11 +1,9 @@
 //! Records that are old enough go, a few at a time, so that nobody waits for it (CDR-26).
 //! Postings stay: balances are their sums.
 
+use crate::db::{Connection, Query, Statement, values};
 use crate::error::{StoreError, Task};
-use crate::records::{begin, finish};
-use crate::store::{Store, Writer, column};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
+use crate::store::Store;
 use std::time::Duration;
 
 /// Calls of one transaction: some milliseconds of the writer's time.
@@ -31,13 +29,16 @@ pub struct Purged {
 }
 
 /// The newest record stays, whatever its age: it carries the number of the next one.
-const BOUNDARY: &str = "SELECT COALESCE( \
+pub(crate) static BOUNDARY: Statement = Statement::both(
+    "SELECT COALESCE( \
      (SELECT seq FROM call_record WHERE id >= ? ORDER BY id LIMIT 1), \
-     (SELECT MAX(seq) FROM call_record))";
-pub(crate) const CALLS: &str = "SELECT seq FROM call_record WHERE seq < ? AND id < ? \
-     ORDER BY seq LIMIT ?";
-pub(crate) const ATTEMPTS: &str = "SELECT DISTINCT call_seq FROM attempt_record \
-     WHERE call_seq < ? ORDER BY call_seq LIMIT ?";
+     (SELECT MAX(seq) FROM call_record))",
+);
+pub(crate) static CALLS: Statement =
+    Statement::both("SELECT seq FROM call_record WHERE seq < ? AND id < ? ORDER BY seq LIMIT ?");
+pub(crate) static ATTEMPTS: Statement = Statement::both(
+    "SELECT DISTINCT call_seq FROM attempt_record WHERE call_seq < ? ORDER BY call_seq LIMIT ?",
+);
 
 impl Store {
     /// Deletes what is older than `kept` at `now_ms` (UTC ms).
@@ -63,7 +64,7 @@ impl Store {
         let mut total = 0;
         loop {
             // Free between two batches: records that end meanwhile are written in between.
-            let deleted = self.writer.lock().await.purge(&moment, kind).await?;
+            let deleted = transact(&mut *self.writer().await?, &moment, kind).await?;
             total += deleted;
             if deleted < u64::from(BATCH) {
                 return Ok(total);
@@ -79,32 +80,26 @@ enum Kind {
     Attempts,
 }
 
-impl Writer {
-    async fn purge(&mut self, moment: &[u8], kind: Kind) -> Result<u64, StoreError> {
-        begin(&mut self.connection).await?;
-        let outcome = purge(&mut self.connection, moment, kind).await;
-        finish(&mut self.connection, outcome).await
-    }
-}
-
-async fn purge(
-    connection: &mut SqliteConnection,
+async fn transact(
+    connection: &mut Connection,
     moment: &[u8],
     kind: Kind,
 ) -> Result<u64, StoreError> {
-    let boundary: Option<i64> = sqlx::query_scalar(BOUNDARY)
-        .bind(moment.to_vec())
-        .fetch_one(&mut *connection)
-        .await
-        .during("looking for old records")?;
+    connection.begin().await.during("beginning to write")?;
+    let outcome = purge(connection, moment, kind).await;
+    connection.finish(outcome).await
+}
+
+async fn purge(connection: &mut Connection, moment: &[u8], kind: Kind) -> Result<u64, StoreError> {
+    let task = "looking for old records";
+    let (boundary,): (Option<i64>,) =
+        connection.one(&BOUNDARY, values![moment]).await.during(task)?;
     let Some(boundary) = boundary else { return Ok(0) };
-    let select = match kind {
-        Kind::Calls => sqlx::query_scalar(CALLS).bind(boundary).bind(moment.to_vec()),
-        Kind::Attempts => sqlx::query_scalar(ATTEMPTS).bind(boundary),
-    };
-    let select = select.bind(column(u64::from(BATCH)));
-    let old: Vec<i64> =
-        select.fetch_all(&mut *connection).await.during("looking for old records")?;
+    let old: Vec<(i64,)> = match kind {
+        Kind::Calls => connection.rows(&CALLS, values![boundary, moment, BATCH]).await,
+        Kind::Attempts => connection.rows(&ATTEMPTS, values![boundary, BATCH]).await,
+    }
+    .during(task)?;
     if old.is_empty() {
         return Ok(0);
     }
@@ -115,14 +110,14 @@ async fn purge(
         Kind::Attempts => &[("attempt_record", "call_seq")],
     };
     for (table, column) in tables {
-        let mut delete = QueryBuilder::<Sqlite>::new("DELETE FROM ");
+        let mut delete = Query::new("DELETE FROM ");
         delete.push(table).push(" WHERE ").push(column).push(" IN (");
-        let mut list = delete.separated(", ");
-        for seq in &old {
-            list.push_bind(*seq);
+        for (n, (seq,)) in old.iter().enumerate() {
+            delete.push(if n > 0 { ", " } else { "" }).bind(*seq);
         }
         delete.push(")");
-        delete.build().execute(&mut *connection).await.during("deleting old records")?;
+        let (statement, values) = delete.finish();
+        connection.execute(&statement, &values).await.during("deleting old records")?;
     }
     Ok(old.len() as u64)
 }

@@ -1,12 +1,11 @@
 //! Questions about the records of calls.
 
 use crate::correction::Correction;
+use crate::db::{Connection, Query, Statement, took_too_long, values};
 use crate::document::decode;
 use crate::error::{StoreError, Task};
 use crate::store::{Store, column};
 use ledger::{CallDocument, CallId};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
 use std::time::{Duration, Instant};
 
 /// Most rows of one page (CDR-22).
@@ -18,8 +17,6 @@ const PAGE: u32 = 100;
 const FEW: i64 = 20_000;
 /// Longest time that one page may take (CDR-21).
 const LONGEST_QUERY: Duration = Duration::from_secs(30);
-/// Steps of the database's machine between two looks at the clock.
-const STEPS: i32 = 10_000;
 
 /// Which calls are wanted; every part that is set must hold. Objects are meant by the names
 /// that they have or had.
@@ -64,8 +61,9 @@ pub struct RecordedCall {
     pub corrections: Vec<Correction>,
 }
 
-pub(crate) const DOCUMENT: &str = "SELECT seq, document FROM call_record WHERE id = ?";
-pub(crate) const COUNT_CALLS: &str = "SELECT COUNT(*) FROM call_record";
+pub(crate) static DOCUMENT: Statement =
+    Statement::both("SELECT seq, document FROM call_record WHERE id = ?");
+pub(crate) static COUNT_CALLS: Statement = Statement::both("SELECT COUNT(*) FROM call_record");
 
 /// A filter with the ids of the objects that it names.
 #[derive(Debug, Default)]
@@ -88,14 +86,13 @@ impl Store {
     /// When an object is named that never was, when it takes longer than 30 s (CDR-21), or
     /// when the database fails.
     pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<RecordedCall>, StoreError> {
-        let mut connection = self.readers.acquire().await.during("listing calls")?;
+        let mut connection = self.reader().await?;
         let end = Instant::now() + LONGEST_QUERY;
-        // The pool takes the handler away before it gives the connection to anyone else.
-        let mut handle = connection.lock_handle().await.during("limiting a search")?;
-        handle.set_progress_handler(STEPS, move || Instant::now() < end);
-        drop(handle);
+        connection.give_up_after(LONGEST_QUERY).await.during("limiting a search")?;
         match find(&mut connection, filter).await {
-            Err(StoreError::Database { .. }) if Instant::now() >= end => {
+            Err(StoreError::Database { source, .. })
+                if Instant::now() >= end || took_too_long(&source) =>
+            {
                 Err(StoreError::Refused(format!(
                     "the search takes longer than {} s: name a shorter time or more of the number",
                     LONGEST_QUERY.as_secs()
@@ -111,12 +108,10 @@ impl Store {
     ///
     /// When the database fails or the record does not read back.
     pub async fn call(&self, id: CallId) -> Result<Option<RecordedCall>, StoreError> {
-        let mut connection = self.readers.acquire().await.during("reading a call")?;
-        let row: Option<(i64, Vec<u8>)> = sqlx::query_as(DOCUMENT)
-            .bind(id.to_be_bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await
-            .during("reading a call")?;
+        let mut connection = self.reader().await?;
+        let id = id.to_be_bytes();
+        let row: Option<(i64, Vec<u8>)> =
+            connection.row(&DOCUMENT, values![&id[..]]).await.during("reading a call")?;
         let rows = row.into_iter().collect();
         Ok(recorded(&mut connection, rows).await?.pop())
     }
@@ -127,16 +122,14 @@ impl Store {
     ///
     /// When the database fails.
     pub async fn count_calls(&self) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar(COUNT_CALLS)
-            .fetch_one(&self.readers)
-            .await
-            .during("counting calls")?;
+        let mut connection = self.reader().await?;
+        let (count,): (i64,) = connection.one(&COUNT_CALLS, &[]).await.during("counting calls")?;
         Ok(count.unsigned_abs())
     }
 }
 
 async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     filter: &CallFilter,
 ) -> Result<Vec<RecordedCall>, StoreError> {
     let mut wanted = Wanted { filter: Some(filter), ..Wanted::default() };
@@ -151,21 +144,22 @@ async fn find(
         }
     }
     if let Some(trunk) = wanted.vendor_trunk {
-        let mut query = QueryBuilder::new("SELECT 1 FROM attempt_record WHERE trunk = ");
-        query.push_bind(trunk);
+        let mut query = Query::new("SELECT CAST(1 AS BIGINT) FROM attempt_record WHERE trunk = ");
+        query.bind(trunk);
         wanted.few_of_vendor = are_few(connection, query).await?;
     }
     for (few, (columns, number)) in wanted.few_numbers.iter_mut().zip(numbers(filter)) {
         let Some(number) = number else { continue };
         *few = true;
         for column in columns {
-            let mut query = QueryBuilder::new("SELECT 1 FROM call_record WHERE TRUE");
+            let mut query = Query::new("SELECT CAST(1 AS BIGINT) FROM call_record WHERE TRUE");
             begins_with(&mut query, column, number);
             *few &= are_few(connection, query).await?;
         }
     }
+    let (statement, values) = page(&wanted).finish();
     let rows: Vec<(i64, Vec<u8>)> =
-        page(&wanted).build_query_as().fetch_all(&mut *connection).await.during("listing calls")?;
+        connection.rows(&statement, &values).await.during("listing calls")?;
     recorded(connection, rows).await
 }
 
@@ -179,55 +173,54 @@ fn numbers(filter: &CallFilter) -> [(&'static [&'static str], Option<&String>); 
 }
 
 async fn id_of(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     table: &'static str,
     name: &str,
 ) -> Result<i64, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM ");
-    query.push(table).push(" WHERE name = ").push_bind(name.to_owned());
-    let id: Option<i64> =
-        query.build_query_scalar().fetch_optional(connection).await.during("finding a name")?;
+    let mut query = Query::new("SELECT id FROM ");
+    query.push(table).push(" WHERE name = ").bind(name.to_owned());
+    let (statement, values) = query.finish();
+    let id: Option<(i64,)> = connection.row(&statement, &values).await.during("finding a name")?;
     let kind = table.replace('_', " ");
-    id.ok_or_else(|| StoreError::Refused(format!("no {kind} has or had the name `{name}`")))
+    id.map(|row| row.0)
+        .ok_or_else(|| StoreError::Refused(format!("no {kind} has or had the name `{name}`")))
 }
 
-async fn are_few(
-    connection: &mut SqliteConnection,
-    matches: QueryBuilder<Sqlite>,
-) -> Result<bool, StoreError> {
+async fn are_few(connection: &mut Connection, matches: Query) -> Result<bool, StoreError> {
     let mut query = matches;
-    query.push(" LIMIT ").push_bind(FEW);
-    let found: Vec<i64> =
-        query.build_query_scalar().fetch_all(connection).await.during("estimating a search")?;
+    query.push(" LIMIT ").bind(FEW);
+    let (statement, values) = query.finish();
+    let found: Vec<(i64,)> =
+        connection.rows(&statement, &values).await.during("estimating a search")?;
     Ok((found.len() as i64) < FEW)
 }
 
 /// A range that the index of the column finds.
-fn begins_with(query: &mut QueryBuilder<Sqlite>, column: &str, number: &str) {
-    query.push(" AND ").push(column).push(" >= ").push_bind(number.to_owned());
-    query.push(" AND ").push(column).push(" < ").push_bind(format!("{number}{}", char::MAX));
+fn begins_with(query: &mut Query, column: &str, number: &str) {
+    query.push(" AND ").push(column).push(" >= ").bind(number.to_owned());
+    query.push(" AND ").push(column).push(" < ").bind(format!("{number}{}", char::MAX));
 }
 
 /// The statement for a page of calls. A plus before a column keeps its index out of the plan.
-pub(crate) fn page(wanted: &Wanted<'_>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT seq, document FROM call_record WHERE TRUE");
+pub(crate) fn page(wanted: &Wanted<'_>) -> Query {
+    let mut query = Query::new("SELECT seq, document FROM call_record WHERE TRUE");
     let Some(filter) = wanted.filter else { return query };
     // The id begins with the time of the INVITE, so its index finds times too.
     let moment = |ms: u64| ((u128::from(ms) & 0xffff_ffff_ffff) << 80).to_be_bytes().to_vec();
     if let Some(since) = filter.since_ms {
-        query.push(" AND id >= ").push_bind(moment(since));
+        query.push(" AND id >= ").bind(moment(since));
     }
     if let Some(until) = filter.until_ms {
-        query.push(" AND id < ").push_bind(moment(until));
+        query.push(" AND id < ").bind(moment(until));
     }
     if let Some(before) = filter.before {
-        query.push(" AND id < ").push_bind(before.to_be_bytes().to_vec());
+        query.push(" AND id < ").bind(before.to_be_bytes().to_vec());
     }
     if let Some(trunk) = wanted.customer_trunk {
-        query.push(" AND trunk = ").push_bind(trunk);
+        query.push(" AND trunk = ").bind(trunk);
     }
     if let Some(account) = wanted.account {
-        query.push(" AND account = ").push_bind(account);
+        query.push(" AND account = ").bind(account);
     }
     if let Some(trunk) = wanted.vendor_trunk {
         if wanted.few_of_vendor {
@@ -236,7 +229,7 @@ pub(crate) fn page(wanted: &Wanted<'_>) -> QueryBuilder<Sqlite> {
             query.push(" AND EXISTS (SELECT 1 FROM attempt_record a WHERE a.call_seq = seq");
             query.push(" AND a.trunk = ");
         }
-        query.push_bind(trunk).push(")");
+        query.bind(trunk).push(")");
     }
     for (few, (columns, number)) in wanted.few_numbers.into_iter().zip(numbers(filter)) {
         let Some(number) = number else { continue };
@@ -254,15 +247,15 @@ pub(crate) fn page(wanted: &Wanted<'_>) -> QueryBuilder<Sqlite> {
                 let length = column(number.chars().count() as u64);
                 for (n, column) in columns.iter().enumerate() {
                     query.push(if n > 0 { " OR " } else { " AND (" });
-                    query.push("substr(").push(column).push(", 1, ").push_bind(length);
-                    query.push(") = ").push_bind(number.clone());
+                    query.push("substr(").push(column).push(", 1, CAST(").bind(length);
+                    query.push(" AS INTEGER)) = ").bind(number.clone());
                 }
                 query.push(")");
             }
         }
     }
     if let Some(reason) = &filter.reason {
-        query.push(" AND reason = ").push_bind(reason.clone());
+        query.push(" AND reason = ").bind(reason.clone());
     }
     if let Some(answered) = filter.answered {
         let state = if answered { " AND answer_ms IS NOT NULL" } else { " AND answer_ms IS NULL" };
@@ -273,13 +266,13 @@ pub(crate) fn page(wanted: &Wanted<'_>) -> QueryBuilder<Sqlite> {
         query.push("(SELECT 1 FROM correction c WHERE c.call_seq = seq)");
     }
     let limit = if filter.limit == 0 { PAGE } else { filter.limit.min(LARGEST_PAGE) };
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+    query.push(" ORDER BY id DESC LIMIT ").bind(limit);
     query
 }
 
 /// Rows as documents with their corrections.
 async fn recorded(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     rows: Vec<(i64, Vec<u8>)>,
 ) -> Result<Vec<RecordedCall>, StoreError> {
     let mut calls = Vec::with_capacity(rows.len());
@@ -297,7 +290,7 @@ async fn recorded(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::Row as _;
+    use crate::db::Dialect;
 
     /// CDR-24: what is rare is found through the index of its column, what is common by
     /// walking from the newest call on; nothing is sorted then.
@@ -329,11 +322,14 @@ mod tests {
             ),
         ];
         for (wanted, indexes, sorts) in rows {
-            let text = format!("EXPLAIN QUERY PLAN {}", page(&wanted).into_string());
-            let mut writer = store.writer.lock().await;
-            let mut query = QueryBuilder::<Sqlite>::new(text);
-            let rows = query.build().fetch_all(&mut writer.connection).await.expect("a plan");
-            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let mut explained = Query::new("EXPLAIN QUERY PLAN ");
+            let (statement, values) = page(&wanted).finish();
+            explained.push(statement.text(Dialect::Sqlite).as_str());
+            let (explained, _) = explained.finish();
+            let mut writer = store.writer().await.expect("a connection");
+            let steps: Vec<(i64, i64, i64, String)> =
+                writer.rows(&explained, &values).await.expect("a plan");
+            let plan: Vec<String> = steps.into_iter().map(|step| step.3).collect();
             for index in indexes {
                 assert!(plan.iter().any(|step| step.contains(index)), "{index}: {plan:#?}");
             }

@@ -3,7 +3,7 @@
 use crate::document::{decode, later_format};
 use crate::error::StoreError;
 use crate::journal::{Damage, Journal, Kind};
-use crate::records::Finished;
+use crate::records::{Finished, is_recorded};
 use crate::store::Store;
 use ledger::{CallDocument, CallId, EndedBy, RecordState};
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
         recovery.replayed += store.record(&finished).await?;
     }
     for (id, bytes) in interims {
-        if store.writer.lock().await.is_recorded(id).await? {
+        if is_recorded(&mut *store.writer().await?, id).await? {
             continue;
         }
         // Kept until its final document comes.

@@ -13,6 +13,7 @@ mod rtpengine;
 #[path = "../../bench_table.rs"]
 mod table;
 
+use platform::LatencyLimit;
 use rtpengine::Rtpengine;
 use serde_json::json;
 use std::error::Error;
@@ -21,7 +22,6 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use strowger::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
-use strowger::pm_qos::LatencyLimit;
 use switch::{CallKey, MediaControl, MediaLeg, RemoteMedia};
 
 /// Microseconds of processor time that a packet may cost.

@@ -8,6 +8,7 @@ mod connections;
 mod error;
 mod guard;
 mod money;
+mod objects;
 mod places;
 mod records;
 mod routes;
@@ -125,6 +126,8 @@ fn router(node: Arc<Node>, access: Access) -> Router {
         .route("/v1/accounts", get(routes::accounts))
         .route("/v1/accounts/{name}/payments", post(money::pay))
         .route("/v1/rerate", post(money::rerate))
+        .route("/v1/ledger/proof", get(money::prove))
+        .merge(objects::routes())
         .route("/v1/plugins", get(routes::plugins))
         .route("/v1/plugins/{name}", get(routes::plugin))
         .route("/v1/plugins/{name}/swap", post(routes::swap))

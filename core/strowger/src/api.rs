@@ -2,11 +2,13 @@
 //! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
 
 mod lockouts;
+mod objects;
 mod one_way;
 mod test_calls;
 mod trials;
 
 pub use lockouts::{LockoutLine, UnlockDone};
+pub use objects::{HistoryLine, ObjectChanged, ObjectPage, ObjectView, RowPage, RowsRequest};
 pub use test_calls::{LONGEST_TEST_CALL_S, TestCallPlaced, TestCallRequest};
 pub use trials::{CanaryLine, DifferenceLine, ShadowLine, TrialParameters};
 
@@ -226,9 +228,9 @@ pub struct TableLine {
     pub rows: u64,
     /// Memory.
     pub bytes: u64,
-    /// When the file was read.
+    /// When the file was read, or the rows were changed last.
     pub loaded_ms: u64,
-    /// The file.
+    /// The file; empty: the database keeps the rows.
     pub file: String,
     /// Why the file was not taken when it changed last; empty if it was.
     pub error: String,
@@ -242,6 +244,9 @@ pub struct ReloadRequest {
     pub folder: Option<String>,
     /// Only say what would change.
     pub dry_run: bool,
+    /// Objects of the API that the folder names become the folder's.
+    #[serde(default)]
+    pub overwrite: bool,
 }
 
 /// What a reload changed or would change.
@@ -264,12 +269,33 @@ pub struct AccountLine {
     pub balance: String,
     /// Credit beyond it.
     pub credit: String,
+    /// What running calls hold back.
+    #[serde(default)]
+    pub reserved: String,
+    /// The reseller that it belongs to; empty if none.
+    #[serde(default)]
+    pub parent: String,
     /// Deck that prices its calls; empty if none.
     pub deck: String,
     /// Currency of the deck.
     pub currency: String,
     /// Takes no calls.
     pub locked: bool,
+}
+
+/// What the books say, `GET /v1/ledger/proof`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerProof {
+    /// Accounts.
+    pub accounts: u64,
+    /// Postings.
+    pub postings: u64,
+    /// The sum of all balances of accounts.
+    pub owed: String,
+    /// The balance of each book: the other side of postings.
+    pub books: std::collections::BTreeMap<String, String>,
+    /// Contradictions, a line each; none is a proof.
+    pub faults: Vec<String>,
 }
 
 /// Body of `POST /v1/accounts/{name}/payments`.
@@ -418,6 +444,9 @@ pub struct RecordView {
     pub detail: String,
     /// Sell charge.
     pub sell: Option<ChargeView>,
+    /// Charges of the account's resellers, upwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resellers: Vec<ResellerView>,
     /// Vendor cost.
     pub cost: String,
     /// Sell charge minus cost.
@@ -445,6 +474,15 @@ pub struct RecordView {
     /// Decisions; empty in a list.
     #[serde(default)]
     pub trail: Vec<TrailEntry>,
+}
+
+/// What a reseller is charged for a call of an account below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResellerView {
+    /// Name of the reseller's account.
+    pub account: String,
+    /// By its own prices.
+    pub charge: ChargeView,
 }
 
 /// A charge.
@@ -645,6 +683,7 @@ impl From<&CallDocument> for RecordView {
             cause: call.cause,
             detail: call.detail.to_string(),
             sell: call.sell.as_ref().map(ChargeView::from),
+            resellers: call.resellers.iter().map(ResellerView::from).collect(),
             cost: call.cost.to_string(),
             profit: call.profit.to_string(),
             balance_after: call.balance_after.map(|balance| balance.to_string()),
@@ -660,6 +699,13 @@ impl From<&CallDocument> for RecordView {
     }
 }
 
+impl From<&ledger::ResellerCharge> for ResellerView {
+    fn from(reseller: &ledger::ResellerCharge) -> Self {
+        let account = reseller.account_name.to_string();
+        ResellerView { account, charge: ChargeView::from(&reseller.charge) }
+    }
+}
+
 impl From<&RecordedCall> for RecordView {
     /// The charges as they are now.
     fn from(recorded: &RecordedCall) -> Self {
@@ -667,20 +713,15 @@ impl From<&RecordedCall> for RecordView {
             return RecordView::from(&recorded.document);
         }
         let mut document = recorded.document.clone();
+        let mut charges = document.charges();
         for correction in &recorded.corrections {
-            let charge = match correction.number {
-                0 => document.call.sell.as_mut(),
-                number => {
-                    let attempt = document.attempts.iter_mut().find(|a| a.number == number);
-                    attempt.and_then(|attempt| attempt.buy.as_mut())
-                }
-            };
-            if let Some(charge) = charge {
+            let due = charges.all().find(|due| due.number() == correction.number);
+            if let Some(charge) = due.and_then(|due| charges.charge(due.whose)) {
                 charge.amount = correction.amount;
                 charge.billed_s = correction.billed_s;
             }
         }
-        (document.call.cost, document.call.profit) = document.cost_and_profit();
+        (document.call.cost, document.call.profit) = document.charges().cost_and_profit();
         document.call.rerate = false;
         let rated_again_ms = recorded.corrections.iter().map(|c| c.at_ms).max();
         RecordView { rated_again_ms, ..RecordView::from(&document) }

@@ -39,16 +39,9 @@ pub(crate) fn check(config: &Config, plugins: &[PluginState]) -> Result<(), Conf
 }
 
 fn resolved(chain: &ChainConfig, snapshot: &Snapshot) -> Option<ChainSettings> {
-    let facts = &snapshot.facts;
     let scope = match (&chain.customer_trunk, &chain.account) {
-        (Some(name), _) => {
-            let found = facts.customers.values().find(|trunk| *trunk.name == **name);
-            found.map(|trunk| ChainScope::Trunk(trunk.id))
-        }
-        (None, Some(name)) => {
-            let found = facts.accounts.values().find(|account| *account.name == **name);
-            found.map(|account| ChainScope::Account(account.id))
-        }
+        (Some(name), _) => snapshot.customer(name).map(|trunk| ChainScope::Trunk(trunk.id)),
+        (None, Some(name)) => snapshot.account(name).map(|account| ChainScope::Account(account.id)),
         (None, None) => Some(ChainScope::Everyone),
     };
     if scope.is_none() {

@@ -2,7 +2,9 @@
 //! are the plugin kit, everything else speaks to the admin interface of a running one.
 
 mod client;
+mod ledger;
 mod moment;
+mod objects;
 mod pay;
 mod records;
 mod replay;
@@ -16,11 +18,13 @@ pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
 use crate::admin::AdminToken;
+use crate::api::ReloadRequest;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
 use config::Config;
 use kit::{KitCommand, ReleaseCommand};
+use objects::{NumberCommand, ObjectCommand, RowCommand};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -67,6 +71,9 @@ enum Command {
         /// Only say what would change.
         #[arg(long)]
         dry_run: bool,
+        /// Take the folder's also where an object was made or changed by itself.
+        #[arg(long)]
+        overwrite: bool,
         #[command(flatten)]
         node: NodeArgs,
     },
@@ -94,6 +101,9 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Prove that the books are right.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// List call records; with an id, show one with its attempts and its decision trail.
     Cdr(Box<records::CdrArgs>),
     /// Rate the calls again whose rating failed at their end, and book what they lacked. Each
@@ -104,9 +114,24 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Book a payment to an account.
+    /// Accounts one by one, and payments.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Customer trunks one by one.
+    #[command(subcommand)]
+    Customer(ObjectCommand),
+    /// Vendor trunks one by one.
+    #[command(subcommand)]
+    Vendor(ObjectCommand),
+    /// Rule sets one by one.
+    #[command(subcommand)]
+    Rules(ObjectCommand),
+    /// Decks one by one, and their prices.
+    #[command(subcommand)]
+    Deck(DeckCommand),
+    /// Number lists one by one, and their rows.
+    #[command(subcommand)]
+    Numbers(NumbersCommand),
     /// List number tables, or read the file of one again.
     Tables {
         /// Read the file of this table and give it to new calls.
@@ -131,8 +156,26 @@ enum CallCommand {
 
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
+    #[command(flatten)]
+    Object(ObjectCommand),
     /// Add an amount to the balance; it is on disk and in force when this returns.
     Pay(pay::PayArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum DeckCommand {
+    #[command(flatten)]
+    Object(ObjectCommand),
+    #[command(flatten)]
+    Row(RowCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum NumbersCommand {
+    #[command(flatten)]
+    Object(ObjectCommand),
+    #[command(flatten)]
+    Row(NumberCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +194,9 @@ enum PluginCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Settings of plugins: shown, changed without a restart, taken back.
+    #[command(subcommand)]
+    Settings(ObjectCommand),
     #[command(flatten)]
     Trial(trials::TrialCommand),
     #[command(flatten)]
@@ -246,7 +292,9 @@ impl Cli {
                 writeln!(out, "{}", crate::run::takes_over(&config, &terms)?)?;
                 Ok(())
             }
-            Command::Apply { folder, dry_run, node } => apply(out, folder, dry_run, &node),
+            Command::Apply { folder, dry_run, overwrite, node } => {
+                apply(out, folder, (dry_run, overwrite), &node)
+            }
             Command::Alarms { node } => {
                 let alarms = node.client()?.alarms()?;
                 print(out, node.json, &alarms, |alarms| show::alarms(alarms))
@@ -271,11 +319,20 @@ impl Cli {
             }
             Command::Cdr(args) => args.run(out),
             Command::Rerate(args) => args.run(out),
+            Command::Ledger(command) => command.run(out),
             Command::Accounts { node } => {
                 let accounts = node.client()?.accounts()?;
                 print(out, node.json, &accounts, |accounts| show::accounts(accounts))
             }
             Command::Account(AccountCommand::Pay(args)) => args.run(out),
+            Command::Account(AccountCommand::Object(command)) => command.run("accounts", out),
+            Command::Customer(command) => command.run("customer-trunks", out),
+            Command::Vendor(command) => command.run("vendor-trunks", out),
+            Command::Rules(command) => command.run("rule-sets", out),
+            Command::Deck(DeckCommand::Object(command)) => command.run("decks", out),
+            Command::Deck(DeckCommand::Row(command)) => command.run(out),
+            Command::Numbers(NumbersCommand::Object(command)) => command.run("number-lists", out),
+            Command::Numbers(NumbersCommand::Row(command)) => command.run(out),
             Command::Tables { reload, node } => {
                 let client = node.client()?;
                 let tables = match reload {
@@ -299,6 +356,9 @@ impl Cli {
                 let done = node.client()?.swap(&name, &bytes)?;
                 print(out, node.json, &done, show::swap)
             }
+            Command::Plugin(PluginCommand::Settings(command)) => {
+                command.run("plugin-settings", out)
+            }
             Command::Plugin(PluginCommand::Trial(command)) => trials::run(command, out),
             Command::Plugin(PluginCommand::Replay(args)) => {
                 let report = replay::replay(&args)?;
@@ -313,7 +373,7 @@ impl Cli {
 fn apply(
     out: &mut impl Write,
     folder: Option<PathBuf>,
-    dry_run: bool,
+    (dry_run, overwrite): (bool, bool),
     node: &NodeArgs,
 ) -> Result<()> {
     let folder = match folder {
@@ -325,7 +385,8 @@ fn apply(
         }
         None => None,
     };
-    let done = node.client()?.reload(folder, dry_run)?;
+    let request = ReloadRequest { folder, dry_run, overwrite };
+    let done = node.client()?.reload(&request)?;
     print(out, node.json, &done, show::changes)
 }
 

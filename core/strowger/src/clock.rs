@@ -2,17 +2,12 @@
 //! `policy`, `switch`) read none and are given the time from here; the plugin host and the store
 //! read the system's clocks themselves.
 
+pub(crate) use platform::utc_ms;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// When the program looked at both clocks first.
 static START: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), utc_ms()));
-
-/// UTC milliseconds since 1970.
-pub(crate) fn utc_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// Both clocks.
 pub(crate) fn now() -> switch::Now {

@@ -7,6 +7,7 @@
 
 mod inherited;
 
+use crate::database;
 use anyhow::{Context, Result, bail, ensure};
 use config::Config;
 use rustix::fs::MemfdFlags;
@@ -46,22 +47,26 @@ pub(crate) struct Terms {
     listeners: Vec<(String, SocketAddr)>,
     /// Where records, balances and secrets are.
     data_dir: PathBuf,
-    database: PathBuf,
+    /// Without a password.
+    database: String,
     admin: SocketAddr,
 }
 
 impl Terms {
     /// What this program is like with a node file.
-    pub(crate) fn of(config: &Config) -> Terms {
+    ///
+    /// # Errors
+    /// The database of the node file is none.
+    pub(crate) fn of(config: &Config) -> Result<Terms> {
         let listeners = config.listeners.iter();
-        Terms {
+        Ok(Terms {
             form: switch::FORM,
             shards: config.shards(),
             listeners: listeners.map(|one| (one.name.clone(), one.address)).collect(),
             data_dir: config.data_dir.clone(),
-            database: config.database(),
+            database: database::of(config)?.to_string(),
             admin: config.admin.address,
-        }
+        })
     }
 
     /// Whether the running program has this address.
@@ -90,16 +95,15 @@ impl Terms {
                 other.shards
             );
         }
+        let shown = |path: &PathBuf| path.display().to_string();
         for (field, own, next) in [
-            ("data_dir", &self.data_dir, &other.data_dir),
-            ("database", &self.database, &other.database),
+            ("data_dir", shown(&self.data_dir), shown(&other.data_dir)),
+            ("database", self.database.clone(), other.database.clone()),
         ] {
             if own != next {
                 bail!(
-                    "{field} is {} and would be {}: running calls belong to the balances and \
-                     records of the first; stop and start the node to move them",
-                    own.display(),
-                    next.display()
+                    "{field} is {own} and would be {next}: running calls belong to the balances \
+                     and records of the first; stop and start the node to move them"
                 );
             }
         }

@@ -1,8 +1,10 @@
 //! One running node: everything that `strowger run` starts, as one value.
 
+mod books;
 mod keeping;
 mod lockouts;
 mod monitor;
+pub(crate) mod objects;
 mod payments;
 mod records;
 mod reload;
@@ -24,7 +26,6 @@ use crate::admin::Refusals;
 use crate::alarms::Alarms;
 use crate::handover::KeptListener;
 use crate::media_plane::MediaPlane;
-use crate::pm_qos::LatencyLimit;
 use crate::shard::{Mailbox, Shard};
 use crate::snapshot::Registry;
 use crate::transport::resolve::Resolver;
@@ -33,6 +34,8 @@ use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
 use config::Config;
 use host::decisions::DecisionLog;
+use objects::{Folds, Sources};
+use platform::LatencyLimit;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -66,6 +69,10 @@ pub(crate) struct Node {
     streams: Option<Streams>,
     /// Held during a reload, so that of two the second sees what the first did.
     reloading: tokio::sync::Mutex<()>,
+    /// The customer trunks, to find those that calls of another could be taken for.
+    sources: Sources,
+    /// Decks and lists that are being built again.
+    folds: Folds,
     /// A business was stored that new calls have not been given.
     unpublished: AtomicBool,
     /// Why files were not taken after they had changed, by table.

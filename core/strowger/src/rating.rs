@@ -2,43 +2,37 @@
 //! left open at their end.
 
 use host::ShardHost;
-use ledger::{CallDocument, ChargeRecord, Money, TrailEntry};
-use policy::{Answer, CallFacts, Charge, Pin, Question, RateQuestion, RateSubject, Reply, Side};
+use ledger::{CallDocument, ChargeRecord, Due, Money, TrailEntry};
+use policy::{Answer, CallFacts, Charge, Pin, Reply};
 
 /// Rates the charges of a call that `wanted` wants, each by the row and the rounding it was
-/// answered under (BILL-28). False if one of them could not be rated.
+/// answered under (BILL-28): those that were told, or none if one of them could not be.
 pub(crate) fn rate(
     host: &mut ShardHost,
     pin: &Pin,
     document: &mut CallDocument,
     wanted: impl Fn(&ChargeRecord) -> bool,
-) -> bool {
-    let record = &mut document.call;
+) -> Option<Vec<Due>> {
+    let record = &document.call;
     let call = CallFacts {
         id: record.id,
         received_ms: record.invite_ms,
         trunk: record.trunk,
         account: record.account,
     };
-    let mut rater = Rater { host, pin, call, trail: &mut document.trail, failed: false };
-    if let (Some(answer_ms), Some(sell)) = (record.answer_ms, &mut record.sell)
-        && wanted(sell)
-    {
-        let payer = (Side::Sell, record.account, record.trunk);
-        rater.rate(subject(payer, answer_ms), 0, sell, record.billable_ms);
-    }
-    for attempt in &mut document.attempts {
-        let (Some(answer_ms), Some(buy)) = (attempt.answer_ms, &mut attempt.buy) else { continue };
-        if wanted(buy) {
-            let payee = (Side::Buy, attempt.vendor_account, attempt.trunk);
-            rater.rate(subject(payee, answer_ms), attempt.number, buy, attempt.billable_ms);
+    let mut trail = std::mem::take(&mut document.trail);
+    let mut rater = Rater { host, pin, call, trail: &mut trail, failed: false };
+    let mut charges = document.charges();
+    let mut told = Vec::new();
+    for due in charges.all().collect::<Vec<_>>() {
+        if let Some(charge) = charges.charge(due.whose).filter(|charge| wanted(charge)) {
+            rater.rate(&due, charge);
+            told.push(due);
         }
     }
-    !rater.failed
-}
-
-fn subject((side, account, trunk): (Side, u32, u32), at_ms: u64) -> RateSubject {
-    RateSubject { side, is_final: true, account, trunk, at_ms }
+    let failed = rater.failed;
+    document.trail = trail;
+    (!failed).then_some(told)
 }
 
 struct Rater<'a> {
@@ -50,21 +44,11 @@ struct Rater<'a> {
 }
 
 impl Rater<'_> {
-    fn rate(
-        &mut self,
-        subject: RateSubject,
-        attempt: u16,
-        charge: &mut ChargeRecord,
-        duration_ms: u64,
-    ) {
-        let (Some(row), Some(rounding)) =
-            (switch::deck_row(&charge.row), switch::rounding(&charge.rounding))
-        else {
+    fn rate(&mut self, due: &Due, charge: &mut ChargeRecord) {
+        let Some(question) = switch::charge_question(self.call, due, charge) else {
             self.failed = true;
             return;
         };
-        let call = self.call;
-        let question = Question::Rate(RateQuestion { call, subject, row, rounding, duration_ms });
         let Reply { outcome, plugin, nanos, .. } = self.host.ask(self.pin, &question);
         let plugin = plugin.map_or_else(|| "core".into(), |stamp| stamp.to_string().into());
         let (answer, fault) = match outcome {
@@ -81,7 +65,7 @@ impl Rater<'_> {
         let micros = u32::try_from(nanos / 1000).unwrap_or(u32::MAX);
         self.trail.push(TrailEntry {
             at_ms: 0,
-            attempt,
+            attempt: due.attempt,
             hook,
             plugin,
             answer: answer.into(),

@@ -5,48 +5,52 @@
 use crate::rating::rate;
 use crate::world::WorldDesk;
 use host::ShardHost;
-use ledger::{CallDocument, Money, Posting, PostingKind};
+use ledger::{CallDocument, Claim, Money, Posting, PostingKind};
+use live::Live;
 use switch::World;
 
 /// Rates and books the calls that the store has closed. Charges are booked to the live
 /// purses; the postings inside are for the store.
-pub(crate) fn settle_lost(desk: &WorldDesk, lost: Vec<CallDocument>) -> Vec<CallDocument> {
+pub(crate) fn settle_lost(
+    desk: &WorldDesk,
+    live: &Live,
+    lost: Vec<CallDocument>,
+) -> Vec<CallDocument> {
     if lost.is_empty() {
         return Vec::new();
     }
     let world = desk.published().load_full();
     let mut host = desk.host().shard();
-    lost.into_iter().map(|document| settle(&mut host, &world, document)).collect()
+    lost.into_iter().map(|document| settle(&mut host, &world, live, document)).collect()
 }
 
-fn settle(host: &mut ShardHost, world: &World, mut document: CallDocument) -> CallDocument {
+fn settle(
+    host: &mut ShardHost,
+    world: &World,
+    live: &Live,
+    mut document: CallDocument,
+) -> CallDocument {
     let rated = rate(host, &world.pin.for_call(), &mut document, |_| true);
-    document.call.rerate = !rated;
-    book(world, &mut document);
+    document.call.rerate = rated.is_none();
+    book(live, &mut document);
     document
 }
 
-fn book(world: &World, document: &mut CallDocument) {
-    let (cost, profit) = document.cost_and_profit();
+fn book(live: &Live, document: &mut CallDocument) {
+    let charges = document.charges();
+    let postings = charges.postings();
+    let (cost, profit) = charges.cost_and_profit();
     let call = &mut document.call;
     (call.cost, call.profit) = (cost, profit);
-    let sell = call.sell.as_ref().map(|charge| charge.amount).unwrap_or_default();
-    let mut postings =
-        vec![Posting { account: call.account, amount: -sell, kind: PostingKind::CallCharge }];
-    for attempt in &document.attempts {
-        let Some(buy) = &attempt.buy else { continue };
-        postings.push(Posting {
-            account: attempt.vendor_account,
-            amount: -buy.amount,
-            kind: PostingKind::VendorCost,
-        });
-    }
-    postings.retain(|posting| posting.amount != Money::ZERO);
-    for posting in &postings {
-        let Some(account) = world.facts.accounts.get(&posting.account) else { continue };
-        let balance = account.purse.post(posting.amount);
-        if posting.account == call.account {
-            call.balance_after = Some(balance);
+    let utc_ms = crate::clock::utc_ms();
+    for Posting { account, amount, kind } in &postings {
+        let nothing = Claim { account: *account, amount: Money::ZERO };
+        let balance = match kind {
+            PostingKind::VendorCost => live.purses.post(*account, *amount),
+            _ => live.purses.settle(nothing, -*amount, utc_ms),
+        };
+        if *account == call.account {
+            call.balance_after = balance.or(call.balance_after);
         }
     }
     document.postings = postings;

@@ -1,11 +1,11 @@
 //! What the parts of a configuration mean to each other, looked at before anything is stored
 //! or started: plugins and hooks, the lists that plugins name, the rule sets that they read.
 
+use business::Business;
 use config::{ChainConfig, Config, ConfigErrors};
 use host::{Host, LoadError, PluginState};
 use policy::Hook;
 use std::collections::{BTreeSet, HashSet};
-use store::Business;
 use thiserror::Error;
 
 /// Names of lists, trunks or accounts that an error lists.
@@ -19,7 +19,7 @@ pub(crate) enum ReviewError {
     Settings(#[from] ConfigErrors),
     /// Business objects that the plugins cannot use.
     #[error(transparent)]
-    Business(#[from] store::ConfigErrors),
+    Business(#[from] business::ConfigErrors),
     /// A plugin that fails instead of saying what it thinks.
     #[error(transparent)]
     Plugin(#[from] LoadError),
@@ -42,6 +42,15 @@ pub(crate) fn review(config: &Config, host: &Host, business: &Business) -> Resul
         hooks(config, &host.list(), &mut problems);
     }
     settle(config, problems)
+}
+
+/// The same of a few objects, where the node file and its plugins are in use already.
+///
+/// # Errors
+/// As [`review`].
+pub(crate) fn objects(config: &Config, host: &Host, few: &Business) -> Result<(), ReviewError> {
+    rule_sets(host, few)?;
+    sounds(config, few)
 }
 
 /// Vendor trunks whose callers are to hear a sound that there is not.
@@ -190,7 +199,7 @@ fn rule_sets(host: &Host, business: &Business) -> Result<(), ReviewError> {
                 set.error(line, format!("plugin `{plugin}` refuses it: {reason}"))
             })
         });
-    Ok(errors.collect::<store::ConfigErrors>().into_result()?)
+    Ok(errors.collect::<business::ConfigErrors>().into_result()?)
 }
 
 fn settle(config: &Config, problems: Vec<(String, String)>) -> Result<(), ReviewError> {

@@ -1,12 +1,12 @@
 //! `strowger run` and `strowger check-config`.
 
 use crate::handover::{Handover, TAKES_OVER, Terms};
-use crate::log;
 use crate::node::{Program, RunningNode};
 use crate::signals::Signals;
+use crate::{database, log};
 use anyhow::{Context, Result};
 use config::{Config, ListenerConfig};
-use host::{ProcessorSet, keep_to, text_to_huge_pages};
+use platform::{ProcessorSet, keep_to};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +23,6 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
     let _log = log::start(&config.log)?;
     let handover = Handover::take()?.unwrap_or_default();
-    if config.huge_pages {
-        text_to_huge_pages();
-    }
     let drain = config.calls.drain;
     let runtime = runtime(config.processors().housekeeping())?;
     let done = runtime.block_on(async {
@@ -34,7 +31,15 @@ pub(crate) fn run(file: &Path) -> Result<()> {
         let names: Vec<String> = config.listeners.iter().map(described).collect();
         let (shards, node_name) = (config.shards(), config.name.clone());
         let token_file = config.admin_token_file();
-        let running = RunningNode::start_after(config, handover).await?;
+        // A start may wait for a database. One that goes on with calls is not given up.
+        let fresh = handover.listeners.is_empty();
+        let running = tokio::select! {
+            running = RunningNode::start_after(config, handover) => running?,
+            () = signals.next(), if fresh => {
+                tracing::info!("stopped before any call was taken");
+                return Ok(());
+            }
+        };
         running.node.set_program(program);
         if running.made_token {
             tell_token(&token_file);
@@ -100,9 +105,10 @@ async fn replace(running: RunningNode, program: &Program, signals: &mut Signals)
 pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     let terms: Terms = serde_json::from_str(terms).context("the terms cannot be read")?;
     let config = Config::load(file)?;
-    terms.meet(&Terms::of(&config))?;
+    terms.meet(&Terms::of(&config)?)?;
     crate::node::check(&config)?;
     crate::node::try_addresses(&config, |address| terms.have(address))?;
+    runtime(None)?.block_on(database::try_server(&database::of(&config)?))?;
     Ok(format!("{TAKES_OVER}{}", env!("CARGO_PKG_VERSION")))
 }
 

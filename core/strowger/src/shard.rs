@@ -12,7 +12,7 @@ pub(crate) use drive::{ShardParts, WAKER};
 pub(crate) use mailbox::{Arrived, Command, Mailbox, ShardCounters, ShardReading, mailbox};
 pub(crate) use rescue::words_of;
 
-use host::{ProcessorSet, keep_to, shorten_time_slice};
+use platform::{ProcessorSet, keep_to, shorten_time_slice};
 use std::io;
 use std::thread::JoinHandle;
 

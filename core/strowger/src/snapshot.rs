@@ -2,31 +2,31 @@
 //! indices, texts become content handles, counters and purses are those of the snapshots
 //! before.
 
+mod book;
+mod draft;
 mod lookup;
+mod names;
 mod trunks;
 
+pub(crate) use draft::Changed;
 pub(crate) use lookup::SnapshotLookup;
 
 use crate::tables::{Table, Tables};
+use book::Book;
 use config::Config;
-use ledger::{Purse, RateDeck};
-use policy::Owner;
+use draft::Draft;
+use live::{Live, Rate};
+use names::Names;
 use sip::digest::Algorithm;
-use sip::{Flow, Link};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use store::business::{Target, TargetHost, Transport};
 use store::{Loaded, LoadedDeck};
 use switch::SilenceLimits;
 use switch::facts::{
-    Account, CallSettings, Destination, Directory, Exits, Facts, Listener, Name, Place, RouteEntry,
-    SessionTimers, TrunkUsage,
+    Account, CallSettings, CustomerTrunk, Directory, Facts, Listener, SessionTimers, VendorTrunk,
 };
 use thiserror::Error;
-
-/// Priority of targets that have none.
-const USUAL_PRIORITY: u32 = 100;
 
 /// One configuration snapshot.
 pub(crate) struct Snapshot {
@@ -34,6 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) facts: Arc<Facts>,
     /// What plugins look up.
     pub(crate) lookup: Arc<SnapshotLookup>,
+    /// Names, which calls do not need.
+    book: Book,
 }
 
 /// Business objects that name something the node file does not have. One line each.
@@ -41,26 +43,35 @@ pub(crate) struct Snapshot {
 #[error("{}", .0.join("\n"))]
 pub(crate) struct SnapshotError(pub(crate) Vec<String>);
 
-/// What survives a reload: live counters and purses, by the ids that never change, and what
-/// the next snapshot shares with this one because it has not changed.
+/// What the next snapshot shares with this one because it has not changed, and the live state,
+/// which is found by ids that never change.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
+    live: Live,
     shared: Mutex<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    node: Arc<TrunkUsage>,
-    customers: HashMap<u32, Arc<TrunkUsage>>,
-    vendors: HashMap<u32, Arc<TrunkUsage>>,
-    purses: HashMap<u32, Arc<Purse>>,
     decks: Vec<LoadedDeck>,
+    /// What accounts name decks by, the same in every snapshot of this process.
+    deck_numbers: HashMap<Arc<str>, u32>,
     /// Addresses of names.
     directory: Arc<Directory>,
     facts: Weak<Facts>,
 }
 
 impl Registry {
+    /// A registry before the first snapshot.
+    pub(crate) fn new(live: Live) -> Registry {
+        Registry { live, shared: Mutex::default() }
+    }
+
+    /// What changes while calls run.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// Decks of the last snapshot.
     pub(crate) fn decks(&self) -> Vec<LoadedDeck> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).decks.clone()
@@ -72,10 +83,16 @@ impl Registry {
     }
 }
 
-/// Names of the node file as the indices that calls use.
-struct Names<'a> {
-    config: &'a Config,
-    problems: Vec<String>,
+impl Shared {
+    /// The number of a deck.
+    fn deck_number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.deck_numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.deck_numbers.len()).unwrap_or(u32::MAX);
+        self.deck_numbers.insert(name.into(), number);
+        number
+    }
 }
 
 impl Snapshot {
@@ -88,75 +105,84 @@ impl Snapshot {
         nonce_secret: [u8; 32],
     ) -> Result<Snapshot, SnapshotError> {
         let mut shared = registry.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut names = Names { config, problems: Vec::new() };
-        let mut lookup = SnapshotLookup::of(tables);
-        let rules: HashMap<String, u64> = business
-            .rule_sets
-            .iter()
-            .map(|set| (set.name.clone(), lookup.keep(&set.text)))
-            .collect();
-        let mut facts = Facts {
-            node: config.name.as_str().into(),
-            listeners: listeners(config),
-            settings: settings(config, nonce_secret),
-            usage: shared.node.clone(),
-            directory: shared.directory.clone(),
-            ..Facts::default()
+        let mut facts = Facts::default();
+        facts.node = config.name.as_str().into();
+        facts.listeners = listeners(config);
+        facts.settings = settings(config, nonce_secret);
+        facts.directory = shared.directory.clone();
+        let empty = Snapshot {
+            facts: Arc::new(facts),
+            lookup: Arc::new(SnapshotLookup::of(tables, &registry.live)),
+            book: Book::default(),
         };
-        let before = shared.facts.upgrade().unwrap_or_default();
-        accounts(&mut facts, &before, business, &mut shared.purses);
-        for loaded in &business.accounts {
-            let words = &loaded.account.attributes;
-            lookup.add_attributes(Owner::Account(loaded.id), words);
-        }
-        for loaded in &business.customer_trunks {
-            lookup.add_attributes(Owner::Customer(loaded.id), &loaded.trunk.attributes);
-            let usage = shared.customers.entry(loaded.id).or_default().clone();
-            let trunk = trunks::customer(loaded, &mut names, &rules, usage);
-            let trunk = shared_with(before.customers.get(&trunk.id), trunk);
-            facts.customers.insert(trunk.id, trunk);
-        }
-        for loaded in &business.vendor_trunks {
-            let usage = shared.vendors.entry(loaded.id).or_default().clone();
-            lookup.add_attributes(Owner::Vendor(loaded.id), &loaded.trunk.attributes);
-            lookup.add_usage(loaded.id, &usage);
-            let trunk = trunks::vendor(loaded, &mut names, &rules, usage);
-            for prefix in &loaded.trunk.prefixes {
-                let entry = RouteEntry {
-                    trunk: trunk.id,
-                    priority: prefix.priority,
-                    extend: prefix.extend,
-                };
-                facts.routes.entry(&prefix.prefix).push(entry);
-            }
-            let trunk = shared_with(before.vendors.get(&trunk.id), trunk);
-            facts.vendors.insert(trunk.id, trunk);
-        }
-        if !names.problems.is_empty() {
-            return Err(SnapshotError(names.problems));
-        }
-        // Here rather than on the first thread of calls that takes the snapshot.
-        facts.arrange();
-        let facts = Arc::new(facts);
         shared.decks.clone_from(&business.decks);
-        shared.facts = Arc::downgrade(&facts);
-        Ok(Snapshot { facts, lookup: Arc::new(lookup) })
+        let before = shared.facts.upgrade().unwrap_or_default();
+        let mut draft = Draft::of(&empty, before, config, &registry.live, &mut shared);
+        draft.fill(business);
+        let snapshot = draft.finish()?;
+        shared.facts = Arc::downgrade(&snapshot.facts);
+        Ok(snapshot)
     }
-}
 
-/// The object of the snapshot before if it is the same.
-fn shared_with<T: PartialEq>(before: Option<&Arc<T>>, now: T) -> Arc<T> {
-    match before {
-        Some(before) if **before == now => Arc::clone(before),
-        _ => Arc::new(now),
+    /// This snapshot with one object changed. All others are shared and nothing looks at them, but
+    /// for trunks that use a changed rule set. What the store refuses is not asked again: an
+    /// account whose parent is not there has none.
+    ///
+    /// # Errors
+    /// The object names something that the node file does not have.
+    pub(crate) fn patched(
+        &self,
+        config: &Config,
+        change: Changed<'_>,
+        registry: &Registry,
+    ) -> Result<Snapshot, SnapshotError> {
+        let mut shared = registry.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&self.facts);
+        let mut draft = Draft::of(self, before, config, &registry.live, &mut shared);
+        draft.apply(change);
+        let snapshot = draft.finish()?;
+        shared.facts = Arc::downgrade(&snapshot.facts);
+        Ok(snapshot)
     }
-}
 
-impl Snapshot {
+    /// Whether so many changes of vendor trunks have come that [`Snapshot::folded`] pays.
+    pub(crate) fn needs_fold(&self) -> bool {
+        self.facts.needs_fold()
+    }
+
+    /// The same snapshot, so that the next changes of vendor trunks are as quick as the first.
+    pub(crate) fn folded(&self) -> Snapshot {
+        let mut facts = Facts::clone(&self.facts);
+        facts.fold();
+        let (lookup, book) = (Arc::clone(&self.lookup), self.book.clone());
+        Snapshot { facts: Arc::new(facts), lookup, book }
+    }
+
     /// The same with another state of some tables.
     pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> Snapshot {
         let lookup = Arc::new(self.lookup.with(tables));
-        Snapshot { facts: self.facts.clone(), lookup }
+        Snapshot { facts: self.facts.clone(), lookup, book: self.book.clone() }
+    }
+
+    /// The same without a table.
+    pub(crate) fn without_table(&self, name: &str) -> Snapshot {
+        let lookup = Arc::new(self.lookup.without(name));
+        Snapshot { facts: self.facts.clone(), lookup, book: self.book.clone() }
+    }
+
+    /// The account with this name.
+    pub(crate) fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.facts.accounts().get(self.book.accounts.get(name)?)
+    }
+
+    /// The customer trunk with this name.
+    pub(crate) fn customer(&self, name: &str) -> Option<&Arc<CustomerTrunk>> {
+        self.facts.customers().get(self.book.customers.get(name)?)
+    }
+
+    /// The vendor trunk with this name.
+    pub(crate) fn vendor(&self, name: &str) -> Option<&Arc<VendorTrunk>> {
+        self.facts.vendors().get(self.book.vendors.get(name)?)
     }
 }
 
@@ -198,6 +224,8 @@ fn settings(config: &Config, nonce_secret: [u8; 32]) -> CallSettings {
         interim: config.calls.interim,
         supervision: config.calls.supervision,
         channels: config.calls.channels,
+        rate: Rate { per_mille: config.calls.cps.saturating_mul(1000), burst: 0 },
+        slice: config.calls.slice,
         session: session_timers(&config.calls.session),
         silence: silence(&config.media.silence),
         nonce_secret,
@@ -224,123 +252,6 @@ fn silence(limits: &config::SilenceConfig) -> SilenceLimits {
         probe: limits.probe,
         probe_again: limits.probe_again,
         hold: limits.hold,
-    }
-}
-
-fn accounts(
-    facts: &mut Facts,
-    before: &Facts,
-    business: &Loaded,
-    purses: &mut HashMap<u32, Arc<Purse>>,
-) {
-    let decks: HashMap<&str, &Arc<RateDeck>> =
-        business.decks.iter().map(|loaded| (&*loaded.deck.name, &loaded.deck)).collect();
-    for loaded in &business.accounts {
-        let account = &loaded.account;
-        let purse = purses
-            .entry(loaded.id)
-            .or_insert_with(|| Arc::new(Purse::new(loaded.balance, account.credit_limit)));
-        purse.set_credit(account.credit_limit);
-        let account = Account {
-            id: loaded.id,
-            name: account.name.as_str().into(),
-            locked: account.locked,
-            expires_ms: account.expires,
-            max_duration: account.max_duration,
-            deck: account.deck.as_deref().and_then(|name| decks.get(name).copied()).cloned(),
-            rounding: account.rounding.into(),
-            purse: purse.clone(),
-        };
-        let account = shared_with(before.accounts.get(&account.id), account);
-        facts.accounts.insert(account.id, account);
-    }
-}
-
-impl Names<'_> {
-    /// Index of a listener; the first if none is named.
-    fn listener(&mut self, owner: &str, name: Option<&str>) -> u16 {
-        let known = self.config.listeners.iter().map(|listener| listener.name.as_str());
-        let known: Vec<&str> = known.collect();
-        self.index(owner, "listener", name, &known)
-    }
-
-    /// Index of a media address; the first if none is named.
-    fn media_address(&mut self, owner: &str, name: Option<&str>) -> u16 {
-        let known = self.config.media.addresses.iter().map(|address| address.name.as_str());
-        let known: Vec<&str> = known.collect();
-        self.index(owner, "media_address", name, &known)
-    }
-
-    /// The name of a sound of the node file, or the code of a country.
-    fn sound(&mut self, owner: &str, name: &str) -> Arc<str> {
-        if let Some(problem) = crate::review::unknown_sound(self.config, name) {
-            self.problems.push(format!("{owner}: {problem}"));
-        }
-        Arc::from(name)
-    }
-
-    fn index(&mut self, owner: &str, field: &str, name: Option<&str>, known: &[&str]) -> u16 {
-        let Some(name) = name else { return 0 };
-        match known.iter().position(|known| *known == name) {
-            Some(index) => u16::try_from(index).unwrap_or(0),
-            None => {
-                self.problems.push(format!(
-                    "{owner}: {field} `{name}` is not in the node file; there are: {}",
-                    known.join(", ")
-                ));
-                0
-            }
-        }
-    }
-
-    /// The domain of a listener.
-    fn domain(&self, listener: u16) -> String {
-        let listener = self.config.listeners.get(usize::from(listener));
-        listener.map(config::ListenerConfig::domain).unwrap_or_default()
-    }
-
-    /// The listeners that a trunk with this listener can send from.
-    fn exits(&self, listener: u16) -> Exits {
-        let own = self.config.listeners.get(usize::from(listener));
-        let usual = own.map(crate::transport::sockets::link).unwrap_or_default();
-        let twin = own.and_then(|own| twin(self.config, own));
-        let (datagram, stream) = match usual {
-            Link::Datagram => (Some(listener), twin),
-            Link::Stream => (twin, Some(listener)),
-        };
-        let ipv6 = own.is_some_and(|own| own.address.is_ipv6());
-        Exits { datagram, stream, usual, ipv6 }
-    }
-
-    /// Where a target leads, unless it is one of our own listeners: a call to ourselves would go
-    /// round until Max-Forwards stops it. None: the node has no listener of its transport.
-    fn destination(&mut self, owner: &str, target: &Target, exits: Exits) -> Option<Destination> {
-        let address = target.address();
-        if self.config.listeners.iter().any(|listener| Some(listener.address) == address) {
-            self.problems.push(format!("{owner}: target {target} is this switch's own listener"));
-        }
-        let link = target.transport.map(|transport| match transport {
-            Transport::Udp => Link::Datagram,
-            Transport::Tcp => Link::Stream,
-        });
-        let Some(listener) = exits.listener(link.unwrap_or(exits.usual)) else {
-            let problem = "the node has no listener of its transport at the trunk's address";
-            self.problems.push(format!("{owner}: target {target}: {problem}"));
-            return None;
-        };
-        let place = match (address, &target.host) {
-            (Some(remote), _) => {
-                Place::Address(Flow { listener, remote, link: link.unwrap_or(exits.usual) })
-            }
-            (None, TargetHost::Name(name)) => {
-                let host = name.as_str().into();
-                Place::Name(Arc::new(Name { host, port: target.port, link, exits }))
-            }
-            (None, TargetHost::Address(_)) => return None,
-        };
-        // Those without a priority come in their order, as if they had the usual one.
-        let priority = target.priority.unwrap_or(USUAL_PRIORITY);
-        Some(Destination { priority, weight: target.weight, place })
     }
 }
 

@@ -1,11 +1,14 @@
 //! The number tables of a node: read from their files, shared by all shards and plugins,
 //! replaced whole.
 
+use business::ConfigErrors;
+use business::{FileStamp, FilledList, NumberList};
+use ledger::{LayeredNumbers, NumberChange, NumberTable};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use store::ConfigErrors;
-use store::business::{FileStamp, FilledList, NumberList};
+use store::{LoadedList, Store, StoreError};
+use thiserror::Error;
 
 /// A table in service.
 #[derive(Debug)]
@@ -13,11 +16,22 @@ pub(crate) struct Table {
     /// What is configured.
     pub(crate) list: NumberList,
     /// The rows.
-    pub(crate) numbers: Arc<ledger::NumberTable>,
-    /// The file that they came from.
-    pub(crate) stamp: FileStamp,
-    /// When they were read, UTC milliseconds.
+    pub(crate) numbers: LayeredNumbers,
+    /// The file that they came from; none: the database keeps them.
+    pub(crate) stamp: Option<FileStamp>,
+    /// When they were read or changed, UTC milliseconds.
     pub(crate) loaded_ms: u64,
+}
+
+/// Why a table is not there.
+#[derive(Debug, Error)]
+pub(crate) enum TableError {
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] ConfigErrors),
+    /// The database, which keeps its rows or says which tables there are.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// All tables, by name. A clone shares them.
@@ -27,35 +41,72 @@ pub(crate) struct Tables(BTreeMap<String, Arc<Table>>);
 impl Table {
     fn new(filled: FilledList) -> Arc<Table> {
         let FilledList { list, numbers, stamp } = filled;
+        Table::of(list, LayeredNumbers::new(numbers), Some(stamp))
+    }
+
+    fn of(list: NumberList, numbers: LayeredNumbers, stamp: Option<FileStamp>) -> Arc<Table> {
         Arc::new(Table { list, numbers, stamp, loaded_ms: crate::clock::utc_ms() })
+    }
+
+    /// Reads the file of a list.
+    ///
+    /// # Errors
+    /// What is wrong in it, with the place; a list without a file.
+    pub(crate) fn of_file(list: NumberList) -> Result<Arc<Table>, ConfigErrors> {
+        list.fill().map(Table::new)
+    }
+
+    /// Rows that the database keeps.
+    pub(crate) fn kept(list: NumberList, numbers: NumberTable) -> Arc<Table> {
+        Table::of(list, LayeredNumbers::new(numbers), None)
+    }
+
+    /// Reads the rows of a list, from its file or from the database. A file of millions of rows
+    /// takes seconds.
+    ///
+    /// # Errors
+    /// What is wrong in the file, or the database.
+    pub(crate) async fn read(store: &Store, list: &LoadedList) -> Result<Arc<Table>, TableError> {
+        let LoadedList { id, list } = list.clone();
+        if list.file.is_some() {
+            return Ok(Table::of_file(list)?);
+        }
+        Ok(Table::kept(list, store.list_table(id).await?))
+    }
+
+    /// The same list with some rows changed.
+    pub(crate) fn with(&self, changes: &[NumberChange]) -> Arc<Table> {
+        Table::of(self.list.clone(), self.numbers.with(changes), self.stamp)
     }
 
     /// Reads the file again.
     ///
     /// # Errors
-    /// What is wrong in it, with the place.
+    /// What is wrong in it, with the place; a list without a file.
     pub(crate) fn read_again(&self) -> Result<Arc<Table>, ConfigErrors> {
-        self.list.clone().fill().map(Table::new)
+        Table::of_file(self.list.clone())
     }
 
     /// Whether the file is another one than was read.
     pub(crate) fn is_outdated(&self) -> bool {
-        FileStamp::of(&self.list.file).is_ok_and(|stamp| stamp != self.stamp)
+        let Some(file) = &self.list.file else { return false };
+        FileStamp::of(file).is_ok_and(|stamp| Some(stamp) != self.stamp)
     }
 
     /// Rows without a file.
     #[cfg(test)]
     pub(crate) fn for_test(
         name: &str,
-        kind: store::business::ListKind,
+        kind: business::ListKind,
         rows: &[(&str, &str)],
     ) -> Arc<Table> {
         let mut builder = ledger::NumberTableBuilder::new();
         for (number, value) in rows {
             builder.push(number, value).unwrap();
         }
-        let list = NumberList { name: name.to_owned(), kind, file: "/dev/null".into() };
-        let stamp = FileStamp::of(&list.file).unwrap();
+        let file = std::path::PathBuf::from("/dev/null");
+        let stamp = FileStamp::of(&file).unwrap();
+        let list = NumberList { name: name.to_owned(), kind, file: Some(file) };
         Table::new(FilledList { list, numbers: Arc::new(builder.build().unwrap()), stamp })
     }
 }
@@ -64,21 +115,46 @@ impl Tables {
     /// Tables that were read with the business; those that are as they were in `live` stay.
     pub(crate) fn of(lists: &[FilledList], live: &Tables) -> Tables {
         let table = |filled: &FilledList| {
+            let numbers = LayeredNumbers::new(Arc::clone(&filled.numbers));
             let same = live
                 .get(&filled.list.name)
-                .filter(|table| table.list == filled.list && table.numbers == filled.numbers);
+                .filter(|table| table.list == filled.list && table.numbers == numbers);
             same.cloned().unwrap_or_else(|| Table::new(filled.clone()))
         };
         Tables(lists.iter().map(|filled| (filled.list.name.clone(), table(filled))).collect())
     }
 
-    /// Reads the files of lists that the database names.
+    /// The tables of all lists that are in use: those that were `read` already, and the others from
+    /// their files or the database.
     ///
     /// # Errors
-    /// What is wrong in the first file that cannot be taken.
-    pub(crate) fn read(lists: &[NumberList]) -> Result<Tables, ConfigErrors> {
-        let table = |list: &NumberList| Ok((list.name.clone(), Table::new(list.clone().fill()?)));
-        lists.iter().map(table).collect::<Result<_, _>>().map(Tables)
+    /// What is wrong with the first that cannot be read.
+    pub(crate) async fn read(
+        store: &Store,
+        lists: &[LoadedList],
+        read: &Tables,
+    ) -> Result<Tables, TableError> {
+        let mut tables = Tables::default();
+        for list in lists {
+            let known = read.get(&list.list.name).filter(|table| table.list == list.list);
+            let table = match known {
+                Some(table) => Arc::clone(table),
+                None => Table::read(store, list).await?,
+            };
+            tables.replace(vec![table]);
+        }
+        Ok(tables)
+    }
+
+    /// These, and beside them those of `others` that have other names.
+    pub(crate) fn and(&self, others: &Tables) -> Tables {
+        let mut both = others.0.clone();
+        both.extend(self.0.clone());
+        Tables(both)
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Table>> {
@@ -97,7 +173,7 @@ impl Tables {
 
     /// Folders of the files.
     pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.iter().filter_map(|table| table.list.file.parent())
+        self.iter().filter_map(|table| table.list.file.as_deref()?.parent())
     }
 
     /// Whether they are the tables of `live`, neither more nor fewer.
@@ -123,7 +199,7 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::business::ListKind;
+    use business::ListKind;
 
     #[test]
     fn a_table_that_did_not_change_is_not_replaced() {
@@ -132,8 +208,8 @@ mod tests {
         tables.replace(vec![live.clone()]);
         let filled = |table: &Arc<Table>| FilledList {
             list: table.list.clone(),
-            numbers: table.numbers.clone(),
-            stamp: table.stamp,
+            numbers: Arc::new(table.numbers.base().clone()),
+            stamp: table.stamp.unwrap(),
         };
         let same = Tables::of(&[filled(&live)], &tables);
         assert!(Arc::ptr_eq(same.get("t").unwrap(), &live));

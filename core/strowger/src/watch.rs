@@ -3,9 +3,10 @@
 use crate::alarms::{AlarmKind, Alarms};
 use crate::node::Node;
 use crate::world::WorldDesk;
-use host::{LoadError, ProcessorSet, keep_to};
+use host::LoadError;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecursiveMode, Watcher};
+use platform::{ProcessorSet, keep_to};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

@@ -3,16 +3,15 @@
 
 use crate::chains;
 use crate::retired::Retired;
-use crate::shard::Mailbox;
+use crate::shard::{Command, Mailbox};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use config::ChainConfig;
 use host::{Host, LoadError, Retreat, SwapReport};
-use ledger::RateDeck;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use switch::World;
+use switch::facts::Facts;
 
 /// Joins snapshots and plugin generations, and publishes the result to the shards.
 pub(crate) struct WorldDesk {
@@ -71,27 +70,24 @@ impl WorldDesk {
     pub(crate) fn replace_snapshot(&self, snapshot: Arc<Snapshot>) {
         let mut current = self.lock();
         self.retire(&current, &snapshot);
+        let cut = cut_accounts(&current, &snapshot);
         *current = snapshot;
         self.set_chains(&current);
         self.publish(&current);
+        for account in cut {
+            for shard in self.shards.get().into_iter().flatten() {
+                shard.send(Command::Cut(account));
+            }
+        }
     }
 
-    /// Keeps what calls may be the last to hold of a snapshot. Decks are shared by snapshots,
-    /// and a call holds that of its account.
+    /// Keeps what calls may be the last to hold of a snapshot. What it shares with the next one
+    /// stays there.
     fn retire(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>) {
         self.retired.keep(Arc::clone(&old.lookup));
-        if Arc::ptr_eq(&old.facts, &new.facts) {
-            return;
+        if !Arc::ptr_eq(&old.facts, &new.facts) {
+            self.retired.keep(Arc::clone(&old.facts));
         }
-        self.retired.keep(Arc::clone(&old.facts));
-        let decks = |snapshot: &Snapshot| -> HashMap<*const RateDeck, Arc<RateDeck>> {
-            let accounts = snapshot.facts.accounts.values();
-            let decks = accounts.filter_map(|account| account.deck.clone());
-            decks.map(|deck| (Arc::as_ptr(&deck), deck)).collect()
-        };
-        let kept = decks(new);
-        let gone = decks(old).into_iter().filter(|(deck, _)| !kept.contains_key(deck));
-        gone.for_each(|(_, deck)| self.retired.keep(deck));
     }
 
     /// Gives back what replaced snapshots held and no call needs any more. It may take tens of
@@ -143,6 +139,19 @@ impl WorldDesk {
     fn lock(&self) -> MutexGuard<'_, Arc<Snapshot>> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Accounts that are locked from now on, together with their running calls (BILL-51).
+fn cut_accounts(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
+    if Arc::ptr_eq(&old.facts, &new.facts) {
+        return Vec::new();
+    }
+    let cuts = |facts: &Facts, id: &u32| {
+        facts.accounts().get(id).is_some_and(|account| account.locked && account.cuts)
+    };
+    let others = new.facts.accounts().unshared(old.facts.accounts()).into_iter();
+    let ids = others.map(|(id, _)| id);
+    ids.filter(|id| cuts(&new.facts, id) && !cuts(&old.facts, id)).collect()
 }
 
 fn join(host: &Host, snapshot: &Snapshot) -> World {

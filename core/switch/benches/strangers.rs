@@ -1,7 +1,7 @@
-//! What a node with 20,000 customer trunks pays for strangers and for a new snapshot: a packet
-//! from an address that nobody has, without digest users and with them; an INVITE that is
-//! answered with a challenge, and the guess at a password that follows; and how long a signalling
-//! thread stands still for a snapshot that takes another's place.
+//! The cost of strangers and of a new snapshot for a node with 20,000 customer trunks: a packet
+//! from an unknown address, without and with digest users; an INVITE that is answered with a
+//! challenge, and the password guess that follows; and how long a signalling thread stalls when one
+//! snapshot replaces another.
 //!
 //! `cargo bench -p strowger-switch --bench strangers`
 
@@ -15,9 +15,9 @@ mod policy_answers;
 mod table;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use strowger_switch::facts::{Authentication, DigestUser, Facts, Network};
+use strowger_switch::facts::{Authentication, Change, DigestUser, Facts, Network};
 use strowger_switch::{
     CallKey, Classifier, LegCounters, MediaControl, MediaLeg, Now, RemoteMedia, SilenceLimits,
     Switch, SwitchSettings, World,
@@ -59,21 +59,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("stranger_challenged_us", challenge, None)?;
     report("stranger_guesses_us", guess, None)?;
 
-    // The snapshots are kept elsewhere, as the program does.
+    // The snapshots are kept here, as the program keeps them.
     let worlds = [world(0), world(TRUNKS / 2)];
     let mut switch = Switch::new(settings(), Arc::clone(&worlds[0]));
+    let now = Now { instant: Instant::now(), utc_ms: 1_790_000_000_000 };
     let mut longest = Duration::ZERO;
     for swap in 0..1_000 {
         let next = Arc::clone(&worlds[(swap + 1) % 2]);
         let began = Instant::now();
-        switch.set_world(next);
+        switch.set_world(now, next);
         longest = longest.max(began.elapsed());
     }
     report("new_snapshot_stands_still_us", longest.as_secs_f64() * 1e6, Some(1_000.0))
 }
 
-/// Microseconds of an INVITE that is answered with 401, and of the same with a wrong password that
-/// is answered with 403, each source once.
+/// Microseconds of an INVITE that is answered with 401, and of the same INVITE with a wrong
+/// password, which is answered with 403. Each source is used once.
 fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     let mut switch = Switch::new(settings(), world(TRUNKS / 2));
     let classifier = switch.classifier();
@@ -82,7 +83,7 @@ fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     for source in 0..GUESSERS {
         let remote = SocketAddr::from((std::net::Ipv4Addr::from(0xcb00_0000 + source), 5060));
         let flow = sip::Flow::datagram(0, remote);
-        // Both are answered within what all strangers together may ask.
+        // Slow enough for the budget of all strangers together, so that both are answered.
         let at = Duration::from_millis(4 * u64::from(source));
         let utc_ms = 1_790_000_000_000 + at.as_millis() as u64;
         let now = Now { instant: begun + at, utc_ms };
@@ -118,7 +119,7 @@ fn guesses() -> Result<[f64; 2], Box<dyn std::error::Error>> {
     Ok(spent.map(|spent| spent.as_secs_f64() * 1e6 / f64::from(GUESSERS)))
 }
 
-/// What a thread that reads sockets does with a datagram.
+/// The work of a socket thread for a datagram.
 fn receive(switch: &mut Switch, classifier: &Classifier, now: Now, flow: sip::Flow, bytes: &[u8]) {
     match classifier.standing(now.instant, flow) {
         Some(standing) => switch.receive(now, flow, standing, bytes, &mut NoPorts),
@@ -131,14 +132,13 @@ fn settings() -> SwitchSettings {
         shard: 0,
         shards: 1,
         seed: [7; 32],
-        replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
+        live: live::Live::default(),
         strangers: Arc::default(),
-        rests: Arc::default(),
         foreign: Arc::default(),
     }
 }
 
-/// Trunks with a host or a network each, the last `users` of them with digest from anywhere.
+/// Trunks with one host or network each, the last `users` of them with digest from anywhere.
 fn world(users: u32) -> Arc<World> {
     let mut facts: Facts = facts::small_operator();
     for id in 100..100 + TRUNKS {
@@ -155,13 +155,12 @@ fn world(users: u32) -> Arc<World> {
                 algorithms: None,
             });
         }
-        facts.customers.insert(id, Arc::new(trunk));
+        facts.apply(Change::Customer(Arc::new(trunk)));
     }
-    facts.arrange();
     Arc::new(World { facts: Arc::new(facts), pin: policy_answers::pin(1) })
 }
 
-/// No call begins here.
+/// No call begins in this benchmark.
 struct NoPorts;
 
 impl MediaControl for NoPorts {

@@ -1,4 +1,4 @@
-//! Digest: customers prove who they are (ROUTE-11, SIG-50 to SIG-54).
+//! Digest authentication of customers (ROUTE-11, SIG-50 to SIG-54).
 
 use crate::facts::DigestUser;
 use crate::io::Now;
@@ -6,16 +6,16 @@ use crate::strangers::source_of;
 use crate::switch::Core;
 use sip::digest::{Algorithm, Authority, Check, Denial};
 use sip::{Flow, Message};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-/// What an INVITE's credentials are worth.
+/// Result of checking an INVITE's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verified {
-    /// It knows the password.
+    /// The password is right.
     Proven,
-    /// It has none for our realm yet.
+    /// No credentials for our realm yet.
     Absent,
-    /// To be proven again: the nonce is no good, or the hash is one that is not taken.
+    /// The nonce is no longer valid, or the hash is not accepted: authenticate again.
     Stale,
     /// Right, but for another number than the request calls (RFC 7616 section 3.4.6).
     OfAnotherNumber,
@@ -28,12 +28,12 @@ fn authorizations(request: &Message) -> impl Iterator<Item = &str> {
     request.headers("Authorization").chain(request.headers("Proxy-Authorization"))
 }
 
-/// What the request says of who it is, not verified.
+/// The first credentials of the request, not verified.
 pub(crate) fn claim_of(request: &Message) -> Option<sip::digest::Credentials<'_>> {
     authorizations(request).find_map(sip::digest::Credentials::parse)
 }
 
-/// What the request says to the challenge of this realm, not verified.
+/// The credentials of the request for this realm, not verified.
 pub(crate) fn credentials_for<'a>(
     request: &'a Message,
     realm: &str,
@@ -42,8 +42,8 @@ pub(crate) fn credentials_for<'a>(
     all.find(|credentials| credentials.realm == realm)
 }
 
-/// Whether the URI that was hashed calls the same number as the request (RFC 7616 section
-/// 3.4.6). Proxies on the way may have changed the rest of it.
+/// Whether the hashed URI calls the same number as the request (RFC 7616 section 3.4.6). Proxies on
+/// the way may have changed the rest of it.
 fn is_for(uri: &str, request: &Message) -> bool {
     let called = |uri: &str| Some(crate::number::of_uri(&sip::UriRef::parse(uri).ok()?));
     called(uri).is_some_and(|number| Some(number) == called(request.uri()))
@@ -57,7 +57,7 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Core {
-    /// What is offered and taken from a user at a listener (SIG-54).
+    /// Hashes that are offered to and accepted from a user at a listener (SIG-54).
     pub(crate) fn algorithms(&self, listener: u16, user: Option<&DigestUser>) -> Arc<[Algorithm]> {
         let own = user.and_then(|user| user.algorithms.clone());
         let of_listener = || self.world.facts.listeners.get(usize::from(listener));
@@ -65,8 +65,8 @@ impl Core {
             .unwrap_or_else(|| Arc::from(Algorithm::ALL))
     }
 
-    /// Checks the request's credentials against a trunk's user. Only who knows the password
-    /// comes to the table of used nonces, which all shards share.
+    /// Checks the request's credentials against a trunk's user. Only a right password reaches the
+    /// table of used nonces, which all shards share.
     pub(crate) fn verify(&self, now: Now, proof: &Proof<'_>) -> Verified {
         let Proof { request, flow, user } = proof;
         let Some(credentials) = credentials_for(request, &user.realm) else {
@@ -86,8 +86,8 @@ impl Core {
             Ok(used) => used,
             Err(denial) => return denial.into(),
         };
-        let mut replays = self.settings.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        replays.admit(&used, now.utc_ms).map_or_else(Verified::from, |()| Verified::Proven)
+        let admitted = self.settings.live.nonces.admit(&used, now.utc_ms);
+        admitted.map_or_else(Verified::from, |()| Verified::Proven)
     }
 
     /// The lines of a challenge with a fresh nonce (SIG-50).
@@ -105,7 +105,7 @@ impl Core {
         authority.challenges(peer, realm, algorithms, now.utc_ms, stale, &mut self.rng)
     }
 
-    /// Values of WWW-Authenticate for a caller whose call has begun.
+    /// Values of WWW-Authenticate for a caller whose call has already begun.
     pub(crate) fn challenge_values(
         &mut self,
         now: Now,
@@ -120,7 +120,7 @@ impl Core {
 impl From<Denial> for Verified {
     fn from(denial: Denial) -> Verified {
         match denial {
-            // The better hash is asked for with a fresh nonce.
+            // Challenges again with a fresh nonce, so that the client can use the better hash.
             Denial::Stale | Denial::Replayed | Denial::Algorithm => Verified::Stale,
             Denial::Wrong => Verified::Wrong,
         }

@@ -1,5 +1,4 @@
-//! What calls and the shard do with the wire: plain responses, the end of answers that nobody
-//! wants.
+//! Operations of calls and shard on the wire: plain responses, and BYE for unwanted answers.
 
 use crate::facts::Facts;
 use crate::io::Now;
@@ -35,7 +34,7 @@ impl Listeners for Facts {
 }
 
 impl Core {
-    /// What a leg needs.
+    /// The `Wire` for a leg.
     pub(crate) fn wire(&mut self, now: Now) -> Wire<'_, Owner> {
         Wire {
             transactions: &mut self.transactions,
@@ -45,12 +44,12 @@ impl Core {
         }
     }
 
-    /// `host:port` that peers of this listener see (SIG-64).
+    /// The `host:port` of this listener in Via and Contact (SIG-64).
     pub(crate) fn advertised(&self, listener: u16) -> Arc<str> {
         self.world.facts.advertised(listener)
     }
 
-    /// A response that carries nothing of a call. An empty `reason` is the usual phrase.
+    /// A response without call data. An empty `reason` means the usual phrase.
     pub(crate) fn respond_plain(
         &mut self,
         now: Now,
@@ -72,8 +71,8 @@ impl Core {
         self.transactions.respond(now.instant, id, status, builder.finish());
     }
 
-    /// The answer to OPTIONS outside any dialog: what an INVITE would get now (SIG-57, RFC 3261
-    /// section 11.2).
+    /// The answer to OPTIONS outside any dialog: the status that an INVITE would get now (SIG-57,
+    /// RFC 3261 section 11.2).
     pub(crate) fn tell_abilities(&mut self, now: Now, id: TransactionId, request: &Message) {
         if self.intake.closed().is_some() {
             let seconds = self.intake.retry_after(&mut self.rng);
@@ -92,13 +91,13 @@ impl Core {
         self.respond_plain(now, id, request, 200, "OK", &abilities);
     }
 
-    /// 405 with what would be allowed (SIG-01).
+    /// 405 with the allowed methods (SIG-01).
     pub(crate) fn refuse_method(&mut self, now: Now, id: TransactionId, request: &Message) {
         let allowed = [("Allow".to_owned(), ALLOW.to_owned())];
         self.respond_plain(now, id, request, 405, "", &allowed);
     }
 
-    /// ACK and BYE for a 2xx that no call wants (SIG-07, SIG-08).
+    /// ACK and BYE for a 2xx that belongs to no call (SIG-07, SIG-08).
     pub(crate) fn decline(&mut self, now: Now, id: TransactionId, flow: Flow, response: &Message) {
         let answers = (200..300).contains(&response.status());
         if *response.method() == sip::Method::Invite && answers {
@@ -106,7 +105,7 @@ impl Core {
         }
     }
 
-    /// The same for an answer to the INVITE of a leg that is there.
+    /// The same for an answer to the INVITE of an existing leg.
     pub(crate) fn decline_for(
         &mut self,
         now: Now,
@@ -122,16 +121,16 @@ impl Core {
         self.hear_for_a_window(now, hop);
     }
 
-    /// Whatever a peer sends that we have just ended a session with is heard within the window,
-    /// also from an address that no trunk names.
+    /// For one window, hears the peer of a session that we have just ended, even from an address
+    /// that no trunk names.
     pub(crate) fn hear_for_a_window(&mut self, now: Now, hop: Flow) {
-        if !self.index.knows(hop.remote) {
+        if !self.world.facts.knows(hop.remote) {
             self.settings.foreign.hear_until(now.instant + crate::switch::WINDOW);
         }
     }
 
-    /// The answer to a BYE that may be challenged: it is sent again if its peer wants it proven.
-    /// False: no BYE of ours waits for it.
+    /// The response to a BYE that may be challenged: sends the BYE again with credentials if the
+    /// peer demands them. False: it answers no BYE of ours.
     pub(crate) fn on_farewell_response(
         &mut self,
         now: Now,
@@ -149,10 +148,10 @@ impl Core {
     }
 }
 
-/// BYEs whose answer may be a challenge, by their transaction.
+/// BYEs whose response may be a challenge, by their transaction.
 pub(crate) type Farewells = foldhash::HashMap<TransactionId, Box<Farewell>>;
 
-/// Names that are written on every trail, shared instead of copied.
+/// Names that occur on every trail, shared instead of copied.
 pub(crate) struct Names {
     hooks: [Arc<str>; Hook::ALL.len()],
     plugins: Vec<(Arc<PluginStamp>, Arc<str>)>,
@@ -175,13 +174,13 @@ impl Names {
         Arc::clone(&self.hooks[at])
     }
 
-    /// `name version (digest)`; `core` where no plugin answered.
+    /// `name version (digest)`; `core` if no plugin answered.
     pub(crate) fn plugin(&mut self, stamp: Option<&Arc<PluginStamp>>) -> Arc<str> {
         let Some(stamp) = stamp else { return Arc::clone(&self.core) };
         if let Some((_, text)) = self.plugins.iter().find(|(known, _)| Arc::ptr_eq(known, stamp)) {
             return Arc::clone(text);
         }
-        // Swapped plugins leave their stamps behind; a handful is enough to remember.
+        // Swapped plugins leave their stamps behind; it is enough to remember a few.
         if self.plugins.len() >= 64 {
             self.plugins.clear();
         }

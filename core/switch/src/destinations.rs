@@ -1,5 +1,5 @@
-//! Where a vendor trunk is reached (SIG-65, SIG-66): addresses, and names whose addresses a
-//! resolver keeps up to date in a [`Directory`]. Each call draws the order for itself.
+//! The targets of a vendor trunk (SIG-65, SIG-66): addresses, and names whose addresses a resolver
+//! keeps up to date in a [`Directory`]. Each call draws its own order.
 
 mod directory;
 mod order;
@@ -13,15 +13,15 @@ use sip::{Flow, Link};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// A host name that calls go to, with everything that its addresses depend on.
+/// A host name of a target, with everything that its addresses depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// The host name.
     pub host: Arc<str>,
     /// The port as written. A name with a port has no SRV records (RFC 3263 section 4.2).
     pub port: Option<u16>,
-    /// The transport as written; without one the records of the name choose it (RFC 3263
-    /// section 4.1).
+    /// The transport as written; without one the records of the name choose it (RFC 3263 section
+    /// 4.1).
     pub link: Option<Link>,
     /// The listeners that requests can leave from.
     pub exits: Exits,
@@ -66,19 +66,19 @@ impl Exits {
 pub struct Destination {
     /// Lower first.
     pub priority: u32,
-    /// Share of the calls among the entries of one priority; without weights they are tried in
-    /// the order in which they are listed.
+    /// Share of the calls among the entries of one priority; entries without weights are tried in
+    /// the order of the list.
     pub weight: Option<u32>,
-    /// Where it leads.
+    /// Its address or name.
     pub place: Place,
 }
 
-/// Where an entry leads.
+/// The address or the name of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
-    /// To an address.
+    /// An address.
     Address(Flow),
-    /// To the addresses of a name.
+    /// A name with its current addresses.
     Name(Arc<Name>),
 }
 
@@ -86,7 +86,7 @@ pub enum Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destinations {
     list: Vec<Destination>,
-    /// The order of every call, where it is always the same.
+    /// The order of every call, if it is always the same.
     fixed: Option<Arc<[Way]>>,
 }
 
@@ -103,7 +103,7 @@ impl Destinations {
         Destinations { list, fixed }
     }
 
-    /// The hosts that are listed by address.
+    /// The hosts listed by address.
     pub fn hosts(&self) -> impl Iterator<Item = IpAddr> {
         self.list.iter().filter_map(|destination| match &destination.place {
             Place::Address(flow) => Some(flow.remote.ip()),
@@ -111,7 +111,7 @@ impl Destinations {
         })
     }
 
-    /// The names that are listed.
+    /// The listed names.
     pub fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
         self.list.iter().filter_map(|destination| match &destination.place {
             Place::Address(_) => None,
@@ -124,7 +124,7 @@ impl Destinations {
         self.names().next().map(|name| &*name.host).unwrap_or_default()
     }
 
-    /// Whether `awake` takes one of the addresses, or there is none.
+    /// Whether `awake` accepts one of the addresses, or there is none.
     pub(crate) fn is_open(
         &self,
         directory: &Directory,
@@ -154,7 +154,7 @@ impl Destinations {
         !any
     }
 
-    /// Every way to the trunk, in the order of one call. It is empty while no name has an address.
+    /// Every way to the trunk, in the order for one call. Empty while no name has an address.
     pub(crate) fn ways(&self, directory: &Directory, rng: &mut impl Rng) -> Ways {
         if let Some(fixed) = &self.fixed {
             return Ways { list: Arc::clone(fixed), at: 0 };
@@ -172,7 +172,7 @@ impl Destinations {
                     drawn.filter_map(|answer| Way::of(name, answer)).collect()
                 }
             };
-            // Two names may lead to one address; it is tried once.
+            // Two names may resolve to one address; it is tried once.
             for way in found {
                 if ways.iter().all(|known| known.flow != way.flow) {
                     ways.push(way);
@@ -188,7 +188,7 @@ impl Destinations {
 pub(crate) struct Way {
     /// Where the request goes.
     pub(crate) flow: Flow,
-    /// The name that led there.
+    /// The name that resolved to it.
     pub(crate) name: Option<Arc<Name>>,
 }
 
@@ -199,7 +199,7 @@ impl Way {
         Some(Way { flow, name: Some(Arc::clone(name)) })
     }
 
-    /// The host of identities that the vendor sees as its own (SIG-70).
+    /// The host for our identities towards this vendor (SIG-70).
     pub(crate) fn host(&self) -> ledger::Text {
         match (&self.name, self.flow.remote) {
             (Some(name), _) => (&*name.host).into(),
@@ -210,8 +210,8 @@ impl Way {
         }
     }
 
-    /// What stands behind the `@` of the Request-URI. A name stays there as the operator wrote it:
-    /// vendors tell their customers by it (RFC 3263 section 4 resolves the next hop, not the URI).
+    /// The part of the Request-URI after the `@`. A name stays as the operator wrote it: vendors
+    /// distinguish their customers by it (RFC 3263 section 4 resolves the next hop, not the URI).
     pub(crate) fn uri_end(&self) -> String {
         let Some(name) = &self.name else {
             let flow = self.flow;
@@ -223,7 +223,7 @@ impl Way {
     }
 }
 
-/// The ways to a trunk as one call tries them, from the one that is next.
+/// The ways to a trunk in the order of one call, from the next one on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ways {
     list: Arc<[Way]>,
@@ -231,13 +231,13 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// The way that is next; none if there never was one, or all were tried.
+    /// The next way; none if there never was one, or all were tried.
     pub(crate) fn first(&self) -> Option<&Way> {
         self.list.get(self.at)
     }
 
-    /// The ways from the first on that `awake` takes. A list without any way stays: its attempt
-    /// tells why. None: all that is left rests.
+    /// The ways from the first that `awake` accepts. An empty list stays: its attempt reports why.
+    /// None: all remaining ways are at rest.
     pub(crate) fn skip_to_awake(
         mut self,
         mut awake: impl FnMut(SocketAddr) -> bool,
@@ -254,7 +254,7 @@ impl Ways {
         None
     }
 
-    /// The ways behind the first; none if it was the last.
+    /// The ways after the first; none if it was the last.
     pub(crate) fn rest(&self) -> Option<Ways> {
         let rest = Ways { list: Arc::clone(&self.list), at: self.at + 1 };
         rest.first().is_some().then_some(rest)

@@ -1,7 +1,7 @@
-//! Who is calling: from an INVITE outside any dialog to a call (ROUTE-15 steps 1 and 2).
+//! Identifies the caller: from an INVITE outside any dialog to a call (ROUTE-15 steps 1 and 2).
 //!
-//! Where a password is wanted it is asked for at the door, before the INVITE gets a
-//! transaction: one answer, nothing kept (RFC 3261 section 26.3.2.4).
+//! A required password is checked at the door, before the INVITE gets a transaction: one answer,
+//! and no state is kept (RFC 3261 section 26.3.2.4).
 
 use crate::authentication::{Proof, Verified, claim_of, credentials_for};
 use crate::call::{Call, NewCall};
@@ -20,14 +20,14 @@ use sip::{Flow, Message, MessageBuilder, Method, TransactionId, UriRef};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// In the place of a hash: no password has it, as it is no hash.
+/// In the place of a hash: no password matches it, because it is not a hash.
 const NO_PASSWORD: &str = "-";
 
-/// Bytes that a stranger is answered with, at most, for each byte of its own: who gives a false
-/// address must gain nothing (RFC 9000 section 8.1 has the same bound).
+/// Maximum bytes in an answer to a stranger for each byte of its message, so that a forged address
+/// gains nothing (RFC 9000 section 8.1 has the same bound).
 const AMPLIFICATION: usize = 3;
 
-/// An INVITE at the door: it has no transaction yet.
+/// An INVITE at the door, before it has a transaction.
 pub(crate) struct Knock<'a> {
     pub(crate) now: Now,
     pub(crate) flow: Flow,
@@ -37,13 +37,13 @@ pub(crate) struct Knock<'a> {
     pub(crate) bytes: usize,
 }
 
-/// What came out at the door of an INVITE that goes on.
+/// Result at the door for an INVITE that goes on.
 pub(crate) enum Entered {
-    /// Of this trunk; whether it proved that by digest.
+    /// From this trunk; whether it proved that by digest.
     Customer(Arc<CustomerTrunk>, bool),
-    /// Of this trunk's address, with credentials that are worth nothing, and why.
+    /// From this trunk's address, with invalid credentials, and why.
     Unproven(Arc<CustomerTrunk>, &'static str),
-    /// Of somebody known, but no trunk calls like this.
+    /// From a known address, but no trunk matches the INVITE.
     Nobody,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn callee_of(invite: &Message) -> Text {
 }
 
 impl Core {
-    /// Looks at a request outside any dialog: a call, or an answer and no call.
+    /// Handles a request outside any dialog: starts a call, or answers it.
     pub(crate) fn admit(
         &mut self,
         now: Now,
@@ -105,7 +105,7 @@ impl Core {
         };
         let merge_key = self.merge_key(customer.id, &request);
         if self.callers.contains(&merge_key) {
-            // RFC 3261 section 8.2.2.2: a proxy has forked it, and the other branch was here.
+            // RFC 3261 section 8.2.2.2: a proxy has forked it, and the other branch arrived before.
             let detail = "the same INVITE is here already, by another way";
             let refused = plain(Some(customer), 482, name::LOOP_DETECTED, detail);
             self.refuse_invite(now, id, flow, &request, &refused);
@@ -117,7 +117,7 @@ impl Core {
             self.refuse_invite(now, id, flow, &request, &refused);
             return None;
         };
-        // SIG-14: before any decision is asked for.
+        // SIG-14: before any question is asked.
         self.respond_plain(now, id, &request, 100, "Trying", &[]);
         let new = NewCall {
             customer,
@@ -133,7 +133,7 @@ impl Core {
         Some(Call::new(self, now, new))
     }
 
-    /// Refuses an INVITE of a known source that is wrong in itself.
+    /// Refuses an invalid INVITE of a known source.
     pub(crate) fn refuse_as_it_stands(
         &mut self,
         now: Now,
@@ -144,7 +144,8 @@ impl Core {
     ) {
         let user = claim_of(invite).map(|claim| claim.username.to_owned());
         let callee = callee_of(invite);
-        let trunk = self.index.customer(flow.remote, &callee, user.as_deref()).cloned();
+        let trunk =
+            self.world.facts.sources.customer(flow.remote, &callee, user.as_deref()).cloned();
         let header = refusal.header.clone().map(|(name, value)| (name.to_owned(), value));
         let detail = match &header {
             Some((name, value)) => format!("{}; {name}: {value}", refusal.reason),
@@ -161,22 +162,22 @@ impl Core {
         self.refuse_invite(now, id, flow, invite, &refused);
     }
 
-    /// What a forking proxy leaves as it is. Each customer has its own: nobody can have the
-    /// INVITEs of another one refused by guessing how that one names them.
+    /// The parts of an INVITE that a forking proxy does not change. The trunk is included, so that
+    /// no customer can block another's INVITEs by guessing their identifiers.
     pub(crate) fn merge_key(&self, trunk: u32, invite: &Message) -> u64 {
         let (cseq, _) = invite.cseq();
         self.callers.hasher().hash_one((trunk, invite.call_id(), invite.from_tag(), cseq))
     }
 
-    /// Where no password is demanded the address says who it is.
+    /// Without a required password the address identifies the trunk.
     fn by_address(&self, now: Now, flow: Flow, invite: &Message, callee: &str) -> Entered {
-        match self.index.customer(flow.remote, callee, None).cloned() {
+        match self.world.facts.sources.customer(flow.remote, callee, None).cloned() {
             Some(trunk) => self.of_address(now, flow, invite, trunk),
             None => Entered::Nobody,
         }
     }
 
-    /// Credentials are looked at only where a challenge may have asked for them.
+    /// Credentials are checked only if a challenge may have asked for them.
     fn of_address(
         &self,
         now: Now,
@@ -190,8 +191,8 @@ impl Core {
         Entered::Customer(trunk, proven)
     }
 
-    /// Whether a message goes on to the transactions: one of a stranger only if it belongs to
-    /// us, or is an INVITE whose sender has proven who it is.
+    /// Whether a message goes on to the transactions: a stranger's message only if it belongs to
+    /// us, or is an INVITE that was authenticated.
     pub(crate) fn passes(
         &mut self,
         now: Now,
@@ -209,7 +210,7 @@ impl Core {
             return true;
         }
         if !known && self.is_ours(message) {
-            // An ACK may be anybody's.
+            // Anybody can send an ACK that matches.
             if *message.method() != sip::Method::Ack {
                 self.settings.strangers.belongs(source);
             }
@@ -230,16 +231,17 @@ impl Core {
         false
     }
 
-    /// Before an INVITE gets a transaction: who sends it. None: it was answered, or is not to
-    /// be.
+    /// Identifies the sender of an INVITE before it gets a transaction. None: it was answered, or
+    /// must not be.
     pub(crate) fn at_the_door(&mut self, knock: &Knock<'_>) -> Option<Entered> {
         let Knock { now, flow, standing, invite, .. } = *knock;
         let callee = callee_of(invite);
         let claim = claim_of(invite);
-        let claimed = claim.and_then(|claim| self.index.user(&claim, &callee)).cloned();
+        let claimed =
+            claim.and_then(|claim| self.world.facts.sources.user(&claim, &callee)).cloned();
         let user = claim.map(|claim| claim.username);
-        let here = self.index.customer(flow.remote, &callee, user).cloned();
-        // A user who may come from anywhere may come from another trunk's address, too.
+        let here = self.world.facts.sources.customer(flow.remote, &callee, user).cloned();
+        // A user who may call from anywhere may also call from another trunk's address.
         let demands = |trunk: &Arc<CustomerTrunk>| {
             let own = trunk.digest.as_ref().map(|digest| &*digest.user);
             trunk.authentication == Authentication::AddressAndDigest
@@ -259,8 +261,8 @@ impl Core {
             return None;
         };
         let source = source_of(flow.remote);
-        // A request may carry credentials for several realms: the name that counts is that of
-        // those that are going to be looked at.
+        // A request may contain credentials for several realms: take the user name of those that
+        // will be verified.
         let wanted = trunk.as_ref().and_then(|trunk| trunk.digest.as_ref());
         let looked_at = wanted.and_then(|user| credentials_for(invite, &user.realm));
         let username = looked_at.map_or(claim.username, |credentials| credentials.username);
@@ -270,7 +272,7 @@ impl Core {
         }
         let user = match trunk.as_ref().and_then(|trunk| trunk.digest.clone()) {
             Some(user) => user,
-            None if self.index.has_realm(claim.realm) => nobody(&claim),
+            None if self.world.facts.sources.has_realm(claim.realm) => nobody(&claim),
             None => {
                 self.ask_for_password(knock, None, true);
                 return None;
@@ -289,7 +291,7 @@ impl Core {
                 self.ask_for_password(knock, Some(known.unwrap_or(&user)), true);
                 None
             }
-            // Whoever knows the password is no guesser.
+            // A sender that knows the password is not guessing.
             (Verified::OfAnotherNumber, Some(trunk)) => {
                 if standing != Standing::Known {
                     self.settings.strangers.knows_a_password(source, now.instant);
@@ -304,7 +306,7 @@ impl Core {
         }
     }
 
-    /// 403, with a record where a trunk names the address.
+    /// 403, with a record if a trunk names the address.
     fn unproven(
         &mut self,
         knock: &Knock<'_>,
@@ -320,25 +322,25 @@ impl Core {
         None
     }
 
-    /// One 401, for a user if it is known whom the sender claims to be.
+    /// One 401, with the settings of the claimed user if that is known.
     fn ask_for_password(&mut self, knock: &Knock<'_>, user: Option<&DigestUser>, stale: bool) {
         let Knock { now, flow, invite, .. } = *knock;
         let facts = Arc::clone(&self.world.facts);
         let listener = facts.listeners.get(usize::from(flow.listener));
         let domain = listener.map_or("", |listener| &*listener.domain);
         let called = UriRef::parse(invite.uri()).map_or("", |uri| uri.host());
-        let realm = user.map(|user| &user.realm).or_else(|| self.index.realm(called, domain));
-        let Some(realm) = realm.cloned() else { return };
+        let realm = user.map(|user| &*user.realm);
+        let Some(realm) = realm.or_else(|| facts.sources.realm(called, domain)) else { return };
         let algorithms = self.algorithms(flow.listener, user);
         let mut response = MessageBuilder::response_to(invite, 401, "Unauthorized");
-        for value in self.challenge_lines(now, flow, &realm, &algorithms, stale) {
+        for value in self.challenge_lines(now, flow, realm, &algorithms, stale) {
             response = response.header_of("WWW-Authenticate", &[&value]);
         }
         self.answer_once(knock, response);
     }
 
-    /// Answers without a transaction. Strangers are answered within their budgets, and never
-    /// with much more than they have sent.
+    /// Answers without a transaction. Strangers are answered within their budgets, and never with
+    /// many more bytes than they sent.
     fn answer_once(&mut self, knock: &Knock<'_>, response: MessageBuilder) {
         let Knock { now, flow, standing, invite, bytes } = *knock;
         let tag = self.transactions.stateless_tag(invite).to_string();
@@ -359,8 +361,8 @@ impl Core {
         self.transactions.respond_statelessly(flow, invite, response);
     }
 
-    /// Whether a message from an address that no trunk names belongs to a dialog or transaction
-    /// of ours. A request that would be refused gets silence (SIG-13).
+    /// Whether a message from an address that no trunk names belongs to one of our dialogs or
+    /// transactions. A request that would be refused gets no answer (SIG-13).
     pub(crate) fn is_ours(&self, message: &Message) -> bool {
         let ours =
             |tag| crate::shard::tag_value(tag).is_some_and(|tag| self.tags.contains_key(&tag));
@@ -375,8 +377,8 @@ impl Core {
     }
 }
 
-/// Nobody has this name. The sender is told what somebody with a wrong password is, after
-/// the same work, so that it cannot find out which names there are.
+/// A substitute for an unknown name. The sender gets the same answer as for a wrong password, after
+/// the same work, so that it cannot find out which names exist.
 fn nobody(claim: &Credentials<'_>) -> DigestUser {
     let hash = || Some(NO_PASSWORD.to_owned());
     DigestUser {

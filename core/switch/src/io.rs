@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out of it.
+//! The machine's inputs and outputs.
 
 use crate::facts::Facts;
 use ledger::{CallDocument, Text};
@@ -16,7 +16,7 @@ pub struct Now {
     pub utc_ms: u64,
 }
 
-/// What new calls see: a snapshot and a plugin generation, replaced together.
+/// The snapshot and the plugin generation for new calls, replaced together.
 #[derive(Debug)]
 pub struct World {
     /// The configuration snapshot.
@@ -29,14 +29,14 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallKey(pub u64);
 
-/// What the machine wants done. Datagrams come first, then questions and records in their
+/// A request of the machine to the shell. Datagrams come first, then questions and records in their
 /// order.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once; a box would cost more than the copy")]
 pub enum Output {
     /// Send this datagram.
     Transmit(sip::Transmit),
-    /// Ask the policy and give the answer to [`crate::Switch::answer`].
+    /// Ask the policy, and pass the answer to [`crate::Switch::answer`].
     Ask(Ask),
     /// Keep this record: interim (at answer and every 60 s) or final (once).
     Document(Box<CallDocument>),
@@ -45,15 +45,15 @@ pub enum Output {
 /// A policy question of one call. Until it is answered only that call waits.
 #[derive(Debug)]
 pub struct Ask {
-    /// Who asks.
+    /// The call that asks.
     pub call: CallKey,
-    /// Which question of the call: an answer with an old ticket is ignored.
+    /// Number of the question within the call: an answer with an old ticket is ignored.
     pub ticket: u32,
     /// The generation and snapshot that the call pinned.
     pub pin: Pin,
     /// The question.
     pub question: Question,
-    /// What else the call knows, if a plugin of this hook may ask.
+    /// Further details of the call, if a plugin of this hook may query them.
     pub details: Option<Arc<CallDetails>>,
 }
 
@@ -95,7 +95,7 @@ pub struct Counters {
     pub malformed: u64,
     /// Malformed messages from strangers, dropped in silence.
     pub malformed_unknown: u64,
-    /// Datagrams from strangers beyond their budget or locked out, dropped (SEC-01, SEC-22).
+    /// Datagrams of strangers that were over budget or locked out, dropped (SEC-01, SEC-22).
     pub held_back: u64,
     /// INVITEs of known trunks that were not answered, because too many had been refused.
     pub refusals_held_back: u64,
@@ -121,12 +121,12 @@ pub struct Counters {
     pub fallbacks: std::collections::BTreeMap<&'static str, u64>,
 }
 
-/// End reasons that are counted by name; plugins make up their own, and a counter each would
-/// have no end.
+/// Number of end reasons that are counted by name: plugins define their own, and counters for all
+/// would be unbounded.
 const MOST_REASONS: usize = 128;
 
 impl Counters {
-    /// Counts a call that ended for this reason; beyond the first 128 of them as `other`.
+    /// Counts the end of a call by its reason; reasons beyond the first 128 count as `other`.
     pub(crate) fn count_reason(&mut self, reason: &Text) {
         let known = self.reasons.len() < MOST_REASONS || self.reasons.contains_key(reason);
         let name = if known { reason.clone() } else { "other".into() };

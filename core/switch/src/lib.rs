@@ -1,8 +1,8 @@
 //! The call: one pure state machine that joins SIP, media, money and policy.
 //!
-//! [`Switch`] is the machine of one shard. It touches no socket, clock, random source or
-//! task: the shell feeds it datagrams, answers and the time, and drains [`Output`]s.
-//! `docs/architecture.md` tells the life of a call.
+//! [`Switch`] is the machine of one shard. It uses no sockets, clocks, random sources or tasks: the
+//! shell feeds it datagrams, answers and the time, and drains [`Output`]s. `docs/architecture.md`
+//! describes the life of a call.
 #![forbid(unsafe_code)]
 
 mod authentication;
@@ -11,34 +11,40 @@ mod classify;
 mod core_ops;
 mod destinations;
 pub mod facts;
+mod foreign;
+mod id_map;
 mod index;
 mod ingress;
 mod intake;
 mod io;
 mod media;
 mod number;
-mod quality;
 mod reason;
 mod refusal;
 mod rescue;
-mod rests;
+mod retry_after;
 mod sdp;
 mod shard;
+mod shared_map;
 mod strangers;
 mod switch;
+#[cfg(test)]
+mod testing;
 mod written;
 
 pub use call::placed::{NotPlaced, TestCall};
-pub use call::record::{deck_row, rounding};
-pub use classify::{Classifier, Foreign, Standing};
+pub use call::record::charge_question;
+pub use classify::{Classifier, Standing};
+pub use foreign::Foreign;
+pub use id_map::IdMap;
 pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
 pub use media::{
     AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,
     SILENCE, SilenceLimits, TEST_TONE,
 };
 pub use reason::end_reasons;
-pub use rests::Rests;
 pub use shard::shard_of;
+pub use shared_map::SharedMap;
 pub use strangers::{Lockout, Report, Strangers};
 pub use switch::{Switch, SwitchSettings};
 pub use written::{FORM, ReadError, WriteError};

@@ -1,18 +1,18 @@
-//! The relay as the machine uses it: legs that are opened alone and joined by paths.
+//! The relay's interface for the machine: single legs, joined by paths.
 
 use crate::io::CallKey;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Sound of every relay beside the files of its node: 1004 Hz at -10 dBm0 without a pause.
+/// A sound that every relay has besides the files of its node: 1004 Hz at -10 dBm0 without a pause.
 pub const TEST_TONE: &str = "tone:1004";
 
-/// Sound of every relay beside the files of its node: audio in which nothing is heard.
+/// A sound that every relay has besides the files of its node: silent audio.
 pub const SILENCE: &str = "tone:silence";
 
-/// A leg of a call towards the relay: a caller, one of the vendors that are tried at the same
-/// time or one after the other, or whoever else the call talks to.
+/// A leg of a call at the relay: the caller, or one of the vendors that are tried at the same time
+/// or one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MediaLeg {
     /// The call that it belongs to.
@@ -23,26 +23,26 @@ pub struct MediaLeg {
 
 /// The relay. The shell implements it on sockets, tests in memory.
 ///
-/// A leg has an RTP/RTCP pair of its own from [`MediaControl::open`] to [`MediaControl::close`].
-/// It is heard by nobody until its SDP is told and it is joined to another.
+/// A leg has its own RTP/RTCP pair from [`MediaControl::open`] to [`MediaControl::close`]. Its
+/// audio goes nowhere until its SDP is known and it is joined to another leg.
 pub trait MediaControl {
-    /// Reserves and binds a pair at a media address (MEDIA-10); returns what is to be written
-    /// into the leg's SDP. None: no ports (`media_resources`). A leg that is open is closed first.
+    /// Reserves and binds a pair at a media address (MEDIA-10); returns the address for the leg's
+    /// SDP. None: no ports (`media_resources`). A leg that is already open is closed first.
     fn open(&mut self, leg: MediaLeg, media_address: u16) -> Option<SocketAddr>;
-    /// Opens a leg of a call that another machine has written down, at the port that its peer knows;
-    /// false: the port is not to be had, and the leg has none.
+    /// Opens a leg of a call that another machine has serialised, at the port that its peer knows.
+    /// False: the port is not available, and the leg has none.
     fn reopen(&mut self, leg: MediaLeg, media_address: u16, local: SocketAddr) -> bool;
-    /// Tells where the leg's SDP says that it receives, or that it changed.
+    /// Sets or changes the leg's remote side, from its SDP.
     fn update(&mut self, leg: MediaLeg, remote: RemoteMedia);
-    /// Has two legs of one call hear each other and nobody else: what the legs that they were
-    /// joined to still send is dropped.
+    /// Joins two legs of one call, so that they hear each other and no other leg: audio from the
+    /// legs that they were joined to before is dropped.
     fn join(&mut self, a: MediaLeg, b: MediaLeg);
-    /// Has a leg hear a sound in place of whom it is joined to: a file of the node by its name,
-    /// the ringback tone of a country by its code, [`TEST_TONE`] or [`SILENCE`], once or, as tones
-    /// always are, again and again until the leg is joined. The leg's [`RemoteMedia::formats`] say how it is written. False:
-    /// there is no such leg or sound.
+    /// Plays a sound to a leg instead of the audio of the leg it is joined to: a file of the node
+    /// by its name, the ringback tone of a country by its code, [`TEST_TONE`] or [`SILENCE`]. It
+    /// plays once, or, as tones always do, repeatedly until the leg is joined. The leg's
+    /// [`RemoteMedia::formats`] give its encoding. False: there is no such leg or sound.
     fn play(&mut self, leg: MediaLeg, sound: &str, repeats: bool) -> bool;
-    /// The call was answered: from now on its silence is told by [`MediaEvent`]s.
+    /// The call was answered: from now on [`MediaEvent`]s report its silence.
     fn watch(&mut self, call: CallKey, limits: SilenceLimits);
     /// Counters so far; none for a leg that is not open.
     fn counters(&mut self, leg: MediaLeg) -> Option<LegCounters>;
@@ -67,26 +67,26 @@ pub struct RemoteMedia {
     pub strict: bool,
     /// RTP clock of its audio, Hz.
     pub clock_hz: u32,
-    /// SRTP that passes through us: nothing in its packets can be changed.
+    /// SRTP that passes through us: its packets cannot be changed.
     pub sealed: bool,
     /// It sends audio, by its SDP.
     pub sends: bool,
-    /// It wants to hear audio, by its SDP: it does not hold the other side.
+    /// It wants to receive audio, by its SDP: it does not hold the other side.
     pub receives: bool,
-    /// How its audio is written, if we have described it; none: as its peer's is.
+    /// The formats of its audio if we wrote its description; none: those of its peer.
     pub formats: Option<AudioFormats>,
 }
 
-/// How a leg whose audio we have described writes it.
+/// The audio formats of a leg whose description we wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioFormats {
-    /// What may come from it, by payload type.
+    /// Formats that it may send, by payload type.
     pub sends: Vec<(u8, AudioFormat)>,
-    /// What it wants to hear, the codec that it likes best first.
+    /// Formats that it wants to receive, its preferred codec first.
     pub wants: Vec<(u8, AudioFormat)>,
 }
 
-/// What a payload type stands for.
+/// The codec of a payload type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioFormat {
     /// G.711 A-law.
@@ -95,22 +95,22 @@ pub enum AudioFormat {
     Pcmu,
     /// Telephone events (RFC 4733).
     Events,
-    /// The one codec that both sides have and nobody converts.
+    /// The one codec that both sides have and that is not converted.
     Other,
 }
 
-/// How long an answered call may be silent. Zero switches a limit off.
+/// How long an answered call may be silent. Zero disables a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SilenceLimits {
-    /// No RTP from anybody since the answer (MEDIA-16).
+    /// No RTP from either side since the answer (MEDIA-16).
     pub no_media: Duration,
     /// No RTP or RTCP from either side (MEDIA-17).
     pub both_silent: Duration,
     /// Nothing from one side while the other speaks: the call is one-way (MEDIA-18).
     pub one_silent: Duration,
-    /// As before, and the silent leg is to be probed (MEDIA-18).
+    /// As `one_silent`, after which the silent leg is probed (MEDIA-18).
     pub probe: Duration,
-    /// A leg that is still silent after its probe is probed again after this.
+    /// Interval after which a leg that is still silent is probed again.
     pub probe_again: Duration,
     /// A side is on hold (MEDIA-19).
     pub hold: Duration,
@@ -129,22 +129,22 @@ impl Default for SilenceLimits {
     }
 }
 
-/// What the relay tells of a call, for [`crate::Switch::media_event`].
+/// An event of the relay about a call, for [`crate::Switch::media_event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
-    /// Nobody has sent RTP since the answer (MEDIA-16).
+    /// Neither side has sent RTP since the answer (MEDIA-16).
     NoMedia,
     /// Neither side sends any more (MEDIA-17).
     BothSilent,
-    /// This leg sends nothing while the other one does (MEDIA-18).
+    /// This leg is silent while the other one sends (MEDIA-18).
     SideSilent(u16),
-    /// A leg that was silent is heard again.
+    /// A silent leg is heard again.
     SideHeard(u16),
-    /// A silent leg is to be asked whether it is still there (MEDIA-18).
+    /// A silent leg is due to be probed (MEDIA-18).
     ProbeDue(u16),
-    /// A side has been on hold for longer than it may (MEDIA-19).
+    /// A side has been on hold longer than allowed (MEDIA-19).
     HeldTooLong,
-    /// A sound that a leg heard has ended by itself.
+    /// A sound for this leg has played to its end.
     PlayEnded(u16),
 }
 
@@ -161,10 +161,10 @@ pub struct LegCounters {
     pub rtcp_in: u64,
     /// Packets dropped.
     pub dropped: u64,
-    /// When the last packet came from it, none if none did (BILL-13).
+    /// Time of its last packet, none if there was none (BILL-13).
     pub last_packet: Option<Instant>,
     /// How often another source took the leg over after a silence (MEDIA-11).
     pub takeovers: u64,
-    /// Latched source.
+    /// The latched source.
     pub latched: Option<SocketAddr>,
 }

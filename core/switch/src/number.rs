@@ -1,22 +1,22 @@
-//! Clean-up of received numbers (NUM-02) and what may leave a rewrite (NUM-03).
+//! Clean-up of received numbers (NUM-02), and which numbers a rewrite may produce (NUM-03).
 
 use ledger::Text;
 use std::borrow::Cow;
 
-/// The number that a `sip:` or `tel:` URI names (NUM-02).
+/// The number in a `sip:` or `tel:` URI (NUM-02).
 pub(crate) fn of_uri(uri: &sip::UriRef<'_>) -> Text {
     clean(if uri.is_tel() { uri.opaque() } else { uri.user().unwrap_or("") })
 }
 
-/// The user part of a URI as a number: percent-decoded, without parameters, and without
-/// visual separators if nothing but a number is left (NUM-02).
+/// The user part of a URI as a number: percent-decoded, without parameters, and without visual
+/// separators if the rest is only a number (NUM-02).
 pub(crate) fn clean(user: &str) -> Text {
-    let decoded = percent_decode(user);
+    let decoded = sip::percent::decode(user);
     let bare = decoded.split(';').next().unwrap_or("");
     let separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
     let number =
         bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || separator(c));
-    // Most numbers come without separators.
+    // Fast path: most numbers have no separators.
     if number && bare.contains(separator) {
         bare.chars().filter(|c| !separator(*c)).collect()
     } else {
@@ -26,33 +26,9 @@ pub(crate) fn clean(user: &str) -> Text {
 
 pub(crate) use policy::is_number as is_valid;
 
-/// A number as the user part of a URI: `#` may not stand there as it is (RFC 3261 section
-/// 25.1).
+/// A number as the user part of a URI: `#` must be escaped there (RFC 3261 section 25.1).
 pub(crate) fn uri_user(number: &str) -> Cow<'_, str> {
     if number.contains('#') { number.replace('#', "%23").into() } else { number.into() }
-}
-
-fn percent_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (bytes[at], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 #[cfg(test)]

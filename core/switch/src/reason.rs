@@ -1,5 +1,5 @@
-//! End reasons (SIG-93), the code returned when all attempts failed (SIG-86), and
-//! Q.850 causes (RFC 3398, SIG-89).
+//! End reasons (SIG-93), the code that is returned when all attempts failed (SIG-86), and Q.850
+//! causes (RFC 3398, SIG-89).
 
 use crate::facts::FailureReply;
 use compact_str::format_compact;
@@ -8,9 +8,9 @@ use policy::AttemptFailure;
 use serde::{Deserialize, Serialize};
 use sip::Message;
 
-/// Names of SIG-93 that the core itself gives.
+/// Names of SIG-93 that the core itself uses.
 pub(crate) mod name {
-    /// A constant for each name, and all of them together.
+    /// Defines a constant for each name, and the list of all names.
     macro_rules! names {
         ($($constant:ident = $name:literal),+ $(,)?) => {
             $(pub(crate) const $constant: &str = $name;)+
@@ -42,6 +42,7 @@ pub(crate) mod name {
         NO_RATE = "no_rate",
         NUMBER_INVALID = "number_invalid",
         CONCURRENCY_LIMIT = "concurrency_limit",
+        CPS_LIMIT = "cps_limit",
         NO_ROUTE = "no_route",
         NO_ROUTE_AVAILABLE = "no_route_available",
         ALL_ROUTES_BUSY = "all_routes_busy",
@@ -51,6 +52,8 @@ pub(crate) mod name {
         CODEC_MISMATCH = "codec_mismatch",
         MEDIA_RESOURCES = "media_resources",
         MAX_DURATION = "max_duration",
+        BALANCE_EXHAUSTED = "balance_exhausted",
+        BLOCKED_MIDCALL = "blocked_midcall",
         OPERATOR_HANGUP = "operator_hangup",
         SERVICE_END = "service_end",
         VENDOR_AUTH_FAILED = "vendor_auth_failed",
@@ -70,23 +73,17 @@ pub(crate) mod name {
     }
 }
 
-/// Names of SIG-93 that only plugins give, as the SDK has them; they may give others.
-const OF_PLUGINS: [&str; 6] = [
-    "caller_barred",
-    "destination_barred",
-    "call_type_denied",
-    "dynamic_block",
-    "out_of_hours",
-    "cps_limit",
-];
+/// Names of SIG-93 that only plugins use, as in the SDK; plugins may use others.
+const OF_PLUGINS: [&str; 5] =
+    ["caller_barred", "destination_barred", "call_type_denied", "dynamic_block", "out_of_hours"];
 
-/// Every end reason that is known without looking at records (SIG-93). A plugin may end calls
-/// with a reason of its own, so a record may have another one.
+/// Every predefined end reason (SIG-93). A plugin may end calls with its own reason, so a record
+/// may have another one.
 pub fn end_reasons() -> impl Iterator<Item = &'static str> {
     name::ALL.iter().chain(&OF_PLUGINS).copied()
 }
 
-/// Whether the answered part of a call that ended so is billed (SIG-93).
+/// Whether the answered part of a call with this end reason is billed (SIG-93).
 pub(crate) fn is_billed(reason: &str) -> bool {
     matches!(
         reason,
@@ -96,6 +93,8 @@ pub(crate) fn is_billed(reason: &str) -> bool {
             | name::MEDIA_TIMEOUT
             | name::NODE_LOST
             | name::MAX_DURATION
+            | name::BALANCE_EXHAUSTED
+            | name::BLOCKED_MIDCALL
             | name::OPERATOR_HANGUP
             | name::SERVICE_END
     )
@@ -119,7 +118,7 @@ pub(crate) fn of_response(code: u16) -> &'static str {
     }
 }
 
-/// End reason of an INVITE that is refused as it stands, with `code`.
+/// End reason of an INVITE that is refused before admission, with `code`.
 pub(crate) fn of_refusal(code: u16) -> &'static str {
     match code {
         482 | 483 => name::LOOP_DETECTED,
@@ -128,7 +127,7 @@ pub(crate) fn of_refusal(code: u16) -> &'static str {
     }
 }
 
-/// End reason of an attempt that failed. Busy is busy whichever code says so (ROUTE-50 row 6).
+/// End reason of a failed attempt. Busy stays busy for every code that means it (ROUTE-50 row 6).
 pub(crate) fn of_failure(failure: AttemptFailure, code: u16, cause: u8) -> &'static str {
     match failure {
         AttemptFailure::Response if cause == 17 => name::CALLEE_BUSY,
@@ -141,7 +140,7 @@ pub(crate) fn of_failure(failure: AttemptFailure, code: u16, cause: u8) -> &'sta
     }
 }
 
-/// How an attempt failed, as far as the caller's code depends on it.
+/// The failure of an attempt, as far as the caller's code depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failed {
     pub(crate) failure: AttemptFailure,
@@ -153,9 +152,9 @@ impl Failed {
     /// No INVITE was sent.
     pub(crate) const NOT_SENT: Failed =
         Failed { failure: AttemptFailure::NotSent, code: 0, cause: 0 };
-    /// None was sent, as the caller's offer has nothing that we can pass on.
+    /// No INVITE was sent, because the caller's offer contains nothing that we can pass on.
     pub(crate) const NO_CODEC: Failed = Failed { code: 488, ..Failed::NOT_SENT };
-    /// None was sent, as no media ports were free.
+    /// No INVITE was sent, because no media ports were free.
     pub(crate) const NO_PORTS: Failed = Failed { code: 503, ..Failed::NOT_SENT };
 
     /// The code that it contributes: local time-outs and 401/407/408 count as 503.
@@ -169,7 +168,7 @@ impl Failed {
         }
     }
 
-    /// Place in the order of SIG-86, lower is told first.
+    /// Rank in SIG-86; the lowest rank is returned.
     fn rank(self) -> u8 {
         match self.code() {
             606 => 5,
@@ -187,8 +186,8 @@ impl Failed {
     }
 }
 
-/// The code for the caller after these attempts failed (SIG-86). 3xx is never passed on:
-/// it would tell the caller where the vendor is (SIG-04).
+/// The code for the caller after these attempts failed (SIG-86). A 3xx is never passed on: it would
+/// reveal the vendor's address to the caller (SIG-04).
 pub(crate) fn chosen_code(policy: FailureReply, attempts: &[Failed]) -> u16 {
     let visible = |code: u16| if (400..700).contains(&code) { code } else { 503 };
     match policy {
@@ -217,23 +216,23 @@ pub(crate) fn cause_of(code: u16) -> u8 {
     }
 }
 
-/// Why a call ends, as Reason headers say it (RFC 3326): a cause for each protocol, 0 for none.
-/// Their texts are not kept: nothing that one side writes is shown to the other (SIG-04).
+/// Why a call ends, as in Reason headers (RFC 3326): a cause for each protocol, 0 for none. Their
+/// texts are dropped: neither side is shown text from the other (SIG-04).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Causes {
     /// ISDN cause, 1 to 127.
     pub(crate) q850: u8,
-    /// SIP response code: 200 in a CANCEL says that the call was completed elsewhere.
+    /// SIP response code: 200 in a CANCEL means that the call was completed elsewhere.
     pub(crate) sip: u16,
 }
 
 impl Causes {
-    /// A cause that we choose.
+    /// A Q.850 cause of our own.
     pub(crate) fn ours(q850: u8) -> Causes {
         Causes { q850, sip: 0 }
     }
 
-    /// What a message says; the first value of a protocol counts.
+    /// The causes in a message; the first value of a protocol counts.
     pub(crate) fn of(message: &Message) -> Causes {
         let mut causes = Causes::default();
         for reason in message.reasons() {
@@ -251,7 +250,7 @@ impl Causes {
         causes
     }
 
-    /// These, with `q850` where they name no ISDN cause.
+    /// These causes, with `q850` if they have no Q.850 cause.
     pub(crate) fn or(self, q850: u8) -> Causes {
         Causes { q850: if self.q850 == 0 { q850 } else { self.q850 }, ..self }
     }
@@ -331,7 +330,7 @@ mod tests {
         assert_eq!(read(""), (0, 0));
     }
 
-    /// SIG-04, SIG-89: what is passed on are numbers.
+    /// SIG-04, SIG-89: only numbers are passed on.
     #[test]
     fn a_cause_is_passed_on_without_its_text() {
         let heard = Causes::of(&bye("Reason: SIP;cause=200;text=\"carrier.example\"\r\n"));

@@ -1,5 +1,5 @@
-//! INVITEs of known sources that are refused before there is a call: each leaves one record
-//! that says why (CDR-01).
+//! INVITEs of known sources that are refused before there is a call: each leaves one record with
+//! the reason (CDR-01).
 
 use crate::facts::CustomerTrunk;
 use crate::ingress::callee_of;
@@ -12,30 +12,30 @@ use sip::{Flow, Message, TransactionId};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Refusals of one trunk that a shard answers and records: more than a peer in good order ever
-/// gets, and less than its calls would write.
+/// Refusals per trunk that a shard answers and records: more than a well-behaved peer ever gets,
+/// and less than its calls would write.
 const REFUSALS: Rate = Rate { each: Duration::from_millis(10), burst: 500 };
 
 /// Why an INVITE is refused.
 pub(crate) struct Refused<'a> {
-    /// Whose INVITE it is; none: a known address that no trunk calls from like this.
+    /// The trunk of the INVITE; none: a known address from which no trunk calls like this.
     pub(crate) trunk: Option<Arc<CustomerTrunk>>,
-    /// Code that is returned.
+    /// The returned code.
     pub(crate) code: u16,
-    /// Phrase beside it; empty: the usual one.
+    /// Its phrase; empty: the usual one.
     pub(crate) phrase: &'a str,
-    /// What the response must carry.
+    /// Headers of the response.
     pub(crate) headers: &'a [(String, String)],
     /// End reason of SIG-93.
     pub(crate) why: &'static str,
-    /// One line for the record.
+    /// The detail in the record.
     pub(crate) detail: &'a str,
 }
 
 impl Core {
-    /// Refuses, and writes the record. A peer that is refused all the time is not answered for
-    /// a moment: what it sends again is, so that every answer has its record and no peer can
-    /// fill the disk.
+    /// Refuses, and writes the record. A peer that is refused too often gets no answer for a
+    /// moment, but its resends do later. So every answer has its record, and no peer can fill the
+    /// disk.
     pub(crate) fn refuse_invite(
         &mut self,
         now: Now,
@@ -117,6 +117,7 @@ impl Core {
             cause: 0,
             detail: printable(refused.detail),
             sell: None,
+            resellers: Vec::new(),
             cost: Money::ZERO,
             profit: Money::ZERO,
             balance_after: None,
@@ -128,7 +129,7 @@ impl Core {
     }
 }
 
-/// What a peer wrote, without what would end a line, and not longer than 256 bytes.
+/// Text from a peer, without line breaks, and at most 256 bytes long.
 fn printable(text: &str) -> Text {
     let mut clean = Text::default();
     for c in text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }) {

@@ -1,4 +1,4 @@
-//! Session descriptions as they pass from leg to leg.
+//! Session descriptions on their way from leg to leg.
 
 use crate::media::{AudioFormat, AudioFormats};
 use ledger::Text;
@@ -8,12 +8,12 @@ pub(crate) use sip::sdp::body_of;
 use sip::sdp::{Audio, Direction, PayloadType, SessionDescription, Side};
 use std::net::{IpAddr, SocketAddr};
 
-/// Session id and version that one side sees from us, whatever the other side does.
+/// Session id and version that one side sees from us, independent of the other side.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Origin {
     session_id: u64,
     version: u64,
-    /// Hash of what was sent last: the version grows only when something changed.
+    /// Hash of the latest description: the version grows only when something changed.
     last: u64,
 }
 
@@ -35,23 +35,23 @@ pub(crate) struct Remote {
     pub(crate) sealed: bool,
     pub(crate) sends: bool,
     pub(crate) receives: bool,
-    /// How it writes its audio, if the other side has another codec or hears a sound of ours.
+    /// Its audio formats, if the other side has another codec or we play a sound to it.
     pub(crate) formats: Option<AudioFormats>,
 }
 
-/// Why no audio can be relayed to the sender of a description. Whoever answered it all the
-/// same would connect silence.
+/// Why no audio can be relayed to the sender of a description. Answering it anyway would connect
+/// silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Unusable {
     /// It cannot be read, or has no audio stream.
     NoAudio,
     /// Its address is missing or a host name.
     NoAddress,
-    /// Its address is that of a group.
+    /// Its address is a multicast group.
     Multicast,
-    /// Its address is of the IP version that our media address for this side is not.
+    /// Its address has another IP version than our media address for this side.
     OtherVersion,
-    /// We have to speak to its sender ourselves, and know none of its codecs.
+    /// We have to send our own audio to its sender, and support none of its codecs.
     NoCodec,
 }
 
@@ -82,17 +82,17 @@ impl Unusable {
     }
 }
 
-/// Which way the media of a call take.
+/// The path of a call's media.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     /// Through the relay.
     Relayed {
-        /// Where it receives from whoever made the description.
+        /// Our address towards the author of the description.
         own: SocketAddr,
-        /// Where it receives from the other side.
+        /// Our address towards the other side.
         local: SocketAddr,
     },
-    /// Past us; our address stands in `o=` alone.
+    /// Past us; our address is only in `o=`.
     Direct(IpAddr),
 }
 
@@ -101,9 +101,9 @@ pub(crate) fn read(body: &[u8]) -> Result<SessionDescription, Unusable> {
     SessionDescription::parse(body).map_err(|_| Unusable::NoAudio)
 }
 
-/// The description as the other side gets it, with nothing in it that tells who made it
-/// (SIG-04), and where its sender receives. On the relayed way its audio is led to the relay, with
-/// formats of ours behind its own, and every other stream refused.
+/// The description for the other side, with nothing in it that identifies its author (SIG-04), and
+/// where its sender receives. On the relayed path its audio is led to the relay, with our formats
+/// after its own, and every other stream is refused.
 ///
 /// # Errors
 /// Why it has no audio stream that can be relayed.
@@ -124,12 +124,12 @@ pub(crate) fn pass(
     Ok((passed, remote))
 }
 
-/// An offer of ours.
+/// Our own offer.
 pub(crate) fn offer(audio: &Audio<'_>, origin: &mut Origin) -> Vec<u8> {
     origin.write(audio.rtp.ip(), |own| audio.offer(own))
 }
 
-/// An answer of ours to an offer.
+/// Our own answer to an offer.
 pub(crate) fn answer(
     offer: &SessionDescription,
     audio: &Audio<'_>,
@@ -139,7 +139,7 @@ pub(crate) fn answer(
 }
 
 impl Origin {
-    /// Writes a description; its version grows if it is not what was sent last.
+    /// Writes a description; its version grows if it differs from the latest one.
     fn write(&mut self, address: IpAddr, write: impl Fn(&sip::sdp::Origin) -> Vec<u8>) -> Vec<u8> {
         let Origin { session_id, version, last } = *self;
         let mut own = sip::sdp::Origin { session_id, version, address };
@@ -156,7 +156,7 @@ impl Origin {
     }
 }
 
-/// Where the describer receives the first audio stream; `own` is our address towards it.
+/// Where the author receives the first audio stream; `own` is our address towards it.
 pub(crate) fn remote_of(
     description: &SessionDescription,
     own: SocketAddr,
@@ -166,7 +166,7 @@ pub(crate) fn remote_of(
     if address.is_multicast() {
         return Err(Unusable::Multicast);
     }
-    // The address zero of a hold is nowhere in both versions.
+    // The zero address of a hold is valid for both IP versions.
     if address.is_ipv4() != own.is_ipv4() && !address.is_unspecified() {
         return Err(Unusable::OtherVersion);
     }
@@ -186,7 +186,7 @@ pub(crate) fn remote_of(
     })
 }
 
-/// The codecs that the relay converts between (MEDIA-21), the one of most of the world first.
+/// The codecs that the relay can convert (MEDIA-21), the most widely used one first.
 pub(crate) fn convertible() -> [PayloadType; 2] {
     let of = |number, name: &str| PayloadType {
         number,
@@ -198,7 +198,7 @@ pub(crate) fn convertible() -> [PayloadType; 2] {
     [of(8, "PCMA"), of(0, "PCMU")]
 }
 
-/// What we offer where we speak by ourselves: those codecs, and telephone events (RFC 4733).
+/// Our offer when we send our own audio: those codecs, and telephone events (RFC 4733).
 pub(crate) fn spoken() -> Vec<PayloadType> {
     let events = PayloadType {
         number: 101,
@@ -210,7 +210,7 @@ pub(crate) fn spoken() -> Vec<PayloadType> {
     convertible().into_iter().chain([events]).collect()
 }
 
-/// How a side that does not share the other's codec writes its audio.
+/// The audio formats of a side that does not share the other's codec.
 pub(crate) fn formats_of(side: &Side) -> AudioFormats {
     let format = |payload: &PayloadType| match payload.name.as_str() {
         _ if payload.is_events() => AudioFormat::Events,
@@ -224,19 +224,13 @@ pub(crate) fn formats_of(side: &Side) -> AudioFormats {
     AudioFormats { sends: of(&side.sends), wants: of(&side.wants) }
 }
 
-/// Whether the sender wants to hear nothing: `sendonly`, `inactive` or address zero.
+/// Whether the sender wants to receive nothing: `sendonly`, `inactive` or the zero address.
 pub(crate) fn is_hold(body: &[u8]) -> bool {
     let Ok(description) = SessionDescription::parse(body) else { return false };
-    description.first_audio().is_some_and(|(_, audio)| {
-        matches!(audio.direction, Direction::SendOnly | Direction::Inactive)
-            || audio.connection.is_some_and(|address| address.is_unspecified())
-    })
+    description.first_audio().is_some_and(|(_, audio)| audio.is_held())
 }
 
-/// FNV-1a; zero is kept for "nothing sent yet".
+/// Zero is reserved for "nothing sent yet".
 fn fingerprint(bytes: &[u8]) -> u64 {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash.max(1)
+    sip::stable_hash(bytes).max(1)
 }

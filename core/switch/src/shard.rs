@@ -1,13 +1,12 @@
-//! Which shard owns a message, and the identifiers that we make so that the answer is
-//! always the same one.
+//! Which shard owns a message, and identifiers of ours that keep a call on its shard.
 
 use ledger::Text;
 use rand::Rng;
 use sip::{hex, random_text};
 
-/// The shard that owns a datagram: by its Call-ID as the parser reads it, so that every
-/// message of a leg finds its call without a shared table, in whatever way it is written.
-/// Datagrams without a Call-ID belong to shard 0.
+/// The shard that owns a datagram, by its Call-ID as the parser reads it: every message of a leg
+/// finds its call without a shared table, however it is formatted. Datagrams without a Call-ID
+/// belong to shard 0.
 #[must_use]
 pub fn shard_of(datagram: &[u8], shards: u16) -> u16 {
     if shards <= 1 {
@@ -17,11 +16,7 @@ pub fn shard_of(datagram: &[u8], shards: u16) -> u16 {
 }
 
 fn shard_of_call_id(call_id: &[u8], shards: u16) -> u16 {
-    // FNV-1a: fixed for ever, because nodes and restarts must agree.
-    let hash = call_id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    u16::try_from((hash >> 16) % u64::from(shards)).unwrap_or(0)
+    u16::try_from((sip::stable_hash(call_id) >> 16) % u64::from(shards)).unwrap_or(0)
 }
 
 /// A Call-ID for a leg of ours that hashes to our own shard.
@@ -34,12 +29,12 @@ pub(crate) fn new_call_id(rng: &mut impl Rng, shard: u16, shards: u16) -> Text {
     }
 }
 
-/// Our tags are 64 random bits in hexadecimal; this is the number again.
+/// Our tags are 64 random bits in hexadecimal; this parses the number.
 pub(crate) fn tag_value(tag: &str) -> Option<u64> {
     (tag.len() == 16).then(|| u64::from_str_radix(tag, 16).ok()).flatten()
 }
 
-/// A tag as it is written.
+/// The text of a tag.
 pub(crate) fn tag_text(tag: u64) -> Text {
     text_of(&hex::<16>(tag))
 }
@@ -90,8 +85,8 @@ mod tests {
         }
     }
 
-    /// SIG-13: however the messages of a leg are written, one shard owns them: the one that
-    /// the parsed Call-ID belongs to.
+    /// SIG-13: however the messages of a leg are formatted, one shard owns them: the one of the
+    /// parsed Call-ID.
     #[test]
     fn every_message_of_a_leg_has_one_owner() {
         const NAMES: [&str; 6] = ["Call-ID:", "CALL-ID :", "call-id\t:", "i:", "I \t:", "i\r\n :"];

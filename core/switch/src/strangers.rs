@@ -1,7 +1,7 @@
-//! What unknown sources may do (SEC-22), and who has tried too many passwords (SEC-01).
+//! Budgets of unknown sources (SEC-22), and lockouts for password guessing (SEC-01).
 //!
-//! One table for all shards, because a sender chooses its shard. Known peers come here only
-//! with credentials. Every part of it is bounded: sources that find no place share one budget.
+//! One table for all shards, because a sender can choose its shard. Known peers are entered only
+//! for their credentials. Every part is bounded: sources that find no place share one budget.
 
 use foldhash::HashMap;
 use foldhash::fast::RandomState;
@@ -11,58 +11,60 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Locks of the table: shards seldom meet at one.
+/// Number of locks of the table, so that shards seldom wait for one.
 const PARTS: usize = 16;
 /// Sources that one part remembers: 65,536 in all, 8 MB.
 const SOURCES: usize = 4096;
 /// Pairs of source and user that one part remembers: 16,384 in all.
 const PAIRS: usize = 1024;
-/// Users of one source that have a pair each: more than somebody forgets the password of there.
-/// All others of the source are counted as one, so that nobody guesses more by using up the
-/// places with names that do not exist.
+/// Users of one source that have their own pair: more than forget a password there. All other users
+/// of the source count as one, so that nobody can guess more often by using up the places with
+/// names that do not exist.
 const USERS_OF_SOURCE: usize = 64;
-/// How all others of a source are listed.
+/// Name of all other users of a source in lists.
 const OTHERS: &str = "*";
-/// Lines of a summary; the rest is summed up in one.
+/// Lines in a summary; the rest is summed up in one.
 const LINES: usize = 20;
 /// Bytes of a user name that are kept.
 const NAME: usize = 64;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Longest lockout (SEC-01), and that of a flood (SEC-22).
+/// Longest lockout for passwords (SEC-01), and the lockout for a flood (SEC-22).
 const HOUR: Duration = Duration::from_secs(3600);
 /// First lockout (SEC-01).
 const FIRST_LOCKOUT: Duration = Duration::from_secs(180);
-/// Wrong passwords in a minute: of one user from one source, of all users from it (SEC-01).
+/// Wrong passwords in a minute that lock out: of one user at one source, of all users at it
+/// (SEC-01).
 const FAILURES_OF_PAIR: u32 = 6;
 const FAILURES_OF_SOURCE: u32 = 20;
-/// Requests in a minute without success (SEC-22).
+/// Requests in a minute without success that lock out (SEC-22).
 const REQUESTS: u32 = 20;
-/// One packet in so long, so many at once (SEC-22).
+/// Packets of one source (SEC-22).
 const PACKETS: Rate = Rate { each: Duration::from_millis(100), burst: 20 };
-/// Of a source that is locked out for a flood and that nobody has proven to be there: it may be
-/// somebody else's, whose name a flood has borne. One who has a password still gets in.
+/// Packets that are still handled from a source that is locked out for a flood: its address may be
+/// forged, and a user who has a password must still get in.
 const DOOR: Rate = Rate { each: Duration::from_secs(1), burst: 2 };
-/// Challenges of a source where a user has proven itself: a busy office, but no mirror.
+/// Challenges of a source where a user has logged in: enough for a busy office, too few for a
+/// reflection attack.
 const CHALLENGES: Rate = Rate { each: Duration::from_millis(10), burst: 200 };
 /// Answers to all strangers together.
 const ANSWERS: Rate = Rate { each: Duration::from_millis(1), burst: 1000 };
 
-/// How often something may happen.
+/// A rate limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    /// Once in this time in the long run.
+    /// Long-term interval.
     pub(crate) each: Duration,
-    /// At once after a rest.
+    /// Number at once after a rest.
     pub(crate) burst: u32,
 }
 
-/// When the budget of a [`Rate`] is whole again; none: it is.
+/// When the budget of a [`Rate`] is full again; none: it is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Budget(Option<Instant>);
 
 impl Budget {
-    /// Takes one, if there is one.
+    /// Takes one from the budget, if there is one.
     pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> bool {
         let whole = self.0.map_or(now, |whole| whole.max(now)) + rate.each;
         let taken = whole <= now + rate.each * rate.burst;
@@ -72,7 +74,7 @@ impl Budget {
         taken
     }
 
-    /// One from which nothing can be taken for now.
+    /// A budget that is empty now.
     fn used_up(rate: Rate, now: Instant) -> Budget {
         Budget(Some(now + rate.each * rate.burst))
     }
@@ -82,44 +84,44 @@ impl Budget {
     }
 }
 
-/// What a stranger's datagram may lead to.
+/// The treatment of a stranger's datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Nothing: too many came, or the source is locked out.
+    /// Drop it: too many came, or the source is locked out.
     Refused,
-    /// A look at it.
+    /// Handle it.
     Stranger,
-    /// A user has proven itself from there within the hour: a budget for challenges alone.
+    /// A user has logged in from there within the last hour: only challenges are limited.
     Proven,
 }
 
-/// Something that is locked out.
+/// A lockout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lockout {
-    /// The source: an address, of IPv6 the first of its /64.
+    /// The source: an address, or the first address of an IPv6 /64.
     pub source: IpAddr,
-    /// Only this user name from there; none: everything.
+    /// Only this user name from there; none: the whole source.
     pub user: Option<Text>,
     /// `passwords` or `flood`.
     pub cause: &'static str,
-    /// How long still.
+    /// Remaining time.
     pub left: Duration,
-    /// How often before, without a long rest.
+    /// Number of previous lockouts without a long rest.
     pub repeats: u32,
 }
 
-/// What one source did since the last summary (SEC-28).
+/// Activity of one source since the last summary (SEC-28).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The source; none: all that have no line of their own.
+    /// The source; none: all sources without their own line.
     pub source: Option<IpAddr>,
-    /// The user names with wrong passwords, the first ones.
+    /// The first user names with wrong passwords.
     pub users: Vec<Text>,
     /// Wrong passwords.
     pub failures: u64,
-    /// Datagrams that were not looked at, for a budget or a lockout.
+    /// Datagrams that were dropped because of a budget or a lockout.
     pub refused: u64,
-    /// It is locked out, whole or with a user.
+    /// It is locked out, as a whole or for a user.
     pub locked: bool,
 }
 
@@ -150,9 +152,9 @@ impl Default for Strangers {
 struct Part {
     sources: HashMap<IpAddr, Source>,
     pairs: HashMap<(IpAddr, Text), Pair>,
-    /// All users of a source that have no pair, as one; no more than there are pairs.
+    /// All users of a source without their own pair, as one; at most as many entries as pairs.
     others: HashMap<IpAddr, Pair>,
-    /// Of all sources that have no place.
+    /// The budget of all sources that have no place.
     crowd: Budget,
     crowd_refused: u64,
     swept: Option<Instant>,
@@ -175,7 +177,7 @@ struct Pair {
     seen: Instant,
     failures: Tally,
     lock: Lock,
-    /// Since the last summary.
+    /// Not reported yet.
     untold: u64,
 }
 
@@ -189,7 +191,7 @@ impl Pair {
     }
 }
 
-/// How many there were in the running minute.
+/// A count in the current minute.
 #[derive(Default)]
 struct Tally {
     since: Option<Instant>,
@@ -206,7 +208,7 @@ impl Tally {
     }
 }
 
-/// A lockout that doubles each time (SEC-01).
+/// A lockout whose duration doubles each time (SEC-01).
 #[derive(Default)]
 struct Lock {
     until: Option<Instant>,
@@ -249,14 +251,15 @@ impl Source {
         self.proven.is_some_and(|until| now < until)
     }
 
-    /// Whoever is there is no stranger for an hour, and has not sent what bore its address.
+    /// A user has logged in: the source is no stranger for an hour, and is not to blame for a flood
+    /// under its address.
     fn succeeded(&mut self, now: Instant) {
         self.requests = Tally::default();
         self.flood = None;
         self.proven = Some(now + HOUR);
     }
 
-    /// A request that led to nothing.
+    /// A request without success.
     fn ask(&mut self, now: Instant) {
         if !self.is_proven(now) && self.requests.add(now) > REQUESTS {
             if !self.is_locked(now) {
@@ -266,13 +269,13 @@ impl Source {
         }
     }
 
-    /// What has to be remembered longer than a minute.
+    /// Whether it has to be remembered longer than a minute.
     fn matters(&self, now: Instant) -> bool {
         self.is_locked(now) || self.is_proven(now) || now < self.seen + MINUTE
     }
 }
 
-/// The source that an address belongs to: itself, of IPv6 the /64, all of which one sender has.
+/// The source of an address: the address itself, or its IPv6 /64, which belongs to one sender.
 pub(crate) fn source_of(remote: SocketAddr) -> IpAddr {
     match remote.ip().to_canonical() {
         IpAddr::V6(address) => {
@@ -283,7 +286,7 @@ pub(crate) fn source_of(remote: SocketAddr) -> IpAddr {
     }
 }
 
-/// As much of a user name as is kept.
+/// A user name, cut to the stored length.
 fn short(user: &str) -> Text {
     let printable = user.chars().filter(|c| !c.is_control());
     let mut name = Text::default();
@@ -302,7 +305,7 @@ impl Strangers {
         self.parts[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A datagram of a stranger came; decided before it is parsed.
+    /// Decides about a stranger's datagram before it is parsed.
     pub(crate) fn admits(&self, source: IpAddr, now: Instant) -> Admission {
         let mut part = self.part(source);
         let Some(entry) = part.source(source, now) else {
@@ -330,27 +333,27 @@ impl Strangers {
         admission
     }
 
-    /// The datagram belonged to a call of ours: it costs nothing.
+    /// The datagram belonged to one of our calls: returns it to the budget.
     pub(crate) fn belongs(&self, source: IpAddr) {
         if let Some(entry) = self.part(source).sources.get_mut(&source) {
             entry.packets.give_back(PACKETS);
         }
     }
 
-    /// It was a request, and led to nothing.
+    /// The datagram was a request without success.
     pub(crate) fn asked(&self, source: IpAddr, now: Instant) {
         if let Some(entry) = self.part(source).sources.get_mut(&source) {
             entry.ask(now);
         }
     }
 
-    /// Whether a source where a user has proven itself may be challenged once more.
+    /// Whether a source where a user has logged in may be challenged once more.
     pub(crate) fn may_be_challenged(&self, source: IpAddr, now: Instant) -> bool {
         let mut part = self.part(source);
         part.sources.get_mut(&source).is_some_and(|entry| entry.challenges.take(CHALLENGES, now))
     }
 
-    /// Whether one more stranger may be answered, of all that there are.
+    /// Whether the budget of all strangers allows one more answer.
     pub(crate) fn may_be_answered(&self, now: Instant) -> bool {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).take(ANSWERS, now)
     }
@@ -362,8 +365,8 @@ impl Strangers {
         pair.or_else(|| part.others.get(&source)).is_some_and(|pair| pair.lock.holds(now))
     }
 
-    /// The user gave a wrong password. A source that a trunk names is `known` and never locked
-    /// out as a whole: others may be there.
+    /// The user gave a wrong password. A source that a trunk names is `known` and is never locked
+    /// out as a whole, because others may be there.
     pub(crate) fn failed(&self, source: IpAddr, user: &str, known: bool, now: Instant) {
         let mut part = self.part(source);
         if let Some(pair) = part.pair(source, short(user), now) {
@@ -382,7 +385,7 @@ impl Strangers {
         }
     }
 
-    /// The user proved itself.
+    /// The user has logged in.
     pub(crate) fn proven(&self, source: IpAddr, user: &str, now: Instant) {
         let mut part = self.part(source);
         part.pairs.remove(&(source, short(user)));
@@ -391,14 +394,14 @@ impl Strangers {
         }
     }
 
-    /// Somebody there knows a password, though the request that shows it is worth nothing.
+    /// A sender there knows a password, although its request is invalid.
     pub(crate) fn knows_a_password(&self, source: IpAddr, now: Instant) {
         if let Some(entry) = self.part(source).sources.get_mut(&source) {
             entry.succeeded(now);
         }
     }
 
-    /// What is locked out now, the longest first.
+    /// The current lockouts, the longest first.
     #[must_use]
     pub fn lockouts(&self, now: Instant) -> Vec<Lockout> {
         let mut found = Vec::new();
@@ -430,7 +433,7 @@ impl Strangers {
         found
     }
 
-    /// Ends all lockouts of a source (SEC-02); how many there were.
+    /// Ends all lockouts of a source (SEC-02); returns their number.
     pub fn unlock(&self, source: IpAddr, now: Instant) -> usize {
         let source = source_of(SocketAddr::new(source, 0));
         let mut part = self.part(source);
@@ -449,7 +452,7 @@ impl Strangers {
         ended
     }
 
-    /// What was not told yet, the worst first, and forgets what is old (SEC-28).
+    /// Reports activity since the last summary, the worst first, and drops old entries (SEC-28).
     pub fn summary(&self, now: Instant) -> Vec<Report> {
         let mut reports: HashMap<IpAddr, Report> = HashMap::default();
         let mut rest =
@@ -507,7 +510,7 @@ impl Report {
 }
 
 impl Part {
-    /// The source's entry; none if the part is full of others that matter.
+    /// The source's entry; none if the part is full of entries that matter.
     fn source(&mut self, source: IpAddr, now: Instant) -> Option<&mut Source> {
         if self.sources.len() >= SOURCES && !self.sources.contains_key(&source) {
             self.make_room(now);
@@ -518,7 +521,7 @@ impl Part {
         Some(self.sources.entry(source).or_insert_with(|| Source::new(now)))
     }
 
-    /// The pair's entry, or that of all others of the source; none if there is no place even
+    /// The pair's entry, or that of all other users of the source; none if there is no place even
     /// for that.
     fn pair(&mut self, source: IpAddr, user: Text, now: Instant) -> Option<&mut Pair> {
         let key = (source, user);
@@ -531,7 +534,7 @@ impl Part {
         Some(self.pairs.entry(key).or_insert_with(|| Pair::new(now)))
     }
 
-    /// Whether no further user of the source gets a pair.
+    /// Whether further users of the source get no pair.
     fn is_crowded(&mut self, source: IpAddr, now: Instant) -> bool {
         let crowded = |pairs: &HashMap<(IpAddr, Text), Pair>| {
             pairs.len() >= PAIRS
@@ -545,7 +548,7 @@ impl Part {
         crowded(&self.pairs)
     }
 
-    /// Forgets what does not matter any more, once a second at most.
+    /// Drops entries that no longer matter, at most once a second.
     fn make_room(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + Duration::from_secs(1)) {
             self.swept = Some(now);

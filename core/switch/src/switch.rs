@@ -2,55 +2,52 @@
 
 use crate::call::placed::{NotPlaced, TestCall};
 use crate::call::{Call, Cx};
-use crate::classify::{Classifier, Foreign, ForeignCalls, Standing};
+use crate::classify::{Classifier, Standing};
 use crate::core_ops::{Farewells, Names};
-use crate::index::SourceIndex;
+use crate::foreign::{Foreign, ForeignCalls};
 use crate::ingress::Entered;
 use crate::intake::Intake;
 use crate::io::{CallKey, CallView, Counters, Now, Output, World};
 use crate::media::{MediaControl, MediaEvent};
-use crate::rests::Rests;
 use crate::shard::CallIds;
 use crate::strangers::{Budget, Strangers, source_of};
 use foldhash::{HashMap, HashSet};
+use live::Live;
 use policy::Reply;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use sip::digest::ReplayGuard;
 use sip::session::EXTENSIONS;
 use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How a shard is made.
+/// Settings of a shard.
 #[derive(Clone, Debug)]
 pub struct SwitchSettings {
     /// This shard, from 0.
     pub shard: u16,
-    /// How many there are, at least 1.
+    /// Number of shards, at least 1.
     pub shards: u16,
     /// Seed of tags, branches and ids: from the operating system in the program, fixed in tests.
     pub seed: [u8; 32],
-    /// Used nonces (SIG-54), the same for all shards: a sender chooses its shard.
-    pub replays: Arc<Mutex<ReplayGuard>>,
-    /// Vendor addresses that asked for a rest (SIG-91), the same for all shards.
-    pub rests: Arc<Rests>,
+    /// State that all shards share.
+    pub live: Live,
     /// Budgets and lockouts of strangers, the same for all shards.
     pub strangers: Arc<Strangers>,
-    /// Peers that no trunk names, the same for all shards.
+    /// Peers that no trunk names; the same for all shards.
     pub foreign: Arc<Foreign>,
 }
 
-/// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait
-/// until [`Switch::poll_timeout`] or the next input.
+/// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait until
+/// [`Switch::poll_timeout`] or the next input.
 pub struct Switch {
     pub(crate) calls: HashMap<CallKey, Box<Call>>,
     pub(crate) core: Core,
 }
 
-/// What a transaction or one of our tags belongs to.
+/// The call and leg that a transaction or one of our tags belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) call: CallKey,
@@ -58,13 +55,12 @@ pub(crate) struct Owner {
     pub(crate) leg: u16,
 }
 
-/// Everything of the shard but the calls, so that a call can be borrowed beside it.
+/// Everything of the shard except the calls, so that a call can be borrowed at the same time.
 pub(crate) struct Core {
     pub(crate) settings: SwitchSettings,
     pub(crate) transactions: Transactions<Owner>,
     pub(crate) rng: StdRng,
     pub(crate) world: Arc<World>,
-    pub(crate) index: Arc<SourceIndex>,
     pub(crate) counters: Counters,
     pub(crate) intake: Intake,
     pub(crate) ids: CallIds,
@@ -72,31 +68,36 @@ pub(crate) struct Core {
     pub(crate) outputs: VecDeque<Output>,
     /// BYEs that may be challenged.
     pub(crate) farewells: Farewells,
-    /// Our tag of each leg.
+    /// The leg of each of our tags.
     pub(crate) tags: HashMap<u64, Owner>,
-    /// INVITEs of the calls that are here, by what a forking proxy leaves as it is.
+    /// INVITEs of the current calls, by the parts that a forking proxy does not change.
     pub(crate) callers: HashSet<u64>,
-    /// Who sends the INVITE that the transactions are being given.
+    /// Calls by their payers: accounts and the resellers above them.
+    pub(crate) payers: BTreeSet<(u32, CallKey)>,
+    /// Accounts whose calls are being ended, and since when.
+    cutting: VecDeque<(Instant, u32)>,
+    /// The sender of the INVITE that is being passed to the transactions.
     pub(crate) entered: Option<Entered>,
-    /// How many more refusals each customer trunk is answered; 0: known addresses without one.
+    /// Remaining refusals of each customer trunk; 0: known addresses without a trunk.
     pub(crate) refusals: HashMap<u32, Budget>,
-    /// Calls whose peer wants its requests at an address that no trunk names.
+    /// Calls with a peer that wants its requests at an address that no trunk names.
     pub(crate) foreign: ForeignCalls,
-    /// When a call wants [`Call::on_timeout`]: one entry for each that waits for something.
+    /// When each call wants [`Call::on_timeout`]: one entry for each call with a timer.
     deadlines: BTreeSet<(Instant, CallKey)>,
     pub(crate) next_key: u64,
 }
+
+/// Calls that are ended before other work gets its turn: less than a millisecond.
+const CUT_AT_ONCE: usize = 8;
 
 impl Switch {
     /// A shard without calls.
     #[must_use]
     pub fn new(settings: SwitchSettings, world: Arc<World>) -> Switch {
-        let index = Arc::clone(world.facts.source_index());
         let mut rng = StdRng::from_seed(settings.seed);
         let core = Core {
             transactions: Transactions::with_secret(rng.random()),
             rng,
-            index,
             world,
             counters: Counters::default(),
             intake: Intake::default(),
@@ -106,6 +107,8 @@ impl Switch {
             farewells: Farewells::default(),
             tags: HashMap::default(),
             callers: HashSet::default(),
+            payers: BTreeSet::new(),
+            cutting: VecDeque::new(),
             entered: None,
             refusals: HashMap::default(),
             foreign: ForeignCalls::new(Arc::clone(&settings.foreign)),
@@ -116,38 +119,34 @@ impl Switch {
         Switch { calls: HashMap::default(), core }
     }
 
-    /// Replaces what new calls see. Running calls keep what they began with, and their peers are
-    /// heard also where no trunk names them any more.
-    pub fn set_world(&mut self, world: Arc<World>) {
-        let others = !Arc::ptr_eq(&self.core.world.facts, &world.facts);
-        self.core.world = world;
-        if others {
-            self.core.index = Arc::clone(self.core.world.facts.source_index());
-            for call in self.calls.values_mut() {
-                call.note_foreign(&mut self.core);
-            }
+    /// Replaces the world of new calls. Running calls keep what they began with, and their peers
+    /// are heard even if no trunk names them any more.
+    pub fn set_world(&mut self, now: Now, world: Arc<World>) {
+        let before = std::mem::replace(&mut self.core.world, world);
+        if self.core.world.facts.sources.has_lost_some_of(&before.facts.sources) {
+            self.look_for_foreign(now);
         }
     }
 
-    /// From now on no new call is taken: 503 with Retry-After, also for OPTIONS, so that peers
-    /// go elsewhere (OPS-65, SIG-57). Calls that run go on.
+    /// From now on every new call is refused with 503 and Retry-After, and so is OPTIONS, so that
+    /// peers go elsewhere (OPS-65, SIG-57). Running calls go on.
     pub fn drain(&mut self) {
         self.core.intake.draining = true;
     }
 
-    /// Whether what writes records has no room for those of new calls: while it has none, each
-    /// is refused in the same way (CDR-14).
+    /// Sets whether the recorder has room for records of new calls: without room, each new call is
+    /// refused in the same way (CDR-14).
     pub fn set_room_for_records(&mut self, room: bool) {
         self.core.intake.no_room_for_records = !room;
     }
 
-    /// Whether messages wait so long that new calls would only make it worse: while they do,
-    /// each is refused with 503 and Retry-After (SIG-91).
+    /// Sets whether messages wait so long that new calls would make it worse: if so, each is
+    /// refused with 503 and Retry-After (SIG-91).
     pub fn set_overloaded(&mut self, overloaded: bool) {
         self.core.intake.overloaded = overloaded;
     }
 
-    /// Tells whose datagrams this shard hears, as its world is now.
+    /// A classifier for this shard's current world.
     #[must_use]
     pub fn classifier(&self) -> Classifier {
         let SwitchSettings { strangers, foreign, .. } = &self.core.settings;
@@ -155,13 +154,13 @@ impl Switch {
         Classifier::new(facts, Arc::clone(strangers), Arc::clone(foreign))
     }
 
-    /// Counts a datagram of somebody who is not heard.
+    /// Counts a datagram that a [`Classifier`] has rejected.
     pub fn turn_away(&mut self) {
         self.core.counters.datagrams_in += 1;
         self.core.counters.unknown_source += 1;
     }
 
-    /// Takes a datagram of somebody whom a [`Classifier`] has let pass.
+    /// Handles a datagram that a [`Classifier`] has let pass.
     pub fn receive(
         &mut self,
         now: Now,
@@ -186,7 +185,7 @@ impl Switch {
             return;
         }
         self.core.entered = None;
-        if !(known && !self.core.index.demands_digest()
+        if !(known && !self.core.world.facts.sources.demands_digest()
             || self.core.passes(now, flow, standing, &message, datagram.len()))
         {
             return;
@@ -195,7 +194,7 @@ impl Switch {
         self.drain_transactions(now, media);
     }
 
-    /// Answers a question that [`Output::Ask`] carried. Late answers are ignored.
+    /// Passes the answer to a question of [`Output::Ask`]. Late answers are ignored.
     pub fn answer(
         &mut self,
         now: Now,
@@ -208,7 +207,7 @@ impl Switch {
         self.drain_transactions(now, media);
     }
 
-    /// Lets time pass; call it at or after [`Switch::poll_timeout`].
+    /// Handles elapsed time; call it at or after [`Switch::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now, media: &mut dyn MediaControl) {
         self.core.transactions.handle_timeout(now.instant);
         self.drain_transactions(now, media);
@@ -221,6 +220,8 @@ impl Switch {
                 call.on_timeout(cx);
             });
         }
+        self.cut_some(now, media);
+        self.look_at_some(now);
         self.drain_transactions(now, media);
         if self.calls.is_empty() && self.core.transactions.is_empty() {
             give_back_room(&mut self.calls);
@@ -231,13 +232,13 @@ impl Switch {
         }
     }
 
-    /// The network said that nobody is at `flow` (SIG-24).
+    /// The network reported that `flow` is unreachable (SIG-24).
     pub fn transport_error(&mut self, now: Now, flow: Flow, media: &mut dyn MediaControl) {
         self.core.transactions.transport_error(now.instant, flow);
         self.drain_transactions(now, media);
     }
 
-    /// Takes what the relay tells of a call (MEDIA-16 to MEDIA-19); one that is over hears nothing.
+    /// Handles an event of the relay (MEDIA-16 to MEDIA-19); ignored if the call is over.
     pub fn media_event(
         &mut self,
         now: Now,
@@ -266,10 +267,10 @@ impl Switch {
         self.drain_transactions(now, media);
     }
 
-    /// Places a test call (ROUTE-83): its id.
+    /// Places a test call (ROUTE-83) and returns its id.
     ///
     /// # Errors
-    /// Why no INVITE will go out. There is no record of it then.
+    /// Why no INVITE will be sent. Then there is no record of it.
     pub fn place(
         &mut self,
         now: Now,
@@ -290,16 +291,37 @@ impl Switch {
         self.calls.values().find(|call| call.id() == id).map(|call| call.view())
     }
 
-    /// Ends every call for a node that stops. Peers that do not answer are not awaited any
-    /// more: once the charges are answered, each call's record is written (CDR-01).
+    /// Ends every call because the node stops. Peers that do not respond are no longer awaited:
+    /// each call's record is written once the charges are answered (CDR-01).
     pub fn close_all(&mut self, now: Now, media: &mut dyn MediaControl) {
         self.with_all(now, media, Call::close_now);
     }
 
-    /// Like [`Switch::close_all`], without waiting for charges: what is still open is to be
-    /// rated later. No call is left.
+    /// Like [`Switch::close_all`], without waiting for charges: open charges are marked to be rated
+    /// later. No call is left.
     pub fn close_all_unrated(&mut self, now: Now, media: &mut dyn MediaControl) {
         self.with_all(now, media, Call::close_unrated);
+    }
+
+    /// Ends the running calls of an account that was locked together with them (BILL-51), a few at
+    /// each time-out, so that no other call waits for long.
+    pub fn cut_account(&mut self, now: Now, account: u32) {
+        self.core.cutting.push_back((now.instant, account));
+    }
+
+    /// Ends some calls of the account that is being cut.
+    fn cut_some(&mut self, now: Now, media: &mut dyn MediaControl) {
+        let Some((_, account)) = self.core.cutting.front().copied() else { return };
+        let of_account = (account, CallKey(0))..=(account, CallKey(u64::MAX));
+        let calls = self.core.payers.range(of_account).map(|(_, key)| *key);
+        let calls: Vec<CallKey> = calls.take(CUT_AT_ONCE).collect();
+        if calls.is_empty() {
+            self.core.cutting.pop_front();
+        }
+        for key in calls {
+            self.core.payers.remove(&(account, key));
+            self.with_call(key, now, media, |call, cx| call.on_account_cut(cx, account));
+        }
     }
 
     fn with_all(
@@ -314,32 +336,33 @@ impl Switch {
         self.drain_transactions(now, media);
     }
 
-    /// What must be done next; call it until it returns none.
+    /// The machine's next output; call it until it returns none.
     pub fn poll_output(&mut self) -> Option<Output> {
         let transmit = self.poll_transmit().map(Output::Transmit);
         transmit.or_else(|| self.core.outputs.pop_front())
     }
 
-    /// The next datagram that wants to be sent; questions and records are left for
-    /// [`Switch::poll_output`].
+    /// The next datagram to send; questions and records are left for [`Switch::poll_output`].
     pub fn poll_transmit(&mut self) -> Option<sip::Transmit> {
         self.core.transactions.poll_transmit()
     }
 
-    /// When [`Switch::handle_timeout`] wants to be called.
+    /// When to call [`Switch::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let calls = self.core.deadlines.first().map(|(at, _)| *at);
         let transactions = self.core.transactions.poll_timeout();
-        [calls, transactions].into_iter().flatten().min()
+        let cutting = self.core.cutting.front().map(|(since, _)| *since);
+        let looking = self.core.foreign.looking_since();
+        [calls, transactions, cutting, looking].into_iter().flatten().min()
     }
 
-    /// Calls that are being set up, up, or being ended.
+    /// Calls in set-up, running or ending.
     pub fn calls(&self) -> impl Iterator<Item = CallView> {
         self.calls.values().map(|call| call.view())
     }
 
-    /// How many calls there are.
+    /// Number of calls.
     #[must_use]
     pub fn call_count(&self) -> usize {
         self.calls.len()
@@ -353,17 +376,18 @@ impl Switch {
         counters
     }
 
-    /// Transactions alive.
+    /// Live transactions.
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.core.transactions.len()
     }
 
-    /// Entries of the shard's own tables: zero when no call is left.
+    /// Entries of the shard's own tables; zero when no call is left.
     #[must_use]
     pub fn table_entries(&self) -> usize {
         let core = &self.core;
-        core.farewells.len() + core.tags.len() + core.callers.len() + core.deadlines.len()
+        let tables = core.tags.len() + core.callers.len() + core.payers.len();
+        core.farewells.len() + tables + core.deadlines.len()
     }
 
     pub(crate) fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
@@ -430,8 +454,8 @@ impl Switch {
         });
     }
 
-    /// A request that starts a transaction: in a dialog it belongs to a call, outside it
-    /// starts one.
+    /// A request that starts a transaction: inside a dialog it belongs to a call, outside it starts
+    /// one.
     fn on_request(
         &mut self,
         now: Now,
@@ -530,13 +554,13 @@ impl Switch {
     }
 }
 
-/// How long a transaction may repeat itself (SIG-21, window W).
+/// How long a transaction may resend (SIG-21, window W).
 pub(crate) const WINDOW: Duration = Duration::from_secs(32);
 
-/// Room of a table that is kept when nothing is left in it.
+/// Capacity that an empty table keeps.
 const ROOM_KEPT: usize = 2048;
 
-/// Gives the room that the busiest time took back.
+/// Frees the capacity that a table needed at the busiest time.
 fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
     if table.is_empty() && table.capacity() > ROOM_KEPT {
         *table = HashMap::default();
@@ -544,7 +568,7 @@ fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
 }
 
 impl Core {
-    /// A key that was never used before.
+    /// A new, unique key.
     pub(crate) fn new_key(&mut self) -> CallKey {
         let key = CallKey(self.next_key);
         self.next_key += 1;

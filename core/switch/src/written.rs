@@ -1,5 +1,5 @@
-//! A shard as it is written down, so that another machine goes on with its calls and no peer
-//! notices: a newer build of the program, or the same one with other settings.
+//! A shard in serialised form, so that another machine (a newer build of the program, or the same
+//! one with other settings) continues its calls and no peer notices.
 
 use crate::call::{Call, Objects, against};
 use crate::facts::{Facts, Listener};
@@ -15,37 +15,37 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The form of what is written. Fields have names: one that is new needs `#[serde(default)]` and no
-/// new form; everything else does.
+/// The version of the format. Fields have names: a new field needs `#[serde(default)]` and no new
+/// version; every other change needs one.
 pub const FORM: u16 = 1;
 
-/// Why a shard cannot be written down.
+/// Why a shard cannot be serialised.
 #[derive(Debug, thiserror::Error)]
 #[error("the calls cannot be written down: {0}")]
 pub struct WriteError(String);
 
-/// Why a machine cannot go on with what was written.
+/// Why a machine cannot continue a serialised shard.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Another build wrote it.
     #[error("the calls are written in form {found}, this build reads form {FORM}")]
     Form {
-        /// Its form.
+        /// Its format version.
         found: u16,
     },
-    /// A call finds its shard by its Call-ID, so their number may not change.
+    /// A call finds its shard by its Call-ID, so the number of shards may not change.
     #[error("the calls are of shard {found_shard} of {found}, this is shard {shard} of {shards}")]
     Shards {
-        /// The shard that wrote, from 0.
+        /// The writing shard, from 0.
         found_shard: u16,
-        /// How many it was one of.
+        /// Its number of shards.
         found: u16,
-        /// The shard that reads.
+        /// The reading shard.
         shard: u16,
-        /// How many it is one of.
+        /// Its number of shards.
         shards: u16,
     },
-    /// A listener that calls may use is not there, or has another place in the list.
+    /// A listener that calls may use is missing, or has another place in the list.
     #[error("the calls came by the listener `{name}` on {local}, which is not configured any more")]
     Listener {
         /// Its name.
@@ -53,12 +53,12 @@ pub enum ReadError {
         /// Its address.
         local: SocketAddr,
     },
-    /// It is damaged.
+    /// The data is damaged.
     #[error("the calls cannot be read: {0}")]
     Damaged(String),
 }
 
-/// What stands before the calls.
+/// The header before the calls.
 #[derive(Serialize, Deserialize)]
 struct Head {
     form: u16,
@@ -101,7 +101,7 @@ impl Head {
     }
 }
 
-/// A shard.
+/// A shard, for writing.
 #[derive(Serialize)]
 struct Written<'a> {
     transactions: &'a Transactions<Owner>,
@@ -112,7 +112,7 @@ struct Written<'a> {
     calls: Vec<&'a Call>,
 }
 
-/// The same as it is read.
+/// The same, for reading.
 #[derive(Deserialize)]
 struct Read {
     transactions: Transactions<Owner>,
@@ -124,14 +124,14 @@ struct Read {
 }
 
 impl Switch {
-    /// Writes the shard down and leaves it without calls; no peer hears of it. Moments are written
+    /// Serialises the shard and leaves it without calls; peers notice nothing. Times are written
     /// relative to `now`. Take every output first: datagrams, questions and records that were not
-    /// polled are not written. Questions that are out are asked again by the machine that reads.
+    /// polled are not written. The reading machine asks open questions again.
     ///
-    /// What is written has passwords of vendors in it: it is for memory, not for a disk.
+    /// The data contains passwords of vendors: keep it in memory, never on a disk.
     ///
     /// # Errors
-    /// A moment is centuries away; the shard goes on as it was.
+    /// A time is centuries away; then the shard does not change.
     pub fn write_down(
         &mut self,
         now: Now,
@@ -159,16 +159,17 @@ impl Switch {
         let parts = [head, rmp_serde::to_vec_named(&objects), body];
         let parts: Result<Vec<_>, _> = parts.into_iter().collect();
         let bytes = parts.map_err(|error| WriteError(error.to_string()))?.concat();
-        self.calls.values().for_each(|call| call.hand_over());
+        let live = &self.core.settings.live;
+        self.calls.values().for_each(|call| call.hand_over(live));
         *self = Switch::new(self.core.settings.clone(), Arc::clone(&self.core.world));
         Ok(bytes)
     }
 
-    /// Goes on with a shard that another machine has written down. `written_at` is the moment of
-    /// its `now` on the clock of this machine.
+    /// Continues a shard that another machine has serialised. `written_at` is its `now` on the
+    /// clock of this machine.
     ///
     /// # Errors
-    /// Another build, other shards or listeners: none of its calls is taken.
+    /// Another build, other shards or listeners: then no call is taken.
     pub fn read(
         settings: SwitchSettings,
         world: Arc<World>,
@@ -203,7 +204,7 @@ impl Switch {
     }
 }
 
-/// Takes the next part off what was written: head, objects, shard.
+/// Takes the next part off the bytes: head, objects, shard.
 fn next<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, ReadError> {
     rmp_serde::from_read(bytes).map_err(|error| ReadError::Damaged(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Servers outside in native tests.
+//! External servers in native tests.
 
 use super::STATE;
 pub(crate) use crate::bindings::host::strowger::policy::host_http::{
@@ -10,11 +10,11 @@ use std::collections::{HashMap, VecDeque};
 
 #[derive(Default)]
 pub(super) struct Http {
-    /// By URL; the last one of several is given again and again.
+    /// Answers by URL; the last one of several is repeated.
     pub(super) answers: HashMap<String, VecDeque<Result<Answer, HttpError>>>,
-    /// What was sent, as `METHOD URL`.
+    /// Requests sent, as `METHOD URL`.
     pub(super) sent: Vec<String>,
-    /// When it was answered, and how.
+    /// Time and content of the cached answers.
     cached: HashMap<String, (u64, Answer)>,
 }
 

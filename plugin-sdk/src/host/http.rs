@@ -1,5 +1,5 @@
-//! Requests to servers outside. A plugin that makes any waits on a fibre of its own: its call
-//! waits, others go on. The operator grants hosts one by one. Import `host-http`.
+//! Requests to external servers. A plugin that makes any runs on a separate fibre: its call waits,
+//! others continue. The operator grants each host individually. Import `host-http`.
 //!
 //! ```
 //! use plugin_sdk::{FakeHost, host::http};
@@ -17,7 +17,7 @@ use crate::bindings::host::strowger::policy::{host_http as import, types};
 use crate::fake::host_http as import;
 use std::fmt;
 
-/// Milliseconds that a request may take when it says nothing; the grant may say less.
+/// Default timeout of a request, ms; the grant may set a lower one.
 const TIMEOUT_MS: u32 = 1_000;
 
 /// A request for the content of a URL, `http://` or `https://`, at most 2,048 bytes.
@@ -25,7 +25,7 @@ pub fn get(url: impl Into<String>) -> Request {
     Request::new(import::Method::Get, url.into(), Vec::new())
 }
 
-/// A request that hands over a body of at most 64 KiB.
+/// A request with a body of at most 64 KiB.
 pub fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Request {
     Request::new(import::Method::Post, url.into(), body.into())
 }
@@ -49,20 +49,20 @@ impl Request {
         self
     }
 
-    /// Gives up after 1 to 5,000 ms, or earlier if the grant says so; 1,000 if not called.
+    /// Sets the timeout, 1 to 5,000 ms, or less if the grant is lower; the default is 1,000.
     pub fn timeout_ms(mut self, timeout_ms: u32) -> Request {
         self.asked.timeout_ms = timeout_ms;
         self
     }
 
-    /// A good answer (200 to 299, 404) to an equal request that is not older than this is
-    /// used again, whichever instance asked; equal requests under way are joined.
+    /// Reuses a good answer (200 to 299, 404) to an equal request that is not older than this, from
+    /// any instance; equal requests in progress are joined.
     pub fn cache_s(mut self, cache_s: u32) -> Request {
         self.asked.cache_s = cache_s;
         self
     }
 
-    /// Sends it and waits for the response, whatever its status is; redirects are responses
+    /// Sends the request and waits for the response, whatever its status; redirects are responses
     /// too.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Request {
     }
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// 100 to 599.
@@ -116,10 +116,10 @@ impl Response {
         std::str::from_utf8(&self.body).ok()
     }
 
-    /// The body, read as JSON.
+    /// The body, parsed as JSON.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the body.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|error| error.to_string())
     }
@@ -128,13 +128,13 @@ impl Response {
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpError {
-    /// The host is not granted, or the request is not valid; says why.
+    /// The host is not granted, or the request is not valid; contains the reason.
     Refused(String),
     /// No response in time.
     Timeout,
-    /// Name resolution, connection, TLS or the response failed; says how.
+    /// Name resolution, connection, TLS or the response failed; contains the cause.
     Failed(String),
-    /// Too many requests of this plugin are under way.
+    /// Too many requests of this plugin are in progress.
     Busy,
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A display name as a quoted string (RFC 3261 section 25.1): quotes and backslashes
-/// escaped, control characters left out.
+/// A display name as a quoted string (RFC 3261 section 25.1): quotes and backslashes escaped,
+/// control characters dropped.
 #[must_use]
 pub fn quoted(display: &str) -> String {
     let mut text = String::with_capacity(display.len() + 2);
@@ -31,7 +31,7 @@ pub(crate) fn address(number: &str, host: &str) -> String {
     format!("<sip:{}@{host}>", escaped(number))
 }
 
-/// The same with the caller's display name.
+/// The same address with the caller's display name.
 pub(crate) fn named_address(display: &str, number: &str, host: &str) -> String {
     match display {
         "" => address(number, host),
@@ -39,21 +39,21 @@ pub(crate) fn named_address(display: &str, number: &str, host: &str) -> String {
     }
 }
 
-/// `#` is a character of numbers, but not of the user part of a URI.
+/// Escapes `#`, a character of numbers that the user part of a URI must not contain.
 pub(crate) fn escaped(number: &str) -> Cow<'_, str> {
     if number.contains('#') { number.replace('#', "%23").into() } else { number.into() }
 }
 
-/// A configured identity: a bare URI is put into angle brackets.
+/// A configured identity; a bare URI gets angle brackets.
 pub(crate) fn fixed(identity: &str) -> String {
     if identity.contains('<') { identity.to_owned() } else { format!("<{identity}>") }
 }
 
-/// Bytes of a header value that a plugin may answer with.
+/// Longest header value that a plugin may return, bytes.
 const VALUE_BYTES: usize = 2048;
 
-/// Can a value stand on one header line? Header values of strangers are written as they
-/// are or not at all.
+/// Whether a value fits on one header line. Foreign header values are written unchanged or not at
+/// all.
 pub(crate) fn is_one_line(value: &str) -> bool {
     (1..=VALUE_BYTES).contains(&value.len())
         && !value.chars().any(|character| character.is_control() && character != '\t')

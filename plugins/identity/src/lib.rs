@@ -1,4 +1,4 @@
-//! Which caller identity a vendor sees: From, P-Asserted-Identity, P-Preferred-Identity,
+//! The caller identity that a vendor sees: From, P-Asserted-Identity, P-Preferred-Identity,
 //! Remote-Party-ID, Privacy and Diversion (SIG-70 to SIG-78).
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ pub use headers::quoted;
 
 use plugin_sdk::{Identity, IdentityQuestion, Plugin, PresentedIdentity, Rejection, export_plugin};
 
-/// The plugin. It has no state: every identity depends on its question alone.
+/// The plugin. It has no state: every identity depends only on its question.
 #[derive(Debug)]
 pub struct CallerIdentity {
     config: Config,

@@ -6,17 +6,17 @@ use plugin_sdk::{
     DisplayMode, Header, HeaderMode, IdentityQuestion, PresentedIdentity, PrivacyMode, host,
 };
 
-/// Host of an identity that is withheld (RFC 3323 section 4.1.1.3).
+/// Host of a withheld identity (RFC 3323 section 4.1.1.3).
 const NOWHERE: &str = "anonymous.invalid";
 
-/// Values of one header that are passed on: four headers of them and Privacy fit into an answer.
+/// Most values passed on per header: four such headers and Privacy fit into an answer.
 const VALUES: usize = 15;
 
-/// What the vendor sees.
+/// The identity that the vendor sees.
 ///
-/// With the privacy flag set From is anonymous; identity headers stay towards trusted
-/// vendors and are removed towards others (SIG-78). Without a caller number From is
-/// anonymous and headers that would be built from the number are left out (NUM-17).
+/// With the privacy flag From is anonymous; identity headers stay towards trusted vendors and are
+/// removed towards others (SIG-78). Without a caller number From is anonymous, and headers that
+/// would be built from the number are omitted (NUM-17).
 pub(crate) fn present(config: &Config, question: &IdentityQuestion) -> PresentedIdentity {
     let mut headers = Vec::with_capacity(4);
     if !question.private || question.target_trusted {
@@ -79,14 +79,14 @@ fn identity_headers(config: &Config, question: &IdentityQuestion, headers: &mut 
     }
 }
 
-/// SIG-77. `caller` generates a header for calls that we forwarded; there are none yet,
-/// so it writes nothing.
+/// SIG-77. `caller` generates a header for calls that we forwarded; there are none yet, so it
+/// writes nothing.
 fn diversion(config: &Config, question: &IdentityQuestion, headers: &mut Vec<Header>) {
     let mode = question.diversion_mode;
     copied(config, question, "Diversion", mode, headers);
 }
 
-/// The modes `pass` and `fixed`, which are alike for all headers.
+/// The modes `pass` and `fixed`, the same for all headers.
 fn copied(
     config: &Config,
     question: &IdentityQuestion,
@@ -108,9 +108,8 @@ fn copied(
     }
 }
 
-/// SIG-75. As received means: if the customer trunk supports privacy (SIG-76), which the
-/// flag of the call includes. The mode `id` asks the vendor to withhold PAI and leaves
-/// From to the flag.
+/// SIG-75. `Pass` applies only if the customer trunk supports privacy (SIG-76), which the flag of
+/// the call includes. The mode `id` asks the vendor to withhold PAI and leaves From to the flag.
 fn privacy(question: &IdentityQuestion, headers: &mut Vec<Header>) {
     match question.privacy_mode {
         PrivacyMode::None => {}
@@ -305,7 +304,7 @@ mod tests {
         assert!(presented.headers.is_empty());
     }
 
-    /// An answer beyond the limits of a plugin would cost the call.
+    /// An answer beyond the limits of a plugin would fail the call.
     #[test]
     fn values_that_are_too_long_or_too_many_are_left_out() {
         let question = IdentityQuestion { asserted_mode: HeaderMode::Pass, ..caller() };

@@ -64,10 +64,10 @@ fn examples() -> [Example; 8] {
     ]
 }
 
-/// Runs the examples: how many passed.
+/// Runs the examples; returns the number that passed.
 ///
 /// # Errors
-/// The first that did not.
+/// The first that failed.
 pub(crate) fn check() -> Result<u32, String> {
     let mut passed = 0;
     for example in examples() {

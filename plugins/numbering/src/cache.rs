@@ -1,32 +1,32 @@
-//! Rule sets that were parsed before, by content handle.
+//! Parsed rule sets, by content handle.
 
 use crate::ruleset::RuleSet;
 use plugin_sdk::{Reason, Rejection, RuleSetId, host};
 use std::collections::BTreeMap;
 
-/// Rule sets kept by one instance. A switch with more of them parses some again.
+/// Rule sets kept by one instance. A switch with more of them parses some repeatedly.
 const CAPACITY: usize = 4_096;
 
-/// Equal handles are equal texts, so an entry never becomes stale.
+/// Equal handles mean equal texts, so an entry never becomes stale.
 #[derive(Debug, Default)]
 pub(crate) struct RuleSets {
     parsed: BTreeMap<RuleSetId, Entry>,
-    /// Grows with every use; orders entries by their last one.
+    /// Increases with every use; orders entries by their last use.
     uses: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     last_use: u64,
-    /// A text that is no rule set stays in the cache with its error.
+    /// A text that is not a rule set is cached with its error.
     rules: Result<RuleSet, String>,
 }
 
 impl RuleSets {
-    /// The rules behind a handle; none for [`RuleSetId::NONE`].
+    /// The rules of a handle; `None` for [`RuleSetId::NONE`].
     ///
     /// # Errors
-    /// 500 with the rule that is wrong, or the handle that has no text.
+    /// 500 with the wrong rule, or with the handle that has no text.
     pub(crate) fn get(&mut self, id: RuleSetId) -> Result<Option<&RuleSet>, Rejection> {
         if id == RuleSetId::NONE {
             return Ok(None);
@@ -51,7 +51,7 @@ impl RuleSets {
         }
     }
 
-    /// Forgets the older half when full, so that room is made seldom.
+    /// When full, forgets the older half, so that this happens rarely.
     fn make_room(&mut self) {
         if self.parsed.len() >= CAPACITY {
             let mut uses: Vec<u64> = self.parsed.values().map(|entry| entry.last_use).collect();

@@ -1,5 +1,5 @@
-//! Rewrites numbers by the rules of a trunk: where (NUM-04 to NUM-10, NUM-22), which
-//! rule (NUM-12, NUM-13, NUM-19) and how (NUM-14 to NUM-17).
+//! Rewrites numbers by the rules of a trunk: where (NUM-04 to NUM-10, NUM-22), by which rule
+//! (NUM-12, NUM-13, NUM-19) and how (NUM-14 to NUM-17).
 //!
 //! The engine is a pure function of rules, number and random source: [`RuleSet`].
 //! Regular expressions (NUM-24) are not supported.
@@ -19,7 +19,7 @@ use plugin_sdk::{
     NoConfig, NumberQuestion, Numbering, Numbers, Plugin, Rejection, RuleProblem, export_plugin,
 };
 
-/// The plugin. It keeps the rule sets that it has parsed.
+/// The plugin. It keeps the parsed rule sets.
 #[derive(Debug, Default)]
 pub struct PatternNumbering {
     rule_sets: RuleSets,

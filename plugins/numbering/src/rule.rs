@@ -1,4 +1,4 @@
-//! One rule, `source -> target`: its grammar and what it does to a number.
+//! One rule, `source -> target`: its grammar and its effect on a number.
 //!
 //! ```text
 //! source     = *( literal / "?" ) [ "*" ] *2constraint
@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-/// A rule that can be applied.
+/// A parsed rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     head: Vec<Head>,
@@ -27,7 +27,7 @@ enum Head {
     Digit,
 }
 
-/// On the length of the rest R (NUM-15).
+/// Constraint on the length of the rest R (NUM-15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Constraint {
     equal: Option<usize>,
@@ -65,7 +65,7 @@ pub struct BadRule {
 }
 
 impl BadRule {
-    /// What is wrong with it, without the rule.
+    /// What is wrong, without the rule.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
@@ -80,33 +80,33 @@ impl fmt::Display for BadRule {
 
 impl std::error::Error for BadRule {}
 
-/// Widest range: more digits do not fit into 64 bits.
+/// Most digits of a range: more do not fit into 64 bits.
 const RANGE_DIGITS: usize = 18;
 
 impl Rule {
     /// Reads source and target.
     ///
     /// # Errors
-    /// Says which part of the grammar the rule breaks.
+    /// The part of the grammar that the rule breaks.
     pub fn parse(source: &str, target: &str) -> Result<Rule, BadRule> {
         parse(source, target)
             .map_err(|reason| BadRule { rule: format!("{source} -> {target}"), reason })
     }
 
-    /// Order of NUM-13, best rule first when sorted ascending; the position in the list
-    /// decides between equals, so the sort must be stable.
+    /// Order of NUM-13, best rule first when sorted ascending; the position in the list decides
+    /// between equals, so the sort must be stable.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
         use std::cmp::Reverse;
         (Reverse(self.head.len()), Reverse(self.literals), self.constraint.rank(), self.star)
     }
 
-    /// Does the rule match (NUM-14, NUM-15)?
+    /// Whether the rule matches (NUM-14, NUM-15).
     #[must_use]
     pub fn matches(&self, number: &str) -> bool {
         self.rest(number).is_some()
     }
 
-    /// R, if head and constraint match.
+    /// The rest R, if head and constraint match.
     fn rest<'n>(&self, number: &'n str) -> Option<&'n str> {
         let mut characters = number.chars();
         for expected in &self.head {
@@ -124,7 +124,7 @@ impl Rule {
         (free || self.constraint.holds(rest.chars().count())).then_some(rest)
     }
 
-    /// The number after this rule, if it matches (NUM-16). `random` gives 64 random bits.
+    /// The number after this rule, if it matches (NUM-16). `random` returns 64 random bits.
     pub fn apply(&self, number: &str, random: &mut dyn FnMut() -> u64) -> Option<String> {
         let rest = self.rest(number)?;
         let alternative = match self.alternatives.as_slice() {
@@ -169,7 +169,7 @@ impl Constraint {
             && self.greater.is_none_or(|bound| length > bound)
     }
 
-    /// E before L with G before one of them before none.
+    /// E ranks first, then L with G, then L or G alone, then no constraint.
     fn rank(self) -> u8 {
         match (self.equal, self.less, self.greater) {
             (Some(_), _, _) => 0,
@@ -180,8 +180,7 @@ impl Constraint {
     }
 }
 
-/// A uniform number below `limit` (at least 1): draws that would favour low numbers are
-/// drawn again.
+/// A uniform number below `limit` (at least 1): draws that would favour low numbers are repeated.
 fn below(limit: u64, random: &mut dyn FnMut() -> u64) -> u64 {
     let fair = u64::MAX - u64::MAX % limit;
     loop {
@@ -192,7 +191,7 @@ fn below(limit: u64, random: &mut dyn FnMut() -> u64) -> u64 {
     }
 }
 
-/// A character of a rule; an escaped one has lost its special meaning.
+/// A character of a rule; an escaped one has no special meaning.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Token {
     character: char,
@@ -321,7 +320,7 @@ fn parse_alternative(tokens: &[Token], head: usize, star: bool) -> Result<Altern
     Ok(Alternative::Pattern(pieces))
 }
 
-/// `a-b`, if the alternative is nothing but digits, one `-` and digits.
+/// `a-b`, if the alternative consists only of digits, one `-` and digits.
 fn parse_range(tokens: &[Token]) -> Result<Option<Alternative>, String> {
     let Some(dash) = tokens.iter().position(|token| token.is('-')) else { return Ok(None) };
     let digits = |part: &[Token]| -> Option<String> {

@@ -1,6 +1,6 @@
 //! A list of rules and the choice among those that match.
 //!
-//! As text, a rule set has one rule on each line:
+//! A rule set as text has one rule per line:
 //!
 //! ```text
 //! # Mobile numbers without trunk prefix
@@ -9,9 +9,9 @@
 //! *  -> 025*         # everything else
 //! ```
 //!
-//! Spaces around source and target do not count; an empty source or target may be
-//! written `(nothing)`. A `#` that is followed by a space or the end of the line begins
-//! a note, at the beginning of the line or after a space; `\#` is always the character.
+//! Spaces around source and target are ignored; an empty source or target may be written
+//! `(nothing)`. A `#` at the beginning of the line or after a space begins a note if a space or the
+//! end of the line follows; `\#` is always the character.
 
 use crate::rule::Rule;
 use std::fmt;
@@ -40,29 +40,29 @@ impl fmt::Display for BadRuleSet {
 impl std::error::Error for BadRuleSet {}
 
 impl RuleSet {
-    /// Reads a text, one rule on each line.
+    /// Reads a text, one rule per line.
     ///
     /// # Errors
-    /// The first line that is no rule.
+    /// The first line that is not a rule.
     pub fn parse(text: &str) -> Result<RuleSet, BadRuleSet> {
         rules(text).collect::<Result<_, _>>().map(RuleSet::new)
     }
 
-    /// Every line of a text that is no rule.
+    /// Every line of a text that is not a rule.
     #[must_use]
     pub fn problems(text: &str) -> Vec<BadRuleSet> {
         rules(text).filter_map(Result::err).collect()
     }
 
-    /// From rules in list order.
+    /// Builds a rule set from rules in list order.
     #[must_use]
     pub fn new(mut rules: Vec<Rule>) -> RuleSet {
         rules.sort_by_cached_key(Rule::rank);
         RuleSet { rules }
     }
 
-    /// The number after the one rule that NUM-13 chooses; none if no rule matches
-    /// (NUM-19). `random` gives 64 random bits.
+    /// The number after the one rule that NUM-13 chooses; `None` if no rule matches (NUM-19).
+    /// `random` returns 64 random bits.
     pub fn rewrite(&self, number: &str, random: &mut dyn FnMut() -> u64) -> Option<String> {
         self.rules.iter().find_map(|rule| rule.apply(number, random))
     }
@@ -73,7 +73,7 @@ impl RuleSet {
         self.rules.len()
     }
 
-    /// No rules at all.
+    /// Whether there are no rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -1,4 +1,4 @@
-//! Which rules are applied at ingress and at egress, and what may come out.
+//! The rules applied at ingress and at egress, and the checks of their results.
 
 use crate::cache::RuleSets;
 use plugin_sdk::{NumberQuestion, Numbers, Reason, Rejection, RuleSetId, Stage, host};
@@ -46,7 +46,7 @@ fn rewrite_callee(
     Ok(callee)
 }
 
-/// A caller that is no number is no caller (NUM-03).
+/// A caller that is not a valid number becomes empty (NUM-03).
 fn rewrite_caller(
     rule_sets: &mut RuleSets,
     rules: RuleSetId,
@@ -58,7 +58,7 @@ fn rewrite_caller(
     Ok(if is_number(&caller) { caller } else { String::new() })
 }
 
-/// NUM-03: 1 to 64 characters, `+` only in first place.
+/// NUM-03: 1 to 64 characters, `+` only in the first place.
 fn is_number(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"*#._-".contains(&byte);
     let digits = text.strip_prefix('+').unwrap_or(text);

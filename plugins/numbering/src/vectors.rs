@@ -4,13 +4,13 @@ use crate::ruleset::RuleSet;
 
 const VECTORS: &str = include_str!("../testdata/vectors.txt");
 
-/// Draws for each vector: enough that every alternative is likely to be seen.
+/// Draws per vector: enough to see every alternative with high probability.
 const DRAWS: u32 = 40;
 
-/// Runs all vectors: how many passed.
+/// Runs all vectors; returns the number that passed.
 ///
 /// # Errors
-/// The first that did not.
+/// The first that failed.
 pub(crate) fn check() -> Result<u32, String> {
     let mut state = 0_u64;
     let mut random = || {
@@ -26,7 +26,7 @@ pub(crate) fn check() -> Result<u32, String> {
     Ok(passed)
 }
 
-/// `name | rules, separated by a comma | tech prefix | input | output | note`
+/// Checks `name | rules, separated by a comma | tech prefix | input | output | note`.
 fn check_one(line: &str, random: &mut dyn FnMut() -> u64) -> Result<(), String> {
     let fields: Vec<&str> = line.split(" | ").map(str::trim).collect();
     let [_, rules, prefix, input, expected, _] = fields[..] else {
@@ -55,7 +55,7 @@ fn text(field: &str) -> &str {
     if field == "(nothing)" || field == "-" { "" } else { field }
 }
 
-/// `{a-b}` is any value of the range, `?` any digit.
+/// Compares with a pattern: `{a-b}` is any value of the range, `?` any digit.
 fn fits(pattern: &str, output: &str) -> bool {
     if let Some((range, rest)) = pattern.strip_prefix('{').and_then(|open| open.split_once('}')) {
         let Some((low, high)) = range.split_once('-') else { return false };

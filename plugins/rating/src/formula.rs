@@ -8,7 +8,7 @@ use plugin_sdk::{Charge, DeckRow, Money, Rounding, RoundingMode};
 /// per minute, an increment is in seconds), until the one rounding at the end.
 ///
 /// # Errors
-/// Names the field that is out of its range, or says that the charge is too large.
+/// The field that is out of its range, or that the charge is too large.
 pub fn charge(row: &DeckRow, rounding: &Rounding, duration_ms: u64) -> Result<Charge, String> {
     check(row, rounding)?;
     let time_ms = round_duration(duration_ms, rounding)?;
@@ -72,7 +72,7 @@ fn round_duration(duration_ms: u64, rounding: &Rounding) -> Result<u64, String> 
     (whole + u64::from(counted)).checked_mul(unit).ok_or_else(|| too_large(duration_ms))
 }
 
-/// BILL-18 if there is a fee unit, else BILL-17; from sixtieths to 10^-10.
+/// BILL-18 if there is a fee unit, else BILL-17; converts sixtieths to 10^-10.
 fn round_money(sixtieths: i128, rounding: &Rounding) -> i128 {
     let unit = i128::from(rounding.fee_unit.0);
     if unit > 0 {
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    /// A small generator: the properties below are tried on thousands of rows.
+    /// A small generator, which tries the properties below on thousands of rows.
     struct Draw(u64);
 
     impl Draw {
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(seconds(1_000), Money(5_000_000_000));
     }
 
-    /// BILL-11, BILL-12: steps after the first increment count from its end.
+    /// BILL-11, BILL-12: increments after the first one count from its end.
     #[test]
     fn further_increments_begin_where_the_first_one_ends() {
         let row = row("6.00", 2, 3);

@@ -1,7 +1,7 @@
-//! Turns answered time into a charge: the formula BILL-12, in whole numbers.
+//! Computes the charge for answered time: the formula BILL-12, in whole numbers.
 //!
-//! Nothing is rounded but the duration at the beginning and the charge at the end, so
-//! that a bill can be checked by hand.
+//! Only the duration at the beginning and the charge at the end are rounded, so that a bill can be
+//! checked by hand.
 #![forbid(unsafe_code)]
 
 mod formula;
@@ -13,7 +13,7 @@ use plugin_sdk::{
     Charge, DeckRow, NoCharge, NoConfig, Plugin, RateSubject, Rating, Rounding, export_plugin,
 };
 
-/// The plugin. It has no state: every charge depends on its question alone.
+/// The plugin. It has no state: every charge depends only on its question.
 #[derive(Debug)]
 pub struct DeckRating;
 

@@ -75,10 +75,10 @@ fn examples() -> Vec<Example> {
     all
 }
 
-/// Runs the table: how many rows passed.
+/// Runs the table; returns the number of rows that passed.
 ///
 /// # Errors
-/// The first row that did not.
+/// The first row that failed.
 pub(crate) fn check() -> Result<u32, String> {
     let mut passed = 0;
     for example in examples() {

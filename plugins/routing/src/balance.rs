@@ -1,25 +1,25 @@
-//! Smooth weighted round-robin over tied trunks (ROUTE-27); with equal weights it is
-//! plain round-robin.
+//! Smooth weighted round-robin over tied trunks (ROUTE-27); with equal weights it is plain
+//! round-robin.
 
 use plugin_sdk::{Candidate, TrunkId};
 use std::collections::BTreeMap;
 
-/// Tied sets remembered by one instance; past it all begin anew.
+/// Tied sets remembered by one instance; beyond that all start over.
 const CAPACITY: usize = 4_096;
 
-/// Whose turn it is in each set of tied trunks. Sets are kept apart, so that a trunk in
-/// several of them gets its share in each.
+/// The turns in each set of tied trunks. Sets are independent, so that a trunk in several of them
+/// gets its share in each.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     sets: BTreeMap<Vec<(TrunkId, u32)>, Vec<i64>>,
 }
 
 impl Turns {
-    /// Puts the tied trunks, sorted by id, into the order of this call.
+    /// Arranges the tied trunks, sorted by id, in the order for this call.
     ///
-    /// Each trunk earns its weight; the richest is first and pays the sum of weights, so
-    /// that calls are shared exactly by weight and spread evenly. A trunk of weight 0 comes
-    /// after the others, unless all weights are 0.
+    /// Each trunk earns its weight; the one with the most credit is first and pays the sum of
+    /// weights, so that calls are shared exactly by weight and evenly spread. A trunk of weight 0
+    /// comes after the others, unless all weights are 0.
     pub(crate) fn arrange(&mut self, tied: &mut [&Candidate], weight: impl Fn(&Candidate) -> u32) {
         let unweighted = tied.iter().all(|candidate| weight(candidate) == 0);
         let weight = |candidate: &Candidate| if unweighted { 1 } else { weight(candidate) };

@@ -6,13 +6,13 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Keys before prefix length, at most four (K2 and K3 of ROUTE-23). Default none.
+    /// Keys that precede prefix length, at most four (K2 and K3 of ROUTE-23). Default none.
     pub strategies: Vec<Strategy>,
-    /// Among trunks that are equal by priority (K8). Default `usage`.
+    /// The order among trunks of equal priority (K8). Default `usage`.
     pub balance: Balance,
-    /// What a response code means (ROUTE-51). Default `wholesale`.
+    /// The meaning of response codes (ROUTE-51). Default `wholesale`.
     pub failover: Preset,
-    /// Rows 8 and 9 of ROUTE-50 stop no call; trunks may say so for their own. Default false.
+    /// Rows 8 and 9 of ROUTE-50 stop no call; a trunk may set this for itself. Default false.
     pub until_connect: bool,
 }
 
@@ -20,7 +20,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Lowest price a minute first.
+    /// Lowest price per minute first.
     BuyPrice,
     /// Lowest trunk priority first.
     TrunkPriority,
@@ -37,7 +37,7 @@ pub enum Balance {
     Usage,
     /// Smooth weighted round-robin (ROUTE-27).
     Weight,
-    /// One after the other.
+    /// In turn.
     RoundRobin,
 }
 
@@ -45,20 +45,20 @@ pub enum Balance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// Vendors say 404 for "no route": switch on most codes.
+    /// Vendors use 404 for "no route": switch on most codes.
     #[default]
     Wholesale,
-    /// Vendors know their numbers: 404, 410, 480, 484, 487 and the 4xx that the table does not
-    /// name end the call.
+    /// Vendors know their numbers: 404, 410, 480, 484, 487 and the 4xx not listed in the table end
+    /// the call.
     Retail,
-    /// The stop list that most systems have which come from VOS3000: 403, 404, 484, 486, 487, 488.
+    /// The stop list of most systems derived from VOS3000: 403, 404, 484, 486, 487, 488.
     VosClassic,
     /// Every failure ends the call, unless the trunk's code policy names it.
     NoFailover,
 }
 
 impl Config {
-    /// What the types alone do not say.
+    /// Checks beyond the types.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self.strategies.len() {
             0..=4 => Ok(()),

@@ -1,6 +1,5 @@
-//! What after a failed attempt: rows 5 to 11 of ROUTE-50 and the codes of ROUTE-51.
-//! The other rows (caller gone, answered, budget, limit, no choice left) are the
-//! switch's own.
+//! The decision after a failed attempt: rows 5 to 11 of ROUTE-50 and the codes of ROUTE-51. The
+//! switch itself handles the other rows (caller gone, answered, budget, limit, no choice left).
 
 use crate::config::{Config, Preset};
 use plugin_sdk::{Decision, Failure, Outcome, StopAfterMedia};
@@ -18,8 +17,8 @@ pub(crate) fn decide(config: &Config, outcome: &Outcome) -> Decision {
     if stop { Decision::Stop } else { Decision::Next }
 }
 
-/// Row 5: the trunk's own list names the code or, up to 127, the Q.850 cause. The code
-/// is asked first.
+/// Row 5: the trunk's own list contains the code or, up to 127, the Q.850 cause. The code is
+/// checked first.
 fn code_policy(outcome: &Outcome) -> Option<bool> {
     let named = |wanted: u16| {
         let mut entries = outcome.code_policy.iter();
@@ -28,14 +27,14 @@ fn code_policy(outcome: &Outcome) -> Option<bool> {
     named(outcome.code).or_else(|| named(u16::from(outcome.cause)))
 }
 
-/// Row 6. With the rule off, busy is a failure like others (row 11).
+/// Row 6. If the rule is off, busy is an ordinary failure (row 11).
 fn busy(outcome: &Outcome) -> bool {
     let busy = outcome.code == 486 || outcome.cause == 17;
     busy && outcome.stop_after_busy
 }
 
-/// Row 7. 606 is a refusal of the media offer, which another vendor may accept: ROUTE-51
-/// lists it with 488, so it is left to row 11.
+/// Row 7. 606 refuses the media offer, which another vendor may accept: ROUTE-51 lists it with 488,
+/// so row 11 decides it.
 fn refused_everywhere(outcome: &Outcome) -> bool {
     outcome.code >= 600 && outcome.code != 606
 }
@@ -62,7 +61,7 @@ fn silent(outcome: &Outcome) -> bool {
     outcome.failure == Failure::NoResponse && outcome.stop_after_timeout
 }
 
-/// Row 11: ROUTE-51, a preset a column. Code 0 stands for no response at all: time-outs and connect
+/// Row 11: ROUTE-51, one column per preset. Code 0 means no response at all: time-outs and connect
 /// failures.
 fn stops_by_default(preset: Preset, outcome: &Outcome) -> bool {
     let Outcome { code, cause, .. } = *outcome;
@@ -73,9 +72,9 @@ fn stops_by_default(preset: Preset, outcome: &Outcome) -> bool {
             _ => false,
         },
         Preset::Retail => match code {
-            // Refusals of the request as such, which another vendor may take.
+            // Refusals of the request itself, which another vendor may accept.
             400..=403 | 405 | 407 | 408 | 415 | 420 | 481..=483 | 488 | 491 => false,
-            // 486 is row 6's: where that is off, busy leads to the next trunk.
+            // Row 6 handles 486: if it is off, busy leads to the next trunk.
             486 => false,
             _ => (400..500).contains(&code),
         },
@@ -182,10 +181,10 @@ const CODES: &[(u16, u8, bool, bool, bool)] = &[
     (699, 0, STOP, STOP, STOP),
 ];
 
-/// Runs the table of codes: how many passed.
+/// Runs the table of codes; returns the number that passed.
 ///
 /// # Errors
-/// The first that did not.
+/// The first that failed.
 pub(crate) fn check() -> Result<u32, String> {
     let mut passed = 0;
     for (code, cause, wholesale, retail, vos_classic) in CODES.iter().copied() {

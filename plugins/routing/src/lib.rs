@@ -1,5 +1,5 @@
-//! Which vendor trunks, in which order (ROUTE-16 to ROUTE-27, ROUTE-45), and what after
-//! a failure (ROUTE-50, ROUTE-51).
+//! Chooses vendor trunks and their order (ROUTE-16 to ROUTE-27, ROUTE-45), and decides after a
+//! failure (ROUTE-50, ROUTE-51).
 #![forbid(unsafe_code)]
 
 mod balance;
@@ -14,7 +14,7 @@ use plugin_sdk::{
     Call, Decision, Outcome, Plugin, Rejection, RouteQuestion, Routing, TrunkId, export_plugin,
 };
 
-/// The plugin. Its state are the turns of weighted and round-robin balance.
+/// The plugin. Its state is the turns of weighted and round-robin balance.
 #[derive(Debug)]
 pub struct PrefixRouting {
     config: Config,

@@ -1,5 +1,5 @@
-//! From candidates to choices: the walk over prefix lengths (ROUTE-17, ROUTE-18), the
-//! key list of ROUTE-23 and the place of last-resort trunks (ROUTE-45, ROUTE-46).
+//! Turns candidates into choices: the walk over prefix lengths (ROUTE-17, ROUTE-18), the key list
+//! of ROUTE-23 and the place of last-resort trunks (ROUTE-45, ROUTE-46).
 
 use crate::balance::Turns;
 use crate::config::{Balance, Config, Strategy};
@@ -8,9 +8,9 @@ use std::cmp::{Ordering, Reverse};
 
 /// The trunks to try, first to last.
 ///
-/// Ordinary trunks are those that the walk of ROUTE-18 reaches. Last-resort trunks
-/// follow after all of them, whatever their prefix length, and take no part in the walk;
-/// if there are no others they are ordinary themselves.
+/// Ordinary trunks are those that the walk of ROUTE-18 reaches. Last-resort trunks follow after all
+/// of them, whatever their prefix length, and take no part in the walk; if there are no other
+/// trunks, they are treated as ordinary.
 pub(crate) fn order(config: &Config, turns: &mut Turns, candidates: &[Candidate]) -> Vec<TrunkId> {
     let (mut reserve, mut ordinary): (Vec<&Candidate>, Vec<&Candidate>) =
         candidates.iter().partition(|candidate| candidate.last_resort);
@@ -23,8 +23,8 @@ pub(crate) fn order(config: &Config, turns: &mut Turns, candidates: &[Candidate]
     ordinary.iter().chain(&reserve).map(|candidate| candidate.trunk).collect()
 }
 
-/// ROUTE-18: goes on past a prefix length only if every entry that matched at that
-/// length has `extend`. The candidates at hand are all that can be seen of a length.
+/// ROUTE-18: the walk continues past a prefix length only if every entry that matched at that
+/// length has `extend`. Only the given candidates of a length are known here.
 fn walk_prefixes(candidates: &mut Vec<&Candidate>) {
     let shortest = candidates
         .iter()
@@ -77,7 +77,7 @@ fn by_usage(one: &Candidate, other: &Candidate) -> Ordering {
         .then(one.trunk.cmp(&other.trunk))
 }
 
-/// Compares active calls to channel limits without division; unlimited is 0.
+/// Compares active calls to channel limits without division; an unlimited trunk counts as 0.
 fn usage(one: &Candidate, other: &Candidate) -> Ordering {
     let parts = |candidate: &Candidate| match candidate.channels {
         0 => (0, 1),
@@ -87,7 +87,7 @@ fn usage(one: &Candidate, other: &Candidate) -> Ordering {
     (active * other_limit).cmp(&(other_active * limit))
 }
 
-/// An example of the self-test: candidates and the order that must come out.
+/// An example of the self-test: candidates and the expected order.
 struct Example {
     name: &'static str,
     strategies: &'static [Strategy],
@@ -209,10 +209,10 @@ fn examples() -> Vec<Example> {
     ]
 }
 
-/// Runs the examples: how many passed.
+/// Runs the examples; returns the number that passed.
 ///
 /// # Errors
-/// The first that did not.
+/// The first that failed.
 pub(crate) fn check() -> Result<u32, String> {
     let mut passed = 0;
     for example in examples() {

@@ -16,12 +16,12 @@ pub struct Config {
     pub emergency: Vec<String>,
 }
 
-/// The lists of one level, by name; empty is none. `{account}` and `{trunk}` in a name
-/// stand for the ids of the call's account and customer trunk.
+/// The lists of one level, by name; empty means none. `{account}` and `{trunk}` in a name are
+/// replaced by the ids of the call's account and customer trunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Level {
-    /// Callers that pass this level whatever the next list says.
+    /// Callers that pass this level regardless of the next list.
     pub caller_allow: String,
     /// Callers that are refused.
     pub caller_deny: String,
@@ -35,13 +35,13 @@ pub struct Level {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Velocity {
-    /// Calls within the window; one more blocks the caller. 0 is no limit. Default 1,000.
+    /// Calls within the window; one more blocks the caller. 0 means no limit. Default 1,000.
     pub limit: u32,
     /// Sliding window, 60 to 86,400 seconds. Default 3,600.
     pub window_s: u32,
     /// How long the caller is blocked, 60 to 86,400 seconds. Default 3,600.
     pub block_s: u32,
-    /// List of callers without limit; empty is none. Default `unlimited-callers`.
+    /// List of callers without a limit; empty means none. Default `unlimited-callers`.
     pub exempt: String,
 }
 
@@ -69,7 +69,7 @@ impl Default for Velocity {
 }
 
 impl Config {
-    /// What the types alone do not say.
+    /// Checks beyond the types.
     pub(crate) fn check(&self) -> Result<(), String> {
         for (field, value) in
             [("window_s", self.velocity.window_s), ("block_s", self.velocity.block_s)]
@@ -93,7 +93,7 @@ impl Config {
     }
 }
 
-/// A name may hold the placeholders that exist and no others.
+/// Checks that a name contains only known placeholders.
 fn check_list_name(field: &str, name: &str) -> Result<(), String> {
     let rest = name.replace("{account}", "").replace("{trunk}", "");
     if rest.contains(['{', '}']) {

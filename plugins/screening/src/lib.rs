@@ -1,5 +1,5 @@
-//! May this call go on? Allow and deny lists (SEC-17, ROUTE-63) and the block of callers
-//! that call too often (SEC-18).
+//! May this call proceed? Allow and deny lists (SEC-17, ROUTE-63) and the block of callers that
+//! call too often (SEC-18).
 #![forbid(unsafe_code)]
 
 mod config;

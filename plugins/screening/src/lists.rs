@@ -1,15 +1,15 @@
 //! Allow and deny lists.
 //!
-//! A caller on the allow list passes a level whatever the deny list says (SEC-17). For a
-//! destination the longer entry of the two lists decides, deny wins a tie (ROUTE-63).
-//! Whether the entries of a list are prefixes or whole numbers belongs to the list.
+//! A caller on the allow list passes a level regardless of the deny list (SEC-17). For a
+//! destination the longer entry of the two lists decides; deny wins a tie (ROUTE-63). Each list
+//! defines whether its entries are prefixes or whole numbers.
 
 use crate::config::Level;
 use plugin_sdk::host::{self, Hit};
 use plugin_sdk::{Call, Reason, Rejection, ScreenQuestion};
 use std::fmt::Write;
 
-/// Looks numbers up; keeps the memory for names with placeholders.
+/// Looks up numbers; keeps the buffer for names with placeholders.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     name: String,
@@ -83,10 +83,10 @@ fn barred(reason: Reason, side: &str, number: &str, list: &str, entry: &Hit) -> 
     Rejection::new(403, reason, detail)
 }
 
-/// Checks the placeholders, which need no lists.
+/// Checks the placeholders, which needs no lists.
 ///
 /// # Errors
-/// The first name that is not filled in as it should be.
+/// The first name that is filled in wrongly.
 pub(crate) fn check() -> Result<u32, String> {
     let call = Call {
         trunk: plugin_sdk::TrunkId(7),

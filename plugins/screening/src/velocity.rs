@@ -1,10 +1,10 @@
-//! Callers that call too often are refused for a while (SEC-18).
+//! Callers that call too often are refused temporarily (SEC-18).
 
 use crate::config::Velocity;
 use plugin_sdk::{Reason, Rejection, ScreenQuestion, host};
 
-/// Counts the call; refuses it when its caller is blocked or has just gone past the
-/// limit. Calls without a caller number are not counted: they have no caller in common.
+/// Counts the call; refuses it if its caller is blocked or has just exceeded the limit. Calls
+/// without a caller number are not counted, because they share no caller.
 pub(crate) fn refusal(velocity: &Velocity, question: &ScreenQuestion) -> Option<Rejection> {
     let caller = question.caller.as_str();
     if velocity.limit == 0 || caller.is_empty() {
@@ -21,7 +21,7 @@ pub(crate) fn refusal(velocity: &Velocity, question: &ScreenQuestion) -> Option<
         return None;
     }
     block.add(1);
-    // The caller begins anew when the block ends, even if the window is longer.
+    // The caller starts over when the block ends, even if the window is longer.
     calls.clear();
     Some(refused(velocity, caller, "is blocked from now on"))
 }

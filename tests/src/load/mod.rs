@@ -68,6 +68,8 @@ pub struct Report {
     pub added_p50_us: u32,
     /// The same, 99th percentile.
     pub added_p99_us: u32,
+    /// The same, longest.
+    pub added_max_us: u32,
     /// From INVITE to 200 at the caller, microseconds: 99th percentile.
     pub answer_p99_us: u32,
 }
@@ -81,6 +83,7 @@ impl Report {
             "refused": self.refused, "last_refusal": self.last_refusal, "lost": self.lost,
             "retransmissions": self.retransmissions, "sending_s": self.sending_s,
             "added_p50_us": self.added_p50_us, "added_p99_us": self.added_p99_us,
+            "added_max_us": self.added_max_us,
             "answer_p99_us": self.answer_p99_us,
         })
     }
@@ -210,6 +213,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
         sending_s: (last_invite - start).as_secs_f64(),
         added_p50_us: percentile(&mut vendor.added_us, 50),
         added_p99_us: percentile(&mut vendor.added_us, 99),
+        added_max_us: vendor.added_us.iter().copied().max().unwrap_or(0),
         answer_p99_us: percentile(&mut answer_us, 99),
     })
 }

@@ -20,8 +20,7 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// Loads the script with what it needs of the host: lists that are empty, one rule set,
-    /// counters.
+    /// Loads the script with the host services it needs: empty lists, one rule set, counters.
     pub(crate) fn load() -> Result<Policies> {
         let lua = Lua::new();
         let host = lua.create_table()?;
@@ -58,7 +57,7 @@ impl Policies {
         })
     }
 
-    /// What the script says to a question.
+    /// The script's answer to a question.
     pub(crate) fn ask(&self, question: &Question) -> Result<Answer> {
         let table = |size| self.lua.create_table_with_capacity(0, size);
         Ok(match question {

@@ -1,9 +1,9 @@
--- What the five default plugins decide, with their default settings, written as an operator
--- would write it for a switch that runs Lua. `host` is given by the benchmark.
+-- The decisions of the five default plugins with their default settings, as an operator would
+-- write them for a switch that runs Lua. The benchmark provides `host`.
 
 local policies = {}
 
--- Rule sets that were parsed before, by handle.
+-- Parsed rule sets, by handle.
 local parsed = {}
 
 local function rules_of(handle)
@@ -14,7 +14,7 @@ local function rules_of(handle)
     local pattern, result = line:match("^%s*(%S+)%s*%->%s*(%S*)%s*$")
     rules[#rules + 1] = { pattern = pattern, result = result }
   end
-  -- The longest pattern first; `*` takes what is left.
+  -- The longest pattern first; `*` takes the rest.
   table.sort(rules, function(one, other)
     local a, b = one.pattern == "*" and 0 or #one.pattern, other.pattern == "*" and 0 or #other.pattern
     return a > b
@@ -74,7 +74,7 @@ function policies.screening(question)
   return 403
 end
 
--- Numbers of Lua are exact up to 2^53, which carries amounts up to some 15,000 here.
+-- Lua numbers are exact up to 2^53, which is enough for amounts up to some 15,000 here.
 function policies.rating(duration_ms, price_first, price_next, connect_fee, first, step,
                          free_s, minimum, unit_ms, mode, decimals, fee_unit)
   local units = math.floor(duration_ms / unit_ms)

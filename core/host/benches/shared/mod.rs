@@ -1,4 +1,4 @@
-//! What the benchmarks of the host have in common.
+//! Code that the benchmarks of the host share.
 
 pub(crate) mod questions;
 #[path = "../../../bench_table.rs"]
@@ -47,7 +47,7 @@ impl Lookup for Snapshot {
     }
 }
 
-/// Builds the plugins from source and says where they are.
+/// Builds the plugins from source and returns their folder.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?;
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

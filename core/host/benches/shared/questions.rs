@@ -1,4 +1,4 @@
-//! What is asked about a wholesale call: rewritten numbers, ten vendors, an asserted identity.
+//! Questions about a wholesale call: rewritten numbers, ten vendors, an asserted identity.
 
 use super::RULES;
 use policy::{
@@ -10,7 +10,7 @@ pub(crate) struct Wholesale {
     pub(crate) call: CallFacts,
     pub(crate) caller: String,
     pub(crate) callee: String,
-    /// Calls that its vendors carry, more or less.
+    /// Approximate number of calls that its vendors carry.
     pub(crate) load: u32,
     pub(crate) duration_ms: u64,
 }
@@ -25,7 +25,8 @@ impl Wholesale {
         })
     }
 
-    /// At ingress the dialled number is rewritten; at egress all three are, with `own_rules`.
+    /// At ingress the dialled number is rewritten; at egress all three numbers are, with
+    /// `own_rules`.
     pub(crate) fn numbering(&self, stage: Stage, callee: &str, own_rules: bool) -> Question {
         let own = if own_rules { RULES } else { 0 };
         Question::Number(NumberQuestion {

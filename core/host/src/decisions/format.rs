@@ -1,30 +1,29 @@
-//! How decisions lie in a block: a head, then items one behind the other.
+//! The layout of decisions in a block: a head, then the items.
 //!
-//! Everything is postcard. The shapes of questions and answers are those of
-//! `strowger-policy`: when they change, [`super::segment::MAGIC`] must change too, which a
-//! test holds.
+//! Everything is postcard. The shapes of questions and answers are those of `strowger-policy`: when
+//! they change, [`super::segment::MAGIC`] must change too. A test checks that.
 
 use policy::{Answer, CallNumbers, Fault, PastAttempt, PluginStamp, Question};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the items of a block refer to. The writing thread makes it.
+/// Data that the items of a block refer to. The writing thread makes it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct BlockHead {
-    /// Which signalling thread asked: its decisions are in the order of time.
+    /// The signalling thread that asked; its decisions are in time order.
     pub(super) shard: u16,
-    /// Builds by number, from 1.
+    /// Builds; items refer to them by number, from 1.
     pub(super) stamps: Vec<Arc<PluginStamp>>,
-    /// Texts behind content handles that the segment does not have yet.
+    /// Texts behind content handles that the segment does not contain yet.
     pub(super) texts: Vec<(u64, Arc<str>)>,
     /// Bytes of the items that follow.
     pub(super) items: u32,
 }
 
-/// First byte of an INVITE; that of a decision is the number of its hook.
+/// First byte of an INVITE item; that of a decision is the number of its hook.
 pub(super) const INVITE: u8 = 255;
 
-/// First byte, and length of what follows.
+/// First byte and length of the item body.
 const ITEM_HEAD: usize = 5;
 
 /// The INVITE of a call, before the first decision in the block that refers to it.
@@ -46,16 +45,16 @@ pub(super) struct DecisionItem<Q, O, D, E> {
     pub(super) stamp: u32,
     pub(super) by_previous: bool,
     pub(super) nanos: u64,
-    /// Random draws of the call before.
+    /// Random draws of the call before this question.
     pub(super) draw: u32,
     pub(super) question: Q,
     pub(super) outcome: O,
     pub(super) details: Option<D>,
-    /// What plugins said that were asked before the one that decided.
+    /// Answers of the plugins that were asked before the deciding one.
     pub(super) earlier: Vec<EarlierItem<E>>,
 }
 
-/// What a plugin of a chain said.
+/// The answer of a plugin of a chain.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EarlierItem<E> {
     /// Number of the build in the head.
@@ -63,7 +62,7 @@ pub(super) struct EarlierItem<E> {
     pub(super) outcome: E,
 }
 
-/// What the call knew beside the question.
+/// The call's details beyond the question.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct DetailsItem<N, A> {
     /// The INVITE was known; it is in the block.
@@ -72,7 +71,7 @@ pub(super) struct DetailsItem<N, A> {
     pub(super) attempts: A,
 }
 
-/// As it is written.
+/// For writing.
 pub(super) type DecisionRef<'a> = DecisionItem<
     &'a Question,
     &'a Result<Answer, Fault>,
@@ -80,7 +79,7 @@ pub(super) type DecisionRef<'a> = DecisionItem<
     &'a Result<Option<Answer>, Fault>,
 >;
 
-/// As it is read.
+/// For reading.
 pub(super) type DecisionOwned = DecisionItem<
     Question,
     Result<Answer, Fault>,
@@ -95,7 +94,7 @@ pub(super) enum Item {
     Invite(InviteItem),
 }
 
-/// An item that is not decoded: who has no use for it passes over it.
+/// An item that is not decoded yet, so that readers can skip it.
 pub(super) struct RawItem<'a> {
     /// [`INVITE`], or the number of the hook.
     pub(super) tag: u8,
@@ -110,13 +109,13 @@ impl RawItem<'_> {
         }
     }
 
-    /// When a decision was made, its first field.
+    /// The time of a decision, its first field.
     pub(super) fn at_ms(&self) -> postcard::Result<u64> {
         postcard::take_from_bytes(self.body).map(|(at_ms, _)| at_ms)
     }
 }
 
-/// The next item and what is behind it; none at the end.
+/// The next item and the bytes after it; none at the end.
 pub(super) fn next(bytes: &[u8]) -> postcard::Result<Option<(RawItem<'_>, &[u8])>> {
     if bytes.is_empty() {
         return Ok(None);
@@ -130,14 +129,14 @@ pub(super) fn next(bytes: &[u8]) -> postcard::Result<Option<(RawItem<'_>, &[u8])
     split().map(Some).ok_or(postcard::Error::DeserializeUnexpectedEnd)
 }
 
-/// Appends an item, or nothing when it cannot be encoded.
+/// Appends an item, or nothing if it cannot be encoded.
 pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, tag: u8, item: &T) -> postcard::Result<()> {
     let before = bytes.len();
     bytes.extend([tag, 0, 0, 0, 0]);
     let written = postcard::serialize_with_flavor(item, Appended(bytes));
     match written {
         Ok(()) => {
-            // Items are kilobytes.
+            // Items are kilobytes, so the length fits.
             let length = (bytes.len() - before - ITEM_HEAD) as u32;
             bytes[before + 1..before + ITEM_HEAD].copy_from_slice(&length.to_le_bytes());
         }
@@ -146,7 +145,7 @@ pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, tag: u8, item: &T) -> po
     written
 }
 
-/// A buffer that is not lost when encoding fails half-way.
+/// A buffer that survives an encoding error half-way.
 struct Appended<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Appended<'_> {

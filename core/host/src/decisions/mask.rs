@@ -1,9 +1,9 @@
-//! Other digits in place of the last ones of every number.
+//! Replaces the last digits of every number.
 //!
-//! The last digits are replaced by a keyed permutation of all numbers of that many digits:
-//! equal numbers stay equal, different ones stay different, and prefixes stay. Because only
-//! those digits decide what takes their place, a rewrite of prefixes gives the same result
-//! before and after masking, and a replay of masked decisions compares like with like.
+//! The last digits are replaced by a keyed permutation of all numbers of that many digits: equal
+//! numbers stay equal, different ones stay different, and prefixes stay. The replacement depends on
+//! those digits only, so a rewrite of prefixes gives the same result before and after masking, and
+//! a replay of masked decisions compares like with like.
 
 use super::format::DecisionOwned;
 use policy::{
@@ -12,14 +12,14 @@ use policy::{
 };
 use sha2::{Digest, Sha256};
 
-/// More digits than any number has are of no use, and 10^18 fits the arithmetic.
+/// More digits than any number has are useless, and 10^18 fits the arithmetic.
 const MOST: u8 = 18;
 
 /// Rounds of the Feistel network.
 const ROUNDS: u8 = 8;
 
-/// Shortest run of digits in running text that is taken for a number: ports and parts of
-/// addresses are shorter.
+/// Shortest run of digits in free text that counts as a number: ports and parts of addresses are
+/// shorter.
 const RUN: usize = 5;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// None when nothing is masked.
+    /// None if nothing is masked.
     pub(super) fn new(key: [u8; 32], digits: u8) -> Option<Mask> {
         (digits > 0).then(|| Mask { key, digits: usize::from(digits.min(MOST)) })
     }
@@ -143,7 +143,7 @@ impl Mask {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
-    /// All of the text is one number, whatever stands between its digits.
+    /// The whole text is one number, whatever separates its digits.
     fn number(&self, number: &mut Text) {
         let mut text = number.as_bytes().to_vec();
         let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_digit()).collect();
@@ -165,7 +165,7 @@ impl Mask {
         *words = String::from_utf8(text).unwrap_or_default().into();
     }
 
-    /// Puts other digits at the last of these places.
+    /// Replaces the last of the digits at these places.
     fn replace(&self, text: &mut [u8], places: &[usize]) {
         let places = &places[places.len().saturating_sub(self.digits)..];
         if places.is_empty() {

@@ -1,10 +1,10 @@
-//! The decision log: every question that calls asked, with its answer and everything that
-//! is needed to ask it again (`docs/plugins.md`, "Replay").
+//! The decision log: every question of a call, with its answer and all inputs needed to ask it
+//! again (`docs/plugins.md`, "Replay").
 //!
-//! Each signalling thread writes into a buffer of its own ([`DecisionTap`]) and hands full
-//! ones to a thread that compresses and appends them to segment files ([`DecisionLog`]).
-//! When that thread is behind, buffers are dropped and counted: a call never waits.
-//! [`DecisionReader`] reads the segments back in the order of time.
+//! Each signalling thread writes into its own buffer ([`DecisionTap`]) and hands full buffers to a
+//! thread that compresses them and appends them to segment files ([`DecisionLog`]). If that thread
+//! falls behind, buffers are dropped and counted: a call never waits. [`DecisionReader`] reads the
+//! segments back in time order.
 
 mod format;
 mod mask;
@@ -30,19 +30,19 @@ const WAITING: usize = 64;
 /// Where and how decisions are kept.
 #[derive(Clone, Debug)]
 pub struct DecisionSettings {
-    /// Folder of the segment files; made when missing.
+    /// Folder of the segment files; created if missing.
     pub folder: PathBuf,
     /// Name of the node, kept with each segment.
     pub node: String,
     /// Segments whose last decision is older are deleted.
     pub keep: Duration,
-    /// Bytes on disk that are never passed; the oldest segments go first.
+    /// Limit of the bytes on disk; the oldest segments are deleted first.
     pub max_bytes: u64,
-    /// This many last digits of every number are replaced; 0 keeps numbers as they are.
+    /// Number of last digits of every number that are replaced; 0 keeps numbers unchanged.
     pub mask_digits: u8,
-    /// Decides which digits replace which. With the same key equal numbers stay equal.
+    /// Key of the replacement. With the same key equal numbers stay equal.
     pub mask_key: [u8; 32],
-    /// Seed of the host whose decisions these are ([`crate::Host::random_seed`]).
+    /// Seed of the host that made these decisions ([`crate::life::host::Host::random_seed`]).
     pub random_seed: u64,
 }
 
@@ -51,7 +51,7 @@ pub struct DecisionSettings {
 pub struct DecisionCounts {
     /// Decisions in the segments.
     pub recorded: u64,
-    /// Decisions that were dropped: the writing thread was behind, or the disk failed.
+    /// Decisions that were dropped because the writing thread fell behind or the disk failed.
     pub dropped: u64,
     /// Compressed bytes written.
     pub bytes: u64,
@@ -60,19 +60,19 @@ pub struct DecisionCounts {
 /// Emptied buffers that are kept for taps.
 const SPARE: usize = 4;
 
-/// What taps and the writing thread share.
+/// State that taps and the writing thread share.
 #[derive(Debug, Default)]
 struct Shared {
     recorded: AtomicU64,
     dropped: AtomicU64,
     bytes: AtomicU64,
-    /// Emptied buffers: a signalling thread that grows a new one for each block pays for its
-    /// pages with page faults.
+    /// Emptied buffers for reuse: a signalling thread that grows a new one for each block pays for
+    /// its pages with page faults.
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Shared {
-    /// An empty buffer, with room if there is one.
+    /// An empty buffer, with capacity if one is spare.
     fn buffer(&self) -> Vec<u8> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
@@ -87,7 +87,7 @@ impl Shared {
     }
 }
 
-/// What is sent to the writing thread.
+/// Message to the writing thread.
 enum Letter {
     Block(tap::Block),
     End,
@@ -102,11 +102,11 @@ pub struct DecisionLog {
 }
 
 impl DecisionLog {
-    /// Makes the folder and starts the writing thread. Nothing is written before the first
+    /// Creates the folder and starts the writing thread. Nothing is written before the first
     /// decision.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or the thread does not start.
+    /// If the folder cannot be created or read, or the thread does not start.
     pub fn start(settings: DecisionSettings) -> io::Result<DecisionLog> {
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = sync_channel(WAITING);
@@ -133,12 +133,12 @@ impl DecisionLog {
         }
     }
 
-    /// Writes what taps have handed over so far and ends the thread. A tap hands over what
-    /// it holds when it is dropped, so drop taps before; what comes later is lost.
+    /// Writes all buffers handed over so far and ends the thread. A tap hands over its buffer when
+    /// it is dropped, so drop taps first; later buffers are lost.
     pub fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
-        // It fails only when the thread has ended already.
+        // Fails only if the thread has already ended.
         let _ = self.sender.send(Letter::End);
         if thread.join().is_err() {
             tracing::error!("the thread that keeps decisions ended in a panic");

@@ -1,4 +1,4 @@
-//! Reads segments back, in the order of time.
+//! Reads segments back in time order.
 
 use super::format::{self, BlockHead, DecisionOwned, Item};
 use super::segment::{Next, SegmentReader, numbers, path};
@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-/// What a plugin of a chain said before the next one was asked; none: it passed.
+/// The answer of a plugin of a chain that was asked before the deciding one; none: it passed.
 pub type EarlierAnswer = (Arc<PluginStamp>, Result<Option<Answer>, Fault>);
 
-/// How much later a thread's buffer may come than another's with the same times: twice
-/// the time that a buffer waits.
+/// How much later one thread's buffer may be written than another's with the same times: twice the
+/// time that a buffer waits.
 const SKEW_MS: u64 = 2_000;
 
 /// A decision read back.
@@ -22,7 +22,7 @@ pub struct Decision {
     pub at_ms: u64,
     /// Plugin generation of the call.
     pub generation: u64,
-    /// Who answered; none if the hook had no plugin.
+    /// The plugin that answered; none if the hook had no plugin.
     pub plugin: Option<Arc<PluginStamp>>,
     /// The previous version answered.
     pub by_previous: bool,
@@ -34,24 +34,24 @@ pub struct Decision {
     pub random_seed: u64,
     /// What was asked.
     pub question: Question,
-    /// What was answered, or why nothing was.
+    /// The answer, or the reason why there is none.
     pub outcome: Result<Answer, Fault>,
-    /// What plugins said that were asked before the one that decided, in order.
+    /// Answers of the plugins that were asked before the deciding one, in order.
     pub earlier: Vec<EarlierAnswer>,
-    /// What the call knew beside the question, where a plugin might have asked.
+    /// The call's details beyond the question, if a plugin might have asked for them.
     pub details: Option<Arc<CallDetails>>,
 }
 
-/// What a reader has read so far.
+/// Counts of what a reader has read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ReadCounts {
     /// Segment files.
     pub segments: u64,
-    /// Segment files of another format, left out.
+    /// Segment files of another format, skipped.
     pub foreign: u64,
-    /// Segments whose end was cut off or damaged; they were read up to there.
+    /// Segments with a truncated or damaged end; they were read up to there.
     pub torn: u64,
-    /// Most last digits of numbers that are masked in any of them.
+    /// Largest number of masked last digits in any of them.
     pub masked_digits: u8,
 }
 
@@ -81,20 +81,20 @@ pub struct DecisionReader {
     until_ms: u64,
     open: Option<SegmentReader>,
     texts: Arc<Texts>,
-    /// Decisions of each signalling thread that are not given out yet.
+    /// Decisions of each signalling thread that were not returned yet.
     shards: Vec<(u16, VecDeque<Decision>)>,
     newest_ms: u64,
     counts: ReadCounts,
-    /// Hooks whose decisions are given out, by number.
+    /// Hooks whose decisions are returned, by number.
     hooks: [bool; Hook::ALL.len()],
     invites: bool,
 }
 
 impl DecisionReader {
-    /// Reads decisions put from `since_ms` on and before `until_ms`, UTC milliseconds.
+    /// Reads decisions from `since_ms` on and before `until_ms`, UTC milliseconds.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn open(folder: &Path, since_ms: u64, until_ms: u64) -> io::Result<DecisionReader> {
         Ok(DecisionReader {
             folder: folder.to_owned(),
@@ -111,7 +111,7 @@ impl DecisionReader {
         })
     }
 
-    /// Leaves out decisions of other hooks and, if they are not wanted, INVITEs.
+    /// Skips decisions of other hooks and, unless `invites`, the INVITEs.
     #[must_use]
     pub fn only(mut self, hooks: &[Hook], invites: bool) -> DecisionReader {
         self.hooks = Hook::ALL.map(|hook| hooks.contains(&hook));
@@ -119,7 +119,7 @@ impl DecisionReader {
         self
     }
 
-    /// Texts behind the content handles of decisions that were given out.
+    /// Texts behind the content handles of the decisions returned so far.
     #[must_use]
     pub fn texts(&self) -> Arc<Texts> {
         Arc::clone(&self.texts)
@@ -134,7 +134,7 @@ impl DecisionReader {
     /// The next decision; none at the end.
     ///
     /// # Errors
-    /// When a file cannot be read. Segments that the switch deletes meanwhile are left out.
+    /// If a file cannot be read. Segments that the switch deletes in the meantime are skipped.
     #[expect(clippy::should_implement_trait, reason = "it can fail, an iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<Decision>> {
         loop {
@@ -154,13 +154,13 @@ impl DecisionReader {
                 return Ok(None);
             }
             if !self.read_block()? {
-                // Nothing comes any more that could be older.
+                // All blocks are read, so no older decision can follow.
                 self.newest_ms = u64::MAX;
             }
         }
     }
 
-    /// False when there is no block any more.
+    /// False if there are no more blocks.
     fn read_block(&mut self) -> io::Result<bool> {
         loop {
             let Some(segment) = &mut self.open else {

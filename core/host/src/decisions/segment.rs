@@ -1,8 +1,8 @@
 //! One segment file: a head, then frames of one compressed stream.
 //!
-//! Each frame ends where the compressor was flushed, so a file that a crash cut off reads
-//! back up to its last whole frame. The stream goes on from frame to frame: what calls
-//! have in common is paid once in a segment.
+//! Each frame ends at a flush of the compressor, so a file that a crash cut off reads back up to
+//! its last complete frame. The stream continues from frame to frame, so text that calls have in
+//! common is stored once per segment.
 
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -17,13 +17,13 @@ pub(super) const MAGIC: &[u8; 8] = b"STRWDEC\x03";
 /// Compressed length, length, CRC-32 of the compressed bytes.
 const FRAME: usize = 12;
 
-/// Longest frame: far beyond any buffer, far below what a torn length could claim.
+/// Longest frame: far beyond any buffer, far below the largest corrupt length.
 const LONGEST: usize = 64 << 20;
 
 /// zstd's fastest ordinary level.
 const LEVEL: i32 = 1;
 
-/// What holds for every decision of a segment.
+/// Data for every decision of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SegmentHead {
     pub(super) node: String,
@@ -31,18 +31,18 @@ pub(super) struct SegmentHead {
     pub(super) began_ms: u64,
     /// Seed of the host.
     pub(super) random_seed: u64,
-    /// Last digits of numbers that are masked.
+    /// Number of last digits of numbers that are masked.
     pub(super) masked: u8,
 }
 
-/// Makes the folder of segments, for the switch's own user alone: what callers dial and say of
-/// themselves is nobody else's business (SEC-51).
+/// Creates the folder of segments, readable only by the switch's own user: the numbers and names in
+/// it are private to the callers (SEC-51).
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let permissions = std::fs::metadata(folder)?.permissions();
     if permissions.mode() & 0o077 != 0 {
         let closed = PermissionsExt::from_mode(permissions.mode() & 0o7700);
-        // Not every file system knows modes.
+        // Not every file system supports modes.
         if let Err(error) = std::fs::set_permissions(folder, closed) {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "other users may look into the folder of decisions");
@@ -68,7 +68,7 @@ pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A segment that is written to. After an error it is of no use: its compressor is ahead
+/// A segment open for writing. After an error it must not be used any more: its compressor is ahead
 /// of its file.
 pub(super) struct SegmentWriter {
     file: File,
@@ -87,7 +87,7 @@ impl SegmentWriter {
         Ok(SegmentWriter { file, encoder, bytes: begin.len() as u64 })
     }
 
-    /// Whether somebody has deleted the file: what is written to it is found by nobody.
+    /// Whether somebody has deleted the file, so that nobody would find data written to it.
     pub(super) fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|about| about.nlink() == 0)
     }
@@ -111,7 +111,8 @@ impl SegmentWriter {
 
     pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all(frame) {
-            // Half a frame would be found by its length; without it the file reads whole.
+            // A reader would trust the length of half a frame; without it the file reads
+            // completely.
             self.file.set_len(self.bytes)?;
             return Err(error);
         }
@@ -130,11 +131,11 @@ fn frame(to: &mut Vec<u8>, stored: &[u8], length: usize) {
 pub(super) enum Next {
     Block(Vec<u8>),
     End,
-    /// The rest of the file is not whole.
+    /// The rest of the file is incomplete or damaged.
     Torn,
 }
 
-/// A segment that is read.
+/// A segment open for reading.
 pub(super) struct SegmentReader {
     file: io::BufReader<File>,
     decoder: Decoder<'static, Vec<u8>>,
@@ -142,7 +143,7 @@ pub(super) struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// None when the file is no segment of this format.
+    /// None if the file is not a segment of this format.
     pub(super) fn open(path: &Path) -> io::Result<Option<SegmentReader>> {
         let mut file = io::BufReader::with_capacity(1 << 18, File::open(path)?);
         let mut magic = [0; MAGIC.len()];
@@ -168,7 +169,7 @@ impl SegmentReader {
     }
 }
 
-/// The bytes of a whole frame and what they decompress to; none at the end of what is whole.
+/// The bytes of a complete frame and their decompressed length; none if no complete frame follows.
 fn stored(from: &mut impl Read) -> io::Result<Option<(Vec<u8>, usize)>> {
     let mut words = [0; FRAME];
     if !filled(from, &mut words)? {

@@ -1,4 +1,4 @@
-//! The call path's end of the log: encodes, and never waits.
+//! The log on the call path: encodes, and never waits.
 
 use super::format::{DecisionRef, DetailsItem, EarlierItem, INVITE, append};
 use super::{Letter, Shared};
@@ -11,10 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-/// A buffer is handed over when it has grown past this.
+/// A buffer is handed over when it exceeds this size ...
 const BLOCK: usize = 256 << 10;
 
-/// Or when its first decision is this old.
+/// ... or when its first decision is this old.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Decisions of one thread on their way to the writing thread.
@@ -31,19 +31,19 @@ pub(super) struct Block {
 /// One decision as it was made.
 #[derive(Debug)]
 pub struct Decided<'a> {
-    /// When it was made, UTC milliseconds.
+    /// Time of the decision, UTC milliseconds.
     pub at_ms: u64,
     /// Random draws of the call before the question ([`policy::CallNotes::draws`]).
     pub draw: u32,
-    /// What it was asked with.
+    /// The context of the question.
     pub context: Context<'a>,
-    /// What was asked.
+    /// The question.
     pub question: &'a Question,
-    /// What came back.
+    /// The reply.
     pub reply: &'a Reply,
 }
 
-/// The writing end of one signalling thread. Dropping it hands over what it holds.
+/// The log's end in one signalling thread. Dropping it hands over its buffer.
 #[derive(Debug)]
 pub struct DecisionTap {
     sender: SyncSender<Letter>,
@@ -68,7 +68,7 @@ impl DecisionTap {
         }
     }
 
-    /// Keeps a decision; `now` only says how old the buffer is.
+    /// Keeps a decision; `now` only serves to age the buffer.
     pub fn record(&mut self, now: Instant, asked: &Decided<'_>) {
         let Decided { context, question, reply, .. } = asked;
         self.note_texts(context, question);
@@ -98,7 +98,7 @@ impl DecisionTap {
             details,
             earlier,
         };
-        // It cannot fail on plain integers and texts; if it does, the others are not hurt.
+        // Plain integers and texts always encode; if one does not, the others stay intact.
         if append(&mut self.block.items, question.hook() as u8, &item).is_err() {
             self.shared.dropped.fetch_add(1, Relaxed);
             return;
@@ -110,14 +110,13 @@ impl DecisionTap {
         }
     }
 
-    /// When [`DecisionTap::hand_over`] should be called at the latest; none while it holds
-    /// nothing.
+    /// Latest time to call [`DecisionTap::hand_over`]; none while the buffer is empty.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.began.map(|began| began + PATIENCE)
     }
 
-    /// Gives what it holds to the writing thread, or drops it when that is behind.
+    /// Gives the buffer to the writing thread, or drops it if that thread is behind.
     pub fn hand_over(&mut self) {
         if self.began.take().is_none() {
             return;
@@ -137,7 +136,7 @@ impl DecisionTap {
         }
     }
 
-    /// Number of a build in the block, from 1. There are few: one for each hook.
+    /// Number of a build in the block, from 1. There are few: about one per hook.
     fn stamp(&mut self, stamp: &Arc<PluginStamp>) -> u32 {
         let stamps = &mut self.block.stamps;
         let at = stamps.iter().position(|known| Arc::ptr_eq(known, stamp)).unwrap_or_else(|| {
@@ -172,7 +171,7 @@ impl Drop for DecisionTap {
     }
 }
 
-/// Encodes as [`super::format::InviteItem`] without copying the headers first.
+/// Encodes like [`super::format::InviteItem`] without copying the headers first.
 struct InviteRef<'a> {
     call: u128,
     invite: &'a dyn Invite,

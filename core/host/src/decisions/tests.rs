@@ -14,7 +14,7 @@ use std::time::Instant;
 const CALLER: &str = "15551230001";
 const CALLEE: &str = "442071234567";
 
-/// A folder that goes with the test.
+/// A folder that is deleted at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -81,7 +81,7 @@ fn call(id: u128) -> CallFacts {
     CallFacts { id, received_ms: 1_700_000_000_000, trunk: 3, account: 4 }
 }
 
-/// One question of each kind, with an answer each.
+/// One question of each kind with its answer.
 fn decisions(id: u128) -> Vec<(Question, Result<Answer, Fault>)> {
     let (call, caller, callee) = (call(id), CALLER.to_owned(), CALLEE.to_owned());
     let rejection = Rejection {
@@ -339,7 +339,7 @@ fn what_is_kept_is_read_back_in_the_order_of_time() {
     assert_eq!(reader.texts().get(5).as_deref(), Some("00 -> "));
 }
 
-/// SEC-51; a folder that an earlier version made for everybody is closed, too.
+/// SEC-51; a folder that an earlier version created for everybody is closed too.
 #[test]
 fn nobody_else_can_read_the_log() {
     use std::os::unix::fs::PermissionsExt;
@@ -359,7 +359,7 @@ fn nobody_else_can_read_the_log() {
     }
 }
 
-/// A crash leaves half a block, or a block that was never written whole.
+/// A crash leaves half a block, or a block that was never completely written.
 #[test]
 fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {
     let folder = Folder::new("decisions-torn");
@@ -389,7 +389,7 @@ fn a_segment_that_was_cut_off_is_read_up_to_its_last_whole_block() {
     let (found, counts) = read(&folder.0);
     assert_eq!((found.len(), counts.torn), (32, 1));
 
-    // The next start writes a segment of its own.
+    // The next start writes its own segment.
     let log = DecisionLog::start(settings(&folder)).expect("a log");
     let mut tap = log.tap(0);
     record(&mut tap, Instant::now(), 9, 9_000);
@@ -450,7 +450,7 @@ fn the_folder_never_passes_its_size_and_the_oldest_go_first() {
     for id in 0..800_u64 {
         record(&mut tap, Instant::now(), u128::from(id) << 70 | u128::from(id * 7919), id * 10);
         tap.hand_over();
-        // One block at a time: none may be dropped, and the folder is looked at in between.
+        // One block at a time, so that none is dropped and the folder can be checked in between.
         while log.counts().recorded < (id + 1) * 8 {
             std::thread::yield_now();
         }
@@ -486,7 +486,7 @@ fn old_segments_are_deleted_at_the_next_start() {
     assert_eq!(kept(Duration::from_secs(3600)), [2, 3]);
 }
 
-/// Whoever deletes the folder under a running node loses what was there, not what comes.
+/// Deleting the folder under a running node loses its contents, but no later decisions.
 #[test]
 fn a_deleted_folder_is_made_again() {
     let folder = Folder::new("decisions-deleted");
@@ -537,8 +537,8 @@ fn a_buffer_is_handed_over_after_a_second() {
     assert_eq!(receiver.try_iter().count(), 1);
 }
 
-/// Segments of another shape must not be read: who changes a question or an answer counts
-/// the last byte of the head up and puts the new sum here.
+/// A reader must not read segments of another shape: if you change a question or an answer,
+/// increment the last byte of the head and put the new sum here.
 #[test]
 fn a_change_of_questions_or_answers_is_another_format() {
     let folder = Folder::new("decisions-shape");

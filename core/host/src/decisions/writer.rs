@@ -10,15 +10,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-/// Segments that the folder is divided into at least: what is deleted at one time.
+/// The folder is divided into at least this many segments; one is deleted at a time.
 const SHARES: u64 = 16;
 
-/// A segment never grows larger, so that reading can begin near its first decision.
+/// Largest segment, so that reading can start close to its first decision.
 const LARGEST: u64 = 64 << 20;
 
-/// Between two looks at the age of segments while no decision comes.
+/// Interval of checking the age of segments while no decision comes.
 const LOOK: Duration = Duration::from_secs(60);
 
 pub(super) struct Writer {
@@ -125,7 +125,7 @@ impl Writer {
         let head = postcard::to_stdvec(&head).map_err(io::Error::other)?;
         let frame = open.segment.compress([&head, &block.items]);
         self.shared.give_back(block.items);
-        // Kept open even when this fails, so that what is whole in it is counted.
+        // Kept open even on failure, so that its complete part is counted.
         let open = self.open.insert(open);
         let frame = frame?;
         let room = self.settings.max_bytes.saturating_sub(open.segment.bytes());
@@ -144,10 +144,9 @@ impl Writer {
     }
 
     fn begin(&mut self, now: SystemTime) -> io::Result<Open> {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let head = SegmentHead {
             node: self.settings.node.clone(),
-            began_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            began_ms: platform::utc_ms_of(now),
             random_seed: self.settings.random_seed,
             masked: self.settings.mask_digits,
         };

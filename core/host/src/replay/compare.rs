@@ -1,9 +1,9 @@
-//! What differs between the answer that a call got and the one it would get.
+//! Differences between the answer that a call got and the one that it would get.
 
 use policy::{Answer, Fault, NumberAnswer, Question, RouteQuestion, Verdict};
 use serde::Serialize;
 
-/// What is different about an answer.
+/// The kind of difference between two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,47 +21,47 @@ pub enum Kind {
     Decides,
     /// Left to other plugins now.
     LeftToOthers,
-    /// Another vendor trunk comes first.
+    /// A different vendor trunk is first.
     FirstRoute,
-    /// The same trunks in another order.
+    /// The same trunks in a different order.
     RouteOrder,
-    /// Other trunks.
+    /// Different trunks.
     RouteSet,
-    /// Another decision after a failed attempt.
+    /// A different decision after a failed attempt.
     AfterFailure,
-    /// Another caller number.
+    /// A different caller number.
     Caller,
-    /// Another callee number.
+    /// A different callee number.
     Callee,
-    /// Another number for identity headers.
+    /// A different number for identity headers.
     IdentityNumber,
-    /// Another number chooses route or rate, or other URI parameters.
+    /// A different number for route or rate, or different URI parameters.
     OtherNumbers,
-    /// Another charge.
+    /// A different charge.
     Price,
-    /// The same charge for other seconds.
+    /// The same charge for different seconds.
     BilledSeconds,
     /// Challenged now, or no longer.
     Challenge,
-    /// Other marks.
+    /// Different marks.
     Marks,
-    /// Another limit of a call that is up.
+    /// A different limit of a call that is up.
     Limit,
-    /// Asked about again at another time.
+    /// A different time of the next supervision question.
     AskAgain,
-    /// Another From.
+    /// A different From.
     From,
-    /// Other identity headers.
+    /// Different identity headers.
     Headers,
 }
 
-/// A difference, and what it is worth.
+/// A difference and its value.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) kinds: Vec<Kind>,
-    /// New charge less the old one.
+    /// New charge minus the old one.
     pub(super) price: i64,
-    /// New margin a minute of the first choice less the old one.
+    /// New margin per minute of the first choice minus the old one.
     pub(super) margin: i64,
 }
 
@@ -71,11 +71,11 @@ impl Difference {
     }
 }
 
-/// None is a decision that is left to other plugins.
+/// None: the decision is left to other plugins.
 type Outcome = Result<Option<Answer>, Fault>;
 
-/// None when both mean the same to the call. What a plugin tells the operator about a
-/// refusal, and which fault it was, does not count.
+/// None if both mean the same to the call. A refusal's detail for the operator, and the kind of a
+/// fault, do not count.
 pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> Option<Difference> {
     let mut found = Difference::default();
     if old == new {
@@ -96,7 +96,7 @@ pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> O
             }
         }
         (None, Some(_)) => found.kinds.push(Kind::NewReject),
-        // Without an answer the call may be refused all the same.
+        // Without an answer the fallback may still refuse the call.
         (Some(_), None) if new.is_ok() => found.kinds.push(Kind::GoneReject),
         (Some(_), None) => {}
         (Some(old), Some(new)) => {
@@ -108,10 +108,10 @@ pub(super) fn difference(question: &Question, old: &Outcome, new: &Outcome) -> O
     Some(found).filter(|found| !found.kinds.is_empty())
 }
 
-/// A call that does not begin or does not go on, and why.
+/// The refusal or the ending of a call, with its reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal<'a> {
-    /// Response code; of a call that was up the Q.850 cause, if it ended without a code.
+    /// Response code; for a call that was up, the Q.850 cause if it ended without a code.
     pub(super) code: u16,
     pub(super) reason: &'a str,
 }
@@ -193,7 +193,7 @@ fn answers(found: &mut Difference, question: &Question, old: &Answer, new: &Answ
     }
 }
 
-/// What a minute over the first choice leaves: sell price less its buy price.
+/// Margin per minute of the first choice: sell price minus its buy price.
 pub(super) fn margin(question: &RouteQuestion, trunks: &[u32]) -> Option<i64> {
     let first = trunks.first()?;
     let candidate = question.candidates.iter().find(|candidate| candidate.trunk == *first)?;

@@ -1,4 +1,4 @@
-//! The sharpest differences, told in short.
+//! The most significant differences, in short form.
 
 use super::compare::{Difference, Kind};
 use super::report::Money;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// One decision that would have been another.
+/// One decision that would have been different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// Id of the call, as in its record.
@@ -17,21 +17,21 @@ pub struct Example {
     pub at_ms: u64,
     /// The hook.
     pub hook: &'static str,
-    /// What differs.
+    /// The kinds of difference.
     pub kinds: Vec<Kind>,
-    /// What was asked, in short.
+    /// The question, in short.
     pub question: String,
-    /// What was answered.
+    /// The answer then.
     pub before: String,
-    /// What would be answered.
+    /// The answer of the build.
     pub after: String,
 }
 
-/// Sharper ones first: refusals, then money, then first choices; the earlier ones of
+/// Most significant first: refusals, then money, then first choices; earlier ones first among
 /// equals.
 type Rank = (u8, Reverse<u64>, u64);
 
-/// Keeps the sharpest.
+/// Keeps the most significant ones.
 #[derive(Debug)]
 pub(super) struct Sharpest {
     limit: usize,
@@ -80,7 +80,7 @@ pub(super) fn example(compared: &Compared, difference: &Difference, names: &Name
     }
 }
 
-/// As `strowger cdr` shows it.
+/// In the form of `strowger cdr`.
 fn call_id(id: u128) -> String {
     let digits = format!("{id:032x}");
     [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]).join("-")

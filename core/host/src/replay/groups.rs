@@ -8,32 +8,32 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Digits of a destination.
+/// Digits that make a destination.
 const PREFIX: usize = 4;
 
-/// Calls whose destination is remembered at least.
+/// The destinations of at least this many calls are remembered.
 const CALLS: usize = 1 << 17;
 
 /// Differences of one customer trunk or destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// Name or number of the trunk; first digits of the callee, empty when not known.
+    /// Name or number of the trunk; or first digits of the callee, empty if unknown.
     pub name: String,
     /// Decisions put to the build.
     pub asked: u64,
-    /// With another answer.
+    /// With a different answer.
     pub different: u64,
     /// Refused or without an answer now.
     pub new_rejects: u64,
-    /// Refused before.
+    /// Refused before, not now.
     pub gone_rejects: u64,
-    /// Another vendor trunk comes first.
+    /// With a different first vendor trunk.
     pub first_routes: u64,
-    /// Another number.
+    /// With a different number.
     pub numbers: u64,
-    /// New charges less the old ones, estimates at admission included.
+    /// New charges minus the old ones, including estimates at admission.
     pub price: Money,
-    /// New margins a minute of first choices less the old ones.
+    /// New margins per minute of first choices minus the old ones.
     pub margin: Money,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn largest<K: Copy + Eq + Hash + Ord>(
     groups.into_iter().map(|(key, group)| Group { name: name(key), ..group }).collect()
 }
 
-/// First digits of a number, as one number: a 1 before them keeps leading zeros.
+/// First digits of a number, as one integer: a leading 1 preserves leading zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Prefix(u32);
 
@@ -81,7 +81,8 @@ impl Prefix {
     }
 }
 
-/// Where calls go: prices and failures do not say it.
+/// The destinations of recent calls: rating questions and those after a failure do not contain
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
     young: HashMap<u128, Prefix>,
@@ -89,7 +90,7 @@ pub(super) struct Destinations {
 }
 
 impl Destinations {
-    /// Remembers what a decision tells.
+    /// Remembers the destination in a decision.
     pub(super) fn meet(&mut self, decision: &Decision) {
         let callee = match (&decision.question, &decision.outcome) {
             (Question::Number(question), outcome) if question.stage == Stage::Ingress => {

@@ -1,9 +1,9 @@
-//! Replay: another build of a plugin is asked what calls have asked, and its answers are
-//! compared with those that the calls got (`docs/plugins.md`, "Replay").
+//! Replay: asks another build of a plugin the questions of past calls, and compares its answers
+//! with those that the calls got (`docs/plugins.md`, "Replay").
 //!
-//! It runs aside, in a process of its own: the build goes the whole way of a swap, but its
-//! counters are its own and begin empty, its clock is that of the recorded decisions, and
-//! its random bits are those that the calls drew.
+//! It runs in its own process. The build takes all steps of a swap, but its counters are its own
+//! and start empty, its clock is that of the recorded decisions, and its random bits are those that
+//! the calls drew.
 
 mod compare;
 mod example;
@@ -16,20 +16,22 @@ pub use example::Example;
 pub use groups::Group;
 pub use report::{HookReport, Money, Report, Sums, Turn};
 
-use crate::artifact::{Artifact, Source};
-use crate::chain::{Fold, nobody_decided};
-use crate::components::{Components, is_safe_cache};
-use crate::counters::Counters;
+use crate::ask::fold::{Fold, nobody_decided};
+use crate::build::version::Version;
 use crate::decisions::{Decision, DecisionReader, Texts};
-use crate::engine::engine;
-use crate::holds::Holds;
-use crate::imports::Linkers;
-use crate::plugin::{Plugin, Recorded, Services};
-use crate::reaper::Reaper;
-use crate::ticker::{Ticker, Watched};
-use crate::verify::Said;
-use crate::version::Version;
-use crate::{Grant, HostSettings, HttpSettings, LoadError, PluginSettings, SigningPolicy};
+use crate::error::LoadError;
+use crate::guest::engine::engine;
+use crate::guest::imports::Linkers;
+use crate::guest::verify::Said;
+use crate::load::artifact::{Artifact, Intake, Source};
+use crate::load::components::{Components, is_safe_cache};
+use crate::load::signature::SigningPolicy;
+use crate::plugin::{Plugin, Recorded, Services, check};
+use crate::services::counters::Counters;
+use crate::services::holds::Holds;
+use crate::services::reaper::Reaper;
+use crate::services::ticker::{Ticker, Watched};
+use crate::settings::{Grant, HostSettings, HttpSettings, PluginSettings};
 use policy::{
     Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
     Supervised,
@@ -41,16 +43,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// Counters of the replayed build, as many as a node keeps.
+/// Number of counters of the replayed build, the same as in a node.
 const COUNTER_KEYS: usize = 1_000_000;
 
-/// The only host that a replayed build may ask: there is none of this name (RFC 2606).
+/// The only host that a replayed build may contact; it does not exist (RFC 2606).
 const NOBODY: &str = "replay.invalid";
 
 /// What is replayed, and how much of it is shown.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
-    /// Only these hooks of the build; none takes all that it answers.
+    /// Only these hooks of the build; none takes all of its hooks.
     pub hooks: Option<BTreeSet<Hook>>,
     /// Most examples, trunks and destinations in the report.
     pub limit: usize,
@@ -65,7 +67,7 @@ pub struct Names {
     pub vendors: HashMap<u32, String>,
 }
 
-/// An engine for replays: nothing in it meets a call.
+/// An engine for replays, separate from all calls.
 pub struct ReplayHost {
     linkers: Linkers,
     services: Arc<Services>,
@@ -77,7 +79,7 @@ impl ReplayHost {
     /// Starts the engine; `cache_dir` keeps compiled code.
     ///
     /// # Errors
-    /// When the engine does not start.
+    /// If the engine does not start.
     pub fn new(cache_dir: Option<PathBuf>) -> Result<ReplayHost, LoadError> {
         let cache_dir = cache_dir.filter(|cache| is_safe_cache(cache));
         let components = Components::in_cache(cache_dir.as_deref());
@@ -97,9 +99,8 @@ impl ReplayHost {
             started: Instant::now(),
             holds: Arc::new(Holds::new()),
             random_seed: 0,
-            // Nothing here meets a call: a build may be tried before anybody signs it.
-            signing: SigningPolicy::default(),
-            components,
+            // Nothing here affects a call, so a build may be tried before it is signed.
+            intake: Intake { signing: SigningPolicy::default(), components },
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
             lane: OnceLock::new(),
@@ -113,22 +114,22 @@ impl ReplayHost {
         })
     }
 
-    /// What a build calls itself.
+    /// The name from a build's `describe`.
     ///
     /// # Errors
-    /// When it is no plugin.
+    /// If it is not a plugin.
     pub fn name_of(&self, file: &Path) -> Result<String, LoadError> {
         let settings = PluginSettings::of_stranger("replay", file);
         let stranger = Plugin::new(settings, u32::MAX, Arc::clone(&self.services));
-        let artifact = Artifact::read("replay", Source::from(file), &self.services)?;
+        let artifact = Artifact::read("replay", Source::from(file), &self.services.intake)?;
         Version::name_of(&self.linkers, &Arc::new(stranger), &artifact)
     }
 
-    /// Loads a build as a swap would. `beside` answers for tables and attributes; servers
-    /// outside are never asked: a request is refused as one to a host without a grant.
+    /// Loads a build as a swap would. `beside` answers look-ups of tables and attributes; outside
+    /// servers are never contacted: a request is refused like one to a host without a grant.
     ///
     /// # Errors
-    /// As [`crate::Host::swap`].
+    /// As [`crate::life::host::Host::swap`].
     pub fn load(
         &self,
         mut settings: PluginSettings,
@@ -136,10 +137,10 @@ impl ReplayHost {
     ) -> Result<Replay<'_>, LoadError> {
         let granted = settings.grants.contains(&Grant::Http);
         settings.http = granted.then(|| HttpSettings::new([NOBODY]));
-        crate::host::check(&settings)?;
+        check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
         let file = plugin.settings.path.clone().into();
-        let artifact = Artifact::named(&plugin.name, file, &self.services)?;
+        let artifact = Artifact::named(&plugin.name, file, &self.services.intake)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
         Ok(Replay { host: self, version: Arc::new(version), beside })
     }
@@ -159,10 +160,10 @@ impl Replay<'_> {
         &self.version.stamp
     }
 
-    /// Puts every decision of its hooks to the build and tells what differs.
+    /// Puts every decision of its hooks to the build and reports the differences.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// If the log cannot be read.
     pub fn run(
         &self,
         reader: DecisionReader,
@@ -176,7 +177,7 @@ impl Replay<'_> {
                 && options.hooks.as_ref().is_none_or(|hooks| hooks.contains(hook))
         };
         let hooks: Vec<Hook> = Hook::ALL.into_iter().filter(wanted).collect();
-        // Where a call goes is told by its screening, for those that do not say it.
+        // Screening is read too: it contains the destination, which some hooks' questions lack.
         let wants_details = self.version.wants_details();
         let met: Vec<Hook> = hooks.iter().copied().chain([Hook::Screening]).collect();
         let mut reader = reader.only(&met, wants_details);
@@ -200,8 +201,8 @@ impl Replay<'_> {
         Ok(tally.report(self.version.stamp.to_string(), reader.counts(), seconds))
     }
 
-    /// Puts the build in the place of its plugin: behind those that were asked before it.
-    /// Where its plugin was not asked, it takes the place of the one that decided.
+    /// Puts the build in the place of its plugin, after those that were asked before it. If its
+    /// plugin was not asked, it replaces the plugin that decided.
     fn compared(&self, watched: Watched<'_>, mut decision: Decision, pin: &mut Pin) -> Compared {
         let name = &self.version.plugin.name;
         let own = decision.earlier.iter().position(|(stamp, _)| stamp.name == *name);
@@ -243,23 +244,23 @@ impl Replay<'_> {
         pin.notes = Arc::new(CallNotes::starting_at(decision.draw));
         let context = Context { pin, details: decision.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms;
-        // No call waits, so the instance after a fault may take its time.
+        // No call waits, so making the next instance after a fault may take time.
         self.version.warm(0, watched)?;
         self.version.ask(0, context, question, watched.deadline(deadline_ms))
     }
 }
 
-/// A decision as it was and as it would be.
+/// A decision with the old and the new answer.
 struct Compared {
     decision: Decision,
-    /// What the plugin answered, or all plugins together; none: it left it to others.
+    /// The answer of the plugin, or of all plugins together; none: the plugin passed.
     old: Result<Option<Answer>, Fault>,
     new: Result<Option<Answer>, Fault>,
-    /// The build leaves it to others.
+    /// The build passed.
     passed: bool,
 }
 
-/// What the last plugin's word makes with those before it, as for a call.
+/// Combines the last plugin's answer with those before it, as for a call.
 fn settled(said: Said, mut fold: Fold, question: &Question) -> Result<Answer, Fault> {
     if let Said::Answer(answer) = said {
         fold.add(question, answer);
@@ -268,7 +269,7 @@ fn settled(said: Said, mut fold: Fold, question: &Question) -> Result<Answer, Fa
     fold.finish().or_else(|| nobody_decided(question)).ok_or_else(undecided)
 }
 
-/// Texts as they were; tables and attributes as they are now, if somebody knows them.
+/// Texts as they were; tables and attributes as they are now, if `beside` has them.
 struct KeptLookup {
     texts: Arc<Texts>,
     beside: Option<Arc<dyn Lookup>>,

@@ -1,4 +1,4 @@
-//! What a replay found, for people and for machines.
+//! The results of a replay, for people and for machines.
 
 use super::{Example, Group, Kind};
 use crate::decisions::ReadCounts;
@@ -34,7 +34,7 @@ impl Serialize for Money {
 /// A sum of money as it was and as it would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
-    /// How many decisions are in it.
+    /// Number of decisions in it.
     pub count: u64,
     /// As it was.
     pub before: Money,
@@ -49,13 +49,13 @@ impl Sums {
         self.after.0 += i128::from(after);
     }
 
-    /// What would be more, or below 0 less.
+    /// The increase, or if negative the decrease.
     #[must_use]
     pub fn difference(&self) -> Money {
         Money(self.after.0 - self.before.0)
     }
 
-    /// The same in thousandths of what it was; none of nothing.
+    /// The difference in thousandths of the sum before; none if that sum is zero.
     #[must_use]
     pub fn permille(&self) -> Option<i64> {
         let before = self.before.0.checked_abs().filter(|before| *before != 0)?;
@@ -72,11 +72,11 @@ pub struct HookReport {
     pub different: u64,
     /// Decisions without a usable answer of the build.
     pub faults: u64,
-    /// How many differ in what; one decision may differ in several things.
+    /// Number of decisions by kind of difference; one decision may differ in several ways.
     pub kinds: BTreeMap<Kind, u64>,
 }
 
-/// How often a refusal comes or goes.
+/// How often a refusal appears or disappears.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Turn {
     /// The hook that refuses.
@@ -85,13 +85,13 @@ pub struct Turn {
     pub code: u16,
     /// End reason.
     pub reason: String,
-    /// Calls that it would meet and has not met.
+    /// Calls that would get it but did not.
     pub new: u64,
-    /// Calls that it has met and would not meet.
+    /// Calls that got it but would not.
     pub gone: u64,
 }
 
-/// Everything that a replay found.
+/// All results of a replay.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The build.
@@ -102,17 +102,17 @@ pub struct Report {
     pub until_ms: u64,
     /// Decisions put to it.
     pub asked: u64,
-    /// Those with the answer that the call got.
+    /// Decisions with the same answer as the call's.
     pub same: u64,
-    /// Those with another one.
+    /// Decisions with another answer.
     pub different: u64,
-    /// Those that it leaves to others.
+    /// Decisions that it leaves to others.
     pub passed: u64,
-    /// Those without a usable answer of the build.
+    /// Decisions without a usable answer of the build.
     pub faults: u64,
     /// Wall time, seconds.
     pub seconds: f64,
-    /// Decisions put to it in a second, by one thread, reading included.
+    /// Decisions per second on one thread, including reading.
     pub per_second: f64,
     /// By hook.
     pub hooks: BTreeMap<&'static str, HookReport>,
@@ -120,19 +120,19 @@ pub struct Report {
     pub sell: Sums,
     /// Final charges of vendors.
     pub buy: Sums,
-    /// Sell price less buy price of the first choice, a minute of each call: an estimate.
+    /// Sell price minus buy price of the first choice, one minute of each call: an estimate.
     pub margin: Sums,
-    /// Refusals that come or go, most frequent first.
+    /// Refusals that appear or disappear, most frequent first.
     pub rejects: Vec<Turn>,
     /// By customer trunk, most differences first.
     pub trunks: Vec<Group>,
     /// By first digits of the callee, most differences first.
     pub destinations: Vec<Group>,
-    /// The sharpest differences: refusals, then money, then first choices.
+    /// The most significant differences: refusals, then money, then first choices.
     pub examples: Vec<Example>,
-    /// What was read.
+    /// Counts of what was read.
     pub log: ReadCounts,
-    /// What makes the answers less than exact.
+    /// Limits to the accuracy of the results.
     pub notes: Vec<String>,
 }
 

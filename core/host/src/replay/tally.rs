@@ -1,4 +1,4 @@
-//! Adds up what differs while decisions pass.
+//! Adds up the differences of decisions.
 
 use super::compare::{self, Difference, Kind, difference, margin};
 use super::example::{Sharpest, example, trunk};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) struct Tally<'a> {
     names: &'a Names,
     limit: usize,
-    /// The build asks for more than the question says.
+    /// The build queries details beyond the question.
     wants_details: bool,
     without_details: u64,
     from_ms: u64,
@@ -56,12 +56,12 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Every decision in turn, whatever its hook.
+    /// Called with every decision in turn, of any hook.
     pub(super) fn meet(&mut self, decision: &Decision) {
         self.destinations.meet(decision);
     }
 
-    /// A decision that was put to the build.
+    /// Adds a decision that was put to the build.
     pub(super) fn add(&mut self, compared: &Compared) {
         let Compared { decision, old, new, passed } = compared;
         if self.asked == 0 {

@@ -1,4 +1,4 @@
-//! What counts as a difference, and what it is called.
+//! Which differences count, and how they are named.
 
 use super::compare::{Difference, difference};
 use super::*;
@@ -119,7 +119,7 @@ fn numbers_prices_verdicts_and_identities_differ() {
     assert_eq!(both, [Kind::From, Kind::Headers]);
 }
 
-/// A call that is ended counts as one that is refused.
+/// Ending a call counts as refusing one.
 #[test]
 fn ends_of_calls_that_are_up_come_and_go() {
     let supervised = |course, ask_again_s| {

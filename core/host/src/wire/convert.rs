@@ -1,4 +1,4 @@
-//! From the call's words to the interface's, borrowing every string.
+//! From the call's types to the interface's types, borrowing every string.
 
 use super::question::{
     Call, Candidate, DeckRow, DisplayMode, Event, EventKind, Failure, HeaderMode, IdentityQuestion,

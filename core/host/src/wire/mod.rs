@@ -1,11 +1,11 @@
 //! The types of `wit/v0.1/policy.wit` as the engine lowers and lifts them.
 //!
-//! Questions borrow from [`policy`] types, so that a string is copied once: from the
-//! call into the guest. Answers are owned. Names follow the WIT file.
+//! Questions borrow from [`policy`] types, so that a string is copied only once: from the call into
+//! the guest. Answers are owned. Names follow the WIT file.
 //!
-//! `unsafe_code` is allowed in this folder only because the engine's derives expand to
-//! `unsafe impl`; they check each type against the component's own when a function is
-//! looked up, and nothing here is written by hand.
+//! `unsafe_code` is allowed only in this folder, because the engine's derives expand to
+//! `unsafe impl`. They check each type against the component's own when a function is looked up,
+//! and no unsafe code here is written by hand.
 #![allow(unsafe_code)]
 
 mod answer;

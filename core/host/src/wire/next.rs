@@ -1,4 +1,4 @@
-//! What version 0.2 of the tests asks otherwise; all else is as in 0.1.
+//! The types that differ in version 0.2 of the tests; all others are those of 0.1.
 
 use super::question::Call;
 use wasmtime::component::{ComponentType, Lower};
@@ -22,7 +22,7 @@ pub(crate) struct ScreenQuestion<'a> {
 impl<'a> From<&'a policy::ScreenQuestion> for ScreenQuestion<'a> {
     fn from(from: &'a policy::ScreenQuestion) -> ScreenQuestion<'a> {
         ScreenQuestion {
-            // No call says so yet: what 0.1 meant.
+            // No call has this information yet: the value that 0.1 implied.
             forwarded: false,
             call: from.call.into(),
             caller: &from.caller,

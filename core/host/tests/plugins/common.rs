@@ -1,4 +1,4 @@
-//! Guests built from source, and questions in few words.
+//! Guests built from source, and short functions that make questions.
 
 use host::{Grant, Host, HostSettings, HttpSettings, PluginSettings, ShardHost};
 use policy::{
@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// The guest's file, after building all of them once for this test process.
+/// The guest's file, after building all guests once for this test process.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        // The folder that these tests were built in, so that guests compile once.
+        // The folder of these tests, so that guests compile once.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");
         crate::guests::build(&["hostile", "trespasser", "outside"], target)
     });
@@ -118,7 +118,7 @@ impl Lookup for Tables {
     }
 }
 
-/// What the call knows beside its questions.
+/// The details of the call beyond its questions.
 pub(crate) fn details() -> Arc<CallDetails> {
     let failure = AttemptFailure::Response;
     Arc::new(CallDetails {
@@ -293,8 +293,8 @@ pub(crate) fn event(callee: &str) -> Question {
     })
 }
 
-/// A question of each function. `told` is the callee; rating and `after-failure` have none,
-/// and are told by number.
+/// A question for each function. `told` is the callee and commands the guest; the questions of
+/// rating and `after-failure` have no callee, and command it by number.
 pub(crate) fn every_hook(told: &str, by_number: u16) -> [Question; 8] {
     [
         screen(told),
@@ -318,7 +318,7 @@ pub(crate) fn marks(reply: Reply) -> Vec<String> {
     }
 }
 
-/// Looks again and again, for 20 s at most.
+/// Checks again and again, for 20 s at most.
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {

@@ -1,5 +1,5 @@
-//! The examples of `examples/plugins` as components in the real host: each with no more
-//! than the grants that its page names, asked what its lesson is about.
+//! The examples of `examples/plugins` as components in the real host: each with only the grants
+//! that its page names, asked about its subject.
 
 use crate::common::{call, file, settings};
 use host::{Grant, Host, OwnMetric, PluginSettings, ShardHost};
@@ -24,7 +24,7 @@ const NAMES: [&str; 7] = [
     "time-of-day",
 ];
 
-/// An example's file, after building all of them once for this test process.
+/// An example's file, after building all examples once for this test process.
 fn example(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -57,7 +57,7 @@ fn bench(name: &str, grants: &[Grant], config: serde_json::Value) -> (Host, Shar
     (host, shard, pin)
 }
 
-/// What the operator configured.
+/// The operator's configuration.
 struct Snapshot;
 
 impl Lookup for Snapshot {
@@ -159,7 +159,7 @@ fn margin_guard_excludes_counts_and_passes() {
     assert_eq!(shard.ask(&pin, &failed()).outcome, Ok(Answer::Advance(Advance::Next)));
 }
 
-/// NUM-21: the number of the attempt before is free again, that of another call is not.
+/// NUM-21: the number of the previous attempt is free again, that of another call is not.
 #[test]
 fn caller_pool_holds_a_number_for_each_call() {
     let config = json!({"pools": [

@@ -1,5 +1,5 @@
-//! Guests that no compiler would make, instruction by instruction: every hook does the same
-//! bad thing with what is below the languages.
+//! Guests that no compiler would produce, instruction by instruction: every hook does the same bad
+//! thing, below the level of any language.
 
 use crate::common::{Tables, eventually, every_hook, file, settings};
 use host::{Grant, Host, PluginSettings};
@@ -14,23 +14,23 @@ use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Resolve, WorldItem};
 
-/// Where a result is answered that is zero in all its fields.
+/// Address of a result whose fields are all zero.
 const ZEROS: i32 = 2048;
-/// Where `host-config.text` puts what it found.
+/// Address of the result of `host-config.text`.
 const FOUND: i32 = 3072;
-/// Where the description is: four strings, of which the first two count.
+/// Address of the description: four strings, of which the first two matter.
 const DESCRIPTION: i32 = 1024;
-/// Given out for all that the host lowers; a test asks one question at a time.
+/// Address of the memory for everything that the host lowers; a test asks one question at a time.
 const ROOM: i32 = 4096;
 
 /// Imported functions come first.
 const NOW: u32 = 0;
 const TEXT: u32 = 1;
 
-/// Set while a host function puts a string into this memory.
+/// Set while a host function writes a string into this memory.
 const INSIDE: u32 = 0;
 
-/// Fills a function that has `text` and `now-ms` to call and a table that may grow.
+/// Fills a function that may call `text` and `now-ms` and has a table that may grow.
 type Deed = fn(&mut InstructionSink<'_>);
 
 fn core_type(of: &WasmType) -> ValType {
@@ -42,7 +42,7 @@ fn core_type(of: &WasmType) -> ValType {
     }
 }
 
-/// A plugin with every hook, whose hooks all do `deed` and then answer zeros.
+/// A plugin with every hook, whose hooks all perform `deed` and then answer zeros.
 fn plugin(deed: Deed) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let text = include_str!("../../../../wit/v0.1/policy.wit");
@@ -59,7 +59,7 @@ fn plugin(deed: Deed) -> Vec<u8> {
     let (mut functions, mut exports, mut code) =
         (FunctionSection::new(), ExportSection::new(), CodeSection::new());
 
-    // The host calls it for each string that it hands over.
+    // The host calls it for each string that it passes.
     functions.function(2);
     exports.export("cabi_realloc", ExportKind::Func, 2);
     let mut realloc = Function::new([]);
@@ -137,14 +137,14 @@ fn host(test: &str, deed: Deed) -> Host {
     Host::new(settings(plugin, 1)).expect("loading does nothing bad")
 }
 
-/// The host hands a string over, and is called while it does.
+/// The host passes a string, and is called during that.
 fn reenter(body: &mut InstructionSink<'_>) {
     body.i32_const(1).global_set(INSIDE);
     body.i64_const(7).i32_const(FOUND).call(TEXT);
 }
 
-/// A table of ten elements more, and again, until there is no more; it traps if it got less
-/// than a thousand or more than a hundred thousand.
+/// Grows a table by ten elements until it cannot grow further; traps if it got less than a thousand
+/// or more than a hundred thousand.
 fn grow_a_table(body: &mut InstructionSink<'_>) {
     body.loop_(BlockType::Empty);
     body.ref_null(HeapType::FUNC).i32_const(10).table_grow(0);
@@ -173,7 +173,7 @@ fn a_table_stops_growing_in_every_hook() {
     let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
     for question in every_hook("", 100) {
         let outcome = shard.ask(&pin, &question).outcome;
-        // Zeros are an answer to most questions, and to the others no usable one.
+        // Zeros are a valid answer to most questions, and an unusable one to the others.
         assert!(matches!(outcome, Ok(_) | Err(Fault::Nonsense(_))), "{question:?}: {outcome:?}");
     }
     eventually("those with no usable answer are reaped", || host.instances() == 1);

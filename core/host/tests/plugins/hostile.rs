@@ -1,5 +1,5 @@
-//! A plugin that misbehaves costs one decision: the fault says how, other instances and
-//! the next question do not notice. How soon the answer comes, `make bench` says.
+//! A misbehaving plugin costs one decision: the fault says how, and other instances and the next
+//! question are unaffected. `make bench` measures how soon the answer comes.
 
 use crate::common::{
     Tables, bench, bench_within, every_hook, file, guest, hostile, identity, number, rate, route,
@@ -10,10 +10,10 @@ use policy::{Answer, Fault, Question, Verdict};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A deadline that a slow machine keeps, where another limit is tried.
+/// A deadline that a slow machine can meet, for tests of other limits.
 const PATIENT_MS: u32 = 500;
 
-/// Asks a bad question between two good ones, on a shard with a neighbour.
+/// Asks a bad question between two good ones, on a shard with a second plugin.
 fn costs_one_decision(test: &str, bad: &Question) -> Fault {
     costs_one_within(test, 5, bad)
 }
@@ -37,7 +37,8 @@ fn costs_one_within(test: &str, deadline_ms: u32, bad: &Question) -> Fault {
     fault.expect("it was asked")
 }
 
-/// Making its instance takes longer than a question may: it is made aside, after the answer.
+/// Making its instance takes longer than a question may, so it is made by the reaper, after the
+/// answer.
 #[test]
 fn a_plugin_that_starts_slowly_is_back_soon_after_a_trap() {
     let plugin = PluginSettings {
@@ -74,8 +75,8 @@ fn nonsense(test: &str, bad: &Question) -> String {
     }
 }
 
-/// What the guest can be told in every hook, in the order of its own list, and the words in
-/// which its author reads it.
+/// The commands to the guest in every hook, in the order of its own list, and the words that its
+/// author reads.
 const DEEDS: [(&str, &str); 8] = [
     ("loop", "deadline of 5 ms passed"),
     ("trap", "unreachable"),
@@ -87,8 +88,8 @@ const DEEDS: [(&str, &str); 8] = [
     ("loop-in-host", "deadline of 5 ms passed"),
 ];
 
-/// Every bad thing in every hook, on one host: the fault says what happened, and the next
-/// question is answered.
+/// Every bad thing in every hook, on one host: the fault says what happened, and the next question
+/// is answered.
 #[test]
 fn every_hook_contains_every_misdeed() {
     let (host, mut shard, pin) = bench("every-hook");
@@ -100,7 +101,7 @@ fn every_hook_contains_every_misdeed() {
             for _ in 0..3 {
                 let reply = shard.ask(&pin, &bad);
                 let fault = reply.outcome.expect_err("the question is bad").to_string();
-                // Time, native stack or the stack in its own memory: whichever is over first.
+                // Time, native stack or the stack in its own memory, whichever is exhausted first.
                 let deep = deed == "recurse"
                     && ["deadline of 5 ms passed", "out of bounds memory access"]
                         .iter()
@@ -120,7 +121,7 @@ fn an_endless_loop_meets_the_deadline() {
     assert_eq!(costs_one_decision("loop", &screen("loop")), Fault::Deadline(5));
 }
 
-/// A thread that slept has nobody watch meanwhile; its next question is watched again.
+/// While a thread sleeps, no deadlines are checked; those of its next question are again.
 #[test]
 fn the_first_question_after_a_rest_meets_the_deadline() {
     let (_host, mut shard, pin) = bench("every-hook");

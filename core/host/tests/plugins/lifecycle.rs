@@ -9,12 +9,13 @@ use host::{
     RollbackSettings, SelectBy, Selection,
 };
 use policy::{Answer, Course, Hook, Pin, Question, Verdict};
+use serde_json::json;
 use std::sync::Arc;
 
 /// A screening question of another call.
 fn of_call(id: u64, callee: &str) -> Question {
     let Question::Screen(mut question) = screen(callee) else { panic!("it is one") };
-    // Spread as the random half of a real id is.
+    // Spread like the random half of a real id.
     question.call.id = u128::from(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     Question::Screen(question)
 }
@@ -23,7 +24,7 @@ fn half() -> Selection {
     Selection { share: 5_000, by: SelectBy::Call, trunks: vec![] }
 }
 
-/// Which build answers each of so many calls.
+/// The build that answers each of `calls` calls.
 fn builds(host: &Host, calls: u64) -> Vec<String> {
     let mut shard = host.shard();
     let pin = host.pin(Arc::new(Tables));
@@ -105,7 +106,8 @@ fn a_canary_that_fails_is_covered_and_taken_back() {
     assert!(host.watch().is_empty());
 }
 
-/// Build e chooses no trunk, build u trunks that are no candidates: each of their calls ends.
+/// Build e chooses no trunk, build u chooses trunks that are not candidates: either way the calls
+/// end.
 #[test]
 fn a_canary_whose_routes_are_no_candidates_is_taken_back() {
     for letter in ['e', 'u'] {
@@ -149,7 +151,7 @@ fn a_live_build_that_does_badly_is_rolled_back_by_itself() {
     let newer = host.pin(Arc::new(Tables));
     assert!(!shard.ask(&newer, &rate(61_000)).by_previous);
 
-    // The same by rejections: build c of the same plugin rejects everything it is asked here.
+    // The same for rejections: build c of the same plugin rejects every question of this test.
     host.swap("hostile", build('c')).expect("it loads");
     let pin = host.pin(Arc::new(Tables));
     for _ in 0..20 {
@@ -169,7 +171,7 @@ fn a_shadow_is_compared_and_never_obeyed() {
         assert_eq!(answer, ["1.0.0-build-a"], "the live build is obeyed");
     }
     assert_eq!(shard.ask(&pin, &screen("1")).outcome, Ok(Answer::Screen(Verdict::Allow)));
-    // Random draws and counters: the same draws, counters of its own.
+    // The shadow has the same random draws but its own counters.
     let live = marks(shard.ask(&pin.for_call(), &screen("services")));
     let shadow = || host.list()[0].shadow.clone().expect("it is there");
     eventually("the shadow has been asked", || shadow().asked == 12);
@@ -206,7 +208,7 @@ fn two(test: &str) -> (Host, Pin) {
     two_with(test, Fallback::Allow)
 }
 
-/// The same, with what the second plugin's failure means.
+/// The same, with the fallback of the second plugin.
 fn two_with(test: &str, fallback: Fallback) -> (Host, Pin) {
     let second = patched_name(guest("hostile"));
     let mut both = settings(hostile(file(&format!("{test}-1"), &guest("hostile"))), 2);
@@ -240,7 +242,7 @@ fn plugins_of_one_hook_are_asked_in_turn() {
     let fallback = shard.ask(&pin, &screen("trap"));
     assert!(fallback.outcome.is_err() && fallback.earlier[0].outcome.is_err());
 
-    // Only the second for trunk 12, nobody for account 3 elsewhere.
+    // Only the second plugin for trunk 12; otherwise no plugin for account 3.
     let chain = |scope, plugins: &[&str]| ChainSettings {
         hook: Hook::Screening,
         scope,
@@ -267,7 +269,7 @@ fn plugins_of_one_hook_are_asked_in_turn() {
     assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-b"], "nothing changed");
 }
 
-/// What a failure at screening means is said for each plugin, not for the node.
+/// The fallback at screening is a setting of each plugin, not of the node.
 #[test]
 fn only_a_plugin_that_must_screen_refuses_by_failing() {
     let (host, pin) = two_with("must-screen", Fallback::Reject);
@@ -278,7 +280,7 @@ fn only_a_plugin_that_must_screen_refuses_by_failing() {
     assert!(!shard.ask(&pin, &screen("1")).rejects);
     assert!(!shard.ask(&pin, &rate(2)).rejects, "another hook");
 
-    // Alone, each of them; and nobody.
+    // Each of them alone; and neither.
     let chain = |trunk, plugins: &[&str]| ChainSettings {
         hook: Hook::Screening,
         scope: ChainScope::Trunk(trunk),
@@ -300,8 +302,8 @@ fn only_a_plugin_that_must_screen_refuses_by_failing() {
     assert!(reply.outcome.is_err() && !reply.rejects, "{reply:?}");
 }
 
-/// A chain looks at a call that is up as one: marks add up and are seen by those behind, the
-/// first that ends the call decides, and one that fails is left out unless it must answer.
+/// A chain supervises a running call together: marks add up and later plugins see them, the first
+/// that ends the call decides, and one that fails is skipped unless it must answer.
 #[test]
 fn a_chain_supervises_a_call_together() {
     let (host, pin) = two("supervised");
@@ -325,7 +327,7 @@ fn a_chain_supervises_a_call_together() {
     assert!(reply.outcome.is_err() && reply.rejects, "{reply:?}");
 }
 
-/// A call asks nobody where nobody would answer, so the pin says for whom somebody does.
+/// A call asks no plugin if none would answer, so the pin says whose calls are supervised.
 #[test]
 fn the_pin_says_whose_calls_are_supervised() {
     let (host, pin) = two("whose");
@@ -354,4 +356,46 @@ fn the_pin_says_whose_calls_are_supervised() {
     };
     let host = Host::new(settings(none, 1)).expect("it loads");
     assert_eq!(host.pin(Arc::new(Tables)).supervised, policy::Supervised::default());
+}
+
+/// Settings change like builds do: tried aside, live by one store, rolled back; the next build gets
+/// them too.
+#[test]
+fn settings_are_tried_taken_and_rolled_back() {
+    let (host, _, _) = bench("settings");
+    let asked =
+        |host: &Host| (host.config("hostile").expect("it is live"), host.current().number());
+    let (empty, first) = asked(&host);
+    for (config, told) in [
+        (json!({ "configure": "refuse" }), "`colour` must be a colour"),
+        (json!({ "self-test": "fail" }), "self-test"),
+    ] {
+        let error = host.try_config("hostile", config).err().expect("it is refused").to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(asked(&host), (Arc::clone(&empty), first), "nothing has changed");
+
+    host.canary("hostile", build('b'), half()).expect("it loads");
+    let wanted = json!({ "note": 1 });
+    let tried = host.try_config("hostile", wanted.clone()).expect("it is taken");
+    let report = host.take_config(tried).expect("it is taken");
+    assert_eq!((&report.from, report.compile_ms), (&report.to, 0));
+    let (config, generation) = asked(&host);
+    assert_eq!((&*config, generation), (&wanted, report.generation));
+    assert!(host.list()[0].canary.is_none(), "it was configured otherwise");
+    // The same again is no change.
+    let tried = host.try_config("hostile", wanted.clone()).expect("it is taken");
+    assert_eq!(host.take_config(tried).expect("it is taken").generation, generation);
+
+    // Another build that went live meanwhile is configured as well.
+    let tried = host.try_config("hostile", json!({ "note": 2 })).expect("it is taken");
+    host.swap("hostile", build('b')).expect("it loads");
+    assert_eq!(*asked(&host).0, wanted);
+    host.take_config(tried).expect("it is taken");
+    assert_eq!(*asked(&host).0, json!({ "note": 2 }));
+    assert!(host.list()[0].stamp.version.ends_with('b'));
+    host.rollback("hostile").expect("the settings before are kept");
+    assert_eq!(*asked(&host).0, wanted);
+    host.swap("hostile", build('c')).expect("it loads");
+    assert_eq!(*asked(&host).0, wanted, "builds that come later get what is in force");
 }

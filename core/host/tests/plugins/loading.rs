@@ -1,4 +1,4 @@
-//! What is refused before it is live, and in which words.
+//! Builds that are refused before they are live, and the error texts.
 
 use crate::common::{Tables, build, file, guest, hostile, marks, patched, screen, settings};
 use host::{Grant, Host, HostSettings, LoadError, PluginSettings};
@@ -49,8 +49,8 @@ fn what_the_host_does_not_have_no_grant_opens() {
     assert!(matches!(&error, LoadError::Wasi { import, .. } if import == "wasi:files/disk@0.2.0"));
 }
 
-/// When 0.2 appears somewhere, what is 0.1 here runs on; a component of 0.2 is told from one
-/// that is broken.
+/// If a 0.2 appears one day, components of 0.1 still run here; a component of 0.2 is distinguished
+/// from a broken one.
 #[test]
 fn a_component_of_another_version_is_refused_beside_one_of_this_version() {
     let host = Host::new(settings(hostile(file("version", &guest("hostile"))), 1));
@@ -67,7 +67,7 @@ fn a_component_of_another_version_is_refused_beside_one_of_this_version() {
     assert_eq!(marks(shard.ask(&pin, &screen("version"))), ["1.0.0-build-a"]);
 }
 
-/// What never ends, or is no plugin by its size, is refused before it fills the memory.
+/// A file that never ends, or is too large for a plugin, is refused before it fills the memory.
 #[test]
 fn a_file_that_never_ends_is_not_read() {
     let host = Host::new(settings(hostile(file("endless", &guest("hostile"))), 1));
@@ -85,8 +85,8 @@ fn a_file_that_never_ends_is_not_read() {
     std::fs::remove_file(large).expect("the file goes");
 }
 
-/// A plugin that the operator named may call itself otherwise; nobody names one for a file
-/// in the folder.
+/// If the operator names the plugin, its build may have another name; for a file in the folder
+/// nobody names one.
 #[test]
 fn a_build_of_another_name_takes_the_place_that_the_operator_names() {
     let host = Host::new(settings(hostile(file("other-name", &guest("hostile"))), 1));
@@ -187,7 +187,7 @@ fn a_refused_swap_leaves_the_live_build_alone() {
     assert_eq!(host.current().number(), 1);
 }
 
-/// What the cache holds is used, and what was damaged there is made anew.
+/// Intact cache entries are used, and damaged ones are made again.
 #[test]
 fn a_damaged_cache_is_as_good_as_none() {
     let cache = file("cache", &[]).with_extension("folder");
@@ -210,8 +210,8 @@ fn a_damaged_cache_is_as_good_as_none() {
     }
 }
 
-/// What lies in the cache runs as it lies there, whatever was signed. A cache that others can
-/// write to is therefore not used.
+/// Code in the cache runs without another check, even if signatures are required. So a cache that
+/// others can write to is not used.
 #[test]
 fn a_cache_that_others_can_write_to_is_not_run() {
     let cache = file("open-cache", &[]).with_extension("folder");
@@ -234,7 +234,7 @@ fn a_cache_that_others_can_write_to_is_not_run() {
     let rights = |mode| std::fs::set_permissions(&kept, Permissions::from_mode(mode));
     rights(0o777).expect("it is ours");
     assert_eq!(load(&guest("hostile")).1, ["1.0.0-build-a"]);
-    // To show that it would have been run.
+    // To show that it would have run.
     rights(0o700).expect("it is ours");
     assert_eq!(load(&guest("hostile")).1, ["1.0.0-build-b"]);
 }

@@ -1,4 +1,4 @@
-//! Plugins that ask servers outside: their calls wait, others go on.
+//! Plugins that contact outside servers: their calls wait, others go on.
 
 use crate::common::{
     Tables, build_of, event, every_hook, file, guest, hostile, marks, rate, route, screen, settings,
@@ -95,7 +95,7 @@ fn a_request_that_takes_too_long_is_told_to_the_plugin() {
     assert_eq!(said(&mut shard, &pin, "path=/slow timeout=50 cache=9"), "no response in time");
     let range = "refused: timeout-ms is 9000, allowed is 1 to 5000";
     assert_eq!(said(&mut shard, &pin, "path=/ok timeout=9000"), range);
-    // The second request has a task of its own, which may be a moment later.
+    // The second request runs in a separate task, which may finish a moment later.
     while figures(&host).timeouts < 2 {
         std::thread::yield_now();
     }
@@ -117,8 +117,8 @@ fn a_question_that_takes_too_long_is_answered_by_the_fallback() {
     assert_eq!((screening.faults.timeout, screening.answered), (1, 1));
 }
 
-/// A server that does not answer holds each hook's own question, up to its limit, and nobody
-/// else: another plugin answers on the same thread meanwhile.
+/// A server that does not answer holds only each hook's own question, up to its limit: another
+/// plugin answers on the same thread in the meantime.
 #[test]
 fn a_slow_server_costs_one_decision_in_every_hook() {
     let server = Server::start();
@@ -257,7 +257,7 @@ fn a_swap_leaves_a_waiting_question_to_its_build() {
     let server = Server::start();
     let (host, mut shard, pin) = bench(plugin("swap", &server));
     assert_eq!(said(&mut shard, &pin, "path=/ok cache=60"), "200 1 1");
-    // Until the build is compiled, which takes a busy machine seconds.
+    // Until the build is compiled, which takes seconds on a busy machine.
     let waiting = later(&mut shard, &pin, &screen("path=/slow timeout=5000"));
     drop(pin);
     server.wait_for("/slow", 1);

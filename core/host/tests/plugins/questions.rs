@@ -151,7 +151,7 @@ fn host_services_answer_from_the_pinned_snapshot() {
     assert_ne!(first[7], second[7], "one call, two draws");
 }
 
-/// The rest of what is known about a call is there on demand.
+/// Further details of a call are available on demand.
 #[test]
 fn a_plugin_reads_headers_numbers_attempts_attributes_and_statistics() {
     let (_host, mut shard, pin) = bench("call");
@@ -175,7 +175,7 @@ fn a_plugin_reads_headers_numbers_attempts_attributes_and_statistics() {
     assert_eq!(without[5], "gold", "attributes belong to the snapshot");
 }
 
-/// NUM-21: places are held by a call and free when it ends.
+/// NUM-21: a call holds places, which are free when it ends.
 #[test]
 fn places_end_with_their_call_and_limits_are_not_passed() {
     let (host, mut shard, pin) = bench("places");
@@ -191,7 +191,7 @@ fn places_end_with_their_call_and_limits_are_not_passed() {
     assert_eq!((asked[0].1.as_str(), asked[0].2), ("asked", host::OwnMetric::Counter(4)));
 }
 
-/// Draws depend on the seed, the call and their order, so that replay draws them again.
+/// Draws depend on the seed, the call and their order, so a replay draws them again.
 #[test]
 fn random_bits_repeat_for_the_same_call_and_differ_within_it() {
     let (_host, mut shard, pin) = bench("random");

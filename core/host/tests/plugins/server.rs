@@ -1,13 +1,13 @@
-//! A server outside, as plugins meet it: HTTP/1.1 over a socket of the standard library.
+//! An outside server for the plugins: HTTP/1.1 over a socket of the standard library.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// Answers by path: `/ok...` 200 with the number of requests so far, `/slow...` the same once
-/// it is let go, `/missing` 404, `/elsewhere` a redirect, `/big` a body over the limit,
-/// `/full` a body at the limit, `/breaks` half a body, `/echo` what came.
+/// Answers by path: `/ok...` 200 with the number of requests so far, `/slow...` the same once it is
+/// released, `/missing` 404, `/elsewhere` a redirect, `/big` a body over the limit, `/full` a body
+/// at the limit, `/breaks` half a body, `/echo` the request.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
@@ -42,7 +42,7 @@ impl Server {
         Server { address, state }
     }
 
-    /// Lets slow answers go, now and from now on.
+    /// Releases slow answers, now and from now on.
     pub(crate) fn let_go(&self) {
         self.state.seen.lock().expect("no test panics with it").open = true;
         self.state.changed.notify_all();
@@ -60,7 +60,7 @@ impl Server {
             .unwrap_or(0)
     }
 
-    /// Waits until a path was asked for so often.
+    /// Waits until a path was requested so often.
     pub(crate) fn wait_for(&self, path: &str, requests: u32) {
         let seen = self.state.seen.lock().expect("no test panics with it");
         let fewer = |seen: &mut Seen| seen.requests.get(path).copied().unwrap_or(0) < requests;
@@ -122,7 +122,7 @@ fn answer(mut stream: &TcpStream, path: &str, count: u32, text: &str) -> std::io
         _ => ("200 OK", String::new(), count.to_string()),
     };
     let length = if path == "/breaks" { body.len() + 10 } else { body.len() };
-    // In one piece: the kernel would hold small ones back for 40 ms.
+    // In one piece: the kernel would hold back small ones for 40 ms.
     let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{extra}\r\n{body}");
     stream.write_all(text.as_bytes())
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 #[test]
 fn eight_threads_ask_while_fifty_swaps_happen() {
-    // Eight threads and a compiler want all cores: time is not what is tried here.
+    // Eight threads and a compiler want all cores, so this test has a long deadline.
     let plugin = PluginSettings { deadline_ms: 500, ..hostile(file("fifty", &guest("hostile"))) };
     let host = Host::new(settings(plugin, 8)).expect("it loads");
     let builds = [build('a'), build('b')];
@@ -23,7 +23,7 @@ fn eight_threads_ask_while_fifty_swaps_happen() {
             scope.spawn(move || {
                 while !stop.load(Relaxed) {
                     let pin = host.pin(Arc::new(Tables));
-                    // Generation 1 is build a, each swap brings the other one.
+                    // Generation 1 is build a; each swap changes to the other build.
                     let mine =
                         if pin.generation % 2 == 1 { "1.0.0-build-a" } else { "1.0.0-build-b" };
                     for _ in 0..20 {
@@ -38,7 +38,7 @@ fn eight_threads_ask_while_fifty_swaps_happen() {
             });
         }
         for swap in 1..=50 {
-            // Let each generation be asked before the next one comes.
+            // Lets each generation be asked before the next one comes.
             let before = asked.load(Relaxed);
             eventually("threads ask", || asked.load(Relaxed) > before + 100);
             let report = host.swap("hostile", builds[swap % 2].clone()).expect("the build is good");
@@ -50,7 +50,7 @@ fn eight_threads_ask_while_fifty_swaps_happen() {
     let state = &host.list()[0];
     println!("{} questions, p99 {} ns", state.answered, state.p99_nanos);
     assert_eq!(state.faults.total(), 0);
-    // The live build and the one it replaced, each at most once a shard.
+    // The live build and the one it replaced, each at most once per shard.
     eventually("old instances are reaped", || host.instances() <= 16);
     assert_eq!(host.list()[0].builds.len(), 1);
 }
@@ -73,7 +73,7 @@ fn a_call_keeps_its_build_and_frees_it_at_its_end() {
 
     drop(pin);
     assert!(old.upgrade().is_none(), "nobody but the call held the old generation");
-    // Build a waits as the previous version of build b until the next swap.
+    // Build a stays as the previous version of build b until the next swap.
     host.swap("hostile", build('c')).unwrap();
     drop(newer);
     eventually("build a is gone", || host.instances() == 4);
@@ -91,7 +91,7 @@ fn rating_and_routing_fall_back_to_the_build_before() {
     let reply = shard.ask(&pin, &route("331"));
     assert_eq!((reply.outcome, reply.by_previous), (Ok(Answer::Route(Ok(vec![5, 3]))), true));
 
-    // Screening has no such fallback, and both can fail.
+    // Screening has no such fallback, so both can fail.
     let reply = shard.ask(&pin, &screen("trap"));
     assert!(matches!(reply.outcome, Err(Fault::Trap(_))) && !reply.by_previous);
     let reply = shard.ask(&pin, &route("loop"));
@@ -99,8 +99,8 @@ fn rating_and_routing_fall_back_to_the_build_before() {
     assert_eq!(host.list()[0].by_previous, 2);
 }
 
-/// That a plugin cannot rate this is its answer: the build before does not overrule it, and it
-/// is a rejection, not a fault.
+/// If a plugin cannot rate a call, that is its answer: the previous build does not overrule it, and
+/// it counts as a rejection, not as a fault.
 #[test]
 fn what_rating_refuses_stays_refused() {
     let no_plan = Err(Fault::Refused("no such plan".to_owned()));
@@ -145,7 +145,7 @@ fn a_watched_file_is_swapped_once_and_only_when_whole() {
     let by_stem = file("x", &bytes).with_file_name("hostile.v2.wasm");
     std::fs::write(&by_stem, build('c')).unwrap();
     assert_eq!(host.swap_file(&by_stem).unwrap().to.version.as_ref(), "1.0.0-build-c");
-    // Whatever a file of another name calls itself, nobody has put it there for that place.
+    // Whatever name a file claims, nobody named it as a replacement for this plugin.
     let by_itself = file("whoever", &build('d')).with_file_name("whoever.wasm");
     std::fs::write(&by_itself, build('d')).unwrap();
     let error = host.swap_file(&by_itself).unwrap_err();

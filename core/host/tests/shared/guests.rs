@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds these crates of `tests/guests` into a target folder; where their files are then.
+/// Builds these crates of `tests/guests` into a target folder; returns the folder of their files.
 pub(crate) fn build(names: &[&str], target: &Path) -> PathBuf {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])

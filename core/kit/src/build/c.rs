@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wit_bindgen_core::{Files, wit_parser::Resolve};
 
-/// In place of WASI.
+/// Replaces WASI.
 const NO_WASI: &str = include_str!("no_wasi.c");
 
 pub(super) fn compile(project: &Project) -> Result<PathBuf> {
@@ -34,7 +34,7 @@ pub(super) fn compile(project: &Project) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// `plugin.h`, `plugin.c` and the object that carries the component's type.
+/// Writes `plugin.h`, `plugin.c` and the object that carries the component's type.
 fn generate(wit: &Path, folder: &Path) -> Result<()> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(wit)?;
@@ -51,7 +51,7 @@ fn generate(wit: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// In order, so that a build does not depend on the file system.
+/// The C files of a folder, sorted, so that a build does not depend on the file system.
 fn c_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("{} cannot be read", folder.display()))?;

@@ -11,8 +11,8 @@ pub(super) fn compile(project: &Project, tools: &Tools) -> Result<PathBuf> {
     let mut command = tools.componentize_js()?;
     let component = intermediate(project, "component.wasm")?;
     command
-        // It cuts the length of its own folder off the source's path, whether that folder is a
-        // parent of the source or not.
+        // It cuts the length of its own folder off the source's path, even if that folder is not a
+        // parent of the source.
         .current_dir(&project.folder)
         .arg(&project.source)
         .arg(interface::write(project)?)

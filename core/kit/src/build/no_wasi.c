@@ -1,5 +1,5 @@
-// What wasi-libc would import of WASI, which plugins do not have: formatting into memory
-// works, as does `abort`; printing and reading end the question.
+// Replaces the WASI imports of wasi-libc, which plugins do not have: formatting into memory works,
+// and so does `abort`; printing and reading end the question.
 #include <stdint.h>
 
 #define NOT_HERE __builtin_trap()

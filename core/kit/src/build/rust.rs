@@ -18,7 +18,7 @@ pub(super) fn compile(project: &Project) -> Result<PathBuf> {
     ]);
     let messages = run(command)?;
     let messages = String::from_utf8_lossy(&messages);
-    // One JSON object on each line; the crate's own file is named last.
+    // One JSON object per line; the crate's own file comes last.
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

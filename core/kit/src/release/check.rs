@@ -1,4 +1,4 @@
-//! Whether a switch would load a plugin, what it needs, how long it takes.
+//! Checks whether a switch would load a plugin, its needs, and its speed.
 
 use super::measure::{self, HookTimes};
 use super::{FileArgs, Subject};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Questions to each hook.
+/// Questions per hook.
 const QUESTIONS: u32 = 2_000;
 
 #[derive(Debug, Serialize)]
@@ -18,9 +18,9 @@ struct Report {
     version: String,
     summary: String,
     digest: String,
-    /// Key id that its signature names, unchecked; empty: unsigned.
+    /// Key id in its signature, unchecked; empty: unsigned.
     signer: String,
-    /// Grants that it cannot be loaded without.
+    /// Grants that it needs to be loaded.
     grants: Vec<&'static str>,
     hooks: Vec<&'static str>,
     total_bytes: u64,
@@ -31,7 +31,7 @@ struct Report {
     compile_ms: f64,
     instantiate_us: f64,
     self_test_cases: u32,
-    /// Questions with known answers, all answered so.
+    /// Questions with known answers, all answered correctly.
     vectors: usize,
     deadline_ms: u32,
     /// JSON Schema of its configuration, if it ships one.
@@ -39,8 +39,8 @@ struct Report {
     times: Vec<HookTimes>,
 }
 
-/// `plugin check`: fails where the plugin would be refused, answers a vector wrongly, or
-/// gives no usable answer.
+/// `plugin check`: fails if the plugin would be refused, answers a vector wrongly, or gives no
+/// usable answer.
 pub(super) fn run(args: &FileArgs, vectors: Option<PathBuf>, out: &mut impl Write) -> Result<()> {
     let subject = args.open()?;
     let Subject { inspection, settings, .. } = &subject;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &FileArgs, vectors: Option<PathBuf>, out: &mut impl Writ
         writeln!(out, "self-test   {cases} passed")?;
     }
     let vectors = match vectors.as_ref().or(subject.vectors.as_ref()) {
-        // Whoever wants JSON on the one wants to read of failures on the other.
+        // With JSON on standard output, failures go to standard error.
         Some(file) if args.json => test::ask(settings.clone(), None, file, &mut io::stderr())?,
         Some(file) => test::ask(settings.clone(), None, file, out)?,
         None => 0,
@@ -138,7 +138,7 @@ fn report(
     }
 }
 
-/// A trap, a deadline or nonsense is found here rather than by a call.
+/// Finds a trap, a deadline or nonsense here rather than in a call.
 fn verdict(settings: &PluginSettings, times: &[HookTimes]) -> Result<()> {
     let worst = times.iter().flat_map(|hook| hook.faults.iter().map(move |fault| (hook, fault)));
     if let Some((hook, (fault, count))) = worst.max_by_key(|(_, (_, count))| **count) {

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Writes FILE, for its owner only, and FILE.pub.
+/// Writes FILE, readable only by its owner, and FILE.pub.
 pub(super) fn generate(file: &Path, out: &mut impl Write) -> Result<()> {
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).context("no random bytes")?;
@@ -31,7 +31,7 @@ pub(super) fn generate(file: &Path, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Reads a secret key, if nobody else can.
+/// Reads a secret key; refuses one that others can read.
 fn secret(file: &Path) -> Result<SecretKey> {
     let name = file.display();
     let facts = std::fs::metadata(file).with_context(|| format!("{name} cannot be read"))?;
@@ -43,7 +43,7 @@ fn secret(file: &Path) -> Result<SecretKey> {
     text.parse().with_context(|| name.to_string())
 }
 
-/// Signs a file; what is at its end of another signature goes.
+/// Signs a file; replaces another signature at its end.
 pub(super) fn sign(file: &Path, key: &Path, to: &Path, out: &mut impl Write) -> Result<()> {
     let key = secret(key)?;
     let name = file.display();
@@ -72,7 +72,7 @@ pub(super) fn verify(file: &Path, keys: &[String], out: &mut impl Write) -> Resu
     Ok(())
 }
 
-/// Each is a key, or a file with one.
+/// Reads keys; each is a key itself, or a file with one.
 pub(super) fn read_all(keys: &[String]) -> Result<Vec<PublicKey>> {
     let read = |key: &String| {
         if let Ok(key) = key.parse() {

@@ -1,4 +1,4 @@
-//! How long a plugin takes for what a switch asks it.
+//! Measures how long a plugin takes for the questions of a switch.
 
 use super::FileArgs;
 use super::questions::{Questions, Snapshot, details};
@@ -11,19 +11,19 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-/// Questions that are not counted: the first ones meet cold caches.
+/// Uncounted questions: the first ones run with cold caches.
 const WARM_UP: u32 = 50;
 
-/// One hook of one plugin.
+/// The figures of one hook of one plugin.
 #[derive(Debug, Serialize)]
 pub(super) struct HookTimes {
     pub(super) hook: Hook,
     pub(super) questions: u64,
     /// Answers that a call can use.
     pub(super) answered: u64,
-    /// Left to others, or said that it cannot.
+    /// Left to other plugins, or answered with an error.
     pub(super) declined: u64,
-    /// Anything else, by its words.
+    /// Any other fault, by its text.
     pub(super) faults: BTreeMap<String, u64>,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
@@ -112,7 +112,7 @@ pub(super) fn run(args: &FileArgs, questions: u32, out: &mut impl Write) -> Resu
     Ok(())
 }
 
-/// Figures of each hook for people.
+/// Figures of each hook, as a table for people.
 pub(super) fn table(hooks: &[HookTimes]) -> Table {
     let mut table = Table::new(&[
         "HOOK",

@@ -1,6 +1,6 @@
-//! A shelf that is an OCI image layout, as tools for registries copy it: `oci-layout`,
-//! `index.json` and blobs named by their digests. Each plugin is an artefact with a
-//! configuration `application/vnd.wasm.config.v0+json` and one layer `application/wasm`.
+//! A shelf that is an OCI image layout, in the form that registry tools copy: `oci-layout`,
+//! `index.json` and blobs named by their digests. Each plugin is an artefact with a configuration
+//! `application/vnd.wasm.config.v0+json` and one layer `application/wasm`.
 
 use super::package::{Facts, Package, digest, place, read_exact};
 use super::version;
@@ -18,7 +18,7 @@ const LAYER: &str = "application/wasm";
 const TITLE: &str = "org.opencontainers.image.title";
 const VERSION: &str = "org.opencontainers.image.version";
 const REFERENCE: &str = "org.opencontainers.image.ref.name";
-/// What a plain shelf has in its manifest.
+/// The content of a plain shelf's manifest.
 const FACTS: &str = "strowger.plugin";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,12 +50,12 @@ struct Manifest {
     annotations: BTreeMap<String, String>,
 }
 
-/// Whether the folder says that it is one.
+/// Whether the folder is marked as an OCI layout.
 pub(super) fn is_layout(shelf: &Path) -> bool {
     shelf.join("oci-layout").exists()
 }
 
-/// A version that is there stays as it is.
+/// Adds a package. A published version is never changed.
 pub(super) fn put(shelf: &Path, package: &Package) -> Result<PathBuf> {
     let facts = &package.facts;
     let mut index = if is_layout(shelf) { index(shelf)? } else { begin(shelf)? };
@@ -85,10 +85,10 @@ pub(super) fn put(shelf: &Path, package: &Package) -> Result<PathBuf> {
         annotations: told,
     };
     let mut named = named;
-    // A tag of a registry has no `+`.
+    // A registry tag cannot contain `+`.
     named.insert(REFERENCE.to_owned(), facts.version.replace('+', "_"));
     index.manifests.push(blob(shelf, MANIFEST, &serde_json::to_vec(&manifest)?, named)?);
-    // Last: what the index does not name is not published.
+    // Last: a package is published only once the index names it.
     place(&shelf.join("index.json"), &serde_json::to_vec_pretty(&index)?)?;
     path(shelf, &layer)
 }
@@ -119,8 +119,7 @@ pub(super) fn take(shelf: &Path, name: &str, wanted: Option<&str>) -> Result<Pac
     Ok(Package { facts, bytes })
 }
 
-/// What was told, held against what the layout itself says. Artefacts of other tools tell
-/// no facts.
+/// The published facts, compared with the layout itself. Artefacts of other tools have none.
 fn facts(manifest: &Manifest, layer: &Descriptor, name: &str, version: &str) -> Result<Facts> {
     let Some(text) = manifest.annotations.get(FACTS) else {
         return Ok(Facts {
@@ -148,7 +147,7 @@ fn is(one: &Descriptor, name: &str, version: &str) -> bool {
     says(TITLE, name) && says(VERSION, version)
 }
 
-/// The wasm configuration: what a tool can know without opening the layer.
+/// The wasm configuration: what tools can read without opening the layer.
 fn config(package: &Package, layer: &str) -> Value {
     let is_component = package.bytes.get(4..8) != Some(&[1, 0, 0, 0]);
     let interface = |name: &String| format!("strowger:policy/{name}@0.1.0");
@@ -205,7 +204,7 @@ fn read(shelf: &Path, descriptor: &Descriptor) -> Result<Vec<u8>> {
     read_exact(&path(shelf, descriptor)?, descriptor.size, &descriptor.digest)
 }
 
-/// A digest becomes a part of a path.
+/// The path of a blob. The digest is checked, because it becomes part of the path.
 fn path(shelf: &Path, descriptor: &Descriptor) -> Result<PathBuf> {
     let digits = descriptor.digest.strip_prefix("sha256:").filter(|digits| {
         digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,4 +1,4 @@
-//! A plugin on its way from one machine to another: bytes, and what is told about them.
+//! A plugin in transit between machines: bytes, and facts about them.
 
 use anyhow::{Context, Result, bail};
 use host::Inspection;
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// What a shelf tells about a plugin.
+/// The facts about a plugin on a shelf.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Facts {
@@ -20,15 +20,15 @@ pub(super) struct Facts {
     pub(super) digest: String,
     /// Bytes of the file.
     pub(super) size: u64,
-    /// Id of the key that its signature names; empty: unsigned. Told, not proven.
+    /// Id of the key in its signature; empty: unsigned. A claim, not verified.
     pub(super) signer: String,
     /// Hooks that it answers.
     pub(super) hooks: Vec<String>,
-    /// Grants that it cannot be loaded without.
+    /// Grants that it needs to be loaded.
     pub(super) grants: Vec<String>,
 }
 
-/// Bytes that fit their facts.
+/// Bytes that match their facts.
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) facts: Facts,
@@ -42,7 +42,7 @@ impl fmt::Display for Facts {
 }
 
 impl Package {
-    /// What a file says about itself.
+    /// The package of an inspected file.
     pub(super) fn of(inspection: &Inspection, bytes: Vec<u8>) -> Result<Package> {
         let facts = Facts {
             name: inspection.name.clone(),
@@ -60,7 +60,7 @@ impl Package {
     }
 }
 
-/// Names and versions become parts of paths.
+/// Checks names and versions, which become parts of paths.
 pub(super) fn check_word(what: &str, word: &str) -> Result<()> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte);
     if word.is_empty() || word.len() > 64 || word.starts_with('.') || !word.bytes().all(letter) {
@@ -93,7 +93,7 @@ pub(super) fn read_exact(file: &Path, size: u64, expected: &str) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// Writes a file in one step: whoever watches the folder sees the old one or the new one.
+/// Writes a file in one step: a watcher of the folder sees the old one or the new one.
 pub(super) fn place(file: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("{} cannot be written", file.display());
     let name = file.file_name().and_then(|name| name.to_str()).with_context(failed)?;

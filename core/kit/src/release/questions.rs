@@ -1,4 +1,4 @@
-//! Questions as a switch asks them, drawn from a seed.
+//! Questions like those of a switch, drawn from a seed.
 
 use policy::{
     AdvanceQuestion, AttemptFailure, CallDetails, CallFacts, CallNumbers, Candidate, DeckRow,
@@ -14,10 +14,10 @@ use std::sync::Arc;
 const BEGIN_MS: u64 = 1_767_225_600_000;
 const YEAR_MS: u64 = 365 * 86_400_000;
 
-/// Handle of the rule set that numbering questions name.
+/// Handle of the rule set in numbering questions.
 const RULES: u64 = 1;
 
-/// Equal seeds draw equal questions.
+/// Draws questions; equal seeds draw equal questions.
 pub(super) struct Questions(StdRng);
 
 impl Questions {
@@ -25,7 +25,7 @@ impl Questions {
         Questions(StdRng::seed_from_u64(seed))
     }
 
-    /// One that the hook answers.
+    /// Draws a question for the hook.
     pub(super) fn draw(&mut self, hook: Hook) -> Question {
         let call = CallFacts {
             id: self.0.random(),
@@ -42,7 +42,7 @@ impl Questions {
             }),
             Hook::Numbering => Question::Number(self.numbering(call)),
             Hook::Rating => Question::Rate(self.rating(call)),
-            // Four of five calls need no second vendor.
+            // Four in five calls need no second vendor.
             Hook::Routing if self.0.random_ratio(4, 5) => Question::Route(self.routing(call)),
             Hook::Routing => Question::Advance(self.failure(call)),
             Hook::Identity => Question::Identity(self.identity(call)),
@@ -51,7 +51,7 @@ impl Questions {
         }
     }
 
-    /// 8 to 15 digits behind a country code.
+    /// A number of 8 to 15 digits with a country code.
     fn number(&mut self) -> policy::Text {
         let countries = ["1", "33", "34", "39", "44", "49", "358", "971"];
         let mut number = policy::Text::new(countries[self.0.random_range(0..countries.len())]);
@@ -165,7 +165,7 @@ impl Questions {
         }
     }
 
-    /// Four of five calls are asked about again.
+    /// In four of five cases the call was asked about before.
     fn supervision(&mut self, call: CallFacts) -> SupervisionQuestion {
         let interval_s = 60;
         let asking = if self.0.random_ratio(4, 5) { self.0.random_range(1..120) } else { 0 };
@@ -215,7 +215,7 @@ impl Lookup for Snapshot {
     }
 }
 
-/// What a plugin may ask about the call.
+/// The details that a plugin may request about the call.
 pub(super) fn details() -> Arc<CallDetails> {
     Arc::new(CallDetails {
         invite: Some(Arc::new(Received)),

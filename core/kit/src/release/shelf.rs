@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "manifest.json";
 
-/// A version that is there stays as it is.
+/// Adds a package. A published version is never changed.
 pub(super) fn put(shelf: &Path, package: &Package) -> Result<PathBuf> {
     let facts = &package.facts;
     let folder = shelf.join(&facts.name).join(&facts.version);
@@ -19,7 +19,7 @@ pub(super) fn put(shelf: &Path, package: &Package) -> Result<PathBuf> {
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     place(&file, &package.bytes)?;
-    // Last: what has no manifest is not published.
+    // Last: a package is published only once it has a manifest.
     place(&folder.join(MANIFEST), &serde_json::to_vec_pretty(facts)?)?;
     Ok(file)
 }

@@ -1,9 +1,9 @@
-//! Order of semantic versions, as far as the newest one is looked for.
+//! The order of semantic versions, as needed to find the newest.
 
 use std::cmp::Ordering;
 
-/// Which of two versions is newer: numbers by value, a pre-release before its release;
-/// what follows `+` does not count.
+/// Compares two versions: numbers by value, a pre-release before its release; the part after `+` is
+/// ignored.
 pub(super) fn order(one: &str, two: &str) -> Ordering {
     let (one, two) = (parts(one), parts(two));
     words(one.0, two.0).then_with(|| match (one.1, two.1) {

@@ -4,7 +4,7 @@ import { componentize } from "@bytecodealliance/componentize-js";
 
 const [sourcePath, witPath, worldName, output] = process.argv.slice(2);
 
-// Plugins have no WASI: what would import it is left out of the engine.
+// Plugins have no WASI: the parts of the engine that would import it are left out.
 const disableFeatures = ["clocks", "fetch-event", "http", "random", "stdio"];
 
 try {

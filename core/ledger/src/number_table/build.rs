@@ -1,4 +1,4 @@
-//! From rows in any order to a table.
+//! Builds a table from rows in any order.
 
 use super::packed::{Packed, pack};
 use super::text::{Distinct, TextStore, Texts};
@@ -8,46 +8,45 @@ use thiserror::Error;
 /// Collects rows for a [`NumberTable`].
 #[derive(Debug, Default)]
 pub struct NumberTableBuilder {
-    /// Rows whose number is a key; the value's position beside it.
+    /// Rows whose number fits into a key, with the position of the value.
     keys: Vec<u64>,
     key_places: Vec<u32>,
     /// All other rows.
     others: Vec<(Box<str>, u32)>,
     values: Distinct,
-    /// Position of the value of the row before: neighbours mostly agree.
+    /// Position of the previous row's value: neighbours are mostly equal.
     last: Option<u32>,
 }
 
-/// Why a row does not fit.
+/// Why a row cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NumberTableError {
-    /// More rows than a table takes (SEC-17).
+    /// More rows than a table can hold (SEC-17).
     #[error("more than {} rows", NumberTable::MOST_ROWS)]
     Rows,
-    /// A value, or a number that is kept as text, of more than 255 bytes; or all of them are
-    /// of more than 4 GiB together.
+    /// A value, or a number kept as text, exceeds 255 bytes; or the texts exceed 4 GiB together.
     #[error("a text of more than 255 bytes, or 4 GiB of text")]
     Text,
 }
 
 impl NumberTable {
-    /// Most rows that a table is built from; a number that comes twice counts twice.
+    /// Most rows that a table is built from; a repeated number counts twice.
     pub const MOST_ROWS: usize = 10_000_000;
 }
 
 impl NumberTableBuilder {
-    /// Without rows.
+    /// A builder without rows.
     #[must_use]
     pub fn new() -> Self {
         NumberTableBuilder::default()
     }
 
-    /// Adds a row. Of rows with the same number the last one counts, as if each had been
-    /// written over the one before.
+    /// Adds a row. Among rows with the same number the last one wins, as if each had overwritten
+    /// the one before.
     ///
     /// # Errors
     ///
-    /// When the table is full; it stays as it was.
+    /// If the table is full; it stays unchanged.
     pub fn push(&mut self, number: &str, value: &str) -> Result<(), NumberTableError> {
         if self.keys.len() + self.others.len() == NumberTable::MOST_ROWS {
             return Err(NumberTableError::Rows);
@@ -75,18 +74,18 @@ impl NumberTableBuilder {
         Ok(place)
     }
 
-    /// The table of all rows.
+    /// Builds the table of all rows.
     ///
     /// # Errors
     ///
-    /// When a number that is kept as text is too long, or they are together.
+    /// If a number kept as text is too long, or all of them are together.
     pub fn build(self) -> Result<NumberTable, NumberTableError> {
         let NumberTableBuilder { mut keys, key_places, mut others, values, .. } = self;
         let values = values.into_texts();
         let mut places = Vec::new();
         if values.len() > 1 {
             let mut rows: Vec<(u64, u32)> = keys.into_iter().zip(key_places).collect();
-            // Stable, so that of equal numbers the last row comes last.
+            // Stable, so that among equal numbers the last row stays last.
             rows.sort_by_key(|(key, _)| *key);
             keys = Vec::with_capacity(rows.len());
             places.reserve(rows.len() + others.len());

@@ -2,39 +2,39 @@
 
 use std::fmt;
 
-/// Symbols of a key, a nibble each: the longest number of E.164. The four bits above them
-/// are never set, so that the sign of a difference tells which of two keys is greater.
+/// Symbols of a key, one nibble each: the longest number of E.164. The four bits above them are
+/// never set, so that the sign of a difference shows which of two keys is greater.
 const SYMBOLS: usize = 15;
-/// Keys of a block: two cache lines, which processors fetch together.
+/// Keys per block: two cache lines, which processors fetch together.
 const FAN: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(align(128))]
 struct Block([u64; FAN]);
 
-/// A block that is not full ends with keys above every number.
+/// A partly filled block ends with keys above every number.
 const UNUSED: u64 = i64::MAX as u64;
 
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Packed {
-    /// Of the tree, the root first; the last one holds the keys, each above it the first
+    /// Levels of the tree, root first; the last one holds the keys, each level above it the first
     /// key of every block below.
     levels: Box<[Box<[Block]>]>,
     rows: usize,
-    /// For each row the lengths of the rows that it begins with, a bit each; empty if no
-    /// row begins with another.
+    /// For each row the lengths of the rows that it begins with, one bit each; empty if no row
+    /// begins with another.
     shorter: Box<[u16]>,
 }
 
 /// The longest row that a number begins with.
 pub(super) struct Found {
     pub(super) symbols: usize,
-    /// Where the search met it; it has to be looked for otherwise.
+    /// The row, if the search reached it; otherwise it must be searched for.
     pub(super) row: Option<usize>,
 }
 
-/// The key of the symbols that a number begins with, and how many they are. The key is
-/// that of the whole number if they are as many as its bytes.
+/// The key of the symbols that a number begins with, and their number. The key covers the whole
+/// number if that equals its bytes.
 pub(super) fn pack(number: &str) -> (u64, usize) {
     let mut key = 0;
     let mut count = 0;
@@ -57,13 +57,13 @@ fn symbols(key: u64) -> usize {
     SYMBOLS.saturating_sub(key.trailing_zeros() as usize / 4)
 }
 
-/// Symbols that two keys have in common at their beginning.
+/// Number of leading symbols that two keys have in common.
 fn common(one: u64, other: u64) -> usize {
     (one ^ other).leading_zeros() as usize / 4 - 1
 }
 
 impl Packed {
-    /// `keys` are sorted, each there once.
+    /// `keys` must be sorted and distinct.
     pub(super) fn new(keys: &[u64]) -> Self {
         let mut levels = Vec::new();
         let mut level = blocks(keys);
@@ -88,7 +88,7 @@ impl Packed {
         Some(Found { symbols: fitting.checked_ilog2()? as usize, row: None })
     }
 
-    /// The row of the first symbols of `key`, if there is one.
+    /// The row of the first `symbols` symbols of `key`, if there is one.
     pub(super) fn find_first(&self, key: u64, symbols: usize) -> Option<usize> {
         self.find(key & !(u64::MAX >> (4 * symbols + 4)))
     }
@@ -114,8 +114,8 @@ impl Packed {
         let mut found = None;
         for level in &self.levels {
             let block = level.get(row)?;
-            // Keys up to `key`. Differences instead of comparisons: they are added up four
-            // at a time without a branch.
+            // Counts keys up to `key`. Differences instead of comparisons: they are added four at a
+            // time without a branch.
             let reached: u64 = block.0.iter().map(|other| other.wrapping_sub(key + 1) >> 63).sum();
             let place = (reached as usize).checked_sub(1)?;
             row = row * FAN + place;
@@ -125,7 +125,7 @@ impl Packed {
     }
 }
 
-/// For each key the lengths of the others that it begins with.
+/// For each key the lengths of the other keys that it begins with.
 fn shorter(keys: &[u64]) -> Box<[u16]> {
     let mut lengths = vec![0; keys.len()];
     let mut open: Vec<usize> = Vec::new();

@@ -19,8 +19,8 @@ fn agrees(table: &NumberTable, naive: &BTreeMap<String, String>, number: &str) {
     assert_eq!(table.get(number), naive.get(number).map(String::as_str), "exactly {number:?}");
 }
 
-/// Few symbols make deep nesting, many values make wide positions, the longest keys are
-/// beyond 15 symbols, and letters are beside the digits.
+/// Few symbols make deep nesting, many values make wide positions, the longest keys exceed 15
+/// symbols, and letters occur among the digits.
 #[test]
 fn agrees_with_a_naive_map_on_random_tables() {
     let shapes = [
@@ -63,7 +63,7 @@ fn values_of_every_width_are_found() {
         let mut builder = NumberTableBuilder::new();
         for n in 0..count {
             builder.push(&n.to_string(), &format!("{n}")).unwrap();
-            // Each value three times makes it worth while to keep each value once.
+            // With each value three times it pays to store each value once.
             for copy in ["a", "b"].into_iter().take(copies) {
                 builder.push(&format!("{n}{copy}"), &format!("{n}")).unwrap();
             }
@@ -116,8 +116,8 @@ fn of_equal_numbers_the_last_row_counts() {
     assert_eq!((table.get("44"), table.get("x44")), (Some("b"), Some("b")));
 }
 
-/// 15 symbols are the last that fit a key; what is longer or has letters is text, and the
-/// longer of both kinds wins.
+/// 15 symbols are the most that fit into a key; longer numbers and those with letters are text, and
+/// the longer match of both kinds wins.
 #[test]
 fn long_numbers_and_letters_stand_beside_the_keys() {
     let (fifteen, sixteen) = ("4".repeat(15), "4".repeat(16));
@@ -134,7 +134,7 @@ fn long_numbers_and_letters_stand_beside_the_keys() {
     assert_eq!((table.get("44a"), table.get("44b")), (Some("3"), None));
 }
 
-/// A set of whole numbers takes little more than its keys.
+/// A set of whole numbers takes little more space than its keys.
 #[test]
 fn a_set_takes_nine_bytes_a_row() {
     let numbers: Vec<String> =

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-/// Texts of a run: a position is kept for the run, lengths for each.
+/// Texts per run: one position is stored per run, one length per text.
 const RUN: usize = 16;
 
-/// Short texts one after the other.
+/// Short texts, concatenated.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct TextStore {
     text: String,
-    /// Where each run begins.
+    /// Start of each run.
     runs: Vec<u32>,
     lengths: Vec<u8>,
 }
@@ -47,7 +47,7 @@ impl TextStore {
         self.text.capacity() + self.runs.capacity() * size_of::<u32>() + self.lengths.capacity()
     }
 
-    /// Gives back what the vectors hold in reserve.
+    /// Frees the spare capacity of the vectors.
     pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.runs.shrink_to_fit();
@@ -61,18 +61,18 @@ impl fmt::Debug for TextStore {
     }
 }
 
-/// Texts that are there once each, while a table is built.
+/// Distinct texts, while a table is built.
 #[derive(Debug, Default)]
 pub(super) struct Distinct {
     texts: TextStore,
-    /// Positions plus one by hash, open addressing; 0 is free. At most half are taken.
+    /// Positions plus one by hash, open addressing; 0 is free. At most half of the slots are taken.
     slots: Vec<u32>,
     hasher: RandomState,
 }
 
 impl Distinct {
-    /// The position of a text, which is added if it is new; none when it is longer than
-    /// 255 bytes or all are longer than 4 GiB.
+    /// The position of a text, which is added if it is new; `None` if it is longer than 255 bytes
+    /// or all texts are longer than 4 GiB.
     pub(super) fn place(&mut self, text: &str) -> Option<u32> {
         if self.slots.len() <= 2 * self.texts.len() {
             self.grow();
@@ -95,7 +95,7 @@ impl Distinct {
         self.texts
     }
 
-    /// The slot of a text, or the free one that it would take.
+    /// The slot of a text, or the free slot that it would take.
     fn slot(&self, text: &str) -> usize {
         let mask = self.slots.len() - 1;
         let mut slot = self.hasher.hash_one(text) as usize & mask;
@@ -124,14 +124,14 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// `keys` are sorted, each there once.
+    /// `keys` must be sorted and distinct.
     pub(super) fn new(mut keys: TextStore) -> Self {
         keys.shrink();
         let links = links(&keys);
         Texts { keys, links }
     }
 
-    /// The longest row that `number` begins with, and its bytes.
+    /// The longest row that `number` begins with, and its length in bytes.
     pub(super) fn longest(&self, number: &str) -> Option<(usize, usize)> {
         let mut row = self.at_or_below(number)?;
         loop {
@@ -159,7 +159,7 @@ impl Texts {
         self.keys.bytes() + size_of_val(&*self.links)
     }
 
-    /// The row of the last key that does not come after `number`.
+    /// The last row whose key does not sort after `number`.
     fn at_or_below(&self, number: &str) -> Option<usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -177,7 +177,7 @@ impl Texts {
 /// No shorter entry.
 const NONE: u32 = u32::MAX;
 
-/// For each of sorted texts the longest other one that it begins with; empty if there is no
+/// For each of the sorted texts the longest other text that it begins with; empty if there is no
 /// such pair.
 fn links(keys: &TextStore) -> Box<[u32]> {
     let holds = |one: u32, other| keys.get(other).starts_with(keys.get(one as usize));

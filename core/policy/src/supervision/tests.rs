@@ -1,4 +1,4 @@
-//! Whose calls are asked about, when, and what answers make together.
+//! Which calls are asked about, when, and how answers combine.
 
 use super::*;
 use crate::{Answer, CallNotes, HookSet, Lookup, PrefixHit};

@@ -16,7 +16,7 @@ pub enum ChallengeError {
         /// Its status.
         status: u16,
     },
-    /// No challenge in it has an algorithm and a qop that we speak and may use.
+    /// No challenge offers an algorithm and a qop that we support and may use.
     #[error("no algorithm and qop that may be used in `{offered}`")]
     Unsupported {
         /// The challenges.
@@ -24,47 +24,47 @@ pub enum ChallengeError {
     },
 }
 
-/// The challenge chosen out of a 401 or 407.
+/// The challenge chosen from a 401 or 407.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// Realm, as written between its quotes.
     pub realm: String,
-    /// Nonce: one try per new one (SIG-53).
+    /// Nonce; each new one allows one attempt (SIG-53).
     pub nonce: String,
     /// Hash to use.
     pub algorithm: Algorithm,
-    /// The old nonce was too old, the password is not in doubt.
+    /// The previous nonce expired; the password is not in doubt.
     pub stale: bool,
     /// From a proxy (407): answered in Proxy-Authorization.
     pub proxy: bool,
     opaque: Option<String>,
-    /// `qop=auth` was offered; else RFC 2069 rules apply.
+    /// `qop=auth` was offered; otherwise the rules of RFC 2069 apply.
     qop: bool,
-    /// The challenge named its algorithm; else the answer does not either.
+    /// The challenge named its algorithm; otherwise the answer does not name one either.
     names_algorithm: bool,
 }
 
-/// What goes into an answer.
+/// The input of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// Our name at the vendor.
     pub username: &'a str,
     /// Our password.
     pub password: &'a str,
-    /// Method of the request that is repeated.
+    /// Method of the repeated request.
     pub method: &'a str,
     /// Its Request-URI.
     pub uri: &'a str,
-    /// How many requests, this one included, use the nonce.
+    /// Number of requests that use the nonce, this one included.
     pub count: u32,
 }
 
 impl Challenge {
-    /// Chooses SHA-256 if offered, else MD5 (RFC 8760 2.4), and nothing that is not `allowed`:
-    /// somebody on the way may have taken the better offer out.
+    /// Chooses SHA-256 if offered, else MD5 (RFC 8760 2.4), and only if it is `allowed`: an
+    /// attacker on the path may have removed the better offer.
     ///
     /// # Errors
-    /// No challenge, or none that we speak or may use.
+    /// No challenge, or none that we support and may use.
     pub fn choose(response: &Message, allowed: &[Algorithm]) -> Result<Challenge, ChallengeError> {
         let status = response.status();
         let (header, proxy) = match status {
@@ -80,7 +80,7 @@ impl Challenge {
         let usable = found
             .filter_map(|text| Challenge::parse(text, proxy))
             .filter(|challenge| allowed.contains(&challenge.algorithm));
-        // Of equals the first counts.
+        // Among equals, the first wins.
         usable
             .reduce(|best, next| if next.algorithm > best.algorithm { next } else { best })
             .ok_or_else(|| ChallengeError::Unsupported { offered: lines.join(", ") })
@@ -100,7 +100,7 @@ impl Challenge {
                 Parts::new(list, b',').find(|qop| qop.eq_ignore_ascii_case("auth")).map(|_| true)?
             }
         };
-        // What our answer repeats between quotes must be able to stand there.
+        // Our answer repeats these values between quotes, so they must be quotable.
         let repeated = |wanted: &str| field(wanted).filter(|value| is_quotable(value));
         if field("opaque").is_some_and(|opaque| !is_quotable(opaque)) {
             return None;
@@ -148,8 +148,8 @@ impl Challenge {
     }
 }
 
-/// Whether a value as it was written can stand between quotes: each quote and each backslash in it
-/// is escaped.
+/// Whether a value, as written, can stand between quotes: every quote and every backslash in it is
+/// escaped.
 fn is_quotable(value: &str) -> bool {
     let mut bytes = value.bytes();
     while let Some(byte) = bytes.next() {
@@ -162,7 +162,7 @@ fn is_quotable(value: &str) -> bool {
     true
 }
 
-/// Several challenges may share a line: a part that begins with `scheme name=` opens one.
+/// Several challenges may share a line: a part that begins with `scheme name=` starts a new one.
 fn split_challenges(line: &str) -> Vec<&str> {
     let offset = |part: &str| part.as_ptr() as usize - line.as_ptr() as usize;
     let opens = |part: &str| {

@@ -1,7 +1,7 @@
 //! Digest authentication (RFC 3261 22, RFC 7616, RFC 8760): SIG-50..54.
 //!
-//! [`Authority`] challenges and verifies, [`ReplayGuard`] remembers what was used;
-//! [`Challenge`] answers the challenges of others.
+//! [`Authority`] challenges and verifies, [`ReplayGuard`] remembers used nonce counts;
+//! [`Challenge`] answers the challenges of peers.
 
 mod client;
 mod nonce;
@@ -19,18 +19,18 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt::Write as _;
 
-/// A hash of RFC 8760. `-sess` variants and others are not spoken.
+/// A hash of RFC 8760. The `-sess` variants and other hashes are not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// `MD5`, also where no algorithm is named.
+    /// `MD5`, also the default if no algorithm is named.
     Md5,
     /// `SHA-256`.
     Sha256,
 }
 
 impl Algorithm {
-    /// All, in the order in which a listener offers them unless it is told otherwise. Clients of
-    /// before RFC 8760 take the first challenge or fail; those of after it may choose.
+    /// All, in the order in which a listener offers them by default. Clients older than RFC 8760
+    /// take the first challenge or fail; newer clients may choose.
     pub const ALL: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
 
     /// As written in `algorithm=`.
@@ -60,13 +60,12 @@ impl Algorithm {
     }
 }
 
-/// `H(user:realm:password)`, lower-case hexadecimal: what is stored instead of a password
-/// (SIG-51).
+/// `H(user:realm:password)`, lower-case hexadecimal, stored instead of a password (SIG-51).
 pub fn ha1(algorithm: Algorithm, username: &str, realm: &str, password: &str) -> String {
     algorithm.hash(&[username, realm, password])
 }
 
-/// The `response` value (RFC 7616 3.4.1); without `qop` that of RFC 2069.
+/// The `response` value (RFC 7616 3.4.1); without `qop`, the value of RFC 2069.
 fn response(
     algorithm: Algorithm,
     ha1: &str,
@@ -90,7 +89,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// `name=value` pairs parted by commas, quotes removed.
+/// `name=value` pairs separated by commas, without the quotes.
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     Parts::new(text, b',')
         .filter_map(|part| part.split_once('='))

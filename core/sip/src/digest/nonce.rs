@@ -1,18 +1,18 @@
-//! Nonces that need no memory: a time, some random bits, and our signature (SIG-54).
+//! Nonces that need no stored state: a time, some random bits, and our signature (SIG-54).
 
 use hmac::{Hmac, Mac};
 use rand::{Rng, RngCore};
 use sha2::Sha256;
 use std::net::IpAddr;
 
-/// How long a nonce may be used, ms (SIG-54).
+/// Lifetime of a nonce, ms (SIG-54).
 pub const NONCE_LIFE_MS: u64 = 300_000;
 
-/// Clocks of the nodes that share a secret may differ by this much, ms.
+/// Largest clock difference between nodes that share a secret, ms.
 pub(super) const CLOCK_SKEW_MS: u64 = 5_000;
 
-/// Bytes of the time in ms, of the random part and of the signature. Together they are written
-/// in 24 characters: a challenge goes to strangers and must be small.
+/// Bytes of the time in ms, of the random part and of the signature. Together they encode to 24
+/// characters: challenges go to unknown peers and must be small.
 const TIME: usize = 6;
 const SALT: usize = 4;
 const SIGNATURE: usize = 8;
@@ -61,7 +61,7 @@ impl Authority {
         Some(bytes[..TIME].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
     }
 
-    /// The beginning of HMAC-SHA256 over time, salt, peer and realm.
+    /// The first bytes of HMAC-SHA256 over time, salt, peer and realm.
     fn signature(&self, peer: IpAddr, realm: &str, signed: &[u8]) -> [u8; SIGNATURE] {
         let mut mac = match Hmac::<Sha256>::new_from_slice(&self.secret) {
             Ok(mac) => mac,
@@ -78,23 +78,23 @@ impl Authority {
     }
 }
 
-/// Compares without telling by its duration where the difference is.
+/// Compares in a time that does not reveal the position of a difference.
 pub(super) fn same(left: &[u8], right: &[u8]) -> bool {
     let difference = left.iter().zip(right).fold(0, |all, (l, r)| all | (l ^ r));
     left.len() == right.len() && difference == 0
 }
 
-/// Digits of six bits (RFC 4648 section 5).
+/// Digits of six bits each (RFC 4648 section 5).
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Four digits for each three bytes; the number of bytes is a multiple of three.
+/// Four digits per three bytes; the number of bytes is a multiple of three.
 fn text_of(bytes: &[u8]) -> String {
     let group = |three: &[u8]| three.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
     let digits = |bits: u32| [18, 12, 6, 0].map(|by| DIGITS[(bits >> by & 63) as usize]);
     bytes.chunks(3).map(group).flat_map(digits).map(char::from).collect()
 }
 
-/// The reverse; `None` unless it is exactly `N` bytes.
+/// The inverse of `text_of`; `None` unless the text encodes exactly `N` bytes.
 fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != N / 3 * 4 {
         return None;
@@ -131,7 +131,7 @@ mod tests {
             let bytes: [u8; 18] = rng.random();
             let text = text_of(&bytes);
             assert_eq!((text.len(), bytes_of(&text)), (24, Some(bytes)));
-            // A text of any bytes never makes trouble.
+            // Arbitrary text is either refused or read back exactly.
             let odd: Vec<u8> = (0..rng.random_range(0..30)).map(|_| rng.random()).collect();
             let odd = String::from_utf8_lossy(&odd).into_owned();
             let read: Option<[u8; 18]> = bytes_of(&odd);

@@ -1,13 +1,13 @@
-//! Which nonce counts were used (RFC 7616 3.4, SIG-54).
+//! Used nonce counts (RFC 7616 3.4, SIG-54).
 
 use super::NONCE_LIFE_MS;
 use super::server::{Denial, NonceUse};
 use std::collections::{HashMap, VecDeque};
 
-/// Remembers which nonce counts were used, for a bounded number of nonces.
+/// Remembers the used nonce counts of a bounded number of nonces.
 ///
-/// When a nonce has to be forgotten before its end, everything as old as it is treated
-/// as stale from then on: memory is bounded and no replay slips through.
+/// If a nonce must be forgotten before it expires, every nonce at least as old counts as stale from
+/// then on: memory is bounded and no replay slips through.
 #[derive(Clone, Debug)]
 pub struct ReplayGuard {
     capacity: usize,
@@ -18,7 +18,7 @@ pub struct ReplayGuard {
     forgotten_ms: u64,
 }
 
-/// The highest count and which of the 63 below it were used: requests may overtake.
+/// The highest count, and which of the 63 below it were used: requests may overtake each other.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     highest: u32,
@@ -26,8 +26,8 @@ struct Counts {
 }
 
 impl ReplayGuard {
-    /// Remembers at most `capacity` nonces (at least one) made after `since_ms`. What was
-    /// used before is not known any more, so that older ones are stale.
+    /// Remembers at most `capacity` nonces (at least one) made after `since_ms`. Older nonces are
+    /// stale, because their earlier use is unknown.
     pub fn new(capacity: usize, since_ms: u64) -> ReplayGuard {
         ReplayGuard {
             capacity: capacity.max(1),
@@ -42,17 +42,17 @@ impl ReplayGuard {
         self.seen.len()
     }
 
-    /// Nothing remembered.
+    /// Whether no nonce is remembered.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Uses a nonce up for one count. Called only for who knows the password, so that nobody
-    /// else makes a table grow or waits for its lock.
+    /// Uses up one count of a nonce. Called only after the password was verified, so that nobody
+    /// without it can grow the table or wait for its lock.
     ///
     /// # Errors
-    /// [`Denial::Replayed`] for a count that was used, [`Denial::Stale`] for a nonce that had to
-    /// be forgotten.
+    /// [`Denial::Replayed`] for a count already used, [`Denial::Stale`] for a nonce that had to be
+    /// forgotten.
     pub fn admit(&mut self, used: &NonceUse<'_>, utc_ms: u64) -> Result<(), Denial> {
         let NonceUse { nonce, made_ms, count } = *used;
         let counted = |fresh: bool| if fresh { Ok(()) } else { Err(Denial::Replayed) };
@@ -87,7 +87,7 @@ impl ReplayGuard {
 }
 
 impl Counts {
-    /// Whether `count` is new; remembers it.
+    /// Marks `count` as used; returns whether it was new.
     fn use_up(&mut self, count: u32) -> bool {
         if count == 0 {
             return false;

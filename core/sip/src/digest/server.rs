@@ -6,7 +6,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Against what credentials are checked.
+/// The values that credentials are checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Check<'a> {
     /// Method of the request.
@@ -17,11 +17,11 @@ pub struct Check<'a> {
     pub username: &'a str,
     /// Its stored hashes.
     pub ha1s: &'a Ha1s,
-    /// What it may prove itself by.
+    /// Algorithms that the trunk may use.
     pub algorithms: &'a [Algorithm],
 }
 
-/// Stored `H(user:realm:password)`, hexadecimal, per algorithm. Its `Debug` shows none.
+/// Stored `H(user:realm:password)`, hexadecimal, per algorithm. `Debug` shows neither.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ha1s {
     /// For MD5.
@@ -53,21 +53,22 @@ impl Ha1s {
     }
 }
 
-/// Why credentials do not let their sender in.
+/// Why credentials are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// The nonce is not ours, not for this peer, or too old: challenge again with `stale=true`
-    /// (RFC 7616 3.3). The password was not looked at.
+    /// (RFC 7616 3.3). The password was not checked.
     Stale,
-    /// The password is right, but this nonce count was used before: as [`Denial::Stale`].
+    /// The password is right, but this nonce count was used before: challenge as for
+    /// [`Denial::Stale`].
     Replayed,
-    /// The password is right, but the hash is one that may not be used: challenge again.
+    /// The password is right, but its hash algorithm is not allowed: challenge again.
     Algorithm,
     /// Wrong user, realm or password.
     Wrong,
 }
 
-/// A right password: what it has used of its nonce, for [`super::ReplayGuard::admit`].
+/// The nonce count that a right password used, for [`super::ReplayGuard::admit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonceUse<'a> {
     pub(super) nonce: &'a str,
@@ -80,11 +81,11 @@ pub struct NonceUse<'a> {
 pub struct Credentials<'a> {
     /// User name, escapes kept.
     pub username: &'a str,
-    /// Realm that the peer answers to.
+    /// Realm of the answered challenge.
     pub realm: &'a str,
-    /// Nonce that it answers to.
+    /// Nonce of the answered challenge.
     pub nonce: &'a str,
-    /// URI that it hashed.
+    /// URI that the hash covers.
     pub uri: &'a str,
     /// The hash.
     pub response: &'a str,
@@ -94,8 +95,8 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Reads `Digest username="...", ...`; `None` if the scheme is another or a field
-    /// that RFC 3261 22.4 demands is missing.
+    /// Reads `Digest username="...", ...`; `None` for another scheme, or if a field required by
+    /// RFC 3261 22.4 is missing.
     pub fn parse(value: &'a str) -> Option<Credentials<'a>> {
         let (scheme, rest) = value.trim_start().split_once([' ', '\t'])?;
         if !scheme.eq_ignore_ascii_case("Digest") {
@@ -121,9 +122,9 @@ impl<'a> Credentials<'a> {
 }
 
 impl Authority {
-    /// One value for WWW-Authenticate or Proxy-Authenticate for each algorithm, to be written
-    /// one per header line in this order: the preferred one first (RFC 8760 2.3). They share a
-    /// nonce, which is good for `peer` alone.
+    /// One value of WWW-Authenticate or Proxy-Authenticate per algorithm, to be written one per
+    /// header line in this order: the preferred one first (RFC 8760 2.3). They share a nonce, which
+    /// is valid for `peer` only.
     pub fn challenges<R: RngCore + ?Sized>(
         &self,
         peer: IpAddr,
@@ -145,11 +146,11 @@ impl Authority {
         algorithms.iter().map(value).collect()
     }
 
-    /// Checks credentials of `peer`. Nothing is hashed for a nonce that we did not make for it,
-    /// so that whoever tries passwords has to hear our answers.
+    /// Checks credentials of `peer`. A nonce that we did not make for this peer is refused before
+    /// the password is hashed, so that a guesser must receive our challenges.
     ///
     /// # Errors
-    /// Why they are worth nothing.
+    /// Why the credentials are refused.
     pub fn verify<'a>(
         &self,
         peer: IpAddr,

@@ -1,20 +1,20 @@
-//! Descriptions that we write by ourselves: an offer, and an answer (RFC 3264).
+//! Descriptions that we write ourselves: an offer and an answer (RFC 3264).
 
 use super::{Direction, MediaKind, Origin, PayloadType, SessionDescription, Stream, family};
 use crate::ip_text;
 use std::fmt::{self, Display, Write};
 use std::net::SocketAddr;
 
-/// An audio stream as we describe it.
+/// An audio stream in our own description.
 #[derive(Clone, Debug)]
 pub struct Audio<'a> {
-    /// Where we receive it.
+    /// Where we receive RTP.
     pub rtp: SocketAddr,
-    /// Its formats, the one that we like best first.
+    /// Its formats, the preferred one first.
     pub formats: &'a [PayloadType],
-    /// Who sends, seen from us.
+    /// Its direction from our side.
     pub direction: Direction,
-    /// Milliseconds of speech that we want in a packet; none: the usual 20.
+    /// Milliseconds of speech that we want per packet; `None` means the usual 20.
     pub ptime_ms: Option<u32>,
 }
 
@@ -26,7 +26,7 @@ impl Audio<'_> {
         out.into_bytes()
     }
 
-    /// The answer to an offer: its first audio stream is accepted, every other one refused.
+    /// The answer to an offer: accepts its first audio stream and refuses all others.
     pub fn answer(&self, offer: &SessionDescription, origin: &Origin) -> Vec<u8> {
         let mut out = head(origin);
         let accepted = offer.first_audio().map(|(index, _)| index);
@@ -59,7 +59,7 @@ impl Audio<'_> {
     }
 }
 
-/// What stands before the streams.
+/// The lines before the streams.
 fn head(origin: &Origin) -> String {
     let Origin { session_id, version, address } = origin;
     let (family, address) = (family(*address), ip_text(*address));
@@ -69,7 +69,7 @@ fn head(origin: &Origin) -> String {
     )
 }
 
-/// A stream that is not wanted: port 0, the rest as it was offered (RFC 3264 section 6).
+/// A refused stream: port 0, the rest as offered (RFC 3264 section 6).
 fn refuse(out: &mut String, stream: &Stream) {
     let kind = match &stream.kind {
         MediaKind::Audio => "audio",
@@ -85,7 +85,7 @@ fn line(out: &mut String, text: fmt::Arguments<'_>) {
     let _ = write!(out, "{text}\r\n");
 }
 
-/// The payload types as they end an `m=` line.
+/// The payload type numbers at the end of an `m=` line.
 struct Numbers<'a>(&'a [PayloadType]);
 
 impl Display for Numbers<'_> {
@@ -94,7 +94,7 @@ impl Display for Numbers<'_> {
     }
 }
 
-/// `PCMA/8000`, as `a=rtpmap` says it; channels only where there is more than one.
+/// `PCMA/8000`, as in `a=rtpmap`; with the channels only if there is more than one.
 pub(super) struct Encoding<'a>(pub(super) &'a PayloadType);
 
 impl Display for Encoding<'_> {

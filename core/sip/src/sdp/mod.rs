@@ -1,6 +1,6 @@
-//! Session descriptions (RFC 8866) as a relay needs them: read where the peers receive,
-//! write our own addresses, leave every other line byte for byte as it came. Where we stand
-//! between sides that do not share a codec, we describe audio by ourselves.
+//! Session descriptions (RFC 8866) for a relay: read where the peers receive, write our own
+//! addresses, and keep every other line byte for byte. Between sides that share no codec, we
+//! describe the audio ourselves.
 
 mod describe;
 mod negotiate;
@@ -130,7 +130,7 @@ impl SessionDescription {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     }
 
-    /// The description as it came.
+    /// The description as received.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -144,7 +144,7 @@ pub fn body_of(message: &Message) -> Option<&[u8]> {
         return None;
     }
     let content_type = message.value(Known::ContentType)?;
-    // As nearly all write it.
+    // The usual spelling.
     if content_type == "application/sdp" {
         return Some(body);
     }

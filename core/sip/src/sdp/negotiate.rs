@@ -1,4 +1,4 @@
-//! What two sides agree on when we stand between them and can convert between some codecs
+//! The agreement of two sides when we stand between them and can convert between some codecs
 //! (MEDIA-22, MEDIA-23).
 
 use super::{PayloadType, Stream};
@@ -6,39 +6,39 @@ use super::{PayloadType, Stream};
 /// Name of the format of telephone events (RFC 4733).
 const EVENTS: &str = "telephone-event";
 
-/// What becomes of an answer.
+/// The outcome of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The offerer knows every codec of the answer: it gets the answer as it is.
+    /// The offerer knows every codec of the answer and gets it unchanged.
     Shared,
-    /// The offerer gets an answer of ours, and audio is converted.
+    /// The offerer gets our own answer, and audio is converted.
     Converted(Agreement),
 }
 
-/// Two sides that do not share a codec, or that we have answered by ourselves.
+/// The agreement of two sides that share no codec, or that we answered ourselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The formats that the offerer is answered: one codec, and telephone events if it has
+    /// The formats of our answer to the offerer: one codec, and telephone events if the offerer
     /// offered them.
     pub answer: Vec<PayloadType>,
-    /// How the offerer writes its audio.
+    /// The offerer's formats.
     pub offerer: Side,
-    /// How the answerer does.
+    /// The answerer's formats.
     pub answerer: Side,
 }
 
-/// How one side writes its audio.
+/// The formats of one side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
-    /// What may come from it.
+    /// Formats that this side may send.
     pub sends: Vec<PayloadType>,
-    /// What it wants to hear, the codec that it likes best first.
+    /// Formats that this side wants to receive, its preferred codec first.
     pub wants: Vec<PayloadType>,
 }
 
 impl PayloadType {
-    /// Whether two payload types stand for the same encoding, whatever their numbers.
-    pub fn is_same_encoding(&self, other: &PayloadType) -> bool {
+    /// Whether two payload types stand for the same encoding, regardless of their numbers.
+    pub(crate) fn is_same_encoding(&self, other: &PayloadType) -> bool {
         if self.name.is_empty() || other.name.is_empty() {
             return self.number == other.number;
         }
@@ -53,13 +53,13 @@ impl PayloadType {
 }
 
 impl Stream {
-    /// Whether its packets can be read: SRTP that passes through us cannot.
+    /// Whether we cannot read its packets: SRTP that passes through us.
     pub fn is_sealed(&self) -> bool {
         self.proto.contains("SAVP")
     }
 
-    /// The codecs of `known` that can be offered beside those of this stream, because we convert
-    /// between them and one that it has; none if it has no such codec or cannot be converted.
+    /// The codecs of `known` that we can offer in addition to this stream's own, because we convert
+    /// between them and one of its own; empty if it has no such codec or cannot be converted.
     pub fn convertible_beside(&self, known: &[PayloadType]) -> Vec<PayloadType> {
         if self.is_sealed() || self.first_of(known).is_none() {
             return Vec::new();
@@ -72,8 +72,8 @@ impl Stream {
         known.iter().filter(is_free).cloned().collect()
     }
 
-    /// What this stream, an offer, is answered by ourselves: the first of its codecs that is in
-    /// `known`, and its telephone events; none if there is no such codec.
+    /// Our own answer to this stream, an offer: its first codec that is in `known`, and its
+    /// telephone events; `None` if there is no such codec or the stream is sealed.
     pub fn answer_alone(&self, known: &[PayloadType]) -> Option<Vec<PayloadType>> {
         let codec = self.first_of(known).filter(|_| !self.is_sealed())?;
         Some([codec].into_iter().chain(events_of(&self.payload_types)).cloned().collect())
@@ -85,7 +85,7 @@ impl Stream {
 }
 
 impl Side {
-    /// A side that was answered by ourselves: it may send whatever it has offered that we know.
+    /// A side that we answered ourselves: it may send every format it offered that we know.
     pub fn answered(offer: &Stream, answer: &[PayloadType], known: &[PayloadType]) -> Side {
         let may_send = |own: &&PayloadType| is_in(own, known) || own.is_events();
         let sends = offer.payload_types.iter().filter(may_send).cloned().collect();
@@ -93,10 +93,10 @@ impl Side {
     }
 }
 
-/// What becomes of the answer to an offer that went on with the codecs of `added`, if we convert
-/// between those of `known`. `bound` is what the offerer was answered before, when it heard a tone
-/// of ours: that answer stands (RFC 3261 section 13.2.1) unless audio of the answerer cannot be
-/// converted to it.
+/// Settles the answer to an offer that we sent on with the additional codecs `added`, given that we
+/// convert between the codecs of `known`. `bound` is our earlier answer to the offerer, sent so
+/// that it could hear our tone: it stands (RFC 3261 section 13.2.1) unless the answerer's audio
+/// cannot be converted to it.
 pub fn settle(
     offer: &Stream,
     added: &[PayloadType],
@@ -125,7 +125,7 @@ pub fn settle(
         (None, Some(own)) if stranger => {
             [own].into_iter().chain(events_of(&offer.payload_types).cloned()).collect()
         }
-        // It is the offerer's own codec, or one that nobody knows: as it is.
+        // The codec is the offerer's own, or one that neither the offerer nor we know: pass it on.
         (None, _) => return Settled::Shared,
     };
     let readable = |found: &&PayloadType| {

@@ -1,14 +1,14 @@
-//! Lines of a description that tell who or where its describer is (SIG-04).
+//! Lines of a description that reveal who or where its describer is (SIG-04).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Whether a line tells something of its describer that is none of the other side's business.
+/// Whether a line reveals private details of its describer to the other side.
 pub(super) fn tells(letter: u8, value: &str) -> bool {
     match letter {
         b'a' => attribute_tells(value),
-        // RFC 8866 section 5 knows these; 0 is an empty line.
+        // RFC 8866 section 5 defines these; 0 is an empty line.
         b'v' | b'o' | b's' | b'c' | b'b' | b't' | b'r' | b'z' | b'k' | b'm' | 0 => false,
-        // Information, URI, e-mail address, telephone number, and what no RFC knows.
+        // Information, URI, e-mail address, telephone number, and letters that no RFC defines.
         _ => true,
     }
 }
@@ -21,7 +21,7 @@ fn attribute_tells(attribute: &str) -> bool {
     ice || name == "tool" || names_address(value)
 }
 
-/// Whether an IP address stands in `value`, whatever stands around it.
+/// Whether `value` contains an IP address, with any text around it.
 fn names_address(value: &str) -> bool {
     let count = |wanted: u8| value.bytes().filter(|byte| *byte == wanted).take(3).count();
     let (dots, colons) = (count(b'.'), count(b':'));
@@ -32,7 +32,7 @@ fn names_address(value: &str) -> bool {
         || colons >= 2
             && value.split(|c| !v6(c)).any(|run| {
                 let is_address = |run: &str| run.parse::<Ipv6Addr>().is_ok();
-                // A colon before or behind an address is not its own.
+                // A colon directly before or after an address is not part of it.
                 let (head, tail) = (run.strip_prefix(':'), run.strip_suffix(':'));
                 is_address(run) || head.is_some_and(is_address) || tail.is_some_and(is_address)
             })

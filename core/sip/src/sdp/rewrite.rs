@@ -7,21 +7,21 @@ use crate::ip_text;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-/// Whose description it is when we send it on (SIG-04).
+/// Our identity in a description that we send on (SIG-04).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Session id of our leg: constant for the life of the dialog.
     pub session_id: u64,
-    /// Raised by one for each changed description that we send (RFC 3264 8).
+    /// Increases by one with each changed description that we send (RFC 3264 8).
     pub version: u64,
     /// Our media address.
     pub address: IpAddr,
 }
 
-/// What becomes of one stream.
+/// How to treat one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamPlan {
-    /// The other side shall send to the relay.
+    /// The other side sends to the relay.
     Relay {
         /// Where the relay receives RTP.
         rtp: SocketAddr,
@@ -42,18 +42,18 @@ impl StreamPlan {
 }
 
 impl SessionDescription {
-    /// The description with our addresses. `plans` goes by the order of the streams;
-    /// streams beyond its end are refused.
+    /// The description with our addresses. `plans` follows the order of the streams; streams beyond
+    /// its end are refused.
     ///
-    /// Rewritten: `o=`, `s=` (to `-`), `c=` unless it says hold (`0.0.0.0`), the port of
-    /// `m=`, `a=rtcp`. Dropped: ICE attributes, which would lead around the relay, and what
-    /// tells who or where the describer is (SIG-04): `i=`, `u=`, `e=`, `p=`, unknown letters,
+    /// Rewritten: `o=`, `s=` (to `-`), `c=` unless it signals hold (`0.0.0.0`), the port of `m=`,
+    /// `a=rtcp`. Dropped: ICE attributes, which would lead media around the relay, and lines that
+    /// reveal who or where the describer is (SIG-04): `i=`, `u=`, `e=`, `p=`, unknown letters,
     /// attributes that name an address or a program. All other lines stay byte for byte.
     pub fn rewrite(&self, origin: &Origin, plans: &[StreamPlan]) -> Vec<u8> {
         self.rewrite_with(origin, plans, &[])
     }
 
-    /// The description with our addresses, and its relayed streams with formats of ours behind
+    /// The description with our addresses; relayed streams also get the formats of `added` after
     /// their own.
     fn rewrite_with(
         &self,
@@ -84,8 +84,8 @@ impl SessionDescription {
         out
     }
 
-    /// The description for media that go past us: addresses and ports of its streams stay, who
-    /// made it is hidden like in [`SessionDescription::rewrite`].
+    /// The description for media that bypass us: addresses and ports of its streams stay; its
+    /// author is hidden as in [`SessionDescription::rewrite`].
     pub fn conceal(&self, origin: &Origin) -> Vec<u8> {
         let first_media = self.media_lines.first().copied().unwrap_or(self.lines.len());
         let mut out = Vec::with_capacity(self.bytes.len() + 64);
@@ -106,14 +106,14 @@ impl SessionDescription {
         out
     }
 
-    /// The description with its first audio stream led to `rtp` (RTCP on the next port)
-    /// and all other streams refused.
+    /// The description with its first audio stream directed to `rtp` (RTCP on the next port) and
+    /// all other streams refused.
     pub fn rewrite_first_audio(&self, origin: &Origin, rtp: SocketAddr) -> Vec<u8> {
         self.extend_first_audio(origin, rtp, &[])
     }
 
-    /// As [`SessionDescription::rewrite_first_audio`], with formats of ours behind those of the
-    /// stream (MEDIA-23).
+    /// As [`SessionDescription::rewrite_first_audio`], with the formats of `added` after those of
+    /// the stream (MEDIA-23).
     pub fn extend_first_audio(
         &self,
         origin: &Origin,
@@ -196,7 +196,7 @@ impl SessionDescription {
         let (mut id, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (id, count) = (id.format(*session_id), count.format(*version));
         let (family, address) = (family(*address), ip_text(*address));
-        // `-` is a user name as well (RFC 8866 section 5.2), but some clients look for letters.
+        // `-` is also a valid user name (RFC 8866 section 5.2), but some clients look for letters.
         self.replace(out, line, &["o=switch ", id, " ", count, " IN ", family, " ", &address]);
     }
 
@@ -205,7 +205,7 @@ impl SessionDescription {
         self.lines[..first_media].iter().any(|line| line.letter == b'c')
     }
 
-    /// A `c=` line with our address; one that says hold is kept, or it would end the hold.
+    /// A `c=` line with our address; a line that signals hold is kept, or the hold would end.
     fn connection(&self, out: &mut Vec<u8>, line: &SdpLine, start: usize, address: IpAddr) {
         let value = text(&self.bytes, line);
         let held = value.split_ascii_whitespace().nth(2).is_some_and(|host| {
@@ -218,7 +218,7 @@ impl SessionDescription {
         }
     }
 
-    /// Writes another `letter=value`, in parts, with the line break of `line`.
+    /// Writes another `letter=value`, given in parts, with the line break of `line`.
     fn replace(&self, out: &mut Vec<u8>, line: &SdpLine, parts: &[&str]) {
         self.add_open(out, parts);
         out.extend_from_slice(&self.bytes[line.value.end..line.end]);
@@ -229,7 +229,7 @@ impl SessionDescription {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Begins a line, after closing one that came without its line break.
+    /// Begins a line; first ends the previous one if it came without its line break.
     fn add_open(&self, out: &mut Vec<u8>, parts: &[&str]) {
         if out.last().is_some_and(|&last| last != b'\n') {
             out.extend_from_slice(b"\r\n");

@@ -1,10 +1,10 @@
-//! One media stream: an `m=` line with the attributes that concern a relay.
+//! One media stream: an `m=` line with the attributes that matter to a relay.
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// What an `m=` line carries.
+/// The medium of an `m=` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaKind {
     /// `audio`.
@@ -17,7 +17,7 @@ pub enum MediaKind {
     Other(String),
 }
 
-/// Who sends (RFC 8866 6.7).
+/// The direction of a stream (RFC 8866 6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// Both; the default.
@@ -27,7 +27,7 @@ pub enum Direction {
     SendOnly,
     /// The describer only receives.
     RecvOnly,
-    /// Nobody.
+    /// Neither side sends.
     Inactive,
 }
 
@@ -42,7 +42,7 @@ impl Direction {
         }
     }
 
-    /// The same stream seen from the other side: what an answer to it may say at most.
+    /// The same stream seen from the other side: the widest direction that an answer may give.
     #[must_use]
     pub fn reversed(self) -> Direction {
         match self {
@@ -87,12 +87,12 @@ pub struct Stream {
     pub formats: Vec<CompactString>,
     /// The formats that are payload types, in order, with their names.
     pub payload_types: Vec<PayloadType>,
-    /// Address of the stream's `c=` line, else the session's; `None` if neither is there
-    /// or it is a host name.
+    /// Address of the stream's `c=` line, else the session's; `None` if there is neither, or if it
+    /// is a host name.
     pub connection: Option<IpAddr>,
     /// Port of `a=rtcp` (RFC 3605).
     pub rtcp_port: Option<u16>,
-    /// Address of `a=rtcp`, where it gives one.
+    /// Address of `a=rtcp`, if it gives one.
     pub rtcp_connection: Option<IpAddr>,
     /// `a=rtcp-mux` (RFC 5761).
     pub rtcp_mux: bool,
@@ -105,7 +105,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// What the lines before the first `m=` say for all streams.
+    /// The values that the lines before the first `m=` set for all streams.
     pub(super) fn session_level() -> Stream {
         Stream {
             kind: MediaKind::Other(String::new()),
@@ -154,7 +154,7 @@ impl Stream {
         })
     }
 
-    /// Takes in a line that belongs to the stream (or, before the first, to the session).
+    /// Applies a line of the stream (or, before the first stream, of the session).
     pub(super) fn absorb(&mut self, letter: u8, value: &str) {
         match letter {
             b'c' => {
@@ -213,7 +213,7 @@ impl Stream {
         }
     }
 
-    /// Names the static payload types that came without `a=rtpmap`.
+    /// Names the static payload types that have no `a=rtpmap`.
     pub(super) fn add_static_names(&mut self) {
         for payload_type in self.payload_types.iter_mut().filter(|found| found.name.is_empty()) {
             let known = STATIC_TYPES.iter().find(|known| known.0 == payload_type.number);
@@ -231,7 +231,7 @@ impl Stream {
         Some(SocketAddr::new(self.connection?, self.port))
     }
 
-    /// Where it receives RTCP: the RTP address when muxed, `a=rtcp`, else port + 1.
+    /// Where it receives RTCP: the RTP address if muxed, else `a=rtcp`, else port + 1.
     pub fn rtcp_address(&self) -> Option<SocketAddr> {
         let rtp = self.rtp_address()?;
         if self.rtcp_mux {
@@ -239,11 +239,6 @@ impl Stream {
         }
         let port = self.rtcp_port.unwrap_or(rtp.port().checked_add(1)?);
         Some(SocketAddr::new(self.rtcp_connection.unwrap_or(rtp.ip()), port))
-    }
-
-    /// Port 0: the stream is refused or ended.
-    pub fn is_refused(&self) -> bool {
-        self.port == 0
     }
 
     /// The describer does not want to hear us: `sendonly`, `inactive`, or the old
@@ -260,8 +255,8 @@ impl PayloadType {
     }
 }
 
-/// Address of `IN IP4 192.0.2.1[/ttl]`; none of a host name. Brackets around an IPv6 address,
-/// which belong into URIs and not here, say no less than the address without them.
+/// Address of `IN IP4 192.0.2.1[/ttl]`; `None` for a host name. Brackets around an IPv6 address
+/// belong in URIs, but are accepted here too.
 fn connection(value: &str) -> Option<IpAddr> {
     let address = value.split_ascii_whitespace().nth(2)?;
     let address = address.split('/').next()?;

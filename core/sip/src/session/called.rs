@@ -1,5 +1,5 @@
-//! The peer called: its INVITE until our final response, provisional responses that arrive for
-//! certain among them (RFC 3262 section 3).
+//! A call from the peer: its INVITE until our final response, including reliable provisional
+//! responses (RFC 3262 section 3).
 
 use super::session_timer::names;
 use super::{Leg, LegEvent, LegSettings, Negotiation, Party, Phase, Reliability, Up, Wire};
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Provisional responses that wait for the PRACK of an earlier one, at most.
+/// Most provisional responses that may wait for the PRACK of an earlier one.
 const MOST_WAITING: usize = 8;
 
-/// The peer's INVITE without a final response.
+/// The peer's INVITE, before our final response.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Called {
     pub(super) id: TransactionId,
     pub(super) invite: Arc<Message>,
     pub(super) dialog: Dialog,
     tag: CompactString,
-    /// The peer demands PRACK, or knows it.
+    /// The peer requires reliable responses (`demands`), or supports them (`knows`).
     demands: bool,
     knows: bool,
     rseq: u32,
     /// A reliable response waits for its PRACK.
     unacknowledged: bool,
-    /// What is sent after that.
+    /// Responses to be sent after that PRACK.
     waiting: VecDeque<Response>,
 }
 
-/// A response that waits.
+/// A waiting response.
 #[derive(Debug, Serialize, Deserialize)]
 struct Response {
     status: u16,
@@ -40,14 +40,14 @@ struct Response {
 }
 
 impl Called {
-    /// No PRACK came for a reliable response: whether one was awaited.
+    /// No PRACK came for a reliable response; returns whether one was awaited.
     pub(super) fn provisional_lost(&mut self) -> bool {
         self.waiting.clear();
         std::mem::take(&mut self.unacknowledged)
     }
 }
 
-/// What is wrong with an INVITE as the leg's settings go.
+/// A requirement of the leg's settings that an INVITE does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// 421 or 422.
@@ -102,8 +102,8 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// Why the INVITE has to be refused whatever its call is about: 421 where PRACK is required
-    /// and the peer does not know it (SIG-06), 422 where its interval is too short (SIG-31).
+    /// Why the INVITE must be refused, whatever its call is about: 421 if PRACK is required and the
+    /// peer does not support it (SIG-06), 422 if its session interval is too short (SIG-31).
     #[must_use]
     pub fn demand(&self) -> Option<Demand> {
         let Phase::Called(called) = &self.phase else { return None };
@@ -115,14 +115,14 @@ impl<U: Copy> Leg<U> {
         Some(Demand { status: 422, header: ("Min-SE", text.format(least).into()) })
     }
 
-    /// Whether an offer may be put into a provisional response: it can be answered in a PRACK.
+    /// Whether a provisional response may carry an offer: the peer can answer it in a PRACK.
     #[must_use]
     pub fn takes_early_offers(&self) -> bool {
         matches!(&self.phase, Phase::Called(called) if called.knows)
     }
 
-    /// A 101 to 199 with or without a description. One with a description, or any where the peer
-    /// demands it, is repeated until its PRACK; while one is, others wait.
+    /// Sends a 101 to 199, with or without a description. A response with a description, or any
+    /// response if reliability is required, is repeated until its PRACK; meanwhile others wait.
     pub fn progress(&mut self, wire: &mut Wire<'_, U>, status: u16, sdp: Option<&[u8]>) {
         let reliability = self.manner.reliability;
         let Phase::Called(called) = &mut self.phase else { return };
@@ -168,7 +168,7 @@ impl<U: Copy> Leg<U> {
         let bytes = builder.finish();
         match rseq {
             Some(_) => {
-                // What arrives for certain counts (RFC 6337 section 3.1).
+                // A description in a reliable response is binding (RFC 6337 section 3.1).
                 if let Some(sdp) = sdp {
                     self.say(sdp);
                 }
@@ -178,7 +178,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A description of ours in a response to the INVITE.
+    /// Records a description of ours sent in a response to the INVITE.
     fn say(&mut self, sdp: &[u8]) {
         match self.sdp.open() {
             Some(Party::Peer) => self.sdp.answer(sdp),
@@ -187,7 +187,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A response from 101 on, with our tag, and our Contact where it makes a dialog.
+    /// A response from 101 on, with our tag, and with our Contact if it creates a dialog.
     fn response(&self, wire: &Wire<'_, U>, called: &Called, status: u16) -> MessageBuilder {
         let builder = MessageBuilder::response_to(&called.invite, status, reason_phrase(status))
             .to_tag(&called.tag);
@@ -197,7 +197,7 @@ impl<U: Copy> Leg<U> {
         builder
     }
 
-    /// 200, as soon as the PRACK of an earlier response has come.
+    /// Sends 200, once the PRACK of an earlier response has come.
     pub fn answer(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
         let Phase::Called(called) = &mut self.phase else { return };
         if called.unacknowledged {
@@ -237,7 +237,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A final refusal with further header lines; the leg is over.
+    /// Sends a final refusal with further header lines; the leg is over.
     pub fn refuse(&mut self, wire: &mut Wire<'_, U>, status: u16, headers: &[(&str, &str)]) {
         let Phase::Called(called) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let mut builder = self.response(wire, &called, status);
@@ -260,7 +260,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// PRACK (RFC 3262 section 3): 481 unless it is for the response that waits for it.
+    /// Handles PRACK (RFC 3262 section 3): 481 unless it acknowledges the response awaiting it.
     pub(super) fn on_prack(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -299,7 +299,7 @@ impl<U: Copy> Leg<U> {
         event
     }
 
-    /// Sends what waited for a PRACK.
+    /// Sends the next response that waited for a PRACK.
     fn send_waiting_response(&mut self, wire: &mut Wire<'_, U>) {
         let Phase::Called(called) = &mut self.phase else { return };
         match called.waiting.pop_front() {

@@ -1,5 +1,5 @@
-//! We call: our INVITE until its final response, with an early dialog for each peer that a fork
-//! on the way has reached (SIG-07), and the acknowledgement of their reliable responses (RFC 3262
+//! A call of ours: our INVITE until its final response, with an early dialog for each peer that a
+//! fork on the way reached (SIG-07), and the PRACKs for their reliable responses (RFC 3262
 //! section 4).
 
 use super::session_timer::names;
@@ -11,13 +11,13 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// PRACKs of ours without an answer, of all early dialogs; the peer repeats what is not taken.
+/// Most unanswered PRACKs, over all early dialogs; the peer repeats a response that we ignore.
 const MOST_PRACKS: usize = 8;
 
-/// Early dialogs of one INVITE that are kept; a peer that makes up more is heard without one.
+/// Most early dialogs kept per INVITE; responses of further peers count, but get no dialog.
 const MOST_EARLY: usize = 16;
 
-/// What an INVITE is made of; kept until the final response in case it must be sent again.
+/// The content of an INVITE; kept until the final response in case it must be sent again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invitation {
     /// Request-URI, which is also the URI of To.
@@ -26,13 +26,13 @@ pub struct Invitation {
     pub from: String,
     /// Our Call-ID of the leg.
     pub call_id: CompactString,
-    /// How many hops it may still take.
+    /// Remaining hops.
     pub max_forwards: u32,
     /// Further header lines.
     pub headers: Vec<(CompactString, CompactString)>,
-    /// Our offer; empty where the peer is to make it.
+    /// Our offer; empty if the peer is to make it.
     pub sdp: Vec<u8>,
-    /// The peer may put an offer into a reliable 18x: there is somebody to answer it.
+    /// The peer may put an offer into a reliable 18x, because someone can answer it.
     pub early_offers: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Calling {
     invitation: Invitation,
     cseq: u32,
     early: Vec<Early>,
-    /// It was given up: whatever final response comes is its end.
+    /// The INVITE was given up: any final response ends it.
     given_up: bool,
 }
 
@@ -55,26 +55,26 @@ struct Early {
     dialog: Dialog,
     /// Its last reliable response; 0 before the first.
     rseq: u32,
-    /// It has answered our offer in a response that arrived for certain.
+    /// It has answered our offer in a reliable response.
     settled: bool,
-    /// Its offer in a reliable response waits for our answer, which goes into the PRACK.
+    /// Its offer in a reliable response awaits our answer, which goes into the PRACK.
     prack_due: bool,
     /// The last description that it sent.
     sdp: Option<Box<[u8]>>,
 }
 
-/// How an attempt is given up.
+/// How to give up an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMore {
-    /// CANCEL, and its final response is awaited (SIG-08).
+    /// CANCEL; its final response is still awaited (SIG-08).
     Cancel,
-    /// Nothing was heard of the peer: no more resends; a late response is answered by CANCEL or
-    /// BYE within the window (SIG-103).
+    /// The peer never responded: no more resends; a late response gets CANCEL or BYE within the
+    /// window (SIG-103).
     Abandon,
 }
 
-/// Where a dialog is: where a response comes from, unless only the size of its request took it to
-/// another transport than the one of the dialog.
+/// The flow of a dialog: the source of a response, unless the request used another transport than
+/// the dialog only because of its size.
 pub(super) fn at_home(from: Flow, to: Flow) -> Flow {
     if from.link == to.link { from } else { to }
 }
@@ -140,7 +140,7 @@ impl<U: Copy> Leg<U> {
             .header_of("CSeq", &[number.format(cseq), " INVITE"]);
         invite = wire.with_contact(invite, to.listener, &self.contact_user);
         let reliability = self.manner.reliability;
-        // An offer in a 18x that nobody can answer is not asked for.
+        // If nobody can answer an offer in an 18x, do not invite one.
         let known = !invitation.sdp.is_empty() || invitation.early_offers;
         match reliability {
             Reliability::Required => {
@@ -167,7 +167,7 @@ impl<U: Copy> Leg<U> {
         self.phase = Phase::Calling(Box::new(calling));
     }
 
-    /// The transaction of our INVITE, while it has no final response or its 2xx may be repeated.
+    /// The transaction of the INVITE, while it has no final response or its 2xx may be repeated.
     #[must_use]
     pub fn invite_transaction(&self) -> Option<TransactionId> {
         match &self.phase {
@@ -178,7 +178,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A response to the INVITE or to a request of ours inside the dialog.
+    /// Handles a response to the INVITE or to a request of ours inside the dialog.
     pub fn on_response(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -195,8 +195,8 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// Whether this is a 2xx to our INVITE from another peer than the one that we talk with, or
-    /// after the end: it wants [`super::decline_answer`] (SIG-07, SIG-08).
+    /// Whether this is a 2xx to our INVITE from a peer other than the one in the session, or after
+    /// the end; [`super::decline_answer`] then handles it (SIG-07, SIG-08).
     #[must_use]
     pub fn is_stray_answer(&self, id: TransactionId, response: &Message) -> bool {
         let invite =
@@ -237,7 +237,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The INVITE once more, with the next CSeq number.
+    /// Sends the INVITE again, with the next CSeq number.
     fn send_again(&mut self, wire: &mut Wire<'_, U>) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return;
@@ -257,7 +257,7 @@ impl<U: Copy> Leg<U> {
         let Phase::Calling(calling) = &mut self.phase else { return None };
         let tag = response.to_tag().unwrap_or_default();
         if response.status() == 199 {
-            // It only ends its early dialog (SIG-20, RFC 6228).
+            // A 199 only ends its early dialog (SIG-20, RFC 6228).
             calling.early.retain(|early| early.dialog.remote_tag() != tag);
             return None;
         }
@@ -266,7 +266,7 @@ impl<U: Copy> Leg<U> {
         }
         self.flow = at_home(flow, calling.to);
         self.updates = super::requests::allows_update(response).or(self.updates);
-        // The newest one with a description is the last of the list.
+        // The last dialog in the list is the newest one with a description.
         let at = calling.early.iter().position(|early| early.dialog.remote_tag() == tag);
         let mut early = match at {
             Some(at) => calling.early.remove(at),
@@ -283,15 +283,15 @@ impl<U: Copy> Leg<U> {
         let number = response.value(Known::RSeq).and_then(|value| value.trim().parse::<u32>().ok());
         let reliable = names(response, Known::Require, "100rel");
         let counts = match number.filter(|_| reliable) {
-            // The peer sends one at a time until its PRACK has arrived (RFC 3262 section 3): so many
-            // without an answer are a flood.
+            // The peer sends one at a time until its PRACK has arrived (RFC 3262 section 3): this
+            // many unanswered PRACKs are a flood.
             Some(_) if pracks >= MOST_PRACKS => false,
-            // A repeated one, or one that overtook another (RFC 3262 section 4).
+            // A repeated response, or one that overtook another (RFC 3262 section 4).
             Some(number) if early.rseq > 0 && number != early.rseq.wrapping_add(1) => false,
             Some(number) => {
                 early.rseq = number;
                 if let Some(answer) = sdp.filter(|_| !offered && !early.settled) {
-                    // It counts from now on (RFC 3262 section 5).
+                    // The answer is binding from now on (RFC 3262 section 5).
                     early.settled = true;
                     self.sdp.offer(Party::Us, &calling.invitation.sdp);
                     self.sdp.answer(answer);
@@ -306,7 +306,7 @@ impl<U: Copy> Leg<U> {
         }
         let acknowledge = counts && reliable && number.is_some() && !early.prack_due;
         if calling.early.len() < MOST_EARLY {
-            // One that says nothing of media keeps its place.
+            // A response that does not count or has no description keeps its place.
             let place = at.filter(|_| !counts || sdp.is_none()).unwrap_or(calling.early.len());
             calling.early.insert(place, early);
         } else {
@@ -318,13 +318,14 @@ impl<U: Copy> Leg<U> {
         counts.then_some(LegEvent::Progress)
     }
 
-    /// Whether the offer of a reliable 18x waits for [`Leg::answer_provisional`].
+    /// Whether the offer of a reliable 18x awaits [`Leg::answer_provisional`].
     #[must_use]
     pub fn owes_provisional_answer(&self) -> bool {
         matches!(&self.phase, Phase::Calling(calling) if calling.early.iter().any(|early| early.prack_due))
     }
 
-    /// Our answer to the offer in a reliable 18x, in its PRACK; none acknowledges it all the same.
+    /// Sends the PRACK for the offer in a reliable 18x, with our answer; without one it only
+    /// acknowledges the 18x.
     pub fn answer_provisional(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let Some(early) = calling.early.iter_mut().rfind(|early| early.prack_due) else { return };
@@ -349,7 +350,7 @@ impl<U: Copy> Leg<U> {
         self.send_in_dialog(wire, tag, rack, sdp);
     }
 
-    /// The dialog of a request of ours: the session's, or the early one with this tag.
+    /// The dialog for a request of ours: the session's, or the early one with this tag.
     pub(super) fn dialog_mut(&mut self, tag: &str) -> Option<&mut Dialog> {
         match &mut self.phase {
             Phase::Called(called) => Some(&mut called.dialog),
@@ -360,7 +361,7 @@ impl<U: Copy> Leg<U> {
     }
 
     /// Whether an UPDATE may carry an offer now: an exchange is complete and none is open. Before
-    /// the answer that takes a reliable response (RFC 3311 section 5.1).
+    /// the final answer, that requires a reliable response (RFC 3311 section 5.1).
     #[must_use]
     pub fn may_offer(&self) -> bool {
         match &self.phase {
@@ -370,8 +371,8 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The first 2xx: the session is up. An early dialog goes on in it (RFC 3261 section
-    /// 13.2.2.4).
+    /// The first 2xx: the session is up. An early dialog becomes its dialog (RFC 3261
+    /// section 13.2.2.4).
     fn on_answer(&mut self, wire: &Wire<'_, U>, flow: Flow, response: &Message) -> LegEvent {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return LegEvent::Refused;
@@ -390,7 +391,7 @@ impl<U: Copy> Leg<U> {
         };
         self.flow = at_home(flow, to);
         self.updates = super::requests::allows_update(response).or(self.updates);
-        // An answer that came in a 18x stands (RFC 6337 section 3.1.1).
+        // An answer that came in an 18x stands (RFC 6337 section 3.1.1).
         match body_of(response).or(said.as_deref()) {
             _ if settled => {}
             Some(answer) if !invitation.sdp.is_empty() => {
@@ -412,7 +413,7 @@ impl<U: Copy> Leg<U> {
         LegEvent::Answered
     }
 
-    /// The ACK for the 2xx to our INVITE, with the answer if the 2xx made the offer.
+    /// Sends the ACK for the 2xx to our INVITE, with our answer if the 2xx made the offer.
     pub fn acknowledge(&mut self, wire: &mut Wire<'_, U>, sdp: Option<&[u8]>) {
         let hop = self.hop(wire);
         let Phase::Up(up) = &mut self.phase else { return };
@@ -434,8 +435,8 @@ impl<U: Copy> Leg<U> {
         wire.transactions.ack(wire.now, id, hop, ack.finish());
     }
 
-    /// Gives our INVITE up, with a Reason value for its CANCEL. The final response that may still
-    /// come is told.
+    /// Gives up our INVITE, with a Reason value for its CANCEL. A final response that still comes
+    /// is reported.
     pub fn give_up(&mut self, wire: &mut Wire<'_, U>, how: NoMore, reason: &str) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         calling.given_up = true;
@@ -445,7 +446,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// Nobody waits for the final response of our INVITE any more.
+    /// Detaches the leg from its INVITE: nobody awaits the final response any more.
     pub fn forget(&mut self, wire: &mut Wire<'_, U>) {
         if let Some(id) = self.invite_transaction() {
             wire.transactions.set_owner(id, None);

@@ -1,4 +1,4 @@
-//! The end of a session: BYE, also of answers that nobody wants.
+//! The end of a session: BYE, also for unwanted answers.
 
 use super::login::Login;
 use super::{Leg, Phase, Wire};
@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A BYE whose answer may be a challenge (SIG-53); its leg and its call may be over.
+/// A BYE whose response may be a challenge (SIG-53); its leg and its call may already be over.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Farewell {
     dialog: Dialog,
@@ -27,8 +27,8 @@ impl Farewell {
         wire.transactions.request(wire.now, self.flow, bye.finish(), &self.schedule)
     }
 
-    /// The response to the BYE: it is sent again if the peer wants it proven, and the new
-    /// transaction is given.
+    /// Handles the response to the BYE: if it is a challenge, sends the BYE again and returns the
+    /// new transaction.
     pub fn on_response<U: Copy>(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -39,9 +39,9 @@ impl Farewell {
     }
 }
 
-/// ACK and BYE for a 2xx to our INVITE that nobody wants (SIG-07, SIG-08); `leg` is the one that
-/// sent the INVITE, if it is still there. Gives the BYE if its answer may be a challenge, and
-/// where it went.
+/// Sends ACK and BYE for an unwanted 2xx to our INVITE (SIG-07, SIG-08); `leg` is the leg that sent
+/// the INVITE, if it still exists. Returns where the BYE went, and the BYE itself if its response
+/// may be a challenge.
 pub fn decline_answer<U: Copy>(
     wire: &mut Wire<'_, U>,
     id: TransactionId,
@@ -50,11 +50,11 @@ pub fn decline_answer<U: Copy>(
     reason: &str,
     leg: Option<&Leg<U>>,
 ) -> (Flow, Option<(TransactionId, Box<Farewell>)>) {
-    // The response repeats all that is needed of our INVITE.
+    // The response repeats everything that we need of our INVITE.
     let mut dialog = Dialog::uac(response, response);
     let (cseq, _) = response.cseq();
-    // Not where the response came from: it may have come by way of a proxy (RFC 3261 section
-    // 13.2.2.4).
+    // Not the source of the response, which may have come through a proxy (RFC 3261
+    // section 13.2.2.4).
     let flow = wire.hop(&dialog, flow);
     let mut ack = wire.with_via(dialog.ack(cseq), flow.listener);
     let login = leg.and_then(|leg| leg.login.clone());
@@ -75,8 +75,9 @@ pub fn decline_answer<U: Copy>(
 }
 
 impl<U: Copy> Leg<U> {
-    /// Ends the session with BYE; `reason` is the value of its Reason header (RFC 3326). A peer
-    /// whose ACK has not come gets it after that. Gives the BYE if its answer may be a challenge.
+    /// Ends the session with BYE; `reason` is the value of its Reason header (RFC 3326). If the
+    /// peer's ACK is still missing, the BYE waits for it. Returns the BYE if its response may be a
+    /// challenge.
     pub fn hang_up(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -94,7 +95,7 @@ impl<U: Copy> Leg<U> {
         self.send_bye(wire, reason)
     }
 
-    /// The session ends here without a word: the peer has ended it, or is gone.
+    /// Ends the session without a message: the peer has ended it, or is gone.
     pub fn end(&mut self, wire: &mut Wire<'_, U>) {
         self.stop(wire);
         self.phase = Phase::Over;

@@ -1,4 +1,4 @@
-//! Digest towards a peer that wants us to prove who we are (SIG-53).
+//! Digest authentication towards a peer that challenges us (SIG-53).
 
 use crate::digest::{Algorithm, Answer, Challenge};
 use crate::{Message, MessageBuilder, Method};
@@ -14,7 +14,7 @@ pub struct Credentials {
     pub user: Arc<str>,
     /// Password in clear: a client needs it for any realm.
     pub password: Arc<str>,
-    /// Hashes that may be used; a challenge with others is a failure (SIG-53).
+    /// Hashes that may be used; a challenge that offers only others fails (SIG-53).
     pub algorithms: Arc<[Algorithm]>,
 }
 
@@ -27,28 +27,28 @@ impl std::fmt::Debug for Credentials {
 /// A header line: name and value.
 pub(super) type HeaderLine = (CompactString, String);
 
-/// Challenges that one leg answers at most (SIG-53).
+/// Most challenges that one leg answers (SIG-53).
 const MOST_CHALLENGES: u8 = 6;
 
-/// What a peer wants proven on one leg. A proxy and the peer behind it may each ask.
+/// The challenges of one leg. A proxy and the peer behind it may each send one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Login {
     credentials: Credentials,
-    /// Each with how many requests have used its nonce.
+    /// Each challenge, with the number of requests that used its nonce.
     challenges: Vec<(Challenge, u32)>,
     taken: u8,
-    /// What the latest INVITE carried: its ACK carries the same (RFC 3261 section 13.2.2.4).
+    /// The lines of the latest INVITE; its ACK repeats them (RFC 3261 section 13.2.2.4).
     invite: Vec<HeaderLine>,
 }
 
 impl Login {
-    /// Nothing was asked for yet.
+    /// No challenge has come yet.
     pub(super) fn new(credentials: Credentials) -> Login {
         Login { credentials, challenges: Vec::new(), taken: 0, invite: Vec::new() }
     }
 
-    /// Takes the challenge of a 401 or 407. False: it cannot be met with the hashes that may be
-    /// used, or what we know was refused with a fresh nonce.
+    /// Takes the challenge of a 401 or 407. Returns false if no allowed hash meets it, or if the
+    /// peer refused our credentials with a fresh nonce.
     pub(super) fn take(&mut self, response: &Message) -> bool {
         let Ok(challenge) = Challenge::choose(response, &self.credentials.algorithms) else {
             return false;
@@ -57,8 +57,8 @@ impl Login {
             |known: &Challenge| (&known.realm, known.proxy) == (&challenge.realm, challenge.proxy);
         let known = self.challenges.iter_mut().find(|(known, _)| same(known));
         if known.as_ref().is_some_and(|(known, uses)| known.nonce != challenge.nonce && *uses > 1) {
-            // It had satisfied an earlier request: some want a fresh nonce for each one, and do
-            // not call the old one stale.
+            // The old nonce had satisfied an earlier request: some peers want a fresh nonce for
+            // each request, and do not mark the old one as stale.
             self.taken = 0;
         } else if known
             .as_ref()
@@ -77,7 +77,7 @@ impl Login {
         true
     }
 
-    /// Adds the lines that the next request carries; each use counts.
+    /// Adds the lines for the next request; each use counts.
     pub(super) fn sign<R: RngCore + ?Sized>(
         &mut self,
         mut request: MessageBuilder,
@@ -107,7 +107,7 @@ impl Login {
         request
     }
 
-    /// Adds what the latest INVITE carried, to its ACK.
+    /// Adds the lines of the latest INVITE to its ACK.
     pub(super) fn sign_ack(&self, mut ack: MessageBuilder) -> MessageBuilder {
         for (name, value) in &self.invite {
             ack = ack.header_of(name, &[value]);

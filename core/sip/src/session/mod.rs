@@ -1,7 +1,7 @@
-//! A leg: one session with one peer as a machine (RFC 3261 sections 12 to 15, RFC 3262, RFC
-//! 3311, RFC 4028). It owns its dialogs, the state of offer and answer, the requests of both
-//! sides inside the dialog, its session timer and what the peer wants proven. A customer, a
-//! vendor and a test agent are legs of one kind; whoever owns a leg decides what it says and when.
+//! A leg: one session with one peer, as a state machine (RFC 3261 sections 12 to 15, RFC 3262,
+//! RFC 3311, RFC 4028). It owns its dialogs, the state of offer and answer, the requests of both
+//! sides inside the dialog, its session timer and the answers to the peer's challenges. A customer,
+//! a vendor and a test agent are all legs; the owner of a leg decides what it says and when.
 
 mod called;
 mod calling;
@@ -39,15 +39,15 @@ use std::sync::Arc;
 use std::time::Instant;
 use theirs::Theirs;
 
-/// Whether provisional responses are to arrive for certain (RFC 3262, SIG-06).
+/// Whether provisional responses are sent reliably (RFC 3262, SIG-06).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reliability {
-    /// The extension is not named to this peer.
+    /// The extension is not announced to this peer.
     Off,
-    /// Where the peer demands it, and for a description in a 18x where the peer knows it.
+    /// If the peer requires it, and for a description in an 18x if the peer supports it.
     #[default]
     Supported,
-    /// For every 18x; a caller that does not know it is refused with 421.
+    /// For every 18x; a caller that does not support it is refused with 421.
     Required,
 }
 
@@ -56,7 +56,7 @@ pub enum Reliability {
 pub struct LegSettings {
     /// Resends of our requests (SIG-21).
     pub schedule: Arc<ResendSchedule>,
-    /// For the peer's challenges (SIG-53).
+    /// Answers the peer's challenges (SIG-53).
     pub credentials: Option<Credentials>,
     /// RFC 3262.
     pub reliability: Reliability,
@@ -66,18 +66,18 @@ pub struct LegSettings {
     pub large_over_stream: bool,
 }
 
-/// What a leg keeps of its settings; its login and its session timer have the rest.
+/// The settings that the leg keeps itself; its login and its session timer hold the rest.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manner {
     schedule: Arc<ResendSchedule>,
     reliability: Reliability,
-    /// A session interval is asked for.
+    /// We request a session interval.
     timed: bool,
     large_over_stream: bool,
 }
 
 impl LegSettings {
-    /// The settings, each where a leg keeps it.
+    /// Splits the settings by the part of the leg that keeps them.
     fn apart(self) -> (Manner, Option<Box<Login>>, SessionTimer) {
         let LegSettings { schedule, credentials, reliability, timers, large_over_stream } = self;
         let timed = timers.interval > 0;
@@ -87,26 +87,26 @@ impl LegSettings {
     }
 }
 
-/// What a leg tells its owner. The message that it follows from is the owner's to read.
+/// What a leg reports to its owner. The owner already has the message that caused it.
 #[derive(Debug)]
 pub enum LegEvent {
     /// We called: 100 came.
     Trying,
-    /// We called: a 101 to 198 came that counts; it may carry an answer or an offer.
+    /// We called: a 101 to 198 that counts came; it may carry an answer or an offer.
     Progress,
-    /// We called: the INVITE was sent once more, with credentials or another interval.
+    /// We called: the INVITE was sent again, with credentials or another interval.
     SentAgain,
-    /// We called: the first 2xx came. An answer in it is taken; the ACK is the owner's to send
-    /// with [`Leg::acknowledge`].
+    /// We called: the first 2xx came. An answer in it is applied; the owner must send the ACK with
+    /// [`Leg::acknowledge`].
     Answered,
     /// We called: a final refusal came.
     Refused,
     /// We called: nothing came within the window, or the peer cannot be reached.
     Unanswered {
-        /// The network says that nobody is there (SIG-24).
+        /// The network reports the peer as unreachable (SIG-24).
         unreachable: bool,
     },
-    /// The peer called and gives up before our answer.
+    /// The peer called and gave up before our answer.
     Cancelled,
     /// The peer called and has acknowledged our 2xx.
     Acknowledged,
@@ -114,22 +114,22 @@ pub enum LegEvent {
     Unacknowledged,
     /// The peer's PRACK carries the answer to the offer in our 18x.
     ProvisionalAnswered(Box<Message>),
-    /// The peer asks for something that its owner has to answer with [`Leg::reply`]: a re-INVITE,
-    /// an offer in UPDATE or PRACK, INFO.
+    /// The owner must answer a request of the peer with [`Leg::reply`]: a re-INVITE, an offer in
+    /// UPDATE or PRACK, INFO.
     Request(TransactionId),
-    /// The peer's re-INVITE is not wanted any more.
+    /// The peer cancelled its re-INVITE.
     RequestCancelled(TransactionId),
-    /// The ACK for our 2xx to the peer's re-INVITE came, or will not come any more (false).
+    /// The ACK for our 2xx to the peer's re-INVITE came (true), or will not come any more (false).
     RequestAcknowledged(TransactionId, bool),
-    /// The final response to a request of ours that its owner wanted.
+    /// The final response to a request that the owner sent.
     Response(RequestId),
-    /// A request of ours got no answer.
+    /// A request that the owner sent got no answer.
     NoResponse(RequestId),
-    /// The peer hangs up.
+    /// The peer hung up.
     Bye(Box<Message>),
-    /// The peer is not there any more, or has lost the dialog (SIG-29).
+    /// The peer is gone, or has lost the dialog (SIG-29).
     Gone,
-    /// The peer has answered nothing that [`Leg::look_for_life`] has sent.
+    /// The peer answered none of the requests of [`Leg::look_for_life`].
     NoLife,
 }
 
@@ -139,30 +139,30 @@ pub struct Leg<U> {
     owner: U,
     /// Where the peer's messages come from; requests go to [`Leg::next_hop`].
     flow: Flow,
-    /// The peer's addresses are not to be believed (SIG-12).
+    /// The peer's addresses cannot be trusted: it is behind a NAT (SIG-12).
     natted: bool,
     /// User of our Contact towards the peer, escaped (SIG-79).
     contact_user: CompactString,
     manner: Manner,
     login: Option<Box<Login>>,
-    /// Whether the peer takes UPDATE; none where it has not said.
+    /// Whether the peer accepts UPDATE; `None` until it has said so.
     updates: Option<bool>,
     phase: Phase,
     sdp: Negotiation,
-    /// Requests of the peer that are not done.
+    /// Requests of the peer that are not finished.
     theirs: Vec<Theirs>,
-    /// Requests of ours that are not done.
+    /// Requests of ours that are not finished.
     ours: Vec<Ours>,
-    /// Requests of ours that wait until no other exchange is under way.
+    /// Requests of ours that wait until no other exchange is in progress.
     waiting: VecDeque<Ours>,
     last_request: u32,
     timer: SessionTimer,
 }
 
-/// How far the session is.
+/// The progress of the session.
 #[derive(Debug, Serialize, Deserialize)]
 enum Phase {
-    /// The peer's INVITE has no final response of ours.
+    /// The peer's INVITE has no final response from us.
     Called(Box<Called>),
     /// Our INVITE has no final response.
     Calling(Box<Calling>),
@@ -180,17 +180,16 @@ struct Up {
     we_called: bool,
     /// The INVITE.
     invite: TransactionId,
-    /// The 2xx to it is not acknowledged: by the peer if it called, by us if we did.
+    /// Its 2xx is not acknowledged: by the peer if it called, by us if we did.
     unacknowledged: bool,
     /// CSeq number of our INVITE.
     cseq: u32,
-    /// A BYE that may not be sent before the peer's ACK (RFC 3261 section 15): its Reason.
+    /// The Reason of a BYE that must wait for the peer's ACK (RFC 3261 section 15).
     bye: Option<CompactString>,
 }
 
 impl<U: Copy> Leg<U> {
-    /// A leg with nobody at its other end, over from the beginning: whatever is wanted of it has no
-    /// effect.
+    /// A leg without a peer, over from the beginning: every operation on it does nothing.
     #[must_use]
     pub fn nobody(owner: U) -> Leg<U> {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -225,7 +224,7 @@ impl<U: Copy> Leg<U> {
         self.flow
     }
 
-    /// Where requests to the peer go; behind a NAT where its packets come from (SIG-12).
+    /// Where requests to the peer go; behind a NAT, the source of its packets (SIG-12).
     #[must_use]
     pub fn next_hop(&self) -> Flow {
         match self.dialog() {
@@ -234,7 +233,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The same with what is known of host names.
+    /// [`Leg::next_hop`], using the known addresses of host names.
     fn hop(&self, wire: &Wire<'_, U>) -> Flow {
         match self.dialog() {
             Some(dialog) if !self.natted => wire.hop(dialog, self.flow),
@@ -242,7 +241,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The dialog; of several early ones the newest.
+    /// The dialog; if there are several early ones, the newest.
     #[must_use]
     pub fn dialog(&self) -> Option<&Dialog> {
         match &self.phase {
@@ -265,24 +264,24 @@ impl<U: Copy> Leg<U> {
         matches!(self.phase, Phase::Up(_))
     }
 
-    /// Whether there is no session and none can come to be.
+    /// Whether there is no session and none can follow.
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 
-    /// Whether the peer takes UPDATE (RFC 3311); none where it has not said.
+    /// Whether the peer accepts UPDATE (RFC 3311); `None` until it has said so.
     #[must_use]
     pub fn takes_update(&self) -> Option<bool> {
         self.updates
     }
 
-    /// User of our Contact towards the peer, escaped already.
+    /// Sets the user of our Contact towards the peer, already escaped.
     pub fn set_contact_user(&mut self, user: &str) {
         self.contact_user = user.into();
     }
 
-    /// Whether a message of the peer belongs to a dialog of this leg.
+    /// Whether a message from the peer belongs to a dialog of this leg.
     #[must_use]
     pub fn owns(&self, message: &Message) -> bool {
         match &self.phase {
@@ -293,13 +292,13 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// When [`Leg::handle_timeout`] has something to do.
+    /// When [`Leg::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timer.deadline()
     }
 
-    /// The ACK for our 2xx came.
+    /// Handles the ACK for our 2xx.
     pub fn on_ack(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -320,7 +319,7 @@ impl<U: Copy> Leg<U> {
         self.on_request_ack(wire, id, Some(ack))
     }
 
-    /// A transaction of the leg ended without what it waited for.
+    /// Handles the end of a transaction that did not get what it waited for.
     pub fn on_transaction_over(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -350,7 +349,7 @@ impl<U: Copy> Leg<U> {
         self.on_request_over(wire, id)
     }
 
-    /// The INVITE that the session came of, if it is this transaction.
+    /// The session, if this is the transaction of its INVITE.
     fn initial(&mut self, id: TransactionId) -> Option<&mut Up> {
         match &mut self.phase {
             Phase::Up(up) if up.invite == id => Some(up),
@@ -367,24 +366,24 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// Whether a BYE of ours waits for the peer's ACK.
+    /// Whether our BYE waits for the peer's ACK.
     #[must_use]
     pub fn waits_to_hang_up(&self) -> bool {
         matches!(&self.phase, Phase::Up(Up { bye: Some(_), .. }))
     }
 
-    /// Whether the peer called and has acknowledged our 2xx, or we called and have.
+    /// Whether the initial 2xx is acknowledged: by the peer if it called, by us if we did.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         matches!(&self.phase, Phase::Up(Up { unacknowledged: false, .. }))
     }
 
-    /// A BYE that waits for an ACK is sent now: the ACK can no longer be heard.
+    /// Sends a BYE that waits for an ACK at once, because the ACK can no longer arrive.
     pub fn hang_up_at_once(&mut self, wire: &mut Wire<'_, U>) {
         self.send_delayed_bye(wire);
     }
 
-    /// Time passed: call it at or after [`Leg::poll_timeout`].
+    /// Handles elapsed time: call it at or after [`Leg::poll_timeout`].
     pub fn handle_timeout(&mut self, wire: &mut Wire<'_, U>) -> Option<LegEvent> {
         let due = self.timer.due(wire.now)?;
         self.on_timer(wire, due)

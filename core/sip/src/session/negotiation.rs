@@ -1,18 +1,18 @@
-//! Offer and answer on one leg (RFC 3264, RFC 6337): which side has an offer open, and the last
-//! description of each side that both have agreed on.
+//! Offer and answer on one leg (RFC 3264, RFC 6337): which side has an open offer, and the last
+//! agreed description of each side.
 
 use serde::{Deserialize, Serialize};
 
-/// Which side of a leg.
+/// A side of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Party {
     /// The switch.
     Us,
-    /// Whoever is at the other end of the leg.
+    /// The other end of the leg.
     Peer,
 }
 
-/// An offer that waits for its answer.
+/// An offer that awaits its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Offer {
     by: Party,
@@ -23,19 +23,19 @@ struct Offer {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Negotiation {
     open: Option<Offer>,
-    /// What we said last in an exchange that was completed.
+    /// Our description in the last completed exchange.
     local: Option<Box<[u8]>>,
-    /// What the peer said last in an exchange that was completed.
+    /// The peer's description in the last completed exchange.
     remote: Option<Box<[u8]>>,
 }
 
 impl Negotiation {
-    /// An offer was made. An older one that is still open is replaced.
+    /// Records an offer. It replaces an older one that is still open.
     pub fn offer(&mut self, by: Party, sdp: &[u8]) {
         self.open = Some(Offer { by, sdp: sdp.into() });
     }
 
-    /// The open offer was answered; without an open one nothing changes.
+    /// Records the answer to the open offer; does nothing if none is open.
     pub fn answer(&mut self, sdp: &[u8]) {
         let Some(offer) = self.open.take() else { return };
         let answer = Some(sdp.into());
@@ -45,12 +45,12 @@ impl Negotiation {
         };
     }
 
-    /// The open offer was refused: what was agreed before stays (RFC 3261 section 14.1).
+    /// The open offer was refused: the previous agreement stands (RFC 3261 section 14.1).
     pub fn refuse(&mut self) {
         self.open = None;
     }
 
-    /// Whose offer waits for its answer.
+    /// The side whose offer awaits an answer.
     #[must_use]
     pub fn open(&self) -> Option<Party> {
         self.open.as_ref().map(|offer| offer.by)
@@ -62,13 +62,13 @@ impl Negotiation {
         self.open.is_none() && self.local.is_some()
     }
 
-    /// What we said last, once it was agreed on.
+    /// Our last agreed description.
     #[must_use]
     pub fn local(&self) -> Option<&[u8]> {
         self.local.as_deref()
     }
 
-    /// What the peer said last, once it was agreed on.
+    /// The peer's last agreed description.
     #[must_use]
     pub fn remote(&self) -> Option<&[u8]> {
         self.remote.as_deref()

@@ -1,5 +1,5 @@
-//! Requests of our own inside the dialog: those that the owner of the leg wants, and refreshes,
-//! probes and PRACKs (RFC 4028, SIG-33, RFC 3262). One that would cross another exchange waits.
+//! Our own requests inside the dialog: those of the leg's owner, and refreshes, probes and PRACKs
+//! (RFC 4028, SIG-33, RFC 3262). A request that would cross another exchange waits.
 
 use super::calling::at_home;
 use super::requests::{SDP, allows_update};
@@ -10,22 +10,22 @@ use crate::{Flow, Message, Method, TransactionId};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// Names a request of ours for its owner; unique within a leg.
+/// Identifies a request of ours to its owner; unique within a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId(u32);
 
-/// What a request of ours is for.
+/// The purpose of a request of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Purpose {
-    /// Its owner wants the answer.
+    /// The owner wants the answer.
     Owner(RequestId),
     /// The session timer.
     Refresh,
-    /// A sign of life.
+    /// A check whether the peer is alive.
     Probe,
-    /// A sign of life of a peer whose media are silent.
+    /// A check whether a peer whose media are silent is alive.
     Life,
-    /// A reliable response is acknowledged.
+    /// Acknowledges a reliable response.
     Prack,
 }
 
@@ -33,7 +33,7 @@ enum Purpose {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ours {
     purpose: Purpose,
-    /// Its transaction; none while it waits.
+    /// Its transaction; `None` while it waits.
     pub(super) client: Option<TransactionId>,
     pub(super) method: Method,
     /// Tag of its early dialog; empty once the session is up.
@@ -42,7 +42,7 @@ pub(super) struct Ours {
     body: Box<[u8]>,
     rack: String,
     pub(super) cseq: u32,
-    /// INVITE without offer, answered: its ACK waits for our answer.
+    /// An INVITE without offer that was answered: its ACK awaits our answer.
     pub(super) ack_due: bool,
 }
 
@@ -63,9 +63,10 @@ impl<U: Copy> Leg<U> {
             || self.sdp.open() == Some(Party::Us)
     }
 
-    /// Sends a request inside the dialog: a re-INVITE, UPDATE or INFO with this content. UPDATE to
-    /// a peer that does not know it is sent as re-INVITE. It waits while another exchange is under
-    /// way. None: there is no dialog for it.
+    /// Sends a request inside the dialog: a re-INVITE, UPDATE or INFO with this content. To a peer
+    /// that does not support UPDATE, an UPDATE is sent as re-INVITE once the session is up. The
+    /// request waits while another exchange is in progress. `None` means that there is no dialog
+    /// for it.
     pub fn send(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -117,7 +118,7 @@ impl<U: Copy> Leg<U> {
         self.transmit(wire, ours)
     }
 
-    /// Whether an exchange of either side is under way.
+    /// Whether an exchange of either side is in progress.
     pub(super) fn is_busy(&self) -> bool {
         self.sdp.open().is_some()
             || self.has_exchange_of_ours()
@@ -127,7 +128,7 @@ impl<U: Copy> Leg<U> {
                 .any(|theirs| *theirs.request.method() == Method::Invite && !theirs.answered)
     }
 
-    /// PRACK in the early dialog with this tag.
+    /// Sends PRACK in the early dialog with this tag.
     pub(super) fn send_in_dialog(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -181,7 +182,7 @@ impl<U: Copy> Leg<U> {
         true
     }
 
-    /// Sends what waited for the end of another exchange.
+    /// Sends the requests that waited for the end of another exchange.
     pub(super) fn send_next(&mut self, wire: &mut Wire<'_, U>) {
         while !self.is_busy()
             && let Some(ours) = self.waiting.pop_front()
@@ -190,12 +191,12 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// Whether this is a transaction of a request of ours inside the dialog.
+    /// Whether this is the transaction of a request of ours inside the dialog.
     pub(super) fn has_sent(&self, id: TransactionId) -> bool {
         self.ours.iter().any(|ours| ours.client == Some(id))
     }
 
-    /// A response to a request of ours inside the dialog.
+    /// Handles a response to a request of ours inside the dialog.
     pub(super) fn on_own_response(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -211,7 +212,7 @@ impl<U: Copy> Leg<U> {
         let mut ours = self.ours.remove(at);
         let again = match status {
             401 | 407 => self.login.as_mut().is_some_and(|login| login.take(response)),
-            // It does not know UPDATE, whatever it said (SIG-28).
+            // The peer does not support UPDATE, whatever its Allow said (SIG-28).
             405 | 501 if ours.method == Method::Update => {
                 self.updates = Some(false);
                 ours.method = Method::Invite;
@@ -259,7 +260,7 @@ impl<U: Copy> Leg<U> {
                 ours.ack_due = true;
                 self.ours.push(ours);
             } else {
-                // Nobody is there to answer an offer that a refresh has brought.
+                // Nobody can answer an offer that came in response to a refresh.
                 if offered {
                     self.sdp.refuse();
                 }
@@ -275,7 +276,7 @@ impl<U: Copy> Leg<U> {
         event
     }
 
-    /// A refresh without description that becomes a re-INVITE carries what was said last.
+    /// Gives a refresh that becomes a re-INVITE our last agreed description, if it has no body.
     pub(super) fn fill(&self, ours: &mut Ours) -> bool {
         if !ours.body.is_empty() {
             return true;
@@ -286,7 +287,7 @@ impl<U: Copy> Leg<U> {
         true
     }
 
-    /// A request of ours was refused for good.
+    /// Handles the final refusal of a request of ours.
     pub(super) fn refused(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -330,7 +331,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A refresh or probe is due, or the session has expired.
+    /// Handles a due refresh or probe, or the expiry of the session.
     pub(super) fn on_timer(&mut self, wire: &mut Wire<'_, U>, due: Due) -> Option<LegEvent> {
         if !self.is_up() {
             return None;
@@ -353,8 +354,8 @@ impl<U: Copy> Leg<U> {
         None
     }
 
-    /// Asks at once whether the peer is there: OPTIONS, then a re-INVITE with the unchanged
-    /// description, which every device must answer (SIG-33, MEDIA-18). [`LegEvent::NoLife`] tells
+    /// Checks at once whether the peer is there: OPTIONS, then a re-INVITE with the unchanged
+    /// description, which every device must answer (SIG-33, MEDIA-18). [`LegEvent::NoLife`] reports
     /// that neither was answered.
     pub fn look_for_life(&mut self, wire: &mut Wire<'_, U>) {
         let asked = self.ours.iter().any(|ours| ours.purpose == Purpose::Life);
@@ -363,7 +364,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The peer has not answered a sign of life: the stronger one follows, or there is none.
+    /// The peer did not answer a check: sends the stronger one, or reports that there is none left.
     pub(super) fn on_no_sign(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -379,7 +380,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A request of ours got no answer within W.
+    /// Handles a request of ours that got no answer within W.
     pub(super) fn on_request_over(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -404,7 +405,7 @@ impl<U: Copy> Leg<U> {
         event
     }
 
-    /// Cancels a re-INVITE of ours, with a Reason value if there is one.
+    /// Cancels a re-INVITE of ours, with a Reason value if one is given.
     pub fn cancel_request(&self, wire: &mut Wire<'_, U>, name: RequestId, reason: Option<&str>) {
         let ours = self.ours.iter().find(|ours| ours.purpose == Purpose::Owner(name));
         if let Some(id) = ours.and_then(|ours| ours.client) {
@@ -412,7 +413,8 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The ACK for the 2xx to a re-INVITE of ours without offer, with our answer to the peer's.
+    /// Sends the ACK for the 2xx to our re-INVITE without offer, with our answer to the peer's
+    /// offer.
     pub fn acknowledge_request(
         &mut self,
         wire: &mut Wire<'_, U>,

@@ -1,14 +1,14 @@
-//! What both sides' requests inside the dialog have in common, and their end.
+//! The common part of both sides' requests inside the dialog, and their end.
 
 use super::{ALLOW, EXTENSIONS, Leg, Wire};
 use crate::header_name::Known;
 use crate::{Message, MessageBuilder, TransactionId, reason_phrase};
 
-/// Type of a session description.
+/// Media type of a session description.
 pub(super) const SDP: &str = "application/sdp";
 
 impl<U: Copy> Leg<U> {
-    /// The dialog ends: nothing of ours is resent into it, requests of the peer get 487.
+    /// Ends the dialog: requests of ours are not resent, requests of the peer get 487.
     pub(super) fn stop(&mut self, wire: &mut Wire<'_, U>) {
         self.timer.stop();
         self.waiting.clear();
@@ -29,7 +29,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// A response that carries nothing of the session.
+    /// Sends a response without Contact, session timer or body.
     pub(super) fn respond(
         &self,
         wire: &mut Wire<'_, U>,
@@ -45,7 +45,7 @@ impl<U: Copy> Leg<U> {
         wire.transactions.respond(wire.now, id, status, builder.finish());
     }
 
-    /// 200 to OPTIONS inside the dialog (RFC 3261 section 11.2).
+    /// Sends 200 to OPTIONS inside the dialog (RFC 3261 section 11.2).
     pub(super) fn tell_abilities(
         &self,
         wire: &mut Wire<'_, U>,
@@ -64,7 +64,7 @@ impl<U: Copy> Leg<U> {
     }
 }
 
-/// Whether the sender of a message takes UPDATE; none where its Allow does not say.
+/// Whether the sender of a message accepts UPDATE; `None` if the message has no Allow.
 pub(super) fn allows_update(message: &Message) -> Option<bool> {
     let mut methods = message.values(Known::Allow).peekable();
     methods.peek()?;

@@ -1,11 +1,12 @@
-//! Where requests inside a dialog go (RFC 3261 section 12.2.1.1).
+//! The next hop of requests inside a dialog (RFC 3261 section 12.2.1.1).
 
 use crate::{Dialog, Flow, Link, Message, UriRef};
 use std::net::{IpAddr, SocketAddr};
 
-/// The first route of the dialog, or its remote target, if that is a numeric address or a name
-/// whose address `known` tells; else `flow`, where its messages come from: no dialog waits for a
-/// name server. Over a stream it is `flow`: the connection that is there is used again (RFC 5923).
+/// The first route of the dialog, else its remote target, if that is a numeric address or a name
+/// whose address `known` returns; otherwise `flow`, the source of the peer's messages: no dialog
+/// waits for a name server. Over a stream it is always `flow`: the existing connection is reused
+/// (RFC 5923).
 pub(super) fn next_hop(
     dialog: &Dialog,
     flow: Flow,
@@ -19,9 +20,9 @@ pub(super) fn next_hop(
     Flow { remote: numeric_address(target).or_else(named).unwrap_or(flow.remote), ..flow }
 }
 
-/// Whether the sender of an INVITE is behind a NAT, so that its Contact leads nowhere (SIG-12): its
-/// Via names another address than its packets come from. A host name in Via says nothing; then a
-/// private Contact behind a public source does.
+/// Whether the sender of an INVITE is behind a NAT, so that its Contact is unreachable (SIG-12):
+/// its Via names another address than the source of its packets. If Via has a host name, a private
+/// Contact behind a public source decides.
 pub(super) fn is_natted(invite: &Message, source: SocketAddr) -> bool {
     let source = source.ip().to_canonical();
     let contact = || numeric_address(invite.contact()?.uri());
@@ -31,7 +32,7 @@ pub(super) fn is_natted(invite: &Message, source: SocketAddr) -> bool {
     }
 }
 
-/// Whether an address means something inside its own network only (RFC 1918, RFC 6598, RFC 4193,
+/// Whether an address is meaningful only inside its own network (RFC 1918, RFC 6598, RFC 4193,
 /// RFC 3927, RFC 4291).
 fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -54,7 +55,7 @@ fn numeric_address(uri: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(5060)))
 }
 
-/// A URI with or without angle brackets.
+/// Parses a URI with or without angle brackets.
 fn uri_of(text: &str) -> Option<UriRef<'_>> {
     let uri = text.trim().trim_start_matches('<');
     UriRef::parse(uri.split('>').next()?).ok()
@@ -73,7 +74,7 @@ mod tests {
         Message::parse(text.as_bytes()).expect("a request")
     }
 
-    /// A name that somebody knows is as good as an address; an unknown one changes nothing.
+    /// A name with a known address is as good as an address; an unknown one changes nothing.
     #[test]
     fn requests_go_to_a_known_name_and_else_where_the_peer_is() {
         let flow = Flow::datagram(0, "192.0.2.9:1024".parse().expect("an address"));

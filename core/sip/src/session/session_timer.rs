@@ -1,4 +1,4 @@
-//! The session timer of one leg (RFC 4028), and the probes of a peer that knows none (SIG-33).
+//! The session timer of one leg (RFC 4028), and the probes of a peer without one (SIG-33).
 
 use crate::header_name::Known;
 use crate::{Message, MessageBuilder};
@@ -6,21 +6,21 @@ use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// How the life of a leg is watched (SIG-26 to SIG-33).
+/// How the leg checks that its session is alive (SIG-26 to SIG-33).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionTimers {
-    /// The interval that we ask for, s; 0 asks for none and honours the peer's (SIG-26).
+    /// The interval that we request, s; 0 requests none and honours the peer's (SIG-26).
     pub interval: u32,
-    /// The shortest interval that we take, s, at least 90 (SIG-31).
+    /// The shortest interval that we accept, s, at least 90 (SIG-31).
     pub min_se: u32,
     /// A session is refreshed every `interval / segment` (SIG-27), 2 to 10.
     pub segment: u32,
-    /// Refreshes in a row without an answer that end the session (SIG-29), 1 to 5.
+    /// Consecutive unanswered refreshes or probes that end the session (SIG-29), 1 to 5.
     pub misses: u8,
-    /// Seconds before expiry at which an unrefreshed session ends; 0 is the rule of RFC 4028
+    /// Seconds before expiry at which an unrefreshed session ends; 0 applies the rule of RFC 4028
     /// section 10: the shorter of 32 s and a third of the interval (SIG-30).
     pub early_hangup: u32,
-    /// Peers that know no session timer are asked for life by OPTIONS (SIG-33).
+    /// Probes peers that have no session timer with OPTIONS (SIG-33).
     pub probe: bool,
 }
 
@@ -37,25 +37,25 @@ impl Default for SessionTimers {
     }
 }
 
-/// The longest interval that is agreed on, s: a day.
+/// The longest interval that we agree to, s: a day.
 const LONGEST: u32 = 86_400;
 
-/// Waits after 491 at most (SIG-32).
+/// Most waits after 491 (SIG-32).
 const MOST_GLARES: u8 = 5;
 
-/// Times that an interval is raised after 422 (SIG-31).
+/// How often an interval is raised after 422 (SIG-31).
 const MOST_RAISES: u8 = 2;
 
 /// The value of a Session-Expires header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expires {
     pub(super) seconds: u32,
-    /// `refresher=uac` is true: the sender of the request refreshes.
+    /// `refresher=uac` gives true: the sender of the request refreshes.
     pub(super) by_client: Option<bool>,
 }
 
 impl Expires {
-    /// The header of a message; none if there is none or it cannot be read.
+    /// The header of a message; `None` if it is missing or cannot be read.
     pub(super) fn of(message: &Message) -> Option<Expires> {
         let value = message.value(Known::SessionExpires)?;
         let mut parts = value.split(';');
@@ -79,30 +79,30 @@ pub(super) fn names(message: &Message, header: Known, tag: &str) -> bool {
     message.values(header).any(|value| value.trim().eq_ignore_ascii_case(tag))
 }
 
-/// Which side refreshes, and how long the session lasts without that.
+/// Which side refreshes, and how long the session lasts without a refresh, s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Agreed {
     interval: u32,
     ours: bool,
 }
 
-/// What is due on a leg.
+/// The next action on a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// A refresh of ours.
     Refresh,
-    /// A question whether the peer is there.
+    /// A probe whether the peer is there.
     Probe,
     /// Nobody has refreshed the session.
     Expired,
 }
 
-/// What follows from the answer to a refresh or a probe.
+/// The result of the answer to a refresh or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// The peer is there; the next look is set.
+    /// The peer is there; the next check is scheduled.
     Alive,
-    /// Send the same again, now.
+    /// Send the same request again, now.
     Again,
     /// The peer is gone (SIG-29).
     Gone,
@@ -116,7 +116,7 @@ pub(super) struct SessionTimer {
     /// The next refresh or probe of ours.
     #[serde(with = "crate::written::moment_if_any")]
     next: Option<Instant>,
-    /// The session ends then.
+    /// The moment at which the session ends.
     #[serde(with = "crate::written::moment_if_any")]
     expires: Option<Instant>,
     misses: u8,
@@ -140,7 +140,7 @@ impl SessionTimer {
         }
     }
 
-    /// Adds the lines of an INVITE or UPDATE of ours.
+    /// Adds the timer lines of our INVITE or UPDATE.
     pub(super) fn request_lines(&self, builder: MessageBuilder) -> MessageBuilder {
         let (interval, ours) = match self.agreed {
             Some(Agreed { interval, ours }) => (interval, ours),
@@ -156,8 +156,8 @@ impl SessionTimer {
             .header_of("Min-SE", &[least.format(self.settings.min_se)])
     }
 
-    /// Whether an INVITE or UPDATE of the peer asks for an interval that is too short for us:
-    /// the Min-SE of a 422 (SIG-31).
+    /// Whether the peer's INVITE or UPDATE requests an interval that is too short for us; returns
+    /// the Min-SE of the 422 (SIG-31).
     pub(super) fn refuses(&self, request: &Message) -> Option<u32> {
         let expires = Expires::of(request)?;
         let knows =
@@ -165,7 +165,7 @@ impl SessionTimer {
         (knows && expires.seconds < self.settings.min_se).then_some(self.settings.min_se)
     }
 
-    /// Adds the lines of our 2xx to an INVITE or UPDATE of the peer, which is agreed on with it
+    /// Adds the timer lines of our 2xx to the peer's INVITE or UPDATE, which settles the interval
     /// (RFC 4028 section 9).
     pub(super) fn answer(
         &mut self,
@@ -179,7 +179,7 @@ impl SessionTimer {
         let ours = self.settings.interval;
         let interval = match asked {
             Some(asked) if ours == 0 => asked.seconds,
-            // An interval may be made shorter, but not below what others on the way want.
+            // We may shorten an interval, but not below the Min-SE of the path.
             Some(asked) => asked.seconds.min(ours.max(min_se(request).unwrap_or(0))),
             None if knows => ours.max(min_se(request).unwrap_or(0)),
             None => 0,
@@ -198,17 +198,17 @@ impl SessionTimer {
         if by_peer { builder.header_of("Require", &["timer"]) } else { builder }
     }
 
-    /// The peer has answered an INVITE or UPDATE of ours with 2xx.
+    /// Handles the 2xx to our INVITE or UPDATE.
     pub(super) fn agreed(&mut self, now: Instant, response: &Message) {
         self.agreed = Expires::of(response).map(|expires| Agreed {
             interval: expires.seconds,
-            // A peer that does not say leaves it to us (section 7.2).
+            // A peer that names no refresher leaves the refresh to us (section 7.2).
             ours: expires.by_client != Some(false),
         });
         self.set(now);
     }
 
-    /// A 422 came: whether the request is sent again with the interval that the peer wants.
+    /// Handles a 422; returns whether to send the request again with the peer's interval.
     pub(super) fn raise(&mut self, response: &Message) -> bool {
         let wanted = min_se(response).filter(|_| self.raises < MOST_RAISES);
         let Some(wanted) = wanted else { return false };
@@ -220,7 +220,7 @@ impl SessionTimer {
         true
     }
 
-    /// Starts the times anew.
+    /// Restarts the times.
     fn set(&mut self, now: Instant) {
         (self.misses, self.glares, self.raises) = (0, 0, 0);
         let segment = self.settings.segment.max(1);
@@ -241,17 +241,17 @@ impl SessionTimer {
         };
     }
 
-    /// Whether the leg is refreshed or probed.
+    /// Whether the next check is a refresh or a probe.
     fn look(&self) -> Due {
         if self.agreed.is_some() { Due::Refresh } else { Due::Probe }
     }
 
-    /// When [`SessionTimer::due`] has something.
+    /// When [`SessionTimer::due`] returns something.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.next.into_iter().chain(self.expires).min()
     }
 
-    /// What is due; it is not asked for again before its answer.
+    /// The action due now; it is not returned again before its answer.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         if self.expires.is_some_and(|at| at <= now) {
             (self.next, self.expires) = (None, None);
@@ -261,12 +261,12 @@ impl SessionTimer {
         Some(self.look())
     }
 
-    /// A refresh or probe could not be sent now: another exchange is under way.
+    /// Delays a refresh or probe while another exchange is in progress.
     pub(super) fn postpone(&mut self, now: Instant) {
         self.next = Some(now + Duration::from_secs(1));
     }
 
-    /// The final response to a refresh (`probe` false) or to an OPTIONS of ours. A 2xx to a
+    /// Handles the final response to a refresh (`probe` false) or to our OPTIONS. A 2xx to a
     /// refresh goes to [`SessionTimer::agreed`]. `we_called`: the Call-ID is ours (RFC 3261
     /// section 14.1).
     pub(super) fn answered(
@@ -300,14 +300,14 @@ impl SessionTimer {
             422 if !probe && self.raise(response) => return Life::Again,
             _ => {
                 self.answers_options |= probe;
-                // Whoever answers is alive, whatever it says (SIG-29).
+                // A peer that answers at all is alive (SIG-29).
                 self.set(now);
             }
         }
         Life::Alive
     }
 
-    /// A refresh or probe got no answer within W.
+    /// Handles a refresh or probe without an answer within W.
     pub(super) fn missed(&mut self, now: Instant, probe: bool) -> Life {
         if probe && !self.answers_options {
             // Some devices ignore OPTIONS (SIG-33).
@@ -318,7 +318,7 @@ impl SessionTimer {
         if self.misses >= self.settings.misses { Life::Gone } else { Life::Again }
     }
 
-    /// The peer has shown that it is there by a request of its own.
+    /// The peer has shown that it is alive by sending a request.
     pub(super) fn is_alive(&mut self, now: Instant) {
         if self.agreed.is_none() && self.next.is_some() {
             self.set(now);
@@ -380,7 +380,7 @@ mod tests {
         }
     }
 
-    /// SIG-26: what the peer insists on, and what is agreed where it asks for less or more.
+    /// SIG-26: the peer's demand, and the agreement if the peer requests less or more.
     #[test]
     fn the_interval_is_what_both_can_take() {
         let now = Instant::now();
@@ -397,7 +397,7 @@ mod tests {
                 450,
             ),
             ("k: timer\r\nx: 1800\r\n", "600;refresher=uas", 300),
-            // A proxy has asked for it: the peer itself does not know timers.
+            // A proxy requested the timer: the peer itself does not support it.
             ("Session-Expires: 300;refresher=uac\r\n", "300;refresher=uas", 150),
         ] {
             let mut timer = SessionTimer::new(SessionTimers::default());
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(timer.due(now + Duration::from_secs(300)), Some(Due::Probe));
     }
 
-    /// SIG-30: the moment at which a session without refresh ends.
+    /// SIG-30: the moment at which a session ends that is not refreshed.
     #[test]
     fn an_unrefreshed_session_ends_before_it_expires() {
         let now = Instant::now();
@@ -427,7 +427,7 @@ mod tests {
         }
     }
 
-    /// SIG-29, SIG-32: misses in a row end a session, every other answer proves life.
+    /// SIG-29, SIG-32: consecutive misses end a session, every other answer proves life.
     #[test]
     fn silence_ends_a_session_and_any_answer_keeps_it() {
         let (now, mut rng) = (Instant::now(), SmallRng::seed_from_u64(1));
@@ -468,7 +468,7 @@ mod tests {
         assert!(!SessionTimer::new(SessionTimers::default()).raise(&response(422, "")));
     }
 
-    /// SIG-31: 422 only to a peer that knows timers.
+    /// SIG-31: 422 goes only to a peer that supports timers.
     #[test]
     fn a_short_interval_is_refused_only_to_who_can_ask_again() {
         let timer = SessionTimer::new(SessionTimers::default());
@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(timer.refuses(&invite("Supported: timer\r\nSession-Expires: soon\r\n")), None);
     }
 
-    /// SIG-33: silence to OPTIONS means something only of a peer that had answered one.
+    /// SIG-33: silence to OPTIONS counts only for a peer that has answered one before.
     #[test]
     fn a_peer_that_never_answered_options_is_not_dead() {
         let (now, mut rng) = (Instant::now(), SmallRng::seed_from_u64(1));

@@ -1,5 +1,5 @@
-//! Requests of the peer inside the dialog (RFC 3261 section 12.2, RFC 3311): which are taken while
-//! another is under way (RFC 3261 section 14), and what is answered here.
+//! Requests of the peer inside the dialog (RFC 3261 section 12.2, RFC 3311): which of them are
+//! accepted during another exchange (RFC 3261 section 14), and which are answered here.
 
 use super::requests::{SDP, allows_update};
 use super::{ALLOW, Leg, LegEvent, Party, Phase, Wire};
@@ -9,15 +9,15 @@ use compact_str::CompactString;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Requests of one peer that are open at once, at most; more are refused with 503.
+/// Most open requests of one peer; further ones are refused with 503.
 const MOST_OPEN: usize = 16;
 
-/// A request of the peer that its owner has to answer.
+/// A request of the peer that the owner must answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Theirs {
     pub(super) id: TransactionId,
     pub(super) request: Message,
-    /// It was answered with 2xx and waits for its ACK.
+    /// It was answered with 2xx and awaits its ACK.
     pub(super) answered: bool,
 }
 
@@ -26,14 +26,14 @@ impl Theirs {
         self.id
     }
 
-    /// A re-INVITE without offer: the ACK will carry the answer to ours.
+    /// A re-INVITE without offer: its ACK will carry the answer to our offer.
     fn is_delayed(&self) -> bool {
         *self.request.method() == Method::Invite && body_of(&self.request).is_none()
     }
 }
 
 impl<U: Copy> Leg<U> {
-    /// A request of the peer inside the dialog. What needs nobody else is answered here.
+    /// Handles a request of the peer inside the dialog. Answers it here if the owner is not needed.
     pub fn on_request(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -86,7 +86,7 @@ impl<U: Copy> Leg<U> {
         let unchanged =
             offers && self.sdp.is_settled() && offer.is_some() && offer == self.sdp.remote();
         if unchanged || *request.method() == Method::Update && !offers {
-            // It refreshes this leg and asks nothing of anybody else (RFC 4028 section 10).
+            // It refreshes this leg only, so no other leg is involved (RFC 4028 section 10).
             self.answer_refresh(wire, id, request, unchanged);
             return None;
         }
@@ -106,7 +106,7 @@ impl<U: Copy> Leg<U> {
         LegEvent::Request(id)
     }
 
-    /// A request of the peer that waits for [`Leg::reply`].
+    /// A request of the peer that awaits [`Leg::reply`].
     #[must_use]
     pub fn request(&self, id: TransactionId) -> Option<&Message> {
         self.theirs.iter().find(|theirs| theirs.id == id).map(|theirs| &theirs.request)
@@ -119,7 +119,7 @@ impl<U: Copy> Leg<U> {
         request: Message,
     ) -> Option<LegEvent> {
         if matches!(self.phase, Phase::Calling(_)) {
-            // Who is called does not end an early dialog by BYE (RFC 3261 section 15).
+            // The called side must not end an early dialog by BYE (RFC 3261 section 15).
             self.respond(wire, id, &request, 481, &[]);
             return None;
         }
@@ -130,9 +130,9 @@ impl<U: Copy> Leg<U> {
         Some(LegEvent::Bye(Box::new(request)))
     }
 
-    /// Whether a request comes while another waits for its answer, so that two offers would be
-    /// open in one dialog: the status to refuse it with. One that crosses ours gets 491, a second
-    /// one of the same side 500 (RFC 3261 section 14.2, RFC 3311 section 5.2).
+    /// If a request would open a second offer in the dialog, the status to refuse it with: 491 if
+    /// it crosses our exchange, 500 if it follows another offer of the same side (RFC 3261
+    /// section 14.2, RFC 3311 section 5.2).
     pub(super) fn glare(&self, request: &Message, offers: bool) -> Option<u16> {
         let early = match &self.phase {
             Phase::Called(_) => Some(500),
@@ -141,7 +141,7 @@ impl<U: Copy> Leg<U> {
         };
         if let Some(status) = early {
             return match request.method() {
-                // Nobody is there yet who could take it.
+                // Nobody can take it yet.
                 Method::Info => Some(491),
                 Method::Invite => Some(status),
                 _ => (offers && (!self.may_offer() || self.is_busy())).then_some(status),
@@ -150,7 +150,7 @@ impl<U: Copy> Leg<U> {
         if !offers {
             return None;
         }
-        // After its 200 the peer knows the answer, unless its ACK is to carry it.
+        // After our 200 the exchange is over, unless the peer's ACK is to carry the answer.
         let theirs = |theirs: &&Theirs| match theirs.request.method() {
             Method::Invite => !theirs.answered || theirs.is_delayed(),
             _ => body_of(&theirs.request).is_some() && *theirs.request.method() != Method::Info,
@@ -161,8 +161,8 @@ impl<U: Copy> Leg<U> {
         self.has_exchange_of_ours().then_some(491)
     }
 
-    /// 491, or 500 with the moment to try again, 0 to 10 s (RFC 3261 section 14.2).
-    pub fn refuse_offer(
+    /// Sends 491, or 500 with a random Retry-After of 0 to 10 s (RFC 3261 section 14.2).
+    pub(crate) fn refuse_offer(
         &self,
         wire: &mut Wire<'_, U>,
         id: TransactionId,
@@ -175,8 +175,8 @@ impl<U: Copy> Leg<U> {
         self.respond(wire, id, request, status, if status == 500 { &headers } else { &[] });
     }
 
-    /// 200 to an UPDATE without offer, or to an offer that changes nothing: with what we said
-    /// last.
+    /// Sends 200 to an UPDATE without offer, or to an unchanged offer, with our last agreed
+    /// description.
     pub(super) fn answer_refresh(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -192,15 +192,15 @@ impl<U: Copy> Leg<U> {
         self.reply(wire, id, 200, body.as_deref(), &[]);
     }
 
-    /// 100 to a re-INVITE that goes on to somebody else.
+    /// Sends 100 to a re-INVITE that is passed on to another leg.
     pub fn trying(&self, wire: &mut Wire<'_, U>, id: TransactionId) {
         if let Some(request) = self.request(id).filter(|r| *r.method() == Method::Invite) {
             self.respond(wire, id, request, 100, &[]);
         }
     }
 
-    /// Answers a request that [`LegEvent::Request`] told; a description in a 2xx is our answer, or
-    /// our offer where the peer made none.
+    /// Answers a request reported by [`LegEvent::Request`]; a description in a 2xx is our answer,
+    /// or our offer if the peer made none.
     pub fn reply(
         &mut self,
         wire: &mut Wire<'_, U>,
@@ -248,7 +248,7 @@ impl<U: Copy> Leg<U> {
         }
     }
 
-    /// The ACK for our 2xx to a re-INVITE came, or will not come (none).
+    /// Handles the ACK for our 2xx to a re-INVITE; `None` means that it will not come.
     pub(super) fn on_request_ack(
         &mut self,
         wire: &mut Wire<'_, U>,

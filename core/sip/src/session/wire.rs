@@ -1,4 +1,4 @@
-//! How legs reach the wire: transactions, time, chance, and the names of our listeners.
+//! How legs reach the wire: transactions, time, random numbers, and the names of our listeners.
 
 use super::{Manner, next_hop};
 use crate::{
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Methods that a leg takes (SIG-01), for Allow.
+/// Methods that a leg supports (SIG-01), for Allow.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// Extensions that Require may name, for Supported (RFC 3262, RFC 4028).
@@ -20,26 +20,26 @@ pub const EXTENSIONS: [&str; 2] = ["100rel", "timer"];
 pub trait Listeners {
     /// `host:port` for Via and Contact (SIG-64).
     fn advertised(&self, listener: u16) -> Arc<str>;
-    /// How bytes travel at a listener.
+    /// The kind of transport at a listener.
     fn link(&self, listener: u16) -> Link;
 
-    /// Where a request goes that is too large for a datagram on this flow; none: it goes there
-    /// nevertheless.
+    /// The flow for a request that is too large for a datagram on this flow; `None` sends it on
+    /// this flow nevertheless.
     fn for_large(&self, _now: Instant, _flow: Flow) -> Option<Flow> {
         None
     }
 
-    /// The address of a host name in a peer's URI, if it is known without asking anybody.
+    /// The address of a host name in a peer's URI, if it is known without a lookup.
     fn address_of(&self, _host: &str, _port: Option<u16>, _flow: Flow) -> Option<SocketAddr> {
         None
     }
 }
 
-/// Bytes that a datagram of a request may have where nobody knows what the path takes (RFC 3261
+/// Largest request that is sent as a datagram when the path MTU is unknown, bytes (RFC 3261
 /// section 18.1.1).
 const LARGEST_DATAGRAM: usize = 1300;
 
-/// All that a leg needs beside itself for one step.
+/// Everything that a leg needs besides its own state for one step.
 pub struct Wire<'a, U> {
     /// The transactions of the shard.
     pub transactions: &'a mut Transactions<U>,
@@ -52,9 +52,9 @@ pub struct Wire<'a, U> {
 }
 
 impl<U: Copy> Wire<'_, U> {
-    /// Sends a request of a leg. A large one that would go by datagram goes over a stream where
-    /// there is one and the leg allows it; the datagram is its way back if nobody takes the
-    /// connection. Only the Via tells: later requests of the dialog go as they would have.
+    /// Sends a request of a leg. A request too large for a datagram goes over a stream if there is
+    /// one and the leg allows it; if the connection is refused, it falls back to the datagram. Only
+    /// the Via reflects the detour: later requests of the dialog are not affected.
     pub(super) fn request_of(
         &mut self,
         owner: U,
@@ -82,13 +82,13 @@ impl<U: Copy> Wire<'_, U> {
 }
 
 impl<U> Wire<'_, U> {
-    /// Where requests of a dialog go whose messages come from `flow`.
+    /// The next hop for requests of a dialog whose messages come from `flow`.
     pub(super) fn hop(&self, dialog: &Dialog, flow: Flow) -> Flow {
         next_hop(dialog, flow, |host, port| self.listeners.address_of(host, port, flow))
     }
 
     /// Adds our Via with a new branch.
-    pub fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
+    pub(crate) fn with_via(&mut self, builder: MessageBuilder, listener: u16) -> MessageBuilder {
         let branch = new_branch(self.rng);
         let host = self.listeners.advertised(listener);
         let transport = self.listeners.link(listener).via();
@@ -96,12 +96,17 @@ impl<U> Wire<'_, U> {
     }
 
     /// Begins a request of ours outside any dialog.
-    pub fn request_to(&mut self, method: &Method, uri: &str, listener: u16) -> MessageBuilder {
+    pub(crate) fn request_to(
+        &mut self,
+        method: &Method,
+        uri: &str,
+        listener: u16,
+    ) -> MessageBuilder {
         self.with_via(MessageBuilder::request(method, uri), listener)
     }
 
-    /// Adds our Contact with this user, escaped already (SIG-79), and Allow.
-    pub fn with_contact(
+    /// Adds our Contact with this user, already escaped (SIG-79), and Allow.
+    pub(crate) fn with_contact(
         &self,
         builder: MessageBuilder,
         listener: u16,

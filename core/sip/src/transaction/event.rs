@@ -1,33 +1,33 @@
-//! What goes in and out of the transaction layer.
+//! The input and output of the transaction layer.
 
 use crate::Message;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Between which of our listeners and which peer a message travels.
+/// The path of a message: one of our listeners and a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flow {
     /// Index of the listener.
     pub listener: u16,
     /// The peer.
     pub remote: SocketAddr,
-    /// How bytes travel between them.
+    /// The kind of transport between them.
     pub link: Link,
 }
 
-/// How bytes travel on a flow. It is a fact of the listener, never of what the peer writes.
+/// The kind of transport of a flow. The listener determines it, never the peer's message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Link {
     /// UDP: a datagram is a message, and may be lost.
     #[default]
     Datagram,
-    /// TCP: nothing is lost or repeated while the connection stands (SIG-23).
+    /// TCP: nothing is lost or repeated while the connection lasts (SIG-23).
     Stream,
 }
 
 impl Link {
-    /// Name of the transport as Via writes it.
+    /// Name of the transport in Via.
     #[must_use]
     pub fn via(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Link {
         }
     }
 
-    /// Name of the transport as records and URIs write it.
+    /// Name of the transport in records and URIs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Link {
         }
     }
 
-    /// Parameter of a URI that leads here; UDP is the default (RFC 3263 section 4.1).
+    /// The transport parameter for a URI; UDP is the default (RFC 3263 section 4.1).
     #[must_use]
     pub fn uri_parameter(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Link {
         }
     }
 
-    /// Whether what is sent need not be sent again.
+    /// Whether messages need no resends.
     #[must_use]
     pub fn is_reliable(self) -> bool {
         self == Link::Stream
@@ -72,9 +72,9 @@ impl Flow {
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transmit {
-    /// From where and to whom.
+    /// The listener to send from and the peer to send to.
     pub flow: Flow,
-    /// The whole message, shared with the transaction that may send it again.
+    /// The whole message, shared with the transaction that may resend it.
     pub bytes: Arc<[u8]>,
 }
 
@@ -82,8 +82,8 @@ pub struct Transmit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TransactionId(pub(super) u64);
 
-/// What the transaction user has to know. `U` is the user's own name for the owner of a
-/// transaction: it comes back with each event as it was given.
+/// What the transaction user must know. `U` is the user's own name for the owner of a transaction;
+/// each event returns it unchanged.
 #[derive(Debug)]
 pub enum TransactionEvent<U = ()> {
     /// A new request to be answered with [`crate::Transactions::respond`]; never a
@@ -96,12 +96,12 @@ pub enum TransactionEvent<U = ()> {
         /// The request.
         message: Message,
     },
-    /// A CANCEL for an INVITE that has no final response yet. The CANCEL itself is
-    /// answered already; the INVITE wants a 487 (RFC 3261 9.2).
+    /// A CANCEL for an INVITE that has no final response yet. The CANCEL itself is already
+    /// answered; the INVITE needs a 487 (RFC 3261 9.2).
     Cancelled {
         /// Server transaction of the INVITE.
         invite: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// The CANCEL.
         message: Message,
@@ -110,17 +110,17 @@ pub enum TransactionEvent<U = ()> {
     Acknowledged {
         /// Server transaction of the INVITE.
         invite: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// The ACK.
         message: Message,
     },
-    /// A provisional response, the first final response, or a 2xx with a To tag not seen
-    /// before (SIG-07). A 2xx to INVITE wants [`crate::Transactions::ack`].
+    /// A provisional response, the first final response, or a 2xx with a To tag not seen before
+    /// (SIG-07). A 2xx to INVITE needs [`crate::Transactions::ack`].
     Response {
         /// Client transaction.
         id: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// Where it came from.
         flow: Flow,
@@ -129,25 +129,25 @@ pub enum TransactionEvent<U = ()> {
         /// How often the request has been sent.
         sends: u16,
     },
-    /// Client: nobody takes a connection, so the request was sent over `flow` instead of `from`
+    /// Client: the connection failed, so the request was sent over `flow` instead of `from`
     /// (RFC 3261 section 18.1.1).
     WentBack {
         /// The transaction.
         id: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// The flow that broke.
         from: Flow,
-        /// The flow that it goes on over.
+        /// The flow that it continues on.
         flow: Flow,
     },
-    /// Client: no final response within W (for an INVITE: no response at all within W, or
-    /// no final one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W, or no
-    /// PRACK for a reliable provisional response; the INVITE then still wants its final response.
+    /// Client: no final response within W (for an INVITE: no response at all within W, or no final
+    /// one within 32 s of the CANCEL). Server INVITE: no ACK for our 2xx within W, or no PRACK for
+    /// a reliable provisional response; the INVITE then still needs its final response.
     TimedOut {
         /// The transaction.
         id: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// How often its message has been sent.
         sends: u16,
@@ -156,7 +156,7 @@ pub enum TransactionEvent<U = ()> {
     TransportFailed {
         /// The transaction.
         id: TransactionId,
-        /// Whom its user named as its owner.
+        /// The owner set by the transaction user.
         owner: Option<U>,
         /// How often its message has been sent.
         sends: u16,

@@ -1,5 +1,5 @@
-//! Which transactions are sending on a flow, so that an unreachable peer ends them
-//! without a walk over all others.
+//! The transactions that are sending on each flow, so that an unreachable peer ends them without a
+//! walk over all others.
 
 use super::Flow;
 use foldhash::HashMap;
@@ -9,7 +9,7 @@ use foldhash::HashMap;
 pub(super) struct Flows {
     /// First slot of each flow's list.
     heads: HashMap<Flow, u32>,
-    /// By slot; none is not in a list.
+    /// By slot; `None` means that the slot is in no list.
     links: Vec<Option<Link>>,
 }
 
@@ -20,7 +20,7 @@ struct Link {
 }
 
 impl Flows {
-    /// Puts `slot` into the list of `flow`, if it is not there yet.
+    /// Adds `slot` to the list of `flow`, unless it is in a list already.
     pub(super) fn join(&mut self, flow: Flow, slot: u32) {
         let index = slot as usize;
         if index >= self.links.len() {
@@ -36,7 +36,7 @@ impl Flows {
         }
     }
 
-    /// Takes `slot` out of the list of `flow`, if it is there.
+    /// Removes `slot` from the list of `flow`, if it is there.
     pub(super) fn leave(&mut self, flow: Flow, slot: u32) {
         let Some(Link { before, after }) = self.links.get_mut(slot as usize).and_then(Option::take)
         else {

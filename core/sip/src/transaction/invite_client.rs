@@ -12,7 +12,7 @@ use std::time::Instant;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct InviteClient {
     state: State,
-    /// The transaction user gave up: no provisional response is reported any more.
+    /// The transaction user gave up: provisional responses are no longer reported.
     abandoned: bool,
 }
 
@@ -28,8 +28,8 @@ enum State {
         /// A CANCEL to be sent after the first provisional response (9.1).
         cancel: Option<WantedCancel>,
     },
-    /// A provisional response came. Until a CANCEL the call's own timers watch it
-    /// (SIG-16 to SIG-19).
+    /// A provisional response came. Until a CANCEL, the call's own timers supervise it (SIG-16 to
+    /// SIG-19).
     Proceeding {
         /// The INVITE, for its ACK and CANCEL.
         request: Arc<[u8]>,
@@ -37,7 +37,7 @@ enum State {
         schedule: Arc<ResendSchedule>,
         /// CANCEL was sent.
         cancelled: bool,
-        /// No final response is waited for after this moment.
+        /// The moment at which waiting for a final response ends.
         #[serde(with = "crate::written::moment_if_any")]
         give_up: Option<Instant>,
     },
@@ -59,7 +59,7 @@ enum State {
     },
 }
 
-/// A CANCEL that waits for a provisional response.
+/// A CANCEL that awaits a provisional response.
 #[derive(Debug, Serialize, Deserialize)]
 struct WantedCancel {
     /// Value of its Reason header.
@@ -75,7 +75,7 @@ struct Answer {
 }
 
 impl InviteClient {
-    /// Answers of one INVITE that are kept apart; a peer that makes up more is ignored.
+    /// Most answers kept apart per INVITE; further ones are ignored.
     const MOST_ANSWERS: usize = 16;
 
     /// The INVITE is sent now.
@@ -84,7 +84,7 @@ impl InviteClient {
         InviteClient { state, abandoned: false }
     }
 
-    /// The schedule of the resends, as long as nothing came back and nobody wants to cancel.
+    /// The schedule of the resends, while no response came and nobody wants to cancel.
     pub(super) fn schedule_before_response(&self) -> Option<Arc<ResendSchedule>> {
         match &self.state {
             State::Calling { resends, cancel: None, .. } if !self.abandoned => {
@@ -94,7 +94,7 @@ impl InviteClient {
         }
     }
 
-    /// A response arrived.
+    /// Handles a response.
     pub(super) fn response(&mut self, now: Instant, response: &Message, reliable: bool) -> Step {
         match response.status() {
             0..200 => self.provisional(now),
@@ -144,7 +144,7 @@ impl InviteClient {
         }
     }
 
-    /// 300-699: acknowledged by this layer.
+    /// A 300-699: this layer acknowledges it.
     fn refused(&mut self, now: Instant, response: &Message, reliable: bool) -> Step {
         match &self.state {
             State::Calling { request, .. } | State::Proceeding { request, .. } => {
@@ -155,7 +155,7 @@ impl InviteClient {
                     Some(ack) if !reliable => {
                         self.state = State::Completed { ack, until: now + LINGER };
                     }
-                    // Timer D is zero where nothing is repeated (17.1.1.2).
+                    // Timer D is zero over a transport without resends (17.1.1.2).
                     Some(_) | None => step.done = true,
                 }
                 step
@@ -165,7 +165,7 @@ impl InviteClient {
         }
     }
 
-    /// The transaction user wants it cancelled. A final response makes it pointless.
+    /// The transaction user cancels the INVITE. After a final response this does nothing.
     pub(super) fn cancel(&mut self, now: Instant, reason: Option<&str>) -> Step {
         match &mut self.state {
             State::Calling { cancel, .. } => {
@@ -186,8 +186,8 @@ impl InviteClient {
         }
     }
 
-    /// The transaction user acknowledges the 2xx with this To tag. The ACK is sent in any
-    /// state; it is kept for repetitions while the transaction lasts.
+    /// The transaction user acknowledges the 2xx with this To tag. The ACK is sent in any state,
+    /// and kept for repetitions while the transaction lasts.
     pub(super) fn ack(&mut self, to_tag: &str, ack: Transmit) -> Step {
         if let State::Accepted { answers, .. } = &mut self.state
             && let Some(answer) = answers.iter_mut().find(|answer| *answer.to_tag == *to_tag)
@@ -209,7 +209,7 @@ impl InviteClient {
         }
     }
 
-    /// The deadline passed.
+    /// Handles the deadline.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         let given_up = match &mut self.state {
             State::Calling { request, resends, .. } => match resends.wake(now) {
@@ -239,7 +239,7 @@ impl InviteClient {
         matches!(self.state, State::Calling { .. })
     }
 
-    /// Whether it is over and only absorbs what is repeated (timers D and M).
+    /// Whether it is over and only absorbs repetitions (timers D and M).
     pub(super) fn is_resting(&self) -> bool {
         matches!(self.state, State::Completed { .. } | State::Accepted { .. })
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct InviteServer {
     state: State,
-    /// For the repetition of final responses.
+    /// For the resends of responses.
     schedule: Arc<ResendSchedule>,
 }
 
@@ -59,7 +59,7 @@ impl InviteServer {
         }
     }
 
-    /// Another schedule for a final response that is still to come.
+    /// Sets the schedule for responses still to come.
     pub(super) fn set_schedule(&mut self, schedule: Arc<ResendSchedule>) {
         self.schedule = schedule;
     }
@@ -88,13 +88,13 @@ impl InviteServer {
             return Step::nothing();
         };
         if status < 200 {
-            // A reliable one that waits for its PRACK is still the one to repeat.
+            // A reliable response that awaits its PRACK remains the one to repeat.
             if resends.is_none() {
                 *last = Some(Arc::clone(&response));
             }
             return Step::send(response);
         }
-        // A hop behind a reliable one may lose a 2xx (RFC 3261 13.3.1.4, SIG-23).
+        // A later hop may lose a 2xx even if ours is reliable (RFC 3261 13.3.1.4, SIG-23).
         let reliable = reliable && status >= 300;
         let resends = Resends::new(Arc::clone(&self.schedule), now, reliable);
         self.state = if status < 300 {
@@ -106,7 +106,7 @@ impl InviteServer {
         Step::send(response)
     }
 
-    /// The transaction user answers provisionally and wants to know that it arrives.
+    /// The transaction user sends a provisional response that must arrive (RFC 3262).
     pub(super) fn respond_reliably(&mut self, now: Instant, response: Arc<[u8]>) -> Step {
         let State::Proceeding { last, resends, .. } = &mut self.state else {
             return Step::nothing();
@@ -137,10 +137,10 @@ impl InviteServer {
         }
     }
 
-    /// An ACK matched: that of a 300-699 is absorbed, the first one of a 2xx is reported.
+    /// An ACK matched: the ACK of a 300-699 is absorbed, the first one of a 2xx is reported.
     pub(super) fn ack(&mut self, now: Instant, reliable: bool) -> Step {
         match &mut self.state {
-            // Timer I is zero where nothing is repeated (17.2.1).
+            // Timer I is zero over a transport without resends (17.2.1).
             State::Completed { .. } if reliable => Step::end(),
             State::Completed { .. } => {
                 self.state = State::Confirmed { until: now + NETWORK };
@@ -154,7 +154,7 @@ impl InviteServer {
         }
     }
 
-    /// The deadline passed.
+    /// Handles the deadline.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         match &mut self.state {
             State::Proceeding { last: Some(response), resends: Some(waits), .. } => {
@@ -168,7 +168,7 @@ impl InviteServer {
                 }
             }
             State::Completed { response, resends } => match resends.wake(now) {
-                // Timer H. The call is over for the transaction user already.
+                // Timer H. The call is already over for the transaction user.
                 Wake::WindowOver => Step::end(),
                 Wake::Resend => Step::resend(response),
                 Wake::TooEarly => Step::nothing(),
@@ -196,8 +196,8 @@ impl InviteServer {
         }
     }
 
-    /// When [`InviteServer::timeout`] is due. An unanswered INVITE waits for its user, unless a
-    /// reliable response of it waits for its PRACK.
+    /// When [`InviteServer::timeout`] is due. An unanswered INVITE waits for its user, unless one
+    /// of its reliable responses awaits its PRACK.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Proceeding { resends, .. } => resends.as_ref().map(Resends::deadline),
@@ -227,7 +227,7 @@ impl InviteServer {
         matches!(self.state, State::Completed { .. } | State::Accepted { pending: Some(_), .. })
     }
 
-    /// Whether it is over and only absorbs what is repeated (timers I and L).
+    /// Whether it is over and only absorbs repetitions (timers I and L).
     pub(super) fn is_resting(&self) -> bool {
         matches!(self.state, State::Confirmed { .. } | State::Accepted { pending: None, .. })
     }

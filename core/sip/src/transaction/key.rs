@@ -1,23 +1,23 @@
-//! Which transaction a message belongs to (RFC 3261 17.1.3, 17.2.3).
+//! The transaction that a message belongs to (RFC 3261 17.1.3, 17.2.3).
 
 use crate::token::Tag;
 use crate::{Message, Method};
 use siphasher::sip::SipHasher13;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-/// A transaction's identity: a keyed hash of what RFC 3261 matches by. 64 bits under a
-/// secret key need no comparison of the original text: among 100,000 transactions a
-/// false match takes 10^14 messages, and a peer cannot aim for one.
+/// A transaction's identity: a keyed hash of the fields that RFC 3261 matches by. 64 bits under a
+/// secret key need no comparison of the original text: among 100,000 transactions a false match
+/// takes 10^14 messages, and a peer cannot provoke one.
 pub(super) type Key = u64;
 
-/// A map whose keys are random already.
+/// A map whose keys are already random.
 pub(super) type KeyMap<V> = std::collections::HashMap<Key, V, BuildHasherDefault<Plain>>;
 
 /// Makes keys under one secret.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    /// Has taken in the secret. The algorithm is fixed: a machine of another build goes on with the
-    /// keys that are written down.
+    /// The hasher, with the secret already fed in. The algorithm is fixed: a machine with another
+    /// build continues with the keys that were saved.
     seeded: SipHasher13,
     secret: [u8; 16],
 }
@@ -44,18 +44,17 @@ impl Keys {
         Keys { seeded: SipHasher13::new_with_key(&secret), secret }
     }
 
-    /// The secret, for whoever goes on with these keys.
+    /// The secret, for a successor that continues with these keys.
     pub(super) fn secret(&self) -> [u8; 16] {
         self.secret
     }
 
-    /// A client transaction: branch of the top Via and method of CSeq (17.1.3). ACK never
-    /// is one.
+    /// A client transaction: branch of the top Via and method of CSeq (17.1.3). ACK never has one.
     pub(super) fn client(&self, branch: &str, method: &Method) -> Key {
         self.hash(Kind::Client, [branch, method.as_str()])
     }
 
-    /// The server transaction that a request belongs to; for ACK that of the INVITE.
+    /// The server transaction that a request belongs to; for ACK, the transaction of the INVITE.
     pub(super) fn server(&self, request: &Message) -> Key {
         match request.method() {
             Method::Ack => self.server_of(request, &Method::Invite),
@@ -63,7 +62,7 @@ impl Keys {
         }
     }
 
-    /// The server transaction of the INVITE that a CANCEL is for (9.2).
+    /// The server transaction of the INVITE that a CANCEL refers to (9.2).
     pub(super) fn cancelled_invite(&self, cancel: &Message) -> Key {
         self.server_of(cancel, &Method::Invite)
     }
@@ -74,7 +73,7 @@ impl Keys {
         if via.has_unique_branch() {
             return self.hash(Kind::Server, [branch, via.sent_by(), method.as_str()]);
         }
-        // The To tag of an ACK is that of our response, which the INVITE did not have.
+        // The To tag of an ACK comes from our response; the INVITE did not have it.
         let to_tag = match method {
             Method::Invite => "",
             _ => request.to_tag().unwrap_or_default(),
@@ -93,14 +92,14 @@ impl Keys {
         self.hash_numbered(Kind::ServerRfc2543, number, parts)
     }
 
-    /// What ties the ACK for our 2xx to the INVITE (RFC 3261 13.3.1.4): Call-ID, CSeq
+    /// The key that ties the ACK for our 2xx to the INVITE (RFC 3261 13.3.1.4): Call-ID, CSeq
     /// number and both tags, the same in the response and in its ACK.
     pub(super) fn acknowledgement(&self, message: &Message) -> Key {
         let (number, _) = message.cseq();
         self.acknowledgement_of(message.call_id(), number, message.from_tag(), message.to_tag())
     }
 
-    /// The same from the parts of a message that was not indexed.
+    /// The same key, from the parts of a message that was not indexed.
     pub(super) fn acknowledgement_of(
         &self,
         call_id: &str,
@@ -112,7 +111,7 @@ impl Keys {
         self.hash_numbered(Kind::Acknowledgement, cseq, parts)
     }
 
-    /// A To tag for what this layer answers itself.
+    /// A To tag for responses that this layer sends itself.
     pub(super) fn local_tag(&self, key: Key) -> Tag {
         Tag::from_bits(self.hash_numbered(Kind::LocalTag, 0, [key.to_string().as_str()]))
     }

@@ -1,4 +1,4 @@
-//! One transaction as the layer sees it, whatever its kind.
+//! One transaction as the layer sees it, of any kind.
 
 use super::Flow;
 use super::invite_client::InviteClient;
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A transaction with what is the same for all kinds.
+/// A transaction with the state that all kinds share.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry<U> {
     pub(super) key: Key,
-    /// Whom the transaction user named as its owner.
+    /// The owner set by the transaction user.
     pub(super) owner: Option<U>,
     /// Key of the ACK for our 2xx.
     pub(super) ack_key: Option<Key>,
-    /// Where it sends.
+    /// The flow that it sends on.
     pub(super) flow: Flow,
     /// Something was sent since the last transport error.
     pub(super) sent: bool,
@@ -29,7 +29,7 @@ pub(super) struct Entry<U> {
     pub(super) errors: u8,
     /// How often its message was sent.
     pub(super) sends: u16,
-    /// Where it goes on if its flow breaks before anything came back.
+    /// Where it continues if its flow breaks before any response came.
     pub(super) way_back: Option<Box<WayBack>>,
     pub(super) machine: Machine,
 }
@@ -64,7 +64,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// A response arrived.
+    /// Handles a response.
     pub(super) fn response(&mut self, now: Instant, response: &Message) -> Step {
         self.errors = 0;
         let reliable = self.flow.link.is_reliable();
@@ -78,7 +78,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// The request arrived again.
+    /// Handles a repeated request.
     pub(super) fn repeated(&mut self) -> Step {
         match &mut self.machine {
             Machine::InviteServer(machine) => machine.repeated(),
@@ -101,7 +101,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// The transaction user answers provisionally, and wants to know that it arrives.
+    /// The transaction user sends a provisional response that must arrive (RFC 3262).
     pub(super) fn respond_reliably(&mut self, now: Instant, response: Arc<[u8]>) -> Step {
         match &mut self.machine {
             Machine::InviteServer(machine) => machine.respond_reliably(now, response),
@@ -109,7 +109,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// The transaction user gives a request up.
+    /// The transaction user gives up a request.
     pub(super) fn abandon(&mut self, now: Instant) -> Step {
         match &mut self.machine {
             Machine::InviteClient(machine) => {
@@ -123,7 +123,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// What it sent could not be delivered.
+    /// Handles a delivery failure of a message it sent.
     pub(super) fn transport_error(&mut self) -> Step {
         if !std::mem::take(&mut self.sent) {
             return Step::nothing();
@@ -142,7 +142,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// The deadline passed.
+    /// Handles the deadline.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         match &mut self.machine {
             Machine::InviteClient(machine) => machine.timeout(now),
@@ -165,8 +165,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// Whether it waits for an answer to something it sent, so that an unreachable peer
-    /// ends it.
+    /// Whether it awaits an answer to a message it sent, so that an unreachable peer ends it.
     pub(super) fn is_sending(&self) -> bool {
         match &self.machine {
             Machine::InviteClient(machine) => machine.is_sending(),
@@ -178,7 +177,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// Whether it is over and only answers what is repeated: its end may be a little late.
+    /// Whether it is over and only answers repetitions: its end may be slightly late.
     pub(super) fn is_resting(&self) -> bool {
         match &self.machine {
             Machine::InviteClient(machine) => machine.is_resting(),
@@ -196,7 +195,7 @@ impl<U> Entry<U> {
 mod tests {
     use super::*;
 
-    /// A hundred thousand of them should stay within 20 MB, beside the messages they keep.
+    /// A hundred thousand entries should stay within 20 MB, besides the messages that they keep.
     #[test]
     fn a_transaction_is_small() {
         assert!(size_of::<Entry<(u64, u16)>>() <= 224, "{} bytes", size_of::<Entry<(u64, u16)>>());

@@ -1,6 +1,6 @@
 //! The transaction layer: RFC 3261 section 17 with the Accepted states of RFC 6026.
 //!
-//! Mutate, then drain: after any input take [`Transactions::poll_transmit`] and
+//! Mutate, then drain: after any input call [`Transactions::poll_transmit`] and
 //! [`Transactions::poll_event`] until they are empty, then sleep until
 //! [`Transactions::poll_timeout`].
 
@@ -38,8 +38,8 @@ use std::time::Instant;
 use step::{CancelRequest, Outgoing, Report, Step};
 use timers::Timers;
 
-/// All client and server transactions of a shard, their timers inside. `U` names the owner of a
-/// transaction in the terms of whoever uses the layer.
+/// All client and server transactions of a shard, with their timers. `U` is the type by which the
+/// user of the layer names the owner of a transaction.
 #[derive(Debug)]
 pub struct Transactions<U = ()> {
     slots: Slots<Entry<U>>,
@@ -48,7 +48,7 @@ pub struct Transactions<U = ()> {
     keys: Keys,
     timers: Timers,
     flows: Flows,
-    /// For the final responses of server INVITEs without a schedule of their own.
+    /// For the responses of server INVITEs that have no other schedule.
     standard: Arc<ResendSchedule>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<TransactionEvent<U>>,
@@ -56,7 +56,7 @@ pub struct Transactions<U = ()> {
     strays: Strays,
 }
 
-/// Room for transactions that is kept when none is left: some 16 calls/s take it.
+/// Capacity kept when no transaction is left: enough for about 16 calls/s.
 const ROOM_KEPT: usize = 2048;
 
 /// Messages that belonged to no transaction and were dropped.
@@ -103,15 +103,15 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// T1 and T2 of RFC 3261, for requests without a schedule of their own.
+    /// T1 and T2 of RFC 3261, for requests that have no other schedule.
     #[must_use]
     pub fn standard_schedule(&self) -> Arc<ResendSchedule> {
         Arc::clone(&self.standard)
     }
 
-    /// A message arrived on `flow`. Responses to a request go where RFC 3261 18.2.2 and
-    /// RFC 3581 say: to the source address, on the source port if `rport` was asked for
-    /// and on the port of the top Via if not.
+    /// Handles a message that arrived on `flow`. Responses to a request go where RFC 3261 18.2.2
+    /// and RFC 3581 direct them: to the source address, on the source port if the request has
+    /// `rport`, else on the port of the top Via.
     pub fn receive(&mut self, now: Instant, flow: Flow, message: Message) {
         match (message.is_request(), message.method()) {
             (false, _) => self.receive_response(now, flow, message),
@@ -120,9 +120,9 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Whether this response answers a request of ours, this CANCEL is for an INVITE that is
-    /// here, or this request is a repeated one: what may be taken from an address that nobody
-    /// named.
+    /// Whether this response answers a request of ours, this CANCEL is for an INVITE held here, or
+    /// this request is a repetition: such messages are accepted even from an address that is not
+    /// configured.
     #[must_use]
     pub fn awaits(&self, message: &Message) -> bool {
         let method = message.method();
@@ -134,11 +134,11 @@ impl<U: Copy> Transactions<U> {
         self.find(key).is_some()
     }
 
-    /// Sends a request that has its Via already, with a branch of its own. The resends
-    /// stop at any response (INVITE) or at the final one (others); see SIG-21 and SIG-23.
+    /// Sends a request that already has its Via, with a branch of its own. The resends stop at any
+    /// response (INVITE) or at the final one (others); see SIG-21 and SIG-23.
     ///
-    /// Bytes that are no such request, or an ACK, end at once with
-    /// [`TransactionEvent::TransportFailed`], as nothing could answer them.
+    /// Bytes that are not such a request, or an ACK, end at once with
+    /// [`TransactionEvent::TransportFailed`], because nothing could answer them.
     pub fn request(
         &mut self,
         now: Instant,
@@ -149,8 +149,8 @@ impl<U: Copy> Transactions<U> {
         self.request_of(None, now, flow, bytes, schedule)
     }
 
-    /// As [`Transactions::request`], for an owner whose name comes back in the events.
-    pub fn request_of(
+    /// As [`Transactions::request`], for an owner that the events name.
+    pub(crate) fn request_of(
         &mut self,
         owner: Option<U>,
         now: Instant,
@@ -169,7 +169,7 @@ impl<U: Copy> Transactions<U> {
         })
     }
 
-    /// Names the owner of a transaction, or takes the name away: later events carry it.
+    /// Sets or clears the owner of a transaction; later events carry it.
     pub fn set_owner(&mut self, id: TransactionId, owner: Option<U>) {
         if let Some(entry) = self.slots.slot(id).and_then(|slot| self.slots.get_mut(slot)) {
             entry.owner = owner;
@@ -177,9 +177,9 @@ impl<U: Copy> Transactions<U> {
     }
 
     /// Cancels an INVITE, with a Reason header if `reason` is given (RFC 3326), such as
-    /// `Q.850;cause=16`. Before the first provisional response the wish is kept until
-    /// there is one (RFC 3261 9.1); after a final response it is dropped. The INVITE times
-    /// out if no final response follows within 32 s.
+    /// `Q.850;cause=16`. Before the first provisional response the CANCEL waits for one (RFC 3261
+    /// 9.1); after a final response it is dropped. The INVITE times out if no final response
+    /// follows within 32 s.
     pub fn cancel(&mut self, now: Instant, invite: TransactionId, reason: Option<&str>) {
         let Some(slot) = self.slots.slot(invite) else { return };
         if let Some(Entry { machine: Machine::InviteClient(machine), .. }) =
@@ -190,8 +190,8 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Sends the ACK for a 2xx, now and for each repetition of the 2xx with the same To
-    /// tag. If the transaction is over already, the ACK is sent once.
+    /// Sends the ACK for a 2xx, now and for each repetition of the 2xx with the same To tag. If the
+    /// transaction is already over, the ACK is sent once.
     pub fn ack(&mut self, now: Instant, invite: TransactionId, flow: Flow, bytes: Vec<u8>) {
         let bytes: Arc<[u8]> = bytes.into();
         let ack = Transmit { flow, bytes: Arc::clone(&bytes) };
@@ -210,8 +210,8 @@ impl<U: Copy> Transactions<U> {
     /// Answers a request, provisionally or finally, with the bytes of a whole response of
     /// status `status`. After a final response nothing more is sent.
     ///
-    /// A final response to an INVITE is repeated until its ACK; a 2xx that gets none within
-    /// W makes [`TransactionEvent::TimedOut`].
+    /// A final response to an INVITE is repeated until its ACK; a 2xx without an ACK within W
+    /// causes [`TransactionEvent::TimedOut`].
     pub fn respond(&mut self, now: Instant, server: TransactionId, status: u16, bytes: Vec<u8>) {
         let Some(slot) = self.slots.slot(server) else { return };
         let Some(entry) = self.slots.get_mut(slot) else { return };
@@ -229,18 +229,18 @@ impl<U: Copy> Transactions<U> {
         self.carry_out(now, slot, step, None);
     }
 
-    /// Answers an INVITE provisionally, with the bytes of a whole response that has an RSeq of its
-    /// own (RFC 3262 section 3). It is repeated until [`Transactions::provisional_arrived`]; if
-    /// that does not come within W, [`TransactionEvent::TimedOut`] says so once.
-    pub fn respond_reliably(&mut self, now: Instant, server: TransactionId, bytes: Vec<u8>) {
+    /// Answers an INVITE provisionally, with the bytes of a whole response that has its own RSeq
+    /// (RFC 3262 section 3). It is repeated until [`Transactions::provisional_arrived`]; if that is
+    /// not called within W, [`TransactionEvent::TimedOut`] reports it once.
+    pub(crate) fn respond_reliably(&mut self, now: Instant, server: TransactionId, bytes: Vec<u8>) {
         let Some(slot) = self.slots.slot(server) else { return };
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let step = entry.respond_reliably(now, bytes.into());
         self.carry_out(now, slot, step, None);
     }
 
-    /// The PRACK for the last reliable provisional response came: it is repeated no more.
-    pub fn provisional_arrived(&mut self, now: Instant, server: TransactionId) {
+    /// The PRACK for the last reliable provisional response came: its resends stop.
+    pub(crate) fn provisional_arrived(&mut self, now: Instant, server: TransactionId) {
         let Some(slot) = self.slots.slot(server) else { return };
         if let Some(Entry { machine: Machine::InviteServer(machine), .. }) =
             self.slots.get_mut(slot)
@@ -250,8 +250,8 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// The schedule for the final response of a server INVITE that is still to come
-    /// (SIG-21 is set per trunk); the standard one if never told.
+    /// Sets the schedule for the responses of a server INVITE still to come (SIG-21 is set per
+    /// trunk); by default it is the standard schedule.
     pub fn set_schedule(&mut self, server: TransactionId, schedule: &Arc<ResendSchedule>) {
         let Some(slot) = self.slots.slot(server) else { return };
         if let Some(Entry { machine: Machine::InviteServer(machine), .. }) =
@@ -261,17 +261,17 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// How often a transaction has sent its message; none if it is over.
+    /// How often a transaction has sent its message; `None` if it is over.
     #[must_use]
     pub fn sends(&self, id: TransactionId) -> Option<u16> {
         let slot = self.slots.slot(id)?;
         Some(self.slots.get(slot)?.sends)
     }
 
-    /// Gives a client transaction up: no more resends and no more events. An INVITE stays
-    /// until its window is over (32 s if it had a provisional response) to send a wanted
-    /// CANCEL, to acknowledge a late failure and to report a late final response; if none comes,
-    /// [`TransactionEvent::TimedOut`] tells its end (SIG-103).
+    /// Gives up a client transaction: no more resends and no more events. An INVITE stays until its
+    /// window is over (32 s if it had a provisional response) to send a pending CANCEL, to
+    /// acknowledge a late failure and to report a late final response; if none comes,
+    /// [`TransactionEvent::TimedOut`] reports its end (SIG-103).
     pub fn abandon(&mut self, now: Instant, client: TransactionId) {
         let Some(slot) = self.slots.slot(client) else { return };
         if let Some(entry) = self.slots.get_mut(slot) {
@@ -295,7 +295,7 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Time passed: call it at [`Transactions::poll_timeout`], or any time.
+    /// Handles elapsed time: call it at [`Transactions::poll_timeout`], or any time.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(slot) = self.timers.pop_due(now) {
             if let Some(entry) = self.slots.get_mut(slot) {
@@ -308,8 +308,8 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Gives the room that the busiest time took back. Nothing is under way: timers and lists
-    /// by place are all of the past.
+    /// Frees the memory that the busiest time took. No transaction is alive, so every timer and
+    /// every list by slot is stale.
     fn shrink(&mut self) {
         self.slots.shrink();
         self.index = KeyMap::default();
@@ -322,7 +322,7 @@ impl<U: Copy> Transactions<U> {
         self.transmits.pop_front()
     }
 
-    /// The next thing that the transaction user has to know.
+    /// The next event for the transaction user.
     pub fn poll_event(&mut self) -> Option<TransactionEvent<U>> {
         self.events.pop_front()
     }
@@ -357,8 +357,8 @@ impl<U: Copy> Transactions<U> {
         self.strays
     }
 
-    /// Starts a client transaction and sends its request. None if the bytes are no request
-    /// with a branch, or an ACK, which nothing would answer.
+    /// Starts a client transaction and sends its request. `None` if the bytes are not a request
+    /// with a branch, or are an ACK, which nothing would answer.
     fn open_client(
         &mut self,
         owner: Option<U>,
@@ -385,7 +385,7 @@ impl<U: Copy> Transactions<U> {
         slot
     }
 
-    /// Does what a machine wants; `incoming` is the message that it wants it for.
+    /// Performs the actions of a step; `incoming` is the message that caused it.
     fn carry_out(
         &mut self,
         now: Instant,
@@ -398,7 +398,7 @@ impl<U: Copy> Transactions<U> {
         let flow = entry.flow;
         if let Some(outgoing) = step.send {
             entry.sent = true;
-            // The ACK of a refusal is no send of its INVITE.
+            // The ACK of a refusal does not count as a send of its INVITE.
             let counts = step.again || entry.sends == 0;
             entry.sends = entry.sends.saturating_add(u16::from(counts));
             self.retransmissions += u64::from(step.again);
@@ -422,7 +422,7 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Sets the timer of a transaction, and whether errors of its flow concern it.
+    /// Sets the timer of a transaction, and whether errors of its flow affect it.
     fn arm(&mut self, slot: u32) {
         let Some(entry) = self.slots.get(slot) else { return };
         let (flow, deadline) = (entry.flow, entry.deadline());
@@ -441,7 +441,7 @@ impl<U: Copy> Transactions<U> {
     fn close(&mut self, slot: u32) {
         let Some(entry) = self.slots.remove(slot) else { return };
         for key in [Some(entry.key), entry.ack_key].into_iter().flatten() {
-            // A peer that reuses a branch may have given the key to a newer transaction.
+            // A peer that reuses a branch may have moved the key to a newer transaction.
             if self.index.get(&key) == Some(&slot) {
                 self.index.remove(&key);
             }
@@ -455,7 +455,7 @@ impl<U: Copy> Transactions<U> {
     }
 }
 
-/// The event for a report; none if it lacks the message that it is about.
+/// The event for a report; `None` if the message that it needs is missing.
 fn event_of<U>(
     id: TransactionId,
     owner: Option<U>,
@@ -518,7 +518,7 @@ mod tests {
         receive(&mut layer, &message("SIP/2.0 180 Ringing", "INVITE", "3", ";tag=b"));
         assert_eq!((layer.len(), layer.index.len()), (3, 4));
 
-        // Ends of 32 s come in pages of a tenth of a second.
+        // Ends after 32 s fire in pages of a tenth of a second.
         let end = now + Duration::from_millis(32_100);
         while let Some(next) = layer.poll_timeout().filter(|next| *next <= end) {
             now = next;
@@ -529,7 +529,7 @@ mod tests {
         assert_eq!(layer.flows.members(flow).len(), 0);
     }
 
-    /// A busy hour is not seen in the size of a layer at rest, and it works on.
+    /// A busy hour does not show in the size of an idle layer, and the layer still works.
     #[test]
     fn room_is_given_back_when_the_last_transaction_has_ended() {
         let flow = Flow::datagram(0, ([192, 0, 2, 9], 5060).into());

@@ -32,7 +32,7 @@ impl NonInviteClient {
         NonInviteClient::Trying { request, resends }
     }
 
-    /// The schedule of the resends, until a final response came.
+    /// The schedule of the resends, until a final response comes.
     pub(super) fn schedule_before_response(&self) -> Option<Arc<ResendSchedule>> {
         match self {
             NonInviteClient::Trying { resends, .. } => Some(Arc::clone(resends.schedule())),
@@ -40,11 +40,11 @@ impl NonInviteClient {
         }
     }
 
-    /// A provisional or final response arrived.
+    /// Handles a provisional or final response.
     pub(super) fn response(&mut self, now: Instant, status: u16, reliable: bool) -> Step {
         match self {
             NonInviteClient::Trying { .. } if status < 200 => Step::report(Report::Response),
-            // Timer K is zero where nothing is repeated (17.1.2.2).
+            // Timer K is zero over a transport without resends (17.1.2.2).
             NonInviteClient::Trying { .. } if reliable => Step::report(Report::Response).and_end(),
             NonInviteClient::Trying { .. } => {
                 *self = NonInviteClient::Completed { until: now + NETWORK };
@@ -54,7 +54,7 @@ impl NonInviteClient {
         }
     }
 
-    /// The deadline passed.
+    /// Handles the deadline.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         match self {
             NonInviteClient::Trying { request, resends } => match resends.wake(now) {
@@ -80,7 +80,7 @@ impl NonInviteClient {
         matches!(self, NonInviteClient::Trying { .. })
     }
 
-    /// Whether it is over and only absorbs what is repeated (timer K).
+    /// Whether it is over and only absorbs repetitions (timer K).
     pub(super) fn is_resting(&self) -> bool {
         matches!(self, NonInviteClient::Completed { .. })
     }

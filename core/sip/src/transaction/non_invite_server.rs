@@ -49,7 +49,7 @@ impl NonInviteServer {
                 *self = NonInviteServer::Proceeding { last: Arc::clone(&response) };
                 Step::send(response)
             }
-            // Timer J is zero where nothing is repeated (17.2.2).
+            // Timer J is zero over a transport without resends (17.2.2).
             NonInviteServer::Trying | NonInviteServer::Proceeding { .. } if reliable => {
                 Step::send(response).and_end()
             }
@@ -61,7 +61,7 @@ impl NonInviteServer {
         }
     }
 
-    /// The deadline passed.
+    /// Handles the deadline.
     pub(super) fn timeout(&mut self, now: Instant) -> Step {
         match self {
             NonInviteServer::Completed { until, .. } if now >= *until => Step::end(),

@@ -1,5 +1,5 @@
-//! What this layer must know of messages that we have written ourselves. They are not indexed
-//! for it: a few of their lines say it all.
+//! Reads the few lines that this layer needs from messages that we wrote ourselves, without
+//! indexing the whole message.
 
 use super::key::{Key, Keys};
 use crate::header_name::Known;
@@ -32,7 +32,7 @@ pub(super) fn acknowledgement(keys: &Keys, response: &[u8]) -> Option<Key> {
             Known::To => to = tag(value),
             _ => {}
         }
-        // The headers of the call follow; all that is asked for stands before them.
+        // All four fields stand before the other headers of the call, so the rest need not be read.
         if call_id.is_some() && number.is_some() && from.is_some() && to.is_some() {
             break;
         }
@@ -53,7 +53,7 @@ fn value(bytes: &[u8], wanted: Known) -> Option<&[u8]> {
     lines(bytes).find(|(known, _)| *known == wanted).map(|(_, value)| value)
 }
 
-/// The header lines, each with its value.
+/// The header lines with their values.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (Known, &[u8])> {
     let mut rest = split(bytes, b'\n').map_or(bytes, |(_, rest)| rest);
     std::iter::from_fn(move || {

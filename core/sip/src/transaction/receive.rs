@@ -1,4 +1,4 @@
-//! What an incoming message is for.
+//! Assigns incoming messages to transactions.
 
 use super::invite_server::InviteServer;
 use super::machine::{Entry, Machine};
@@ -47,28 +47,28 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// The To tag for a response that is sent without a transaction: the same for a request that
-    /// comes again (RFC 3261 8.2.7).
+    /// The To tag for a response sent without a transaction: a repeated request gets the same tag
+    /// (RFC 3261 8.2.7).
     #[must_use]
     pub fn stateless_tag(&self, request: &Message) -> Tag {
         self.keys.local_tag(self.keys.server(request))
     }
 
-    /// Sends a final response to a request that gets no transaction (RFC 3261 26.3.2.4): once,
-    /// and nothing is kept.
+    /// Sends a final response to a request without a transaction (RFC 3261 26.3.2.4): once, and
+    /// nothing is stored.
     pub fn respond_statelessly(&mut self, flow: Flow, request: &Message, response: Vec<u8>) {
         let flow = response_flow(flow, request);
         self.transmits.push_back(Transmit { flow, bytes: response.into() });
     }
 
-    /// Forgets a request that is not to be answered.
+    /// Forgets a request that must not be answered.
     pub fn forget(&mut self, server: TransactionId) {
         if let Some(slot) = self.slots.slot(server) {
             self.close(slot);
         }
     }
 
-    /// RFC 3261 9.2: 200 if there is such an INVITE, even if it is answered already.
+    /// RFC 3261 9.2: 200 if there is such an INVITE, even if it is already answered.
     fn answer_cancel(&mut self, now: Instant, slot: u32, flow: Flow, cancel: Message) {
         let invite = self.find(self.keys.cancelled_invite(&cancel));
         let invite = invite.and_then(|slot| match self.slots.get_mut(slot)?.machine {
@@ -81,7 +81,7 @@ impl<U: Copy> Transactions<U> {
         };
         let mut response = MessageBuilder::response_to(&cancel, status, reason);
         if cancel.to_tag().is_none() {
-            // The tag should be that of the INVITE's responses.
+            // The tag should match the INVITE's responses.
             let last = invite.as_ref().and_then(|(_, machine)| machine.last_response());
             let last = last.and_then(|bytes| Message::parse(bytes).ok());
             response = match last.as_ref().and_then(Message::to_tag) {
@@ -101,9 +101,9 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// The ACK for a 300-699 has the INVITE's branch (RFC 3261 17.1.1.3), the one for a
-    /// 2xx has one of its own and is known by Call-ID, CSeq number and tags (13.3.1.4).
-    /// Peers that put the INVITE's branch into the ACK for a 2xx are understood too.
+    /// The ACK for a 300-699 has the INVITE's branch (RFC 3261 17.1.1.3); the ACK for a 2xx has its
+    /// own branch and is matched by Call-ID, CSeq number and tags (13.3.1.4). Peers that put the
+    /// INVITE's branch into the ACK for a 2xx are understood too.
     pub(super) fn receive_ack(&mut self, now: Instant, flow: Flow, ack: Message) {
         let by_branch = self.find(self.keys.server(&ack));
         let slot = by_branch.or_else(|| self.find(self.keys.acknowledgement(&ack)));
@@ -119,9 +119,9 @@ impl<U: Copy> Transactions<U> {
     }
 }
 
-/// Where the responses go. The address is always the source's, never what the request
-/// says of itself, so that nobody can aim our responses at a third party. Over a stream they go
-/// back on the connection (RFC 3261 18.2.2).
+/// The flow for responses. The address is always the source's, never one that the request claims,
+/// so that nobody can aim our responses at a third party. Over a stream they return on the
+/// connection (RFC 3261 18.2.2).
 fn response_flow(flow: Flow, request: &Message) -> Flow {
     let via = request.top_via();
     if flow.link.is_reliable() || via.wants_rport() {

@@ -1,4 +1,4 @@
-//! Where the transactions live: a vector with reused places and ids that are not reused.
+//! Storage of the transactions: a vector with reused places and ids that are never reused.
 
 use super::TransactionId;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Slots<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
-    /// What a new place begins with.
+    /// The generation of a new place.
     first_generation: u32,
     /// Ids given out without a place.
     placeless: u32,
@@ -38,12 +38,12 @@ impl<T> Slots<T> {
         self.places.len() - self.free.len()
     }
 
-    /// Values that there is room for without asking for memory.
+    /// Values that fit without another allocation.
     pub(super) fn capacity(&self) -> usize {
         self.places.capacity()
     }
 
-    /// Gives the room of values that are gone back, if all are.
+    /// Frees all memory if no value is left.
     pub(super) fn shrink(&mut self) {
         if self.len() > 0 {
             return;
@@ -63,7 +63,7 @@ impl<T> Slots<T> {
         (self.places.len() - 1) as u32
     }
 
-    /// Takes the value out of a place; its id is dead from now on.
+    /// Removes the value from a place; its id is invalid from now on.
     pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
         let place = self.places.get_mut(slot as usize)?;
         let value = place.value.take()?;
@@ -77,12 +77,12 @@ impl<T> Slots<T> {
         self.places.get(slot as usize)?.value.as_ref()
     }
 
-    /// The value in a place, to be changed.
+    /// The value in a place, mutable.
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.places.get_mut(slot as usize)?.value.as_mut()
     }
 
-    /// The id of what is in a place.
+    /// The id of the value in a place.
     pub(super) fn id(&self, slot: u32) -> TransactionId {
         let generation = self.places.get(slot as usize).map_or(0, |place| place.generation);
         TransactionId(u64::from(generation) << 32 | u64::from(slot))
@@ -95,7 +95,7 @@ impl<T> Slots<T> {
         (place.value.is_some() && place.generation == generation).then_some(slot)
     }
 
-    /// An id of nothing, for what was over before it began.
+    /// An id without a value, for a transaction that ended before it began.
     pub(super) fn dead_id(&mut self) -> TransactionId {
         self.placeless = self.placeless.wrapping_add(1);
         TransactionId(u64::from(self.placeless) << 32 | u64::from(u32::MAX))

@@ -1,27 +1,27 @@
-//! What a transaction's machine wants done after an input.
+//! The actions that a transaction's machine requests after an input.
 
 use super::Transmit;
 use crate::ResendSchedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// 64*T1 (RFC 3261 17): how long a finished transaction still absorbs resends over UDP
-/// (timers D, J, L and M).
+/// 64*T1 (RFC 3261 17): how long a finished transaction keeps absorbing resends over UDP (timers D,
+/// J, L and M).
 pub(super) const LINGER: Duration = Duration::from_secs(32);
 
 /// T4 (RFC 3261 17.1.2.2): how long a message stays in the network (timers I and K).
 pub(super) const NETWORK: Duration = Duration::from_secs(5);
 
-/// The actions that follow one input of a machine. The default is none.
+/// The actions that follow one input of a machine; none by default.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     /// To be sent now.
     pub(super) send: Option<Outgoing>,
     /// `send` repeats something sent before.
     pub(super) again: bool,
-    /// To be told to the transaction user.
+    /// To be reported to the transaction user.
     pub(super) report: Option<Report>,
-    /// A CANCEL to be started as a transaction of its own.
+    /// A CANCEL to be started as a separate transaction.
     pub(super) cancel: Option<CancelRequest>,
     /// The transaction is over.
     pub(super) done: bool,
@@ -32,11 +32,11 @@ pub(super) struct Step {
 pub(super) enum Outgoing {
     /// To the transaction's own peer.
     Peer(Arc<[u8]>),
-    /// To an address of its own: the ACK for a 2xx follows the dialog's route.
+    /// To another address: the ACK for a 2xx follows the dialog's route.
     Elsewhere(Transmit),
 }
 
-/// What the transaction user is told; responses and requests go with their message.
+/// A report to the transaction user; responses and requests come with their message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
     /// The response at hand.
@@ -76,12 +76,12 @@ impl Step {
         Step { again: true, ..Step::send(Arc::clone(bytes)) }
     }
 
-    /// Tell the transaction user.
+    /// Report to the transaction user.
     pub(super) fn report(report: Report) -> Step {
         Step { report: Some(report), ..Step::default() }
     }
 
-    /// The transaction ends in silence.
+    /// The transaction ends without a report.
     pub(super) fn end() -> Step {
         Step { done: true, ..Step::default() }
     }
@@ -90,7 +90,7 @@ impl Step {
     pub(super) fn and_end(self) -> Step {
         Step { done: true, ..self }
     }
-    /// The same without telling the transaction user.
+    /// The same step without a report.
     pub(super) fn in_silence(self) -> Step {
         Step { report: None, ..self }
     }

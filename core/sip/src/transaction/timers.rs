@@ -4,17 +4,17 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-/// One timer per slot. Setting a timer leaves its old entry behind as a stale one, which is
-/// dropped when its turn comes.
+/// One timer per slot. Setting a timer leaves its old entry behind as stale; it is dropped when its
+/// turn comes.
 ///
-/// What somebody waits for, such as a retransmission or the end of waiting, is kept to the
-/// instant in a heap. Transactions that are over and only absorb what is repeated (timers D,
-/// I, J, K, L and M) may end up to [`PAGE`] late: those of many calls cost one wake-up
-/// together, and no sifting through a heap of all of them.
+/// Deadlines that someone waits for, such as a retransmission or the end of waiting, are kept
+/// exactly in a heap. Transactions that are over and only absorb repetitions (timers D, I, J, K, L
+/// and M) may end up to [`PAGE`] late: the ends of many calls then share one wake-up, and the heap
+/// does not have to hold them all.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Deadline>>,
-    /// Deadlines in pages by the end of the page, when all of it is due.
+    /// Deadlines in pages, keyed by the end of the page, at which the whole page is due.
     calendar: BTreeMap<Instant, Vec<Entry>>,
     /// By slot.
     armed: Vec<Armed>,
@@ -22,7 +22,7 @@ pub(super) struct Timers {
     live: usize,
 }
 
-/// Deadlines that need not be exact fire together this often.
+/// The interval at which deadlines fire that need not be exact.
 const PAGE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ struct Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     slot: u32,
-    /// Which setting of the slot's timer made it.
+    /// The setting of the slot's timer that created this entry.
     stamp: u32,
 }
 
@@ -50,7 +50,7 @@ impl Timers {
     /// Stale entries tolerated in the heap beyond the number of live ones.
     const SLACK: usize = 64;
 
-    /// Sets, moves or (with none) clears the timer of `slot`.
+    /// Sets, moves or (with `None`) clears the timer of `slot`.
     pub(super) fn set(&mut self, slot: u32, at: Option<Instant>) {
         if let Some((entry, at)) = self.arm(slot, at, true) {
             self.live += 1;
@@ -70,7 +70,7 @@ impl Timers {
         self.drop_stale();
     }
 
-    /// Notes a deadline; what is to be written down for it, if it is a new one.
+    /// Records a deadline; returns the entry to store if the deadline is new.
     fn arm(&mut self, slot: u32, at: Option<Instant>, exact: bool) -> Option<(Entry, Instant)> {
         let index = slot as usize;
         if index >= self.armed.len() {
@@ -86,15 +86,15 @@ impl Timers {
         Some((Entry { slot, stamp: armed.stamp }, at?))
     }
 
-    /// When [`Timers::pop_due`] has something to do: never later than the earliest deadline
-    /// or the end of its page.
+    /// When [`Timers::pop_due`] has something to do: never later than the earliest deadline or the
+    /// end of its page.
     pub(super) fn next(&self) -> Option<Instant> {
         let exact = self.heap.peek().map(|Reverse(deadline)| deadline.at);
         let about = self.calendar.first_key_value().map(|(end, _)| *end);
         exact.into_iter().chain(about).min()
     }
 
-    /// Takes a slot whose deadline is not after `now`; its timer is cleared.
+    /// Returns a slot whose deadline is not after `now`, and clears its timer.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let slot = self.due_exact(now).or_else(|| self.due_about(now))?;
         self.set(slot, None);

@@ -1,4 +1,4 @@
-//! A request that its size takes over TCP goes on over UDP if nobody takes the connection
+//! A request that goes over TCP because of its size falls back to UDP if the connection fails
 //! (RFC 3261 section 18.1.1).
 
 use super::invite_client::InviteClient;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The request as it goes over the other flow.
+/// The request as it is sent over the other flow.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WayBack {
     flow: Flow,
@@ -20,10 +20,10 @@ pub(super) struct WayBack {
 }
 
 impl<U: Copy> Transactions<U> {
-    /// As [`Transactions::request_of`], with a second way: if the first flow breaks before anything
-    /// has come back, the transaction goes on over the second one, which
-    /// [`TransactionEvent::WentBack`] tells. The two requests differ in their top Via alone, and
-    /// have the same branch.
+    /// As [`Transactions::request_of`], with a fallback: if the first flow breaks before any
+    /// response came, the transaction continues on the second one and
+    /// [`TransactionEvent::WentBack`] reports it. The two requests differ only in their top Via,
+    /// and have the same branch.
     pub fn request_with_way_back(
         &mut self,
         owner: Option<U>,
@@ -40,14 +40,14 @@ impl<U: Copy> Transactions<U> {
         id
     }
 
-    /// What a transaction sends on now; none if it is over.
+    /// The flow that a transaction sends on now; `None` if it is over.
     #[must_use]
     pub fn flow(&self, id: TransactionId) -> Option<Flow> {
         let slot = self.slots.slot(id)?;
         Some(self.slots.get(slot)?.flow)
     }
 
-    /// Takes the way back of a transaction whose flow broke; false if it has none.
+    /// Switches a transaction whose flow broke to its fallback; returns false if it has none.
     pub(super) fn go_back(&mut self, now: Instant, slot: u32) -> bool {
         let id = self.slots.id(slot);
         let Some(entry) = self.slots.get_mut(slot) else { return false };
@@ -80,14 +80,14 @@ impl<U: Copy> Transactions<U> {
     }
 }
 
-/// A request of ours with the transport and sent-by of its top Via replaced; none if it is no
+/// A request of ours with the transport and sent-by of its top Via replaced; `None` if it is not a
 /// request of ours.
 #[must_use]
 pub fn with_sent_by(request: &[u8], link: Link, sent_by: &str) -> Option<Vec<u8>> {
     const START: &[u8] = b"\r\nVia: SIP/2.0/";
     let start = memchr::memmem::find(request, START)? + START.len();
     let end = start + memchr::memchr(b';', &request[start..])?;
-    // The value may not lie beyond its line.
+    // The value must not extend beyond its line.
     if memchr::memchr(b'\r', &request[start..end]).is_some() {
         return None;
     }

@@ -1,5 +1,5 @@
-//! The transactions as they are written down: places and keys stay as they are, so that owners find
-//! theirs; timers and lists by flow are made anew.
+//! The saved form of the transactions: places and keys are kept, so that owners find their
+//! transactions; timers and lists by flow are rebuilt.
 
 use super::Transactions;
 use super::key::{KeyMap, Keys};
@@ -7,21 +7,21 @@ use super::machine::Entry;
 use super::slots::Slots;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What is written.
+/// The saved form, for writing.
 #[derive(Serialize)]
 struct Written<'a, U> {
     secret: [u8; 16],
     slots: &'a Slots<Entry<U>>,
 }
 
-/// What is read.
+/// The saved form, for reading.
 #[derive(Deserialize)]
 struct Read<U> {
     secret: [u8; 16],
     slots: Slots<Entry<U>>,
 }
 
-/// Without the events and datagrams that were not polled: take them first.
+/// Events and datagrams that were not polled are not saved: poll them first.
 impl<U: Serialize> Serialize for Transactions<U> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         Written { secret: self.keys.secret(), slots: &self.slots }.serialize(to)

@@ -13,7 +13,7 @@ const VALUES: [&[u8]; 2] = [
     b"digest username=\"a\\\"b\",realm=\"\",nonce=\"\",uri=\"*\",response=\"\"",
 ];
 
-/// What credentials say stands in the value.
+/// Every part of parsed credentials occurs in the value.
 #[test]
 fn credentials_say_what_was_written() {
     bolero::check!().with_test_time(MOMENT).with_type::<Recipe>().for_each(|recipe| {
@@ -27,7 +27,7 @@ fn credentials_say_what_was_written() {
     });
 }
 
-/// Whatever a challenge looks like, our answer to it is read as it was meant.
+/// Our answer to any challenge is read back with its values.
 #[test]
 fn an_answer_to_any_challenge_can_be_read() {
     bolero::check!().with_test_time(MOMENT).with_type::<Recipe>().for_each(|(seed, edits)| {

@@ -4,7 +4,7 @@ use crate::MOMENT;
 use crate::recipe::{MESSAGES, Recipe, cook};
 use strowger_sip::{Frame, Framer, FramingError, MAX_STREAM_MESSAGE};
 
-/// What is found in the pieces of a stream, and the end of it.
+/// The frames found in the pieces of a stream, and the error that ends it.
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Option<FramingError>) {
     let (mut framer, mut found) = (Framer::default(), Vec::new());
     for piece in pieces {
@@ -20,8 +20,8 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Option<Frami
     (found, None)
 }
 
-/// A stream gives the same messages however it is cut, none longer than the bound, and all of them
-/// stand in the stream in their order.
+/// A stream yields the same messages wherever it is cut, none longer than the limit, and they occur
+/// in the stream in their order.
 #[test]
 fn a_stream_is_read_alike_however_it_is_cut() {
     let check = bolero::check!().with_test_time(MOMENT);

@@ -1,6 +1,6 @@
-//! Fuzz targets of everything that reads what peers wrote. `cargo test` runs each for a moment;
-//! `make fuzz` for as long as wanted, and `cargo bolero test` with a fuzzer that looks at what
-//! code it reaches (docs/sip-wire.md).
+//! Fuzz targets of all code that reads the text of peers. `cargo test` runs each for a moment,
+//! `make fuzz` for as long as wanted, and `cargo bolero test` with a coverage-guided fuzzer
+//! (docs/sip-wire.md).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod digest;

@@ -25,8 +25,8 @@ fn written(message: &Message) -> Vec<u8> {
     builder.body("application/octet-stream", message.body()).finish()
 }
 
-/// What is understood is understood again when it is written anew, and then no byte changes any
-/// more; what is refused gets a short answer or none.
+/// A parsed message parses again after it is rewritten, and then no byte changes any more; a
+/// refused message gets a short answer or none.
 #[test]
 fn messages_survive_being_written() {
     let source = SocketAddr::from(([198, 51, 100, 7], 5062));
@@ -56,7 +56,7 @@ fn messages_survive_being_written() {
     });
 }
 
-/// No bytes at all bring the scan down.
+/// No input makes the scan panic.
 #[test]
 fn bytes_of_any_kind_are_read_or_refused() {
     bolero::check!().with_test_time(MOMENT).for_each(|bytes: &[u8]| {

@@ -1,12 +1,12 @@
-//! Inputs as changes of seeds: bytes by chance alone never get past the first line.
+//! Inputs as changes of seeds: purely random bytes never get past the first line.
 
-/// A change: what, where, how much, and a byte or the number of a word.
+/// A change: its kind, position and length, and a byte or the number of a word.
 pub(crate) type Edit = (u8, u16, u8, u8);
 
-/// A seed and what is done to it.
+/// A seed and the changes to it.
 pub(crate) type Recipe = (u8, Vec<Edit>);
 
-/// Texts that mean something to some reader.
+/// Texts that some reader interprets.
 const WORDS: [&str; 24] = [
     "\r\n",
     "\n",
@@ -34,7 +34,7 @@ const WORDS: [&str; 24] = [
     "\r\n ",
 ];
 
-/// The bytes that a recipe makes of the seeds.
+/// The bytes that a recipe makes from the seeds.
 pub(crate) fn cook(seeds: &[&[u8]], (seed, edits): &Recipe) -> Vec<u8> {
     let mut bytes = seeds[usize::from(*seed) % seeds.len()].to_vec();
     for &(what, at, length, value) in edits.iter().take(12) {

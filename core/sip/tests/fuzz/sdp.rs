@@ -17,8 +17,8 @@ const BODIES: [&[u8]; 3] = [
       a=fingerprint:sha-256 AA:BB\r\n",
 ];
 
-/// What we write of a description is one with the same streams, does not change when it is
-/// written once more, and is longer than what came only by our addresses.
+/// A rewritten description has the same streams, does not change when it is rewritten again, and
+/// grows only by our addresses.
 #[test]
 fn a_rewritten_description_stays_as_it_is() {
     let relay = SocketAddr::from(([192, 0, 2, 9], 20_000));

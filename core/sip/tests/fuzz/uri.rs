@@ -2,7 +2,8 @@
 
 use crate::MOMENT;
 use crate::recipe::{Recipe, cook};
-use strowger_sip::{UriRef, decode};
+use strowger_sip::UriRef;
+use strowger_sip::percent::decode;
 
 const URIS: [&[u8]; 7] = [
     b"sip:+49301234;npdi;rn=+4930@[2001:db8::1]:5060;user=phone;lr?Subject=x&a=b",
@@ -14,7 +15,7 @@ const URIS: [&[u8]; 7] = [
     b"urn:service:sos",
 ];
 
-/// The parts of a URI put together again.
+/// The URI rebuilt from its parts.
 fn rebuilt(uri: &UriRef<'_>) -> String {
     if uri.is_tel() {
         let parameters = Some(uri.params()).filter(|params| !params.is_empty());
@@ -32,14 +33,14 @@ fn rebuilt(uri: &UriRef<'_>) -> String {
     format!("{}:{user}{}{port}{parameters}{headers}", uri.scheme(), uri.host())
 }
 
-/// The parts make a URI with the same parts, no part runs past the text, and what is decoded is
-/// not much longer than it was.
+/// The parts rebuild a URI with the same parts, no part extends past the text, and decoding hardly
+/// lengthens it.
 #[test]
 fn the_parts_of_a_uri_make_it_up() {
     bolero::check!().with_test_time(MOMENT).with_type::<Recipe>().for_each(|recipe| {
         let bytes = cook(&URIS, recipe);
         let text = String::from_utf8_lossy(&bytes);
-        // U+FFFD has three bytes and stands for one.
+        // U+FFFD takes three bytes and replaces one.
         assert!(decode(&text).len() <= 3 * text.len());
         let Ok(uri) = UriRef::parse(&text) else { return };
         assert_eq!(uri.as_str(), text);

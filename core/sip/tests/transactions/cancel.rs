@@ -1,4 +1,4 @@
-//! RFC 3261 section 9 and SIG-08: CANCEL and what it may cross.
+//! RFC 3261 section 9 and SIG-08: CANCEL and the messages that it may cross.
 
 use crate::stage::{LATE, Stage, ack, invite, request, response, vendor};
 use strowger_sip::Message;
@@ -174,7 +174,7 @@ fn a_cancel_before_our_first_response_is_answered_with_a_made_up_tag() {
     assert_eq!(stage.events(), ["cancelled"]);
 }
 
-/// RFC 3261 9.2: it has no effect but is answered 200.
+/// RFC 3261 9.2: the CANCEL has no effect but is answered 200.
 #[test]
 fn a_cancel_after_the_final_response_changes_nothing() {
     for status in [200, 486] {

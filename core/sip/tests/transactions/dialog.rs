@@ -7,7 +7,7 @@ fn parse(bytes: &[u8]) -> Message {
     Message::parse(bytes).unwrap()
 }
 
-/// Adds header lines in front of the others.
+/// Adds header lines before the others.
 fn with(bytes: Vec<u8>, lines: &str) -> Message {
     let text = String::from_utf8(bytes).unwrap();
     parse(text.replacen("\r\n", &format!("\r\n{lines}"), 1).as_bytes())

@@ -1,4 +1,4 @@
-//! RFC 3261 17.1.1 and RFC 6026 figure 5, arrow by arrow.
+//! RFC 3261 17.1.1 and RFC 6026 figure 5, transition by transition.
 
 use crate::stage::{
     LATE, Stage, ack, invite, request, request_over, response, response_over, vendor,
@@ -214,7 +214,7 @@ fn an_abandoned_invite_acknowledges_and_reports_a_late_refusal() {
     assert_eq!((stage.events(), stage.layer.len()), (vec!["503 a".to_owned()], 0));
 }
 
-/// The transaction user has to ACK and BYE it (SIG-08).
+/// The transaction user must ACK and BYE it (SIG-08).
 #[test]
 fn an_abandoned_invite_still_reports_a_late_2xx() {
     let mut stage = Stage::new();

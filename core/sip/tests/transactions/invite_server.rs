@@ -1,4 +1,4 @@
-//! RFC 3261 17.2.1 and RFC 6026 figure 7, arrow by arrow.
+//! RFC 3261 17.2.1 and RFC 6026 figure 7, transition by transition.
 
 use crate::stage::{LATE, Stage, ack, invite, request_over, response, response_over, vendor};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn over_tcp_a_refusal_is_sent_once_and_its_ack_ends_the_transaction() {
     assert_eq!(stage.layer.len(), 0);
 }
 
-/// Whether something is repeated depends on how it came, not on what its Via says.
+/// Resends depend on the link of the request, not on the transport in its Via.
 #[test]
 fn a_via_that_names_tcp_over_udp_changes_nothing() {
     let mut stage = Stage::new();
@@ -76,7 +76,7 @@ fn a_via_that_names_tcp_over_udp_changes_nothing() {
     assert_eq!(stage.sent_moments(), [0, 500, 1500]);
 }
 
-/// RFC 3261 13.3.1.4: a hop behind the reliable one may have lost it.
+/// RFC 3261 13.3.1.4: a later hop may have lost it.
 #[test]
 fn sig_23_a_2xx_is_repeated_over_tcp_too() {
     let mut stage = Stage::new();
@@ -102,8 +102,8 @@ fn after_a_final_response_nothing_else_is_sent() {
     assert_eq!(stage.layer.strays().acks, 1, "no 2xx waits for an ACK");
 }
 
-/// RFC 3261 13.3.1.4: the ACK of a 2xx has a branch of its own and is known by Call-ID,
-/// CSeq number and tags.
+/// RFC 3261 13.3.1.4: the ACK of a 2xx has its own branch and is matched by Call-ID, CSeq number
+/// and tags.
 #[test]
 fn a_2xx_is_repeated_until_its_ack_which_is_reported_once() {
     let mut stage = Stage::new();
@@ -201,8 +201,7 @@ fn an_ack_of_nothing_is_counted_and_dropped() {
     assert_eq!((stage.events().len(), stage.layer.strays().acks), (0, 2));
 }
 
-/// RFC 3261 17.2.3: sent-by is part of the key, because a branch is unique only to its
-/// maker.
+/// RFC 3261 17.2.3: sent-by is part of the key, because a branch is unique only to its creator.
 #[test]
 fn the_same_branch_from_another_sender_is_another_transaction() {
     let mut stage = Stage::new();
@@ -216,7 +215,7 @@ fn the_same_branch_from_another_sender_is_another_transaction() {
     assert_eq!(stage.layer.len(), 3, "and the method is");
 }
 
-/// RFC 3261 17.2.3, last part: without the magic cookie the whole header counts.
+/// RFC 3261 17.2.3, last part: without the magic cookie the other headers identify the request.
 #[test]
 fn rfc_2543_branches_are_matched_by_uri_tags_call_id_cseq_and_via() {
     let mut stage = Stage::new();
@@ -241,7 +240,7 @@ fn rfc_2543_branches_are_matched_by_uri_tags_call_id_cseq_and_via() {
     assert_eq!(stage.layer.len(), changes.len(), "its ACK was matched, only the others are left");
 }
 
-/// The cookie alone identifies nothing: two calls must not become one.
+/// The cookie alone identifies nothing: two calls must stay separate.
 #[test]
 fn a_bare_magic_cookie_is_matched_like_rfc_2543() {
     let mut stage = Stage::new();
@@ -251,7 +250,7 @@ fn a_bare_magic_cookie_is_matched_like_rfc_2543() {
     assert_eq!(stage.layer.len(), 2);
 }
 
-/// RFC 3581 with `rport`, RFC 3261 18.2.2 without.
+/// RFC 3581 with `rport`, RFC 3261 18.2.2 without it.
 #[test]
 fn sig_12_responses_go_to_the_source() {
     let source = Flow::datagram(3, ([203, 0, 113, 8], 40_000).into());

@@ -1,4 +1,4 @@
-//! The transaction layer as its user sees it, with a clock moved by hand.
+//! The transaction layer as its user sees it, with a manual clock.
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
 mod cancel;

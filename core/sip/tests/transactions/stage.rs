@@ -6,11 +6,10 @@ use strowger_sip::{
     Flow, Link, Message, ResendSchedule, TransactionEvent, TransactionId, Transactions,
 };
 
-/// Transactions that are over and only absorb what is repeated may stay this long beyond
-/// their time, in milliseconds.
+/// Transactions that are over and only absorb repetitions may exceed their time by this long, ms.
 pub(crate) const LATE: u64 = 100;
 
-/// A layer at a moment.
+/// A layer at one moment.
 pub(crate) struct Stage {
     pub(crate) layer: Transactions,
     start: Instant,
@@ -40,7 +39,7 @@ impl Stage {
         self.now
     }
 
-    /// Lets time pass until `millis` after the start, firing each timer at its moment.
+    /// Advances the time to `millis` after the start and fires each timer at its moment.
     pub(crate) fn until(&mut self, millis: u64) {
         let target = self.start + Duration::from_millis(millis);
         self.note_sent();
@@ -63,12 +62,12 @@ impl Stage {
         self.layer.request(self.now, self.flow(), bytes, &schedule)
     }
 
-    /// A message arrives from the vendor.
+    /// Receives a message from the vendor.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.layer.receive(self.now, self.flow(), Message::parse(bytes).unwrap());
     }
 
-    /// A request arrives that opens a server transaction.
+    /// Receives a request that opens a server transaction.
     pub(crate) fn receive_new(&mut self, bytes: &[u8]) -> TransactionId {
         self.receive(bytes);
         match self.layer.poll_event() {
@@ -83,30 +82,30 @@ impl Stage {
         self.layer.respond(self.now, id, status, bytes);
     }
 
-    /// What was sent since the last question: milliseconds and `INVITE` or `200`.
+    /// The messages sent since the last call: milliseconds and `INVITE` or `200`.
     pub(crate) fn sent(&mut self) -> Vec<(u64, String)> {
         self.note_sent();
         std::mem::take(&mut self.sent)
     }
 
-    /// What was sent since the last question, without the moments.
+    /// The messages sent since the last call, without the moments.
     pub(crate) fn sent_names(&mut self) -> Vec<String> {
         self.sent().into_iter().map(|(_, name)| name).collect()
     }
 
-    /// The moments in milliseconds at which something was sent since the last question.
+    /// The moments, ms, at which messages were sent since the last call.
     pub(crate) fn sent_moments(&mut self) -> Vec<u64> {
         self.sent().into_iter().map(|(moment, _)| moment).collect()
     }
 
-    /// The messages sent since the last question.
+    /// The messages sent since the last call, parsed.
     pub(crate) fn sent_messages(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.layer.poll_transmit())
             .map(|transmit| Message::parse(&transmit.bytes).unwrap())
             .collect()
     }
 
-    /// The events since the last question, in short: `response 180 a`, `timed out`.
+    /// The events since the last call, abbreviated: `180 a`, `timed out`.
     pub(crate) fn events(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.layer.poll_event())
             .map(|event| match event {
@@ -151,7 +150,7 @@ pub(crate) fn request(method: &str, branch: &str, extra: &str) -> Vec<u8> {
     request_over("UDP", method, branch, extra)
 }
 
-/// The same over another transport.
+/// A request over another transport.
 pub(crate) fn request_over(transport: &str, method: &str, branch: &str, extra: &str) -> Vec<u8> {
     format!(
         "{method} sip:4930@192.0.2.9 SIP/2.0\r\n\
@@ -167,12 +166,12 @@ pub(crate) fn request_over(transport: &str, method: &str, branch: &str, extra: &
     .into()
 }
 
-/// The response to a request of [`request`]; an empty tag is none.
+/// The response to a request of [`request`]; an empty tag means none.
 pub(crate) fn response(status: u16, to_tag: &str, method: &str, branch: &str) -> Vec<u8> {
     response_over("UDP", status, to_tag, method, branch)
 }
 
-/// The same over another transport.
+/// A response over another transport.
 pub(crate) fn response_over(
     transport: &str,
     status: u16,

@@ -104,7 +104,7 @@ fn an_abandoned_attempt_tells_its_end_and_a_cancel_fails_in_silence() {
     assert_eq!((stage.events().len(), stage.layer.len()), (0, 1), "the INVITE waits on");
 }
 
-/// The TCP listener beside the one of the other tests.
+/// The TCP listener next to the one of the other tests.
 fn stream() -> Flow {
     Flow { listener: 1, link: Link::Stream, ..vendor() }
 }
@@ -115,8 +115,8 @@ fn large(stage: &mut Stage, method: &str) -> TransactionId {
     stage.layer.request_with_way_back(None, stage.now(), ways, &Arc::default())
 }
 
-/// RFC 3261 section 18.1.1: nobody takes the connection, so the same transaction goes on by
-/// datagrams with their resends.
+/// RFC 3261 section 18.1.1: the connection fails, so the same transaction continues by datagrams
+/// with their resends.
 #[test]
 fn a_large_request_goes_by_datagrams_where_nobody_takes_a_connection() {
     for method in ["INVITE", "BYE"] {
@@ -134,7 +134,7 @@ fn a_large_request_goes_by_datagrams_where_nobody_takes_a_connection() {
     }
 }
 
-/// What was heard over the connection stays there, and so does what was cancelled.
+/// A request answered over the connection stays there, and so does a cancelled one.
 #[test]
 fn a_large_request_that_was_heard_has_no_way_back() {
     let mut stage = Stage::new();

@@ -1,4 +1,4 @@
-//! Two layers, joined by a link that loses, doubles and reorders, from one seed.
+//! Two layers, joined by a link that loses, duplicates and reorders, from one seed.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -12,12 +12,12 @@ use strowger_sip::{
 
 const CALLS: usize = 60;
 
-/// What the link does to a datagram.
+/// The link's faults.
 #[derive(Clone, Copy, Debug)]
 struct Faults {
     /// Per cent lost.
     loss: u32,
-    /// Per cent doubled.
+    /// Per cent duplicated.
     doubled: u32,
     /// Longest delay, ms; different delays reorder.
     delay: u64,
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// Puts what both sides sent on the link.
+    /// Puts the messages of both sides on the link.
     fn carry(&mut self) {
         for side in [CALLER, CALLED] {
             while let Some(transmit) = self.sides[side].poll_transmit() {
@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    /// What both sides decide now.
+    /// The decisions of both sides at this moment.
     fn decide(&mut self) {
         for (_, id) in self.patience.extract_if(.., |(moment, _)| *moment <= self.now) {
             self.sides[CALLER].cancel(self.now, id, Some("SIP;cause=487"));
@@ -201,7 +201,7 @@ impl World {
         timers.chain(arrivals).chain(answers).chain(patience).min()
     }
 
-    /// Runs until nothing is left to happen.
+    /// Runs until no event is left.
     fn run(&mut self) {
         let start = self.now;
         loop {

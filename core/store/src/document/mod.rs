@@ -5,13 +5,14 @@
 mod v2;
 mod v3;
 mod v4;
+mod v5;
 
 use crate::error::StoreError;
 use ledger::{CallDocument, RecordState};
 
 /// Format that is written. A field that is added, or means something else, makes a new one, and
 /// the older ones stay readable.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 /// As 2, but interim copies have no durations.
 const WITHOUT_DURATIONS: u8 = 1;
 
@@ -28,7 +29,7 @@ pub(crate) fn later_format(bytes: &[u8]) -> Option<u8> {
 /// Appends the encoding of a document to `bytes`.
 pub(crate) fn encode(document: &CallDocument, mut bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     bytes.push(FORMAT);
-    postcard::to_extend(&v4::Document::of(document), bytes)
+    postcard::to_extend(&v5::Document::of(document), bytes)
         .map_err(|error| StoreError::unreadable(format!("call {:032x}", document.call.id), error))
 }
 
@@ -52,8 +53,12 @@ pub(crate) fn decode(bytes: &[u8], what: &str) -> Result<CallDocument, StoreErro
             let document = whole::<v3::Document<'_>>(rest).map_err(unreadable)?;
             document.into_ledger().map_err(unreadable)
         }
-        FORMAT => {
+        4 => {
             let document = whole::<v4::Document<'_>>(rest).map_err(unreadable)?;
+            document.into_ledger().map_err(unreadable)
+        }
+        FORMAT => {
+            let document = whole::<v5::Document<'_>>(rest).map_err(unreadable)?;
             document.into_ledger().map_err(unreadable)
         }
         _ => Err(StoreError::unreadable(what, format!("format {format} is not known"))),

@@ -3,11 +3,28 @@
 use super::*;
 use ledger::{
     AttemptRecord, CallRecord, ChargeRecord, EndedBy, MediaRecord, Money, Posting, PostingKind,
-    PriceRounding, PriceRow, Text, TrailEntry,
+    PriceRounding, PriceRow, ResellerCharge, Text, TrailEntry,
 };
 
-/// Format 4. It never changes: a field more is a format more.
+/// Format 5. It never changes: a field more is a format more.
 const GOLDEN: &str = "
+    05ef9bafcdf8acd1910101066e6f64652d31067075626c69630f3139322e302e322e31303a3530363011312d3233
+    3435403139322e302e322e31300e736f6d652070686f6e6520312e3001066f6666696365010461636d6502343904
+    303034340234390234340239390101056672617564030101020103010401050601070809066e6f726d616c00c801
+    c801c8011008612064657461696c010672657461696c0234340e556e69746564204b696e67646f6d80b9dd2e0345
+    55523ed0e4a43080b9dd2e000000000000e807000700020101feffffffffffffffffffffffffffffffffff030101
+    020304050450434d41103139322e302e322e31303a3430303030015a01010b0876656e646f722d61020f3139322e
+    302e322e32303a35303630000435663063023439023434032b3439030101030105010601070809066e6f726d616c
+    01c80110010672657461696c0234340e556e69746564204b696e67646f6d80b9dd2e034555523ed0e4a43080b9dd
+    2e000000000000e8070007000000000000000001010106726174696e6704636f7265000774696d656f7574030101
+    cfe4a4300003756470113139382e35312e3130302e313a353036300663616c6c657206737769746368123139382e
+    35312e3130302e313a32303030300103756470113139382e35312e3130302e313a35303630046f75727306746865
+    6972730201fe030104123139382e35312e3130302e313a323030303201047465737401010b6c6174655f616e7377
+    657201070561626f76650672657461696c0234340e556e69746564204b696e67646f6d80b9dd2e034555523e80e8
+    922680b9dd2e000000000000e807000700";
+
+/// Format 4, without resellers.
+const GOLDEN_4: &str = "
     04ef9bafcdf8acd1910101066e6f64652d31067075626c69630f3139322e302e322e31303a3530363011312d3233
     3435403139322e302e322e31300e736f6d652070686f6e6520312e3001066f6666696365010461636d6502343904
     303034340234390234340239390101056672617564030101020103010401050601070809066e6f726d616c00c801
@@ -124,7 +141,12 @@ fn document() -> CallDocument {
             code_returned: 200,
             cause: 16,
             detail: "a detail".into(),
-            sell: Some(charge),
+            sell: Some(charge.clone()),
+            resellers: vec![ResellerCharge {
+                account: 7,
+                account_name: "above".into(),
+                charge: ChargeRecord { amount: Money(40_000_000), ..charge },
+            }],
             cost: Money(1),
             profit: Money(-1),
             balance_after: Some(Money(i128::MAX)),
@@ -172,16 +194,21 @@ fn the_bytes_of_the_format_that_is_written_do_not_change() {
     assert_eq!(decode(&bytes, "it").expect("it is read"), document());
 }
 
-#[test]
-fn what_format_3_wrote_is_read() {
-    let golden: String = GOLDEN_3.split_whitespace().collect();
+/// The bytes of a hexadecimal text.
+fn bytes_of(golden: &str) -> Vec<u8> {
+    let golden: String = golden.split_whitespace().collect();
     let pairs = golden.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-    let bytes: Vec<u8> =
-        pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect();
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
+}
+
+#[test]
+fn what_formats_3_and_4_wrote_is_read() {
     let mut before = document();
+    before.call.resellers.clear();
+    assert_eq!(decode(&bytes_of(GOLDEN_4), "it").expect("it is read"), before);
     before.call.flags.clear();
     before.attempts[0].flags.clear();
-    assert_eq!(decode(&bytes, "it").expect("it is read"), before);
+    assert_eq!(decode(&bytes_of(GOLDEN_3), "it").expect("it is read"), before);
 }
 
 #[test]

@@ -174,6 +174,7 @@ impl<'a> Call<'a> {
             cause: self.cause,
             detail: self.detail.into(),
             sell: self.sell.map(Charge::into_ledger),
+            resellers: Vec::new(),
             cost: Money(self.cost),
             profit: Money(self.profit),
             balance_after: self.balance_after.map(Money),
@@ -189,8 +190,9 @@ impl<'a> Call<'a> {
     }
 }
 
+/// A charge, also of later formats.
 #[derive(Serialize, Deserialize)]
-struct Charge<'a> {
+pub(super) struct Charge<'a> {
     deck: &'a str,
     prefix: &'a str,
     destination: &'a str,
@@ -203,7 +205,7 @@ struct Charge<'a> {
 }
 
 impl<'a> Charge<'a> {
-    fn of(record: &'a ChargeRecord) -> Self {
+    pub(super) fn of(record: &'a ChargeRecord) -> Self {
         Charge {
             deck: &record.deck,
             prefix: &record.prefix,
@@ -217,7 +219,7 @@ impl<'a> Charge<'a> {
         }
     }
 
-    fn into_ledger(self) -> ChargeRecord {
+    pub(super) fn into_ledger(self) -> ChargeRecord {
         ChargeRecord {
             deck: self.deck.into(),
             prefix: self.prefix.into(),
@@ -570,6 +572,10 @@ enum Kind {
     Opening,
     Payment,
     Correction,
+    // Since format 5.
+    Resale,
+    ResaleCorrection,
+    CostCorrection,
 }
 
 impl Kind {
@@ -580,6 +586,9 @@ impl Kind {
             PostingKind::Opening => Kind::Opening,
             PostingKind::Payment => Kind::Payment,
             PostingKind::Correction => Kind::Correction,
+            PostingKind::Resale => Kind::Resale,
+            PostingKind::ResaleCorrection => Kind::ResaleCorrection,
+            PostingKind::CostCorrection => Kind::CostCorrection,
         }
     }
 
@@ -590,6 +599,9 @@ impl Kind {
             Kind::Opening => PostingKind::Opening,
             Kind::Payment => PostingKind::Payment,
             Kind::Correction => PostingKind::Correction,
+            Kind::Resale => PostingKind::Resale,
+            Kind::ResaleCorrection => PostingKind::ResaleCorrection,
+            Kind::CostCorrection => PostingKind::CostCorrection,
         }
     }
 }

@@ -38,7 +38,7 @@ async fn started_on(bytes: &[u8]) -> (Recovery, Vec<Vec<u8>>, u64) {
     let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
     let aside =
         aside.map(|path| std::fs::read(path).expect("the folder of the test is ours")).collect();
-    assert!(store.verify_balances().await.expect("the store reads").is_empty());
+    assert!(store.prove().await.expect("the store reads").faults.is_empty());
     (recovery, aside, store.count_calls().await.expect("the store reads"))
 }
 
@@ -153,12 +153,12 @@ async fn damage_met_while_the_database_catches_up_holds_nobody_up() {
     let length = bytes.len();
     bytes[length - 30] ^= 1;
     std::fs::write(segment, bytes).unwrap();
-    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    other.release().await;
     recorder.flush().await;
     let gauges = recorder.gauges();
     assert_eq!((gauges.stored_finals, store.count_calls().await.unwrap()), (10, 9));
     assert!(gauges.damaged_bytes > 0, "{gauges:?}");
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// Numbers and money are nobody else's: neither in a new folder nor in one that was open.
@@ -181,8 +181,10 @@ async fn the_journal_is_readable_for_its_owner_only() {
         wait_for_release(folder.path()).await;
         std::fs::set_permissions(&journal, Permissions::from_mode(0o755)).unwrap();
     }
-    for name in ["strowger.db", "strowger.db-wal"] {
-        assert_eq!(rights(&folder.join(name)), 0o600, "{name}");
+    if store.database().file().is_some() {
+        for name in ["strowger.db", "strowger.db-wal"] {
+            assert_eq!(rights(&folder.join(name)), 0o600, "{name}");
+        }
     }
 }
 

@@ -2,28 +2,38 @@
 //! balances, postings and records tell the same.
 
 use crate::support::configuration::{SMALL, configuration};
+use crate::support::database::{Other, database};
 use crate::support::documents::call;
 use crate::support::folder::Folder;
+use business::Business;
 use ledger::{CallDocument, Money, Posting, PostingKind};
 use std::path::Path;
 use std::time::Duration;
 use strowger_store::{
-    Business, CallFilter, Kept, Payment, Recorder, RecorderSettings, Rerating, Store,
+    CallFilter, Fault, Kept, Payment, Recorder, RecorderSettings, Rerating, Store,
 };
 
 async fn open(folder: &Path) -> Store {
-    let store = Store::open(folder.join("strowger.db")).await.expect("the store takes it");
+    let store = Store::open(database(folder)).await.expect("the store takes it");
     store.apply(&business(SMALL).expect("the store takes it")).await.expect("the store takes it");
     store
 }
 
-fn business(text: &str) -> Result<Business, strowger_store::ConfigErrors> {
+fn business(text: &str) -> Result<Business, business::ConfigErrors> {
     Business::from_folder(configuration(&[("all.toml", text)]).path(), "realm")
 }
 
 async fn recorder(store: &Store, folder: &Path) -> Recorder {
     let settings = RecorderSettings::default();
     Recorder::start(store, folder.join("journal"), settings).await.expect("the store takes it").0
+}
+
+/// What a call lacked on both sides.
+fn corrections(sell: Money, buy: Money) -> Vec<Posting> {
+    vec![
+        Posting { account: 1, amount: -sell, kind: PostingKind::Correction },
+        Posting { account: 2, amount: -buy, kind: PostingKind::CostCorrection },
+    ]
 }
 
 fn payment(amount: &str) -> Payment {
@@ -57,7 +67,7 @@ async fn amounts_and_balances_have_bounds() {
     store.pay(&payment("-1")).await.unwrap();
     let balance = "999999999999999".parse().expect("an amount");
     assert_eq!(store.balance(1).await.unwrap(), Some(balance));
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
     drop(store);
     let store = open(folder.path()).await;
     assert_eq!(store.load().await.unwrap().accounts[0].balance, balance);
@@ -118,7 +128,7 @@ async fn an_account_with_postings_keeps_its_currency() {
     assert!(store.apply(&dollars).await.is_err());
 
     let fresh = Folder::new("fresh-currency");
-    let store = Store::open(fresh.join("strowger.db")).await.unwrap();
+    let store = Store::open(database(fresh.path())).await.unwrap();
     let poor = SMALL.replacen("opening_balance = \"100\"", "", 1);
     store.apply(&business(&poor).unwrap()).await.unwrap();
     store.apply(&business(&poor.replace("EUR", "USD")).unwrap()).await.unwrap();
@@ -157,7 +167,7 @@ fn rerating(seq: i64, number: u64) -> Rerating {
         id: call(number).call.id,
         seq,
         charges: vec![(0, sell, 62), (2, buy, 62)],
-        postings: vec![(1, -sell), (2, -buy)],
+        postings: corrections(sell, buy),
     }
 }
 
@@ -186,7 +196,7 @@ async fn a_call_is_corrected_once_and_its_record_stays() {
     assert_eq!((sell.number, sell.amount, sell.billed_s), (0, Money(50_633_000), 62));
     assert_eq!((buy.number, buy.amount), (2, Money(41_333_300)));
     assert_eq!(store.postings_sum(2).await.unwrap(), Money(-2 * 41_333_300));
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// CDR-26: old records go with what belongs to them, the newest stays, and so do postings.
@@ -219,7 +229,7 @@ async fn old_records_go_and_balances_stay() {
     recorder.flush().await;
     assert_eq!(store.calls(&by_vendor).await.unwrap()[0].seq, 1201);
     assert_eq!(store.balance(1).await.unwrap(), balance.map(|sum| sum - Money(50_633_000)));
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// BILL-48: whatever happens in whatever order, a balance is the sum of its postings, and the
@@ -257,7 +267,7 @@ async fn records_postings_and_balances_tell_the_same() {
                         id: found.document.call.id,
                         seq: found.seq,
                         charges: vec![(0, sell, 1), (2, buy, 1)],
-                        postings: vec![(1, -sell), (2, -buy)],
+                        postings: corrections(sell, buy),
                     };
                     store.correct(&[again.clone(), again]).await.unwrap();
                 }
@@ -287,7 +297,7 @@ async fn records_postings_and_balances_tell_the_same() {
         }
     }
     running.flush().await;
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
     let all = CallFilter { limit: 10_000, ..CallFilter::default() };
     let mut spent = [Money::ZERO; 2];
     for found in store.calls(&all).await.unwrap() {
@@ -301,4 +311,52 @@ async fn records_postings_and_balances_tell_the_same() {
     }
     assert_eq!(store.balance(1).await.unwrap(), Some(paid - spent[0]));
     assert_eq!(store.balance(2).await.unwrap(), Some(-spent[1]));
+}
+
+/// BILL-48: every posting has two sides; accounts and books together are nothing, and what
+/// contradicts that is named.
+#[tokio::test]
+async fn bill_48_the_books_are_proven_and_each_contradiction_is_named() {
+    let folder = Folder::new("books");
+    let store = open(folder.path()).await;
+    store.pay(&payment("50.5")).await.unwrap();
+    let recorder = recorder(&store, folder.path()).await;
+    recorder.submit(call(1));
+    recorder.flush().await;
+    let proof = store.prove().await.unwrap();
+    assert_eq!(proof.faults, []);
+    assert_eq!((proof.accounts, proof.postings), (2, 4));
+    let books: Vec<String> =
+        proof.books.iter().map(|(name, balance)| format!("{name} {balance}")).collect();
+    let expected =
+        ["cash -50.5", "opening -100", "purchases 0.00413333", "resale 0", "sales 0.0050633"];
+    assert_eq!(books, expected);
+    assert_eq!(proof.owed + proof.books.values().copied().sum::<Money>(), Money::ZERO);
+
+    let mut other = Other::connect(folder.path()).await;
+    let tampered = |text: &'static str, told: fn(&[Fault]) -> bool| (text, told);
+    for (text, told) in [
+        tampered("UPDATE account SET balance_units = balance_units + 1 WHERE id = 1", |faults| {
+            matches!(faults, [Fault::Balance { account: 1, .. }, Fault::Unbalanced { .. }])
+        }),
+        tampered(
+            "UPDATE book SET balance_units = balance_units - 1 WHERE name = 'cash'",
+            |faults| matches!(faults, [Fault::Balance { .. }, Fault::Book { book, .. }] if book == "cash"),
+        ),
+        tampered("UPDATE posting SET kind = 'gift' WHERE kind = 'opening'", |faults| {
+            let gift = |fault: &Fault| matches!(fault, Fault::Kind { kind } if kind == "gift");
+            faults.iter().any(gift)
+        }),
+        tampered("UPDATE posting SET units = units - 1 WHERE kind = 'call_charge'", |faults| {
+            let charge = |fault: &Fault| matches!(fault, Fault::Charge { account: 1, .. });
+            faults.iter().any(charge)
+        }),
+        tampered("UPDATE posting SET call_seq = 99 WHERE kind = 'vendor_cost'", |faults| {
+            faults.iter().any(|fault| matches!(fault, Fault::Orphan { call: 99, account: 2 }))
+        }),
+    ] {
+        other.execute(text, text).await;
+        let faults = store.prove().await.unwrap().faults;
+        assert!(told(&faults), "{text}: {faults:?}");
+    }
 }

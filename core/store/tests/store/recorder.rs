@@ -1,5 +1,6 @@
 //! Records become durable, once, whatever happens to the process.
 
+use crate::support::database::database;
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
 use crate::support::recorder::{
@@ -34,7 +35,7 @@ async fn a_finished_call_is_recorded_and_booked() {
     let balance = Money(100 * Money::ONE.0) - spent;
     assert_eq!(store.balance(1).await.unwrap(), Some(balance));
     assert_eq!(store.balance(2).await.unwrap(), Some(Money(-100 * 41_333_300)));
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// CDR-22, CDR-24
@@ -106,7 +107,7 @@ async fn a_call_submitted_twice_is_recorded_and_booked_once() {
     recorder.flush().await;
     assert_eq!(store.count_calls().await.unwrap(), 30);
     assert_eq!(store.postings_sum(2).await.unwrap(), Money(-30 * 41_333_300));
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// A crash between journal and database: the same journal against an older database.
@@ -133,7 +134,7 @@ async fn the_journal_is_replayed_into_the_database_once() {
         assert!(recovery.unfinished.is_empty());
         assert_eq!(store.count_calls().await.unwrap(), 40);
         assert_eq!(store.postings_sum(2).await.unwrap(), Money(-40 * 41_333_300));
-        assert!(store.verify_balances().await.unwrap().is_empty());
+        assert!(store.prove().await.unwrap().faults.is_empty());
         assert_eq!(segments(other.path()).len(), 1, "old segments are gone");
         recorder.flush().await;
         drop(recorder);
@@ -292,7 +293,7 @@ async fn a_full_queue_refuses_new_calls_and_takes_the_ends_of_those_that_are_up(
     recorder.flush().await;
     assert!(!recorder.is_full(), "there is room again");
     assert_eq!(store.count_calls().await.unwrap(), 10);
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// OPS-65: a stop ends all calls at once, and there may be more of them than the queue is made for.
@@ -309,7 +310,7 @@ async fn a_stop_with_more_calls_than_the_queue_holds_keeps_every_record() {
     let gauges = recorder.gauges();
     assert_eq!((gauges.depth, gauges.stored_finals, gauges.refused), (0, CALLS, 0));
     assert_eq!(store.count_calls().await.unwrap(), CALLS);
-    assert!(store.verify_balances().await.unwrap().is_empty());
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// CDR-14: the journal has its limit on the disk, too.
@@ -332,7 +333,7 @@ async fn a_journal_at_its_limit_says_that_no_new_calls_may_come() {
     }
     assert!(recorder.gauges().journal_bytes >= 30_000);
     assert!(recorder.alarms().contains(&Alarm::Full));
-    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    other.release().await;
     for more in number..number + 200 {
         recorder.submit(call(more));
         recorder.flush().await;
@@ -369,16 +370,13 @@ async fn a_locked_database_loses_no_call() {
     assert_eq!((gauges.depth, gauges.refused), (CALLS, 0));
     assert!(segments(folder.path()).len() > 3, "what waits lies in several segments");
 
-    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    other.release().await;
     recorder.flush().await;
     assert_eq!(store.count_calls().await.unwrap(), CALLS);
     let sum = Money(-41_333_300 * i128::from(CALLS));
     assert_eq!(store.postings_sum(2).await.unwrap(), sum);
-    assert!(store.verify_balances().await.unwrap().is_empty());
-    let ids: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM call_record ORDER BY seq")
-        .fetch_all(&mut other)
-        .await
-        .unwrap();
+    assert!(store.prove().await.unwrap().faults.is_empty());
+    let ids = other.ids().await;
     let ended: Vec<Vec<u8>> = (0..CALLS).map(|n| call(n).call.id.to_be_bytes().to_vec()).collect();
     assert_eq!(ids, ended);
 }
@@ -423,6 +421,8 @@ async fn child_that_records_until_it_is_killed() {
 async fn kill_dash_nine_loses_no_call_that_was_reported_as_recorded() {
     for reported in [1, 700, 3000] {
         let folder = Folder::new("killed");
+        // Made here: a server that the child has started would end with it.
+        let database = database(folder.path());
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -452,13 +452,13 @@ async fn kill_dash_nine_loses_no_call_that_was_reported_as_recorded() {
         child.wait().unwrap();
         assert!(durable.len() >= reported);
 
-        let store = Store::open(folder.join("strowger.db")).await.unwrap();
+        let store = Store::open(database).await.unwrap();
         let (recorder, recovery) = start(&store, folder.path()).await;
         for id in &durable {
             assert!(store.call(*id).await.unwrap().is_some(), "call {id:032x} is lost");
         }
         assert!(!recovery.unfinished.is_empty(), "twenty calls were up");
-        assert!(store.verify_balances().await.unwrap().is_empty());
+        assert!(store.prove().await.unwrap().faults.is_empty());
         let recorded = store.count_calls().await.unwrap();
         assert_eq!(store.postings_sum(2).await.unwrap(), Money(-41_333_300 * i128::from(recorded)));
         for document in &recovery.unfinished {

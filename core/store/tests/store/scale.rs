@@ -1,11 +1,13 @@
 //! Large businesses: time grows with their size and not with its square, and what did not
 //! change is neither read nor copied again.
 
+use crate::support::database::database;
 use crate::support::folder::Folder;
+use business::Business;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
-use strowger_store::{Business, Store};
+use strowger_store::Store;
 
 /// Trunks and accounts of the smaller business.
 const FEW: usize = 1_000;
@@ -77,7 +79,7 @@ async fn decks_that_did_not_change_are_shared_when_the_business_is_loaded_again(
     let read = || Business::from_folder(folder.path(), "realm").expect("it is good");
     sheet("a.csv", "0.6");
     sheet("b.csv", "0.5");
-    let store = Store::open(folder.join("strowger.db")).await.unwrap();
+    let store = Store::open(database(folder.path())).await.unwrap();
     store.apply(&read()).await.unwrap();
     let first = store.load().await.unwrap();
 
@@ -97,7 +99,7 @@ async fn decks_that_did_not_change_are_shared_when_the_business_is_loaded_again(
 async fn the_log_of_a_large_change_is_short() {
     let folder = written(300);
     let business = Business::from_folder(folder.path(), "realm").expect("it is good");
-    let store = Store::open(folder.join("strowger.db")).await.unwrap();
+    let store = Store::open(database(folder.path())).await.unwrap();
     let lines = store.apply(&business).await.unwrap().log_lines();
     assert_eq!(lines.len(), 101, "{lines:#?}");
     assert_eq!(lines[100], "and 801 more objects: 801 added, 0 changed, 0 removed");

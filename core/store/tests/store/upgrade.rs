@@ -2,12 +2,11 @@
 //! the database, and a journal that its node left behind. The files were written by that version
 //! and never change.
 
+use crate::support::database::{Other, database};
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
 use crate::support::recorder::{open, start};
 use ledger::{CallDocument, DurationRounding, EndedBy, Money, Posting, PostingKind, Text};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 use strowger_store::{Recorder, RecorderSettings, Store};
 
 const RECORD: &str = include_str!("upgrade/record-2.hex");
@@ -89,20 +88,19 @@ async fn stored(store: &Store, id: u128) -> CallDocument {
 async fn records_of_the_version_before_are_read() {
     let folder = Folder::new("records-before");
     let store = open(folder.path()).await;
-    let mut other =
-        SqliteConnectOptions::new().filename(store.path()).connect().await.expect("a database");
+    let mut other = Other::connect(folder.path()).await;
     for (seq, hex, document) in [(1, RECORD, before(call(1))), (2, ODD_RECORD, odd())] {
-        sqlx::query(
-            "INSERT INTO call_record (seq, id, invite_ms, answer_ms, end_ms, trunk, account, \
-             caller, callee, reason, code, duration_ms, billable_ms, charge, cost, rerate, \
-             document) VALUES (?, ?, 1, 1, 1, 1, 1, '', '', '', 200, 0, 0, 0, 0, 0, ?)",
-        )
-        .bind(seq)
-        .bind(document.call.id.to_be_bytes().to_vec())
-        .bind(bytes(hex))
-        .execute(&mut other)
-        .await
-        .expect("a row");
+        let hex: String = hex.split_whitespace().collect();
+        let row = |open: &str, close: &str| {
+            format!(
+                "INSERT INTO call_record (seq, id, invite_ms, answer_ms, end_ms, trunk, account, \
+                 caller, callee, reason, code, duration_ms, billable_ms, charge, cost, rerate, \
+                 document) VALUES ({seq}, {open}{:032x}{close}, 1, 1, 1, 1, 1, '', '', '', 200, \
+                 0, 0, 0, 0, FALSE, {open}{hex}{close})",
+                document.call.id
+            )
+        };
+        other.execute(&row("X'", "'"), &row("decode('", "', 'hex')")).await;
         assert_eq!(stored(&store, document.call.id).await, document);
     }
 }
@@ -116,7 +114,7 @@ async fn a_journal_of_a_later_version_is_refused() {
     let mut journal = bytes(JOURNAL);
     let length = u32::from_le_bytes(journal[8..12].try_into().expect("four bytes")) as usize;
     // Kind, then the format of the document.
-    journal[17] = 5;
+    journal[17] = 99;
     let sum = crc32fast::hash(&journal[16..16 + length]);
     journal[12..16].copy_from_slice(&sum.to_le_bytes());
     let path = folder.join("journal/0000000000000001.journal");
@@ -124,7 +122,7 @@ async fn a_journal_of_a_later_version_is_refused() {
     let settings = RecorderSettings::default();
     let refused = Recorder::start(&store, folder.join("journal"), settings).await.err();
     let refused = refused.expect("it does not start").to_string();
-    assert!(refused.contains("segment 1 has format 5, which a later version"), "{refused}");
+    assert!(refused.contains("segment 1 has format 99, which a later version"), "{refused}");
     assert_eq!(std::fs::read(&path).expect("it is there"), journal);
 }
 
@@ -145,5 +143,24 @@ async fn a_journal_of_the_version_before_is_replayed() {
     for document in [before(call(1)), odd()] {
         assert_eq!(stored(&store, document.call.id).await, document);
     }
-    assert!(store.verify_balances().await.expect("the store reads").is_empty());
+    assert!(store.prove().await.expect("the store reads").faults.is_empty());
+}
+
+/// A database of a later version is refused by name, and stays as it is.
+#[tokio::test]
+async fn a_database_of_a_later_version_is_refused() {
+    let folder = Folder::new("database-later");
+    drop(open(folder.path()).await);
+    let mut other = Other::connect(folder.path()).await;
+    let step = |sum: &str| {
+        format!(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+             execution_time) VALUES (99, 'later', TRUE, {sum}, 1)"
+        )
+    };
+    other.execute(&step("X'00'"), &step("'\\x00'")).await;
+    let refused = Store::open(database(folder.path())).await.expect_err("it is a later one");
+    let told = refused.to_string();
+    assert!(told.contains("has step 99 of a later version of strowger"), "{told}");
+    assert!(!refused.is_away(), "nobody waits for it");
 }

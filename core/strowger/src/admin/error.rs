@@ -41,6 +41,18 @@ impl ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error, detail)
     }
 
+    /// It has changed since it was looked at.
+    pub(crate) fn stale(detail: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+    }
+
+    /// A change that does not say which revision it changes.
+    pub(super) fn without_revision() -> ApiError {
+        let detail = "say which revision is changed: `If-Match: \"3\"`, or `If-None-Match: *` for a \
+                      new one";
+        ApiError::new(StatusCode::PRECONDITION_REQUIRED, "revision_needed", detail)
+    }
+
     /// No or wrong token.
     pub(super) fn unauthorised() -> ApiError {
         let detail = "send `Authorization: Bearer TOKEN` with the token of [admin] or, if it has \

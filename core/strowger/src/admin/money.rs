@@ -3,7 +3,7 @@
 
 use super::ApiError;
 use super::routes::{Reply, json};
-use crate::api::{PaymentDone, PaymentRequest, RerateDone, RerateRequest};
+use crate::api::{LedgerProof, PaymentDone, PaymentRequest, RerateDone, RerateRequest};
 use crate::node::Node;
 use axum::Json;
 use axum::body::Bytes;
@@ -38,4 +38,8 @@ pub(super) async fn rerate(State(node): State<Arc<Node>>, body: Bytes) -> Reply<
         if body.is_empty() { RerateRequest::default() } else { json(&body)? };
     let done = tokio::spawn(async move { node.rerate(request).await }).await;
     done.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+}
+
+pub(super) async fn prove(State(node): State<Arc<Node>>) -> Reply<LedgerProof> {
+    node.prove_ledger().await.map(Json)
 }

@@ -146,12 +146,13 @@ pub(super) async fn reload_table(
 pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<ReloadDone> {
     let request: ReloadRequest =
         if body.is_empty() { ReloadRequest::default() } else { json(&body)? };
-    node.reload(request.folder.map(PathBuf::from), request.dry_run).await.map(Json)
+    let folder = request.folder.map(PathBuf::from);
+    node.reload(folder, request.dry_run, request.overwrite).await.map(Json)
 }
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::not_found(format!(
-        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/test-calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/accounts, /v1/plugins, /v1/tables, /v1/reload, /v1/upgrade",
+        "no path {}; there are /health, /metrics, /v1/alarms, /v1/calls, /v1/test-calls, /v1/lockouts, /v1/records, /v1/rerate, /v1/ledger/proof, /v1/accounts, /v1/customer-trunks, /v1/vendor-trunks, /v1/rule-sets, /v1/decks, /v1/plugins, /v1/tables, /v1/reload, /v1/upgrade",
         uri.path()
     ))
 }

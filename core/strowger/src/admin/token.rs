@@ -2,7 +2,7 @@
 //! first start and keeps in a file that only its user can read.
 
 use config::Config;
-use host::private;
+use platform::files;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::fmt::Write;
@@ -30,7 +30,7 @@ impl AdminToken {
             return Ok(AdminToken { text: token.clone(), is_new: false });
         }
         let file = config.admin_token_file();
-        if private::is_secret(&file)?
+        if files::is_secret(&file)?
             && let Some(text) = read(&file)?
         {
             return Ok(AdminToken { text, is_new: false });
@@ -41,7 +41,7 @@ impl AdminToken {
         for byte in random {
             let _ = write!(text, "{byte:02x}");
         }
-        private::write_secret(&file, format!("{text}\n").as_bytes())?;
+        files::write_secret(&file, format!("{text}\n").as_bytes())?;
         Ok(AdminToken { text, is_new: true })
     }
 

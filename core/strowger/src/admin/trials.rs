@@ -58,7 +58,10 @@ pub(super) async fn rollback(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
 ) -> Reply<SwapDone> {
-    aside(move || node.turn(&name, Turn::Rollback)).await
+    let (rolled, plugin) = (Arc::clone(&node), name.clone());
+    let done = aside(move || rolled.turn(&plugin, Turn::Rollback)).await?;
+    node.keep_settings_in_force(&name).await;
+    Ok(done)
 }
 
 pub(super) async fn end(

@@ -57,6 +57,8 @@ pub(crate) enum AlarmKind {
     OpenFilesLow,
     /// A plugin file of the watched folder was not loaded.
     PluginRefused,
+    /// Settings of a plugin that the API owns were not taken at the start.
+    SettingsRefused,
     /// A number file that changed was not taken.
     TableRefused,
     /// Somebody tries passwords of SIP users, or tokens of the admin interface.
@@ -71,7 +73,7 @@ pub(crate) enum AlarmKind {
 
 impl AlarmKind {
     /// Every kind.
-    pub(crate) const ALL: [AlarmKind; 21] = [
+    pub(crate) const ALL: [AlarmKind; 22] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
@@ -88,6 +90,7 @@ impl AlarmKind {
         AlarmKind::PortsLow,
         AlarmKind::OpenFilesLow,
         AlarmKind::PluginRefused,
+        AlarmKind::SettingsRefused,
         AlarmKind::TableRefused,
         AlarmKind::BruteForce,
         AlarmKind::Flood,
@@ -114,6 +117,7 @@ impl AlarmKind {
             AlarmKind::PortsLow => "ports_low",
             AlarmKind::OpenFilesLow => "open_files_low",
             AlarmKind::PluginRefused => "plugin_refused",
+            AlarmKind::SettingsRefused => "settings_refused",
             AlarmKind::TableRefused => "table_refused",
             AlarmKind::BruteForce => "brute_force",
             AlarmKind::Flood => "flood",
@@ -141,6 +145,7 @@ impl AlarmKind {
             AlarmKind::PortsLow
             | AlarmKind::OpenFilesLow
             | AlarmKind::PluginRefused
+            | AlarmKind::SettingsRefused
             | AlarmKind::TableRefused
             | AlarmKind::BruteForce
             | AlarmKind::Flood
@@ -191,6 +196,7 @@ impl AlarmKind {
                 "None yet; calls are refused with 503 before all media ports are used."
             }
             AlarmKind::PluginRefused => "The live build goes on.",
+            AlarmKind::SettingsRefused => "The plugin decides with the settings of the node file.",
             AlarmKind::TableRefused => "The live rows go on.",
             AlarmKind::BruteForce => {
                 "Whoever guesses SIP passwords is locked out for a time; others notice nothing."
@@ -220,7 +226,8 @@ impl AlarmKind {
             }
             AlarmKind::CdrLag => "See what else uses the disk, and watch strowger_recorder_queue",
             AlarmKind::DatabaseSlow => {
-                "See whether the database file can be written and who else has it open"
+                "See whether the database file can be written and who else has it open, or whether \
+                 the server answers"
             }
             AlarmKind::BalanceWrong => {
                 "See which accounts the log names, and their rows of the table `posting`"
@@ -249,6 +256,10 @@ impl AlarmKind {
                 "Raise LimitNOFILE= of systemd or `ulimit -Hn`, or narrow the port ranges"
             }
             AlarmKind::PluginRefused => "Mend the file and put it there again",
+            AlarmKind::SettingsRefused => {
+                "Mend them with `strowger plugin settings set NAME`, or take those of the node file: \
+                 `strowger plugin settings remove NAME`"
+            }
             AlarmKind::TableRefused => "Mend the line that is named and write the file again",
             AlarmKind::BruteForce => {
                 "A customer behind that address? Correct its password, then `strowger lockouts \

@@ -1,13 +1,17 @@
 //! The admin interface as functions.
 
 use crate::api::{
-    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, Health, INCOMPLETE, LockoutLine,
-    PaymentDone, PaymentRequest, PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest,
-    RerateDone, RerateRequest, SwapDone, TableLine, TestCallPlaced, TestCallRequest,
-    TrialParameters, UnlockDone, UpgradeBegun,
+    AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, Health, HistoryLine, INCOMPLETE,
+    LedgerProof, LockoutLine, ObjectChanged, ObjectPage, ObjectView, PaymentDone, PaymentRequest,
+    PluginLine, PluginList, RecordView, ReloadDone, ReloadRequest, RerateDone, RerateRequest,
+    RowPage, SwapDone, TableLine, TestCallPlaced, TestCallRequest, TrialParameters, UnlockDone,
+    UpgradeBegun,
 };
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sip::percent::encode;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -107,6 +111,10 @@ impl Client {
         self.read(self.authorised(self.agent.post(&url)).send_json(request))
     }
 
+    pub(crate) fn prove(&self) -> Result<LedgerProof> {
+        self.get("/v1/ledger/proof")
+    }
+
     pub(crate) fn record(&self, id: &str) -> Result<RecordView> {
         self.get(&format!("/v1/records/{}", encode(id)))
     }
@@ -188,9 +196,87 @@ impl Client {
         )
     }
 
-    pub(crate) fn reload(&self, folder: Option<String>, dry_run: bool) -> Result<ReloadDone> {
-        let request = self.authorised(self.agent.post(self.url("/v1/reload")));
-        self.read(request.send_json(ReloadRequest { folder, dry_run }))
+    pub(crate) fn reload(&self, request: &ReloadRequest) -> Result<ReloadDone> {
+        self.read(self.authorised(self.agent.post(self.url("/v1/reload"))).send_json(request))
+    }
+
+    /// Objects of a place such as `vendor-trunks`, page by page.
+    pub(crate) fn objects(&self, place: &str) -> Result<Vec<ObjectView>> {
+        let (mut objects, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let from = after.map(|name| format!("&after={}", encode(&name))).unwrap_or_default();
+            let page: ObjectPage = self.get(&format!("/v1/{place}?limit=1000{from}"))?;
+            objects.extend(page.items);
+            after = page.after;
+            if after.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// The object of a name; none if there is none.
+    pub(crate) fn object(&self, place: &str, name: &str) -> Result<Option<ObjectView>> {
+        self.find(&format!("/v1/{place}/{}", encode(name)))
+    }
+
+    /// Rows of a deck or a number list, page by page; `query` narrows them.
+    pub(crate) fn rows(
+        &self,
+        place: &str,
+        name: &str,
+        query: &str,
+        most: usize,
+    ) -> Result<Vec<Map<String, Value>>> {
+        let (mut rows, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let from = after.map(|after| format!("&after={}", encode(&after))).unwrap_or_default();
+            let limit = (most - rows.len()).min(1000);
+            let path = format!("/v1/{place}/{}/rows?limit={limit}{query}{from}", encode(name));
+            let page: RowPage = self.get(&path)?;
+            rows.extend(page.items);
+            after = page.after;
+            if after.is_none() || rows.len() >= most {
+                return Ok(rows);
+            }
+        }
+    }
+
+    pub(crate) fn object_history(&self, place: &str, name: &str) -> Result<Vec<HistoryLine>> {
+        self.get(&format!("/v1/{place}/{}/history", encode(name)))
+    }
+
+    /// Makes an object.
+    pub(crate) fn make_object(
+        &self,
+        place: &str,
+        name: &str,
+        settings: &Map<String, Value>,
+    ) -> Result<ObjectChanged> {
+        let url = self.url(&format!("/v1/{place}/{}", encode(name)));
+        let request = self.authorised(self.agent.put(&url)).header("If-None-Match", "*");
+        self.read(request.send_json(settings))
+    }
+
+    /// Changes fields of an object, or with `rows` those of a deck.
+    pub(crate) fn change_object<T: Serialize>(
+        &self,
+        path: &str,
+        revision: u64,
+        change: &T,
+    ) -> Result<ObjectChanged> {
+        let request = self.authorised(self.agent.patch(self.url(path)));
+        self.read(request.header("If-Match", format!("\"{revision}\"")).send_json(change))
+    }
+
+    pub(crate) fn remove_object(
+        &self,
+        place: &str,
+        name: &str,
+        revision: u64,
+    ) -> Result<ObjectChanged> {
+        let url = self.url(&format!("/v1/{place}/{}", encode(name)));
+        let request = self.authorised(self.agent.delete(&url));
+        self.read(request.header("If-Match", format!("\"{revision}\"")).call())
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -248,17 +334,4 @@ fn with_scheme(base: &str) -> String {
 /// Whether two URLs, the scheme perhaps left out, are one node.
 pub(super) fn same_place(one: &str, other: &str) -> bool {
     with_scheme(one) == with_scheme(other)
-}
-
-/// Percent-encodes what is not unreserved (RFC 3986 section 2.3).
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

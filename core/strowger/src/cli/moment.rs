@@ -1,6 +1,7 @@
 //! Moments as they are written on the command line.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
+use business::parse_instant;
 use config::values::parse_duration;
 
 /// `24h` is that long before `now_ms`; digits are UTC milliseconds; else a UTC date such as
@@ -13,48 +14,15 @@ pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64> {
         let before = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         return Ok(now_ms.saturating_sub(before));
     }
-    match date(text.trim_end_matches('Z')) {
-        Some(ms) => Ok(ms),
-        None => bail!(
+    // What has no zone is UTC.
+    let bare = text.trim_end_matches('Z');
+    let date = parse_instant(bare).or_else(|_| parse_instant(&format!("{bare}Z")));
+    date.map_err(|_| {
+        anyhow!(
             "`{text}` is no moment: write how long ago (90s, 30m, 24h), a UTC date \
              (2026-11-21 or 2026-11-21T06:12:01Z), or milliseconds since 1970"
-        ),
-    }
-}
-
-fn date(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
-    let date = parts(date, '-', [4, 2, 2])?;
-    let time = match time.len() {
-        5 => parts(&format!("{time}:00"), ':', [2, 2, 2])?,
-        _ => parts(time, ':', [2, 2, 2])?,
-    };
-    let ([year, month, day], [hour, minute, second]) = (date, time);
-    let good = (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
-    good.then(|| (((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000)
-}
-
-fn parts(text: &str, between: char, widths: [usize; 3]) -> Option<[u64; 3]> {
-    let mut numbers = [0; 3];
-    let mut parts = text.split(between);
-    for (number, width) in numbers.iter_mut().zip(widths) {
-        let part = parts.next().filter(|part| part.len() == width)?;
-        *number = part.parse().ok()?;
-    }
-    parts.next().is_none().then_some(numbers)
-}
-
-/// Days since 1970-01-01, counted from 1 March of year 0 as the calendar's leap days want.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+        )
+    })
 }
 
 #[cfg(test)]
@@ -72,7 +40,9 @@ mod tests {
             assert_eq!(parsed(text).map(date_time).as_deref(), Some(text));
         }
         assert_eq!(parsed("2026-11-21T06:12Z"), parsed("2026-11-21 06:12:00"));
-        for text in ["", "yesterday", "2026-13-01", "2026-11-21T24:00", "26-11-21", "2026-11"] {
+        for text in
+            ["", "yesterday", "2026-13-01", "2026-02-31", "2026-11-21T24:00", "26-11-21", "2026-11"]
+        {
             assert_eq!(parsed(text), None, "{text}");
         }
     }

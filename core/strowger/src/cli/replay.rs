@@ -12,11 +12,11 @@ use host::replay::{Group, Names, ReplayHost, ReplayOptions, Report, Sums};
 use host::{Grant, PluginSettings};
 use kit::Table;
 use policy::{Hook, Lookup};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::Store;
+use store::{ObjectKind, Ownership, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -35,7 +35,7 @@ pub(super) struct ReplayArgs {
     /// Only this hook of the build; may be given more than once.
     #[arg(long, value_name = "HOOK")]
     hook: Vec<String>,
-    /// Settings of the plugin as JSON, instead of those of the node file.
+    /// Settings of the plugin as JSON, instead of those that are in force on the node.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     /// Most examples, trunks and destinations.
@@ -75,10 +75,17 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
 
     let cache = config.as_ref().map(|config| config.data_dir.join("plugin-cache"));
     let host = ReplayHost::new(cache.filter(|cache| cache.exists()))?;
-    let settings = settings(args, config.as_ref(), &host)?;
+    let mut settings = settings(args, config.as_ref(), &host)?;
     let surroundings = config.as_ref().map(surroundings);
     let (names, lookup, problem) = match surroundings {
-        Some(Ok((names, lookup, problem))) => (names, Some(lookup), problem),
+        Some(Ok(Surroundings { names, lookup, problem, mut configs })) => {
+            if args.settings.is_none()
+                && let Some(config) = configs.remove(&settings.name)
+            {
+                settings.config = config;
+            }
+            (names, Some(lookup), problem)
+        }
         Some(Err(error)) => (Names::default(), None, Some(format!("{error:#}"))),
         None => (Names::default(), None, Some("no node file".to_owned())),
     };
@@ -132,24 +139,45 @@ fn settings(
     Ok(settings)
 }
 
+/// What a node knows beside its decision log.
+struct Surroundings {
+    names: Names,
+    lookup: Arc<dyn Lookup>,
+    /// Why some of it is missing.
+    problem: Option<String>,
+    /// Configurations of plugins, by name.
+    configs: BTreeMap<String, serde_json::Value>,
+}
+
 /// What the node knows beside the log, as it is now; a number list that cannot be read does
 /// not hide the rest.
-fn surroundings(config: &Config) -> Result<(Names, Arc<dyn Lookup>, Option<String>)> {
+fn surroundings(config: &Config) -> Result<Surroundings> {
+    let database = crate::database::of(config)?;
     let runtime = crate::run::runtime(None)?;
-    let business = runtime.block_on(async {
-        let store = Store::open_to_read(&config.database()).await?;
-        store.load().await
+    let (business, tables, settings) = runtime.block_on(async {
+        let store = Store::open_to_read(database).await?;
+        let business = store.load().await?;
+        let tables = Tables::read(&store, &business.number_lists, &Tables::default()).await;
+        let settings = store.objects(ObjectKind::PluginSettings).await?;
+        Ok::<_, store::StoreError>((business, tables, settings))
     })?;
-    let (tables, problem) = match Tables::read(&business.number_lists) {
+    let (tables, problem) = match tables {
         Ok(tables) => (tables, None),
-        Err(errors) => (Tables::default(), Some(format!("number lists: {errors}"))),
+        Err(error) => (Tables::default(), Some(format!("number lists: {error}"))),
     };
     let snapshot = Snapshot::build(config, &business, tables, &Registry::default(), [0; 32])?;
     let facts = &snapshot.facts;
-    let customers = facts.customers.values().map(|trunk| (trunk.id, trunk.name.to_string()));
-    let vendors = facts.vendors.values().map(|trunk| (trunk.id, trunk.name.to_string()));
+    let customers = facts.customers().values().map(|trunk| (trunk.id, trunk.name.to_string()));
+    let vendors = facts.vendors().values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let names = Names { customers: customers.collect(), vendors: vendors.collect() };
-    Ok((names, snapshot.lookup.clone(), problem))
+    // The node file may have changed since the node read it: what the API owns it does not know.
+    let of_api = settings.into_iter().filter(|settings| settings.origin == Ownership::Api);
+    let configs = of_api.filter_map(|mut settings| {
+        let config = settings.body.remove("config")?;
+        Some((settings.name, config))
+    });
+    let configs = configs.collect();
+    Ok(Surroundings { names, lookup: snapshot.lookup.clone(), problem, configs })
 }
 
 /// The report for people.

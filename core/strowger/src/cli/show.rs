@@ -97,7 +97,7 @@ pub(super) fn tables(tables: &[TableLine]) -> String {
             line.rows.to_string(),
             line.bytes.to_string(),
             date_time(line.loaded_ms),
-            line.file.clone(),
+            if line.file.is_empty() { "(database)".to_owned() } else { line.file.clone() },
         ]);
     }
     let refused = tables.iter().filter(|line| !line.error.is_empty());
@@ -199,6 +199,9 @@ pub(super) fn record(record: &RecordView) -> String {
     line("code", codes(record));
     line("detail", record.detail.clone());
     line("charge", record.sell.as_ref().map(priced).unwrap_or_default());
+    for reseller in &record.resellers {
+        line("reseller", format!("{}: {}", reseller.account, priced(&reseller.charge)));
+    }
     line("cost", format!("{}, profit {}", record.cost, record.profit));
     line("balance", record.balance_after.clone().unwrap_or_default());
     line("generation", record.generation.to_string());
@@ -351,14 +354,25 @@ pub(super) fn accounts(accounts: &[AccountLine]) -> String {
     if accounts.is_empty() {
         return "no accounts\n".to_owned();
     }
-    let mut table = Table::new(&["ACCOUNT", ">BALANCE", ">CREDIT", "CURRENCY", "DECK", "STATE"]);
+    let mut table = Table::new(&[
+        "ACCOUNT",
+        ">BALANCE",
+        ">RESERVED",
+        ">CREDIT",
+        "CURRENCY",
+        "DECK",
+        "RESELLER",
+        "STATE",
+    ]);
     for account in accounts {
         table.row([
             account.name.clone(),
             account.balance.clone(),
+            account.reserved.clone(),
             account.credit.clone(),
             account.currency.clone(),
             account.deck.clone(),
+            account.parent.clone(),
             if account.locked { "locked".to_owned() } else { "open".to_owned() },
         ]);
     }

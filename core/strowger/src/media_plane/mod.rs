@@ -16,8 +16,8 @@ pub use control::PlaneControl;
 pub use sounds::Sounds;
 
 use crate::seldom::Seldom;
-use host::ProcessorSet;
 use media::PortPool;
+use platform::ProcessorSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use relay_thread::{Command, RelayThread, Reports};

@@ -1,5 +1,5 @@
-//! Records and balances are looked after: old records go once an hour (CDR-26), balances are
-//! compared with their postings once a day and soon after the start (BILL-48), and what keeps
+//! Records and balances are looked after: old records go once an hour (CDR-26), the books
+//! are proven once a day and soon after the start (BILL-48), and what keeps
 //! records from the disk raises its alarm (CDR-14).
 
 use super::Node;
@@ -14,7 +14,7 @@ use store::{Alarm, Kept};
 const HOUR: Duration = Duration::from_secs(3600);
 /// After the start, which has enough to do.
 const FIRST: Duration = Duration::from_secs(60);
-/// Looks for old records between two comparisons of balances.
+/// Looks for old records between two proofs of the books.
 const A_DAY: u64 = 24;
 
 /// Runs until its task is aborted.
@@ -23,7 +23,7 @@ pub(super) async fn keep_house(node: Arc<Node>) {
     for hour in 0_u64.. {
         node.purge_records().await;
         if hour % A_DAY == 0 {
-            node.compare_balances().await;
+            node.prove_books().await;
         }
         tokio::time::sleep(HOUR).await;
     }
@@ -90,25 +90,19 @@ impl Node {
         }
     }
 
-    async fn compare_balances(&self) {
-        match self.store.verify_balances().await {
-            Ok(mismatches) => {
-                let count = mismatches.len() as u64;
+    async fn prove_books(&self) {
+        match self.store.prove().await {
+            Ok(proof) => {
+                let count = proof.faults.len() as u64;
                 self.wrong_balances.store(count, Ordering::Relaxed);
                 let found = (count > 0)
-                    .then(|| format!("{count} balances are not the sums of their postings"));
+                    .then(|| format!("the books contradict themselves in {count} places"));
                 self.alarms.set(AlarmKind::BalanceWrong, "accounts", found);
-                for one in mismatches.iter().take(20) {
-                    let balance = one.balance.map(|sum| sum.to_string()).unwrap_or_default();
-                    tracing::error!(
-                        account = one.account,
-                        %balance,
-                        postings = %one.postings,
-                        "the balance of an account is not the sum of its postings"
-                    );
+                for fault in proof.faults.iter().take(20) {
+                    tracing::error!(?fault, "the books contradict themselves");
                 }
             }
-            Err(error) => tracing::error!(%error, "balances are not compared with postings"),
+            Err(error) => tracing::error!(%error, "the books are not proven"),
         }
     }
 }

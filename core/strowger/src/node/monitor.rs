@@ -36,10 +36,15 @@ pub(super) async fn watch(node: Arc<Node>) {
         let watching = Arc::clone(&node);
         let watched = tokio::task::spawn_blocking(move || {
             watching.desk.sweep();
-            watching.look_at_builds();
+            watching.look_at_builds()
         });
-        if let Err(error) = watched.await {
-            tracing::error!(%error, "nothing was swept, builds were not watched");
+        match watched.await {
+            Ok(taken_back) => {
+                for plugin in taken_back {
+                    node.keep_settings_in_force(&plugin).await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "nothing was swept, builds were not watched"),
         }
     }
 }
@@ -85,8 +90,10 @@ impl Node {
     }
 
     /// Takes back builds that do badly.
-    fn look_at_builds(&self) {
-        for retreat in self.desk.watch_builds() {
+    /// Plugins whose builds were taken back.
+    fn look_at_builds(&self) -> Vec<String> {
+        let retreats = self.desk.watch_builds();
+        for retreat in &retreats {
             let what = if retreat.was_canary { "canary" } else { "build" };
             let detail = format!(
                 "{what} {} is taken back for {}: {}",
@@ -94,5 +101,6 @@ impl Node {
             );
             self.alarms.notice(AlarmKind::PluginRolledBack, &retreat.to.name, detail);
         }
+        retreats.iter().map(|retreat| retreat.to.name.to_string()).collect()
     }
 }

@@ -21,8 +21,7 @@ impl Node {
     ) -> Result<PaymentDone, ApiError> {
         let amount = checked(&request)?;
         let snapshot = self.desk.snapshot();
-        let account = snapshot.facts.accounts.values().find(|account| *account.name == *name);
-        let Some(account) = account else {
+        let Some(account) = snapshot.account(name) else {
             return Err(ApiError::not_found(format!(
                 "no account `{name}`; /v1/accounts lists them"
             )));
@@ -34,8 +33,13 @@ impl Node {
             error => ApiError::internal(error.to_string()),
         })?;
         // Calls whose records are on their way are in the purse already.
-        let purse = &account.purse;
-        let balance = if paid.booked { purse.post(amount) } else { purse.balance() };
+        let purses = &self.registry.live().purses;
+        let balance = if paid.booked {
+            purses.post(account.id, amount)
+        } else {
+            purses.standing(account.id, crate::clock::utc_ms()).map(|standing| standing.balance)
+        };
+        let balance = balance.unwrap_or(paid.balance);
         tracing::info!(account = name, %amount, %balance, booked = paid.booked, "payment");
         Ok(PaymentDone {
             account: name.to_owned(),

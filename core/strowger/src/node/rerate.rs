@@ -4,7 +4,7 @@ use super::Node;
 use crate::admin::ApiError;
 use crate::api::{RerateDone, RerateFailure, RerateRequest, call_id_text, parse_call_id};
 use crate::rating::rate;
-use ledger::{CallDocument, ChargeRecord, Money};
+use ledger::{CallDocument, ChargeRecord, Due, Money, Posting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{CallFilter, RecordedCall, Rerating};
@@ -53,15 +53,16 @@ impl Node {
             RerateDone { dry_run: request.dry_run, failed, before, ..RerateDone::default() };
         for (call, _) in ready.iter().zip(booked).filter(|(_, booked)| *booked) {
             done.rated += 1;
-            for (account, amount) in &call.postings {
-                *sums.entry(*account).or_default() += *amount;
+            for posting in &call.postings {
+                *sums.entry(posting.account).or_default() += posting.amount;
             }
         }
-        let accounts = &self.desk.snapshot().facts.accounts;
+        let snapshot = self.desk.snapshot();
+        let accounts = snapshot.facts.accounts();
         for (id, sum) in sums {
             let account = accounts.get(&id);
-            if let Some(account) = account.filter(|_| !request.dry_run) {
-                account.purse.post(sum);
+            if !request.dry_run {
+                self.registry.live().purses.post(id, sum);
             }
             let name = account.map_or_else(|| format!("id {id}"), |one| one.name.to_string());
             done.booked.insert(name, sum.to_string());
@@ -80,15 +81,17 @@ impl Node {
         for RecordedCall { seq, mut document, .. } in calls {
             let entries = document.trail.len();
             let rated = rate(&mut host, &world.pin.for_call(), &mut document, is_open);
-            if rated && let Some(why) = without_price(&document) {
-                failed.push(RerateFailure { id: call_id_text(document.call.id), why });
-            } else if rated {
-                ready.push(rerating(seq, &document, entries));
-            } else {
+            let id = call_id_text(document.call.id);
+            let Some(told) = rated else {
                 let faults = document.trail.iter().skip(entries).map(|entry| entry.fault.as_str());
                 let why = faults.filter(|fault| !fault.is_empty()).collect::<Vec<_>>().join("; ");
                 let why = if why.is_empty() { "a price is out of range".to_owned() } else { why };
-                failed.push(RerateFailure { id: call_id_text(document.call.id), why });
+                failed.push(RerateFailure { id, why });
+                continue;
+            };
+            match without_price(&document) {
+                Some(why) => failed.push(RerateFailure { id, why }),
+                None => ready.push(rerating(seq, &mut document, &told)),
             }
         }
         (ready, failed)
@@ -110,19 +113,18 @@ fn without_price(document: &CallDocument) -> Option<String> {
     Some(format!("vendor trunk {} had no price at the answer", unpriced.trunk_name))
 }
 
-/// The charges that were told after the first `entries` of the trail, and what they move.
-fn rerating(seq: i64, document: &CallDocument, entries: usize) -> Rerating {
-    let call = &document.call;
-    let told: Vec<u16> = document.trail.iter().skip(entries).map(|entry| entry.attempt).collect();
-    let sell = call.sell.iter().map(|charge| (0, call.account, charge));
-    let buy = document.attempts.iter().filter_map(|attempt| {
-        Some((attempt.number, attempt.vendor_account, attempt.buy.as_ref()?))
-    });
-    let mut rerating = Rerating { id: call.id, seq, charges: Vec::new(), postings: Vec::new() };
-    for (number, account, charge) in sell.chain(buy).filter(|(number, ..)| told.contains(number)) {
-        rerating.charges.push((number, charge.amount, charge.billed_s));
+/// The charges that were told, and what they move.
+fn rerating(seq: i64, document: &mut CallDocument, told: &[Due]) -> Rerating {
+    let id = document.call.id;
+    let mut rerating = Rerating { id, seq, charges: Vec::new(), postings: Vec::new() };
+    let mut charges = document.charges();
+    for due in told {
+        let kind = charges.kind(due.whose).correction();
+        let Some(charge) = charges.charge(due.whose) else { continue };
+        rerating.charges.push((due.number(), charge.amount, charge.billed_s));
         if charge.amount != Money::ZERO {
-            rerating.postings.push((account, -charge.amount));
+            let (account, amount) = (due.account, -charge.amount);
+            rerating.postings.push(Posting { account, amount, kind });
         }
     }
     rerating

@@ -8,6 +8,7 @@ use crate::metrics::{self, Readings};
 use crate::shard::{Command, ShardReading};
 use crate::transport::streams::Streams;
 use host::{LoadError, Source};
+use ledger::Money;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use tokio::time::timeout;
 
 /// The longest that the health waits for a shard that stands still.
 const LONGEST_COUNT: Duration = Duration::from_secs(2);
+
+/// How long a change waits for the shards.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Whether new calls should come to this node.
@@ -115,29 +119,40 @@ impl Node {
         answers
     }
 
+    /// Waits until every shard begins calls with what was published. A shard is within a turn for
+    /// a few milliseconds at most; one that fails just now does not hold the caller up.
+    pub(super) async fn in_force(&self) {
+        let taken = self.ask_shards(Command::TakeWorld);
+        if timeout(LONGEST_TURN, taken).await.is_err() {
+            tracing::warn!("a shard has not taken what was published yet");
+        }
+    }
+
     /// By name.
     pub(crate) fn accounts(&self) -> Vec<AccountLine> {
         let snapshot = self.desk.snapshot();
+        let (accounts, utc_ms) = (snapshot.facts.accounts(), crate::clock::utc_ms());
         let credit = |account: &switch::facts::Account| {
-            let available = account.purse.available();
-            let limit =
-                available.map(|sum| sum + account.purse.reserved() - account.purse.balance());
-            limit.map_or_else(|| "unlimited".to_owned(), |credit| credit.to_string())
+            account.terms.credit.map_or_else(|| "unlimited".to_owned(), |credit| credit.to_string())
         };
-        let mut lines: Vec<AccountLine> = snapshot
-            .facts
-            .accounts
-            .values()
-            .map(|account| AccountLine {
+        let line = |account: &Arc<switch::facts::Account>| {
+            let standing = self.registry.live().purses.standing(account.id, utc_ms);
+            let parent = account.parent.and_then(|parent| accounts.get(&parent));
+            let deck = snapshot.facts.deck_of(account);
+            let sum = |amount: Option<Money>| amount.unwrap_or_default().to_string();
+            AccountLine {
                 id: account.id,
                 name: account.name.to_string(),
-                balance: account.purse.balance().to_string(),
+                balance: sum(standing.map(|standing| standing.balance)),
                 credit: credit(account),
-                deck: account.deck.as_ref().map(|deck| deck.name.to_string()).unwrap_or_default(),
-                currency: account.deck.as_ref().map(|d| d.currency.to_string()).unwrap_or_default(),
+                reserved: sum(standing.map(|standing| standing.reserved)),
+                parent: parent.map(|parent| parent.name.to_string()).unwrap_or_default(),
+                deck: deck.map(|deck| deck.name.to_string()).unwrap_or_default(),
+                currency: deck.map(|deck| deck.currency.to_string()).unwrap_or_default(),
                 locked: account.locked,
-            })
-            .collect();
+            }
+        };
+        let mut lines: Vec<AccountLine> = accounts.values().map(line).collect();
         lines.sort_by(|a, b| a.name.cmp(&b.name));
         lines
     }

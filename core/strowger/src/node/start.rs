@@ -1,28 +1,30 @@
 //! Starting a node, in the order that loses nothing.
 
+use super::objects::{Folds, Sources, bring_plugin_settings};
 use super::{Node, RunningNode, keeping, monitor};
 use crate::admin::{Access, AdminToken};
 use crate::alarms::{AlarmKind, Alarms};
 use crate::handover::{self, Handover, KeptListener, WrittenShard};
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
-use crate::pm_qos::LatencyLimit;
 use crate::review::{self, ReviewError};
 use crate::shard::{Mailbox, Shard, ShardParts, WAKER, mailbox};
 use crate::snapshot::{Registry, Snapshot, SnapshotError};
-use crate::tables::Tables;
+use crate::tables::{TableError, Tables};
 use crate::transport::resolve::Resolver;
 use crate::transport::sockets::{self, BindError};
 use crate::transport::streams::{Accepting, StreamRoom, StreamThread};
 use crate::watch::FolderWatch;
 use crate::world::WorldDesk;
-use crate::{admin, chains, open_files, plugin_place, recovery};
+use crate::{admin, chains, database, open_files, plugin_place, recovery};
+use business::{Business, ConfigErrors, NodeListener, NodeNames};
 use config::Config;
 use host::decisions::{DecisionLog, DecisionSettings};
-use host::{Host, HostSettings, LoadError, private};
+use host::{Host, HostSettings, LoadError};
+use live::Live;
 use mio::{Poll, Waker};
+use platform::{LatencyLimit, files};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use sip::digest::ReplayGuard;
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,10 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use store::{
-    Business, ConfigErrors, Loaded, NodeListener, NodeNames, Recorder, RecorderSettings, Store,
-    StoreError, business,
-};
+use store::{Loaded, Recorder, RecorderSettings, StoreError};
 use switch::{Classifier, Strangers, Switch, SwitchSettings, World};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -70,6 +69,9 @@ pub(crate) enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A number list.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The plugins together.
     #[error(transparent)]
     Plugin(#[from] LoadError),
@@ -117,6 +119,7 @@ impl RunningNode {
         let nonce_secret = nonce_secret(&secret_file).map_err(file(&secret_file))?;
 
         // What is wrong is said before anything is changed or bound.
+        let database = database::of(&config)?;
         let business = match &config.business {
             Some(folder) => Some(read_business(&config, folder)?),
             None => None,
@@ -132,12 +135,13 @@ impl RunningNode {
             .map_err(|source| StartError::Admin { address, source })?;
         let admin = admin_listener.local_addr()?;
 
-        let database = config.database();
-        make_database(&database).map_err(file(&database))?;
-        let store = Store::open(&database).await?;
-        let mut tables = Tables::default();
+        if let Some(database) = database.file() {
+            make_database(database).map_err(file(database))?;
+        }
+        let store = database::open(&database).await?;
+        let mut filled = Tables::default();
         if let Some(business) = &business {
-            tables = Tables::of(&business.number_lists, &tables);
+            filled = Tables::of(&business.number_lists, &filled);
             let changes = store.apply(business).await?;
             for line in changes.log_lines() {
                 tracing::info!("business: {line}");
@@ -157,12 +161,12 @@ impl RunningNode {
                 "records of the run before were brought from the journal into the database"
             );
         }
-        let registry = Registry::default();
+        let live = Live::in_process(NONCES_KEPT, crate::clock::utc_ms());
+        let registry = Registry::new(live.clone());
         let resolver = Resolver::start(&config, registry.directory(), alarms.clone());
         let loaded = store.load().await?;
-        if business.is_none() {
-            tables = Tables::read(&loaded.number_lists)?;
-        }
+        let tables = Tables::read(&store, &loaded.number_lists, &filled).await?;
+        bring_plugin_settings(&config, &store, &host, &alarms).await?;
         let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret)?;
         // The first calls should find addresses, but a silent name server keeps no node down.
         resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
@@ -184,12 +188,13 @@ impl RunningNode {
                 recorder: &recorder,
                 decisions: decisions.as_ref(),
                 strangers: &strangers,
+                live: &live,
             };
             start_shards(&config, &around, handover)?
         };
         let mut unfinished = recovery.unfinished;
         unfinished.retain(|document| !taken.contains(&document.call.id));
-        let lost = recovery::settle_lost(&desk, unfinished);
+        let lost = recovery::settle_lost(&desk, &live, unfinished);
         if !lost.is_empty() {
             tracing::warn!(calls = lost.len(), "calls of the run before were lost and are closed");
         }
@@ -239,6 +244,8 @@ impl RunningNode {
             strangers,
             streams: streams.as_ref().map(|thread| thread.streams.clone()),
             reloading: tokio::sync::Mutex::default(),
+            sources: Sources::of(&loaded.customer_trunks),
+            folds: Folds::default(),
             unpublished: AtomicBool::new(false),
             refused_tables: Mutex::default(),
             table_watch: Mutex::default(),
@@ -300,6 +307,7 @@ impl Node {
 /// What a start would say.
 pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
+    database::of(config)?;
     sounds(config)?;
     let business = match &config.business {
         Some(folder) => Some(read_business(config, folder)?),
@@ -371,14 +379,18 @@ pub(crate) fn try_addresses(
 /// # Errors
 /// All that is wrong or that the node file does not have, with file, line and field.
 pub(crate) fn read_business(config: &Config, folder: &Path) -> Result<Business, ConfigErrors> {
-    let node = NodeNames {
+    Business::for_node(folder, &node_names(config))
+}
+
+/// What business objects may name of the node.
+pub(super) fn node_names(config: &Config) -> NodeNames {
+    NodeNames {
         // The realm of digest hashes for trunks that name none (SIG-51).
         realm: config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default(),
         listeners: config.listeners.iter().map(node_listener).collect(),
         media_addresses: config.media.addresses.iter().map(|a| a.name.clone()).collect(),
         free_seconds: config.calls.free_seconds,
-    };
-    Business::for_node(folder, &node)
+    }
 }
 
 fn node_listener(listener: &config::ListenerConfig) -> NodeListener {
@@ -453,6 +465,7 @@ struct Around<'a> {
     recorder: &'a Recorder,
     decisions: Option<&'a DecisionLog>,
     strangers: &'a Arc<Strangers>,
+    live: &'a Live,
 }
 
 fn start_shards(
@@ -460,7 +473,7 @@ fn start_shards(
     around: &Around<'_>,
     mut handover: Handover,
 ) -> Result<Started, StartError> {
-    let Around { desk, plane, recorder, decisions, strangers } = around;
+    let Around { desk, plane, recorder, decisions, strangers, live } = around;
     let count = config.shards();
     let mut sockets: Vec<Vec<Option<std::net::UdpSocket>>> =
         (0..count).map(|_| Vec::new()).collect();
@@ -502,9 +515,6 @@ fn start_shards(
     }
     let mailboxes: Vec<Mailbox> = ends.iter().map(|(_, mailbox, _)| mailbox.clone()).collect();
     let processors = config.processors().calls();
-    let replays = ReplayGuard::new(NONCES_KEPT, crate::clock::utc_ms());
-    let replays = Arc::new(Mutex::new(replays));
-    let rests = Arc::new(switch::Rests::default());
     let foreign = Arc::new(switch::Foreign::default());
     let (mut shards, mut taken) = (Vec::new(), HashSet::new());
     let mut written = std::mem::take(&mut handover.shards).into_iter();
@@ -514,8 +524,7 @@ fn start_shards(
             shard: number,
             shards: count,
             seed: random_bytes()?,
-            replays: Arc::clone(&replays),
-            rests: Arc::clone(&rests),
+            live: (*live).clone(),
             strangers: Arc::clone(strangers),
             foreign: Arc::clone(&foreign),
         };
@@ -608,13 +617,13 @@ fn random_bytes() -> io::Result<[u8; 32]> {
 /// The secret behind digest nonces (SIG-54), made at the first start; readable by the
 /// owner only.
 fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
-    if private::is_secret(path)? {
+    if files::is_secret(path)? {
         return std::fs::read(path)?.try_into().map_err(|bytes: Vec<u8>| {
             io::Error::other(format!("has {} bytes instead of 32; delete it", bytes.len()))
         });
     }
     let secret = random_bytes()?;
-    private::write_secret(path, &secret)?;
+    files::write_secret(path, &secret)?;
     Ok(secret)
 }
 
@@ -623,18 +632,20 @@ fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
 /// not run, and stays as it is for the operator to see.
 fn prepare_files(config: &Config) -> io::Result<()> {
     let (database, journal) = (config.database(), config.data_dir.join("journal"));
-    private::make_folder(&config.data_dir)?;
-    private::make_folder(&journal)?;
-    if let Some(folder) = database.parent() {
-        private::make_folder(folder)?;
+    files::make_folder(&config.data_dir)?;
+    files::make_folder(&journal)?;
+    if let Some(database) = database.file() {
+        if let Some(folder) = database.parent() {
+            files::make_folder(folder)?;
+        }
+        for end in ["", "-wal", "-shm"] {
+            let mut path = database.as_os_str().to_owned();
+            path.push(end);
+            files::keep_to_user(&PathBuf::from(path))?;
+        }
     }
-    let beside = |end: &str| {
-        let mut path = database.clone().into_os_string();
-        path.push(end);
-        PathBuf::from(path)
-    };
-    for path in [beside(""), beside("-wal"), beside("-shm"), journal, config.decision_folder()] {
-        private::keep_to_user(&path)?;
+    for path in [journal, config.decision_folder()] {
+        files::keep_to_user(&path)?;
     }
     Ok(())
 }
@@ -648,12 +659,12 @@ fn make_database(database: &Path) -> io::Result<()> {
 
 /// Raises the alarm about files that other users can change.
 fn look_at_rights(config: &Config, alarms: &Alarms) {
-    if let Err(error) = private::check_place(&config.data_dir) {
+    if let Err(error) = files::check_place(&config.data_dir) {
         alarms.raise(AlarmKind::UnsafeFiles, "data_dir", error.to_string());
     }
     let cache = plugin_cache(config);
     if cache.exists()
-        && let Err(error) = private::check_folder(&cache)
+        && let Err(error) = files::check_folder(&cache)
     {
         alarms.raise(AlarmKind::UnsafeFiles, "plugin-cache", error.to_string());
     }

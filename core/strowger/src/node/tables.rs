@@ -5,10 +5,10 @@ use crate::admin::ApiError;
 use crate::alarms::AlarmKind;
 use crate::api::TableLine;
 use crate::tables::{Table, Tables};
+use business::ConfigErrors;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use store::ConfigErrors;
 
 impl Node {
     /// By name.
@@ -26,6 +26,11 @@ impl Node {
             let detail = format!("no table `{name}`; there are: {}", names.join(", "));
             return Err(ApiError::not_found(detail));
         };
+        if table.list.file.is_none() {
+            let detail =
+                format!("the database keeps the rows of `{name}`: there is no file to read");
+            return Err(ApiError::refused("table_refused", detail));
+        }
         self.replace_table(table)
             .map(|table| self.table_line(&table))
             .map_err(|errors| ApiError::refused("table_refused", errors.to_string()))
@@ -37,7 +42,9 @@ impl Node {
     pub(crate) fn read_outdated_tables(&self, being_written: &BTreeSet<PathBuf>) {
         let _turn = self.reloading.blocking_lock();
         let live = self.live_tables();
-        let complete = |table: &&Arc<Table>| !being_written.contains(&table.list.file);
+        let complete = |table: &&Arc<Table>| {
+            table.list.file.as_ref().is_some_and(|file| !being_written.contains(file))
+        };
         for table in live.iter().filter(complete).filter(|table| table.is_outdated()) {
             let name = &table.list.name;
             match self.replace_table(table) {
@@ -96,7 +103,12 @@ impl Node {
             rows: table.numbers.len() as u64,
             bytes: table.numbers.bytes() as u64,
             loaded_ms: table.loaded_ms,
-            file: table.list.file.display().to_string(),
+            file: table
+                .list
+                .file
+                .as_ref()
+                .map(|file| file.display().to_string())
+                .unwrap_or_default(),
             error: refusals.get(&table.list.name).cloned().unwrap_or_default(),
         }
     }

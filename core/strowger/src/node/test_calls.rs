@@ -67,13 +67,12 @@ impl Node {
     /// Id of a vendor trunk that new calls have.
     fn vendor_trunk(&self, name: &str) -> Result<u32, ApiError> {
         let snapshot = self.desk().snapshot();
-        let found = snapshot.facts.vendors.values().find(|trunk| &*trunk.name == name);
-        found.map(|trunk| trunk.id).ok_or_else(|| self.no_such_trunk(name))
+        snapshot.vendor(name).map(|trunk| trunk.id).ok_or_else(|| self.no_such_trunk(name))
     }
 
     fn no_such_trunk(&self, name: &str) -> ApiError {
         let snapshot = self.desk().snapshot();
-        let known = snapshot.facts.vendors.values().map(|trunk| &*trunk.name);
+        let known = snapshot.facts.vendors().values().map(|trunk| &*trunk.name);
         ApiError::not_found(match nearest(name, known) {
             Some((_, known)) => format!("no vendor trunk `{name}`; the nearest is `{known}`"),
             None => format!("no vendor trunk `{name}`, nor any other"),

@@ -100,9 +100,7 @@ impl Node {
         let snapshot = self.desk().snapshot();
         let names = parameters.trunks.split(',').map(str::trim).filter(|name| !name.is_empty());
         let id = |name: &str| {
-            let mut customers = snapshot.facts.customers.values();
-            let found = customers.find(|trunk| &*trunk.name == name).map(|trunk| trunk.id);
-            found.ok_or_else(|| {
+            snapshot.customer(name).map(|trunk| trunk.id).ok_or_else(|| {
                 ApiError::invalid("trunks", format!("there is no customer trunk `{name}`"))
             })
         };

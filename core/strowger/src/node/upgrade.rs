@@ -53,7 +53,8 @@ impl Node {
         if *self.upgrade.borrow() {
             return Err(refused("another upgrade is under way".to_owned()));
         }
-        let version = look(program, &Terms::of(&self.config)).map_err(refused)?;
+        let terms = Terms::of(&self.config).map_err(|error| refused(error.to_string()))?;
+        let version = look(program, &terms).map_err(refused)?;
         tracing::info!(program = %program.file.display(), %version, "the next program takes over");
         self.upgrade.send_replace(true);
         Ok(UpgradeBegun { from: env!("CARGO_PKG_VERSION").to_owned(), to: version })

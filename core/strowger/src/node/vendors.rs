@@ -8,8 +8,8 @@ impl Node {
     /// Tells of refusals since the last look.
     pub(super) fn look_at_vendors(&self, seen: &mut Seen) {
         let world = self.desk.published().load_full();
-        for vendor in world.facts.vendors.values() {
-            let refusals = vendor.usage.refusals();
+        for vendor in world.facts.vendors().values() {
+            let refusals = self.registry.live().quality.refusals(vendor.id);
             for (kind, codes, now) in [
                 (AlarmKind::VendorAuthFailed, "401 or 407", refusals.unauthorized),
                 (AlarmKind::PossibleLoop, "482 or 483", refusals.looped),

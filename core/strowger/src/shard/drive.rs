@@ -232,7 +232,7 @@ impl Driver {
             let world = Arc::clone(&published);
             drop(published);
             self.host.warm_current();
-            self.switch.set_world(world.clone());
+            self.switch.set_world(clock::now(), world.clone());
             self.classifier.set_facts(Arc::clone(&world.facts));
             self.world = world;
         }
@@ -386,6 +386,13 @@ impl Driver {
                 let found = self.switch.hangup(clock::now(), id, &mut self.media);
                 self.give();
                 let _ = reply.send(found);
+            }
+            Command::Cut(account) => {
+                self.switch.cut_account(clock::now(), account);
+            }
+            Command::TakeWorld(reply) => {
+                self.take_world();
+                let _ = reply.send(());
             }
             Command::Drain => self.switch.drain(),
             #[cfg(test)]

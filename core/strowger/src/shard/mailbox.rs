@@ -32,6 +32,10 @@ pub(crate) enum Command {
     Place(TestCall, oneshot::Sender<Result<u128, NotPlaced>>),
     /// End a call; the answer says whether it was there.
     HangUp(u128, oneshot::Sender<bool>),
+    /// End the running calls of an account that was locked together with them.
+    Cut(u32),
+    /// Take the published world now: the answer comes when calls begin with it.
+    TakeWorld(oneshot::Sender<()>),
     /// Take no new calls from now on.
     Drain,
     /// End every call; peers may still answer.

@@ -1,63 +1,106 @@
 //! What plugins look up in a snapshot: texts by content handle, number lists by name.
 
 use crate::tables::{Table, Tables};
+use business::ListKind;
+use live::{Figures, Holder, Live};
 use policy::{Lookup, Owner, PrefixHit, TrunkStatistics};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::business::ListKind;
-use switch::facts::TrunkUsage;
+use switch::SharedMap;
 
 /// Texts and tables of one snapshot. A clone shares both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SnapshotLookup {
     business: Arc<Words>,
     tables: Tables,
+    live: Live,
 }
 
-/// What a snapshot says beside its tables.
+/// What a snapshot says beside its tables. A clone shares it.
 #[derive(Clone, Debug, Default)]
 struct Words {
-    texts: HashMap<u64, Arc<str>>,
-    attributes: HashMap<Owner, BTreeMap<String, Arc<str>>>,
-    usage: HashMap<u32, Arc<TrunkUsage>>,
+    texts: SharedMap<u64, Text>,
+    attributes: SharedMap<Owner, Attributes>,
+    vendors: SharedMap<u32, ()>,
+}
+
+/// The words of an owner by name.
+type Attributes = Arc<BTreeMap<String, Arc<str>>>;
+
+/// A text, and how many rule sets have it.
+#[derive(Clone, Debug)]
+struct Text {
+    text: Arc<str>,
+    sets: u32,
 }
 
 impl SnapshotLookup {
-    /// Keeps a text and gives its handle: the same text has the same handle in every
-    /// snapshot and after every restart, so that plugins can keep what they compiled.
+    /// Keeps a text for one more rule set and gives its handle: the same text has the same handle
+    /// in every snapshot and after every restart, so that plugins can keep what they compiled.
     pub(crate) fn keep(&mut self, text: &str) -> u64 {
         let texts = &mut Arc::make_mut(&mut self.business).texts;
         let mut handle = text_handle(text);
         // Two texts on one handle are as good as impossible, but must not mix rules.
-        while texts.get(&handle).is_some_and(|known| **known != *text) || handle == 0 {
+        while texts.get(&handle).is_some_and(|known| *known.text != *text) || handle == 0 {
             handle = handle.wrapping_add(1);
         }
-        texts.insert(handle, text.into());
+        let kept = match texts.get(&handle) {
+            Some(known) => Text { text: Arc::clone(&known.text), sets: known.sets + 1 },
+            None => Text { text: text.into(), sets: 1 },
+        };
+        texts.insert(handle, kept);
         handle
     }
 
-    /// Keeps the words that an operator gave to an account or trunk.
-    pub(super) fn add_attributes(&mut self, owner: Owner, words: &BTreeMap<String, String>) {
-        if !words.is_empty() {
-            let words = words.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-            Arc::make_mut(&mut self.business).attributes.insert(owner, words.collect());
+    /// One rule set less has the text with this handle.
+    pub(super) fn release(&mut self, handle: u64) {
+        let texts = &mut Arc::make_mut(&mut self.business).texts;
+        match texts.get(&handle).cloned() {
+            Some(Text { text, sets: sets @ 2.. }) => {
+                texts.insert(handle, Text { text, sets: sets - 1 });
+            }
+            Some(_) => drop(texts.remove(&handle)),
+            None => {}
         }
     }
 
-    /// Keeps the live counters of a vendor trunk.
-    pub(super) fn add_usage(&mut self, trunk: u32, usage: &Arc<TrunkUsage>) {
-        Arc::make_mut(&mut self.business).usage.insert(trunk, usage.clone());
+    /// Keeps the words that an operator gave to an account or trunk, in the place of those before.
+    pub(super) fn set_attributes(&mut self, owner: Owner, words: &BTreeMap<String, String>) {
+        let attributes = &mut Arc::make_mut(&mut self.business).attributes;
+        if words.is_empty() {
+            attributes.remove(&owner);
+        } else {
+            let words = words.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            attributes.insert(owner, Arc::new(words.collect()));
+        }
+    }
+
+    /// A vendor trunk whose figures may be asked for.
+    pub(super) fn add_vendor(&mut self, trunk: u32) {
+        Arc::make_mut(&mut self.business).vendors.insert(trunk, ());
+    }
+
+    /// A vendor trunk that is gone.
+    pub(super) fn remove_vendor(&mut self, trunk: u32) {
+        Arc::make_mut(&mut self.business).vendors.remove(&trunk);
     }
 
     /// Without texts.
-    pub(super) fn of(tables: Tables) -> SnapshotLookup {
-        SnapshotLookup { tables, ..SnapshotLookup::default() }
+    pub(super) fn of(tables: Tables, live: &Live) -> SnapshotLookup {
+        SnapshotLookup { tables, live: live.clone(), business: Arc::default() }
     }
 
     /// The same with another state of some tables.
     pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> SnapshotLookup {
         let mut lookup = self.clone();
         lookup.tables.replace(tables);
+        lookup
+    }
+
+    /// The same without a table.
+    pub(crate) fn without(&self, table: &str) -> SnapshotLookup {
+        let mut lookup = self.clone();
+        lookup.tables.remove(table);
         lookup
     }
 
@@ -68,7 +111,7 @@ impl SnapshotLookup {
 
 impl Lookup for SnapshotLookup {
     fn text(&self, handle: u64) -> Option<Arc<str>> {
-        self.business.texts.get(&handle).cloned()
+        self.business.texts.get(&handle).map(|kept| Arc::clone(&kept.text))
     }
 
     /// A list of whole numbers only matches a whole number.
@@ -92,15 +135,24 @@ impl Lookup for SnapshotLookup {
     }
 
     fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
-        Some(self.business.usage.get(&trunk)?.statistics(crate::clock::now().utc_ms))
+        self.business.vendors.get(&trunk)?;
+        let Figures { attempts, answered, asr_permille, ner_permille, acd_ms, pdd_ms } =
+            self.live.quality.figures(trunk, crate::clock::now().utc_ms);
+        let active = self.live.channels.active(Holder::Vendor(trunk));
+        Some(TrunkStatistics {
+            active,
+            attempts,
+            answered,
+            asr_permille,
+            ner_permille,
+            acd_ms,
+            pdd_ms,
+        })
     }
 }
 
-/// FNV-1a, 64 bits.
 fn text_handle(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    sip::stable_hash(text.as_bytes())
 }
 
 #[cfg(test)]

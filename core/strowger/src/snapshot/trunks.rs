@@ -1,34 +1,25 @@
 //! Trunks in the operator's words become trunks in the machine's.
 
-use super::Names;
-use policy::{
-    DisplayMode, FailoverSwitches, HeaderMode, PrivacyMode, StopAfterMedia, TrunkIdentity,
-};
+use super::book::RuleHandles;
+use super::draft::rate;
+use super::names::Names;
+use business::{CodePolicy, Failover, Identity, PeerAddress};
+use policy::{FailoverSwitches, TrunkIdentity};
 use sip::digest::{Algorithm, Ha1s};
-use std::collections::HashMap;
 use std::sync::Arc;
 use store::LoadedTrunk;
-use store::business::{self, CodePolicy, Failover, Identity, PeerAddress, Resend};
 use switch::facts::{
     AttemptTimers, Authentication, Credentials, CustomerTrunk, Destinations, DigestUser,
-    FailureReply, Network, Reliability, Ringback, RingbackMode, TrunkUsage, VendorTrunk,
+    FailureReply, Network, Reliability, Ringback, RingbackMode, RoutePrefix, VendorTrunk,
 };
-
-type Rules = HashMap<String, u64>;
 
 /// The `from_host` of trunks that want to see their own address (SIG-70).
 const PEER: &str = "peer";
 
-/// Handle of a named rule set; 0 for none. Unknown names are refused when they are read.
-fn rules(rules: &Rules, name: Option<&String>) -> u64 {
-    name.and_then(|name| rules.get(name)).copied().unwrap_or(0)
-}
-
 pub(super) fn customer(
     loaded: &LoadedTrunk<business::CustomerTrunk>,
     names: &mut Names<'_>,
-    sets: &Rules,
-    usage: Arc<TrunkUsage>,
+    rules: RuleHandles,
 ) -> CustomerTrunk {
     let trunk = &loaded.trunk;
     let owner = format!("customer trunk `{}`", trunk.name);
@@ -46,12 +37,13 @@ pub(super) fn customer(
         digest: digest(trunk),
         tech_prefix: trunk.tech_prefix.as_str().into(),
         strip_tech_prefix: trunk.strip_tech_prefix,
-        caller_rules: rules(sets, trunk.caller_rules.as_ref()),
-        callee_rules: rules(sets, trunk.callee_rules.as_ref()),
+        caller_rules: rules.caller,
+        callee_rules: rules.callee,
         reject_unmatched: trunk.reject_unmatched,
         support_privacy: trunk.support_privacy,
         trusted: trunk.trusted,
         channels: trunk.channels,
+        rate: rate(trunk.cps, trunk.burst),
         max_duration: trunk.max_duration,
         max_attempts: trunk.max_attempts,
         setup_budget: trunk.setup_budget,
@@ -68,7 +60,6 @@ pub(super) fn customer(
         media_address: names.media_address(&owner, trunk.media_address.as_deref()),
         strict_media: trunk.strict_media,
         transcode: trunk.transcode == business::Transcode::Auto,
-        usage,
     }
 }
 
@@ -105,8 +96,7 @@ fn algorithms(names: &[business::DigestAlgorithm]) -> Arc<[Algorithm]> {
 pub(super) fn vendor(
     loaded: &LoadedTrunk<business::VendorTrunk>,
     names: &mut Names<'_>,
-    sets: &Rules,
-    usage: Arc<TrunkUsage>,
+    rules: RuleHandles,
 ) -> VendorTrunk {
     let trunk = &loaded.trunk;
     let owner = format!("vendor trunk `{}`", trunk.name);
@@ -126,12 +116,14 @@ pub(super) fn vendor(
         account: loaded.account_id,
         locked: trunk.locked,
         targets,
+        prefixes: trunk.prefixes.iter().map(prefix).collect(),
         listener,
         large_over_tcp: trunk.large_over_tcp,
         priority: trunk.priority,
         weight: trunk.weight,
         last_resort: trunk.last_resort,
         channels: trunk.channels,
+        rate: rate(trunk.cps, trunk.burst),
         max_duration: trunk.max_duration,
         timers: AttemptTimers {
             response: trunk.timers.response,
@@ -140,11 +132,11 @@ pub(super) fn vendor(
             progress_sdp: trunk.timers.progress_sdp,
             ringing: trunk.timers.ringing,
         },
-        schedule: schedule(&trunk.resend),
+        schedule: Arc::clone(trunk.resend.schedule()),
         reliability: reliability(trunk.reliable_provisionals),
-        caller_rules: rules(sets, trunk.caller_rules.as_ref()),
-        callee_rules: rules(sets, trunk.callee_rules.as_ref()),
-        identity_rules: rules(sets, trunk.identity_rules.as_ref()),
+        caller_rules: rules.caller,
+        callee_rules: rules.callee,
+        identity_rules: rules.identity,
         reject_unmatched: trunk.reject_unmatched,
         tech_prefix: trunk.tech_prefix.as_str().into(),
         identity: identity(&trunk.identity),
@@ -164,17 +156,12 @@ pub(super) fn vendor(
             sound: names.sound(&owner, &trunk.ringback_sound),
         },
         credentials: credentials(trunk),
-        usage,
     }
 }
 
-/// The store accepts what the transaction layer accepts; a list that only it accepts
-/// falls back to the usual schedule.
-fn schedule(resend: &Resend) -> Arc<sip::ResendSchedule> {
-    let text = resend.as_str();
-    let schedule = sip::ResendSchedule::preset(text);
-    let schedule = schedule.or_else(|| sip::ResendSchedule::parse(text).ok());
-    Arc::new(schedule.unwrap_or_else(sip::ResendSchedule::standard))
+fn prefix(listed: &business::VendorPrefix) -> RoutePrefix {
+    let (priority, extend) = (listed.priority, listed.extend);
+    RoutePrefix { prefix: listed.prefix.as_str().into(), priority, extend }
 }
 
 fn credentials(trunk: &business::VendorTrunk) -> Option<Credentials> {
@@ -191,32 +178,14 @@ fn credentials(trunk: &business::VendorTrunk) -> Option<Credentials> {
 
 fn identity(identity: &Identity) -> TrunkIdentity {
     TrunkIdentity {
-        asserted: header_mode(identity.asserted),
-        preferred: header_mode(identity.preferred),
-        remote_party: header_mode(identity.remote_party),
-        diversion: header_mode(identity.diversion),
-        privacy: match identity.privacy {
-            business::PrivacyMode::None => PrivacyMode::None,
-            business::PrivacyMode::Pass => PrivacyMode::Pass,
-            business::PrivacyMode::Id => PrivacyMode::Id,
-        },
-        display: match identity.display {
-            business::DisplayMode::Pass => DisplayMode::Pass,
-            business::DisplayMode::Remove => DisplayMode::Remove,
-            business::DisplayMode::Number => DisplayMode::Number,
-            business::DisplayMode::Fixed => DisplayMode::Fixed,
-        },
+        asserted: identity.asserted,
+        preferred: identity.preferred,
+        remote_party: identity.remote_party,
+        diversion: identity.diversion,
+        privacy: identity.privacy,
+        display: identity.display,
         fixed_identity: identity.fixed_identity.as_str().into(),
         fixed_display: identity.fixed_display.as_str().into(),
-    }
-}
-
-fn header_mode(mode: business::HeaderMode) -> HeaderMode {
-    match mode {
-        business::HeaderMode::None => HeaderMode::None,
-        business::HeaderMode::Pass => HeaderMode::Pass,
-        business::HeaderMode::Caller => HeaderMode::Caller,
-        business::HeaderMode::Fixed => HeaderMode::Fixed,
     }
 }
 
@@ -225,11 +194,7 @@ fn failover(failover: &Failover) -> FailoverSwitches {
         stop_after_busy: failover.stop_after_busy,
         stop_after_timeout: failover.stop_after_timeout,
         until_connect: failover.until_connect,
-        stop_after_media: match failover.stop_after_media {
-            business::StopAfterMedia::Sdp => StopAfterMedia::Sdp,
-            business::StopAfterMedia::Rtp => StopAfterMedia::Rtp,
-            business::StopAfterMedia::Off => StopAfterMedia::Off,
-        },
+        stop_after_media: failover.stop_after_media,
         code_policy: failover
             .code_policy
             .iter()

@@ -103,7 +103,7 @@ impl Drop for Resolver {
 }
 
 fn names(facts: &Facts) -> HashSet<Arc<Name>> {
-    facts.vendors.values().flat_map(|vendor| vendor.targets.names()).cloned().collect()
+    facts.vendors().values().flat_map(|vendor| vendor.targets.names()).cloned().collect()
 }
 
 impl Shared {

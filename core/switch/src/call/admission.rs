@@ -1,23 +1,26 @@
-//! Before the first INVITE: may it call, whom, at what price, over which trunks
+//! Before the first INVITE: whether the caller may call, the number, the price, and the trunks
 //! (ROUTE-15 steps 4 to 14).
 
+use super::channels::Reached;
 use super::pipeline::{Stop, Taken};
 use super::{Call, Choice, Cx, End};
 use crate::facts::RouteEntry;
 use crate::number;
 use crate::reason::name;
+use compact_str::format_compact;
 use foldhash::HashSet;
-use ledger::{ChargeRecord, EndedBy, RateLookup, Text};
+use ledger::{EndedBy, RateLookup, Text};
+use live::Holder;
 use policy::{
-    Answer, Candidate, EventKind, NumberQuestion, Question, RateQuestion, RateSubject, Reply,
-    RouteQuestion, ScreenQuestion, Side, Stage, Verdict,
+    Answer, Candidate, EventKind, NumberQuestion, Question, Reply, RouteQuestion, ScreenQuestion,
+    Stage, Verdict,
 };
 use sip::session::Demand;
 
-/// A plugin gave an answer that belongs to another question.
-const OTHER_ANSWER: &str = "answer to another question";
+/// A plugin's answer belongs to another kind of question.
+pub(super) const OTHER_ANSWER: &str = "answer to another question";
 
-/// More candidates than this are not put into a question.
+/// Most candidates in one question.
 const MAX_CANDIDATES: usize = 1000;
 
 impl Call {
@@ -27,7 +30,7 @@ impl Call {
         tracing::debug!(call = %self.shown_id(), trunk = %self.customer.name, source = %self.source.address,
             caller = %self.numbers.caller_in, callee = %self.numbers.callee_in, "incoming");
         if let Some(why) = cx.core.intake.closed() {
-            // No plugin hears of it: what is refused for want of time must take none.
+            // The events hook is not told: a call refused for lack of time must cost no time.
             self.unannounced = true;
             return self.refuse_for_now(cx, name::SYSTEM_OVERLOAD, why);
         }
@@ -35,35 +38,49 @@ impl Call {
         if let Some(demand) = self.caller.demand() {
             return self.refuse_demand(cx, &demand);
         }
-        let expired = self.account.expires_ms.is_some_and(|at| at <= cx.now.utc_ms);
         if self.customer.locked {
             return self.refuse(cx, 403, name::TRUNK_LOCKED, "");
         }
-        if self.account.locked {
-            return self.refuse(cx, 403, name::ACCOUNT_LOCKED, "");
-        }
-        if expired {
-            return self.refuse(cx, 403, name::ACCOUNT_EXPIRED, "");
+        if let Some((reason, detail)) = self.account_is_shut(cx.now.utc_ms) {
+            return self.refuse(cx, 403, reason, &detail);
         }
         if !number::is_valid(&self.numbers.callee_in) {
             let detail = format!("called number `{}`", self.numbers.callee_in);
             return self.refuse(cx, 484, name::NUMBER_INVALID, &detail);
         }
-        if !self.customer.usage.take(self.customer.channels) {
-            let detail =
-                format!("customer trunk {} has {}", self.customer.name, self.customer.channels);
-            return self.refuse(cx, 503, name::CONCURRENCY_LIMIT, &detail);
+        match self.take_channels(cx.live(), cx.now.instant) {
+            Ok(()) => {
+                self.enter_payers(cx.core);
+                self.admit_from(cx, 0);
+            }
+            Err(Reached { reason, detail, of_node: true }) => {
+                self.refuse_for_now(cx, reason, &detail);
+            }
+            Err(Reached { reason, detail, .. }) => {
+                // SEC-11: the bucket soon has a token again.
+                self.retry_after = Some(1).filter(|_| reason == name::CPS_LIMIT);
+                self.refuse(cx, 503, reason, &detail);
+            }
         }
-        if !self.world.usage.take(self.world.settings.channels) {
-            self.customer.usage.release();
-            let detail = format!("node has {}", self.world.settings.channels);
-            return self.refuse_for_now(cx, name::CONCURRENCY_LIMIT, &detail);
-        }
-        self.channel_taken = true;
-        self.admit_from(cx, 0);
     }
 
-    /// 421 or 422: the caller may come again with what is missing.
+    /// Why the account, or a reseller above it, accepts no calls (BILL-51, BILL-63).
+    fn account_is_shut(&self, utc_ms: u64) -> Option<(&'static str, Text)> {
+        self.world.payers(&self.account).find_map(|account| {
+            let reason = if account.locked {
+                name::ACCOUNT_LOCKED
+            } else if account.expires_ms.is_some_and(|at| at <= utc_ms) {
+                name::ACCOUNT_EXPIRED
+            } else {
+                return None;
+            };
+            let own = account.id == self.account.id;
+            let detail = || format_compact!("reseller {}", account.name);
+            Some((reason, if own { Text::default() } else { detail() }))
+        })
+    }
+
+    /// 421 or 422: the caller may try again with the required header.
     fn refuse_demand(&mut self, cx: &mut Cx<'_>, demand: &Demand) {
         let Demand { status, header: (header, value) } = demand;
         self.caller.refuse(&mut cx.wire(), *status, &[(header, value)]);
@@ -133,8 +150,7 @@ impl Call {
         })
     }
 
-    /// Without an answer the call goes on, unless the operator chose for the plugin that
-    /// failed that it does not.
+    /// Without an answer the call goes on, unless the failed plugin's `fallback` is reject.
     pub(super) fn take_verdict(&mut self, reply: Reply) -> Result<Taken, Stop> {
         match reply.outcome {
             Ok(Answer::Screen(Verdict::Reject(rejection))) => return Err(rejection.into()),
@@ -146,43 +162,6 @@ impl Call {
                 return Err(Stop::new(503, name::INTERNAL_ERROR, fault.to_string()));
             }
             _ => {}
-        }
-        Ok(Taken::GoOn)
-    }
-
-    pub(super) fn admission_rate_question(&mut self, cx: &Cx<'_>) -> Result<Question, Stop> {
-        let no_rate = |detail: &str| Stop::new(403, name::NO_RATE, detail);
-        let Some(deck) = self.account.deck.clone() else {
-            return Err(no_rate(&format!("account {} has no rate deck", self.account.name)));
-        };
-        let number = self.numbers.rated();
-        let row = match deck.find(number, cx.now.utc_ms) {
-            RateLookup::Found(row) => row,
-            RateLookup::Blocked => return Err(no_rate("the destination is not sold")),
-            RateLookup::None => {
-                return Err(no_rate(&format!("deck {} has no row for {number}", deck.name)));
-            }
-        };
-        let sell = super::record::unrated(&deck, row, self.account.rounding);
-        let question = self.first_increment(&sell);
-        let question = question.ok_or_else(|| no_rate("price beyond the range of a charge"))?;
-        self.sell_price = question.row.price_next;
-        self.sell = Some(sell);
-        Ok(Question::Rate(question))
-    }
-
-    /// Room for BILL-40: what is looked at here will be reserved here.
-    pub(super) fn take_admission_rate(&mut self, reply: Reply) -> Result<Taken, Stop> {
-        let charge = match reply.outcome {
-            Ok(Answer::Rate(charge)) => ledger::Money(i128::from(charge.amount)),
-            Ok(_) => return Err(Stop::new(500, name::INTERNAL_ERROR, OTHER_ANSWER)),
-            Err(fault) => return Err(Stop::new(500, name::INTERNAL_ERROR, fault.to_string())),
-        };
-        if let Some(available) = self.account.purse.available()
-            && (available <= ledger::Money::ZERO || available < charge)
-        {
-            let detail = format!("{available} available, {charge} needed");
-            return Err(Stop::new(403, name::INSUFFICIENT_BALANCE, detail));
         }
         Ok(Taken::GoOn)
     }
@@ -200,7 +179,7 @@ impl Call {
                 _ => Stop::new(503, name::NO_ROUTE_AVAILABLE, ""),
             });
         }
-        // The core's own order, in case no plugin answers: priority, then id.
+        // The core's own order if no plugin answers: priority, then id.
         let mut order: Vec<_> = candidates.iter().map(|c| (c.priority, c.trunk)).collect();
         order.sort_unstable();
         if let Some(setup) = self.setup() {
@@ -215,19 +194,19 @@ impl Call {
         }))
     }
 
-    /// Vendor trunks that may be used now, and how many were left out because they are
-    /// full or for another reason (ROUTE-16, ROUTE-19).
+    /// Vendor trunks that may be used now, how many were skipped because they are full, and how
+    /// many for another reason (ROUTE-16, ROUTE-19).
     fn candidates(&self, cx: &Cx<'_>) -> (Vec<Candidate>, usize, usize) {
         let (mut candidates, mut full, mut unusable) = (Vec::new(), 0, 0);
         let mut seen = HashSet::default();
-        // ROUTE-18: an entry without `extend` ends the walk for ordinary trunks, whether it
-        // can be used now or not.
+        // ROUTE-18: an entry without `extend` ends the walk for ordinary trunks, whether or not it
+        // can be used now.
         let mut last_length = 0;
         for (length, entries) in self.world.routes.matches(self.numbers.routed()) {
             if entries.iter().any(|entry| self.ends_walk(*entry)) {
                 last_length = last_length.max(length);
             }
-            for entry in entries {
+            for entry in entries.iter() {
                 if !seen.insert(entry.trunk) || candidates.len() >= MAX_CANDIDATES {
                     continue;
                 }
@@ -252,8 +231,8 @@ impl Call {
         self.world.vendors.get(&entry.trunk).is_some_and(|trunk| trunk.last_resort)
     }
 
-    /// Whether no shorter prefix is looked at (ROUTE-18). Locked trunks and those of last
-    /// resort (ROUTE-45) have no say in it.
+    /// Whether the walk ends before shorter prefixes (ROUTE-18). Locked trunks and last-resort
+    /// trunks (ROUTE-45) do not end it.
     fn ends_walk(&self, entry: RouteEntry) -> bool {
         let Some(trunk) = self.world.vendors.get(&entry.trunk) else { return false };
         let locked = |account: &u32| self.world.accounts.get(account).is_none_or(|a| a.locked);
@@ -267,7 +246,7 @@ impl Call {
         if trunk.locked || vendor.locked || !cx.reaches(trunk) {
             return None;
         }
-        let RateLookup::Found(row) = vendor.deck.as_ref()?.find(self.numbers.rated(), utc_ms)
+        let RateLookup::Found(row) = self.world.deck_of(vendor)?.find(self.numbers.rated(), utc_ms)
         else {
             return None;
         };
@@ -279,9 +258,9 @@ impl Call {
             priority: trunk.priority,
             weight: trunk.weight,
             last_resort: trunk.last_resort,
-            active: trunk.usage.active(),
+            active: cx.live().channels.active(Holder::Vendor(trunk.id)),
             channels: trunk.channels,
-            calls_today: trunk.usage.attempts_today(utc_ms),
+            calls_today: cx.live().quality.sent_today(trunk.id, utc_ms),
             buy_price: i64::try_from(row.price.price_next.0).unwrap_or(i64::MAX),
         })
     }
@@ -295,7 +274,7 @@ impl Call {
                     trunks.into_iter().filter(|t| left.remove(t)).map(Choice::new).collect();
             }
             Ok(Answer::Route(Err(rejection))) => return Err(rejection.into()),
-            // The core's own order stands.
+            // Keeps the core's own order.
             Ok(_) | Err(_) => {}
         }
         let Some(first) = setup.choices.front().map(|choice| choice.trunk) else {
@@ -303,24 +282,5 @@ impl Call {
         };
         self.tell(cx, EventKind::Routed, first, 0);
         Ok(Taken::GoOn)
-    }
-
-    /// The question for the least that a call of this row costs.
-    fn first_increment(&self, sell: &ChargeRecord) -> Option<RateQuestion> {
-        let row = super::record::deck_row(&sell.row)?;
-        let seconds = u64::from(row.first_increment_s.max(1)) + u64::from(row.free_seconds);
-        Some(RateQuestion {
-            call: self.facts,
-            subject: RateSubject {
-                side: Side::Sell,
-                is_final: false,
-                account: self.account.id,
-                trunk: self.customer.id,
-                at_ms: self.facts.received_ms,
-            },
-            row,
-            rounding: super::record::rounding(&sell.rounding)?,
-            duration_ms: seconds * 1000,
-        })
     }
 }

@@ -1,5 +1,5 @@
-//! Audio of a call at whose calling side nobody is: we offer it, and answer ourselves whatever the
-//! vendor asks for inside its dialog (RFC 3264).
+//! Audio of a call without a caller: we make the offer, and answer the vendor's requests inside its
+//! dialog ourselves (RFC 3264).
 
 use super::bridge::Offer;
 use super::media::NoOffer;
@@ -14,7 +14,7 @@ pub(super) fn offer_alone(cx: &mut Cx<'_>, attempt: &mut Attempt) -> Result<Vec<
     offer_of(attempt).ok_or(NoOffer::Ports)
 }
 
-/// What we offer the vendor of an attempt that has ports.
+/// Our offer to the vendor of an attempt that has ports.
 fn offer_of(attempt: &mut Attempt) -> Option<Vec<u8>> {
     let formats = sdp::spoken();
     let rtp = attempt.media.local?;
@@ -23,7 +23,8 @@ fn offer_of(attempt: &mut Attempt) -> Option<Vec<u8>> {
 }
 
 impl Call {
-    /// A description of the vendor: the relay learns where it receives, and in which codec.
+    /// A description from the vendor: the relay learns where the vendor receives, and in which
+    /// codec.
     pub(super) fn take_description(
         &mut self,
         cx: &mut Cx<'_>,
@@ -35,7 +36,7 @@ impl Call {
         Ok(())
     }
 
-    /// Takes what the peer has said last, once both sides have agreed on it.
+    /// Uses the peer's latest description once both sides have agreed on it.
     pub(super) fn take_agreed(&mut self, cx: &mut Cx<'_>, from: u16) {
         let agreed = self.leg(from).and_then(|leg| leg.negotiation().remote());
         let Some(agreed) = agreed.map(<[u8]>::to_vec) else { return };
@@ -44,8 +45,8 @@ impl Call {
         }
     }
 
-    /// Where the sender of a description receives, and the formats that it is spoken to in: one
-    /// codec, and telephone events if it has them.
+    /// Where the sender of a description receives, and the formats that we send to it: one codec,
+    /// and telephone events if it has them.
     fn read_alone(
         &self,
         from: u16,
@@ -58,19 +59,19 @@ impl Call {
         if let Some(codec) = formats.first() {
             (remote.codec, remote.clock_hz) = (codec.name.clone(), codec.clock_hz);
         }
-        // It may send with our numbers as well as with its own (RFC 3264 section 6.1).
+        // It may send with our payload numbers as well as with its own (RFC 3264 section 6.1).
         let side = Side { sends: sdp::spoken(), wants: formats.clone() };
         remote.formats = Some(sdp::formats_of(&side));
         Ok((remote, formats))
     }
 
-    /// A request of the vendor that would go on to the caller, were there one.
+    /// A request of the vendor that would be passed to the caller if there were one.
     pub(super) fn answer_request(&mut self, cx: &mut Cx<'_>, from: u16, theirs: TransactionId) {
         let Some(request) = self.leg(from).and_then(|leg| leg.request(theirs)) else { return };
         let offered = sdp::body_of(request).filter(|_| *request.method() != Method::Info);
         let invite = *request.method() == Method::Invite;
         let Some(offered) = offered.map(<[u8]>::to_vec) else {
-            // The ACK of a re-INVITE without an offer answers ours; INFO wants to be heard, no more.
+            // The ACK of a re-INVITE without an offer answers ours; INFO only needs a 200.
             let offer = self.attempt_mut(from).filter(|_| invite).and_then(offer_of);
             return self.reply(cx, from, theirs, 200, offer.as_deref(), &[]);
         };
@@ -88,7 +89,7 @@ impl Call {
         }
     }
 
-    /// Our answer to an offer of the vendor, and where the vendor receives.
+    /// Our answer to the vendor's offer, and where the vendor receives.
     fn answer_of_our_own(
         &mut self,
         from: u16,

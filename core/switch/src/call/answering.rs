@@ -1,13 +1,13 @@
-//! From the first sign of a vendor to the caller's ACK: 18x, the answer, what they say of media.
+//! From a vendor's first response to the caller's ACK: 18x, the answer, and their SDP.
 
 use super::attempt::{Phase, Progress, since};
 use super::{CALLER, Call, Connected, Cx, End, State};
-use crate::quality::Outcome;
 use crate::reason::{Causes, name};
 use crate::sdp::{self, Unusable};
 use crate::switch::Core;
 use compact_str::format_compact;
 use ledger::EndedBy;
+use live::Outcome;
 use policy::EventKind;
 use sip::Message;
 use sip::session::{Leg, Party};
@@ -25,7 +25,7 @@ impl Call {
         match status {
             100 if out.phase == Phase::Sent => attempt.enter(Phase::Trying, now),
             100 => {}
-            // Early media are early media in any 18x (RFC 3960 section 3).
+            // SDP means early media in any 18x (RFC 3960 section 3).
             _ if offered.is_some() => attempt.enter(Phase::ProgressSdp, now),
             180 => attempt.enter(Phase::Ringing, now),
             _ if out.phase.is_alerting() => {}
@@ -57,7 +57,7 @@ impl Call {
             }
         }
         if owes && (body.is_none() || !self.caller.takes_early_offers()) {
-            // Nobody can answer that offer now; the one in the 2xx will be.
+            // No side can answer that offer now; the offer in the 2xx will be answered.
             if let Some(leg) = self.leg_mut(number) {
                 leg.answer_provisional(&mut cx.wire(), None);
             }
@@ -70,7 +70,7 @@ impl Call {
         self.progress_caller(cx, status, body);
     }
 
-    /// 18x to the caller (ROUTE-55: what was sent stays valid over failovers).
+    /// 18x to the caller (ROUTE-55: responses already sent stay valid over failovers).
     pub(super) fn progress_caller(&mut self, cx: &mut Cx<'_>, status: u16, body: Option<Vec<u8>>) {
         let times = &mut self.times;
         times.ringing_ms.get_or_insert(cx.now.utc_ms);
@@ -83,7 +83,7 @@ impl Call {
         self.caller.progress(&mut cx.wire(), status, body.as_deref());
     }
 
-    /// The caller's PRACK carries the answer to the vendor's offer in a 18x.
+    /// The caller's PRACK contains the answer to the vendor's offer in a 18x.
     pub(super) fn on_provisional_answered(&mut self, cx: &mut Cx<'_>, prack: &Message) {
         let owes = |attempt: &&super::Attempt| {
             attempt.leg.as_ref().is_some_and(Leg::owes_provisional_answer)
@@ -99,8 +99,8 @@ impl Call {
         }
     }
 
-    /// A vendor answered: it is the one, and both legs are up from here on. One that had been
-    /// given up is too late.
+    /// A vendor answered: it wins, and both legs are up from here on. The answer of an attempt that
+    /// was given up is too late.
     pub(super) fn on_answered(&mut self, cx: &mut Cx<'_>, number: u16, response: &Message) {
         self.note_sign(cx, number, response);
         if self.attempt(number).is_some_and(|attempt| attempt.is_given_up()) {
@@ -117,7 +117,7 @@ impl Call {
         Call::note_delay(attempt, cx);
         let (vendor, early) = (attempt.vendor.id, attempt.early_answer.take());
         let pdd_ms = attempt.record.pdd_ms;
-        attempt.vendor.usage.quality.attempt(now.utc_ms, Outcome::Answered, pdd_ms);
+        cx.live().quality.attempt(vendor, now.utc_ms, Outcome::Answered, pdd_ms);
         let whose = (number, attempt.record.vendor_account);
         let sent_ms = attempt.record.sent_ms;
         let buy = self.buy_price(cx, whose, sent_ms);
@@ -132,18 +132,19 @@ impl Call {
         let delayed = self.delayed_offer();
         let body = match answer {
             Some(sdp) => Some(self.pass_sdp(cx, number, sdp)),
-            // The caller's offer is answered by what came in a 18x (RFC 6337 section 3.1.1), or
-            // it is not answered at all.
+            // The SDP of a 18x answers the caller's offer (RFC 6337 section 3.1.1); without one the
+            // offer has no answer.
             None if !delayed => Some(early.ok_or(Unusable::NoAudio)),
             None => None,
         };
         let body = match body {
-            // The vendor's SDP cannot be used: end both legs rather than connect silence.
+            // The vendor's SDP is unusable: end both legs rather than connect silence.
             Some(Err(unusable)) => return self.refuse_answer(cx, number, unusable),
             Some(Ok(body)) => Some(body),
             None => None,
         };
-        // An offer in the 2xx is answered in the caller's ACK, which is waited for.
+        // An offer in the 2xx is answered by the caller's ACK, so the vendor's ACK has to wait for
+        // it.
         let owes =
             self.leg(number).is_some_and(|leg| leg.negotiation().open() == Some(Party::Peer));
         if let Some(leg) = self.leg_mut(number).filter(|_| !owes) {
@@ -172,7 +173,7 @@ impl Call {
     fn connect(&mut self, cx: &mut Cx<'_>, number: u16) {
         let now = cx.now;
         self.times.answer_ms = Some(now.utc_ms);
-        self.fix_sell_price(cx);
+        self.fix_sell_prices(cx);
         self.times.pdd_ms.get_or_insert(since(self.began, now.instant));
         self.state = State::Connected(Connected {
             vendor: number,
@@ -183,9 +184,10 @@ impl Call {
             held: false,
             supervisor: self.new_supervisor(cx),
         });
+        self.cover_talk(cx);
     }
 
-    /// The vendor's description cannot be used. It answered, and charges for it (BILL-28).
+    /// The vendor's description is unusable. The vendor answered, and charges for it (BILL-28).
     fn refuse_answer(&mut self, cx: &mut Cx<'_>, number: u16, unusable: Unusable) {
         self.hang_up_leg(cx, number, Causes::ours(31));
         self.end_winner(cx, name::CODEC_MISMATCH, EndedBy::Switch);
@@ -203,15 +205,15 @@ impl Call {
         }
         let unusable = self.release_vendor_ack(cx, Some(ack));
         if unusable.is_some() && self.connected().is_some() {
-            // The answer to a delayed offer: rather no call than a silent one.
+            // The ACK's answer to a delayed offer is unusable: no call is better than a silent one.
             let causes = Causes::ours(31);
             return self.end_connected(cx, name::CODEC_MISMATCH, EndedBy::Switch, None, causes);
         }
         self.try_close(cx);
     }
 
-    /// Delayed offer: the caller's answer goes on in the vendor's ACK; what is wrong with it, if
-    /// it cannot.
+    /// Delayed offer: passes the caller's answer on in the vendor's ACK; an error if it is
+    /// unusable.
     pub(super) fn release_vendor_ack(
         &mut self,
         cx: &mut Cx<'_>,
@@ -223,7 +225,7 @@ impl Call {
         }
         let body = match ack.and_then(sdp::body_of) {
             Some(sdp) => self.pass_sdp(cx, CALLER, sdp),
-            // The vendor's offer has no answer, and nobody would ever be heard.
+            // The vendor's offer has no answer, so neither side would be heard.
             None => Err(Unusable::NoAudio),
         };
         self.leg_mut(number)?.acknowledge(&mut cx.wire(), body.as_deref().ok());
@@ -251,12 +253,12 @@ impl Call {
         }
     }
 
-    /// Whether the caller's INVITE carried no offer, so that the vendor's 2xx will.
+    /// Whether the caller's INVITE had no offer, so that the vendor's 2xx will have one.
     pub(super) fn delayed_offer(&self) -> bool {
         self.invite.as_ref().is_some_and(|invite| sdp::body_of(invite).is_none())
     }
 
-    /// The shortest of the limits that are set, and whose it is (SIG-35).
+    /// The shortest configured limit, and whose it is (SIG-35).
     pub(super) fn longest(&self) -> Option<(Duration, &'static str)> {
         let vendor = self.winner().map_or(Duration::ZERO, |a| a.vendor.max_duration);
         let limits = [
@@ -268,14 +270,15 @@ impl Call {
         limits.into_iter().filter(|(limit, _)| !limit.is_zero()).min_by_key(|(limit, _)| *limit)
     }
 
-    /// A side may want its requests at an address that no trunk names, and answers from there.
+    /// Notes whether a side wants its requests at an address that no trunk names; its responses
+    /// come from there.
     pub(crate) fn note_foreign(&mut self, core: &mut Core) {
         if self.foreign {
             return;
         }
         let vendor = self.winner().and_then(|attempt| attempt.leg.as_ref());
         let legs = [Some(&self.caller).filter(|leg| !leg.is_over()), vendor];
-        let elsewhere = |leg: &Leg<_>| !core.index.knows(leg.next_hop().remote);
+        let elsewhere = |leg: &Leg<_>| !core.world.facts.knows(leg.next_hop().remote);
         if legs.into_iter().flatten().any(elsewhere) {
             self.foreign = true;
             core.foreign.add();
@@ -283,9 +286,9 @@ impl Call {
     }
 }
 
-/// How long an answer lasted, ms on the monotonic clock. It is above 0 however soon the BYE
-/// came, or what was answered would not be billed (BILL-10): the clock is read once for all
-/// packets that lie ready, so that an answer and its BYE may have one moment.
+/// Duration of an answered call, ms on the monotonic clock. It is at least 1 ms however soon the
+/// BYE came, because a call with duration 0 would not be billed (BILL-10): the clock is read once
+/// for all packets that are ready, so an answer and its BYE may have the same time.
 pub(super) fn lasted_ms(answered: Instant, ended: Instant) -> u64 {
     let lasted = ended.saturating_duration_since(answered).as_millis();
     u64::try_from(lasted).unwrap_or(u64::MAX).max(1)

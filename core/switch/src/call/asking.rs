@@ -1,5 +1,5 @@
-//! Questions to the policy: several may be out, each is known by its ticket, and an answer to one
-//! that is not out any more is ignored.
+//! Questions to the policy. Several may be open; each has a ticket, and an answer to a question
+//! that is no longer open is ignored.
 
 use super::details::{InviteFacts, past_attempt};
 use super::pipeline::Step;
@@ -9,14 +9,14 @@ use policy::{AdvanceQuestion, CallDetails, CallNumbers, EventKind, EventNotice, 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A question that is out.
+/// An open question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
     ticket: u32,
     step: Step,
     /// The attempt that it is about; 0: the call.
     attempt: u16,
-    /// What is asked of an attempt that failed; all other questions follow from the call.
+    /// The question about a failed attempt; all other questions can be rebuilt from the call.
     failed: Option<Box<AdvanceQuestion>>,
 }
 
@@ -35,7 +35,7 @@ impl Asked {
 }
 
 impl Call {
-    /// Asks; only the answer with this ticket is taken.
+    /// Asks a question; only the answer with its ticket is accepted.
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, question: Question) {
         self.last_ticket = self.last_ticket.wrapping_add(1).max(1);
         let ticket = self.last_ticket;
@@ -58,17 +58,17 @@ impl Call {
         }));
     }
 
-    /// Whether a question of an attempt is out.
+    /// Whether a question about an attempt is open.
     pub(super) fn is_asked(&self, step: Step, attempt: u16) -> bool {
         self.asked.iter().any(|asked| (asked.step, asked.attempt) == (step, attempt))
     }
 
-    /// Nobody waits for the answers about an attempt any more.
+    /// Drops the open questions about an attempt.
     pub(super) fn drop_questions_of(&mut self, attempt: u16) {
         self.asked.retain(|asked| asked.attempt != attempt);
     }
 
-    /// Takes the answer to a question that is out; others are ignored.
+    /// Accepts the answer to an open question; others are ignored.
     pub(crate) fn on_answer(&mut self, cx: &mut Cx<'_>, ticket: u32, reply: Reply) {
         let Some(at) = self.asked.iter().position(|asked| asked.ticket == ticket) else { return };
         let Asked { step, attempt, .. } = self.asked.swap_remove(at);
@@ -76,6 +76,7 @@ impl Call {
         match (step, &self.state) {
             (Step::Charge, State::Closing(..)) => self.on_charged(cx, reply),
             (Step::Supervise, State::Connected(_)) => self.on_supervised(cx, reply),
+            (Step::Slice, State::Connected(_)) => self.on_slice(cx, reply),
             (Step::Advance, State::SettingUp(_)) => self.on_advance(cx, attempt, reply),
             (Step::EgressNumber | Step::Identity, State::SettingUp(_)) => {
                 self.on_attempt_answer(cx, step, attempt, reply);
@@ -85,7 +86,7 @@ impl Call {
         }
     }
 
-    /// What the call knows beside a question, if a plugin of its hook may ask.
+    /// The call's details beyond a question, if a plugin of its hook may query them.
     fn details(&self, question: &Question) -> Option<Arc<CallDetails>> {
         if !self.pin.wants_details.contains(question.hook()) {
             return None;
@@ -110,7 +111,7 @@ impl Call {
         }))
     }
 
-    /// Tells the events hook; nothing waits for it.
+    /// Sends an event to the events hook; the call does not wait for it.
     pub(super) fn tell(&self, cx: &mut Cx<'_>, kind: EventKind, trunk: u32, code: u16) {
         if !self.pin.hears_events || self.unannounced {
             return;

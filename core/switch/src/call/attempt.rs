@@ -22,7 +22,7 @@ use sip::{Flow, Message};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// State of an INVITE that is out; each has its timer (section 2 of the signalling reference).
+/// State of an open INVITE; each has its timer (section 2 of the signalling reference).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// SIG-15.
@@ -38,13 +38,13 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// SIG-20: states of one phase with one deadline.
+    /// SIG-20: these states are one phase with one deadline.
     pub(super) fn is_alerting(self) -> bool {
         matches!(self, Phase::ProgressSdp | Phase::Ringing)
     }
 }
 
-/// An INVITE that is out.
+/// An open INVITE.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Out {
     pub(super) phase: Phase,
@@ -55,25 +55,25 @@ pub(super) struct Out {
     pub(super) alerting: Option<Instant>,
 }
 
-/// How far an attempt is.
+/// Progress of an attempt.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Progress {
-    /// Numbers and identity are asked for.
+    /// The questions about numbers and identity are open.
     Preparing(Option<Box<Prepared>>),
     /// The INVITE has no final response.
     Out(Out),
-    /// Its 2xx was taken.
+    /// Its 2xx was accepted.
     Won(#[serde(with = "sip::written::moment")] Instant),
-    /// It was given up: its final response is awaited (SIG-08, SIG-103).
+    /// It was given up; its final response is awaited (SIG-08, SIG-103).
     GivenUp {
-        /// The record waits for that, as the vendor may have answered already. One that has stayed
-        /// silent for as long as it may is remembered only while the call lasts: what others owe
-        /// is not booked later for it.
+        /// The record waits for the final response, because the vendor may have answered already.
+        /// An attempt that was silent up to its time limit is remembered only while the call lasts;
+        /// a cost that arises later is not booked for it.
         holds: bool,
     },
 }
 
-/// What the questions before the INVITE brought.
+/// Results of the questions before the INVITE.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Prepared {
     numbers: NumberAnswer,
@@ -87,30 +87,30 @@ pub(crate) struct Attempt {
     pub(super) vendor: Arc<VendorTrunk>,
     pub(super) record: AttemptRecord,
     pub(super) progress: Progress,
-    /// Its session, once the INVITE is out.
+    /// Its session, once the INVITE was sent.
     pub(super) leg: Option<Leg<Owner>>,
     pub(super) media: LegMedia,
     /// Our SDP origin towards the vendor.
     pub(super) origin: Origin,
-    /// The ways to the vendor that were left; the first is its own.
+    /// The remaining ways to the vendor; the first is the one in use.
     pub(super) ways: Ways,
     /// Our tag.
     pub(super) tag: u64,
     /// When the INVITE was sent first.
     #[serde(with = "sip::written::moment")]
     pub(super) sent: Instant,
-    /// Sends of the transactions before the current one: the INVITE without credentials.
+    /// Sends of previous transactions of this attempt: the INVITE without credentials.
     pub(super) sends_before: u16,
     /// 180 was received.
     pub(super) alerted: bool,
-    /// The caller got a description of it before the answer.
+    /// The caller got SDP from it before the answer.
     pub(super) media_opened: bool,
-    /// The vendor's answer to the caller's offer as the caller got it in a 18x.
+    /// The vendor's answer to the caller's offer, as the caller got it in a 18x.
     pub(super) early_answer: Option<Vec<u8>>,
 }
 
 impl Attempt {
-    /// Host of the identity that the vendor sees (SIG-70).
+    /// Host of the From and identity headers for the vendor (SIG-70).
     fn host_of_from(&self) -> Text {
         match self.ways.first().filter(|_| self.vendor.from_host.is_empty()) {
             Some(way) => way.host(),
@@ -118,17 +118,17 @@ impl Attempt {
         }
     }
 
-    /// Where its INVITE goes; none if no name of the trunk has an address.
+    /// Destination of its INVITE; none if no name of the trunk has an address.
     pub(super) fn flow(&self) -> Option<Flow> {
         self.ways.first().map(|way| way.flow)
     }
 
-    /// The listener that it leaves from.
+    /// The listener that it is sent from.
     pub(super) fn listener(&self) -> u16 {
         self.flow().map_or(self.vendor.listener, |flow| flow.listener)
     }
 
-    /// When its 2xx was taken.
+    /// When its 2xx was accepted.
     pub(super) fn answered(&self) -> Option<Instant> {
         match self.progress {
             Progress::Won(at) => Some(at),
@@ -136,12 +136,12 @@ impl Attempt {
         }
     }
 
-    /// Whether its INVITE waits for a final response that counts.
+    /// Whether its INVITE waits for a final response that may still win.
     pub(super) fn is_out(&self) -> bool {
         matches!(self.progress, Progress::Out(_))
     }
 
-    /// Whether it was given up and its final response is awaited.
+    /// Whether it was given up and still waits for its final response.
     pub(super) fn is_given_up(&self) -> bool {
         matches!(self.progress, Progress::GivenUp { .. })
     }
@@ -156,7 +156,7 @@ impl Attempt {
         matches!(self.progress, Progress::Preparing(_) | Progress::Out(_))
     }
 
-    /// What a response of any kind tells.
+    /// Notes the facts that any response carries.
     pub(super) fn note_response(&mut self, now: Instant, response: &Message) {
         let waited = since(self.sent, now);
         let record = &mut self.record;
@@ -166,8 +166,8 @@ impl Attempt {
         }
     }
 
-    /// The state's timer, counted from when the state or the alerting phase began (SIG-20). A
-    /// state that is entered again goes on.
+    /// Enters a state. Its timer counts from the start of the state or of the alerting phase
+    /// (SIG-20); re-entering a state does not restart it.
     pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
         let (before, mut alerting) = match self.progress {
             Progress::Out(out) => (Some(out.phase), out.alerting),
@@ -190,7 +190,7 @@ impl Attempt {
         self.progress = Progress::Out(Out { phase, deadline, alerting });
     }
 
-    /// The INVITE was sent once more: what came before does not count.
+    /// The INVITE was sent once more: earlier responses no longer count.
     pub(super) fn begin_again(&mut self, now: Instant) {
         self.sends_before = self.record.sends;
         self.progress = Progress::Preparing(None);
@@ -206,20 +206,20 @@ impl Attempt {
     }
 }
 
-/// Time that has passed, ms.
+/// Elapsed time, ms.
 pub(super) fn since(from: Instant, now: Instant) -> u32 {
     u32::try_from(now.saturating_duration_since(from).as_millis()).unwrap_or(u32::MAX)
 }
 
 impl Call {
-    /// An attempt whose numbers are still to be asked for.
+    /// An attempt before its questions about numbers.
     pub(super) fn new_attempt(
         &self,
         cx: &mut Cx<'_>,
         vendor: Arc<VendorTrunk>,
         ways: Ways,
     ) -> Box<Attempt> {
-        // Not how many there were: one that was dropped before its INVITE has left a gap.
+        // Not their count: an attempt that was dropped before its INVITE leaves a gap.
         let made = self.finished.iter().map(|record| record.number);
         let number = made.chain(self.attempts.iter().map(|attempt| attempt.record.number)).max();
         let number = number.unwrap_or(0).saturating_add(1);
@@ -354,8 +354,8 @@ impl Call {
         Ok(())
     }
 
-    /// The INVITE of an attempt, as its leg sends it: its flow, its parts, and the user of our
-    /// Contact (SIG-79), none where the caller hides (SIG-76, SIG-78).
+    /// The INVITE of an attempt as its leg sends it: its flow, its parts, and the user of our
+    /// Contact (SIG-79), none if the caller is private (SIG-76, SIG-78).
     pub(super) fn invitation(
         &self,
         attempt: &Attempt,
@@ -387,7 +387,7 @@ impl Call {
         Some((way.flow, invitation, crate::number::uri_user(&user).into_owned()))
     }
 
-    /// How the leg of an attempt behaves.
+    /// Settings of an attempt's leg.
     pub(super) fn leg_settings(&self, attempt: &Attempt) -> LegSettings {
         LegSettings {
             schedule: Arc::clone(&attempt.vendor.schedule),

@@ -7,6 +7,7 @@ use super::media::NoOffer;
 use super::pipeline::Step;
 use super::{Call, Choice, Cx, End};
 use crate::reason::{self, Causes, Failed, name};
+use crate::retry_after;
 use crate::sdp::Unusable;
 use crate::shard::tag_text;
 use crate::switch::Owner;
@@ -17,12 +18,12 @@ use sip::session::Leg;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A vendor whose media were open and who may still answer is waited for so long before the next
+/// How long a vendor whose media were open, and who may still answer, is awaited before the next
 /// one is called (SIG-103).
 const AWAITED: Duration = Duration::from_millis(500);
 
 impl Call {
-    /// The first attempt, or as many as the customer trunk wants at once.
+    /// Starts the first attempt, or as many at once as the customer trunk wants.
     pub(super) fn start_attempts(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..self.customer.parallel.max(1) {
             let more = self.setup().is_some_and(|setup| !setup.choices.is_empty());
@@ -32,8 +33,8 @@ impl Call {
         }
     }
 
-    /// Goes to the next choice that can be tried. If there is none and no attempt is left that may
-    /// win, the call ends (ROUTE-50 rows 3, 4, 12).
+    /// Starts the next usable choice. If there is none and no attempt may still win, the call ends
+    /// (ROUTE-50 rows 3, 4, 12).
     pub(super) fn next_choice(&mut self, cx: &mut Cx<'_>) {
         loop {
             let waited = cx.now.instant.saturating_duration_since(self.began);
@@ -53,11 +54,11 @@ impl Call {
                 return self.none_is_left(cx, &self.why_none_is_left());
             };
             let Some(vendor) = self.world.vendors.get(&choice.trunk).cloned() else { continue };
-            // SIG-91: what rests is left out.
+            // SIG-91: addresses at rest are skipped.
             let Some(ways) = cx.awake_ways(&vendor, choice.ways) else { continue };
             let mut attempt = self.new_attempt(cx, vendor, ways);
-            if !attempt.vendor.usage.take(attempt.vendor.channels) {
-                attempt.record.end_reason = name::CONCURRENCY_LIMIT.into();
+            if let Err(limit) = cx.take_vendor_channel(&attempt.vendor) {
+                attempt.record.end_reason = limit.into();
                 attempt.record.end_ms = Some(cx.now.utc_ms);
                 self.finish_record(attempt.record);
                 continue;
@@ -68,7 +69,7 @@ impl Call {
         }
     }
 
-    /// No choice is left or may be tried: the call ends, unless an attempt may still win.
+    /// No choice is left or allowed: the call ends, unless an attempt may still win.
     fn none_is_left(&mut self, cx: &mut Cx<'_>, why: &str) {
         if !self.attempts.iter().any(|attempt| attempt.is_live()) {
             self.all_failed(cx, why);
@@ -89,7 +90,7 @@ impl Call {
         why.into()
     }
 
-    /// A record that is complete, in the order of the attempts.
+    /// Files a complete record, in the order of the attempts.
     pub(super) fn finish_record(&mut self, record: ledger::AttemptRecord) {
         let at = self.finished.partition_point(|known| known.number < record.number);
         self.finished.insert(at, record);
@@ -100,7 +101,7 @@ impl Call {
         Some(self.attempts.remove(at))
     }
 
-    /// Numbers and identity are known: the INVITE goes out.
+    /// Numbers and identity are known: sends the INVITE.
     pub(super) fn send_attempt(&mut self, cx: &mut Cx<'_>, number: u16) {
         let Some(mut attempt) = self.take_attempt(number) else { return };
         if attempt.flow().is_none() {
@@ -136,7 +137,7 @@ impl Call {
             let micros = now.instant.saturating_duration_since(self.began).as_micros();
             self.times.processing_us = Some(u32::try_from(micros).unwrap_or(u32::MAX));
         }
-        attempt.vendor.usage.count_attempt(now.utc_ms);
+        cx.live().quality.sent(attempt.vendor.id, now.utc_ms);
         *cx.core.counters.attempts.entry(Arc::clone(&attempt.vendor.name)).or_default() += 1;
         let owner = Owner { call: self.key, leg: number };
         cx.core.tags.insert(attempt.tag, owner);
@@ -155,8 +156,8 @@ impl Call {
         }
     }
 
-    /// No name of the trunk has an address: the attempt ends as if nobody was there (SIG-24,
-    /// SIG-66).
+    /// No name of the trunk has an address: the attempt ends as if its target were unreachable
+    /// (SIG-24, SIG-66).
     fn no_address(&mut self, cx: &mut Cx<'_>, mut attempt: Box<super::Attempt>) {
         let number = attempt.record.number;
         attempt.record.skipped = false;
@@ -168,8 +169,8 @@ impl Call {
         self.attempt_failed(cx, number, failed);
     }
 
-    /// Takes note of what an INVITE that was just sent goes over: a large one may have taken another
-    /// transport than that of its target, and come back from it.
+    /// Notes the transport of an INVITE that was just sent: a large INVITE may have switched from
+    /// the transport of its target, and back.
     pub(crate) fn note_way(&mut self, cx: &Cx<'_>, number: u16) {
         let world = Arc::clone(&self.world);
         let Some(attempt) = self.attempt_mut(number).filter(|attempt| attempt.is_out()) else {
@@ -184,7 +185,7 @@ impl Call {
 
     /// The first attempt has stayed silent: the next one starts beside it (ROUTE-58).
     pub(super) fn on_hedge(&mut self, cx: &mut Cx<'_>) {
-        // After a failure it is the policy that says what next.
+        // After a failure the policy decides the next step.
         let silent = |out: super::attempt::Out| out.phase == Phase::Sent;
         let silent = self.attempts.iter().any(|attempt| attempt.out().is_some_and(silent));
         let Some(setup) = self.setup() else { return };
@@ -197,7 +198,7 @@ impl Call {
     pub(super) fn not_made(&mut self, cx: &mut Cx<'_>, number: u16, why: &str) {
         let Some(mut attempt) = self.take_attempt(number) else { return };
         self.drop_questions_of(number);
-        attempt.vendor.usage.release();
+        cx.release_vendor_channel(&attempt.vendor);
         self.close_attempt_media(cx, &mut attempt);
         attempt.record.end_reason = why.into();
         attempt.record.end_ms = Some(cx.now.utc_ms);
@@ -208,7 +209,7 @@ impl Call {
             _ => Failed::NOT_SENT,
         };
         if failed == Failed::NO_CODEC {
-            // The same offer is no better for the next vendor whose media we relay.
+            // The same offer would be just as unusable for the next vendor whose media we relay.
             let world = Arc::clone(&self.world);
             let customer = Arc::clone(&self.customer);
             if let Some(setup) = self.setup() {
@@ -222,7 +223,7 @@ impl Call {
         self.next_choice(cx);
     }
 
-    /// The INVITE was sent once more, with credentials or another session interval.
+    /// The INVITE was sent again, with credentials or another session interval.
     pub(super) fn on_sent_again(&mut self, cx: &mut Cx<'_>, number: u16) {
         if let Some(attempt) = self.attempt_mut(number).filter(|attempt| attempt.is_out()) {
             attempt.begin_again(cx.now.instant);
@@ -230,7 +231,7 @@ impl Call {
         }
     }
 
-    /// How often the INVITE of an attempt has been sent when something becomes of it.
+    /// Records how often the INVITE of an attempt was sent when its transaction makes progress.
     pub(crate) fn note_sends(&mut self, leg: u16, id: sip::TransactionId, sends: u16) {
         if let Some(attempt) = self.attempt_mut(leg)
             && attempt.leg.as_ref().and_then(Leg::invite_transaction) == Some(id)
@@ -248,12 +249,13 @@ impl Call {
             return self.end_given_up(cx, number);
         }
         attempt.note_response(cx.now.instant, response);
-        attempt.vendor.usage.count_refusal(status);
+        let vendor = attempt.vendor.id;
         let target = attempt.flow().map(|flow| flow.remote);
         *cx.core.counters.vendor_codes.entry(status).or_default() += 1;
         if let (503, Some(target)) = (status, target) {
-            cx.core.settings.rests.note(cx.now.instant, target, response);
+            retry_after::rest(&*cx.live().health, cx.now.instant, target, response);
         }
+        cx.live().quality.refused(vendor, status);
         let cause = Causes::of(response).q850;
         self.attempt_failed(
             cx,
@@ -262,7 +264,7 @@ impl Call {
         );
     }
 
-    /// Nothing came of an INVITE within the window, or its target cannot be reached.
+    /// The INVITE got no response within the window, or its target cannot be reached.
     pub(super) fn on_unanswered(&mut self, cx: &mut Cx<'_>, number: u16, unreachable: bool) {
         let Some(attempt) = self.attempt(number) else { return };
         if attempt.is_given_up() {
@@ -275,7 +277,7 @@ impl Call {
         self.attempt_failed(cx, number, Failed { failure, code: 0, cause: 0 });
     }
 
-    /// The timer of an attempt's state ran out.
+    /// The timer of an attempt's state expired.
     pub(super) fn on_attempt_deadline(&mut self, cx: &mut Cx<'_>, number: u16) {
         let Some(out) = self.attempt(number).and_then(super::Attempt::out) else { return };
         let failure = match out.phase {
@@ -301,7 +303,7 @@ impl Call {
         self.all_failed(cx, why);
     }
 
-    /// An attempt failed: it is recorded, then the policy says what next.
+    /// An attempt failed: records it, then asks the policy for the next step.
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u16, failed: Failed) {
         let Failed { failure, code, cause } = failed;
         let Some(at) = self.attempts.iter().position(|a| a.record.number == number) else { return };
@@ -349,7 +351,7 @@ impl Call {
         }
         let more = !setup.choices.is_empty();
         if self.placed.is_some() {
-            // Only further addresses of its trunk are left, if anything is.
+            // At most further addresses of its trunk are left.
             return self.advance(cx, number, if more { Advance::Next } else { Advance::Stop });
         }
         self.ask(cx, Step::Advance, number, Question::Advance(question));
@@ -358,7 +360,7 @@ impl Call {
     pub(super) fn on_advance(&mut self, cx: &mut Cx<'_>, number: u16, reply: Reply) {
         let decision = match reply.outcome {
             Ok(Answer::Advance(decision)) => decision,
-            // Without a policy: nobody is rung twice.
+            // Without a policy: no callee is rung twice.
             Ok(_) | Err(_) => match self.failures.last() {
                 Some(Failed { failure: AttemptFailure::RingTimeout, .. })
                 | Some(Failed { code: 486 | 600..=605 | 607..=699, .. }) => Advance::Stop,
@@ -368,7 +370,7 @@ impl Call {
         self.advance(cx, number, decision);
     }
 
-    /// Does what is decided after a failed attempt.
+    /// Carries out the decision after a failed attempt.
     fn advance(&mut self, cx: &mut Cx<'_>, number: u16, decision: Advance) {
         let reason = self.reason_of_attempt(number);
         match decision {
@@ -376,7 +378,7 @@ impl Call {
                 let waits = self.setup().is_some_and(|setup| {
                     setup.awaited.is_some_and(|(awaited, _)| awaited == number)
                 });
-                // Whatever else is out goes on; a parallel start keeps its number.
+                // Other open attempts go on; a parallel start keeps its number of attempts.
                 let room = self.live_attempts().count() < self.customer.parallel.max(1) as usize;
                 if !waits && room {
                     self.next_choice(cx);
@@ -390,7 +392,7 @@ impl Call {
         }
     }
 
-    /// The attempt that the next one waited for has ended, or was waited for long enough.
+    /// The awaited attempt has ended, or the wait for it is over.
     pub(super) fn on_awaited(&mut self, cx: &mut Cx<'_>) {
         let Some((number, _)) = self.setup().and_then(|setup| setup.awaited.take()) else { return };
         let undecided = self.is_asked(Step::Advance, number);
@@ -399,7 +401,7 @@ impl Call {
         }
     }
 
-    /// Records of the attempts that have ended or were given up, and of those that are out.
+    /// Records of ended, abandoned and open attempts.
     pub(super) fn attempt_records(&self) -> impl Iterator<Item = &ledger::AttemptRecord> {
         let others = self.attempts.iter().map(|attempt| &attempt.record);
         self.finished.iter().chain(others)
@@ -410,7 +412,7 @@ impl Call {
         record.map_or_else(|| name::ALL_ROUTES_FAILED.into(), |record| record.end_reason.clone())
     }
 
-    /// No choice is left, or a limit forbids it; the code is chosen by SIG-86.
+    /// No choice is left, or a limit forbids it; SIG-86 chooses the code.
     fn all_failed(&mut self, cx: &mut Cx<'_>, why: &str) {
         let code = reason::chosen_code(self.customer.failure_reply, &self.failures);
         self.fail_setup(cx, code, why.into());
@@ -430,7 +432,7 @@ impl Call {
         self.finish_setup(cx, End::refused(code, why, by).with(detail), cause);
     }
 
-    /// One attempt rings or has answered: the others are given up (ROUTE-58).
+    /// One attempt rings or has answered: gives up the others (ROUTE-58).
     pub(super) fn has_won(&mut self, cx: &mut Cx<'_>, winner: u16) {
         if let Some(setup) = self.setup() {
             (setup.hedge, setup.awaited) = (None, None);
@@ -448,8 +450,8 @@ impl Call {
             .map(|attempt| attempt.record.number)
     }
 
-    /// A response counts as the vendor's first sign: it tells how long it took, and the next
-    /// attempt need not start beside it (ROUTE-58).
+    /// Notes the vendor's first response: its delay is recorded, and no further attempt starts
+    /// beside this one (ROUTE-58).
     pub(super) fn note_sign(&mut self, cx: &Cx<'_>, number: u16, response: &Message) {
         let Some(attempt) = self.attempt_mut(number) else { return };
         attempt.note_response(cx.now.instant, response);

@@ -1,5 +1,5 @@
-//! Requests that one side makes of the other: taken from one leg, made on the other, and answered
-//! as that one answers.
+//! Requests from one side to the other: received on one leg, sent on the other, and answered with
+//! the response of that one.
 
 use super::{CALLER, Call, Cx, State};
 use crate::reason::{Causes, name};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sip::session::{ALLOW, RequestId};
 use sip::{Message, Method, TransactionId};
 
-/// A request that was taken from one leg and made on another.
+/// A request that was received on one leg and sent on another.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Passed {
     from: u16,
@@ -18,15 +18,15 @@ pub(super) struct Passed {
     to: u16,
     ours: RequestId,
     method: Method,
-    /// INVITE without SDP: the ACK will carry the answer.
+    /// INVITE without SDP: the ACK will contain the answer.
     delayed: bool,
-    /// What it offers; it counts once the other side has accepted it.
+    /// Its offer, which counts once the other side has accepted it.
     offer: Option<Offer>,
-    /// A final response went back; waiting for the ACK.
+    /// A final response was returned; waiting for the ACK.
     answered: bool,
 }
 
-/// What a re-INVITE or UPDATE wants to change.
+/// The change that a re-INVITE or UPDATE offers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Offer {
     /// Where its sender will receive.
@@ -35,7 +35,7 @@ pub(super) struct Offer {
 }
 
 impl Call {
-    /// A request of one side that the other has a part in.
+    /// Passes a request that concerns the other side.
     pub(super) fn pass_request(&mut self, cx: &mut Cx<'_>, from: u16, theirs: TransactionId) {
         if self.placed.is_some() {
             return self.answer_request(cx, from, theirs);
@@ -46,7 +46,7 @@ impl Call {
         let content = request.body().to_vec();
         let offered = sdp::body_of(request).map(<[u8]>::to_vec);
         let Some(to) = self.partner(from, &method) else {
-            // A PRACK has to be answered for good; what else offers may come again.
+            // A PRACK needs a definite answer; other requests with an offer may be retried.
             let status = if method == Method::Prack { 488 } else { 500 };
             return self.reply(cx, from, theirs, status, None, &[("Retry-After", "2")]);
         };
@@ -94,8 +94,8 @@ impl Call {
         });
     }
 
-    /// The leg that a request of `from` is passed to; before the answer only an offer that both
-    /// legs have room for (RFC 3311 section 5.1).
+    /// The leg that a request from `from` is passed to. Before the answer that is only a leg that
+    /// can take an offer in an UPDATE now (RFC 3311 section 5.1).
     fn partner(&self, from: u16, method: &Method) -> Option<u16> {
         if matches!(self.state, State::Connected(_)) {
             return self.opposite(from);
@@ -164,8 +164,7 @@ impl Call {
         }
     }
 
-    /// An offer counts from its answer on; refused, nothing has changed (RFC 3261 section
-    /// 14.1).
+    /// An offer counts from its answer on; a refused one changes nothing (RFC 3261 section 14.1).
     pub(super) fn take_offer(&mut self, cx: &mut Cx<'_>, from: u16, offer: Offer) {
         if let Some(remote) = offer.remote {
             self.tell_relay(cx, from, remote);
@@ -179,10 +178,10 @@ impl Call {
         }
     }
 
-    /// The other side refused a passed request: its code goes back, and its cause, in our words.
+    /// The other side refused a passed request: returns its code and its cause, without its words.
     fn refuse_passed(&mut self, cx: &mut Cx<'_>, passed: &Passed, response: &Message) {
-        // A challenge was meant for us, not for the other side; and a PRACK is no offer that can
-        // be made again.
+        // A challenge is addressed to us, not to the other side; and a PRACK's offer cannot be made
+        // again.
         let status = match response.status() {
             401 | 407 => 488,
             _ if passed.method == Method::Prack => 488,
@@ -192,11 +191,12 @@ impl Call {
         let allow: Vec<&str> =
             ALLOW.split(", ").filter(|known| *known != passed.method.as_str()).collect();
         let allow = allow.join(", ");
-        let retry = crate::rests::retry_after(response).map(|after| after.as_secs().to_string());
+        let retry =
+            crate::retry_after::retry_after(response).map(|after| after.as_secs().to_string());
         let reason = Causes::ours(causes.q850).text();
         let mut headers = Vec::new();
         if status == 405 {
-            // What the other side does not know is not allowed here.
+            // Our Allow must not list a method that the other side lacks.
             headers.push(("Allow", allow.as_str()));
         }
         headers.extend(retry.as_deref().filter(|_| status == 500).map(|s| ("Retry-After", s)));
@@ -214,7 +214,7 @@ impl Call {
         self.reply(cx, passed.from, passed.theirs, 408, None, &[]);
     }
 
-    /// A leg is given up: what was asked of it will not be answered by it.
+    /// A leg is given up: answers the requests that were passed to it.
     pub(super) fn drop_passed(&mut self, cx: &mut Cx<'_>, leg: u16) {
         let (lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.passed)
             .into_iter()
@@ -226,7 +226,7 @@ impl Call {
         }
     }
 
-    /// The ACK for our 2xx to a re-INVITE came, or will not come any more: an answer in it goes
+    /// The ACK for our 2xx to a re-INVITE came, or will not come any more: passes an answer in it
     /// on.
     pub(super) fn on_passed_ack(
         &mut self,
@@ -250,7 +250,7 @@ impl Call {
         }
     }
 
-    /// A passed re-INVITE is not wanted any more.
+    /// Cancels a passed re-INVITE.
     pub(super) fn cancel_passed(
         &mut self,
         cx: &mut Cx<'_>,

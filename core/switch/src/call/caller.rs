@@ -1,4 +1,4 @@
-//! Who calls, as the INVITE says it: number, display name, wish for privacy (SIG-68, SIG-76,
+//! The caller's identity in the INVITE: number, display name, privacy wish (SIG-68, SIG-76,
 //! SIG-78).
 
 use crate::facts::CustomerTrunk;
@@ -10,25 +10,25 @@ use sip::{Message, NameAddrRef, UriRef};
 /// Far more than all tokens of RFC 3323 and its successors together.
 const PRIVACY_BYTES: usize = 256;
 
-/// What the caller said about itself beside its number.
+/// The caller's own data beside its number.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct CallerIdentity {
     pub(super) display: Text,
     pub(super) privacy: Text,
 }
 
-/// What the caller's INVITE says about it.
+/// The caller as its INVITE describes it.
 pub(super) struct Caller {
     /// Its number; empty if it has none.
     pub(super) number: Text,
     pub(super) identity: CallerIdentity,
-    /// It wants to be hidden, and its trunk may (SIG-76).
+    /// It wants privacy, and its trunk may ask for it (SIG-76).
     pub(super) private: bool,
 }
 
 impl Caller {
-    /// From says who calls. Where a trusted trunk hides its caller the way of RFC 3325, with an
-    /// anonymous From, the asserted identity does, and the caller stays hidden.
+    /// From names the caller. If a trusted trunk sends an anonymous From as in RFC 3325, the
+    /// asserted identity names the caller instead, and the caller stays private.
     pub(super) fn of(invite: &Message, trunk: &CustomerTrunk) -> Caller {
         let from = invite.from();
         let shown = number_of(from.uri());
@@ -51,7 +51,7 @@ impl Caller {
     }
 }
 
-/// Plugins pass a caller's words on, and a call must not fail because they are too many.
+/// Plugins pass a caller's words on, and a long text must not fail the call.
 fn within(mut text: Text, bytes: usize) -> Text {
     text.truncate(text.floor_char_boundary(bytes));
     text
@@ -72,9 +72,9 @@ fn number_of(uri: &str) -> Option<Text> {
     good.then_some(number)
 }
 
-/// Whether Privacy asks for more than nothing (RFC 3323 section 4.2). Its tokens have no case
-/// (RFC 3261 section 7.3.1); `critical` asks for nothing by itself and `history` (RFC 7044) not
-/// for the caller's identity. A token that nobody knows hides.
+/// Whether Privacy asks for anything (RFC 3323 section 4.2). Its tokens are case-insensitive (RFC
+/// 3261 section 7.3.1); `critical` asks for nothing by itself, and `history` (RFC 7044) does not
+/// concern the caller's identity. An unknown token counts as a wish for privacy.
 fn wants_privacy(invite: &Message) -> bool {
     let nothing = ["", "none", "critical", "history"];
     let values = invite.headers("Privacy");

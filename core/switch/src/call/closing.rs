@@ -1,35 +1,27 @@
-//! After the last word to the caller: stray vendor legs are awaited, charges asked for,
-//! the record written (promise 6 of the design).
+//! After the final response to the caller: waits for abandoned vendor legs, asks for the charges,
+//! and writes the record (promise 6 of the design).
 
 use super::pipeline::Step;
+use super::record::charge_question;
 use super::{Call, Cx, End, State};
 use crate::io::Output;
 use crate::reason::{Causes, name};
-use ledger::{EndedBy, Money, RecordState};
-use policy::{
-    Answer, AttemptFailure, Charge, EventKind, Question, RateQuestion, RateSubject, Reply, Side,
+use ledger::{
+    AttemptRecord, Charges, Claim, EndedBy, Money, Posting, PostingKind, RecordState, Whose,
 };
+use policy::{Answer, AttemptFailure, Charge, EventKind, Reply};
 use serde::{Deserialize, Serialize};
 
-/// Which charges are still to be asked for.
+/// Progress of asking for charges.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Charging {
-    /// Whose charge is being asked for; none before the first.
-    asked: Option<Payer>,
+    /// The payer of the open question; none before the first.
+    asked: Option<Whose>,
     begun: bool,
 }
 
-/// Who pays in a rating question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Payer {
-    /// The caller's account.
-    Customer,
-    /// We pay for the attempt at this place of the finished attempts.
-    Vendor(usize),
-}
-
 impl Call {
-    /// A challenge ends the transaction, not the caller's wish: no record (SIG-52).
+    /// A challenge ends the transaction, but the caller will call again: no record (SIG-52).
     pub(super) fn challenge(&mut self, cx: &mut Cx<'_>) {
         let trunk = std::sync::Arc::clone(&self.customer);
         let Some(user) = &trunk.digest else {
@@ -43,7 +35,7 @@ impl Call {
         self.leave(cx);
     }
 
-    /// Everything that is known at the end; then whoever is still awaited.
+    /// Notes the end of the call, then waits for legs that are still open.
     pub(super) fn close_with(&mut self, cx: &mut Cx<'_>, end: End) {
         let code = end.code;
         *cx.core.counters.ended.entry(code).or_default() += 1;
@@ -51,15 +43,15 @@ impl Call {
             "ended");
         self.times.end_ms = Some(cx.now.utc_ms);
         self.state = State::Closing(Box::new(end), Charging::default());
-        // An answer to a question of the set-up must not be taken for a charge.
+        // An answer to a set-up question must not be taken for a charge.
         self.asked.clear();
-        self.release_channel();
+        self.release_channels(cx);
         self.close_media(cx);
         let won = self.attempts.iter().position(|attempt| attempt.answered().is_some());
         if let Some(at) = won {
             let attempt = self.attempts.remove(at);
             let talked_ms = attempt.record.duration_ms;
-            attempt.vendor.usage.quality.ended(cx.now.utc_ms, talked_ms);
+            cx.live().quality.ended(attempt.vendor.id, cx.now.utc_ms, talked_ms);
             self.end_attempt(cx, attempt);
         }
         let trunk = self.finished.last().map_or(0, |record| record.trunk);
@@ -78,10 +70,10 @@ impl Call {
         for attempt in std::mem::take(&mut self.attempts) {
             self.end_attempt(cx, attempt);
         }
-        self.ask_next_charge(cx, Some(Payer::Customer));
+        self.ask_next_charge(cx, None);
     }
 
-    /// The node stops: the call ends, nobody is awaited any more, the charges are asked for.
+    /// The node stops: ends the call, waits for no peer, and asks for the charges.
     pub(crate) fn close_now(&mut self, cx: &mut Cx<'_>) {
         self.on_operator_hangup(cx);
         if self.caller.waits_to_hang_up() {
@@ -109,12 +101,12 @@ impl Call {
         for attempt in std::mem::take(&mut self.attempts) {
             self.end_attempt(cx, attempt);
         }
-        // The ACK can no longer come here (RFC 3261 section 15), and may be on its way.
+        // The ACK can no longer arrive here (RFC 3261 section 15), and may be on its way.
         self.caller.hang_up_at_once(&mut cx.wire());
         self.try_close(cx);
     }
 
-    /// How the call came to its end.
+    /// How the call ended, once it is closing.
     pub(super) fn end(&self) -> Option<&End> {
         match &self.state {
             State::Closing(end, _) => Some(end),
@@ -122,9 +114,9 @@ impl Call {
         }
     }
 
-    /// The ACK for our 200 does not come any more. Whatever ended the call, nobody has taken the
-    /// answer, and the customer does not pay for it; the vendor, whose answer we acknowledged, is
-    /// paid (SIG-93).
+    /// The ACK for our 200 will not come. Whatever ended the call, the caller never accepted the
+    /// answer, so the customer does not pay; the vendor, whose answer we acknowledged, is paid
+    /// (SIG-93).
     pub(super) fn never_acknowledged(&mut self) {
         if let State::Closing(end, _) = &mut self.state {
             if end.detail.is_empty() && end.reason != name::ACK_TIMEOUT {
@@ -139,16 +131,16 @@ impl Call {
         }
     }
 
-    /// Whether the customer pays: there is one, it was answered, and did not end in a way that is
-    /// never billed.
+    /// Whether the customer pays: there is a customer, the call was answered, and its end reason is
+    /// billable.
     pub(super) fn is_billed(&self) -> bool {
         let answered = self.placed.is_none() && self.times.answer_ms.is_some();
         let answered = answered && self.times.billable_ms != Some(0);
         answered && self.end().is_none_or(|end| end.billed)
     }
 
-    /// The node does not wait for the charges either: the record is written without those
-    /// that are still open, and says that it must be rated again.
+    /// The node does not wait for the charges either: writes the record without the open charges,
+    /// marked to be rated again.
     pub(crate) fn close_unrated(&mut self, cx: &mut Cx<'_>) {
         self.close_now(cx);
         if matches!(self.state, State::Closing(..)) {
@@ -157,108 +149,88 @@ impl Call {
         }
     }
 
-    fn ask_next_charge(&mut self, cx: &mut Cx<'_>, from: Option<Payer>) {
-        let mut next = from;
-        while let Some(payer) = next {
-            if let Some(question) = self.rate_question(payer) {
+    /// The charges of the call with these attempts.
+    pub(super) fn charges<'a>(&'a mut self, attempts: &'a mut [AttemptRecord]) -> Charges<'a> {
+        Charges {
+            account: self.account.id,
+            trunk: self.customer.id,
+            answer_ms: self.times.answer_ms.filter(|_| self.is_billed()),
+            billable_ms: self.sold_ms(),
+            sell: &mut self.sell,
+            resellers: &mut self.resellers,
+            attempts,
+        }
+    }
+
+    /// Runs `act` on the charges of the ended attempts.
+    fn with_charges<R>(&mut self, act: impl FnOnce(&mut Charges<'_>) -> R) -> R {
+        let mut finished = std::mem::take(&mut self.finished);
+        let result = act(&mut self.charges(&mut finished));
+        self.finished = finished;
+        result
+    }
+
+    /// Asks for the first owed charge after `last`; writes the record if there is none.
+    fn ask_next_charge(&mut self, cx: &mut Cx<'_>, mut last: Option<Whose>) {
+        while let Some(due) = self.with_charges(|charges| charges.next(last)) {
+            let call = self.facts;
+            let question = self.with_charges(|charges| {
+                charges.charge(due.whose).and_then(|charge| charge_question(call, &due, charge))
+            });
+            if let Some(question) = question {
                 if let State::Closing(_, charging) = &mut self.state {
-                    charging.asked = Some(payer);
+                    charging.asked = Some(due.whose);
                 }
-                return self.ask(cx, Step::Charge, 0, Question::Rate(question));
+                return self.ask(cx, Step::Charge, 0, question);
             }
-            next = self.after(payer);
+            // The price is out of range for a plugin question.
+            self.rerate = true;
+            last = Some(due.whose);
         }
         self.write_final(cx);
     }
 
-    /// The question for a charge went elsewhere.
+    /// Asks for a charge again, because the first question went to another machine.
     pub(super) fn ask_charge_again(&mut self, cx: &mut Cx<'_>) {
-        let State::Closing(_, Charging { asked, .. }) = self.state else { return };
-        self.ask_next_charge(cx, asked);
-    }
-
-    fn after(&self, payer: Payer) -> Option<Payer> {
-        let next = match payer {
-            Payer::Customer => 0,
-            Payer::Vendor(at) => at + 1,
-        };
-        (next < self.finished.len()).then_some(Payer::Vendor(next))
-    }
-
-    /// The question for one payer; none if it owes nothing.
-    fn rate_question(&self, payer: Payer) -> Option<RateQuestion> {
-        match payer {
-            Payer::Customer => {
-                let sell = self.sell.as_ref().filter(|_| self.is_billed())?;
-                Some(RateQuestion {
-                    call: self.facts,
-                    subject: RateSubject {
-                        side: Side::Sell,
-                        is_final: true,
-                        account: self.account.id,
-                        trunk: self.customer.id,
-                        at_ms: self.times.answer_ms.unwrap_or(self.facts.received_ms),
-                    },
-                    row: super::record::deck_row(&sell.row)?,
-                    rounding: super::record::rounding(&sell.rounding)?,
-                    duration_ms: self.times.billed_ms(),
-                })
-            }
-            Payer::Vendor(at) => {
-                let record = self.finished.get(at)?;
-                let answer_ms = record.answer_ms?;
-                let buy = record.buy.as_ref()?;
-                Some(RateQuestion {
-                    call: self.facts,
-                    subject: RateSubject {
-                        side: Side::Buy,
-                        is_final: true,
-                        account: record.vendor_account,
-                        trunk: record.trunk,
-                        at_ms: answer_ms,
-                    },
-                    row: super::record::deck_row(&buy.row)?,
-                    rounding: super::record::rounding(&buy.rounding)?,
-                    duration_ms: record.billable_ms,
-                })
-            }
+        let State::Closing(_, Charging { asked: Some(asked), .. }) = self.state else { return };
+        let due = self.with_charges(|charges| charges.due(asked));
+        let call = self.facts;
+        let question = due.and_then(|due| {
+            self.with_charges(|charges| charge_question(call, &due, charges.charge(asked)?))
+        });
+        match question {
+            Some(question) => self.ask(cx, Step::Charge, 0, question),
+            None => self.ask_next_charge(cx, Some(asked)),
         }
     }
 
     pub(super) fn on_charged(&mut self, cx: &mut Cx<'_>, reply: Reply) {
-        let State::Closing(_, Charging { asked: Some(payer), .. }) = self.state else { return };
+        let State::Closing(_, Charging { asked: Some(whose), .. }) = self.state else { return };
         let charge = match reply.outcome {
             Ok(Answer::Rate(charge)) => Some(charge),
             // Nothing is lost: the record says that it must be rated again.
             Ok(_) | Err(_) => None,
         };
         self.rerate |= charge.is_none();
-        let row = match payer {
-            Payer::Customer => self.sell.as_mut(),
-            Payer::Vendor(at) => self.finished.get_mut(at).and_then(|record| record.buy.as_mut()),
-        };
-        if let (Some(row), Some(Charge { amount, billed_seconds })) = (row, charge) {
-            row.amount = Money(i128::from(amount));
-            row.billed_s = billed_seconds;
+        if let Some(Charge { amount, billed_seconds }) = charge {
+            self.with_charges(|charges| {
+                if let Some(row) = charges.charge(whose) {
+                    row.amount = Money::from(amount);
+                    row.billed_s = billed_seconds;
+                }
+            });
         }
-        let next = self.after(payer);
-        self.ask_next_charge(cx, next);
+        self.ask_next_charge(cx, Some(whose));
     }
 
     /// Books the charges and hands the record over: the call is over.
     fn write_final(&mut self, cx: &mut Cx<'_>) {
         if !self.is_billed() {
             self.sell = None;
+            self.resellers.clear();
         }
-        let postings = self.postings();
-        for posting in &postings {
-            if let Some(account) = self.world.accounts.get(&posting.account) {
-                let balance = account.purse.post(posting.amount);
-                if posting.account == self.account.id {
-                    self.balance_after = Some(balance);
-                }
-            }
-        }
+        let postings = self.with_charges(|charges| charges.postings());
+        self.book(cx, &postings);
         if let State::Closing(end, _) = &self.state {
             cx.core.counters.count_reason(&end.reason);
         }
@@ -267,7 +239,32 @@ impl Call {
         self.leave(cx);
     }
 
-    /// The copy that survives a crash (CDR-06).
+    /// Each charge replaces its reservation, in one step (BILL-41).
+    fn book(&mut self, cx: &Cx<'_>, postings: &[Posting]) {
+        let purses = &cx.live().purses;
+        let mut tab = self.take_tab();
+        let held = tab.as_mut().map(|tab| (tab.take_surplus().collect(), tab.held().collect()));
+        let (surplus, mut held): (Vec<Claim>, Vec<Claim>) = held.unwrap_or_default();
+        surplus.into_iter().for_each(|claim| purses.release(claim));
+        for Posting { account, amount, kind } in postings {
+            let own = held.iter().position(|claim| claim.account == *account);
+            let sold = *kind != PostingKind::VendorCost;
+            let own = own.filter(|_| sold);
+            let balance = match own.map(|at| held.swap_remove(at)) {
+                held if sold => {
+                    let nothing = Claim { account: *account, amount: Money::ZERO };
+                    purses.settle(held.unwrap_or(nothing), -*amount, cx.now.utc_ms)
+                }
+                _ => purses.post(*account, *amount),
+            };
+            if *account == self.account.id {
+                self.balance_after = balance.or(self.balance_after);
+            }
+        }
+        held.into_iter().for_each(|claim| purses.release(claim));
+    }
+
+    /// The document that survives a crash (CDR-06).
     pub(super) fn write_interim(&mut self, cx: &mut Cx<'_>) {
         self.read_media(cx);
         let document = self.document(RecordState::Interim, cx.now, Vec::new());
@@ -278,16 +275,11 @@ impl Call {
         }
     }
 
-    fn release_channel(&mut self) {
-        if std::mem::take(&mut self.channel_taken) {
-            self.customer.usage.release();
-            self.world.usage.release();
-        }
-    }
-
-    /// Takes the call's entries out of the shard's tables.
+    /// Removes the call's entries from the shard's tables.
     fn leave(&mut self, cx: &mut Cx<'_>) {
-        self.release_channel();
+        self.release_channels(cx);
+        self.release_money(cx);
+        self.leave_payers(cx.core);
         if let Some(key) = self.merge_key.take() {
             cx.core.callers.remove(&key);
         }

@@ -1,4 +1,4 @@
-//! What a plugin may ask about a call beyond its question.
+//! Details of a call that a plugin may query beyond its question.
 
 use crate::reason::name;
 use ledger::AttemptRecord;
@@ -6,8 +6,8 @@ use policy::{AttemptFailure, Invite, PastAttempt};
 use sip::Message;
 use std::sync::Arc;
 
-/// The caller's INVITE as plugins see it and decisions keep it: without the answers to our
-/// challenges (SEC-51), which decide nothing and let a reader guess passwords.
+/// The caller's INVITE as plugins see it and the decision log keeps it, without the answers to our
+/// challenges (SEC-51): they decide nothing and would let a reader guess passwords.
 #[derive(Debug)]
 pub(super) struct InviteFacts(pub(super) Arc<Message>);
 

@@ -1,5 +1,5 @@
 //! How a call ends: refused, cancelled, hung up by either side, at a limit, by an operator, or
-//! because a side is not there any more.
+//! because a side has disappeared.
 
 use super::answering::lasted_ms;
 use super::{CALLER, Call, Cx, End, State};
@@ -9,11 +9,11 @@ use policy::AttemptFailure;
 use sip::Message;
 
 impl Call {
-    /// The caller gave up (SIG-08), by CANCEL or by BYE in its early dialog.
+    /// The caller gives up (SIG-08), by CANCEL or by BYE in its early dialog.
     pub(super) fn on_caller_gone(&mut self, cx: &mut Cx<'_>, request: &Message) {
         self.heard = Causes::of(request);
         if self.connected().is_some() && !self.caller.is_up() {
-            // Our 200 still waits for a PRACK.
+            // Our 200 is still waiting for a PRACK.
             let (why, by) = (name::CALLER_CANCELLED, EndedBy::Caller);
             return self.end_connected(cx, why, by, None, self.heard.or(16));
         }
@@ -41,7 +41,7 @@ impl Call {
         }
     }
 
-    /// A side is not there any more, or has lost its dialog (SIG-29).
+    /// A side has disappeared, or has lost its dialog (SIG-29).
     pub(super) fn on_gone(&mut self, cx: &mut Cx<'_>) {
         if self.connected().is_some() {
             let causes = Causes::ours(41);
@@ -63,7 +63,7 @@ impl Call {
         }
     }
 
-    /// The call has lasted as long as it may; the record says by whose limit (SIG-35).
+    /// The call has reached its longest duration; the record names the limit (SIG-35).
     pub(super) fn end_at_limit(&mut self, cx: &mut Cx<'_>) {
         let detail = self.longest().map_or_else(Text::default, |(limit, whose)| {
             compact_str::format_compact!("the limit of the {whose} is {limit:?}")
@@ -80,7 +80,7 @@ impl Call {
         cx.core.farewells.extend(farewell);
     }
 
-    /// Ends an answered call: BYE to whoever has not gone, then the charges.
+    /// Ends an answered call: BYE to each side that is still up, then the charges.
     pub(super) fn end_connected(
         &mut self,
         cx: &mut Cx<'_>,
@@ -106,7 +106,7 @@ impl Call {
             self.hang_up_leg(cx, connected.vendor, causes);
         }
         if !self.caller.is_up() && !self.caller.is_over() {
-            // Its 200 waits for a PRACK that has not come.
+            // Its 200 was still waiting for a PRACK.
             end.code = if end.reason == name::CALLER_CANCELLED { 487 } else { 504 };
             end.billed = false;
             self.caller.refuse(&mut cx.wire(), end.code, &[]);
@@ -118,7 +118,7 @@ impl Call {
         self.close_with(cx, end);
     }
 
-    /// The attempt that was answered is over.
+    /// Ends the attempt that was answered.
     pub(super) fn end_winner(&mut self, cx: &Cx<'_>, why: &str, by: EndedBy) {
         let (heard, billable_ms) = (self.heard.q850, self.times.billable_ms);
         let Some(attempt) = self.winner_mut() else { return };
@@ -132,7 +132,7 @@ impl Call {
         record.ended_by = by;
     }
 
-    /// Ends a call that was not answered with a final response to the caller.
+    /// Ends an unanswered call with a final response to the caller.
     pub(super) fn finish_setup(&mut self, cx: &mut Cx<'_>, end: End, cause: u8) {
         self.respond_finally(cx, end.code, cause);
         self.close_with(cx, end);
@@ -155,8 +155,8 @@ impl Call {
         self.refused(cx);
     }
 
-    /// The INVITE has its final response: a proxy that hunts may send the next branch of it here
-    /// (RFC 3261 section 8.2.2.2).
+    /// The INVITE has its final response: a hunting proxy may send its next branch here (RFC 3261
+    /// section 8.2.2.2).
     pub(super) fn refused(&mut self, cx: &mut Cx<'_>) {
         if let Some(key) = self.merge_key.take() {
             cx.core.callers.remove(&key);
@@ -164,7 +164,7 @@ impl Call {
         self.invite = None;
     }
 
-    /// Refuses a call that the whole node cannot take now (SIG-91).
+    /// Refuses a call that the whole node cannot accept now (SIG-91).
     pub(super) fn refuse_for_now(&mut self, cx: &mut Cx<'_>, why: &str, detail: &str) {
         self.retry_after = Some(cx.core.intake.retry_after(&mut cx.core.rng));
         self.refuse(cx, 503, why, detail);

@@ -1,12 +1,13 @@
-//! Attempts that are given up: cancelled or left alone, remembered until their final response, and
-//! ended at once, owed for and never sold where that is an answer (SIG-08, SIG-103).
+//! Attempts that are given up: cancelled or abandoned, and remembered until their final response.
+//! If that is an answer, it is ended at once, its cost is owed, and it is never sold (SIG-08,
+//! SIG-103).
 
 use super::answering::lasted_ms;
 use super::attempt::{Phase, Progress};
 use super::{Attempt, Call, Cx};
-use crate::quality::Outcome;
 use crate::reason::{Causes, name};
 use ledger::EndedBy;
+use live::Outcome;
 use policy::AttemptFailure;
 use sip::session::{Leg, NoMore};
 
@@ -49,9 +50,9 @@ impl Call {
         }
     }
 
-    /// Takes an attempt off the stage. If its INVITE has no final response it is cancelled and
-    /// its final response awaited (SIG-08); one that got no response at all is remembered for
-    /// another window (SIG-103).
+    /// Takes an attempt out of the race. If its INVITE has no final response, the INVITE is
+    /// cancelled and its final response awaited (SIG-08); one without any response is remembered
+    /// for another window (SIG-103).
     pub(super) fn give_up(
         &mut self,
         cx: &mut Cx<'_>,
@@ -64,7 +65,7 @@ impl Call {
         self.drop_passed(cx, number);
         self.close_attempt_media(cx, &mut attempt);
         if matches!(attempt.progress, Progress::Preparing(_)) {
-            attempt.vendor.usage.release();
+            cx.release_vendor_channel(&attempt.vendor);
             return;
         }
         let record = &mut attempt.record;
@@ -73,9 +74,9 @@ impl Call {
         let delivered = alerted || busy || failure == AttemptFailure::RingTimeout;
         let outcome = if delivered { Outcome::Delivered } else { Outcome::Failed };
         if why != name::ANSWERED_ELSEWHERE {
-            attempt.vendor.usage.quality.attempt(cx.now.utc_ms, outcome, record.pdd_ms);
+            cx.live().quality.attempt(attempt.vendor.id, cx.now.utc_ms, outcome, record.pdd_ms);
         }
-        // RFC 3326, SIG-89: the vendor hears what the caller said why.
+        // RFC 3326, SIG-89: passes the caller's causes to the vendor.
         let causes = match why {
             name::CALLER_CANCELLED => self.heard.or(16),
             name::OPERATOR_HANGUP => Causes::ours(16),
@@ -107,9 +108,9 @@ impl Call {
         self.attempts.push(attempt);
     }
 
-    /// An attempt has ended: its channel and its tag are free.
+    /// An attempt has ended: frees its channel and its tag.
     pub(super) fn end_attempt(&mut self, cx: &mut Cx<'_>, mut attempt: Box<Attempt>) {
-        attempt.vendor.usage.release();
+        cx.release_vendor_channel(&attempt.vendor);
         if let Some(leg) = &mut attempt.leg {
             leg.forget(&mut cx.wire());
         }
@@ -117,7 +118,7 @@ impl Call {
         self.finish_record(attempt.record);
     }
 
-    /// The final response to an attempt that was given up came, or will not come any more.
+    /// The final response to an abandoned attempt came, or will not come any more.
     pub(super) fn end_given_up(&mut self, cx: &mut Cx<'_>, number: u16) {
         let Some(attempt) = self.take_attempt(number) else { return };
         self.end_attempt(cx, attempt);

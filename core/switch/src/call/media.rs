@@ -1,4 +1,4 @@
-//! Media of the call: the ports of its legs, who hears whom, and the descriptions that lead
+//! Media of the call: the ports of its legs, the paths between them, and the descriptions that lead
 //! audio there.
 
 use super::alone::offer_alone;
@@ -13,11 +13,11 @@ use sip::session::Party;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-/// Why a vendor cannot be offered anything.
+/// Why there is no offer for a vendor.
 pub(super) enum NoOffer {
     /// There are no media ports.
     Ports,
-    /// The caller's description cannot be relayed, whoever the vendor is.
+    /// The caller's description cannot be relayed to any vendor.
     Sdp(Unusable),
 }
 
@@ -25,23 +25,23 @@ pub(super) enum NoOffer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LegMedia {
     pub(super) leg: MediaLeg,
-    /// What its SDP says of us; none: it has no ports.
+    /// Our address in its SDP; none: it has no ports.
     pub(super) local: Option<SocketAddr>,
-    /// What becomes of it in the call's record.
+    /// Its media data for the call's record.
     pub(super) record: MediaRecord,
-    /// What the relay was told of it last.
+    /// The latest description of it that the relay was given.
     told: Option<Box<sdp::Remote>>,
-    /// The last offer that came from it, until it is answered for good.
+    /// The latest offer from it, until its negotiation is settled.
     offer: Option<Box<Offered>>,
-    /// What it was answered by ourselves before the other side said anything (MEDIA-13).
+    /// The codecs of an answer that we gave by ourselves before the other side answered (MEDIA-13).
     pub(super) given: Option<Vec<PayloadType>>,
-    /// It hears a sound of ours in place of the other side.
+    /// It hears one of our sounds instead of the other side.
     pub(super) hears_sound: bool,
-    /// Counters of the machines before.
+    /// Counters from previous machines.
     before: Counted,
 }
 
-/// What is counted of a leg.
+/// Counters of a leg.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Counted {
     rtp_in: u64,
@@ -51,11 +51,11 @@ struct Counted {
     dropped: u64,
 }
 
-/// An offer and what we have put to it.
+/// An offer and the codecs that we added to it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Offered {
     description: SessionDescription,
-    /// Codecs that the other side was offered beside those of the offer (MEDIA-23).
+    /// Codecs offered to the other side besides those of the offer (MEDIA-23).
     added: Vec<PayloadType>,
 }
 
@@ -74,7 +74,7 @@ impl LegMedia {
         }
     }
 
-    /// Takes ports at a media address unless it has some; what is to be written into its SDP.
+    /// Opens ports at a media address unless it has some; returns the address for its SDP.
     pub(super) fn open(&mut self, cx: &mut Cx<'_>, address: u16) -> Option<SocketAddr> {
         if self.local.is_none() {
             self.local = cx.media.open(self.leg, address);
@@ -83,7 +83,7 @@ impl LegMedia {
         self.local
     }
 
-    /// Frees the ports; the last counters, if it had any.
+    /// Frees the ports; returns the last counters if it had any.
     fn close(&mut self, cx: &mut Cx<'_>) -> Option<LegCounters> {
         self.local.take()?;
         let counters = cx.media.close(self.leg)?;
@@ -91,7 +91,7 @@ impl LegMedia {
         Some(counters)
     }
 
-    /// Reads the counters into the record; when the leg was heard last.
+    /// Reads the counters into the record; returns the time of its last packet.
     fn read(&mut self, cx: &mut Cx<'_>) -> Option<Instant> {
         self.local?;
         let counters = cx.media.counters(self.leg)?;
@@ -99,12 +99,12 @@ impl LegMedia {
         counters.last_packet
     }
 
-    /// The last offer that came from it, unless it is answered for good.
+    /// The latest offer from it, unless its negotiation is settled.
     pub(super) fn offered(&self) -> Option<&SessionDescription> {
         self.offer.as_ref().map(|offered| &offered.description)
     }
 
-    /// Whether RTP has come from it.
+    /// Whether it has sent RTP.
     pub(super) fn has_spoken(&self, cx: &mut Cx<'_>) -> bool {
         cx.media.counters(self.leg).is_some_and(|counters| counters.rtp_in > 0)
     }
@@ -121,7 +121,7 @@ impl LegMedia {
         record.dropped = self.before.dropped + counters.dropped;
     }
 
-    /// The relay counts from zero again.
+    /// Saves the counters, because the next relay counts from zero.
     fn keep_counts(&mut self) {
         let MediaRecord { rtp_in, rtp_out, bytes_in, rtcp_in, dropped, .. } = self.record;
         self.before = Counted { rtp_in, rtp_out, bytes_in, rtcp_in, dropped };
@@ -129,7 +129,7 @@ impl LegMedia {
 }
 
 impl Call {
-    /// The caller's offer as the vendor gets it; empty when there was none.
+    /// The caller's offer as rewritten for the vendor; empty if there was none.
     pub(super) fn offer_for_vendor(
         &mut self,
         cx: &mut Cx<'_>,
@@ -159,12 +159,12 @@ impl Call {
         Ok(body)
     }
 
-    /// Whether media go past us: either trunk may say so (MEDIA-03).
+    /// Whether media bypass us, as either trunk may demand (MEDIA-03).
     pub(super) fn goes_direct(&self, vendor: &VendorTrunk) -> bool {
         !self.customer.relay || !vendor.relay
     }
 
-    /// Our address in descriptions of media that go past us.
+    /// Our address in descriptions of media that bypass us.
     fn own_address(&self, listener: u16) -> IpAddr {
         let listener = self.world.listeners.get(usize::from(listener));
         let advertised = |l: &Listener| l.advertised.parse().map(|at: SocketAddr| at.ip());
@@ -172,11 +172,10 @@ impl Call {
         address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// Our addresses towards the caller and towards the vendor of an attempt, which hear each
-    /// other from here on. The caller's ports are opened with the first attempt and stay
-    /// (ROUTE-55); each vendor gets ports of its own, at the media address of its trunk
-    /// (MEDIA-10). A caller that hears a tone goes on hearing it until the vendor is heard. None:
-    /// there are no ports.
+    /// Our addresses towards the caller and towards the vendor of an attempt; joins the two legs.
+    /// The caller's ports are opened with the first attempt and stay (ROUTE-55). Each vendor gets
+    /// its own ports, at the media address of its trunk (MEDIA-10). A caller that hears a tone
+    /// keeps hearing it until the vendor is heard. None: there are no ports.
     fn open_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) -> Option<[SocketAddr; 2]> {
         let caller = self.caller_media.open(cx, self.customer.media_address)?;
         let vendor = attempt.media.open(cx, attempt.vendor.media_address)?;
@@ -187,9 +186,9 @@ impl Call {
         Some([caller, vendor])
     }
 
-    /// SDP from one side as the other gets it, and the relay is told about its sender: from the
-    /// caller it goes to the vendor that won or to whom it is passed on, from a vendor to the
-    /// caller.
+    /// Rewrites SDP from one side for the other, and tells the relay about its sender. SDP from the
+    /// caller goes to the vendor that won or that the request is passed to; SDP from a vendor goes
+    /// to the caller.
     pub(super) fn pass_sdp(
         &mut self,
         cx: &mut Cx<'_>,
@@ -224,13 +223,13 @@ impl Call {
         Ok(passed)
     }
 
-    /// The attempt that the caller talks with: the one that was answered, or the newest.
+    /// The caller's current attempt: the answered one, or the newest open one.
     fn talking(&self) -> Option<u16> {
         let newest = || self.attempts.iter().map(Box::as_ref).rfind(|a| a.is_out());
         self.winner().or_else(newest).map(|attempt| attempt.record.number)
     }
 
-    /// Caller and vendor hear each other, unless the caller shall hear our tone until the answer.
+    /// Joins caller and vendor, unless the caller must hear our tone until the answer.
     pub(super) fn join(&mut self, cx: &mut Cx<'_>, number: u16) {
         let sounds = self.caller_media.hears_sound;
         if self.joined == number && !sounds || self.caller_media.local.is_none() {
@@ -247,8 +246,8 @@ impl Call {
         self.caller_media.hears_sound = false;
     }
 
-    /// An offer from one side as the other gets it, and where its sender receives; nowhere if its
-    /// media does not pass through the switch.
+    /// An offer from one side rewritten for the other, and where its sender receives; none if its
+    /// media bypass the switch.
     pub(super) fn pass_offer(
         &mut self,
         from: u16,
@@ -270,8 +269,8 @@ impl Call {
         Ok(passed)
     }
 
-    /// An answer from one side as the other gets it, and where its sender receives. If the other
-    /// side did not offer its codecs, the answer is one of ours and audio is converted (MEDIA-22,
+    /// An answer from one side rewritten for the other, and where its sender receives. If the other
+    /// side did not offer its codecs, the answer is one of ours, and audio is converted (MEDIA-22,
     /// MEDIA-23).
     fn pass_answer(
         &mut self,
@@ -293,22 +292,22 @@ impl Call {
         Ok(passed)
     }
 
-    /// The last offer of a leg is answered for good; it takes more room than the rest of its
-    /// media.
+    /// The latest offer of a leg is settled; drop it, because it takes more memory than the rest of
+    /// the leg's media data.
     pub(super) fn forget_offer(&mut self, leg: u16) {
         if let Some(media) = self.media_mut(leg) {
             media.offer = None;
         }
     }
 
-    /// What the offer of a leg and the answer of the other one come to, if they do not share a
-    /// codec or the offer was answered before.
+    /// The agreement between the offer of a leg and the answer of the other, if they share no codec
+    /// or the offer was answered before.
     fn settle(&self, offerer: u16, answer: &SessionDescription) -> Option<Agreement> {
         let media = self.media(offerer)?;
         let Offered { description, added } = media.offer.as_deref()?;
         let (_, offered) = description.first_audio()?;
         let (_, answered) = answer.first_audio()?;
-        // Without conversion an answer goes on as it is, also one that nobody has asked for.
+        // Without conversion an answer passes unchanged, even one that does not fit the offer.
         let number = if offerer == CALLER { self.talking() } else { Some(offerer) };
         let vendor = number.and_then(|number| self.attempt(number)).map(|attempt| &attempt.vendor);
         let converts = self.customer.transcode && vendor.is_none_or(|vendor| vendor.transcode);
@@ -349,7 +348,7 @@ impl Call {
         Ok((answer, Some(remote)))
     }
 
-    /// An answer of ours to the last offer of a leg.
+    /// Our own answer to the latest offer of a leg.
     pub(super) fn answer_of_ours(&mut self, to: u16, audio: &Audio<'_>) -> Option<Vec<u8>> {
         let offered = self.media_mut(to)?.offer.take()?;
         let answer =
@@ -358,7 +357,7 @@ impl Call {
         answer
     }
 
-    /// Tells the relay how a leg writes its audio, if that has changed.
+    /// Tells the relay the audio formats of a leg if they have changed.
     pub(super) fn tell_formats(&mut self, cx: &mut Cx<'_>, leg: u16, side: Option<&Side>) {
         let formats = side.map(sdp::formats_of);
         let told = self.media(leg).and_then(|media| media.told.as_deref());
@@ -371,8 +370,7 @@ impl Call {
         self.tell_relay(cx, leg, remote);
     }
 
-    /// The codecs that a vendor may be offered, or may have offered, beside those of a description
-    /// (MEDIA-23).
+    /// The codecs that may be added to a vendor's description, in either direction (MEDIA-23).
     fn convertible_beside(
         &self,
         description: &SessionDescription,
@@ -385,7 +383,7 @@ impl Call {
         audio.map(|(_, audio)| audio.convertible_beside(&sdp::convertible())).unwrap_or_default()
     }
 
-    /// Which way the media between two legs take.
+    /// The path of the media between two legs.
     fn way(&self, from: u16, to: u16) -> Result<Way, Unusable> {
         if self.direct {
             let listener = self.leg(to).ok_or(Unusable::NoAudio)?.flow().listener;
@@ -449,8 +447,8 @@ impl Call {
         cx.media.update(media.leg, told);
     }
 
-    /// The relay of another machine had the ports: they are opened again, and the relay is told what
-    /// that one was told last. A leg whose port is not to be had stays silent.
+    /// The relay of another machine held the ports: opens them again, and repeats the latest
+    /// descriptions to the new relay. A leg whose port cannot be opened stays silent.
     pub(super) fn reopen_media(&mut self, cx: &mut Cx<'_>) {
         let attempts = self
             .attempts
@@ -475,7 +473,7 @@ impl Call {
         }
     }
 
-    /// Has the caller hear whom it heard, or the tone that it heard.
+    /// Rejoins the caller to the leg or the tone that it heard.
     fn rejoin(&mut self, cx: &mut Cx<'_>) {
         if self.caller_media.local.is_none() {
             return;
@@ -494,7 +492,7 @@ impl Call {
         }
     }
 
-    /// Frees the ports of an attempt that is over; what was heard there is in its record.
+    /// Frees the ports of an ended attempt; its counters are in its record.
     pub(super) fn close_attempt_media(&mut self, cx: &mut Cx<'_>, attempt: &mut Attempt) {
         if let Some(counters) = attempt.media.close(cx) {
             self.last_media[1] = counters.last_packet;

@@ -1,9 +1,8 @@
-//! One call: legs that are independent of each other (SIG-04), attempts of which one wins, a
-//! bridge between the two sides, and the questions asked on its way.
+//! One call: independent legs (SIG-04), attempts of which one wins, a bridge between the two sides,
+//! and the questions along the way.
 //!
-//! `SettingUp -> Connected -> Closing -> Over`. While it is set up the questions of ROUTE-15 are
-//! asked ([`pipeline`]) and attempts are made ([`attempts`]), one after the other or several at
-//! once.
+//! `SettingUp -> Connected -> Closing -> Over`. During set-up the questions of ROUTE-15 are asked
+//! ([`pipeline`]) and attempts are made ([`attempts`]), one after the other or several at once.
 
 mod admission;
 mod alone;
@@ -13,6 +12,7 @@ mod attempt;
 mod attempts;
 mod bridge;
 mod caller;
+mod channels;
 mod closing;
 mod details;
 mod ending;
@@ -21,6 +21,7 @@ mod media;
 mod pipeline;
 pub(crate) mod placed;
 pub(crate) mod record;
+mod reservation;
 mod ringback;
 mod silence;
 mod supervision;
@@ -43,7 +44,7 @@ use asking::Asked;
 use bridge::Passed;
 use caller::{Caller, CallerIdentity};
 use closing::Charging;
-use ledger::{AttemptRecord, EndedBy, Text, TrailEntry};
+use ledger::{AttemptRecord, EndedBy, Tab, Text, TrailEntry};
 use media::LegMedia;
 use placed::Placed;
 use policy::{CallFacts, Pin, Supervisor};
@@ -54,11 +55,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The caller's number among the legs of its call; an attempt's leg has the attempt's number,
-/// which begin at 1.
+/// Number of the caller's leg within its call; an attempt's leg has the attempt's number, which
+/// starts at 1.
 pub(crate) const CALLER: u16 = 0;
 
-/// What a call needs from outside for one step.
+/// The outside resources that a call needs for one step.
 pub(crate) struct Cx<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) now: Now,
@@ -66,57 +67,58 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// What a leg needs.
+    /// The `Wire` for a leg.
     fn wire(&mut self) -> Wire<'_, Owner> {
         self.core.wire(self.now)
     }
 
-    /// Whether an address of the trunk does not rest (SIG-91), or it has none at all, which an
-    /// attempt will tell.
+    /// Whether some address of the trunk is not at rest (SIG-91). True as well if the trunk has no
+    /// address; an attempt will report that.
     fn reaches(&self, trunk: &VendorTrunk) -> bool {
-        let rests = &self.core.settings.rests;
-        let awake = |address| !rests.has(self.now.instant, address);
+        let health = &self.core.settings.live.health;
+        let awake = |address| !health.rests(address, self.now.instant);
         trunk.targets.is_open(&self.core.world.facts.directory, awake)
     }
 
-    /// The ways to a trunk that are left to this call, from the first that does not rest
-    /// (SIG-91); none if all of them rest.
+    /// The ways to a trunk that are left to this call, from the first that is not at rest (SIG-91);
+    /// none if all of them are.
     fn awake_ways(&mut self, trunk: &VendorTrunk, left: Option<Ways>) -> Option<Ways> {
         let core = &mut *self.core;
         let drawn = || trunk.targets.ways(&core.world.facts.directory, &mut core.rng);
         let ways = left.unwrap_or_else(drawn);
-        let rests = &core.settings.rests;
-        ways.skip_to_awake(|address| !rests.has(self.now.instant, address))
+        let health = &core.settings.live.health;
+        ways.skip_to_awake(|address| !health.rests(address, self.now.instant))
     }
 }
 
-/// How far the call is; what is valid in one state only is in that state.
+/// State of the call; data that is valid in one state only is in that state.
 #[derive(Debug, Serialize, Deserialize)]
 enum State {
-    /// Questions are asked and attempts made.
+    /// Questions are asked and attempts are made.
     SettingUp(Box<Setup>),
     /// Both sides are up.
     Connected(Connected),
-    /// The caller's leg has ended: charges are asked for, stray legs awaited.
+    /// The caller's leg has ended: charges are asked for, and abandoned legs awaited.
     Closing(Box<End>, Charging),
-    /// The record is out.
+    /// The record has been written.
     Over,
 }
 
 /// A call before its answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Setup {
-    /// The caller said so about itself.
+    /// The caller's description of itself.
     identity: CallerIdentity,
     /// Vendor trunks that are still to be tried, in this order.
     choices: VecDeque<Choice>,
-    /// The whole set-up may last until then (ROUTE-54).
+    /// End of the set-up time (ROUTE-54).
     #[serde(with = "sip::written::moment")]
     deadline: Instant,
-    /// The next attempt starts then beside the one that is out (ROUTE-58).
+    /// When the next attempt starts beside the open one (ROUTE-58).
     #[serde(with = "sip::written::moment_if_any")]
     hedge: Option<Instant>,
-    /// The next attempt waits for the final response to this one, but not longer (SIG-103).
+    /// The next attempt waits for the final response to this attempt, until this time at most
+    /// (SIG-103).
     #[serde(with = "written::awaited")]
     awaited: Option<(u16, Instant)>,
 }
@@ -128,10 +130,10 @@ struct Connected {
     vendor: u16,
     #[serde(with = "sip::written::moment")]
     since: Instant,
-    /// We hang up then, as we have placed the call (ROUTE-83).
+    /// When we hang up a call that we placed ourselves (ROUTE-83).
     #[serde(with = "sip::written::moment_if_any")]
     ends: Option<Instant>,
-    /// The call may not last longer (SIG-35).
+    /// End of the longest duration (SIG-35).
     #[serde(with = "sip::written::moment_if_any")]
     longest: Option<Instant>,
     /// When the next interim record is due (CDR-06).
@@ -139,7 +141,7 @@ struct Connected {
     interim: Instant,
     /// A side has put the other on hold.
     held: bool,
-    /// Somebody is asked about it.
+    /// Present if a plugin is asked about the running call.
     #[serde(with = "written::supervisor")]
     supervisor: Option<Supervisor>,
 }
@@ -158,14 +160,14 @@ impl Choice {
     }
 }
 
-/// The numbers of a call on their way.
+/// The numbers of a call at each stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Numbers {
     caller_in: Text,
     callee_in: Text,
     caller_route: Text,
     callee_route: Text,
-    /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); mostly empty.
+    /// Numbers that choose route and rate instead of `callee_route` (ROUTE-62); usually empty.
     route_as: Text,
     rate_as: Text,
     tech_prefix_in: Text,
@@ -182,18 +184,18 @@ impl Numbers {
         if self.rate_as.is_empty() { &self.callee_route } else { &self.rate_as }
     }
 
-    /// The caller as an operator sees it.
+    /// The caller number for the operator's views.
     fn shown_caller(&self) -> &str {
         if self.callee_route.is_empty() { &self.caller_in } else { &self.caller_route }
     }
 
-    /// The callee as an operator sees it.
+    /// The callee number for the operator's views.
     fn shown_callee(&self) -> &str {
         if self.callee_route.is_empty() { &self.callee_in } else { &self.callee_route }
     }
 }
 
-/// When what happened, for the record; UTC ms, and ms since the INVITE.
+/// Times of events for the record: UTC ms, or ms since the INVITE.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Times {
     ringing_ms: Option<u64>,
@@ -201,21 +203,24 @@ struct Times {
     answer_ms: Option<u64>,
     end_ms: Option<u64>,
     pdd_ms: Option<u32>,
-    /// How long the answered part lasted.
+    /// Duration of the answered part.
     duration_ms: u64,
-    /// How much of it is billed, if that is less (BILL-13).
+    /// Billed part of it, if shorter (BILL-13).
     billable_ms: Option<u64>,
+    /// Part of it that the reservations pay for, once the call is over (BILL-41).
+    #[serde(default)]
+    covered_ms: Option<u64>,
     processing_us: Option<u32>,
 }
 
 impl Times {
-    /// How much of the answered part is billed.
+    /// Billed duration of the answered part.
     fn billed_ms(&self) -> u64 {
         self.billable_ms.unwrap_or(self.duration_ms)
     }
 }
 
-/// Where the call came from, for the record; all is empty where we have placed it ourselves.
+/// Origin of the call, for the record; empty if we placed the call ourselves.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Source {
     listener: Arc<str>,
@@ -226,15 +231,15 @@ struct Source {
     user_agent: Text,
 }
 
-/// How a call came to its end.
+/// How the call ended.
 #[derive(Debug, Serialize, Deserialize)]
 struct End {
     reason: Text,
     by: EndedBy,
     detail: Text,
-    /// The code that the caller got; 200 once it was answered.
+    /// The code that the caller got; 200 for an answered call.
     code: u16,
-    /// The customer pays for what was answered (SIG-93).
+    /// The customer pays for the answered part (SIG-93).
     billed: bool,
 }
 
@@ -250,7 +255,7 @@ impl End {
         End { reason, by, detail: Text::default(), code, billed: false }
     }
 
-    /// With a line for the operator.
+    /// With a detail for the operator.
     fn with(self, detail: impl Into<Text>) -> End {
         End { detail: detail.into(), ..self }
     }
@@ -270,21 +275,21 @@ pub(crate) struct Call {
     #[serde(with = "written::account")]
     account: Arc<Account>,
     state: State,
-    /// Questions that are out.
+    /// Open questions.
     asked: Vec<Asked>,
     last_ticket: u32,
 
-    /// How we have placed it ourselves; none: a customer called. Nobody is at the caller's leg then.
+    /// Present if we placed the call ourselves: then there is no caller.
     placed: Option<Placed>,
     caller: Leg<Owner>,
     caller_media: LegMedia,
     caller_origin: Origin,
-    /// The caller's INVITE, for plugins and for its offer; gone once it is acknowledged.
+    /// The caller's INVITE, for plugins and for its offer; dropped once it is acknowledged.
     invite: Option<Arc<Message>>,
     source: Source,
-    /// Our tag on the caller's leg; none where nobody is there.
+    /// Our tag on the caller's leg; none without a caller.
     tag: Option<u64>,
-    /// Its place in the shard's table of callers, until the INVITE is refused.
+    /// Its entry in the shard's table of callers, until the INVITE is refused.
     merge_key: Option<u64>,
     authenticated: bool,
     max_forwards: u32,
@@ -293,51 +298,57 @@ pub(crate) struct Call {
     numbers: Numbers,
     marks: Vec<Text>,
 
-    /// Attempts that are being made, that won, or that were given up and have not ended.
+    /// Attempts that are in progress, that won, or that were given up and have not ended.
     #[expect(clippy::vec_box, reason = "an attempt is taken out and put back while it changes")]
     attempts: Vec<Box<Attempt>>,
     attempts_sent: u16,
     finished: Vec<AttemptRecord>,
     failures: Vec<Failed>,
-    /// Requests that one leg makes of another.
+    /// Requests passed from one leg to another.
     passed: Vec<Passed>,
 
-    /// When each side was heard last.
+    /// When each side was last heard.
     #[serde(skip)]
     last_media: [Option<Instant>; 2],
     /// The attempt whose vendor the caller hears; 0: none.
     joined: u16,
-    /// Media go past us.
+    /// Media bypass us.
     direct: bool,
-    /// A side's requests may come from an address that no trunk names.
+    /// Requests of a side may come from an address that no trunk names.
     foreign: bool,
 
     #[serde(with = "sip::written::moment")]
     began: Instant,
     times: Times,
-    /// What the side that cancelled or hung up said why.
+    /// Causes from the side that cancelled or hung up.
     heard: Causes,
     /// When the shard calls [`Call::on_timeout`].
     #[serde(skip)]
     pub(crate) wake: Option<Instant>,
 
     sell: Option<ledger::ChargeRecord>,
+    /// Charges of the account's resellers, upwards.
+    #[serde(default)]
+    resellers: Vec<ledger::ResellerCharge>,
+    /// Money reserved for the call; none if no payer has a limit.
+    #[serde(default)]
+    tab: Option<Tab>,
     sell_price: policy::PolicyMoney,
     rerate: bool,
     balance_after: Option<ledger::Money>,
     trail: Vec<TrailEntry>,
-    /// Words for the record on what is out of the ordinary.
+    /// Flags in the record for unusual events.
     flags: Vec<Text>,
     channel_taken: bool,
-    /// Plugins did not hear of it and hear nothing of its end either.
+    /// The events hook was not told of the call and is not told of its end either.
     unannounced: bool,
-    /// Seconds that the caller is told to wait if it gets 503 (SIG-91).
+    /// Seconds in the Retry-After of a 503 (SIG-91).
     retry_after: Option<u8>,
-    /// What is wrong with a session description, if the caller gets 488.
+    /// The problem of a session description, if the caller gets 488.
     unusable: Option<crate::sdp::Unusable>,
 }
 
-/// The call id as logs, records and the command line write it.
+/// The call id in the form of logs, records and the command line.
 struct ShownId(u128);
 
 impl std::fmt::Display for ShownId {
@@ -346,7 +357,7 @@ impl std::fmt::Display for ShownId {
     }
 }
 
-/// What [`Core::admit`] found out about a new call.
+/// Results of [`Core::admit`] about a new call.
 pub(crate) struct NewCall {
     pub(crate) customer: Arc<CustomerTrunk>,
     pub(crate) account: Arc<Account>,
@@ -355,11 +366,11 @@ pub(crate) struct NewCall {
     pub(crate) ingress: TransactionId,
     pub(crate) flow: Flow,
     pub(crate) invite: Message,
-    /// Its place in the shard's table of callers.
+    /// Its entry in the shard's table of callers.
     pub(crate) merge_key: u64,
 }
 
-/// What is known of a call when it begins.
+/// Data about a call at its beginning.
 struct Beginning {
     key: CallKey,
     id: u128,
@@ -367,7 +378,7 @@ struct Beginning {
     account: Arc<Account>,
     placed: Option<Placed>,
     caller: Leg<Owner>,
-    /// The caller said so about itself.
+    /// The caller's description of itself.
     identity: CallerIdentity,
     invite: Option<Arc<Message>>,
     source: Source,
@@ -406,7 +417,7 @@ impl Call {
             credentials: None,
             reliability: customer.reliability,
             timers: core.world.facts.settings.session,
-            // A customer behind a NAT takes no connections.
+            // A customer behind a NAT accepts no connections.
             large_over_stream: false,
         };
         let invite = Arc::new(invite);
@@ -433,7 +444,7 @@ impl Call {
         Call::beginning(core, now, beginning)
     }
 
-    /// A call without questions, attempts and media.
+    /// A call without questions, attempts or media.
     fn beginning(core: &mut Core, now: Now, beginning: Beginning) -> Call {
         let Beginning { key, id, customer, account, placed, caller, identity, .. } = beginning;
         let Beginning { invite, source, tag, merge_key, authenticated, .. } = beginning;
@@ -487,6 +498,8 @@ impl Call {
             heard: Causes::default(),
             wake: None,
             sell: None,
+            resellers: Vec::new(),
+            tab: None,
             sell_price: 0,
             rerate: false,
             balance_after: None,
@@ -531,7 +544,7 @@ impl Call {
         }
     }
 
-    /// A leg by its number; an attempt has one once its INVITE is out.
+    /// A leg by its number; an attempt has a leg once its INVITE was sent.
     fn leg(&self, number: u16) -> Option<&Leg<Owner>> {
         if number == CALLER { Some(&self.caller) } else { self.attempt(number)?.leg.as_ref() }
     }
@@ -570,7 +583,7 @@ impl Call {
         }
     }
 
-    /// Whether a request of the peer belongs to a dialog of this leg (SIG-07).
+    /// Whether a peer's request belongs to a dialog of this leg (SIG-07).
     pub(crate) fn owns(&self, leg: u16, request: &Message) -> bool {
         self.leg(leg).is_some_and(|leg| leg.owns(request))
     }
@@ -584,7 +597,7 @@ impl Call {
         flow: Flow,
         request: Message,
     ) {
-        // The end of a call that is up moves neither side.
+        // A BYE of a running call changes no addresses.
         let moves = *request.method() != Method::Bye || self.is_setting_up();
         let Some(own) = self.leg_mut(leg) else { return };
         let event = own.on_request(&mut cx.wire(), id, flow, request);
@@ -616,8 +629,8 @@ impl Call {
         self.on_leg_event(cx, leg, event, Some(response));
     }
 
-    /// The caller gave up, or a re-INVITE is not wanted any more; the transaction layer has
-    /// answered the CANCEL.
+    /// The caller gave up, or cancels a re-INVITE; the transaction layer has already answered the
+    /// CANCEL.
     pub(crate) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
@@ -654,8 +667,8 @@ impl Call {
         self.on_leg_event(cx, leg, event, None);
     }
 
-    /// What a leg tells; `message` is the one that it follows from, where that is not in the
-    /// event.
+    /// An event from a leg; `message` is the message that caused it, if the event does not contain
+    /// it.
     fn on_leg_event(
         &mut self,
         cx: &mut Cx<'_>,
@@ -694,7 +707,7 @@ impl Call {
             (Some(LegEvent::Bye(bye)), _) => self.on_bye(cx, leg, &bye),
             (Some(LegEvent::Gone), _) => self.on_gone(cx),
             (Some(LegEvent::NoLife), _) => self.on_no_life(cx, leg),
-            // Each of them follows from a message.
+            // These events always follow from a message.
             (Some(_), None) => {}
         }
     }
@@ -703,7 +716,7 @@ impl Call {
         ShownId(self.facts.id)
     }
 
-    /// The call as the operator sees it now.
+    /// The current state of the call for the operator.
     pub(crate) fn view(&self) -> CallView {
         let out = self.attempts.iter().any(|attempt| attempt.is_out());
         let state = match &self.state {

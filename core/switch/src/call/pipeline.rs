@@ -6,37 +6,39 @@ use crate::reason::cause_of;
 use policy::{Question, Rejection, Reply};
 use serde::{Deserialize, Serialize};
 
-/// Which answer a question is to bring.
+/// The purpose of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
-    /// NUM-04 to NUM-07: which numbers.
+    /// NUM-04 to NUM-07: the numbers.
     IngressNumber,
-    /// May it call.
+    /// Whether it may call.
     Screen,
-    /// BILL-40: can it pay for the least that the call costs.
+    /// BILL-40: the price of the first slice of talk for each payer.
     AdmissionRate,
-    /// ROUTE-16 and on: over which trunks.
+    /// ROUTE-16 and following: the vendor trunks.
     Route,
-    /// NUM-08 to NUM-10: which numbers this vendor sees.
+    /// NUM-08 to NUM-10: the numbers for this vendor.
     EgressNumber,
-    /// SIG-70 to SIG-79: who calls, as this vendor sees it.
+    /// SIG-70 to SIG-79: the caller identity for this vendor.
     Identity,
-    /// ROUTE-50: what after a failed attempt.
+    /// ROUTE-50: the next step after a failed attempt.
     Advance,
-    /// May the call, which is up, go on.
+    /// Whether the running call may go on.
     Supervise,
-    /// BILL-01: what it costs.
+    /// BILL-41: the price of the talk until the end of the next slice, for each payer.
+    Slice,
+    /// BILL-01: the charge.
     Charge,
 }
 
-/// What is asked before the first attempt, in this order.
+/// Questions before the first attempt, in this order.
 pub(super) const ADMISSION: &[Step] =
     &[Step::IngressNumber, Step::Screen, Step::AdmissionRate, Step::Route];
 
-/// What is asked before the INVITE of an attempt, in this order.
+/// Questions before the INVITE of an attempt, in this order.
 pub(super) const ATTEMPT: &[Step] = &[Step::EgressNumber, Step::Identity];
 
-/// A call that goes no further, as one of its questions or what was looked at before says.
+/// Refusal of a call, from one of its questions or from an earlier check.
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) code: u16,
@@ -56,19 +58,21 @@ impl From<Rejection> for Stop {
     }
 }
 
-/// What becomes of a call after an answer was taken.
+/// What happens after an answer was accepted.
 pub(super) enum Taken {
     /// The next question is asked.
     GoOn,
+    /// Another question of this step is asked.
+    Again,
     /// The caller is asked for a password (SIG-52).
     Challenge,
 }
 
-/// Why an attempt is not made: its end reason.
+/// End reason of an attempt that is not made.
 pub(super) type NotMade = Text;
 
 impl Call {
-    /// Asks the next question before the first attempt, or begins with that.
+    /// Asks the next question before the first attempt, or starts the first attempt.
     pub(super) fn admit_from(&mut self, cx: &mut Cx<'_>, at: usize) {
         let Some(step) = ADMISSION.get(at) else { return self.start_attempts(cx) };
         let question = match step {
@@ -84,17 +88,18 @@ impl Call {
         }
     }
 
-    /// An answer before the first attempt.
+    /// Handles an answer before the first attempt.
     pub(super) fn on_admission_answer(&mut self, cx: &mut Cx<'_>, step: Step, reply: Reply) {
         let taken = match step {
             Step::IngressNumber => self.take_ingress_numbers(reply),
             Step::Screen => self.take_verdict(reply),
-            Step::AdmissionRate => self.take_admission_rate(reply),
+            Step::AdmissionRate => self.take_admission_rate(cx, reply),
             Step::Route => self.take_route(cx, reply),
             _ => return,
         };
         match taken {
             Ok(Taken::GoOn) => self.admit_from(cx, after(ADMISSION, step)),
+            Ok(Taken::Again) => self.admit_from(cx, place_of(ADMISSION, step)),
             Ok(Taken::Challenge) => self.challenge(cx),
             Err(stop) => self.stop(cx, stop),
         }
@@ -113,7 +118,7 @@ impl Call {
         }
     }
 
-    /// An answer before the INVITE of an attempt.
+    /// Handles an answer before the INVITE of an attempt.
     pub(super) fn on_attempt_answer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -132,7 +137,7 @@ impl Call {
         }
     }
 
-    /// The call goes no further.
+    /// Refuses the call.
     pub(super) fn stop(&mut self, cx: &mut Cx<'_>, stop: Stop) {
         let Stop { code, reason, detail } = stop;
         let end = End::refused(code, reason, EndedBy::Switch).with(detail);
@@ -140,12 +145,12 @@ impl Call {
     }
 }
 
-/// Place of a step.
+/// Position of a step.
 pub(super) fn place_of(list: &[Step], step: Step) -> usize {
     list.iter().position(|known| *known == step).unwrap_or(list.len())
 }
 
-/// Place of the step that follows.
+/// Position of the next step.
 fn after(list: &[Step], step: Step) -> usize {
     place_of(list, step).saturating_add(1)
 }

@@ -1,62 +1,64 @@
-//! A call that the switch places by itself to see how a vendor does (ROUTE-83). Nobody is at its
-//! calling side: no customer is asked for, none pays, and none of its questions before the attempt
-//! is put. From there on it is a call like any other, over one vendor trunk.
+//! A test call: the switch places it by itself to test a vendor (ROUTE-83). It has no caller: there
+//! is no customer, nobody pays, and no question is asked before the attempt. From there on it is a
+//! call like any other, over one vendor trunk.
 
 use super::{Beginning, CALLER, Call, CallerIdentity, Choice, Cx, End, Numbers, Source};
-use crate::facts::{Account, Authentication, CustomerTrunk, Facts, FailureReply, Reliability};
+use crate::facts::{
+    Account, Authentication, CustomerTrunk, Facts, FailureReply, Rate, Reliability, Terms,
+};
 use crate::io::Now;
 use crate::media::{SILENCE, TEST_TONE};
 use crate::number;
 use crate::reason::{Causes, name};
 use crate::switch::{Core, Owner};
-use ledger::{EndedBy, Money, PriceRounding, Purse, Text};
+use ledger::{EndedBy, PriceRounding, Text};
 use serde::{Deserialize, Serialize};
 use sip::session::Leg;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What its record calls the customer trunk and the account, which are no operator's objects; and
-/// its flag.
+/// The flag of its record, and the name of its customer trunk and account, which are not objects of
+/// the operator.
 const TEST: &str = "test";
 
-/// How many hops its INVITE may take.
+/// Max-Forwards of its INVITE.
 const MAX_FORWARDS: u32 = 70;
 
-/// A test call as it is wanted.
+/// The parameters of a test call.
 #[derive(Clone, Debug)]
 pub struct TestCall {
     /// Id of the vendor trunk, the only one that is tried.
     pub trunk: u32,
-    /// The number that calls, before it is rewritten for the vendor; empty: it is not told.
+    /// The calling number, before it is rewritten for the vendor; empty: anonymous.
     pub caller: Text,
-    /// The number that is called, before it is rewritten for the vendor.
+    /// The called number, before it is rewritten for the vendor.
     pub callee: Text,
-    /// The vendor hears [`TEST_TONE`] from its answer on, else [`SILENCE`].
+    /// From its answer on, the vendor hears [`TEST_TONE`], else [`SILENCE`].
     pub tone: bool,
-    /// It is hung up so long after its answer.
+    /// Time from the answer until we hang up.
     pub length: Duration,
 }
 
 /// Why a test call was not placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotPlaced {
-    /// New calls have no vendor trunk with this id.
+    /// No vendor trunk has this id now.
     NoTrunk,
     /// The vendor trunk is locked.
     TrunkLocked,
     /// The account of the vendor trunk is locked.
     AccountLocked,
-    /// The caller is no number.
+    /// The caller is not a number.
     Caller,
-    /// The callee is no number.
+    /// The callee is not a number.
     Callee,
-    /// No new calls are taken now, for this reason.
+    /// No new calls are accepted now, for this reason.
     Closed(&'static str),
-    /// The node has as many calls as it may have.
+    /// The node has reached its limit of calls.
     Full,
 }
 
-/// What is left to do of a call that we have placed, once its vendor answers.
+/// What is left to do once the vendor answers a call that we placed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Placed {
     tone: bool,
@@ -64,8 +66,8 @@ pub(super) struct Placed {
 }
 
 impl Call {
-    /// A call of ours that has passed what is looked at beforehand, and has taken its channel;
-    /// [`Call::begin_placed`] starts it.
+    /// A test call that has passed the checks and has taken its channel; [`Call::begin_placed`]
+    /// starts it.
     pub(crate) fn placed(core: &mut Core, now: Now, test: TestCall) -> Result<Call, NotPlaced> {
         let TestCall { trunk, caller, callee, tone, length } = test;
         let world = Arc::clone(&core.world.facts);
@@ -86,9 +88,6 @@ impl Call {
             return Err(NotPlaced::AccountLocked);
         }
         let customer = nobody(&world);
-        if !customer.usage.take(0) || !world.usage.take(world.settings.channels) {
-            return Err(NotPlaced::Full);
-        }
         let key = core.new_key();
         let beginning = Beginning {
             key,
@@ -114,7 +113,8 @@ impl Call {
             },
         };
         let mut call = Call::beginning(core, now, beginning);
-        call.channel_taken = true;
+        let taken = call.take_channels(&core.settings.live, now.instant);
+        taken.map_err(|_| NotPlaced::Full)?;
         call.flags.push(TEST.into());
         if let Some(setup) = call.setup() {
             setup.choices.push_back(Choice::new(trunk));
@@ -122,7 +122,7 @@ impl Call {
         Ok(call)
     }
 
-    /// The first attempt.
+    /// Starts its only attempt.
     pub(crate) fn begin_placed(&mut self, cx: &mut Cx<'_>) {
         cx.core.counters.calls += 1;
         tracing::debug!(call = %self.shown_id(), caller = %self.numbers.caller_in,
@@ -130,7 +130,7 @@ impl Call {
         self.start_attempts(cx);
     }
 
-    /// The vendor has answered and hears what was asked for.
+    /// The vendor has answered and hears the requested sound.
     pub(super) fn speak(&mut self, cx: &mut Cx<'_>, number: u16, placed: Placed) {
         let sound = if placed.tone { TEST_TONE } else { SILENCE };
         let Some(leg) = self.attempt(number).map(|attempt| attempt.media.leg) else { return };
@@ -139,21 +139,21 @@ impl Call {
         }
     }
 
-    /// It has lasted as long as was asked for.
+    /// Its requested duration is over.
     pub(super) fn end_placed(&mut self, cx: &mut Cx<'_>) {
         let end = End::answered(name::SERVICE_END, EndedBy::Switch);
         self.end_connected_with(cx, end, None, Causes::ours(16));
     }
 
-    /// Why it was not answered: as its last attempt says. Without an attempt all addresses of its
-    /// trunk rest (SIG-91).
+    /// Why it was not answered: the reason of its last attempt. Without an attempt, all addresses
+    /// of its trunk are at rest (SIG-91).
     pub(super) fn why_placed_failed(&self) -> Text {
         let last = self.attempt_records().max_by_key(|record| record.number);
         last.map_or_else(|| name::NO_ROUTE_AVAILABLE.into(), |record| record.end_reason.clone())
     }
 }
 
-/// The customer trunk of whom nobody is: it wants nothing and has no limits but those of the node.
+/// The customer trunk of a test call: without wishes, and without limits except those of the node.
 fn nobody(world: &Facts) -> CustomerTrunk {
     CustomerTrunk {
         id: 0,
@@ -171,6 +171,7 @@ fn nobody(world: &Facts) -> CustomerTrunk {
         support_privacy: false,
         trusted: false,
         channels: 0,
+        rate: Rate::default(),
         max_duration: Duration::ZERO,
         max_attempts: 0,
         setup_budget: world.settings.setup_limit,
@@ -183,7 +184,6 @@ fn nobody(world: &Facts) -> CustomerTrunk {
         media_address: 0,
         strict_media: false,
         transcode: true,
-        usage: Arc::default(),
     }
 }
 
@@ -197,6 +197,10 @@ fn no_account() -> Account {
         max_duration: Duration::ZERO,
         deck: None,
         rounding: PriceRounding::default(),
-        purse: Arc::new(Purse::new(Money::ZERO, Some(Money::ZERO))),
+        parent: None,
+        cuts: false,
+        channels: 0,
+        rate: Rate::default(),
+        terms: Terms::PREPAID,
     }
 }

@@ -4,33 +4,21 @@ use super::{Call, Cx};
 use crate::facts::{Account, Facts};
 use crate::io::Now;
 use ledger::{
-    CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, Money, Posting, PostingKind,
-    PriceRounding, PriceRow, RateDeck, RateLookup, RateRow, RecordState, Text, TrailEntry,
+    CallDocument, CallRecord, ChargeRecord, Due, DurationRounding, EndedBy, FoundRow, Money,
+    Posting, PriceRounding, PriceRow, RateDeck, RateLookup, RecordState, Text, TrailEntry, Whose,
 };
-use policy::{AttemptFailure, DeckRow, Hook, Rounding, RoundingMode};
+use policy::{
+    AttemptFailure, CallFacts, DeckRow, Hook, Question, RateQuestion, RateSubject, Rounding,
+    RoundingMode, Side,
+};
 use sip::Flow;
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Call {
-    /// What the call moves: the sell charge, and the cost of every answered attempt.
-    pub(super) fn postings(&self) -> Vec<Posting> {
-        let posting = |account, charge: &ChargeRecord, kind| Posting {
-            account,
-            amount: -charge.amount,
-            kind,
-        };
-        let sell = self.sell.iter().map(|c| posting(self.account.id, c, PostingKind::CallCharge));
-        let buy = self.finished.iter().filter_map(|record| {
-            let charge = record.buy.as_ref()?;
-            Some(posting(record.vendor_account, charge, PostingKind::VendorCost))
-        });
-        sell.chain(buy).filter(|posting| posting.amount != Money::ZERO).collect()
-    }
-
-    /// What a vendor asks for an attempt that is answered now (BILL-03). If its deck has no
-    /// price for it any more, it is the price that the attempt was made at, as on the sell
-    /// side; the trail tells (BILL-28).
+    /// The vendor's price for an attempt that is answered now (BILL-03). If its deck no longer has
+    /// a price, the price at the start of the attempt counts, as on the sell side; the trail says
+    /// so (BILL-28).
     pub(super) fn buy_price(
         &mut self,
         cx: &mut Cx<'_>,
@@ -39,7 +27,7 @@ impl Call {
     ) -> Option<ChargeRecord> {
         let price = |at_ms| {
             let vendor = self.world.accounts.get(&account)?;
-            price_of(vendor, self.numbers.rated(), at_ms)
+            price_of(&self.world, vendor, self.numbers.rated(), at_ms)
         };
         if let Some(price) = price(cx.now.utc_ms) {
             return Some(price);
@@ -49,21 +37,9 @@ impl Call {
         before
     }
 
-    /// The customer's price is the one in force at the answer (BILL-03). If there is none any
-    /// more, it is the one that the call was admitted with; the trail tells.
-    pub(super) fn fix_sell_price(&mut self, cx: &mut Cx<'_>) {
-        if self.placed.is_some() {
-            return;
-        }
-        match price_of(&self.account, self.numbers.rated(), cx.now.utc_ms) {
-            Some(price) => self.sell = Some(price),
-            None => self.note_old_price(cx, 0, self.sell.is_some()),
-        }
-    }
-
-    /// A price ended between INVITE and answer.
-    fn note_old_price(&mut self, cx: &mut Cx<'_>, attempt: u16, known: bool) {
-        // Without any price it cannot be charged: somebody has to look.
+    /// Notes that a price ended between INVITE and answer.
+    pub(super) fn note_old_price(&mut self, cx: &mut Cx<'_>, attempt: u16, known: bool) {
+        // Without any price it cannot be charged: an operator has to look.
         self.rerate |= !known;
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         self.trail.push(TrailEntry {
@@ -77,7 +53,7 @@ impl Call {
         });
     }
 
-    /// The record as it stands.
+    /// The record in its current state.
     pub(super) fn document(
         &mut self,
         state: RecordState,
@@ -85,12 +61,13 @@ impl Call {
         postings: Vec<Posting>,
     ) -> CallDocument {
         let last = state == RecordState::Final;
-        // Durations are never told by the clock of the day, which somebody may set.
+        // Durations never come from the wall clock, which can be set.
         let ms = |from: Option<Instant>, to: Instant| {
             let passed = from.map(|from| to.saturating_duration_since(from)).unwrap_or_default();
             u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
         };
-        // Relayed media proves life to the packet; without it the legs are believed.
+        // Relayed media prove life to the last packet; without relay the legs are assumed to be
+        // alive.
         let heard = self.last_media.into_iter().flatten().max();
         let alive = if self.direct { now.instant } else { heard.unwrap_or(now.instant) };
         let since = self.connected().map(|connected| connected.since);
@@ -110,14 +87,17 @@ impl Call {
             attempts.insert(at, record);
         }
         let (cost, profit) = match last {
-            true => ledger::cost_and_profit(self.sell.as_ref(), &attempts),
+            true => self.charges(&mut attempts).cost_and_profit(),
             false => (Money::ZERO, Money::ZERO),
         };
         let (duration_ms, billable_ms) = match last {
-            true if self.is_billed() => (self.times.duration_ms, self.times.billed_ms()),
+            true if self.is_billed() => (self.times.duration_ms, self.sold_ms()),
             true => (self.times.duration_ms, 0),
             false if self.placed.is_some() => (ms(since, now.instant), 0),
-            false => (ms(since, now.instant), ms(since, alive)),
+            false => {
+                let covered_ms = self.tab.as_ref().map_or(u64::MAX, ledger::Tab::covered_ms);
+                (ms(since, now.instant), ms(since, alive).min(covered_ms))
+            }
         };
         let failure = self.failures.last();
         let answered = self.times.answer_ms.is_some();
@@ -178,6 +158,7 @@ impl Call {
             },
             detail,
             sell: part(&mut self.sell, last),
+            resellers: part(&mut self.resellers, last),
             cost,
             profit,
             balance_after: self.balance_after,
@@ -191,32 +172,32 @@ impl Call {
     }
 }
 
-/// The address of the listener that a message came in on, or goes out from.
+/// The address of the listener that a message came in on or goes out from.
 pub(crate) fn local_of(facts: &Facts, flow: Flow) -> Text {
     let listener = facts.listeners.get(usize::from(flow.listener));
     listener.map(|listener| sip::address_text(listener.local)).unwrap_or_default()
 }
 
-/// A part of the record: taken from a call that is over, copied from one that goes on.
+/// A part of the record: moved from a call that is over, copied from one that goes on.
 fn part<T: Clone + Default>(value: &mut T, last: bool) -> T {
     if last { std::mem::take(value) } else { value.clone() }
 }
 
-/// Where the price for `number` comes from on this account; none if it has none.
-fn price_of(account: &Account, number: &str, utc_ms: u64) -> Option<ChargeRecord> {
-    let deck = account.deck.as_ref()?;
+/// The price row for `number` on this account; none if it has no price.
+fn price_of(facts: &Facts, account: &Account, number: &str, utc_ms: u64) -> Option<ChargeRecord> {
+    let deck = facts.deck_of(account)?;
     match deck.find(number, utc_ms) {
         RateLookup::Found(row) => Some(unrated(deck, row, account.rounding)),
         RateLookup::Blocked | RateLookup::None => None,
     }
 }
 
-/// A charge that names its price but has no amount yet.
-pub(super) fn unrated(deck: &RateDeck, row: &RateRow, rounding: PriceRounding) -> ChargeRecord {
+/// A charge with its price but without an amount yet.
+pub(super) fn unrated(deck: &RateDeck, row: FoundRow<'_>, rounding: PriceRounding) -> ChargeRecord {
     ChargeRecord {
         deck: Arc::clone(&deck.name),
-        prefix: if row.prefix.is_empty() { Arc::from("*") } else { Arc::clone(&row.prefix) },
-        destination: Arc::clone(&row.destination),
+        prefix: Arc::from(if row.prefix.is_empty() { "*" } else { row.prefix }),
+        destination: Arc::clone(row.destination),
         price: row.price.price_first,
         currency: Arc::clone(&deck.currency),
         billed_s: 0,
@@ -226,9 +207,28 @@ pub(super) fn unrated(deck: &RateDeck, row: &RateRow, rounding: PriceRounding) -
     }
 }
 
-/// The prices as they cross the plugin boundary; none if one is out of its range.
+/// The question for a charge of an ended call; none if a price is out of range for the plugin
+/// interface.
 #[must_use]
-pub fn deck_row(row: &PriceRow) -> Option<DeckRow> {
+pub fn charge_question(call: CallFacts, due: &Due, charge: &ChargeRecord) -> Option<Question> {
+    let side = if matches!(due.whose, Whose::Vendor(_)) { Side::Buy } else { Side::Sell };
+    Some(Question::Rate(RateQuestion {
+        call,
+        subject: RateSubject {
+            side,
+            is_final: true,
+            account: due.account,
+            trunk: due.trunk,
+            at_ms: due.answer_ms,
+        },
+        row: deck_row(&charge.row)?,
+        rounding: rounding(&charge.rounding)?,
+        duration_ms: due.billable_ms,
+    }))
+}
+
+/// The prices in the form of the plugin interface; none if one is out of range.
+pub(super) fn deck_row(row: &PriceRow) -> Option<DeckRow> {
     let money = |amount: Money| i64::try_from(amount.0).ok();
     Some(DeckRow {
         price_first: money(row.price_first)?,
@@ -241,9 +241,8 @@ pub fn deck_row(row: &PriceRow) -> Option<DeckRow> {
     })
 }
 
-/// The rounding as it crosses the plugin boundary.
-#[must_use]
-pub fn rounding(rounding: &PriceRounding) -> Option<Rounding> {
+/// The rounding in the form of the plugin interface.
+pub(super) fn rounding(rounding: &PriceRounding) -> Option<Rounding> {
     Some(Rounding {
         unit_ms: rounding.unit_ms,
         mode: match rounding.mode {

@@ -1,4 +1,4 @@
-//! A tone of ours for a caller whose vendor rings in silence (MEDIA-13).
+//! Our ringback tone for a caller whose vendor rings without media (MEDIA-13).
 
 use super::{Attempt, CALLER, Call, Cx};
 use crate::facts::RingbackMode;
@@ -6,8 +6,8 @@ use crate::sdp;
 use sip::sdp::{Audio, Direction, PayloadType, Side};
 
 impl Call {
-    /// Whether a 18x of a vendor has the caller hear a tone of ours. Then the caller is answered by
-    /// ourselves from here on: what the vendor says later is converted to that answer.
+    /// Whether a vendor's 18x starts our tone for the caller. From then on the caller has our own
+    /// answer, and the vendor's later answer is converted to it.
     pub(super) fn begins_ringback(
         &mut self,
         cx: &mut Cx<'_>,
@@ -32,7 +32,7 @@ impl Call {
         true
     }
 
-    /// What the caller is answered by ourselves, and how it then writes its audio.
+    /// The codecs of our own answer to the caller, and the caller's audio formats after it.
     fn answer_alone(&self) -> Option<(Vec<PayloadType>, Side)> {
         let known = sdp::convertible();
         let (_, offered) = self.caller_media.offered()?.first_audio()?;
@@ -44,8 +44,8 @@ impl Call {
         Some((given, side))
     }
 
-    /// Has the caller hear the tone of a vendor's trunk: the status and the description that the
-    /// caller gets for the vendor's.
+    /// Plays the tone of a vendor's trunk to the caller; returns the status and the description
+    /// that replace the vendor's.
     pub(super) fn ring(
         &mut self,
         cx: &mut Cx<'_>,
@@ -58,7 +58,7 @@ impl Call {
         if let Some(tone) = tone.filter(|_| !self.caller_media.hears_sound) {
             self.caller_media.hears_sound = cx.media.play(self.caller_media.leg, &tone, true);
         }
-        // 183 with a description says what the caller hears (RFC 3960 section 3).
+        // A 183 with a description means that the caller hears media (RFC 3960 section 3).
         let status = if status == 180 && body.is_some() { 183 } else { status };
         (status, body)
     }
@@ -73,12 +73,12 @@ impl Call {
 }
 
 impl Attempt {
-    /// Whether its caller may hear a tone of ours.
+    /// Whether its caller may hear our tone.
     pub(super) fn rings(&self) -> bool {
         self.vendor.ringback.mode != RingbackMode::Off
     }
 
-    /// Whether its caller hears our tone whatever it sends before the answer.
+    /// Whether its caller hears our tone until the answer, whatever the vendor sends.
     pub(super) fn rings_always(&self) -> bool {
         self.is_out() && self.vendor.ringback.mode == RingbackMode::Always
     }

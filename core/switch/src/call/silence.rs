@@ -1,4 +1,4 @@
-//! What the relay tells of an answered call: silence, and what it leads to (MEDIA-16 to MEDIA-20).
+//! The relay's events about an answered call: silence and its consequences (MEDIA-16 to MEDIA-20).
 
 use super::answering::lasted_ms;
 use super::{CALLER, Call, Cx, End};
@@ -8,18 +8,18 @@ use compact_str::format_compact;
 use ledger::{EndedBy, Text, TrailEntry};
 use std::sync::Arc;
 
-/// What the record says of a call whose one side was silent.
+/// Flag in the record of a call with one silent side.
 const ONE_WAY: &str = "one_way";
 
 impl Call {
-    /// From the answer on silence matters, if media pass through us.
+    /// Starts watching for silence at the answer, if media pass through us.
     pub(super) fn watch_media(&self, cx: &mut Cx<'_>) {
         if !self.direct {
             cx.media.watch(self.key, self.world.settings.silence);
         }
     }
 
-    /// Something that the relay tells of the call.
+    /// Handles an event of the relay.
     pub(crate) fn on_media_event(&mut self, cx: &mut Cx<'_>, event: MediaEvent) {
         if self.connected().is_none() {
             return;
@@ -55,8 +55,8 @@ impl Call {
         }
     }
 
-    /// A silent side has answered neither OPTIONS nor a re-INVITE (MEDIA-18). The call is billed to
-    /// the last packet of that side, whatever the other one still sends (BILL-13).
+    /// A silent side has answered neither OPTIONS nor a re-INVITE (MEDIA-18). The call is billed up
+    /// to the last packet of that side, even if the other side still sends (BILL-13).
     pub(super) fn on_no_life(&mut self, cx: &mut Cx<'_>, leg: u16) {
         let Some(connected) = self.connected() else { return };
         self.read_media(cx);
@@ -66,12 +66,12 @@ impl Call {
         self.end_dead(cx, format_compact!("the {side} is silent and answers nothing"));
     }
 
-    /// Ends a call that died in silence. It is billed to its last packet (BILL-13).
+    /// Ends a call that died in silence. It is billed up to its last packet (BILL-13).
     fn end_silent(&mut self, cx: &mut Cx<'_>, detail: Text) {
         let Some(connected) = self.connected() else { return };
         self.read_media(cx);
         let last = self.last_media.into_iter().flatten().max();
-        // Without any packet nothing of it is billed.
+        // Without any packet nothing is billed.
         let billable = last.map(|last| lasted_ms(connected.since, last.max(connected.since)));
         self.times.billable_ms = Some(billable.unwrap_or(0));
         self.end_dead(cx, detail);
@@ -82,8 +82,7 @@ impl Call {
         self.end_connected_with(cx, end, None, Causes::ours(41));
     }
 
-    /// The record says that the call was one-way, and which leg was silent, whatever it does later
-    /// (MEDIA-18).
+    /// Flags the record as one-way and names the silent leg, whatever happens later (MEDIA-18).
     fn flag_one_way(&mut self, leg: u16) {
         let flag = |flags: &mut Vec<Text>| {
             if !flags.iter().any(|known| known == ONE_WAY) {
@@ -96,7 +95,7 @@ impl Call {
         }
     }
 
-    /// Puts what a leg's audio does on the trail (MEDIA-18).
+    /// Notes a change in a leg's audio on the trail (MEDIA-18).
     fn note_media(&mut self, cx: &mut Cx<'_>, leg: u16, what: &str) {
         let side = if leg == CALLER { "caller" } else { "vendor" };
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();

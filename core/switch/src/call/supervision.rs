@@ -1,4 +1,5 @@
-//! Questions about a call that is up: may it go on, for how long, and what its record is to say.
+//! Questions about a running call: whether it may go on, for how long, and which marks its record
+//! gets.
 
 use super::pipeline::Step;
 use super::{Call, Cx, End, State};
@@ -7,8 +8,8 @@ use ledger::EndedBy;
 use policy::{Asking, Ending, Question, Reply, SupervisionQuestion, Supervisor, add_marks};
 
 impl Call {
-    /// The supervision of the call that is answered now, if somebody is asked about it. One that
-    /// we have placed ourselves has its end already.
+    /// The supervision of the call that is answered now, if a plugin is asked about it. A call that
+    /// we placed ourselves already has its end.
     pub(super) fn new_supervisor(&self, cx: &Cx<'_>) -> Option<Supervisor> {
         if self.placed.is_some() {
             return None;
@@ -17,10 +18,10 @@ impl Call {
         Supervisor::of(&self.pin, self.facts, interval, cx.now.instant)
     }
 
-    /// Puts the question that is due.
+    /// Asks the question that is due.
     pub(super) fn supervise(&mut self, cx: &mut Cx<'_>) {
         let trunk = self.winner().map_or(0, |attempt| attempt.vendor.id);
-        // What it costs since the answer (BILL-03).
+        // The price since the answer (BILL-03).
         let row = self.sell.as_ref().and_then(|sell| super::record::deck_row(&sell.row));
         let sell_price = row.map_or(self.sell_price, |row| row.price_next);
         let State::Connected(connected) = &mut self.state else { return };
@@ -49,12 +50,12 @@ impl Call {
         let Some(Ending { reason, cause, code, detail }) = supervision.ending else { return };
         let q850 = if cause == 0 { cause_of(code) } else { cause };
         let causes = Causes { q850: if q850 == 0 { 16 } else { q850 }, sip: code };
-        // What was talked is billed, whatever the plugin calls the reason.
+        // The talk time is billed, whatever reason the plugin gives.
         let end = End { billed: true, ..End::answered(&reason, EndedBy::Switch).with(detail) };
         self.end_connected_with(cx, end, None, causes);
     }
 
-    /// The limit that supervision has set ends the call.
+    /// The limit set by supervision ends the call.
     pub(super) fn end_at_supervised_limit(&mut self, cx: &mut Cx<'_>) {
         let end = End::answered(name::MAX_DURATION, EndedBy::Switch);
         let end = end.with("the limit that supervision has set");

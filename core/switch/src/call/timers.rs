@@ -1,10 +1,11 @@
-//! When the call has something to do by itself: one list of its timers.
+//! The actions of a call that are due at a time: one list of all its timers.
 
 use super::{CALLER, Call, Cx, State};
+use ledger::Tab;
 use sip::session::Leg;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// What a moment is for.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
     /// ROUTE-54
@@ -15,13 +16,17 @@ enum Timer {
     Awaited,
     /// SIG-15 to SIG-19, of an attempt.
     Attempt(u16),
-    /// ROUTE-83: what we have placed ourselves has lasted long enough.
+    /// ROUTE-83: a call that we placed has reached its duration.
     Placed,
     /// SIG-35
     Longest,
-    /// A question about the call.
+    /// BILL-41: the paid talk time is used up.
+    Exhausted,
+    /// BILL-41: the next slice begins.
+    Slice,
+    /// The next supervision question.
     Supervision,
-    /// The limit that an answer to one has set.
+    /// The limit set by an answer to a supervision question.
     SupervisedLimit,
     /// CDR-06
     Interim,
@@ -30,7 +35,7 @@ enum Timer {
 }
 
 impl Call {
-    /// Shows all timers that run; the first of two that are due at once is the one to act on.
+    /// Calls `show` for all running timers; of two that are due at once, the first is acted on.
     fn timers(&self, mut show: impl FnMut(Instant, Timer)) {
         let mut show_set =
             |at: Option<Instant>, timer| at.into_iter().for_each(|at| show(at, timer));
@@ -47,6 +52,11 @@ impl Call {
             State::Connected(connected) => {
                 show_set(connected.ends, Timer::Placed);
                 show_set(connected.longest, Timer::Longest);
+                let after_answer = |ms| connected.since + Duration::from_millis(ms);
+                let tab = self.tab.as_ref();
+                let covered = tab.filter(|tab| tab.is_covering()).map(Tab::covered_ms);
+                show_set(covered.map(after_answer), Timer::Exhausted);
+                show_set(tab.and_then(Tab::look_ms).map(after_answer), Timer::Slice);
                 let supervisor = connected.supervisor;
                 show_set(supervisor.and_then(|it| it.limit()), Timer::SupervisedLimit);
                 show_set(supervisor.and_then(|it| it.due()), Timer::Supervision);
@@ -60,8 +70,8 @@ impl Call {
         }
     }
 
-    /// When [`Call::on_timeout`] has something to do, or earlier: a wake that was set stays
-    /// when the deadline moves away from it, as most calls end before either.
+    /// When [`Call::on_timeout`] has something to do, or earlier: an existing wake stays when the
+    /// deadline moves away from it, because most calls end before either.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let (mut wake, mut runs) = (self.wake, false);
         self.timers(|at, _| {
@@ -82,7 +92,7 @@ impl Call {
         due
     }
 
-    /// Does what is due, one thing after the other.
+    /// Handles all due timers, one after the other.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now.instant;
         while let Some(timer) = self.due(now) {
@@ -93,6 +103,8 @@ impl Call {
                 Timer::Attempt(number) => self.on_attempt_deadline(cx, number),
                 Timer::Placed => self.end_placed(cx),
                 Timer::Longest => self.end_at_limit(cx),
+                Timer::Exhausted => self.end_exhausted(cx),
+                Timer::Slice => self.begin_slice(cx),
                 Timer::SupervisedLimit => self.end_at_supervised_limit(cx),
                 Timer::Supervision => self.supervise(cx),
                 Timer::Interim => self.write_interim(cx),

@@ -1,4 +1,4 @@
-//! The decision trail: which plugin answered what, and how long it took.
+//! The decision trail: each plugin's answer, and how long it took.
 
 use super::pipeline::Step;
 use super::{Call, Cx};
@@ -8,17 +8,20 @@ use ledger::{Text, TrailEntry};
 use policy::{Answer, Reply};
 use std::sync::Arc;
 
-/// Answers about a call that is up that its trail keeps.
+/// Most supervision answers that a trail keeps.
 const MOST_SUPERVISED: usize = 64;
+/// Number of entries after which a trail no longer notes slices of talk.
+const MOST_ENTRIES: usize = 256;
 
 impl Call {
-    /// Puts a reply on the decision trail. Of the questions about a call that is up, which may be
-    /// many, the first is noted and each that is answered otherwise than the one before.
+    /// Adds a reply to the decision trail. Supervision questions may be many: the first answer is
+    /// noted, and each that differs from the one before. For slices of talk, only questions without
+    /// an answer are noted.
     pub(super) fn note(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, reply: &Reply) {
         let hook = match step {
             Step::Screen => policy::Hook::Screening,
             Step::IngressNumber | Step::EgressNumber => policy::Hook::Numbering,
-            Step::AdmissionRate | Step::Charge => policy::Hook::Rating,
+            Step::AdmissionRate | Step::Slice | Step::Charge => policy::Hook::Rating,
             Step::Route | Step::Advance => policy::Hook::Routing,
             Step::Identity => policy::Hook::Identity,
             Step::Supervise => policy::Hook::Supervision,
@@ -34,6 +37,9 @@ impl Call {
             Ok(answer) => self.describe(answer),
             Err(_) => "fallback".into(),
         };
+        if step == Step::Slice && (fault.is_empty() || self.trail.len() >= MOST_ENTRIES) {
+            return;
+        }
         if step == Step::Supervise {
             let own = self.trail.iter().filter(|entry| *entry.hook == *hook.name());
             let same = own
@@ -75,8 +81,8 @@ impl Call {
         });
     }
 
-    /// Puts on the trail that a side of the relay was taken over (MEDIA-11): whoever listens to
-    /// the call afterwards may not be its party.
+    /// Notes on the trail that a side of the relay was taken over (MEDIA-11): the source heard
+    /// after that may not be the party of the call.
     pub(super) fn note_takeovers(&mut self, cx: &mut Cx<'_>, side: &str, counters: &LegCounters) {
         if counters.takeovers == 0 {
             return;
@@ -93,7 +99,7 @@ impl Call {
         });
     }
 
-    /// An answer in a few words.
+    /// A short form of an answer.
     fn describe(&self, answer: &Answer) -> Text {
         let rejection = |r: &policy::Rejection| format_compact!("reject {} {}", r.code, r.reason);
         match answer {

@@ -1,12 +1,13 @@
-//! A call as it is written down for the machine that goes on with it. Trunks and accounts are
-//! written by their ids and found again in the snapshot of the machine that reads, or beside the
-//! calls where that has no such object any more. Plugins and lookups are those of the machine that
-//! reads.
+//! A call in serialised form, for the machine that continues it. Trunks and accounts are written as
+//! ids. The reader looks them up in its own snapshot, or, if that lacks the object, among the
+//! objects written beside the calls. Plugins and look-ups are those of the reader.
 
 use super::asking::Asked;
 use super::pipeline::{ADMISSION, ATTEMPT, Step, place_of};
 use super::{Call, Cx, State};
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
+use ledger::Tab;
+use live::Live;
 use policy::{Pin, Question};
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Objects of a snapshot that calls have: written beside them, for a reader whose own snapshot lacks
-/// one of them.
+/// Objects of a snapshot that calls refer to, written beside the calls for a reader whose own
+/// snapshot lacks one of them.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Objects {
     customers: BTreeMap<u32, Arc<CustomerTrunk>>,
@@ -25,11 +26,11 @@ pub(crate) struct Objects {
     accounts: BTreeMap<u32, Arc<Account>>,
 }
 
-/// What calls are written and read against.
+/// The context in which calls are written and read.
 struct Around {
     facts: Arc<Facts>,
     pin: Pin,
-    /// Those that were met so far, or that were written beside the calls.
+    /// Objects met so far while writing, or read from beside the calls.
     objects: Objects,
 }
 
@@ -37,8 +38,8 @@ thread_local! {
     static AROUND: RefCell<Option<Around>> = const { RefCell::new(None) };
 }
 
-/// Writes or reads calls against a snapshot; calls that are read pin this. Gives the objects that
-/// were met as well.
+/// Writes or reads calls against a snapshot; calls that are read pin `pin`. Also returns the
+/// objects that were met.
 pub(crate) fn against<R>(
     facts: &Arc<Facts>,
     pin: &Pin,
@@ -56,7 +57,7 @@ fn look<R>(at: impl FnOnce(&mut Around) -> R) -> Option<R> {
     AROUND.with_borrow_mut(|around| around.as_mut().map(at))
 }
 
-/// Reads and writes one kind of object of the snapshot, by its id.
+/// Serialises one kind of snapshot object by its id.
 macro_rules! of_snapshot {
     ($module:ident, $type:ty, $table:ident, $kind:literal) => {
         pub(super) mod $module {
@@ -74,7 +75,7 @@ macro_rules! of_snapshot {
                 object.id.serialize(to)
             }
 
-            /// The object of the snapshot that reads, if that is the same one.
+            /// The object of the reader's snapshot, if it is the same one.
             pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
                 from: D,
             ) -> Result<Arc<$type>, D::Error> {
@@ -97,7 +98,7 @@ of_snapshot!(customer, CustomerTrunk, customers, "customer trunk");
 of_snapshot!(vendor, VendorTrunk, vendors, "vendor trunk");
 of_snapshot!(account, Account, accounts, "account");
 
-/// The snapshot itself: the one of the machine that reads.
+/// The snapshot itself: the reader's.
 pub(super) mod facts {
     use super::*;
 
@@ -116,7 +117,7 @@ pub(super) mod facts {
     }
 }
 
-/// The plugins: those of the machine that reads.
+/// The plugins: the reader's.
 pub(super) mod pin {
     use super::*;
 
@@ -132,7 +133,7 @@ pub(super) mod pin {
     }
 }
 
-/// The attempt that is waited for, and until when.
+/// The awaited attempt, and until when.
 pub(super) mod awaited {
     use super::*;
 
@@ -197,27 +198,20 @@ pub(super) mod supervisor {
 }
 
 impl Call {
-    /// The call leaves this machine: its channels are free until the next one takes them.
-    pub(crate) fn hand_over(&self) {
-        for attempt in &self.attempts {
-            attempt.vendor.usage.release();
-        }
-        if self.channel_taken {
-            self.customer.usage.release();
-            self.world.usage.release();
-        }
+    /// The call leaves this machine: frees its channels until the next machine takes them.
+    pub(crate) fn hand_over(&self, live: &Live) {
+        self.leave_channels(live);
+        self.tab.iter().flat_map(Tab::held).for_each(|claim| live.purses.release(claim));
     }
 
-    /// The call was read: it takes its channels, its places in the tables and its ports, and
-    /// asks the questions again whose answers went elsewhere.
+    /// The call was read: takes its channels, its table entries and its ports, and asks the open
+    /// questions again, because their answers went to another machine.
     pub(crate) fn take_over(&mut self, cx: &mut Cx<'_>) {
         self.pin.notes.set_number(&self.numbers.callee_in);
-        // A limit that was lowered meanwhile is for new calls.
-        for attempt in &self.attempts {
-            let _taken = attempt.vendor.usage.take(0);
-        }
-        if self.channel_taken {
-            let _taken = (self.customer.usage.take(0), self.world.usage.take(0));
+        self.take_channels_again(cx.live());
+        self.enter_payers(cx.core);
+        for claim in self.tab.iter().flat_map(Tab::held) {
+            cx.live().purses.hold_again(claim);
         }
         cx.core.tags.extend(self.tag.map(|tag| (tag, self.caller.owner())));
         for attempt in &self.attempts {
@@ -252,6 +246,7 @@ impl Call {
                     supervisor.ask_again(cx.now.instant);
                 }
             }
+            (Step::Slice, State::Connected(_)) => self.ask_slice(cx),
             (Step::Charge, State::Closing(..)) => self.ask_charge_again(cx),
             (step, State::SettingUp(_)) => self.admit_from(cx, place_of(ADMISSION, step)),
             _ => {}

@@ -1,5 +1,5 @@
-//! What is known of vendors' addresses while calls run: those of all names, replaced together by
-//! one atomic store (SIG-66), and which of them take no connections.
+//! Data about vendors' addresses that changes while calls run: the addresses of all names, replaced
+//! together by one atomic store (SIG-66), and the addresses that accept no connections.
 
 use super::Name;
 use super::unconnected::Unconnected;
@@ -15,7 +15,7 @@ use std::time::Instant;
 pub struct Answer {
     /// The address.
     pub address: SocketAddr,
-    /// The transport that leads there.
+    /// Its transport.
     pub link: Link,
     /// Priority of the SRV record, lower first.
     pub priority: u16,
@@ -23,8 +23,8 @@ pub struct Answer {
     pub weight: u16,
 }
 
-/// What is known of all names. The resolver writes it, shards read it without a lock, and every
-/// snapshot of the configuration shares it.
+/// The resolved addresses of all names. The resolver writes it, shards read it without a lock, and
+/// every snapshot of the configuration shares it.
 #[derive(Debug, Default)]
 pub struct Directory {
     answers: ArcSwap<Answers>,
@@ -35,14 +35,14 @@ pub struct Directory {
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     names: HashMap<Arc<Name>, Vec<Answer>>,
-    /// Every host that some name leads to: its packets come from a vendor.
+    /// Every host that some name resolves to: its packets come from a vendor.
     hosts: HashSet<IpAddr>,
-    /// Hosts that a name led to a while ago: calls that began there may still be up.
+    /// Hosts that a name resolved to recently: calls that began there may still be up.
     former: HashSet<IpAddr>,
 }
 
 impl Directory {
-    /// Replaces everything that is known. `former` are hosts that names led to before.
+    /// Replaces all data. `former` are hosts that names resolved to before.
     pub fn publish(
         &self,
         names: impl IntoIterator<Item = (Arc<Name>, Vec<Answer>)>,
@@ -59,30 +59,30 @@ impl Directory {
         self.answers.load()
     }
 
-    /// Whether some name leads to this host.
+    /// Whether some name resolves to this host.
     pub(crate) fn has_host(&self, host: IpAddr) -> bool {
         let answers = self.answers();
         !answers.hosts.is_empty() && answers.hosts.contains(&host)
     }
 
-    /// Whether some name led to this host a while ago.
+    /// Whether some name resolved to this host recently.
     pub fn had_host(&self, host: IpAddr) -> bool {
         let answers = self.answers();
         !answers.former.is_empty() && answers.former.contains(&host.to_canonical())
     }
 
-    /// `address` took no connection: large requests go there over UDP for a while.
+    /// `address` refused a connection: large requests go there over UDP for a while.
     pub(crate) fn note_no_connection(&self, now: Instant, address: SocketAddr) {
         self.unconnected.note(now, address);
     }
 
-    /// Whether `address` took no connection a short while ago.
+    /// Whether `address` refused a connection recently.
     pub(crate) fn takes_no_connection(&self, now: Instant, address: SocketAddr) -> bool {
         self.unconnected.has(now, address)
     }
 
-    /// The address that a peer's host name stands for, if a trunk names it as well: `flow`'s own
-    /// address where the name leads there, else the first one of the same transport.
+    /// The address of a peer's host name, if a trunk names it too: the address of `flow` if the
+    /// name resolves to it, else the first one of the same transport.
     pub(crate) fn address_of(
         &self,
         host: &str,

@@ -1,9 +1,9 @@
-//! In which order a call tries what has priorities and weights (RFC 2782, SIG-65).
+//! The order in which a call tries entries with priorities and weights (RFC 2782, SIG-65).
 
 use rand::Rng;
 
-/// Sorts by priority, lower first. Within one priority chance decides in proportion to the
-/// weights; entries without any weight stay in their order.
+/// Sorts by priority, lower first. Within one priority the order is random in proportion to the
+/// weights; entries without any weight keep their order.
 pub(super) fn drawn<T>(mut entries: Vec<(u32, Option<u32>, T)>, rng: &mut impl Rng) -> Vec<T> {
     entries.sort_by_key(|(priority, ..)| *priority);
     let mut order = Vec::with_capacity(entries.len());
@@ -22,8 +22,8 @@ pub(super) fn drawn<T>(mut entries: Vec<(u32, Option<u32>, T)>, rng: &mut impl R
     order
 }
 
-/// Draws one after the other. An entry of weight 0 comes before the others only by a small chance
-/// (RFC 2782, "Weight").
+/// Draws one entry after the other. An entry of weight 0 has only a small chance to come before
+/// others (RFC 2782, "Weight").
 fn draw<T>(mut group: Vec<(Option<u32>, T)>, rng: &mut impl Rng, order: &mut Vec<T>) {
     let weight = |entry: &(Option<u32>, T)| u64::from(entry.0.unwrap_or_default());
     group.sort_by_key(|entry| weight(entry) > 0);

@@ -34,7 +34,7 @@ fn order(destinations: &Destinations, directory: &Directory, rng: &mut StdRng) -
     destinations.ways(directory, rng).list.iter().map(last).collect()
 }
 
-/// SIG-65: priority before the order written; of one priority a share of the calls by weight.
+/// SIG-65: priority before written order; within one priority a share of the calls by weight.
 #[test]
 fn targets_are_tried_by_priority_and_shared_by_weight() {
     let mut rng = StdRng::seed_from_u64(1);
@@ -65,7 +65,7 @@ fn targets_are_tried_by_priority_and_shared_by_weight() {
     assert!(first.get(&3).is_none_or(|count| *count < 200), "{first:?}");
 }
 
-/// SIG-66: a name counts with the addresses that it has at that moment.
+/// SIG-66: a name counts with its addresses at that moment.
 #[test]
 fn names_lead_to_the_addresses_of_the_directory() {
     let mut rng = StdRng::seed_from_u64(2);
@@ -100,7 +100,7 @@ fn a_name_stays_in_the_uri() {
     assert_eq!(address.host(), "192.0.2.1");
 }
 
-/// SIG-91, SIG-65: what rests is passed over, each way comes once.
+/// SIG-91, SIG-65: addresses at rest are skipped, and each way is used once.
 #[test]
 fn ways_are_taken_one_by_one() {
     let mut rng = StdRng::seed_from_u64(3);

@@ -1,49 +1,21 @@
-//! The index against a look at every trunk.
+//! Compares the index with a search over all trunks.
 
 use super::*;
-use crate::facts::{FailureReply, Reliability, TrunkUsage};
-use std::time::Duration;
+use crate::facts::Facts;
+use crate::testing;
 
 fn trunk(id: u32, networks: Vec<Network>) -> CustomerTrunk {
-    CustomerTrunk {
-        id,
-        name: format!("c{id}").into(),
-        account: 1,
-        locked: false,
-        authentication: Authentication::Address,
-        networks,
-        digest: None,
-        tech_prefix: ["", "9"][id as usize % 2].into(),
-        strip_tech_prefix: true,
-        caller_rules: 0,
-        callee_rules: 0,
-        reject_unmatched: false,
-        support_privacy: true,
-        trusted: false,
-        channels: 0,
-        max_duration: Duration::ZERO,
-        max_attempts: 5,
-        setup_budget: Duration::from_secs(30),
-        failure_reply: FailureReply::Best,
-        until_connect: false,
-        hedge: Duration::ZERO,
-        parallel: 1,
-        reliability: Reliability::Supported,
-        relay: true,
-        media_address: 0,
-        strict_media: false,
-        transcode: true,
-        usage: Arc::new(TrunkUsage::default()),
-    }
+    let tech_prefix = ["", "9"][id as usize % 2].into();
+    CustomerTrunk { tech_prefix, ..testing::customer(id, networks) }
 }
 
 fn facts(trunks: impl IntoIterator<Item = CustomerTrunk>) -> Facts {
     let mut facts = Facts::default();
-    facts.customers.extend(trunks.into_iter().map(|trunk| (trunk.id, Arc::new(trunk))));
+    facts.fill(trunks.into_iter().map(Arc::new), []);
     facts
 }
 
-/// Whom ROUTE-13 chooses, by looking at every trunk.
+/// The trunk that ROUTE-13 chooses, by searching all trunks.
 fn chosen(facts: &Facts, source: SocketAddr, callee: &str) -> Option<u32> {
     let fits = facts.customers.values().filter(|trunk| callee.starts_with(&*trunk.tech_prefix));
     let ranked = fits.filter_map(|trunk| {
@@ -76,7 +48,7 @@ fn the_index_finds_what_a_look_at_every_trunk_finds() {
         let trunks: Vec<CustomerTrunk> =
             (1..12).map(|id| trunk(id, (0..id % 4).map(|_| network()).collect())).collect();
         let facts = facts(trunks);
-        let index = SourceIndex::new(&facts);
+        let index = &facts.sources;
         for _ in 0..40 {
             let host = 0x0a00_0000 + draw(48);
             let address = match draw(3) {
@@ -96,8 +68,8 @@ fn the_index_finds_what_a_look_at_every_trunk_finds() {
     }
 }
 
-/// What a packet costs does not grow with the number of trunks: a host is looked up once for
-/// each number of bits that networks have.
+/// The cost of a packet does not grow with the number of trunks: a host is looked up once per
+/// prefix length.
 #[test]
 fn a_stranger_is_known_in_a_few_steps_among_twenty_thousand_networks() {
     let network = |id: u32| Network {
@@ -106,19 +78,11 @@ fn a_stranger_is_known_in_a_few_steps_among_twenty_thousand_networks() {
         port: None,
     };
     let facts = facts((1..=20_000).map(|id| trunk(id, vec![network(id)])));
-    let index = facts.source_index();
+    let index = &facts.sources;
     assert_eq!(index.networks.bits[0].len(), 3, "three look-ups for each packet");
     assert!(index.networks.trunks.values().all(|trunks| trunks.len() == 1));
     assert!(!index.knows("203.0.113.9:5060".parse().unwrap()));
     let known = "10.0.0.17:5060".parse().unwrap();
     assert_eq!(index.customer(known, "1", None).map(|trunk| trunk.id), None, "its prefix is 9");
     assert_eq!(index.customer(known, "91", None).map(|trunk| trunk.id), Some(1));
-}
-
-/// All shards take the index that the snapshot has.
-#[test]
-fn a_snapshot_is_arranged_once() {
-    let facts = facts([trunk(1, Vec::new())]);
-    facts.arrange();
-    assert!(Arc::ptr_eq(facts.source_index(), facts.source_index()));
 }

@@ -12,7 +12,7 @@ fn a_source_has_a_budget_and_a_flood_is_locked_out() {
     let one = source(1);
     let admitted = |at: Instant| strangers.admits(one, at) == Admission::Stranger;
     assert_eq!((0..100).filter(|_| admitted(start)).count(), 20);
-    // The 80 that came too early count as requests without success.
+    // The 80 excess packets count as requests without success.
     let later = start + Duration::from_secs(3599);
     assert_eq!((0..100).filter(|_| admitted(later)).count(), 2, "locked out for an hour");
     let lockouts = strangers.lockouts(later);
@@ -21,8 +21,8 @@ fn a_source_has_a_budget_and_a_flood_is_locked_out() {
     assert_eq!(strangers.admits(source(2), start), Admission::Stranger, "others are not");
 }
 
-/// SEC-22: a flood may bear an address that is not its own; a user who is there still gets in,
-/// and the lockout ends.
+/// SEC-22: a flood may use a forged address; a user who is really there still gets in, and that
+/// ends the lockout.
 #[test]
 fn a_flood_in_its_name_keeps_no_user_out() {
     let (strangers, start) = (Strangers::default(), Instant::now());
@@ -36,7 +36,7 @@ fn a_flood_in_its_name_keeps_no_user_out() {
     strangers.proven(one, "anna", now);
     assert_eq!(strangers.lockouts(now), []);
     assert_eq!(strangers.admits(one, now), Admission::Proven);
-    // Nobody is mirrored there, though.
+    // But the address is not good for reflection.
     let challenged = (0..6000).filter(|_| strangers.may_be_challenged(one, now)).count();
     assert_eq!(challenged, 200);
 }
@@ -67,7 +67,7 @@ fn wrong_passwords_lock_the_pair_and_then_the_source_out_ever_longer() {
     assert_eq!(strangers.admits(one, now), Admission::Stranger);
 }
 
-/// SEC-01: made-up names take no place that the names of users need.
+/// SEC-01: made-up names do not take the places of real users.
 #[test]
 fn names_that_do_not_exist_hide_no_guesses() {
     let (strangers, now) = (Strangers::default(), Instant::now());
@@ -88,7 +88,7 @@ fn names_that_do_not_exist_hide_no_guesses() {
     let others = strangers.lockouts(now);
     assert!(others.iter().any(|lockout| lockout.user.as_deref() == Some(OTHERS)), "{others:?}");
     assert!(!strangers.is_locked(source(2), "anna", now), "there only");
-    // Whoever has a pair is counted alone, and all is told and can be ended.
+    // A user with a pair is counted separately; all lockouts are listed and can be ended.
     strangers.failed(guesser, "made-up1", true, now);
     assert!(!strangers.is_locked(guesser, "made-up1", now));
     let told: u64 = strangers.summary(now).iter().map(|report| report.failures).sum();
@@ -97,7 +97,7 @@ fn names_that_do_not_exist_hide_no_guesses() {
     assert!(!strangers.is_locked(guesser, "anna", now));
 }
 
-/// SEC-01: failures that are rare lock nobody out, and success forgets them.
+/// SEC-01: occasional failures lock nobody out, and a success clears them.
 #[test]
 fn who_is_right_in_the_end_is_not_locked_out() {
     let (strangers, start) = (Strangers::default(), Instant::now());
@@ -117,7 +117,7 @@ fn who_is_right_in_the_end_is_not_locked_out() {
     assert_eq!(strangers.admits(source(1), now + HOUR), Admission::Stranger);
 }
 
-/// SEC-27: the table is bounded, whatever addresses and names are made up.
+/// SEC-27: the table is bounded for any addresses and names.
 #[test]
 fn the_table_is_bounded_and_the_rest_shares_one_budget() {
     let (strangers, start) = (Strangers::default(), Instant::now());

@@ -16,7 +16,7 @@ pub(crate) fn stage(vendor_a: VendorPlan, vendor_b: VendorPlan) -> Stage {
     stage_of(small_operator(), vendor_a, vendor_b)
 }
 
-/// SIG-04, SIG-14, CDR-01, CDR-02: the whole of a good call.
+/// SIG-04, SIG-14, CDR-01, CDR-02: a complete successful call.
 #[test]
 fn an_answered_call_is_connected_charged_and_recorded() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -188,7 +188,7 @@ fn attempts_and_set_up_time_are_limited() {
     }
 }
 
-/// ROUTE-50 rows 8 and 9: the policy is told when the customer trunk wants neither.
+/// ROUTE-50 rows 8 and 9: the policy is told if the customer trunk disables both.
 #[test]
 fn the_policy_is_told_that_a_customer_trunk_searches_until_connect() {
     let mut restless = customer(1, "acme", CALLER);
@@ -268,9 +268,8 @@ fn an_answer_that_crosses_the_cancel_is_ended() {
 /// ROUTE-15 step 13, SIG-93
 #[test]
 fn an_empty_purse_makes_no_call() {
-    let mut facts = small_operator();
-    facts.accounts.insert(1, crate::support::facts::account(1, "acme", 0, 60));
-    let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    stage.set_balance(1, ledger::Money::ZERO);
     call(&mut stage, CallerPlan::default());
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
@@ -338,7 +337,7 @@ fn malformed_requests_of_known_trunks_get_400() {
     assert_eq!(stage.switch.counters().malformed, 1);
 }
 
-/// Promise 8 of the design: each hook's fallback, and what the trail says about it.
+/// Promise 8 of the design: each hook's fallback, and its entry on the trail.
 #[test]
 fn a_broken_plugin_costs_one_decision() {
     for (hook, reason, code) in [
@@ -363,7 +362,7 @@ fn a_broken_plugin_costs_one_decision() {
     }
 }
 
-/// The operator may prefer to refuse what a plugin did not screen.
+/// The operator may choose to refuse calls that a plugin could not screen.
 #[test]
 fn screening_may_fail_closed() {
     for (must_screen, end_reason) in [(true, "internal_error"), (false, "caller_hangup")] {
@@ -381,7 +380,7 @@ fn screening_may_fail_closed() {
     }
 }
 
-/// A rating that fails at the end loses nothing: the record asks to be rated again.
+/// A rating failure at the end loses nothing: the record is marked to be rated again.
 #[test]
 fn a_charge_that_fails_marks_the_record() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -433,7 +432,7 @@ fn a_ported_number_is_routed_and_rated_by_its_lrn() {
                 ..NumberAnswer::default()
             };
             match asked.stage {
-                // Only 44 is sold and routed.
+                // Only prefix 44 is sold and routed.
                 Numbered::Ingress => {
                     numbers.callee = "12025550100".into();
                     numbers.route_as = "4420777".into();
@@ -459,7 +458,7 @@ fn a_ported_number_is_routed_and_rated_by_its_lrn() {
     assert!(invite.2.starts_with(line.as_bytes()), "{}", String::from_utf8_lossy(&invite.2));
 }
 
-/// What a plugin may look up beside its question.
+/// What a plugin may look up beyond its question.
 #[test]
 fn earlier_attempts_numbers_and_headers_are_known_to_plugins() {
     let mut stage = stage(VendorPlan::refuses(503), VendorPlan::answers());
@@ -531,7 +530,7 @@ fn a_vendors_challenge_is_answered() {
     assert!(invite.contains("\r\nAuthorization: Digest "), "{invite}");
     assert!(invite.contains("username=\"strowger\"") && invite.contains("CSeq: 2 INVITE"));
 
-    // Refused again with credentials: no third try.
+    // Challenged again despite credentials: no third try.
     stage.agent(VENDOR_A).plans = vec![challenge.clone(), challenge];
     call(&mut stage, hangs_up_after(1));
     stage.run_until_quiet();
@@ -540,7 +539,7 @@ fn a_vendors_challenge_is_answered() {
     assert_eq!(stage.finals[1].call.code_returned, 503);
 }
 
-/// SIG-24: the network says that nobody is there; the next vendor is tried at once.
+/// SIG-24: the network reports that the vendor is unreachable; the next vendor is tried at once.
 #[test]
 fn an_unreachable_vendor_is_left_at_once() {
     let mut stage = stage(VendorPlan::silent(), VendorPlan::answers());
@@ -556,8 +555,8 @@ fn an_unreachable_vendor_is_left_at_once() {
     assert_eq!(stage.finals[0].attempts[0].end_reason, "connect_failed");
 }
 
-/// CDR-01, CDR-02: a node that stops waits neither for a vendor that ignores CANCEL nor for
-/// the ACK of a caller; every call has its record, whatever it was doing.
+/// CDR-01, CDR-02: a stopping node waits neither for a vendor that ignores CANCEL nor for the ACK
+/// of a caller; every call has its record, in any state.
 #[test]
 fn a_stop_writes_the_record_of_every_call_at_once() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -566,7 +565,7 @@ fn a_stop_writes_the_record_of_every_call_at_once() {
     stage.run(Duration::from_millis(100));
     let heard = stage.agent(VENDOR_A).order.len();
     assert_eq!(heard, 1, "the silent one has its INVITE");
-    // Nobody acknowledges the answer to this one.
+    // The answer to this one is never acknowledged.
     let unacknowledged = raw_invite();
     stage.inject(CALLER, unacknowledged.as_bytes());
     stage.run(Duration::from_secs(2));
@@ -582,7 +581,8 @@ fn a_stop_writes_the_record_of_every_call_at_once() {
     assert_eq!(waiting.call.end_reason, "operator_hangup");
     assert_eq!(waiting.attempts.len(), 1);
     assert_eq!(waiting.attempts[0].end_reason, "operator_hangup");
-    // SIG-93: nobody has taken the answer, so nobody pays for it; the vendor gave it.
+    // SIG-93: the caller never accepted the answer, so the customer does not pay; the vendor, who
+    // gave it, is paid.
     assert_eq!(up.call.end_reason, "ack_timeout");
     assert_eq!(up.call.detail, "operator_hangup before the answer was acknowledged");
     assert!(up.call.sell.is_none());
@@ -593,7 +593,7 @@ fn a_stop_writes_the_record_of_every_call_at_once() {
     assert_eq!(stage.finals.len(), 2);
 }
 
-/// CDR-01: a plugin that does not say in time what a call costs leaves it to be rated later.
+/// CDR-01: if a plugin does not return a charge in time, the call is rated later.
 #[test]
 fn a_stop_that_does_not_wait_for_charges_leaves_them_open() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -608,7 +608,7 @@ fn a_stop_that_does_not_wait_for_charges_leaves_them_open() {
     stage.assert_nothing_leaks();
 }
 
-/// An INVITE with an offer from [`CALLER`], of which its telephone knows nothing.
+/// An INVITE with an offer from [`CALLER`], unknown to the agent at that address.
 fn raw_invite() -> String {
     let body = "v=0\r\no=- 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n\
                 m=audio 40000 RTP/AVP 8\r\n";
@@ -644,8 +644,8 @@ fn the_second_fork_that_answers_is_ended() {
     assert_eq!(stage.finals.len(), 1);
 }
 
-/// ROUTE-11, SIG-50, SIG-52: a digest customer may come from anywhere, a wrong password
-/// from nowhere.
+/// ROUTE-11, SIG-50, SIG-52: a digest customer may call from any address, but never with a wrong
+/// password.
 #[test]
 fn a_digest_customer_calls_from_any_address() {
     for (password, last) in [("correct horse battery", 200), ("wrong", 403)] {
@@ -677,7 +677,7 @@ fn digest_customer() -> CustomerTrunk {
     }
 }
 
-/// CDR-14: while records have no room, new calls are refused; those that are up end as ever.
+/// CDR-14: while records have no room, new calls are refused; running calls end as usual.
 #[test]
 fn new_calls_are_refused_while_their_records_have_no_room() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());

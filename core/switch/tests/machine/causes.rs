@@ -1,4 +1,4 @@
-//! Reason headers (RFC 3326, SIG-89): causes cross the switch, in numbers and in nobody's words.
+//! Reason headers (RFC 3326, SIG-89): causes cross the switch as numbers, without anybody's text.
 
 use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, small_operator};
 use crate::support::raw::{Raw, sdp};
@@ -37,8 +37,8 @@ fn the_causes_of_a_cancel_reach_the_vendor() {
     }
 }
 
-/// The BYE of an early dialog (RFC 3261 section 15) is a CANCEL in other words, and so is the
-/// answer that crosses it.
+/// A BYE in an early dialog (RFC 3261 section 15) acts like a CANCEL: its causes are in our CANCEL
+/// to the vendor, and in our BYE if the answer crosses it.
 #[test]
 fn the_causes_of_an_early_bye_reach_the_vendor() {
     let mut raw = Raw::new(small_operator());
@@ -56,7 +56,7 @@ fn the_causes_of_an_early_bye_reach_the_vendor() {
     raw.ends();
 }
 
-/// Either side's BYE: the other side hears the cause, and the record has it.
+/// Either side's BYE: the other side gets the cause, and so does the record.
 #[test]
 fn the_causes_of_a_bye_reach_the_other_side() {
     let cause = [("Reason", "Q.850;cause=102;text=\"Recovery on timer expiry\"")];
@@ -82,7 +82,7 @@ fn the_causes_of_a_bye_reach_the_other_side() {
     assert_eq!(raw.stage.finals[0].call.cause, 102);
 }
 
-/// An answered call has the cause of its end and not that of a vendor that failed before.
+/// An answered call has the cause of its own end, not that of a vendor that failed before.
 #[test]
 fn a_call_that_was_answered_has_no_cause_of_an_earlier_failure() {
     let mut raw = Raw::new(small_operator());
@@ -101,7 +101,7 @@ fn a_call_that_was_answered_has_no_cause_of_an_earlier_failure() {
     assert_eq!((document.call.cause, document.attempts[0].cause), (0, 34));
 }
 
-/// ROUTE-51: the Q.850 cause may stand in the second line, and decides; the caller is told.
+/// ROUTE-51: the Q.850 cause may be in the second Reason line, and decides; the caller gets it.
 #[test]
 fn the_cause_of_a_refusal_is_found_in_any_line() {
     let mut raw = Raw::new(small_operator());
@@ -126,7 +126,7 @@ fn the_cause_of_a_refusal_is_found_in_any_line() {
     assert_eq!((document.call.cause, document.attempts[0].cause), (1, 1));
 }
 
-/// SIG-86, SIG-89: where an earlier attempt's code is returned, its cause goes with it.
+/// SIG-86, SIG-89: if an earlier attempt's code is returned, its cause is returned with it.
 #[test]
 fn the_cause_belongs_to_the_code_that_is_returned() {
     let mut raw = Raw::new(small_operator());
@@ -140,7 +140,7 @@ fn the_cause_belongs_to_the_code_that_is_returned() {
     raw.ends();
 }
 
-/// Requests inside the dialogs: a refused re-INVITE says why, a cancelled one too.
+/// Inside the dialogs a refused re-INVITE passes its cause on, and so does a cancelled one.
 #[test]
 fn causes_pass_inside_the_dialogs() {
     let mut raw = Raw::new(small_operator());

@@ -1,9 +1,10 @@
-//! Peers that behave oddly around dialogs: no ACK, late or doubled answers, forks, other
+//! Peers that behave oddly around dialogs: no ACK, late or repeated answers, forks, other
 //! addresses, refused re-INVITEs.
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
-    CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, small_operator, vendor,
+    CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, prefix, small_operator,
+    vendor,
 };
 use crate::support::raw::{Raw, sdp};
 use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
@@ -18,7 +19,7 @@ fn two_vendors() -> Stage {
     stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers())
 }
 
-/// A BYE as the vendor of this 200 sends it, from `address`.
+/// A BYE by the vendor that sent this 200, from `address`.
 fn bye_of(answer: &str, address: &str) -> Vec<u8> {
     let answer = Message::parse(answer.as_bytes()).expect("a response");
     let header = |name| answer.header(name).expect("it has one");
@@ -32,8 +33,8 @@ fn bye_of(answer: &str, address: &str) -> Vec<u8> {
         .finish()
 }
 
-/// CDR-01, RFC 3261 section 15: who never acknowledges gets its BYE when the ACK can no longer
-/// come, and the record is written.
+/// CDR-01, RFC 3261 section 15: a caller that never acknowledges gets its BYE when the ACK can no
+/// longer come, and the record is written.
 #[test]
 fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
     let plan = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
@@ -47,8 +48,8 @@ fn a_call_without_ack_that_the_vendor_ends_is_recorded() {
     assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
 }
 
-/// SIG-08, RFC 3261 section 9.1: a vendor that was given up in silence is cancelled as soon as
-/// it says something: no telephone rings twice.
+/// SIG-08, RFC 3261 section 9.1: a vendor that was abandoned in silence is cancelled as soon as it
+/// responds, so that no second telephone rings.
 #[test]
 fn a_vendor_that_wakes_up_late_is_cancelled() {
     let mut stage = stage_of(small_operator(), VendorPlan::silent(), VendorPlan::rings());
@@ -65,7 +66,7 @@ fn a_vendor_that_wakes_up_late_is_cancelled() {
     stage.assert_nothing_leaks();
 }
 
-/// SIG-07, RFC 3261 section 12.2.2: the BYE of the fork that lost does not end the call.
+/// SIG-07, RFC 3261 section 12.2.2: the BYE of the losing fork does not end the call.
 #[test]
 fn the_bye_of_another_fork_leaves_the_call_alone() {
     let mut stage = two_vendors();
@@ -105,8 +106,8 @@ fn the_same_invite_by_two_ways_is_one_call() {
     assert_eq!(stage.finals.len(), 3, "the agent's, this one, and the refused way");
 }
 
-/// RFC 3261 section 12.2.2: a vendor hangs up from the address that its Contact names, which no
-/// trunk does; requests and responses from there belong to the call.
+/// RFC 3261 section 12.2.2: a vendor hangs up from the address in its Contact, which no trunk
+/// names; requests and responses from there belong to the call.
 #[test]
 fn a_vendor_may_have_its_contact_elsewhere() {
     let mut stage = two_vendors();
@@ -130,7 +131,7 @@ fn a_vendor_may_have_its_contact_elsewhere() {
     assert!(stage.wire.is_empty());
 }
 
-/// RFC 3261 section 12.1.2: where a 200 has no Contact, requests go to the URI of the INVITE.
+/// RFC 3261 section 12.1.2: if a 200 has no Contact, requests go to the URI of the INVITE.
 #[test]
 fn an_answer_without_contact_is_acknowledged() {
     let mut stage = two_vendors();
@@ -175,7 +176,7 @@ fn sdp_in_a_multipart_body_is_the_offer() {
     assert!(answer.contains("m=audio"), "{answer}");
 }
 
-/// SIG-76, SIG-78: the number of a caller that hides is not in our Contact either.
+/// SIG-76, SIG-78: our Contact does not contain the number of a private caller.
 #[test]
 fn a_hidden_caller_is_not_in_the_contact() {
     let mut stage = two_vendors();
@@ -190,7 +191,7 @@ fn a_hidden_caller_is_not_in_the_contact() {
     }
 }
 
-/// NUM-03, RFC 3261 section 25.1: `#` of a number leaves as `%23` in a URI.
+/// NUM-03, RFC 3261 section 25.1: a `#` in a number is sent as `%23` in a URI.
 #[test]
 fn a_hash_in_a_number_is_escaped_in_uris() {
     let mut stage = two_vendors();
@@ -210,13 +211,9 @@ fn a_full_trunk_still_ends_the_walk_over_prefixes() {
     for (extend, attempts) in [(false, 0), (true, 1)] {
         let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
         first.channels = 1;
+        first.prefixes = vec![prefix("4420", extend)];
         let vendors = vec![first, vendor(12, "vendor-b", &[VENDOR_B], 2)];
-        let mut facts = operator(customer(1, "acme", CALLER), vendors);
-        let entry =
-            |trunk, extend| strowger_switch::facts::RouteEntry { trunk, priority: 100, extend };
-        facts.routes = Default::default();
-        facts.routes.insert("4420", vec![entry(11, extend)]);
-        facts.routes.insert("44", vec![entry(12, true)]);
+        let facts = operator(customer(1, "acme", CALLER), vendors);
         let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
         call(&mut stage, hangs_up_after(5));
         stage.run(Duration::from_millis(500));
@@ -231,8 +228,8 @@ fn a_full_trunk_still_ends_the_walk_over_prefixes() {
 }
 
 /// RFC 3261 sections 13.2.2.4 and 22.2, SIG-53: a vendor that challenges gets credentials in the
-/// ACK and in all later requests; a nonce that is too old is replaced, in an INVITE, in a
-/// re-INVITE (here by a vendor that does not call the old one stale) and in a BYE.
+/// ACK and in all later requests. An expired nonce is replaced in an INVITE, in a re-INVITE (here
+/// by a vendor that does not mark the old one as stale) and in a BYE.
 #[test]
 fn a_vendor_that_challenges_is_answered_all_along() {
     let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
@@ -281,7 +278,7 @@ fn a_vendor_that_challenges_is_answered_all_along() {
     assert_eq!(invites[0], "");
     assert!(of(&invites[1], "one", 1) && of(&invites[2], "two", 1), "{invites:?}");
     assert!(of(&invites[3], "two", 2) && of(&invites[4], "three", 1), "{invites:?}");
-    // The ACKs of the refusals, the answer and the hold.
+    // The ACKs of the refusals, of the answer and of the hold.
     let acks = lines("ACK ");
     assert!(acks.contains(&invites[2]) && acks.contains(&invites[4]), "{acks:?}");
     assert_eq!(stage.agent(CALLER).last().responses, [100, 180, 200, 100, 200], "the hold, too");
@@ -290,7 +287,8 @@ fn a_vendor_that_challenges_is_answered_all_along() {
 }
 
 /// SIG-08, SIG-53: an answer that crosses the CANCEL is ended with credentials, or the vendor would
-/// refuse the BYE and go on counting; so is a call whose vendor asks at the BYE for the first time.
+/// refuse the BYE and keep counting. The same holds for a call whose vendor challenges only the
+/// BYE.
 #[test]
 fn byes_prove_who_we_are() {
     let facts = || {
@@ -305,7 +303,7 @@ fn byes_prove_who_we_are() {
     let late = VendorPlan { last: Some((Duration::from_millis(1000), 200)), ..VendorPlan::rings() };
     let mut crossed = stage_of(facts(), VendorPlan::answers(), VendorPlan::answers());
     crossed.agent(VENDOR_A).plans = vec![challenge, late];
-    // 20 ms until the challenge, 2 ms on the way: the 200 leaves 1 ms before the CANCEL is there.
+    // 20 ms until the challenge, 2 ms on the way: the 200 leaves 1 ms before the CANCEL arrives.
     let cancel = Some(Duration::from_millis(1023));
     call(&mut crossed, CallerPlan { cancel, ..CallerPlan::default() });
     crossed.run_until_quiet();
@@ -325,7 +323,7 @@ fn byes_prove_who_we_are() {
     assert_eq!(byes.iter().map(|bye| proven(&bye)).collect::<Vec<_>>(), [false, true], "{byes:?}");
 }
 
-/// SIG-08, SIG-31, SIG-53: what is given up is not sent once more, whatever its vendor wants.
+/// SIG-08, SIG-31, SIG-53: an abandoned INVITE is not sent again, whatever its vendor demands.
 #[test]
 fn a_demand_that_crosses_the_cancel_revives_nothing() {
     for (demand, header) in [

@@ -1,8 +1,9 @@
-//! Who comes in: strangers, digest users, guessers (SIG-50 to SIG-54, SEC-01, SEC-20, SEC-22).
+//! Who may call: strangers, digest users, password guessers (SIG-50 to SIG-54, SEC-01, SEC-20,
+//! SEC-22).
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
-    CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, vendor,
+    CALLER, VENDOR_A, VENDOR_B, customer, known_to_vendors, operator, put_customers, vendor,
 };
 use crate::support::{Stage, call, hangs_up_after, sent, stage_of};
 use rand::rngs::StdRng;
@@ -17,7 +18,7 @@ use strowger_switch::facts::{Authentication, CustomerTrunk, DigestUser, Facts};
 const ELSEWHERE: &str = "10.9.0.9:5060";
 const PASSWORD: &str = "correct horse battery";
 
-/// One that proves itself by digest from any address.
+/// A customer that authenticates by digest from any address.
 fn digest_customer(id: u32, user: &str, tech_prefix: &str) -> CustomerTrunk {
     CustomerTrunk {
         networks: Vec::new(),
@@ -54,7 +55,7 @@ fn numbered(callee: &str, n: u32, header: &str) -> String {
     )
 }
 
-/// What the switch sends to a stranger's message within 10 ms.
+/// The switch's responses to a stranger's message within 10 ms.
 fn answers(stage: &mut Stage, from: &str, message: &str) -> Vec<String> {
     stage.wire.clear();
     stage.inject(from, message.as_bytes());
@@ -62,7 +63,7 @@ fn answers(stage: &mut Stage, from: &str, message: &str) -> Vec<String> {
     sent(stage, from, "SIP/2.0 ")
 }
 
-/// An Authorization line for a call to `callee`, by the challenge of `refusal`.
+/// An Authorization line for a call to `callee`, in answer to the challenge in `refusal`.
 fn proof(refusal: &str, user: &str, password: &str, callee: &str, by: &[Algorithm]) -> String {
     let refusal = Message::parse(refusal.as_bytes()).expect("a response");
     let challenge = Challenge::choose(&refusal, by).expect("a challenge");
@@ -72,7 +73,7 @@ fn proof(refusal: &str, user: &str, password: &str, callee: &str, by: &[Algorith
     format!("Authorization: {value}\r\n")
 }
 
-/// Calls, answers the challenge, and returns the status of what comes then; none: nothing.
+/// Calls, answers the challenge, and returns the status of the next response, if there is one.
 fn log_in(stage: &mut Stage, from: &str, password: &str, callee: &str, n: u32) -> Option<u16> {
     let refusal = answers(stage, from, &numbered(callee, n, "")).pop()?;
     assert!(refusal.starts_with("SIP/2.0 401 "), "{refusal}");
@@ -81,11 +82,11 @@ fn log_in(stage: &mut Stage, from: &str, password: &str, callee: &str, n: u32) -
     Some(Message::parse(answer.as_bytes()).expect("a response").status())
 }
 
-/// SIG-54, SEC-01: right credentials of another number open nothing, and are no guess.
+/// SIG-54, SEC-01: right credentials for another number are refused, but are not a guess.
 #[test]
 fn credentials_of_another_number_are_refused_and_not_counted_as_guesses() {
     let mut stage = stage(digest_operator());
-    // Neither as wrong passwords nor as a flood.
+    // They count neither as wrong passwords nor as a flood.
     for n in 1..=40 {
         let refusal = answers(&mut stage, ELSEWHERE, &numbered("44", 2 * n, "")).pop();
         let refusal = refusal.expect("a challenge, not the silence of a lockout");
@@ -110,8 +111,9 @@ fn a_digest_customer_answers_our_bye() {
     assert_eq!(stage.finals[0].call.end_reason, "callee_hangup");
 }
 
-/// SIG-92, SIG-13, SEC-20: where users may come from anywhere, a stranger's INVITE gets one
-/// 401 and everything else silence; at a listener that admits no users that, too.
+/// SIG-92, SIG-13, SEC-20: where users may call from anywhere, a stranger's INVITE gets one 401,
+/// and everything else gets no answer. At a listener that admits no users the INVITE gets none
+/// either.
 #[test]
 fn strangers_get_one_401_where_users_may_come_from_anywhere_and_else_silence() {
     let mut stage = stage(digest_operator());
@@ -139,8 +141,8 @@ fn strangers_get_one_401_where_users_may_come_from_anywhere_and_else_silence() {
     assert_eq!(closed.switch.counters().unknown_source, 1);
 }
 
-/// RFC 3261 section 26.3.2.4: a stranger is answered once and nothing is kept of it; who gives
-/// a false address gains little: bytes out per byte in are bounded.
+/// RFC 3261 section 26.3.2.4: a stranger is answered once, without state. A forged address gains
+/// little: the bytes out per byte in are bounded.
 #[test]
 fn a_stranger_is_answered_once_small_and_forgotten() {
     let mut stage = stage(digest_operator());
@@ -159,15 +161,15 @@ fn a_stranger_is_answered_once_small_and_forgotten() {
     let again = answers(&mut stage, ELSEWHERE, &invite);
     assert_eq!(tag(&again[0]), tag(&refusals[0]));
 
-    // As small as an INVITE can be: three bytes for one at most, or silence.
+    // The smallest possible INVITE: at most three bytes for each of its own, or no answer.
     let tiny = "INVITE sip:4@h SIP/2.0\r\nv:SIP/2.0/UDP h;branch=z9hG4bK7\r\nf:<sip:a@h>;tag=1\r\n\
                 t:<sip:4@h>\r\ni:1\r\nCSeq:1 INVITE\r\n\r\n";
     let out: usize = answers(&mut stage, ELSEWHERE, tiny).iter().map(String::len).sum();
     assert!(out <= 3 * tiny.len(), "{out} bytes for {}", tiny.len());
 }
 
-/// SEC-22: many INVITEs of one source are answered within its budget, then it is locked out;
-/// nobody else is, and nothing piles up.
+/// SEC-22: a source that sends many INVITEs is answered within its budget and then locked out; no
+/// other source is, and no state accumulates.
 #[test]
 fn a_flood_of_one_source_is_answered_twenty_times() {
     let mut stage = stage(digest_operator());
@@ -180,7 +182,7 @@ fn a_flood_of_one_source_is_answered_twenty_times() {
     let lockouts = stage.strangers.lockouts(stage.now);
     assert_eq!((lockouts.len(), lockouts[0].cause), (1, "flood"), "{lockouts:?}");
     assert_eq!(log_in(&mut stage, "10.9.0.10:5060", PASSWORD, "4420123", 1), Some(100));
-    // Hardly anything is heard from there, but a user who has not sent the flood gets in.
+    // Hardly any packet from there is handled, but a user who did not send the flood gets in.
     let mut heard = |n| !answers(&mut stage, ELSEWHERE, &numbered("44", n, "")).is_empty();
     assert_eq!((6000..6100).filter(|n| heard(*n)).count(), 2);
     stage.run(Duration::from_secs(2));
@@ -188,9 +190,9 @@ fn a_flood_of_one_source_is_answered_twenty_times() {
     assert_eq!(stage.strangers.lockouts(stage.now), []);
 }
 
-/// SEC-01: a source that tries passwords of a user is locked out with that user, then hears
-/// nothing, with the right one either; it is listed; the user itself comes in from elsewhere, and
-/// after a while from there.
+/// SEC-01: a source that guesses a user's passwords is locked out for that user, and then gets no
+/// answer, even with the right password. The lockout is listed. The user itself can log in from
+/// elsewhere, and after a while from there.
 #[test]
 fn who_guesses_passwords_is_locked_out() {
     let mut stage = stage(digest_operator());
@@ -210,7 +212,7 @@ fn who_guesses_passwords_is_locked_out() {
     assert_eq!(stage.strangers.lockouts(stage.now), []);
 }
 
-/// SEC-01: credentials for another realm beside them do not hide whose password is tried.
+/// SEC-01: additional credentials for another realm do not hide whose password is guessed.
 #[test]
 fn a_second_realm_hides_no_guesses() {
     let mut acme = digest_customer(1, "acme", "");
@@ -236,14 +238,14 @@ fn a_second_realm_hides_no_guesses() {
     assert_eq!(lockouts[0].user.as_deref(), Some("acme"));
 }
 
-/// SEC-01: what is sent with a nonce that was made up is no guess: nobody can lock another one
-/// out by writing its address on a datagram.
+/// SEC-01: credentials with a made-up nonce are not a guess, so nobody can lock out another user by
+/// forging its address.
 #[test]
 fn nobody_is_locked_out_by_what_others_send_in_its_name() {
     let mut stage = stage(digest_operator());
     let refusal = answers(&mut stage, "10.9.0.66:5060", &invite_with("")).remove(0);
     for n in 0..8 {
-        // A nonce that somebody else was given, and one that nobody was.
+        // A nonce given to somebody else, and a nonce given to nobody.
         let seen = proof(&refusal, "acme", "guess", "44", &Algorithm::ALL);
         let made_up = seen.replace("nonce=\"", "nonce=\"x");
         for (at, line) in [seen, made_up].into_iter().enumerate() {
@@ -256,8 +258,8 @@ fn nobody_is_locked_out_by_what_others_send_in_its_name() {
     assert_eq!(stage.switch.counters().auth_failed, 0);
 }
 
-/// SIG-50: who guesses names learns nothing: a name that exists and one that does not get the
-/// same answers, in a realm that exists and in one that does not.
+/// SIG-50: guessing names reveals nothing: existing and unknown names get the same answers, in
+/// existing and in unknown realms.
 #[test]
 fn user_names_cannot_be_found_out() {
     for realm in ["switch.example", "elsewhere.example"] {
@@ -277,8 +279,7 @@ fn user_names_cannot_be_found_out() {
     }
 }
 
-/// SIG-54, RFC 7616 section 3.4.6: credentials that somebody saw are worth nothing for another
-/// number.
+/// SIG-54, RFC 7616 section 3.4.6: overheard credentials are useless for another number.
 #[test]
 fn credentials_are_for_the_number_that_was_called() {
     let mut stage = stage(digest_operator());
@@ -290,15 +291,13 @@ fn credentials_are_for_the_number_that_was_called() {
     assert!(own[0].starts_with("SIP/2.0 100 "), "what it was made for: {own:?}");
 }
 
-/// ROUTE-13: of two trunks with one user the called number's prefix tells who pays; a number
-/// with neither is nobody's, and leaves a record.
+/// ROUTE-13: of two trunks with one user, the tech prefix of the called number decides who pays. A
+/// number with neither prefix belongs to no trunk, and leaves a record.
 #[test]
 fn the_tech_prefix_tells_trunks_of_one_user_apart() {
     let mut facts = digest_operator();
-    facts.customers.clear();
-    for (id, prefix) in [(1, "77"), (2, "88"), (3, "8899")] {
-        facts.customers.insert(id, Arc::new(digest_customer(id, "acme", prefix)));
-    }
+    let trunks = [(1, "77"), (2, "88"), (3, "8899")];
+    put_customers(&mut facts, trunks.map(|(id, prefix)| digest_customer(id, "acme", prefix)));
     let mut stage = stage(facts);
     for (n, (callee, trunk)) in
         [("774420123", 1), ("884420123", 2), ("88994420123", 3)].into_iter().enumerate()
@@ -314,8 +313,8 @@ fn the_tech_prefix_tells_trunks_of_one_user_apart() {
     assert_eq!(stage.strangers.lockouts(stage.now), [], "the password was right");
 }
 
-/// SIG-54, RFC 8760: old clients take the first challenge, which is MD5 unless the listener or
-/// the trunk says otherwise; where SHA-256 is demanded nothing else does.
+/// SIG-54, RFC 8760: old clients take the first challenge, which is MD5 unless the listener or the
+/// trunk says otherwise. Where SHA-256 is required, no other hash is accepted.
 #[test]
 fn the_hashes_are_offered_in_the_order_that_is_set() {
     let offers = |text: &str| -> Vec<String> {
@@ -339,7 +338,7 @@ fn the_hashes_are_offered_in_the_order_that_is_set() {
     let mut strict = digest_customer(1, "acme", "");
     let only: Arc<[Algorithm]> = Arc::from([Algorithm::Sha256]);
     strict.digest.as_mut().expect("a user").algorithms = Some(only);
-    facts.customers.insert(1, Arc::new(strict));
+    put_customers(&mut facts, [strict]);
     let mut stage = stage(facts);
     let refusal = answers(&mut stage, ELSEWHERE, &invite_with("")).remove(0);
     let md5 = proof(&refusal, "acme", PASSWORD, "44", &[Algorithm::Md5]);
@@ -351,8 +350,8 @@ fn the_hashes_are_offered_in_the_order_that_is_set() {
     assert!(let_in.starts_with("SIP/2.0 100 "), "{let_in}");
 }
 
-/// SIG-53, SIG-54: a vendor that may only be answered with SHA-256 and asks for MD5 gets no
-/// password hash at all: somebody may have taken its better offer out.
+/// SIG-53, SIG-54: a vendor that may only be answered with SHA-256 but asks for MD5 gets no
+/// password hash: somebody may have removed its better challenge.
 #[test]
 fn a_vendors_weaker_challenge_is_not_answered_where_sha_256_is_demanded() {
     for (algorithm, attempts) in [("MD5", 1), ("SHA-256", 2)] {
@@ -379,8 +378,7 @@ fn a_vendors_weaker_challenge_is_not_answered_where_sha_256_is_demanded() {
     }
 }
 
-/// Whatever a stranger writes into its credentials: an answer within the budgets or silence, no
-/// call, nothing kept.
+/// Arbitrary credentials of a stranger: an answer within the budgets or none, no call, no state.
 #[test]
 fn odd_credentials_do_no_harm() {
     let mut rng = StdRng::seed_from_u64(18);

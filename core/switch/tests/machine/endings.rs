@@ -1,5 +1,5 @@
-//! How calls end and who pays: answers that nobody acknowledges, calls of an instant, answers
-//! that cross a CANCEL, addresses tried one after the other.
+//! How calls end and who pays: unacknowledged answers, calls of zero length, answers that cross a
+//! CANCEL, addresses tried one after the other.
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
 use crate::support::facts::{
@@ -11,8 +11,8 @@ use ledger::Money;
 use sip::Method;
 use std::time::Duration;
 
-/// SIG-93: who never acknowledges the answer does not pay; the vendor, who was acknowledged,
-/// is paid for the time that it was connected.
+/// SIG-93: a caller that never acknowledges the answer does not pay; the vendor, whose answer was
+/// acknowledged, is paid for the time that it was connected.
 #[test]
 fn an_answer_that_nobody_acknowledges_is_not_billed() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
@@ -33,8 +33,8 @@ fn an_answer_that_nobody_acknowledges_is_not_billed() {
     assert!(sent(&stage.wire, VENDOR_A, "BYE ").contains("Reason: Q.850;cause=102\r\n"));
 }
 
-/// SIG-93: nor if the callee, the longest call or an operator ends it before it is clear that
-/// the ACK does not come.
+/// SIG-93: the same if the callee, the duration limit or an operator ends the call before it is
+/// clear that no ACK will come.
 #[test]
 fn whatever_ends_an_unacknowledged_answer_it_is_not_billed() {
     let hangs_up = VendorPlan { hangup: Some(Duration::from_secs(5)), ..VendorPlan::answers() };
@@ -55,8 +55,7 @@ fn whatever_ends_an_unacknowledged_answer_it_is_not_billed() {
     }
 }
 
-/// RFC 3261 section 15.1.1: the BYE of the caller proves that it has the answer as well as an
-/// ACK does.
+/// RFC 3261 section 15.1.1: the caller's BYE proves that it has the answer, just as an ACK does.
 #[test]
 fn a_caller_that_hangs_up_without_ack_pays() {
     let mut raw = Raw::new(small_operator());
@@ -71,7 +70,8 @@ fn a_caller_that_hangs_up_without_ack_pays() {
     assert_eq!(record.sell.as_ref().expect("charged").billed_s, 2);
 }
 
-/// SIG-93: nor a call that ends because the caller's answer to a delayed offer is of no use.
+/// SIG-93: a call that ends because the caller's answer to a delayed offer is unusable is not
+/// billed either.
 #[test]
 fn a_delayed_offer_whose_answer_is_of_no_use_is_not_billed() {
     let mut raw = Raw::new(small_operator());
@@ -90,8 +90,8 @@ fn a_delayed_offer_whose_answer_is_of_no_use_is_not_billed() {
     assert!(record.sell.is_none() && record.cost > Money::ZERO);
 }
 
-/// BILL-10, BILL-12: an answer with its BYE in the same millisecond is a call, and both sides
-/// are charged their first increment.
+/// BILL-10, BILL-12: an answer with its BYE in the same millisecond is a call, and both sides are
+/// charged their first increment.
 #[test]
 fn a_call_that_ends_in_the_instant_of_its_answer_is_billed() {
     let mut raw = Raw::new(small_operator());
@@ -112,8 +112,8 @@ fn a_call_that_ends_in_the_instant_of_its_answer_is_billed() {
     assert!(record.cost > Money::ZERO);
 }
 
-/// SIG-08: the answer that crossed the CANCEL is the vendor's to charge, not the customer's to
-/// pay.
+/// SIG-08: the vendor charges for the answer that crossed the CANCEL, but the customer does not pay
+/// for it.
 #[test]
 fn an_answer_that_crosses_the_cancel_costs_us_and_not_the_customer() {
     let plan = VendorPlan { last: Some((Duration::from_millis(1000), 200)), ..VendorPlan::rings() };
@@ -129,7 +129,7 @@ fn an_answer_that_crosses_the_cancel_costs_us_and_not_the_customer() {
     assert_eq!(document.postings.len(), 1);
 }
 
-/// SIG-65: all addresses of a trunk are tried, in their order and each once.
+/// SIG-65: all addresses of a trunk are tried, in order and once each.
 #[test]
 fn every_address_of_a_trunk_is_tried() {
     let (third, fourth) = ("10.2.0.3:5060", "10.2.0.4:5060");

@@ -1,5 +1,5 @@
-//! What is measured of calls and attempts: post-dial delay, and which outcomes of an attempt
-//! count as delivered.
+//! Figures of calls and attempts: post-dial delay, and which outcomes of an attempt count as
+//! delivered.
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
@@ -12,8 +12,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// CDR-54: from the INVITE, received or sent, to the first 180 or SDP, else to the 200, else
-/// none; that of a call includes the attempts that failed. A message takes 1 ms.
+/// CDR-54: from the INVITE, received or sent, to the first 180 or SDP, else to the 200, else none;
+/// the delay of a call includes its failed attempts. A message takes 1 ms.
 #[test]
 fn post_dial_delay_ends_with_ringing_or_sdp() {
     let answers = VendorPlan { progress: Vec::new(), ..VendorPlan::answers() };
@@ -45,7 +45,7 @@ fn post_dial_delay_ends_with_ringing_or_sdp() {
     assert_eq!(document.call.pdd_ms, Some(302 + 102), "the failed attempt is in it");
 }
 
-/// What `pdd_ms` hides: how often an INVITE was sent, and how long its peer said nothing.
+/// Facts that `pdd_ms` hides: how often an INVITE was sent, and how long its peer was silent.
 #[test]
 fn a_record_tells_how_often_an_invite_was_sent_and_when_its_peer_was_first_heard() {
     let slow = VendorPlan { progress: vec![(ms(1_600), 183, true)], ..VendorPlan::answers() };
@@ -61,7 +61,7 @@ fn a_record_tells_how_often_an_invite_was_sent_and_when_its_peer_was_first_heard
     assert_eq!(slow.pdd_ms, Some(1_602));
 }
 
-/// CDR-05: Call-ID and both tags of each leg, and the addresses that they went between.
+/// CDR-05: Call-ID and both tags of each leg, and its two addresses.
 #[test]
 fn a_record_names_the_dialogs_of_its_legs() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
@@ -89,7 +89,7 @@ fn a_record_names_the_dialogs_of_its_legs() {
     assert!(!record.media.local.is_empty() && record.media.local != attempt.media.local);
 }
 
-/// CDR-53: answered, busy, declined, nobody there after it rang, cancelled after it rang.
+/// CDR-53: answered, busy, declined, rang without answer, cancelled while ringing.
 #[test]
 fn an_attempt_that_reached_its_user_counts_as_delivered() {
     let refuses = VendorPlan::refuses;
@@ -118,7 +118,7 @@ fn an_attempt_that_reached_its_user_counts_as_delivered() {
         call(&mut stage, caller);
         stage.run_until_quiet();
         let ended = stage.finals[0].call.end_ms.expect("ended");
-        let figures = stage.facts.vendors[&11].usage.statistics(ended + 60_000);
+        let figures = stage.live.quality.figures(11, ended + 60_000);
         assert_eq!(figures.attempts, 1, "{what}");
         // Shrunk towards one half by 20 attempts (ROUTE-34).
         let share = if delivered { (1_000 + 10_000) / 21 } else { 10_000 / 21 };

@@ -20,15 +20,15 @@ fn of_fork(stage: &mut Stage, status: u16) -> Vec<u8> {
         .finish()
 }
 
-/// Where the relay sends the caller's audio.
+/// The address to which the relay sends the caller's audio.
 fn vendors_media(stage: &Stage) -> String {
     let updates = stage.media.updates.iter().rev();
     let last = updates.clone().find(|(leg, _)| *leg != CALLER_LEG);
     last.expect("the vendor's SDP is known").1.rtp.to_string()
 }
 
-/// SIG-07: media follow the newest early dialog that has SDP; the first 2xx wins and its SDP
-/// counts; a later 2xx is acknowledged and ended. The caller has one dialog all the time.
+/// SIG-07: media follow the newest early dialog that has SDP. The first 2xx wins and its SDP
+/// counts; a later 2xx is acknowledged and ended. The caller has a single dialog throughout.
 #[test]
 fn media_follow_the_newest_fork_and_the_first_answer_wins() {
     let plan = VendorPlan {

@@ -1,12 +1,13 @@
-//! Calls that are written down by one machine and read by another (OPS-64, as far as signalling
-//! goes).
+//! Calls that one machine serialises and another one continues (the signalling part of OPS-64).
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
 use crate::support::facts::{
-    CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
+    CALLER, VENDOR_A, VENDOR_B, customer, operator, put_customers, small_operator, take_trunks,
+    vendor,
 };
 use crate::support::media::MemoryMedia;
 use crate::support::{Network, Stage, call, hangs_up_after, stage_of};
+use live::Holder;
 use policy::{Question, Side};
 use sip::Message;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use strowger_switch::{Now, ReadError, Switch, TestCall, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What each peer sees: when a message comes, and its start line without what chance makes.
+/// What each peer sees: the time of each message, and its start line without random parts.
 fn seen(stage: &Stage) -> Vec<String> {
     let line = |(at, to, bytes): &(std::time::Instant, std::net::SocketAddr, Arc<[u8]>)| {
         let message = Message::parse(bytes).expect("well-formed");
@@ -30,7 +31,7 @@ fn seen(stage: &Stage) -> Vec<String> {
     stage.wire.iter().map(line).collect()
 }
 
-/// A caller who puts on hold, a vendor who rings, takes and gives.
+/// A caller that holds and later hangs up, a vendor that refuses, and one that rings and answers.
 fn plans() -> (CallerPlan, VendorPlan, VendorPlan) {
     let mut first = VendorPlan::refuses(503);
     first.last = Some((Duration::from_millis(700), 503));
@@ -41,7 +42,7 @@ fn plans() -> (CallerPlan, VendorPlan, VendorPlan) {
     (caller, first, second)
 }
 
-/// One call from INVITE to the end, with machines that change every so often.
+/// One call from INVITE to the end, with a change of machines at intervals.
 fn run(every: Option<Duration>) -> Stage {
     let (caller, first, second) = plans();
     let mut stage = stage_of(small_operator(), first, second);
@@ -84,7 +85,7 @@ fn no_peer_notices_that_machines_change() {
     }
 }
 
-/// Every question that is out when a machine stops is asked again by the next one.
+/// Every question that is open when a machine stops is asked again by the next one.
 #[test]
 fn questions_that_are_out_are_asked_again() {
     type Which = fn(&Question) -> bool;
@@ -113,7 +114,7 @@ fn questions_that_are_out_are_asked_again() {
         stage.policy.delay = Some(Box::new(move |question| {
             let first = which(question) && lost == 0;
             lost += usize::from(first);
-            // The answer to the first never comes.
+            // The answer to the first question never comes.
             (!first).then_some(Duration::ZERO)
         }));
         call(&mut stage, hangs_up_after(5));
@@ -129,7 +130,7 @@ fn questions_that_are_out_are_asked_again() {
     }
 }
 
-/// The relay opens the same ports again and is told the same.
+/// The new relay opens the same ports and gets the same updates.
 #[test]
 fn media_are_opened_again_where_they_were() {
     let ringing = VendorTrunk {
@@ -160,15 +161,14 @@ fn media_are_opened_again_where_they_were() {
     stage.assert_nothing_leaks();
 }
 
-/// A trunk that was deleted while its call was up goes along with the call.
+/// A trunk that was deleted while its call was up moves along with the call.
 #[test]
 fn a_trunk_that_is_gone_stays_with_its_call() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
     call(&mut stage, hangs_up_after(30));
     stage.run(5 * SECOND);
-    let mut fewer = Facts { usage: Arc::clone(&stage.facts.usage), ..small_operator() };
-    fewer.customers.clear();
-    fewer.vendors.clear();
+    let mut fewer = small_operator();
+    take_trunks(&mut fewer);
     stage.reconfigure(fewer);
     stage.change_machines(Duration::ZERO);
     stage.run_until_quiet();
@@ -178,8 +178,8 @@ fn a_trunk_that_is_gone_stays_with_its_call() {
     assert_eq!(&*record.attempts[0].trunk_name, "vendor-a");
 }
 
-/// The machine that reads has another configuration: what it lacks, or has given to another one,
-/// comes with the calls.
+/// The reading machine has another configuration: objects that it lacks, or whose id it has reused,
+/// come with the calls.
 #[test]
 fn a_call_keeps_its_trunks_in_another_configuration() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
@@ -188,9 +188,8 @@ fn a_call_keeps_its_trunks_in_another_configuration() {
     let (written, _) = stage.write_down();
     stage.media.change_machines();
     let mut other = small_operator();
-    other.vendors.clear();
-    other.customers.clear();
-    other.customers.insert(1, Arc::new(customer(1, "bob", "10.0.9.9:5060")));
+    take_trunks(&mut other);
+    put_customers(&mut other, [customer(1, "bob", "10.0.9.9:5060")]);
     stage.reconfigure(other);
     stage.take_over(&written);
     stage.run_until_quiet();
@@ -200,10 +199,11 @@ fn a_call_keeps_its_trunks_in_another_configuration() {
     assert_eq!(&*record.attempts[0].trunk_name, "vendor-a");
 }
 
-/// What a machine of form 1 wrote once, at its fifth second: `STROWGER_WRITE_FORM=1` writes it anew.
+/// Bytes that a machine of form 1 wrote at its fifth second; `STROWGER_WRITE_FORM=1` writes them
+/// again.
 const FORM_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/machine/handover-form-1.bin");
 
-/// Calls that wait for an answer, ring, talk, hold and end, one after a failover.
+/// Calls that wait for an answer, ring, talk, hold and end, one of them after a failover.
 fn busy_machine() -> Stage {
     let (_, first, mut second) = plans();
     second.progress = vec![(SECOND / 10, 180, false)];
@@ -228,8 +228,8 @@ fn busy_machine() -> Stage {
     stage
 }
 
-/// A build that is newer than the machine that wrote its calls down goes on with them, as long as
-/// the form is the same.
+/// A newer build continues the calls that an older machine serialised, as long as the form is the
+/// same.
 #[test]
 fn what_form_1_wrote_is_still_read() {
     if std::env::var_os("STROWGER_WRITE_FORM").is_some() {
@@ -240,7 +240,7 @@ fn what_form_1_wrote_is_still_read() {
     stage.media.adopts = true;
     stage.take_over(&written);
     assert_eq!(stage.switch.call_count(), 4);
-    assert_eq!(stage.facts.usage.active(), 4);
+    assert_eq!(stage.channels(Holder::Node), 4);
     stage.close_all();
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
@@ -253,7 +253,7 @@ fn what_form_1_wrote_is_still_read() {
     assert_eq!(billed, 2);
 }
 
-/// What cannot be read is refused by name, and nothing of it is taken.
+/// Unreadable data is refused by name, and none of it is used.
 #[test]
 fn what_cannot_be_read_is_refused_by_name() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
@@ -271,7 +271,8 @@ fn what_cannot_be_read_is_refused_by_name() {
         read(small_operator(), 2, &written),
         Some(ReadError::Shards { found_shard: 0, found: 1, shard: 0, shards: 2 })
     );
-    let deaf = Facts { listeners: Vec::new(), ..small_operator() };
+    let mut deaf = small_operator();
+    deaf.listeners.clear();
     let refused = read(deaf, 1, &written).expect("refused").to_string();
     assert!(refused.contains("which is not configured any more"), "{refused}");
     for length in [0, 1, 10, 100, written.len() / 2, written.len() - 1] {
@@ -287,7 +288,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     [&bytes[..at], to, &bytes[at + from.len()..]].concat()
 }
 
-/// ROUTE-83: a call that the switch has placed goes on speaking and ends when it was to end.
+/// ROUTE-83: a test call keeps playing its sound and ends at its time.
 #[test]
 fn a_test_call_goes_on() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());

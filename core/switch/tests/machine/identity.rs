@@ -1,12 +1,14 @@
-//! Who calls and who is called, in the forms that peers write it.
+//! Caller and callee in the forms that peers write.
 
-use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, change_vendors, customer, operator, prefix, small_operator, vendor,
+};
 use crate::support::raw::{Raw, sdp};
 use policy::{IdentityQuestion, Question};
 use std::sync::{Arc, Mutex};
 use strowger_switch::facts::CustomerTrunk;
 
-/// What the identity plugin is asked about the only call.
+/// The identity plugin's question about the only call.
 fn asked(mut raw: Raw, headers: &[(&str, &str)]) -> (IdentityQuestion, Raw) {
     let heard = Arc::new(Mutex::new(None));
     let hears = Arc::clone(&heard);
@@ -29,7 +31,7 @@ fn trusted(support_privacy: bool) -> Raw {
     raw
 }
 
-/// RFC 3323 section 4.2, SIG-76: privacy tokens have no case, and `none` asks for nothing.
+/// RFC 3323 section 4.2, SIG-76: privacy tokens are case-insensitive, and `none` asks for nothing.
 #[test]
 fn privacy_tokens_have_no_case() {
     for (value, private) in [("ID", true), ("Id;Critical", true), ("None", false), ("NONE", false)]
@@ -40,7 +42,7 @@ fn privacy_tokens_have_no_case() {
 }
 
 /// RFC 3325 sections 5 and 7, SIG-68, SIG-78: a trusted PBX hides its caller with an anonymous
-/// From; its asserted number is the caller's, and stays hidden where it must.
+/// From; the asserted number is the caller's, and stays private where required.
 #[test]
 fn the_asserted_number_of_a_trusted_pbx_is_the_caller() {
     let identity = ("P-Asserted-Identity", "\"Desk\" <sip:+442079460901@pbx.example.com>");
@@ -50,21 +52,21 @@ fn the_asserted_number_of_a_trusted_pbx_is_the_caller() {
     let calls: Vec<_> = raw.stage.switch.calls().map(|call| call.caller).collect();
     assert_eq!(calls, ["+442079460901"], "routed, rated and recorded by it");
 
-    // Without Privacy, too: From is anonymous, so the vendor sees nothing else.
+    // Even without Privacy: From is anonymous, so the vendor sees nothing else.
     let (question, _) = asked(trusted(true), &[identity]);
     assert!(question.private && question.privacy.is_empty());
-    // Where the trunk may not hide its callers they are shown.
+    // If the trunk may not hide its callers, they are shown.
     let (question, _) = asked(trusted(false), &[identity, ("Privacy", "id")]);
     assert_eq!((question.private, question.display.as_str()), (false, "Desk"));
 
-    // Others are not believed.
+    // Untrusted trunks are not believed.
     let mut raw = Raw::new(small_operator());
     raw.from = trusted(true).from;
     let (question, _) = asked(raw, &[identity, ("Privacy", "id")]);
     assert_eq!((question.caller_out.as_str(), question.private), ("", true));
 }
 
-/// SIG-13, SIG-71: a caller whose words are longer than a plugin may answer gets its call.
+/// SIG-13, SIG-71: a caller whose text is longer than a plugin's answer may be still gets its call.
 #[test]
 fn long_words_of_a_caller_are_cut() {
     let mut raw = Raw::new(small_operator());
@@ -74,8 +76,8 @@ fn long_words_of_a_caller_are_cut() {
     assert_eq!((question.private, question.privacy.len()), (true, 256));
 }
 
-/// RFC 3325 section 9.1, RFC 3261 section 7.3.1: two asserted identities in one folded line, with
-/// a comma in a display name, are two values for the plugin that passes them on.
+/// RFC 3325 section 9.1, RFC 3261 section 7.3.1: two asserted identities in one folded line, with a
+/// comma in a display name, are two values for the plugin that passes them on.
 #[test]
 fn asserted_identities_of_a_folded_line_are_kept_apart() {
     let (first, second) =
@@ -100,8 +102,8 @@ fn asserted_identities_of_a_folded_line_are_kept_apart() {
     assert_eq!(invite.header("P-Asserted-Identity"), [first, second]);
 }
 
-/// NUM-02, RFC 3261 section 19.1.6, RFC 3966 section 5.1, RFC 4694, RFC 4904: the number is what
-/// stands before the first `;` of the user, decoded.
+/// NUM-02, RFC 3261 section 19.1.6, RFC 3966 section 5.1, RFC 4694, RFC 4904: the number is the
+/// part of the user before the first `;`, decoded.
 #[test]
 fn numbers_are_found_among_their_parameters() {
     for (uri, callee) in [
@@ -113,8 +115,7 @@ fn numbers_are_found_among_their_parameters() {
         ("tel:+44-20-123;phone-context=example.com", "+4420123"),
     ] {
         let mut facts = small_operator();
-        let entry = |trunk| strowger_switch::facts::RouteEntry { trunk, priority: 1, extend: true };
-        facts.routes.insert("", vec![entry(11)]);
+        change_vendors(&mut facts, |trunk| trunk.prefixes = vec![prefix("", true)]);
         let mut raw = Raw::new(facts);
         raw.uri = uri.to_owned();
         raw.from =

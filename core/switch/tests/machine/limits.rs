@@ -1,12 +1,12 @@
-//! Limits of attempts, of time, and of calls at once.
+//! Limits of attempts, of time, and of simultaneous calls.
 
 use crate::support::agent::{CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, change_account, customer, operator, vendor,
+};
 use crate::support::{Stage, call, stage_of};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use strowger_switch::facts::{CustomerTrunk, TrunkUsage};
+use strowger_switch::facts::CustomerTrunk;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,8 +25,8 @@ fn two_vendors(trunk: CustomerTrunk, setup_limit: Duration, first: VendorPlan) -
     stage
 }
 
-/// ROUTE-54: no attempt starts after the budget of the trunk, and the whole set-up ends at the
-/// limit of the node, whether a telephone rings or nothing is heard.
+/// ROUTE-54: no attempt starts after the trunk's budget, and the whole set-up ends at the node's
+/// limit, whether a telephone rings or stays silent.
 #[test]
 fn set_up_time_is_limited() {
     for (budget, limit, first, code, reason, lasted) in [
@@ -52,7 +52,7 @@ fn set_up_time_is_limited() {
     }
 }
 
-/// ROUTE-53: the attempts of a call in total, the first included; 0 is no limit.
+/// ROUTE-53: the total number of attempts of a call, including the first; 0 is no limit.
 #[test]
 fn attempts_are_limited() {
     for (limit, attempts, reason) in
@@ -86,8 +86,7 @@ fn the_record_names_the_limit_that_cut_the_call() {
         first.max_duration = SECOND * carrier;
         let mut facts = operator(acme, vec![first]);
         facts.settings.max_duration = SECOND * node;
-        let payer = facts.accounts.get_mut(&1).and_then(Arc::get_mut).expect("nobody else has it");
-        payer.max_duration = SECOND * account;
+        change_account(&mut facts, 1, |payer| payer.max_duration = SECOND * account);
         let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
         call(&mut stage, CallerPlan::default());
         stage.run_until_quiet();
@@ -101,33 +100,4 @@ fn the_record_names_the_limit_that_cut_the_call() {
         assert_eq!(stage.agent(CALLER).last().requests, ["BYE"]);
         assert_eq!(stage.agent(VENDOR_A).last().requests, ["INVITE", "BYE"]);
     }
-}
-
-/// SEC-12: however many signalling threads take channels at once, there are never more than the
-/// limit, and none is lost.
-#[test]
-fn threads_together_never_exceed_a_channel_limit() {
-    const LIMIT: u32 = 3;
-    let (usage, held) = (TrunkUsage::default(), AtomicU32::new(0));
-    let (most, refused) = (AtomicU32::new(0), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..20_000 {
-                    if !usage.take(LIMIT) {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        std::thread::yield_now();
-                        continue;
-                    }
-                    most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::Relaxed);
-                    std::hint::spin_loop();
-                    held.fetch_sub(1, Ordering::SeqCst);
-                    usage.release();
-                }
-            });
-        }
-    });
-    assert!(most.into_inner() <= LIMIT);
-    assert_eq!(usage.active(), 0);
-    assert!((0..LIMIT).all(|_| usage.take(LIMIT)) && !usage.take(LIMIT));
 }

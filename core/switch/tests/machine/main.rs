@@ -22,6 +22,7 @@ mod refusals;
 mod refusing;
 mod reliable;
 mod requests;
+mod reservation;
 mod routes;
 mod simulation;
 mod sources;

@@ -1,4 +1,4 @@
-//! Media as the call machine handles it: offers, early media, hold, ports, media addresses.
+//! Media in the call machine: offers, early media, hold, ports, media addresses.
 
 use crate::calls::stage;
 use crate::support::agent::{CallerPlan, VendorPlan};
@@ -8,7 +8,7 @@ use crate::support::{call, hangs_up_after, stage_of};
 use std::time::Duration;
 use strowger_switch::facts::VendorTrunk;
 
-/// SIG-18: early media without an answer ends after 120 s and is not tried elsewhere.
+/// SIG-18: early media without an answer ends after 120 s, and no other vendor is tried.
 #[test]
 fn early_media_without_an_answer_ends_after_two_minutes() {
     let progress = vec![(Duration::from_secs(1), 183, true)];
@@ -23,8 +23,8 @@ fn early_media_without_an_answer_ends_after_two_minutes() {
     assert!(stage.agent(VENDOR_B).order.is_empty());
 }
 
-/// MEDIA-12, ROUTE-52: each vendor has ports of its own, and the caller hears the one that is
-/// tried: late early media of the one before does not reach it.
+/// MEDIA-12, ROUTE-52: each vendor has its own ports, and the caller hears the vendor that is being
+/// tried: late early media of the previous one does not reach it.
 #[test]
 fn the_next_vendor_is_joined_in_place_of_the_one_before() {
     let first = VendorPlan {
@@ -43,7 +43,7 @@ fn the_next_vendor_is_joined_in_place_of_the_one_before() {
     assert_ne!(first, next, "no port is used again at once");
 }
 
-/// MEDIA-11: a takeover is told in the record.
+/// MEDIA-11: the record reports a takeover.
 #[test]
 fn a_side_that_was_taken_over_shows_in_the_trail() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -55,7 +55,7 @@ fn a_side_that_was_taken_over_shows_in_the_trail() {
     assert_eq!((told[0].answer.as_str(), &*told[0].plugin), ("vendor taken over 2 times", "core"));
 }
 
-/// SIG-05: hold goes through in both directions, each side sees only us.
+/// SIG-05: hold passes in both directions, and each side sees only us.
 #[test]
 fn either_side_can_hold() {
     for from_caller in [true, false] {
@@ -101,7 +101,7 @@ fn a_delayed_offer_is_answered_in_the_ack() {
     );
 }
 
-/// MEDIA-09: without ports there is no call, and nothing stays behind.
+/// MEDIA-09: without ports there is no call, and no state is left behind.
 #[test]
 fn no_free_port_ends_the_call() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -134,9 +134,9 @@ fn early_media_passes() {
     assert_eq!(call.media.codec, "PCMA");
 }
 
-/// MEDIA-10, ROUTE-52, ROUTE-55: each vendor is offered the media address of its own trunk;
-/// the caller keeps the port that the first vendor's early media showed it. What the first one
-/// sent is in its own attempt record.
+/// MEDIA-10, ROUTE-52, ROUTE-55: each vendor is offered the media address of its own trunk; the
+/// caller keeps the port that it got with the first vendor's early media. The packets of the first
+/// vendor are in its own attempt record.
 #[test]
 fn the_next_vendor_is_offered_its_own_media_address() {
     let first = VendorPlan {
@@ -169,7 +169,7 @@ fn the_next_vendor_is_offered_its_own_media_address() {
     assert_eq!(told, [CALLER_LEG, 1, CALLER_LEG, 2], "the relay knows both vendors");
 }
 
-/// MEDIA-08: a vendor whose media address has no ports left is passed over.
+/// MEDIA-08: a vendor whose media address has no free ports is skipped.
 #[test]
 fn a_vendor_without_media_ports_is_passed_over() {
     let outside = VendorTrunk { media_address: 1, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };

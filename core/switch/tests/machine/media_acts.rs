@@ -1,6 +1,8 @@
-//! Media that act: codecs that are converted, tones of ours, silence that ends calls.
+//! Media features: converted codecs, our own tones, silence that ends calls.
 
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, change_vendors, customer, operator, vendor,
+};
 use crate::support::media::CALLER_LEG;
 use crate::support::raw::{Raw, body, sdp};
 use sip::Method;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use strowger_switch::facts::{CustomerTrunk, Facts, Ringback, RingbackMode, VendorTrunk};
 use strowger_switch::{AudioFormat, AudioFormats, MediaEvent, RemoteMedia};
 
-/// What the record says of a one-way call.
+/// The flag in the record of a one-way call.
 const FLAG: &[ledger::Text] = &[ledger::Text::const_new("one_way")];
 
 const PCMA: AudioFormat = AudioFormat::Pcma;
@@ -39,15 +41,15 @@ fn media_line(description: &str) -> &str {
     description.lines().find(|line| line.starts_with("m=")).expect("a stream")
 }
 
-/// The formats of the last that the relay was told of a leg.
+/// The latest formats that the relay was given for a leg.
 fn formats(raw: &Raw, leg: u16) -> Option<AudioFormats> {
     let told: Option<&(u16, RemoteMedia)> =
         raw.stage.media.updates.iter().rfind(|(number, _)| *number == leg);
     told.and_then(|(_, remote)| remote.formats.clone())
 }
 
-/// MEDIA-22, MEDIA-23: the vendor is offered what the caller has and what we can convert to; its
-/// choice is converted, each side with its own numbers.
+/// MEDIA-22, MEDIA-23: the vendor is offered the caller's codecs and those that we can convert to;
+/// its choice is converted, and each side uses its own payload numbers.
 #[test]
 fn a_vendor_with_another_codec_is_reached_by_conversion() {
     let mut raw = Raw::new(two_vendors(vendor(11, "vendor-a", &[VENDOR_A], 1)));
@@ -71,7 +73,7 @@ fn a_vendor_with_another_codec_is_reached_by_conversion() {
     assert_eq!((&*record.call.media.codec, &*record.attempts[0].media.codec), ("PCMA", "PCMU"));
 }
 
-/// MEDIA-23: nothing is converted where the sides share a codec.
+/// MEDIA-23: nothing is converted if the sides share a codec.
 #[test]
 fn a_shared_codec_is_not_converted() {
     let mut raw = Raw::new(two_vendors(vendor(11, "vendor-a", &[VENDOR_A], 1)));
@@ -80,7 +82,7 @@ fn a_shared_codec_is_not_converted() {
     raw.hangs_up(&ok);
 }
 
-/// MEDIA-23: `never` of either side.
+/// MEDIA-23: `never` on either side.
 #[test]
 fn whoever_does_not_want_conversion_is_offered_none() {
     let never = VendorTrunk { transcode: false, ..vendor(11, "vendor-a", &[VENDOR_A], 1) };
@@ -91,7 +93,7 @@ fn whoever_does_not_want_conversion_is_offered_none() {
         raw.invite(&[], &sdp("10.1.0.1", 40_000));
         let invite = raw.vendor("INVITE ");
         assert!(media_line(&body(&invite)).ends_with(" RTP/AVP 8 101"), "{}", body(&invite));
-        // A codec that was not offered is told as it comes: whoever hears it should know.
+        // A codec that was not offered passes unchanged, so that its receiver notices.
         raw.answers(&invite, "200 OK", &[], &mu_law("10.2.0.1", 42_000));
         let ok = raw.caller("SIP/2.0 200 ");
         assert!(media_line(&body(&ok)).contains(" RTP/AVP 0"), "{}", body(&ok));
@@ -102,7 +104,7 @@ fn whoever_does_not_want_conversion_is_offered_none() {
     }
 }
 
-/// MEDIA-23: a re-INVITE of the vendor is converted as well, and one that both share ends the
+/// MEDIA-23: a re-INVITE of the vendor is converted too, and one with a shared codec ends the
 /// conversion.
 #[test]
 fn conversion_follows_a_re_invite() {
@@ -127,8 +129,8 @@ fn conversion_follows_a_re_invite() {
     raw.hangs_up(&ok);
 }
 
-/// MEDIA-13: after 180 without SDP the caller gets 183 with our answer and hears the tone, until
-/// the vendor answers; that answer is converted to ours, which stands.
+/// MEDIA-13: after 180 without SDP the caller gets 183 with our answer and hears the tone until the
+/// vendor answers. The vendor's answer is converted to ours, which stands.
 #[test]
 fn a_silent_vendor_rings_with_our_tone() {
     let mut raw = Raw::new(rings(RingbackMode::IfNoEarlyMedia));
@@ -152,7 +154,7 @@ fn a_silent_vendor_rings_with_our_tone() {
     raw.hangs_up(&ok);
 }
 
-/// MEDIA-13, MEDIA-14: a vendor with early media is heard itself, before a tone or after it.
+/// MEDIA-13, MEDIA-14: the caller hears the early media of a vendor, before a tone or after it.
 #[test]
 fn early_media_of_the_vendor_end_the_tone() {
     let mut raw = Raw::new(rings(RingbackMode::IfNoEarlyMedia));
@@ -172,7 +174,7 @@ fn early_media_of_the_vendor_end_the_tone() {
     raw.ends();
 }
 
-/// MEDIA-13: `always` hides what the vendor plays before the answer.
+/// MEDIA-13: `always` hides the vendor's media before the answer.
 #[test]
 fn always_means_until_the_answer() {
     let mut raw = Raw::new(rings(RingbackMode::Always));
@@ -195,7 +197,7 @@ fn always_means_until_the_answer() {
     raw.hangs_up(&ok);
 }
 
-/// MEDIA-13: the caller goes on hearing the tone while the next vendor is tried.
+/// MEDIA-13: the caller keeps hearing the tone while the next vendor is tried.
 #[test]
 fn the_tone_goes_on_over_a_failover() {
     let mut raw = Raw::new(rings(RingbackMode::IfNoEarlyMedia));
@@ -216,14 +218,13 @@ fn the_tone_goes_on_over_a_failover() {
     raw.ends();
 }
 
-/// MEDIA-13: no tone for callers whose codecs we do not know, for direct media, or switched off.
+/// MEDIA-13: no tone for callers whose codecs we do not support, for direct media, or when it is
+/// off.
 #[test]
 fn a_caller_that_we_cannot_speak_to_hears_the_vendors_180() {
     let foreign = sdp("10.1.0.1", 40_000).replace("8 101", "18 101").replace("8 PCMA", "18 G729");
     let mut direct = rings(RingbackMode::Always);
-    for trunk in direct.vendors.values_mut() {
-        Arc::get_mut(trunk).expect("not shared yet").relay = false;
-    }
+    change_vendors(&mut direct, |trunk| trunk.relay = false);
     let usual = sdp("10.1.0.1", 40_000);
     for (facts, offer) in [
         (rings(RingbackMode::IfNoEarlyMedia), &foreign),
@@ -242,8 +243,8 @@ fn a_caller_that_we_cannot_speak_to_hears_the_vendors_180() {
     }
 }
 
-/// MEDIA-16, MEDIA-17, MEDIA-20, BILL-13: a call that died in silence is ended with cause 41 and
-/// billed to its last packet.
+/// MEDIA-16, MEDIA-17, MEDIA-20, BILL-13: a call that died in silence ends with cause 41 and is
+/// billed up to its last packet.
 #[test]
 fn silence_ends_a_call_and_is_not_billed() {
     let reasons = [
@@ -275,7 +276,7 @@ fn silence_ends_a_call_and_is_not_billed() {
     }
 }
 
-/// MEDIA-18: one silent side does not end a call; the trail tells.
+/// MEDIA-18: one silent side does not end a call; the trail notes it.
 #[test]
 fn a_one_way_call_is_flagged() {
     let mut raw = Raw::new(two_vendors(vendor(11, "vendor-a", &[VENDOR_A], 1)));
@@ -298,7 +299,7 @@ fn a_one_way_call_is_flagged() {
     assert_eq!(raw.stage.finals.len(), 1, "it is over");
 }
 
-/// MEDIA-19: who holds whom is told, so that nobody waits for a side on hold.
+/// MEDIA-19: the relay is told which side is on hold, so that it does not wait for its packets.
 #[test]
 fn a_hold_is_told_to_the_relay() {
     let mut raw = Raw::new(two_vendors(vendor(11, "vendor-a", &[VENDOR_A], 1)));

@@ -1,4 +1,4 @@
-//! Offers and answers as peers make them in the field: what passes, what is refused, and what
+//! Offers and answers as peers make them in practice: which pass, which are refused, and what
 //! neither side learns of the other.
 
 use crate::support::facts::{
@@ -12,7 +12,7 @@ use strowger_switch::facts::{CustomerTrunk, Facts, VendorTrunk};
 const FAX_ALONE: &str = "v=0\r\no=fax 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n\
     m=image 6002 udptl t38\r\na=T38FaxVersion:0\r\n";
 
-/// A description of a peer that says more than it should: its name, program, private addresses.
+/// A description that reveals too much about its peer: its name, program, private addresses.
 fn talkative(ip: &str, port: u16) -> String {
     format!(
         "v=0\r\no=secret 1 1 IN IP4 {ip}\r\ns=secret.example\r\ni=secret\r\nu=http://secret/\r\n\
@@ -22,7 +22,7 @@ fn talkative(ip: &str, port: u16) -> String {
     )
 }
 
-/// RFC 8866 section 5.7: an address behind the only `m=` line is enough.
+/// RFC 8866 section 5.7: a `c=` after the only `m=` line is enough.
 #[test]
 fn an_address_may_stand_in_the_stream_alone() {
     let mut raw = Raw::new(small_operator());
@@ -39,7 +39,7 @@ fn an_address_may_stand_in_the_stream_alone() {
     raw.ends();
 }
 
-/// SIG-13: a large INVITE with many lines passes whole, as far as it is the vendor's business.
+/// SIG-13: a large INVITE with many lines passes completely, as far as it concerns the vendor.
 #[test]
 fn a_large_invite_passes() {
     let mut raw = Raw::new(small_operator());
@@ -56,8 +56,8 @@ fn a_large_invite_passes() {
     raw.ends();
 }
 
-/// RFC 3264 sections 5.1 and 6.1: each side may number its payload types; both numberings pass,
-/// and the relay knows both.
+/// RFC 3264 sections 5.1 and 6.1: each side may number its payload types; both numberings pass, and
+/// the relay knows both.
 #[test]
 fn payload_types_are_each_sides_own() {
     let mut raw = Raw::new(small_operator());
@@ -76,7 +76,7 @@ fn payload_types_are_each_sides_own() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3264 section 6: an image that was offered beside the audio is refused, the audio is not.
+/// RFC 3264 section 6: an image stream offered beside the audio is refused, the audio is not.
 #[test]
 fn a_fax_beside_the_audio_is_refused_alone() {
     let mut raw = Raw::new(small_operator());
@@ -90,8 +90,8 @@ fn a_fax_beside_the_audio_is_refused_alone() {
     raw.hangs_up(&ok);
 }
 
-/// SIG-93, RFC 3261 section 21.4.26: an offer that we cannot pass on is the caller's matter, so
-/// it hears 488 at once and no vendor is asked; so is a body that is no description.
+/// SIG-93, RFC 3261 section 21.4.26: an offer that we cannot pass on is the caller's problem, so it
+/// gets 488 at once and no vendor is called. The same holds for a body that is not a description.
 #[test]
 fn an_offer_without_audio_gets_488() {
     for offer in [FAX_ALONE, "v=0\r\nnonsense\r\n", &sdp("10.1.0.1", 0)] {
@@ -106,7 +106,7 @@ fn an_offer_without_audio_gets_488() {
     }
 }
 
-/// MEDIA-03: where media go past us the offer is the vendor's to refuse.
+/// MEDIA-03: if media bypass us, the vendor may refuse the offer itself.
 #[test]
 fn a_fax_goes_to_a_vendor_whose_media_we_do_not_relay() {
     let direct = VendorTrunk { relay: false, ..vendor(12, "vendor-b", &[VENDOR_B], 2) };
@@ -122,8 +122,8 @@ fn a_fax_goes_to_a_vendor_whose_media_we_do_not_relay() {
     assert_eq!(raw.stage.finals[0].attempts[1].end_reason, "device_codec");
 }
 
-/// RFC 3264 section 8: a fax re-INVITE without audio is refused and changes nothing; the next
-/// one is negotiated in full.
+/// RFC 3264 section 8: a fax re-INVITE without audio is refused and changes nothing; the next one
+/// is negotiated in full.
 #[test]
 fn a_refused_fax_leaves_the_audio_as_it_was() {
     let mut raw = Raw::new(small_operator());
@@ -143,8 +143,8 @@ fn a_refused_fax_leaves_the_audio_as_it_was() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3261 section 13.2.1, RFC 6337 section 3.1.1: the SDP of the 183 is the answer; the 200
-/// that has none gives it to the caller, who may not have believed an unreliable 183.
+/// RFC 3261 section 13.2.1, RFC 6337 section 3.1.1: the SDP of the 183 is the answer. If the 200
+/// has none, the caller gets it in the 200, because it may not have trusted an unreliable 183.
 #[test]
 fn the_answer_of_a_183_is_in_the_200() {
     for (code, repeated) in [("183 Session Progress", false), ("180 Ringing", true)] {
@@ -162,8 +162,8 @@ fn the_answer_of_a_183_is_in_the_200() {
     }
 }
 
-/// An answer that nobody gives is none: the early answer of a vendor that failed is not that of
-/// the next one.
+/// A missing answer stays missing: the early answer of a vendor that failed is not that of the next
+/// one.
 #[test]
 fn a_200_that_answers_no_offer_ends_the_call() {
     let mut raw = Raw::new(small_operator());
@@ -181,8 +181,8 @@ fn a_200_that_answers_no_offer_ends_the_call() {
     assert_eq!(raw.stage.finals[0].call.end_reason, "codec_mismatch");
 }
 
-/// SIG-93, BILL-28: a vendor whose offer cannot be used has answered: it gets its ACK and a BYE,
-/// and is paid for an instant; the caller hears 488 and pays nothing.
+/// SIG-93, BILL-28: a vendor with an unusable offer has answered: it gets ACK and BYE, and is paid
+/// for an instant; the caller gets 488 and pays nothing.
 #[test]
 fn an_answer_that_cannot_be_used_is_ended_and_paid() {
     let mut raw = Raw::new(small_operator());
@@ -219,7 +219,7 @@ fn a_stream_that_moves_between_183_and_200_is_followed() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3261 sections 13.2.1 and 13.3.1.4: a delayed offer whose ACK is lost and comes twice.
+/// RFC 3261 sections 13.2.1 and 13.3.1.4: a delayed offer whose ACK is lost and is sent twice.
 #[test]
 fn a_delayed_offer_survives_repetitions() {
     let mut raw = Raw::new(small_operator());
@@ -243,8 +243,8 @@ fn a_delayed_offer_survives_repetitions() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3261 section 13.2.2.4: the vendor's offer in the 200 gets no answer in the ACK. Nobody would be
-/// heard, and both would pay.
+/// RFC 3261 section 13.2.2.4: the ACK does not answer the vendor's offer in the 200. Neither side
+/// would be heard, and both would pay.
 #[test]
 fn a_delayed_offer_that_is_not_answered_ends_the_call() {
     let mut raw = Raw::new(small_operator());
@@ -262,8 +262,8 @@ fn a_delayed_offer_that_is_not_answered_ends_the_call() {
     assert_eq!(&*raw.stage.finals[0].call.end_reason, "codec_mismatch");
 }
 
-/// RFC 3264 sections 6.1 and 8.4: hold arrives as it was said, also where its last line has no
-/// end, and our address stays in `c=`.
+/// RFC 3264 sections 6.1 and 8.4: hold passes unchanged, even if its last line has no line end, and
+/// our address stays in `c=`.
 #[test]
 fn a_hold_without_line_end_is_a_hold() {
     let mut raw = Raw::new(small_operator());
@@ -283,8 +283,8 @@ fn a_hold_without_line_end_is_a_hold() {
     raw.hangs_up(&ok);
 }
 
-/// SIG-18, SIG-20, RFC 3960 section 3: media are early media in any 18x, and its time limit is
-/// the one of 18x with SDP; without, 181 and 182 are a 183.
+/// SIG-18, SIG-20, RFC 3960 section 3: media are early media in any 18x, with the time limit of 18x
+/// with SDP; without media, 181 and 182 count as 183.
 #[test]
 fn early_media_may_come_in_any_18x() {
     for code in ["180 Ringing", "181 Forwarded", "182 Queued", "183 Session Progress"] {
@@ -317,9 +317,9 @@ fn early_media_may_come_in_any_18x() {
     }
 }
 
-/// SIG-04: what a side writes for people to read, and what its description tells of it, stays on
-/// its leg: provisional and final responses, requests inside the dialog, both ways, relayed or
-/// not.
+/// SIG-04: text that a side writes for people, and anything in its description that identifies it,
+/// stays on its leg: in provisional and final responses and in requests inside the dialog, both
+/// ways, with and without relay.
 #[test]
 fn neither_side_learns_who_the_other_is() {
     for relay in [true, false] {
@@ -355,10 +355,10 @@ fn neither_side_learns_who_the_other_is() {
         raw.caller("SIP/2.0 488 Not Acceptable Here");
         raw.hangs_up(&ok);
         for (_, to, bytes) in &raw.stage.wire {
-            // Our answers repeat From, To, Call-ID and Via of their own leg only.
+            // Our responses repeat From, To, Call-ID and Via of their own leg only.
             let text = String::from_utf8_lossy(bytes);
             assert!(!text.contains("192.168.7.7"), "to {to}, relay {relay}: {text}");
-            // The Contact's user is where the vendor wants its own requests.
+            // Requests to the vendor itself may contain the user of its Contact.
             let theirs = text.replace("sip:secret@10.2.0.1", "");
             assert!(!theirs.contains("secret"), "to {to}, relay {relay}: {text}");
             let other = if to.to_string() == CALLER { "10.2.0.1" } else { "10.1.0.1" };
@@ -369,7 +369,7 @@ fn neither_side_learns_who_the_other_is() {
     }
 }
 
-/// SIG-04: a refusal is told in our words too.
+/// SIG-04: a refusal is passed on in our own words too.
 #[test]
 fn a_refusal_is_told_in_our_words() {
     let mut raw = Raw::new(one_vendor(customer(1, "acme", CALLER)));
@@ -381,8 +381,8 @@ fn a_refusal_is_told_in_our_words() {
     raw.ends();
 }
 
-/// MEDIA-03: either trunk may have its media go past us; then nothing is relayed, and each side
-/// gets the other's address.
+/// MEDIA-03: either trunk may have its media bypass us; then nothing is relayed, and each side gets
+/// the other's address.
 #[test]
 fn one_trunk_is_enough_for_direct_media() {
     for (of_customer, of_vendor) in [(false, true), (true, false), (false, false)] {

@@ -1,16 +1,19 @@
-//! Several attempts at once: parallel from the start, or the next one beside one that stays silent
+//! Several attempts at once: parallel from the start, or the next one beside a silent one
 //! (ROUTE-58); answers that cross or come late (SIG-08, SIG-103).
 
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, change_vendors, customer, operator, vendor,
+};
 use crate::support::raw::{Raw, body, sdp};
 use ledger::Money;
+use live::Holder;
 use sip::Message;
 use std::time::Duration;
-use strowger_switch::facts::{CustomerTrunk, Facts};
+use strowger_switch::facts::{CustomerTrunk, Facts, VendorTrunk};
 
 const VENDOR_C: &str = "10.2.0.3:5060";
 
-/// A customer that wants its attempts so, and three vendors.
+/// A customer with these settings, and three vendors.
 fn facts(parallel: u32, hedge_ms: u64) -> Facts {
     let hedge = Duration::from_millis(hedge_ms);
     operator(
@@ -29,13 +32,13 @@ fn begin(parallel: u32, hedge_ms: u64) -> Raw {
     raw
 }
 
-/// The peer at an address answers, with a tag of its own.
+/// The peer at an address answers, with its own tag.
 fn answers(raw: &mut Raw, address: &str, invite: &Message, start: &str, body: &str) {
     raw.tag = format!("t{}", address.replace(['.', ':'], ""));
     raw.answers_from(address, invite, start, &[], body);
 }
 
-/// The vendor of a lost attempt takes its CANCEL.
+/// The vendor of a losing attempt accepts its CANCEL.
 fn takes_cancel(raw: &mut Raw, address: &str, invite: &Message) {
     let cancel = raw.at(address, "CANCEL ");
     assert!(cancel.header("Reason").is_some_and(|r| r.contains("cause=26")), "{cancel:?}");
@@ -50,7 +53,7 @@ fn attempts(raw: &Raw) -> Vec<(String, String)> {
 }
 
 /// ROUTE-58: two vendors are called at once; the first that rings wins, the other is cancelled.
-/// Each has media ports of its own.
+/// Each has its own media ports.
 #[test]
 fn the_first_that_rings_wins_and_the_others_are_cancelled() {
     let mut raw = begin(2, 0);
@@ -85,8 +88,7 @@ fn the_first_that_rings_wins_and_the_others_are_cancelled() {
     assert!(!raw.has(VENDOR_C, ""), "nobody else was called");
 }
 
-/// ROUTE-58: the next attempt starts beside one that stays silent; one that gives a sign of life
-/// is left alone.
+/// ROUTE-58: the next attempt starts beside a silent one, but not beside one that has responded.
 #[test]
 fn the_next_attempt_starts_beside_a_silent_one() {
     let mut raw = begin(1, 2000);
@@ -98,7 +100,7 @@ fn the_next_attempt_starts_beside_a_silent_one() {
     answers(&mut raw, VENDOR_B, &b, "100 Trying", "");
     raw.run(5000);
     assert!(!raw.has(VENDOR_C, "INVITE "), "vendor B has been heard");
-    // The first one wakes up and is quicker after all.
+    // The first vendor responds after all, and answers first.
     answers(&mut raw, VENDOR_A, &a, "200 OK", &sdp("10.2.0.1", 42_000));
     let ok = raw.caller("SIP/2.0 200 ");
     takes_cancel(&mut raw, VENDOR_B, &b);
@@ -111,8 +113,8 @@ fn the_next_attempt_starts_beside_a_silent_one() {
     assert_eq!(attempts(&raw)[1], ("vendor-b".to_owned(), "answered_elsewhere".to_owned()));
 }
 
-/// ROUTE-58, SIG-08: both answer. One wins; the other is acknowledged and ended at once, its cost is
-/// kept, and the caller notices nothing.
+/// ROUTE-58, SIG-08: both answer. One wins; the other is acknowledged and ended at once, its cost
+/// is kept, and the caller notices nothing.
 #[test]
 fn of_two_answers_that_cross_one_wins_and_the_other_is_owed_for() {
     let mut raw = begin(2, 0);
@@ -142,8 +144,8 @@ fn of_two_answers_that_cross_one_wins_and_the_other_is_owed_for() {
     );
 }
 
-/// SIG-103: an attempt that was given up answers while the next one rings, and after the call is up:
-/// ACK and BYE at once; its end reason stays, its cost is on it, it is never sold.
+/// SIG-103: an abandoned attempt answers while the next one rings, or after the call is up: ACK and
+/// BYE at once. Its end reason stays, its cost is on its record, and it is never sold.
 #[test]
 fn a_late_answer_of_an_abandoned_attempt_is_ended_and_owed_for() {
     for up in [false, true] {
@@ -179,11 +181,11 @@ fn a_late_answer_of_an_abandoned_attempt_is_ended_and_owed_for() {
     }
 }
 
-/// SIG-103: a late 18x is answered by CANCEL, whether the call goes on or not; while it goes on, the
-/// channel of an attempt that never says anything is taken for another window.
+/// SIG-103: a late 18x gets a CANCEL, whether the call goes on or not. While the call goes on, an
+/// abandoned attempt that stays silent holds its channel for another window.
 #[test]
 fn an_abandoned_attempt_holds_its_channel_for_a_window() {
-    let active = |raw: &Raw, id: u32| raw.stage.facts.vendors[&id].usage.active();
+    let active = |raw: &Raw, id: u32| raw.stage.channels(Holder::Vendor(id));
     for rings_late in [true, false] {
         let mut raw = begin(1, 0);
         let a = raw.at(VENDOR_A, "INVITE ");
@@ -210,8 +212,8 @@ fn an_abandoned_attempt_holds_its_channel_for_a_window() {
     }
 }
 
-/// SIG-103: the record of a call does not wait for an attempt that has stayed silent; what it says later
-/// is answered all the same.
+/// SIG-103: the record of a call does not wait for an attempt that has stayed silent; its later
+/// responses are still handled.
 #[test]
 fn a_record_does_not_wait_for_who_stayed_silent() {
     let mut raw = begin(1, 0);
@@ -253,8 +255,8 @@ fn a_caller_that_cancels_ends_every_attempt() {
     );
 }
 
-/// ROUTE-50, ROUTE-58: one of two refuses: the next one takes its place; a vendor that is busy ends
-/// the call for all of them.
+/// ROUTE-50, ROUTE-58: if one of two refuses, the next one takes its place; a busy vendor ends the
+/// call for all of them.
 #[test]
 fn a_refusal_is_replaced_and_a_busy_line_ends_all() {
     let mut raw = begin(2, 0);
@@ -272,7 +274,7 @@ fn a_refusal_is_replaced_and_a_busy_line_ends_all() {
     assert_eq!(raw.stage.finals[0].call.end_reason, "callee_busy");
 }
 
-/// ROUTE-54, ROUTE-58: every attempt fails, and the caller hears the most telling code once.
+/// ROUTE-54, ROUTE-58: every attempt fails, and the caller gets one code, the most informative.
 #[test]
 fn when_all_have_failed_the_caller_hears_one_code() {
     let mut raw = begin(3, 0);
@@ -286,16 +288,14 @@ fn when_all_have_failed_the_caller_hears_one_code() {
     assert_eq!(attempts(&raw).len(), 3);
 }
 
-/// SIG-103: where media were open and the search goes on all the same, the next vendor is called when
-/// the last one has given its final response, or half a second later.
+/// SIG-103: if media were open and the search goes on nevertheless, the next vendor is called after
+/// the final response of the last one, or after half a second.
 #[test]
 fn a_vendor_with_open_media_is_awaited_for_half_a_second() {
     for answers_cancel in [true, false] {
         let mut facts = facts(1, 0);
-        for vendor in facts.vendors.values_mut() {
-            let vendor = std::sync::Arc::get_mut(vendor).expect("nobody shares it yet");
-            vendor.timers.progress_sdp = Duration::from_secs(1);
-        }
+        let soon = |vendor: &mut VendorTrunk| vendor.timers.progress_sdp = Duration::from_secs(1);
+        change_vendors(&mut facts, soon);
         let mut raw = Raw::new(facts);
         raw.stage.policy.instead = Some(Box::new(|question| match question {
             policy::Question::Advance(_) => {
@@ -327,8 +327,8 @@ fn a_vendor_with_open_media_is_awaited_for_half_a_second() {
     }
 }
 
-/// CDR-02: an attempt that is dropped before its INVITE leaves its number unused: no other one gets that
-/// of an attempt that was made.
+/// CDR-02: an attempt that is dropped before its INVITE leaves its number unused, and no later
+/// attempt gets the number of an earlier one.
 #[test]
 fn no_two_attempts_have_one_number() {
     let mut raw = Raw::new(facts(2, 0));
@@ -353,7 +353,7 @@ fn no_two_attempts_have_one_number() {
     assert_eq!(numbers, [2, 3]);
 }
 
-/// ROUTE-50, ROUTE-58: what comes after a failure is for the policy to say, however long it takes.
+/// ROUTE-50, ROUTE-58: after a failure the policy decides, however long it takes.
 #[test]
 fn nobody_is_hedged_while_a_decision_is_awaited() {
     let mut raw = begin(1, 2000);

@@ -1,5 +1,5 @@
-//! Where peers are and how they are reached: proxies, Contacts elsewhere, names in Via, repeated and
-//! crossing answers, addresses that want a rest.
+//! Addresses of peers: proxies, Contacts elsewhere, names in Via, repeated and crossing answers,
+//! addresses that ask for a rest.
 
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
@@ -14,9 +14,9 @@ fn route(message: &Message) -> &str {
     message.header("Route").unwrap_or_default()
 }
 
-/// RFC 3261 sections 13.2.2.4 and 12.2.1.1: the ACK and the BYE of a 200 that crossed the CANCEL
-/// carry its route set and go to the first hop; without one to the Contact. The answer to the BYE
-/// is heard from there, though no trunk names the address.
+/// RFC 3261 sections 13.2.2.4 and 12.2.1.1: the ACK and the BYE for a 200 that crossed the CANCEL
+/// carry its route set and go to the first hop; without a route set they go to the Contact. The
+/// response to the BYE is accepted from there, although no trunk names the address.
 #[test]
 fn an_answer_that_crosses_the_cancel_is_ended_where_it_came_from() {
     let routed = format!("<sip:{PROXY};lr>");
@@ -47,7 +47,7 @@ fn an_answer_that_crosses_the_cancel_is_ended_where_it_came_from() {
 }
 
 /// RFC 3261 section 12.2.1.2: the 200 to a re-INVITE has no Record-Route; the route set stays and
-/// only the target moves.
+/// only the target changes.
 #[test]
 fn a_route_set_survives_a_re_invite() {
     let routed = format!("<sip:{PROXY};lr>");
@@ -75,7 +75,8 @@ fn a_route_set_survives_a_re_invite() {
     raw.ends();
 }
 
-/// RFC 3261 sections 20.10 and 20: a Contact without brackets whose parameters have some.
+/// RFC 3261 sections 20.10 and 20: a Contact without brackets ends before its parameters, even if
+/// they contain brackets.
 #[test]
 fn a_bare_contact_is_the_uri_before_its_parameters() {
     let contact =
@@ -112,9 +113,9 @@ fn the_dialog_is_that_of_the_200() {
     raw.ends();
 }
 
-/// RFC 3261 sections 18.2.2 and 12.2.1.1: a carrier sends from a random port and listens at the one
-/// of its Via, which may name a host; responses go to the Via's port, requests to the Contact. A
-/// name in Via is no sign of a NAT (SIG-12).
+/// RFC 3261 sections 18.2.2 and 12.2.1.1: a carrier sends from a random port and listens at the
+/// port in its Via, which may name a host. Responses go to the Via's port, requests to the Contact.
+/// A name in Via is no sign of a NAT (SIG-12).
 #[test]
 fn responses_go_to_the_port_of_via_and_requests_to_the_contact() {
     for host in ["10.1.0.1", "gw1.example.net"] {
@@ -140,8 +141,8 @@ fn responses_go_to_the_port_of_via_and_requests_to_the_contact() {
     }
 }
 
-/// RFC 3261 sections 9.1 and 9.2: a CANCEL right behind the INVITE ends it; the vendor's INVITE that
-/// went out is cancelled once the vendor was heard.
+/// RFC 3261 sections 9.1 and 9.2: a CANCEL directly after the INVITE ends the call; the INVITE to
+/// the vendor is cancelled once the vendor has responded.
 #[test]
 fn a_cancel_right_behind_the_invite_ends_it() {
     let mut raw = Raw::new(small_operator());
@@ -159,7 +160,7 @@ fn a_cancel_right_behind_the_invite_ends_it() {
     assert!(!raw.has(CALLER, "SIP/2.0 180 "));
 }
 
-/// RFC 3261 section 9.2: a CANCEL that comes after the 200 is answered and changes nothing.
+/// RFC 3261 section 9.2: a CANCEL after the 200 is answered and changes nothing.
 #[test]
 fn a_cancel_after_the_answer_changes_nothing() {
     let mut raw = Raw::new(small_operator());
@@ -177,8 +178,8 @@ fn a_cancel_after_the_answer_changes_nothing() {
     assert_eq!((record.end_reason.as_str(), record.code_returned), ("caller_hangup", 200));
 }
 
-/// RFC 3261 section 8.2.2.2: a proxy that hunts cancels one branch and sends the next one here with
-/// the same Call-ID, tag and CSeq: the first transaction is over, whatever its vendor still does.
+/// RFC 3261 section 8.2.2.2: a hunting proxy cancels one branch and sends the next one here with
+/// the same Call-ID, tag and CSeq. The first transaction is over, whatever its vendor still does.
 #[test]
 fn the_next_branch_of_a_hunting_proxy_is_a_call() {
     for refused in [false, true] {
@@ -202,7 +203,7 @@ fn the_next_branch_of_a_hunting_proxy_is_a_call() {
             raw.answers(&invite, "487 Request Terminated", &[], "");
             raw.run(5);
         }
-        // The first call is over; the second one is still known by its INVITE.
+        // The first call is over; the second one is still found by its INVITE.
         raw.invite(&[], &sdp("10.1.0.1", 40_000));
         raw.caller("SIP/2.0 482 ");
         raw.answers(&second, "486 Busy Here", &[], "");
@@ -211,8 +212,8 @@ fn the_next_branch_of_a_hunting_proxy_is_a_call() {
     }
 }
 
-/// RFC 3261 section 13.2.2.4: every copy of the vendor's 200 is acknowledged with the CSeq number of
-/// its INVITE, also while a re-INVITE is under way.
+/// RFC 3261 section 13.2.2.4: every copy of the vendor's 200 is acknowledged with the CSeq number
+/// of its INVITE, even during a re-INVITE.
 #[test]
 fn every_copy_of_an_answer_is_acknowledged() {
     let mut raw = Raw::new(small_operator());
@@ -231,8 +232,8 @@ fn every_copy_of_an_answer_is_acknowledged() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3261 sections 13.2.2.4 and 17.1.1.3, read with patience: an ACK with the branch of its INVITE
-/// ends the repetitions of the 200 as well.
+/// RFC 3261 sections 13.2.2.4 and 17.1.1.3, read leniently: an ACK with the branch of its INVITE
+/// also ends the resends of the 200.
 #[test]
 fn an_ack_with_the_branch_of_its_invite_is_one() {
     let mut raw = Raw::new(small_operator());
@@ -253,8 +254,9 @@ fn an_ack_with_the_branch_of_its_invite_is_one() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 8760 section 2.4, RFC 7616 section 3.4, RFC 3261 section 22.4: of several challenges the best
-/// one that is known is met, with its algorithm and opaque; one of RFC 2069 without counter.
+/// RFC 8760 section 2.4, RFC 7616 section 3.4, RFC 3261 section 22.4: of several challenges the
+/// best supported one is answered, with its algorithm and opaque; one of RFC 2069 without a nonce
+/// count.
 #[test]
 fn the_best_challenge_that_is_known_is_met() {
     let many = [
@@ -294,8 +296,8 @@ fn the_best_challenge_that_is_known_is_met() {
     }
 }
 
-/// SIG-91: an address whose 503 says when to come again is left alone until then, by every trunk
-/// that has it; its other addresses are not.
+/// SIG-91: an address whose 503 has a Retry-After is left alone for that time by every trunk that
+/// has it; the trunk's other addresses are not.
 #[test]
 fn an_address_that_wants_a_rest_gets_it() {
     let second = "10.2.0.9:5060";
@@ -312,7 +314,7 @@ fn an_address_that_wants_a_rest_gets_it() {
     calls(&mut raw);
     let invite = raw.vendor("INVITE ");
     raw.answers(&invite, "503 Service Unavailable", &[("Retry-After", "20")], "");
-    // vendor-a-too is at the same address: it is not asked.
+    // vendor-a-too has the same address, so it is not called.
     let invite = raw.at(VENDOR_B, "INVITE ");
     raw.answers_from(VENDOR_B, &invite, "503 Service Unavailable", &[], "");
     raw.caller("SIP/2.0 503 ");
@@ -320,7 +322,7 @@ fn an_address_that_wants_a_rest_gets_it() {
     calls(&mut raw);
     let invite = raw.at(second, "INVITE ");
     raw.answers_from(second, &invite, "503 Service Unavailable", &[("Retry-After", "90")], "");
-    // vendor-b named no time.
+    // The 503 of vendor-b had no Retry-After.
     let invite = raw.at(VENDOR_B, "INVITE ");
     raw.answers_from(VENDOR_B, &invite, "503 Service Unavailable", &[("Retry-After", "9")], "");
     raw.caller("SIP/2.0 503 ");
@@ -348,7 +350,7 @@ fn an_address_that_wants_a_rest_gets_it() {
     assert_eq!(reasons, [failed, failed, "no_route_available", busy, busy, busy]);
 }
 
-/// SIG-91: our own 503 for a node that is full says when to come again.
+/// SIG-91: the 503 of a full node has a Retry-After.
 #[test]
 fn a_full_node_says_when_to_come_again() {
     let mut facts = small_operator();

@@ -1,8 +1,7 @@
-//! Which price a call has when prices change while it is under way, and how long it lasts when
-//! clocks are set.
+//! The price of a call when prices change during it, and its duration when clocks are set.
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, account, small_operator};
+use crate::support::facts::{CALLER, VENDOR_A, account, open, small_operator};
 use crate::support::{Network, Stage};
 use ledger::{Money, PriceRow, RateDeck, RateRow};
 use std::sync::Arc;
@@ -11,13 +10,12 @@ use std::time::Duration;
 /// Start of virtual time, UTC ms.
 const START_MS: u64 = 1_790_000_000_000;
 
-/// A deck whose price for 44 is `cents` a minute, and ten times as much from `change_ms` on.
+/// A deck whose price for 44 is `cents` a minute, and ten times that from `change_ms` on.
 fn deck_that_changes(name: &str, cents: i128, change_ms: u64) -> Arc<RateDeck> {
-    let mut deck = RateDeck::new(name, "EUR");
-    for (cents, valid_from_ms) in [(cents, 0), (10 * cents, change_ms)] {
+    let rows = [(cents, 0), (10 * cents, change_ms)].map(|(cents, valid_from_ms)| {
         let price = Money(cents * Money::ONE.0 / 100);
-        deck.push(RateRow {
-            prefix: Arc::from("44"),
+        RateRow {
+            prefix: "44".into(),
             destination: Arc::from("United Kingdom"),
             price: PriceRow {
                 price_first: price,
@@ -29,18 +27,17 @@ fn deck_that_changes(name: &str, cents: i128, change_ms: u64) -> Arc<RateDeck> {
             valid_from_ms,
             valid_to_ms: None,
             blocked: false,
-        });
-    }
-    Arc::new(deck)
+        }
+    });
+    Arc::new(RateDeck::from_rows(name, "EUR", rows).expect("a deck"))
 }
 
 /// A call that rings at 0.1 s, is answered at 1 s and lasts ten; prices rise at `change_ms`.
 fn call_with_change_at(change_ms: u64) -> ledger::CallDocument {
     let mut facts = small_operator();
     for (id, name, cents) in [(1, "acme", 60), (2, "carrier", 30)] {
-        let mut of = Arc::into_inner(account(id, name, 1000, cents)).expect("nobody else has it");
-        of.deck = Some(deck_that_changes(name, cents, START_MS + change_ms));
-        facts.accounts.insert(id, Arc::new(of));
+        let changes = deck_that_changes(name, cents, START_MS + change_ms);
+        open(&mut facts, account(id, name), changes);
     }
     let mut stage = Stage::new(facts, Network::PERFECT, 1);
     stage.add(Agent::new(CALLER, 5));
@@ -56,7 +53,7 @@ fn call_with_change_at(change_ms: u64) -> ledger::CallDocument {
     last
 }
 
-/// BILL-03: the price of a call is that in force when it is answered, on both sides.
+/// BILL-03: the price of a call is the one in force when it is answered, on both sides.
 #[test]
 fn prices_are_those_in_force_at_the_answer() {
     for (change_ms, sell, buy) in [
@@ -73,26 +70,23 @@ fn prices_are_those_in_force_at_the_answer() {
 
 /// A deck whose only price for 44 ends at `end_ms`.
 fn deck_that_ends(name: &str, currency: &str, end_ms: u64) -> Arc<RateDeck> {
-    let mut deck = RateDeck::new(name, currency);
     let price = PriceRow { price_first: Money::ONE, price_next: Money::ONE, ..PriceRow::default() };
-    deck.push(RateRow {
-        prefix: Arc::from("44"),
+    let row = RateRow {
+        prefix: "44".into(),
         destination: Arc::from("United Kingdom"),
         price: PriceRow { first_increment_s: 1, next_increment_s: 1, ..price },
         valid_from_ms: 0,
         valid_to_ms: Some(end_ms),
         blocked: false,
-    });
-    Arc::new(deck)
+    };
+    Arc::new(RateDeck::from_rows(name, currency, [row]).expect("a deck"))
 }
 
 /// A call of ten seconds, answered after one, with these decks for customer and vendor.
 fn call_with_decks(sell: Arc<RateDeck>, buy: Arc<RateDeck>) -> ledger::CallDocument {
     let mut facts = small_operator();
     for (id, name, deck) in [(1, "acme", sell), (2, "carrier", buy)] {
-        let mut of = Arc::into_inner(account(id, name, 1000, 1)).expect("nobody else has it");
-        of.deck = Some(deck);
-        facts.accounts.insert(id, Arc::new(of));
+        open(&mut facts, account(id, name), deck);
     }
     let mut stage = Stage::new(facts, Network::PERFECT, 1);
     stage.add(Agent::new(CALLER, 5));
@@ -104,8 +98,8 @@ fn call_with_decks(sell: Arc<RateDeck>, buy: Arc<RateDeck>) -> ledger::CallDocum
     stage.finals.remove(0)
 }
 
-/// BILL-28: a price that ends between INVITE and answer still counts, on both sides, and the
-/// trail tells; one that is in force at the answer needs no word.
+/// BILL-28: a price that ends between INVITE and answer still counts, on both sides, and the trail
+/// says so; a price in force at the answer needs no note.
 #[test]
 fn a_price_that_ends_before_the_answer_still_counts_and_is_told() {
     let (early, late) = (START_MS + 500, u64::MAX);
@@ -135,7 +129,7 @@ fn a_price_that_ends_before_the_answer_still_counts_and_is_told() {
     }
 }
 
-/// BILL-74: dollars are not taken from euros. Each posting is right in its own currency.
+/// BILL-74: dollars are not subtracted from euros. Each posting is right in its own currency.
 #[test]
 fn two_currencies_make_no_profit() {
     let buy = deck_that_ends("carrier", "USD", u64::MAX);
@@ -145,8 +139,8 @@ fn two_currencies_make_no_profit() {
     assert_eq!(document.postings.len(), 2);
 }
 
-/// BILL-10, OPS-67: whatever the clock of the day is set to in mid-call, a call lasts as long
-/// as it lasts, in its interim copies as in its record.
+/// BILL-10, OPS-67: setting the wall clock during a call does not change the call's duration,
+/// neither in its interim documents nor in its record.
 #[test]
 fn a_clock_that_is_set_in_mid_call_changes_no_duration() {
     for by in [3_600_000, -3_600_000] {
@@ -166,7 +160,7 @@ fn a_clock_that_is_set_in_mid_call_changes_no_duration() {
         let interim = stage.interims.last().expect("one after a minute");
         let (call, attempt) = (&interim.call, &interim.attempts[0]);
         assert!((60_000..60_100).contains(&call.duration_ms), "{}", call.duration_ms);
-        // Heard last 31 s after the start, answered one second after it.
+        // Last heard 31 s after the start, answered one second after it.
         assert!((29_900..30_100).contains(&call.billable_ms), "{}", call.billable_ms);
         let difference = attempt.billable_ms.abs_diff(call.billable_ms);
         assert!(difference < 10 && attempt.duration_ms.abs_diff(call.duration_ms) < 10);

@@ -1,5 +1,5 @@
-//! Session timers on each leg by itself (SIG-26 to SIG-33): refreshes of our own, the peer's, and
-//! what ends a call whose side is gone.
+//! Session timers on each leg separately (SIG-26 to SIG-33): our refreshes, the peer's, and the end
+//! of a call whose side has disappeared.
 
 use crate::support::facts::{CALLER, VENDOR_A, small_operator};
 use crate::support::raw::{Raw, body, sdp};
@@ -10,8 +10,8 @@ const TIMER: (&str, &str) = ("Supported", "timer");
 const UPDATES: (&str, &str) = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE");
 const NO_UPDATES: (&str, &str) = ("Allow", "INVITE, ACK, BYE, CANCEL");
 
-/// The vendor's INVITE and the caller's 200 of a call whose caller knows no timers and ignores
-/// OPTIONS, so that only the vendor's leg is ours to keep.
+/// The vendor's INVITE and the caller's 200 of a call whose caller does not support timers and
+/// ignores OPTIONS, so that we only refresh the vendor's leg.
 fn connects(vendor: &[(&str, &str)]) -> (Raw, Message, Message) {
     let mut raw = Raw::new(small_operator());
     let (invite, ok) = raw.connects_with(&[], vendor);
@@ -19,9 +19,10 @@ fn connects(vendor: &[(&str, &str)]) -> (Raw, Message, Message) {
     (raw, invite, ok)
 }
 
-/// SIG-26, SIG-28: half-way the switch refreshes the vendor's leg: by UPDATE without a description
-/// where the vendor takes it, else by a re-INVITE with what it said last, to the byte; and goes on
-/// to the re-INVITE where a vendor that announced UPDATE refuses it.
+/// SIG-26, SIG-28: at half of the interval the switch refreshes the vendor's leg: by UPDATE without
+/// a description if the vendor supports it, else by a re-INVITE with our last description,
+/// identical to the byte. It falls back to the re-INVITE if a vendor that announced UPDATE refuses
+/// it.
 #[test]
 fn we_refresh_by_update_or_by_re_invite_with_what_we_said_last() {
     let expires = ("Session-Expires", "600;refresher=uac");
@@ -57,8 +58,8 @@ fn we_refresh_by_update_or_by_re_invite_with_what_we_said_last() {
     }
 }
 
-/// SIG-28: a refresh of the peer changes nothing for the other side, whether that knows UPDATE or
-/// not: a re-INVITE with the same description is answered with what we said last.
+/// SIG-28: a refresh by the peer changes nothing for the other side, whether or not that side
+/// supports UPDATE. A re-INVITE with the same description is answered with our last one.
 #[test]
 fn a_refresh_of_the_peer_is_answered_here() {
     let (mut raw, _, ok) = connects(&[NO_UPDATES]);
@@ -80,8 +81,8 @@ fn a_refresh_of_the_peer_is_answered_here() {
     raw.hangs_up(&ok);
 }
 
-/// SIG-29: a vendor that has gone: two refreshes without an answer, and both sides are told; so does a
-/// 481, at once.
+/// SIG-29: a vendor that has disappeared: two refreshes without an answer end the call at both
+/// sides, and so does one 481, at once.
 #[test]
 fn a_side_that_is_gone_ends_the_call() {
     for lost in [false, true] {
@@ -108,8 +109,8 @@ fn a_side_that_is_gone_ends_the_call() {
     }
 }
 
-/// SIG-26, SIG-30: a peer that refreshes and does not do so any more: the call ends 32 s before the
-/// session would.
+/// SIG-26, SIG-30: a peer that stops refreshing: the call ends 32 s before the session would
+/// expire.
 #[test]
 fn a_session_that_the_peer_does_not_refresh_ends() {
     let mut raw = Raw::new(small_operator());
@@ -130,8 +131,8 @@ fn a_session_that_the_peer_does_not_refresh_ends() {
     assert_eq!(raw.stage.finals[0].call.end_reason, "session_timeout");
 }
 
-/// SIG-31: 422 both ways: our own INVITE is sent again with the longer interval, twice at most; a
-/// caller that wants too short a one is told what we take.
+/// SIG-31: 422 both ways: our own INVITE is sent again with the longer interval, at most twice; a
+/// caller that wants too short an interval is told the shortest that we accept.
 #[test]
 fn an_interval_that_is_too_short_is_raised() {
     let mut raw = Raw::new(small_operator());
@@ -163,8 +164,9 @@ fn an_interval_that_is_too_short_is_raised() {
     assert_eq!(raw.stage.finals.last().expect("a record").attempts[0].code, 422);
 }
 
-/// SIG-32, RFC 3261 section 14.1: our refresh crosses a request of the vendor: ours waits 2.1 to 4 s, as
-/// the Call-ID is ours, and comes again; the vendor's own gets 491 while ours is open.
+/// SIG-32, RFC 3261 section 14.1: our refresh crosses a request of the vendor. Ours waits 2.1 to 4
+/// s, because the Call-ID is ours, and is sent again; the vendor's request gets 491 while ours is
+/// open.
 #[test]
 fn a_refresh_that_crosses_comes_again() {
     let (mut raw, invite, ok) = connects(&[NO_UPDATES, ("Session-Expires", "600;refresher=uac")]);
@@ -190,8 +192,8 @@ fn a_refresh_that_crosses_comes_again() {
     raw.hangs_up(&ok);
 }
 
-/// SIG-33: a peer without session timer is asked by OPTIONS; whatever it says is life, and one that
-/// had answered before and does so no more has gone.
+/// SIG-33: a peer without session timer is probed by OPTIONS. Any response counts as life; a peer
+/// that has answered before and no longer does has disappeared.
 #[test]
 fn a_peer_without_session_timer_is_probed() {
     let (mut raw, _, _) = connects(&[NO_UPDATES]);
@@ -222,9 +224,9 @@ fn a_peer_without_session_timer_is_probed() {
     deaf.hangs_up(&ok);
 }
 
-/// MEDIA-18, SIG-33: a side that is silent while the other speaks is asked at once: by OPTIONS, and if it
-/// says nothing by a re-INVITE with what we said last. Whoever answers either stays; both unanswered end
-/// the call.
+/// MEDIA-18, SIG-33: a side that is silent while the other speaks is probed at once: by OPTIONS
+/// and, if there is no response, by a re-INVITE with our last description. A response to either
+/// keeps the call; without any, the call ends.
 #[test]
 fn a_silent_side_is_asked_twice_before_it_is_given_up() {
     for answers in ["OPTIONS ", "INVITE ", ""] {

@@ -1,12 +1,13 @@
-//! INVITEs of known peers that never become calls: each leaves one record that says why.
+//! INVITEs of known peers that never become calls: each leaves one record with the reason.
 
 use crate::support::agent::VendorPlan;
-use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, customer, operator, put_customers, small_operator, vendor,
+};
 use crate::support::{Stage, sent, stage_of};
 use sip::Message;
-use std::sync::Arc;
 use std::time::Duration;
-use strowger_switch::facts::{Authentication, DigestUser};
+use strowger_switch::facts::{Authentication, Change, DigestUser};
 
 fn invite(n: u32) -> String {
     format!(
@@ -20,7 +21,7 @@ fn stage(facts: strowger_switch::facts::Facts) -> Stage {
     stage_of(facts, VendorPlan::answers(), VendorPlan::answers())
 }
 
-/// CDR-01, SIG-93: whatever the code.
+/// CDR-01, SIG-93: for every code.
 #[test]
 fn every_refused_invite_leaves_one_record_with_its_reason() {
     let line = "Max-Forwards: 70\r\n";
@@ -43,7 +44,7 @@ fn every_refused_invite_leaves_one_record_with_its_reason() {
     for (good, bad, code, why, detail) in cases {
         let mut stage = stage(small_operator());
         let message = invite(1).replacen(good, bad, 1);
-        // It comes twice: a resend is no second INVITE.
+        // Sent twice: a resend is not a second INVITE.
         stage.inject(CALLER, message.as_bytes());
         stage.inject(CALLER, message.as_bytes());
         stage.run(Duration::from_secs(1));
@@ -62,8 +63,8 @@ fn every_refused_invite_leaves_one_record_with_its_reason() {
     }
 }
 
-/// CDR-01, RFC 3261 section 8.2.2.2: an INVITE that came by another way, too, has its own record
-/// and leaves the first one alone.
+/// CDR-01, RFC 3261 section 8.2.2.2: an INVITE that arrives again by another way has its own record
+/// and does not affect the first one.
 #[test]
 fn a_merged_invite_a_lost_account_and_an_address_without_trunk_leave_records() {
     let mut stage = stage(small_operator());
@@ -80,7 +81,7 @@ fn a_merged_invite_a_lost_account_and_an_address_without_trunk_leave_records() {
     assert_eq!(stage.finals.len(), 2, "the first is still known");
 
     let mut facts = small_operator();
-    facts.accounts.remove(&1);
+    facts.apply(Change::NoAccount(1));
     let mut stage = self::stage(facts);
     stage.inject(CALLER, first.as_bytes());
     stage.inject(VENDOR_A, first.replace(CALLER, VENDOR_A).as_bytes());
@@ -94,7 +95,8 @@ fn a_merged_invite_a_lost_account_and_an_address_without_trunk_leave_records() {
     assert_eq!((ends[1].code_returned, ends[1].end_reason.as_str()), (500, "internal_error"));
 }
 
-/// CDR-01, ROUTE-12: a wrong password at a trunk's own address leaves a record, a challenge none.
+/// CDR-01, ROUTE-12: a wrong password at a trunk's own address leaves a record, a challenge does
+/// not.
 #[test]
 fn a_wrong_password_of_a_trunk_leaves_a_record() {
     let mut acme = customer(1, "acme", CALLER);
@@ -132,13 +134,13 @@ fn a_wrong_password_of_a_trunk_leaves_a_record() {
     assert_eq!(&*record.trunk_name, "acme");
 }
 
-/// RFC 3261 section 8.2.2.2: only the same customer's INVITE can have come by another way; one of
-/// another customer with the same names is a call of its own.
+/// RFC 3261 section 8.2.2.2: only an INVITE of the same customer can be a merged one; an INVITE of
+/// another customer with the same identifiers is a separate call.
 #[test]
 fn an_invite_of_another_customer_is_never_a_merged_one() {
     const OTHER: &str = "10.7.0.7:5060";
     let mut facts = small_operator();
-    facts.customers.insert(7, Arc::new(customer(7, "other", OTHER)));
+    put_customers(&mut facts, [customer(7, "other", OTHER)]);
     let mut stage = stage(facts);
     stage.inject(OTHER, invite(1).replace(CALLER, OTHER).as_bytes());
     stage.inject(CALLER, invite(1).as_bytes());
@@ -149,8 +151,8 @@ fn an_invite_of_another_customer_is_never_a_merged_one() {
     stage.assert_nothing_leaks();
 }
 
-/// A peer that is refused all the time cannot fill the disk: what is answered has a record, the
-/// rest is not answered, and what the peer sends again finds its answer later.
+/// A peer that is always refused cannot fill the disk: each answered INVITE has a record, the
+/// others are not answered, and their resends are answered later.
 #[test]
 fn a_flood_of_refused_invites_is_bounded_and_every_answer_has_its_record() {
     let mut stage = stage(small_operator());

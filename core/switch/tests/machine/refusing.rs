@@ -1,4 +1,4 @@
-//! When no new call is taken, and what becomes of calls that the node cannot keep.
+//! When new calls are refused, and the end of calls that the node cannot keep.
 
 use crate::calls::stage;
 use crate::support::agent::{CallerPlan, VendorPlan};
@@ -9,7 +9,7 @@ use crate::support::{Stage, call, hangs_up_after, header, sent, stage_of};
 use std::time::Duration;
 use strowger_switch::facts::CallSettings;
 
-/// The answer to OPTIONS from a vendor with these extra lines.
+/// The response to an OPTIONS from a vendor with these additional lines.
 fn asks_options(stage: &mut Stage, number: u32, lines: &str) -> String {
     let options = format!(
         "OPTIONS sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {VENDOR_A};branch=z9hG4bK{number}\r\n\
@@ -26,8 +26,8 @@ fn retry_after(message: &str) -> u32 {
     header(message, "Retry-After").and_then(|value| value.parse().ok()).expect("Retry-After")
 }
 
-/// SIG-57, OPS-65, SIG-91, SIG-93: a node that is being emptied takes no new call and says so, to
-/// INVITE and OPTIONS alike; the call that runs is not touched.
+/// SIG-57, OPS-65, SIG-91, SIG-93: a draining node refuses new calls and says so, to INVITE and
+/// OPTIONS alike; running calls are unaffected.
 #[test]
 fn a_draining_node_refuses_new_calls_with_503_and_keeps_the_running_one() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -51,8 +51,8 @@ fn a_draining_node_refuses_new_calls_with_503_and_keeps_the_running_one() {
     assert_eq!((call.end_reason.as_str(), call.duration_ms / 1000), ("caller_hangup", 20));
 }
 
-/// SIG-91, SIG-93: while messages wait too long, new calls are refused, and taken again when
-/// they do not any more. Peers are told different times, so that they do not come back together.
+/// SIG-91, SIG-93: new calls are refused while messages wait too long, and accepted again
+/// afterwards. Peers get different times, so that they do not all come back together.
 #[test]
 fn an_overloaded_shard_refuses_until_it_has_caught_up() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -79,7 +79,7 @@ fn an_overloaded_shard_refuses_until_it_has_caught_up() {
     assert_eq!(stage.switch.counters().reasons["system_overload"], 40);
 }
 
-/// SIG-91: the limit of the node is an overload of ours, the limit of a customer is not.
+/// SIG-91: the node's own limit counts as overload, a customer's limit does not.
 #[test]
 fn a_full_node_says_when_to_come_back() {
     let mut facts = small_operator();
@@ -94,8 +94,8 @@ fn a_full_node_says_when_to_come_back() {
     assert_eq!(stage.finals[0].call.end_reason, "concurrency_limit");
 }
 
-/// SIG-57, RFC 3261 sections 11.2 and 16.3: OPTIONS tells what an INVITE may carry; that it may
-/// go no further does not matter to whom it has reached.
+/// SIG-57, RFC 3261 sections 11.2 and 16.3: the response to OPTIONS lists what an INVITE may
+/// contain; Max-Forwards 0 does not matter at the final destination.
 #[test]
 fn options_are_answered_with_what_the_switch_can() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -120,8 +120,8 @@ fn options_are_answered_with_what_the_switch_can() {
     assert!(wrong.starts_with("SIP/2.0 400 "), "{wrong}");
 }
 
-/// OPS-62: a machine that has failed ends its calls at both sides, records them, charges what
-/// was answered, and begins anew with nothing left but its counters and its settings.
+/// OPS-62: a failed machine ends its calls at both sides, records them, charges the answered part,
+/// and starts again with only its counters and settings.
 #[test]
 fn calls_of_a_failed_machine_are_ended_and_recorded() {
     let vendors =
@@ -164,8 +164,8 @@ fn calls_of_a_failed_machine_are_ended_and_recorded() {
     assert_eq!(sent(&stage, CALLER, "SIP/2.0 503 ").len(), 1, "it still drains");
 }
 
-/// OPS-62, RFC 3261 section 15: the ACK of a call that has just been answered can no longer come
-/// to a machine that has failed; its caller is not left in a call that nobody ends.
+/// OPS-62, RFC 3261 section 15: after a failure the ACK of a call that has just been answered can
+/// no longer arrive; its caller still gets a BYE.
 #[test]
 fn a_failed_machine_ends_a_call_whose_ack_is_on_its_way() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
@@ -180,7 +180,7 @@ fn a_failed_machine_ends_a_call_whose_ack_is_on_its_way() {
     assert_eq!(sent(&stage, VENDOR_A, "BYE ").len(), 1);
 }
 
-/// OPS-62: what cannot even be charged is recorded to be rated later.
+/// OPS-62: a call that cannot even be charged is recorded, to be rated later.
 #[test]
 fn a_call_that_cannot_be_closed_in_order_is_recorded_as_it_is() {
     let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());

@@ -1,5 +1,5 @@
-//! Provisional responses that arrive for certain (RFC 3262, SIG-06), on either leg by itself, and
-//! UPDATE inside early dialogs (RFC 3311).
+//! Reliable provisional responses (RFC 3262, SIG-06), on either leg separately, and UPDATE inside
+//! early dialogs (RFC 3311).
 
 use crate::support::facts::{CALLER, customer, operator, small_operator, vendor};
 use crate::support::facts::{VENDOR_A, VENDOR_B};
@@ -35,8 +35,8 @@ fn up_and_down(raw: &mut Raw, invite: &Message) {
     raw.hangs_up(&ok);
 }
 
-/// SIG-06: the vendor's reliable responses are acknowledged here, in order and once each, whatever
-/// the caller knows; the caller that does not know it gets plain ones.
+/// SIG-06: the switch acknowledges the vendor's reliable responses itself, in order and once each,
+/// whatever the caller supports; a caller without support gets plain ones.
 #[test]
 fn a_vendors_reliable_response_is_acknowledged() {
     let mut raw = Raw::new(small_operator());
@@ -50,7 +50,7 @@ fn a_vendors_reliable_response_is_acknowledged() {
     raw.answers(&first, "200 OK", &[], "");
     let early = raw.caller("SIP/2.0 183 ");
     assert!(early.header("RSeq").is_none() && body(&early).contains("m=audio 1"));
-    // It comes again, and one that overtook its elder.
+    // A repeated one, and one that overtook an earlier one.
     vendor_progress(&mut raw, &invite, 7000, &sdp("10.2.0.1", 42_000));
     vendor_progress(&mut raw, &invite, 7002, "");
     assert!(!raw.has(VENDOR_A, "PRACK ") && !raw.has(CALLER, "SIP/2.0 183 "));
@@ -61,8 +61,8 @@ fn a_vendors_reliable_response_is_acknowledged() {
     up_and_down(&mut raw, &invite);
 }
 
-/// SIG-06, RFC 3262 section 3: a caller that demands it gets every 18x repeated until its PRACK, one
-/// after the other, and the 200 after the last of them.
+/// SIG-06, RFC 3262 section 3: a caller that requires 100rel gets every 18x repeated until its
+/// PRACK, one after the other, and the 200 after the last of them.
 #[test]
 fn a_caller_acknowledges_before_it_gets_the_next() {
     let mut raw = Raw::new(small_operator());
@@ -74,10 +74,10 @@ fn a_caller_acknowledges_before_it_gets_the_next() {
     let ringing = raw.caller("SIP/2.0 180 ");
     assert_eq!(ringing.header("Require"), Some("100rel"));
     assert!(!raw.has(CALLER, "SIP/2.0 183 ") && !raw.has(CALLER, "SIP/2.0 200 "));
-    // SIG-21: it is repeated.
+    // SIG-21: it is sent again.
     raw.run(500);
     assert_eq!(raw.caller("SIP/2.0 180 ").to_bytes(), ringing.to_bytes());
-    // A PRACK for something else changes nothing.
+    // A PRACK for another response changes nothing.
     let wrong = format!("{} 1 INVITE", rseq(&ringing) + 9);
     raw.asks(&ringing, &Method::Prack, &[("RAck", &wrong)], "");
     raw.caller("SIP/2.0 481 ");
@@ -93,7 +93,8 @@ fn a_caller_acknowledges_before_it_gets_the_next() {
     raw.hangs_up(&ok);
 }
 
-/// SIG-06: a caller that merely knows it gets early media for certain, and the rest as usual.
+/// SIG-06: a caller that only supports 100rel gets early media reliably, and other responses as
+/// usual.
 #[test]
 fn early_media_arrive_for_certain_where_the_caller_knows_how() {
     let mut raw = Raw::new(small_operator());
@@ -144,8 +145,8 @@ fn a_call_without_prack_ends() {
     }
 }
 
-/// SIG-06: a trunk may require it: 421 to a caller that does not know it, Require to the vendor;
-/// or not want to hear of it.
+/// SIG-06: a trunk may require 100rel: 421 to a caller without support, Require to the vendor. Or
+/// it may switch it off.
 #[test]
 fn a_trunk_may_require_or_refuse_reliable_responses() {
     let facts = |reliability| {
@@ -176,8 +177,8 @@ fn a_trunk_may_require_or_refuse_reliable_responses() {
     up_and_down(&mut raw, &invite);
 }
 
-/// RFC 3262 section 5: a caller without an offer gets the vendor's in a reliable 183 and answers it in
-/// its PRACK, which goes on in ours.
+/// RFC 3262 section 5: a caller without an offer gets the vendor's offer in a reliable 183 and
+/// answers it in its PRACK, which is passed on in our PRACK.
 #[test]
 fn an_offer_in_a_183_is_answered_in_prack() {
     let mut raw = Raw::new(small_operator());
@@ -193,7 +194,7 @@ fn an_offer_in_a_183_is_answered_in_prack() {
     let answer = raw.vendor("PRACK ");
     assert!(body(&answer).contains("c=IN IP4 10.0.0.1"), "{}", body(&answer));
     raw.answers(&answer, "200 OK", &[], "");
-    // The 200 needs no description any more, and neither ACK has one.
+    // The 200 needs no further description, and neither ACK has one.
     raw.answers(&invite, "200 OK", &[], "");
     let ok = raw.caller("SIP/2.0 200 ");
     assert!(raw.vendor("ACK ").body().is_empty());
@@ -202,8 +203,8 @@ fn an_offer_in_a_183_is_answered_in_prack() {
     assert_eq!(raw.stage.finals[0].call.end_reason, "caller_hangup");
 }
 
-/// RFC 3262 section 5: a caller that cannot acknowledge gets the offer in the 200, and the vendor is not
-/// asked to make one earlier.
+/// RFC 3262 section 5: a caller without 100rel gets the offer in the 200, and the vendor is not
+/// asked to make an earlier one.
 #[test]
 fn an_offer_that_nobody_can_answer_early_is_not_asked_for() {
     let mut raw = Raw::new(small_operator());
@@ -217,8 +218,8 @@ fn an_offer_that_nobody_can_answer_early_is_not_asked_for() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3311 section 5.1: once both legs have agreed for certain, either side may offer again before the
-/// answer; it passes as on a call that is up.
+/// RFC 3311 section 5.1: once both legs have a settled negotiation, either side may send a new
+/// offer before the answer; it passes as on a call that is up.
 #[test]
 fn an_update_passes_inside_early_dialogs() {
     for from_caller in [true, false] {
@@ -231,7 +232,7 @@ fn an_update_passes_inside_early_dialogs() {
         raw.answers(&acknowledged, "200 OK", &[], "");
         let progress = raw.caller("SIP/2.0 183 ");
         if from_caller {
-            // Not before the caller has acknowledged: its own answer is not sure.
+            // Not before the caller's PRACK: its own answer is not settled yet.
             prack(&mut raw, &progress, "");
             raw.caller("SIP/2.0 200 ");
             raw.asks(&progress, &Method::Update, &[], &sdp("10.1.0.1", 40_002));
@@ -258,8 +259,8 @@ fn an_update_passes_inside_early_dialogs() {
     }
 }
 
-/// RFC 3262 section 5: an offer in a PRACK goes on as an UPDATE, and its answer comes back in the 200; a
-/// vendor that cannot take it leaves the session as it is.
+/// RFC 3262 section 5: an offer in a PRACK is passed on as an UPDATE, and its answer comes back in
+/// the 200; a vendor that cannot take it leaves the session unchanged.
 #[test]
 fn an_offer_in_a_prack_goes_on_as_an_update() {
     for takes in [true, false] {

@@ -1,4 +1,4 @@
-//! Requests inside the dialogs: offers that cross, UPDATE to who does not know it, early dialogs.
+//! Requests inside the dialogs: crossing offers, UPDATE to a peer without it, early dialogs.
 
 use crate::support::facts::{CALLER, VENDOR_A, small_operator};
 use crate::support::raw::{Raw, body, sdp};
@@ -10,8 +10,8 @@ fn retry_after(response: &Message) -> Option<u8> {
     response.header("Retry-After").and_then(|value| value.parse().ok())
 }
 
-/// RFC 3261 section 14.2: the second re-INVITE of one side gets 500 and a time of at most 10 s; the
-/// first one is not touched.
+/// RFC 3261 section 14.2: the second re-INVITE of one side gets 500 with a Retry-After of at most
+/// 10 s; the first one is unaffected.
 #[test]
 fn a_second_re_invite_of_one_side_gets_500() {
     let mut raw = Raw::new(small_operator());
@@ -23,14 +23,14 @@ fn a_second_re_invite_of_one_side_gets_500() {
         let refused = raw.caller("SIP/2.0 500 ");
         assert!(retry_after(&refused).is_some_and(|seconds| seconds <= 10), "{method}");
     }
-    // The vendor's own 500 says when to try again, too.
+    // The vendor's own 500 also has a Retry-After.
     raw.answers(&first, "500 Server Internal Error", &[("Retry-After", "3 (busy)")], "");
     assert_eq!(retry_after(&raw.caller("SIP/2.0 500 ")), Some(3));
     raw.hangs_up(&ok);
 }
 
-/// RFC 3311 section 5.2, RFC 3261 section 14.2: an offer that crosses one of the other side gets
-/// 491, re-INVITE or UPDATE, and reaches nobody.
+/// RFC 3311 section 5.2, RFC 3261 section 14.2: an offer, in a re-INVITE or an UPDATE, that crosses
+/// one of the other side gets 491 and is not passed on.
 #[test]
 fn offers_that_cross_get_491() {
     for (first, second) in [
@@ -62,7 +62,7 @@ fn offers_that_cross_get_491() {
                 raw.caller_answers(&open, "488 Not Acceptable Here", "");
                 raw.vendor("SIP/2.0 488 ");
             }
-            // Nothing is open any more.
+            // No offer is open any more.
             raw.asks(&ok, &second, &[], &sdp("10.1.0.1", 40_004));
             let next = raw.vendor(second.as_str());
             raw.answers(&next, "488 Not Acceptable Here", &[], "");
@@ -72,8 +72,8 @@ fn offers_that_cross_get_491() {
     }
 }
 
-/// RFC 3311 section 5.2, RFC 4028 section 10: an UPDATE without offer refreshes its own leg; it is
-/// answered whatever the other side can, also while an offer is open, and moves its Contact.
+/// RFC 3311 section 5.2, RFC 4028 section 10: an UPDATE without offer refreshes its own leg. It is
+/// answered whatever the other side supports, even while an offer is open, and changes its Contact.
 #[test]
 fn an_update_without_offer_is_answered_here() {
     let refresh = [("Supported", "timer"), ("Session-Expires", "1800;refresher=uac")];
@@ -98,8 +98,8 @@ fn an_update_without_offer_is_answered_here() {
     raw.ends();
 }
 
-/// SIG-05, SIG-28: our Allow names UPDATE, so the offer of one reaches who does not know it in a
-/// re-INVITE: known from its Allow, or from its 405 or 501.
+/// SIG-05, SIG-28: our Allow lists UPDATE, so an offer in UPDATE reaches a peer without UPDATE in a
+/// re-INVITE; its Allow, its 405 or its 501 shows the lack.
 #[test]
 fn an_update_reaches_who_does_not_know_it_as_a_re_invite() {
     for refusal in [None, Some("405 Method Not Allowed"), Some("501 Not Implemented")] {
@@ -123,7 +123,7 @@ fn an_update_reaches_who_does_not_know_it_as_a_re_invite() {
             let updated = raw.caller("SIP/2.0 200 ");
             assert_eq!(*updated.cseq().1, Method::Update);
             assert!(body(&updated).contains("a=recvonly"), "{}", body(&updated));
-            // The vendor repeats its answer: the ACK was lost.
+            // The vendor resends its answer: the ACK was lost.
             raw.answers(&asked, "200 OK", &[], &answer);
             assert_eq!(raw.vendor("ACK ").to_bytes(), ack.to_bytes());
         }
@@ -131,7 +131,8 @@ fn an_update_reaches_who_does_not_know_it_as_a_re_invite() {
     }
 }
 
-/// RFC 3261 section 21.4.6: what the other side does not know is not in the Allow of its refusal.
+/// RFC 3261 section 21.4.6: the Allow of a refusal does not list a method that the other side
+/// lacks.
 #[test]
 fn a_refused_method_is_not_allowed() {
     let mut raw = Raw::new(small_operator());
@@ -145,8 +146,8 @@ fn a_refused_method_is_not_allowed() {
     raw.hangs_up(&ok);
 }
 
-/// RFC 3261 section 14.2, RFC 3311 section 5.2: before the answer the offer of the INVITE is open: its
-/// sender gets 500, the vendor 491; an UPDATE without offer is answered.
+/// RFC 3261 section 14.2, RFC 3311 section 5.2: before the answer the offer of the INVITE is open:
+/// an offer of its sender gets 500, one of the vendor 491; an UPDATE without offer is answered.
 #[test]
 fn no_second_offer_before_the_answer() {
     let mut raw = Raw::new(small_operator());
@@ -160,7 +161,7 @@ fn no_second_offer_before_the_answer() {
         raw.vendor_asks(&invite, &method, &[], &sdp("10.2.0.1", 42_002));
         raw.vendor("SIP/2.0 491 ");
     }
-    // What our Allow names and needs no other side is answered.
+    // Methods of our Allow that need no other side are answered.
     for method in [Method::Update, Method::Options] {
         raw.asks(&early, &method, &[], "");
         raw.caller("SIP/2.0 200 ");
@@ -176,8 +177,8 @@ fn no_second_offer_before_the_answer() {
     raw.ends();
 }
 
-/// RFC 3261 section 15: who is called hangs up before the caller's ACK: the caller hears of it once
-/// its ACK is there.
+/// RFC 3261 section 15: the callee hangs up before the caller's ACK: the caller gets its BYE after
+/// its ACK.
 #[test]
 fn a_bye_to_the_caller_waits_for_its_ack() {
     let mut raw = Raw::new(small_operator());

@@ -1,32 +1,30 @@
-//! Which vendor trunks are there for a call, what each attempt begins with, and what the caller
-//! hears when there is none.
+//! The candidate vendor trunks of a call, the start of each attempt, and the response to the caller
+//! without any.
 
 use crate::support::agent::{CallerPlan, VendorPlan};
 use crate::support::facts::{
-    CALLER, VENDOR_A, VENDOR_B, account, customer, operator, small_operator, vendor,
+    CALLER, VENDOR_A, VENDOR_B, account, change_account, change_vendors, customer, deck, open,
+    operator, prefix, put_customers, small_operator, vendor,
 };
-use crate::support::{call, hangs_up_after, stage_of};
+use crate::support::{Stage, call, hangs_up_after, stage_of};
+use live::Holder;
 use policy::{Answer, NumberAnswer, Question, Rejection, Stage as Numbered, Verdict};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use strowger_switch::facts::{Facts, RouteEntry};
+use strowger_switch::facts::Facts;
 
-fn entry(trunk: u32) -> RouteEntry {
-    RouteEntry { trunk, priority: 100, extend: true }
-}
-
-/// ROUTE-16: every prefix of the number counts, the empty one too, and a trunk that several of
-/// its prefixes match is one candidate, with the longest.
+/// ROUTE-16: every prefix of the number counts, including the empty one, and a trunk with several
+/// matching prefixes is one candidate, with the longest.
 #[test]
 fn a_trunk_is_one_candidate_with_its_longest_prefix() {
-    let vendors = (11..=13).map(|id| vendor(id, &format!("v{id}"), &[VENDOR_A], id)).collect();
-    let mut facts = operator(customer(1, "acme", CALLER), vendors);
-    facts.routes = Default::default();
-    for (prefix, trunks) in
-        [("", vec![11, 13]), ("44", vec![11, 12]), ("4420", vec![11]), ("45", vec![12])]
-    {
-        facts.routes.insert(prefix, trunks.into_iter().map(entry).collect());
-    }
+    let of = |(id, prefixes): (u32, &[&str])| {
+        let mut trunk = vendor(id, &format!("v{id}"), &[VENDOR_A], id);
+        trunk.prefixes = prefixes.iter().map(|digits| prefix(digits, true)).collect();
+        trunk
+    };
+    let vendors: [(u32, &[&str]); 3] =
+        [(11, &["", "44", "4420"]), (12, &["44", "45"]), (13, &[""])];
+    let facts = operator(customer(1, "acme", CALLER), vendors.map(of).into());
     let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
@@ -43,9 +41,8 @@ fn a_trunk_is_one_candidate_with_its_longest_prefix() {
     assert_eq!(*asked.lock().expect("no panic"), [(11, 4), (12, 2), (13, 0)]);
 }
 
-/// ROUTE-52: the second attempt begins with the numbers of the routing, not with what the first
-/// made of them, waits as long as its own trunk says, pays its own trunk's price, and has a
-/// record of its own.
+/// ROUTE-52: the second attempt starts with the numbers of the routing, not with the first
+/// attempt's rewritten ones; it has its own trunk's timers and price, and its own record.
 #[test]
 fn each_attempt_begins_anew() {
     let mut first = vendor(11, "vendor-a", &[VENDOR_A], 1);
@@ -55,7 +52,7 @@ fn each_attempt_begins_anew() {
     second.account = 3;
     second.tech_prefix = "88".into();
     let mut facts = operator(customer(1, "acme", CALLER), vec![first, second]);
-    facts.accounts.insert(3, account(3, "other carrier", 0, 45));
+    open(&mut facts, account(3, "other carrier"), deck("other carrier", 45));
     let mut stage = stage_of(facts, VendorPlan::silent(), VendorPlan::answers());
     stage.policy.instead = Some(Box::new(|question: &Question| match question {
         Question::Number(asked) if asked.stage == Numbered::Egress => {
@@ -87,11 +84,17 @@ fn each_attempt_begins_anew() {
     assert_eq!(paid, [1, 3], "the first vendor gets nothing");
 }
 
-/// What one call of a small operator ends with, after `change`.
+/// Code and end reason of one call of a small operator, after `change`.
 fn ends_with(change: impl FnOnce(&mut Facts)) -> (u16, String) {
+    ends_beside(change, |_| {})
+}
+
+/// The same, after something else has happened.
+fn ends_beside(change: impl FnOnce(&mut Facts), before: impl FnOnce(&mut Stage)) -> (u16, String) {
     let mut facts = small_operator();
     change(&mut facts);
     let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+    before(&mut stage);
     call(&mut stage, CallerPlan::default());
     stage.run_until_quiet();
     let responses = stage.agent(CALLER).last().responses.clone();
@@ -101,52 +104,46 @@ fn ends_with(change: impl FnOnce(&mut Facts)) -> (u16, String) {
     (responses[1], stage.finals[0].call.end_reason.to_string())
 }
 
-fn vendors(facts: &mut Facts, change: impl Fn(&mut strowger_switch::facts::VendorTrunk)) {
-    for trunk in facts.vendors.values_mut() {
-        change(Arc::get_mut(trunk).expect("nobody else has it"));
-    }
-}
-
-fn carrier(facts: &mut Facts, change: impl FnOnce(&mut strowger_switch::facts::Account)) {
-    change(Arc::get_mut(facts.accounts.get_mut(&2).expect("carrier")).expect("nobody else"));
-}
-
-/// SIG-87, BILL-05, BILL-45: 404 where no trunk has the prefix, 503 where trunks have it and none can be
-/// used, 403 where a rule forbids the call.
+/// SIG-87, BILL-05, BILL-45: 404 if no trunk has the prefix, 503 if trunks have it but none can be
+/// used, 403 if a rule forbids the call.
 #[test]
 fn a_call_without_a_usable_route_says_why() {
-    let no_route = ends_with(|facts| facts.routes = Default::default());
+    let no_route = ends_with(|facts| change_vendors(facts, |trunk| trunk.prefixes.clear()));
     assert_eq!(no_route, (404, "no_route".to_owned()));
     let unusable = (503, "no_route_available".to_owned());
-    assert_eq!(ends_with(|facts| vendors(facts, |trunk| trunk.locked = true)), unusable);
-    assert_eq!(ends_with(|facts| carrier(facts, |account| account.locked = true)), unusable);
-    assert_eq!(ends_with(|facts| carrier(facts, |account| account.deck = None)), unusable);
-    let full = |trunk: &mut strowger_switch::facts::VendorTrunk| {
-        trunk.channels = 1;
-        assert!(trunk.usage.take(1));
+    assert_eq!(ends_with(|facts| change_vendors(facts, |trunk| trunk.locked = true)), unusable);
+    assert_eq!(
+        ends_with(|facts| change_account(facts, 2, |account| account.locked = true)),
+        unusable
+    );
+    assert_eq!(
+        ends_with(|facts| change_account(facts, 2, |account| account.deck = None)),
+        unusable
+    );
+    let one_channel = |facts: &mut Facts| change_vendors(facts, |trunk| trunk.channels = 1);
+    let full = |stage: &mut Stage| {
+        let vendors: Vec<u32> = stage.facts.vendors().keys().collect();
+        assert!(vendors.iter().all(|id| stage.live.channels.take(Holder::Vendor(*id), 1)));
     };
     let busy = (503, "all_routes_busy".to_owned());
-    assert_eq!(ends_with(|facts| vendors(facts, full)), busy);
+    assert_eq!(ends_beside(one_channel, full), busy);
     let forbidden = |reason: &str| (403, reason.to_owned());
     let lock = |facts: &mut Facts| {
-        let trunk = facts.customers.get_mut(&1).expect("acme");
-        Arc::get_mut(trunk).expect("nobody else").locked = true;
+        let mut trunk = customer(1, "acme", CALLER);
+        trunk.locked = true;
+        put_customers(facts, [trunk]);
     };
     assert_eq!(ends_with(lock), forbidden("trunk_locked"));
-    let poor = |facts: &mut Facts| {
-        facts.accounts.insert(1, account(1, "acme", 0, 60));
-    };
-    assert_eq!(ends_with(poor), forbidden("insufficient_balance"));
-    let payer = |facts: &mut Facts, change: fn(&mut strowger_switch::facts::Account)| {
-        change(Arc::get_mut(facts.accounts.get_mut(&1).expect("acme")).expect("nobody else"));
-    };
-    let locked = ends_with(|facts| payer(facts, |account| account.locked = true));
+    let poor = |stage: &mut Stage| stage.set_balance(1, ledger::Money::ZERO);
+    assert_eq!(ends_beside(|_| {}, poor), forbidden("insufficient_balance"));
+    let locked = ends_with(|facts| change_account(facts, 1, |account| account.locked = true));
     assert_eq!(locked, forbidden("account_locked"));
-    let expired = ends_with(|facts| payer(facts, |account| account.expires_ms = Some(1)));
+    let expired =
+        ends_with(|facts| change_account(facts, 1, |account| account.expires_ms = Some(1)));
     assert_eq!(expired, forbidden("account_expired"));
 }
 
-/// SIG-87: what a plugin refuses, and a route plugin that leaves nobody.
+/// SIG-87: a plugin's rejection, and a routing plugin that leaves no trunk.
 #[test]
 fn a_call_that_policy_stops_says_so() {
     let rejection = || Rejection { code: 403, reason: "caller_barred".into(), detail: "".into() };
@@ -170,8 +167,8 @@ fn a_call_that_policy_stops_says_so() {
     }
 }
 
-/// SIG-70: From carries the outgoing caller at our own domain, at a fixed one, or at the address
-/// of the vendor that is called, each by the vendor's trunk.
+/// SIG-70: From has the outgoing caller at our own domain, at a fixed one, or at the address of the
+/// called vendor, as the vendor's trunk says.
 #[test]
 fn from_carries_the_caller_at_the_host_that_the_trunk_wants() {
     for (host, target, seen) in [

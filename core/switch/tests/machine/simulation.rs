@@ -1,13 +1,13 @@
-//! Thousands of calls over a network that loses, doubles, delays and reorders, with
-//! callers and vendors that hang up whenever they like. One seed is one run; a failing
-//! seed replays to the datagram: `STROWGER_SEED=n cargo test -p strowger-switch simulation`.
+//! Thousands of calls over a network that loses, duplicates, delays and reorders, with callers and
+//! vendors that hang up at random times. One seed is one run; a failing seed replays to the
+//! datagram: `STROWGER_SEED=n cargo test -p strowger-switch simulation`.
 
 use crate::support::agent::{Agent, CallerPlan, VendorPlan};
 use crate::support::facts::{
     CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator, vendor,
 };
 use crate::support::phone::{Phone, Seen};
-use crate::support::{Network, Stage};
+use crate::support::{FUNDS, Network, Stage};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sip::{Message, Method};
@@ -49,7 +49,7 @@ fn any_caller(rng: &mut StdRng) -> CallerPlan {
     let ms = |rng: &mut StdRng, high| Duration::from_millis(rng.random_range(0..high));
     CallerPlan {
         cancel: rng.random_bool(0.2).then(|| ms(rng, 8000)),
-        // Everybody hangs up one day, so that every call ends.
+        // Everybody hangs up eventually, so that every call ends.
         hangup: Some(ms(rng, 30_000)),
         hold: rng.random_bool(0.1).then(|| ms(rng, 5000)),
         delayed_offer: rng.random_bool(0.1),
@@ -58,8 +58,8 @@ fn any_caller(rng: &mut StdRng) -> CallerPlan {
     }
 }
 
-/// What each peer saw from us: final responses once, nothing provisional after a final,
-/// no request after BYE, CSeq growing.
+/// Checks what each peer saw from us: final responses once, no provisional after a final one, no
+/// request after BYE, growing CSeq.
 fn assert_legal_order(stage: &Stage) {
     let mut finals: HashMap<(String, u32), u16> = HashMap::new();
     let mut ended: HashSet<String> = HashSet::new();
@@ -105,7 +105,7 @@ enum Machines {
 }
 
 impl Machines {
-    /// Another machine goes on, with a chance of one in ten, after a pause that may be zero.
+    /// With a chance of one in ten, another machine takes over, after a pause that may be zero.
     fn may_change(self, stage: &mut Stage, rng: &mut StdRng) {
         if self == Machines::Changing && rng.random_bool(0.1) {
             let pause = [0, 0, 20, 400][rng.random_range(0..4)];
@@ -113,7 +113,7 @@ impl Machines {
         }
     }
 
-    /// All calls are placed: machines change on while they run.
+    /// After all calls were placed: machines keep changing while they run.
     fn change_on(self, stage: &mut Stage, rng: &mut StdRng) {
         for _ in 0..if self == Machines::Changing { 400 } else { 0 } {
             stage.run(Duration::from_millis(rng.random_range(0..400)));
@@ -143,7 +143,7 @@ fn simulate(seed: u64, calls: usize, network: Network, machines: Machines) {
     stage.assert_nothing_leaks();
     assert_legal_order(&stage);
 
-    // Exactly one record for each INVITE that reached us, and no two for one call.
+    // Exactly one record for each INVITE that reached us, and never two for one call.
     let mut recorded = HashSet::new();
     for document in &stage.finals {
         let call = &document.call;
@@ -167,7 +167,7 @@ fn simulate(seed: u64, calls: usize, network: Network, machines: Machines) {
     let answered = stage.finals.iter().filter(|d| d.call.answer_ms.is_some()).count();
     assert!(answered > calls / 4, "only {answered} of {calls} were answered: a dull run");
 
-    // The purse and the postings tell the same story.
+    // Purse and postings agree.
     let booked: ledger::Money = stage
         .finals
         .iter()
@@ -175,11 +175,11 @@ fn simulate(seed: u64, calls: usize, network: Network, machines: Machines) {
         .filter(|posting| posting.account == 1)
         .map(|posting| posting.amount)
         .sum();
-    let start = ledger::Money(100_000 * ledger::Money::ONE.0);
-    assert_eq!(stage.facts.accounts[&1].purse.balance(), start + booked);
+    let start = ledger::Money(FUNDS * ledger::Money::ONE.0);
+    assert_eq!(stage.balance(1), start + booked);
 }
 
-/// An operator with a hasty customer, or with one that calls several vendors at once.
+/// An operator with a customer that hedges its attempts, or calls several vendors at once.
 fn hasty_operator(rng: &mut StdRng) -> Facts {
     let hedge = Duration::from_millis([0, 0, 700, 2500][rng.random_range(0..4)]);
     let parallel = [1, 1, 2][rng.random_range(0..3)];
@@ -206,7 +206,7 @@ fn any_test_call(rng: &mut StdRng) -> TestCall {
     }
 }
 
-/// How a test call ended, as it is counted.
+/// The category of a test call's end.
 fn test_call_end(reason: &str) -> &'static str {
     match reason {
         "service_end" => "test call to its end",
@@ -217,8 +217,8 @@ fn test_call_end(reason: &str) -> &'static str {
     }
 }
 
-/// Telephones with a will of their own on both sides of a bad network: reliable responses, early
-/// offers, refreshes, glare, parallel and hedged attempts. What they lived through.
+/// Randomly acting telephones on both sides of a bad network: reliable responses, early offers,
+/// refreshes, glare, parallel and hedged attempts. Returns what they experienced.
 fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
@@ -280,8 +280,8 @@ fn live(seed: u64, calls: usize, network: Network, machines: Machines) -> Seen {
     seen
 }
 
-/// SIG-06, SIG-07, SIG-26, SIG-32, SIG-103, ROUTE-58: whatever telephones do, nothing is left behind,
-/// and each rare path was walked.
+/// SIG-06, SIG-07, SIG-26, SIG-32, SIG-103, ROUTE-58: randomly acting telephones leave no state
+/// behind, and every rare path is covered.
 #[test]
 fn telephones_with_a_will_of_their_own_leave_nothing_behind() {
     let mut seen = Seen::new();
@@ -323,7 +323,7 @@ fn seed() -> u64 {
     std::env::var("STROWGER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
-/// Rounds of a thousand calls: twelve, or as many as `STROWGER_SOAK_CALLS` wants (`make soak`).
+/// Rounds of a thousand calls: twelve, or those of `STROWGER_SOAK_CALLS` (`make soak`).
 fn rounds() -> u64 {
     let calls = std::env::var("STROWGER_SOAK_CALLS").ok().and_then(|calls| calls.parse().ok());
     calls.map_or(12, |calls: u64| calls.div_ceil(1000))
@@ -337,14 +337,14 @@ fn twelve_thousand_calls_over_a_bad_network_leave_nothing_behind() {
     }
 }
 
-/// The same without loss: whatever goes wrong here is our own logic.
+/// The same without loss: any failure here is in our own logic.
 #[test]
 fn a_thousand_calls_over_a_perfect_network() {
     simulate(seed(), 1000, Network::PERFECT, Machines::One);
 }
 
-/// OPS-64, as far as signalling goes: machines that take over from each other in mid-call leave
-/// nothing behind, lose no record and no cent.
+/// OPS-64, the signalling part: machines that take over from each other during calls leave no state
+/// behind, and lose no record and no cent.
 #[test]
 fn thousands_of_calls_live_through_changing_machines() {
     for round in 0..rounds().div_ceil(4) {
@@ -353,7 +353,7 @@ fn thousands_of_calls_live_through_changing_machines() {
     simulate(seed() + 700, 300, Network::PERFECT, Machines::Changing);
 }
 
-/// One seed is one run, to the byte.
+/// One seed gives one run, identical to the byte.
 #[test]
 fn a_seed_replays_exactly() {
     let run = || {

@@ -1,7 +1,10 @@
-//! Who is calling: addresses, ports, passwords, and what a trunk lets its callers ask for.
+//! Identifying the caller: addresses, ports, passwords, and the wishes that a trunk grants its
+//! callers.
 
 use crate::support::agent::{CallerPlan, VendorPlan};
-use crate::support::facts::{CALLER, VENDOR_A, customer, operator, small_operator, vendor};
+use crate::support::facts::{
+    CALLER, VENDOR_A, customer, operator, put_customers, small_operator, take_trunks, vendor,
+};
 use crate::support::{Stage, call, hangs_up_after, stage_of};
 use policy::Question;
 use rand::SeedableRng;
@@ -14,7 +17,7 @@ use strowger_switch::facts::{Authentication, CustomerTrunk, DigestUser, Facts, N
 /// An address that no trunk names.
 const ELSEWHERE: &str = "10.9.0.9:5060";
 
-/// An INVITE from `address`; each `id` is a call.
+/// An INVITE from `address`; each `id` is a separate call.
 fn invite(address: &str, id: &str, from: &str, header: &str) -> String {
     format!(
         "INVITE sip:4420123@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bK{id}\r\n\
@@ -24,14 +27,14 @@ fn invite(address: &str, id: &str, from: &str, header: &str) -> String {
     )
 }
 
-/// What the switch sent to `address` first.
+/// The first message that the switch sent to `address`.
 fn first_answer(stage: &Stage, address: &str) -> Option<String> {
     let (_, _, bytes) = stage.wire.iter().find(|(_, to, _)| to.to_string() == address)?;
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// ROUTE-10: trunks of one host are told apart by the port they call from, and a port that no
-/// trunk names calls nobody; IP and port go before a network.
+/// ROUTE-10: the source port distinguishes trunks of one host, and a port that no trunk names
+/// cannot call; IP and port outrank a network.
 #[test]
 fn trunks_of_one_host_are_known_by_their_ports() {
     let at_port = |id, name, port| {
@@ -42,12 +45,10 @@ fn trunks_of_one_host_are_known_by_their_ports() {
     let mut everybody = customer(3, "everybody", "10.1.0.0:5060");
     everybody.networks = vec![Network { address: [10, 1, 1, 0].into(), prefix: 24, port: None }];
     let mut facts = small_operator();
-    for trunk in [at_port(1, "first", 5062), at_port(2, "second", 5064), everybody] {
-        facts.customers.insert(trunk.id, Arc::new(trunk));
-    }
     let mut of_network = at_port(4, "desk", 5066);
     of_network.networks[0].address = [10, 1, 1, 7].into();
-    facts.customers.insert(4, Arc::new(of_network));
+    let first_two = [at_port(1, "first", 5062), at_port(2, "second", 5064)];
+    put_customers(&mut facts, first_two.into_iter().chain([everybody, of_network]));
     let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
     for (id, address) in [
         ("a", "10.1.0.1:5062"),
@@ -83,8 +84,8 @@ fn both() -> Facts {
     operator(trunk, vec![vendor(11, "vendor-a", &[VENDOR_A], 1)])
 }
 
-/// ROUTE-12: the address alone is challenged, a wrong password refused, the right password from
-/// elsewhere is worth nothing, and both together make a call.
+/// ROUTE-12: the address alone is challenged, a wrong password is refused, the right password from
+/// elsewhere is refused, and both together make a call.
 #[test]
 fn address_and_password_are_both_needed() {
     let mut stage = stage_of(both(), VendorPlan::answers(), VendorPlan::answers());
@@ -126,7 +127,7 @@ fn address_and_password_are_both_needed() {
     assert_eq!(answered[0].sip_call_id, "good");
 }
 
-/// NUM-02, RFC 3966: a caller in a `tel:` URI has a number, too.
+/// NUM-02, RFC 3966: a caller in a `tel:` URI also has a number.
 #[test]
 fn a_caller_in_a_tel_uri_has_its_number() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
@@ -139,8 +140,8 @@ fn a_caller_in_a_tel_uri_has_its_number() {
     assert!(sent.contains("<sip:+4930123@switch.example>"), "{sent}");
 }
 
-/// SIG-76: a caller's wish for privacy is a flag on the call where its trunk may have wishes,
-/// and nothing where it may not.
+/// SIG-76: a caller's privacy wish sets a flag on the call if its trunk supports privacy, and is
+/// ignored otherwise.
 #[test]
 fn privacy_counts_where_the_trunk_supports_it() {
     for supported in [true, false] {
@@ -164,8 +165,8 @@ fn privacy_counts_where_the_trunk_supports_it() {
     }
 }
 
-/// NUM-07: the tech prefix of the trunk is taken off before the rules see the number, and kept in
-/// the record; or it stays, if the trunk says so.
+/// NUM-07: the tech prefix of the trunk is removed before the rules see the number, and kept in the
+/// record; or it stays, if the trunk says so.
 #[test]
 fn a_tech_prefix_is_taken_off_and_recorded() {
     for (strip, ruled, recorded) in [(true, "4420123", "77"), (false, "774420123", "")] {
@@ -194,18 +195,46 @@ fn a_tech_prefix_is_taken_off_and_recorded() {
     }
 }
 
-/// A trunk that is deleted while its call is up: both sides are heard to the end of the call.
+/// A trunk is deleted while its call is up: both sides are heard to the end of the call.
 #[test]
 fn a_call_of_a_deleted_trunk_is_heard_to_its_end() {
     let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
     call(&mut stage, hangs_up_after(30));
     stage.run(Duration::from_secs(5));
-    let mut fewer = Facts { usage: Arc::clone(&stage.facts.usage), ..small_operator() };
-    fewer.customers.clear();
-    fewer.vendors.clear();
+    let mut fewer = small_operator();
+    take_trunks(&mut fewer);
     stage.reconfigure(fewer);
     stage.run_until_quiet();
     stage.assert_nothing_leaks();
     let call = &stage.finals[0].call;
     assert_eq!((&*call.end_reason, call.duration_ms / 1000), ("caller_hangup", 30));
+}
+
+/// The same for many calls, which the shard checks a few at a time, and for calls that begin during
+/// the check; a trunk that is added again is known again.
+#[test]
+fn many_calls_of_a_deleted_trunk_are_heard_to_their_ends() {
+    let mut stage = stage_of(small_operator(), VendorPlan::answers(), VendorPlan::answers());
+    stage.keep_wire = false;
+    stage.set_balance(1, ledger::Money(1000 * ledger::Money::ONE.0));
+    for _ in 0..700 {
+        call(&mut stage, hangs_up_after(30));
+    }
+    stage.run(Duration::from_secs(5));
+    let looks = |stage: &Stage| stage.switch.poll_timeout().is_some_and(|at| at <= stage.now);
+    assert!(!looks(&stage));
+    let mut fewer = small_operator();
+    take_trunks(&mut fewer);
+    for facts in [fewer.clone(), small_operator(), fewer] {
+        stage.reconfigure(facts);
+        assert!(looks(&stage));
+    }
+    stage.run(Duration::ZERO);
+    stage.run_until_quiet();
+    stage.assert_nothing_leaks();
+    assert_eq!(stage.finals.len(), 700);
+    for document in &stage.finals {
+        let call = &document.call;
+        assert_eq!((&*call.end_reason, call.duration_ms / 1000), ("caller_hangup", 30));
+    }
 }

@@ -1,5 +1,5 @@
-//! Calls that are up and are asked about: when, what the answers do to them, and what answers do
-//! that come late or not at all.
+//! Supervision questions about running calls: their times, the effect of the answers, and answers
+//! that come late or never.
 
 use crate::support::agent::VendorPlan;
 use crate::support::facts::{CALLER, VENDOR_A, small_operator};
@@ -19,14 +19,14 @@ use strowger_switch::facts::Facts;
 type Asked = Rc<RefCell<Vec<SupervisionQuestion>>>;
 type Said = Result<SupervisionAnswer, Fault>;
 
-/// An operator whose calls are asked about every so many seconds.
+/// An operator with a supervision interval of `seconds`.
 fn every(seconds: u64) -> Facts {
     let mut facts = small_operator();
     facts.settings.supervision = Duration::from_secs(seconds);
     facts
 }
 
-/// A stage whose calls are supervised so, and the questions that it puts.
+/// A stage with this supervision, and the questions that were asked.
 fn stage(facts: Facts, mut answer: impl FnMut(&SupervisionQuestion) -> Said + 'static) -> Stage {
     stage_with(facts, move |question| match question {
         Question::Supervise(asked) => Some(answer(asked).map(Answer::Supervise)),
@@ -40,12 +40,12 @@ fn stage_with(
 ) -> Stage {
     let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
     let pin = Pin { supervised: Supervised::everyone(), ..pin(1) };
-    stage.switch.set_world(Arc::new(World { facts: Arc::clone(&stage.facts), pin }));
+    stage.set_world(Arc::new(World { facts: Arc::clone(&stage.facts), pin }));
     stage.policy.instead = Some(Box::new(answer));
     stage
 }
 
-/// Everything goes on, and the questions are kept.
+/// Lets every call go on, and keeps the questions.
 fn listening(facts: Facts) -> (Stage, Asked) {
     let asked = Asked::default();
     let kept = Rc::clone(&asked);
@@ -56,7 +56,7 @@ fn listening(facts: Facts) -> (Stage, Asked) {
     (stage, asked)
 }
 
-/// Which asking at which second.
+/// The number and the time of each question, seconds.
 fn times(asked: &Asked) -> Vec<(u32, u32)> {
     asked.borrow().iter().map(|question| (question.asking, question.answered_s)).collect()
 }
@@ -69,7 +69,7 @@ fn ends(reason: &str, cause: u8, code: u16) -> Course {
     Course::End(Ending { reason: reason.into(), cause, code, detail: "as told".into() })
 }
 
-/// One call until nobody has anything left to do.
+/// One call, run until everything is quiet.
 fn whole_call(stage: &mut Stage, hangup_s: u64) {
     call(stage, hangs_up_after(hangup_s));
     stage.run_until_quiet();
@@ -109,20 +109,20 @@ fn without_an_interval_a_call_is_asked_about_once_unless_the_answer_wants_more()
     assert_eq!(times(&asked), [(0, 0), (1, 7), (2, 14)]);
 }
 
-/// What nobody answers is not asked.
+/// Without a plugin for the hook no question is asked.
 #[test]
 fn calls_that_nobody_supervises_are_not_asked_about() {
     let (mut stage, asked) = listening(every(1));
     let nobody = Supervised::new(true, [(1, false)], []);
     let pin = Pin { supervised: nobody, ..pin(1) };
-    stage.switch.set_world(Arc::new(World { facts: Arc::clone(&stage.facts), pin }));
+    stage.set_world(Arc::new(World { facts: Arc::clone(&stage.facts), pin }));
     whole_call(&mut stage, 5);
     assert_eq!(times(&asked), []);
     assert!(!stage.policy.asked.contains(&"supervision"));
 }
 
-/// SIG-89, SIG-93: both sides are told the cause, the record has the reason, and what was talked
-/// is billed.
+/// SIG-89, SIG-93: both sides get the cause, the record has the reason, and the talk time is
+/// billed.
 #[test]
 fn an_end_reaches_both_sides_and_the_record() {
     for (cause, code, header) in [
@@ -165,8 +165,8 @@ fn a_call_may_end_on_answer() {
     assert_eq!(record.sell.as_ref().expect("charged").billed_s, 1, "BILL-10");
 }
 
-/// SIG-35: a limit needs no further answer; a later one takes its place, and whatever is shorter
-/// besides holds.
+/// SIG-35: a limit needs no further answer; a later one replaces it, and a shorter limit from
+/// elsewhere still applies.
 #[test]
 fn a_limit_ends_the_call_by_itself() {
     for (later, node_s, lasted_ms) in
@@ -218,7 +218,7 @@ fn slow(stage: &mut Stage, supervision: Option<Duration>) {
     }));
 }
 
-/// Times count from the asking; one question is open at a time.
+/// Times count from the question; one question is open at a time.
 #[test]
 fn a_slow_answer_delays_nothing() {
     for (slow_s, wanted) in
@@ -230,15 +230,15 @@ fn a_slow_answer_delays_nothing() {
         assert_eq!(times(&asked), wanted);
         assert_eq!(stage.finals[0].call.duration_ms, 29_002, "its BYE is taken at once");
     }
-    // The end that a slow answer brings comes when it comes.
+    // A slow answer ends the call when it arrives.
     let mut stage = stage(every(10), |_| said(ends("over", 16, 0)));
     slow(&mut stage, Some(Duration::from_secs(4)));
     whole_call(&mut stage, 29);
     assert_eq!(stage.finals[0].call.duration_ms, 4_000);
 }
 
-/// An answer that comes after the end is nobody's: neither while the charges are asked for nor
-/// when the call is gone.
+/// An answer after the end is ignored, both while the charges are asked for and when the call is
+/// gone.
 #[test]
 fn an_answer_after_the_end_is_ignored() {
     for charge_s in [0, 20] {
@@ -260,7 +260,7 @@ fn an_answer_after_the_end_is_ignored() {
     }
 }
 
-/// Without an answer a call goes on, or ends where the operator chose so.
+/// Without an answer a call goes on, or ends if the operator chose so.
 #[test]
 fn a_question_without_an_answer_is_the_operators_choice() {
     for (must_answer, reason, lasted_ms) in
@@ -293,7 +293,7 @@ fn an_answer_that_never_comes_keeps_nobody_waiting() {
     assert_eq!(stage.interims.len(), 2, "CDR-06");
 }
 
-/// OPS-64: the machine that goes on with a call goes on with its askings.
+/// OPS-64: the machine that continues a call continues its supervision.
 #[test]
 fn askings_go_on_in_the_next_machine() {
     let (mut stage, asked) = listening(every(60));

@@ -1,14 +1,18 @@
 //! Test calls, which the switch places by itself over one vendor trunk (ROUTE-83).
 
-use crate::support::facts::{CALLER, VENDOR_A, VENDOR_B, customer, operator, small_operator};
-use crate::support::facts::{account, vendor};
+use crate::support::FUNDS;
+use crate::support::facts::vendor;
+use crate::support::facts::{
+    CALLER, VENDOR_A, VENDOR_B, change_account, customer, operator, small_operator,
+};
 use crate::support::raw::{Raw, body, sdp};
 use ledger::{EndedBy, Money, PostingKind};
+use live::Holder;
 use policy::{Answer, EventKind, Question, Rejection, Stage as Numbering};
 use sip::{Message, Method};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use strowger_switch::facts::{Account, AttemptTimers, Facts, RingbackMode, VendorTrunk};
+use strowger_switch::facts::{AttemptTimers, Facts, RingbackMode, VendorTrunk};
 use strowger_switch::{AudioFormat, NotPlaced, SILENCE, TEST_TONE, TestCall};
 
 const PCMA: AudioFormat = AudioFormat::Pcma;
@@ -26,7 +30,7 @@ fn tone() -> TestCall {
     }
 }
 
-/// An operator with one vendor that is changed.
+/// An operator with one vendor, changed by `change`.
 fn with_vendor(change: impl FnOnce(&mut VendorTrunk)) -> Facts {
     let mut a = vendor(11, "vendor-a", &[VENDOR_A], 1);
     change(&mut a);
@@ -41,7 +45,7 @@ fn placed(facts: Facts, test: TestCall) -> (Raw, u128, Message) {
     (raw, id, invite)
 }
 
-/// One that the vendor has answered.
+/// A test call that the vendor has answered.
 fn answered(test: TestCall) -> (Raw, u128, Message) {
     let (mut raw, id, invite) = placed(small_operator(), test);
     raw.answers(&invite, "200 OK", &[], &sdp("10.2.0.1", 42_000));
@@ -49,7 +53,7 @@ fn answered(test: TestCall) -> (Raw, u128, Message) {
     (raw, id, invite)
 }
 
-/// The switch hangs up, the vendor agrees, nothing is left.
+/// The switch hangs up, the vendor agrees, and no state is left.
 fn is_hung_up(raw: &mut Raw) {
     let bye = raw.vendor("BYE ");
     assert_eq!(bye.header("Reason"), Some("Q.850;cause=16"));
@@ -68,8 +72,8 @@ fn media_line(description: &str) -> &str {
     description.lines().find(|line| line.starts_with("m=")).expect("a stream")
 }
 
-/// ROUTE-83: the vendor is offered our codecs, hears the tone from its answer on, and is hung up
-/// with cause 16. The record is marked; the vendor is owed for it, and nobody pays.
+/// ROUTE-83: the vendor is offered our codecs, hears the tone from its answer on, and gets a BYE
+/// with cause 16. The record is marked; the vendor is owed for the call, and nobody pays.
 #[test]
 fn a_tone_is_heard_for_as_long_as_was_asked_for() {
     let (mut raw, id, invite) = placed(small_operator(), tone());
@@ -114,21 +118,21 @@ fn a_tone_is_heard_for_as_long_as_was_asked_for() {
     let attempt = &document.attempts[0];
     assert_eq!((attempt.code, &*attempt.media.codec, attempt.media.rtp_in), (200, "PCMA", 470));
     assert!(attempt.pdd_ms.is_some_and(|ms| ms < 20) && attempt.first_response_ms.is_some());
-    // Eleven seconds begun, at 30 cents a minute by the second.
+    // Eleven seconds started, at 30 cents a minute, billed by the second.
     let cost = attempt.buy.as_ref().expect("a price").amount;
     assert!(cost > Money::ZERO && call.cost == cost && call.profit == -cost, "{cost}");
     let [posting] = &document.postings[..] else { panic!("{:?}", document.postings) };
     assert_eq!((posting.account, posting.kind), (2, PostingKind::VendorCost));
-    assert_eq!(raw.stage.facts.accounts[&1].purse.balance(), Money(100_000 * Money::ONE.0));
+    assert_eq!(raw.stage.balance(1), Money(FUNDS * Money::ONE.0));
     assert_eq!(raw.stage.interims.len(), 1);
     assert_eq!(raw.stage.interims[0].call.billable_ms, 0);
     let ended = call.end_ms.expect("an end");
-    let figures = raw.stage.facts.vendors[&11].usage.statistics(ended + 60_000);
+    let figures = raw.stage.live.quality.figures(11, ended + 60_000);
     assert_eq!((figures.attempts, figures.answered), (1, 1), "it counts for its vendor");
 }
 
-/// ROUTE-83: no question before the attempt is put, nor one about the call that is up; the vendor's
-/// own are. The events hook hears of the attempt and all that follows.
+/// ROUTE-83: no question before the attempt is asked, nor a supervision question; the vendor's own
+/// questions are. The events hook receives the attempt and everything after it.
 #[test]
 fn only_the_questions_of_its_attempt_are_asked() {
     let mut raw = Raw::new(small_operator());
@@ -157,7 +161,8 @@ fn only_the_questions_of_its_attempt_are_asked() {
     assert_eq!(*told.lock().expect("whole"), all);
 }
 
-/// ROUTE-83: without a tone the vendor hears silence, in the codec and the numbers that it chose.
+/// ROUTE-83: without a tone the vendor hears silence, in the codec and the payload number that it
+/// chose.
 #[test]
 fn without_a_tone_silence_is_sent() {
     let (mut raw, _, invite) =
@@ -175,7 +180,7 @@ fn without_a_tone_silence_is_sent() {
     assert!(document.call.caller_in.is_empty());
 }
 
-/// ROUTE-83: one vendor is tested, so that no other one is tried, and nobody decides on it.
+/// ROUTE-83: one vendor is tested, so no other one is tried, and no policy decides about it.
 #[test]
 fn a_refusal_is_the_end_of_it() {
     let (mut raw, _, invite) = placed(small_operator(), tone());
@@ -189,7 +194,7 @@ fn a_refusal_is_the_end_of_it() {
     assert!(!raw.has(VENDOR_B, "INVITE "));
 }
 
-/// ROUTE-83, SIG-19: whoever rings for too long, or is not there, ends it.
+/// ROUTE-83, SIG-19: a vendor that rings too long, or is unreachable, ends it.
 #[test]
 fn nobody_answers() {
     let timers = AttemptTimers { ringing: Duration::from_secs(5), ..AttemptTimers::default() };
@@ -239,11 +244,11 @@ fn the_vendor_may_hang_up_first() {
     assert!((3_000..3_020).contains(&call.duration_ms), "{}", call.duration_ms);
 }
 
-/// RFC 3264, RFC 3311: what the vendor asks for inside the dialog is answered by us.
+/// RFC 3264, RFC 3311: we answer the vendor's requests inside the dialog.
 #[test]
 fn requests_of_the_vendor_are_answered() {
     let (mut raw, id, invite) = answered(tone());
-    // It holds us, and comes back with another codec at another port.
+    // It puts us on hold, and resumes with another codec at another port.
     let hold = sdp("10.2.0.1", 42_000).replace("sendrecv", "sendonly");
     raw.vendor_asks(&invite, &Method::Invite, &[], &hold);
     let ok = raw.vendor("SIP/2.0 200 ");
@@ -259,7 +264,7 @@ fn requests_of_the_vendor_are_answered() {
     let (_, told) = raw.stage.media.updates.last().expect("told");
     assert_eq!((told.rtp.port(), told.receives), (43_000, true));
     assert_eq!(raw.stage.switch.call(id).expect("it is up").state, "answered");
-    // Nothing that we could speak: all stays as it is.
+    // No codec that we support: nothing changes.
     let foreign = sdp("10.2.0.1", 44_000).replace("8 101", "18 101").replace("8 PCMA", "18 G729");
     raw.vendor_asks(&invite, &Method::Update, &[], &foreign);
     let refused = raw.vendor("SIP/2.0 488 ");
@@ -285,7 +290,7 @@ fn requests_of_the_vendor_are_answered() {
     assert_eq!(outcome(&raw).0, "service_end");
 }
 
-/// SIG-06, RFC 3311: early media for certain, an UPDATE before the answer, an answer without a
+/// SIG-06, RFC 3311: reliable early media, an UPDATE before the answer, an answer without a
 /// description; the tone begins with the answer.
 #[test]
 fn early_media_and_an_early_update_are_taken() {
@@ -310,7 +315,7 @@ fn early_media_and_an_early_update_are_taken() {
     assert!(raw.stage.finals[0].attempts[0].media_ms < raw.stage.finals[0].call.answer_ms);
 }
 
-/// An answer that we cannot speak to is not kept up; it is owed for (BILL-28).
+/// An answer without a codec that we support is ended at once; its cost is owed (BILL-28).
 #[test]
 fn an_answer_without_a_codec_of_ours_ends_it() {
     let (mut raw, _, invite) = placed(small_operator(), tone());
@@ -324,7 +329,8 @@ fn an_answer_without_a_codec_of_ours_ends_it() {
     assert!(raw.stage.finals[0].attempts[0].buy.is_some());
 }
 
-/// SIG-08: an operator ends it while it rings; an answer that crosses the CANCEL is owed for.
+/// SIG-08: an operator ends it while it rings; the cost of an answer that crosses the CANCEL is
+/// owed.
 #[test]
 fn an_operator_may_end_it() {
     let (mut raw, id, invite) = placed(small_operator(), tone());
@@ -350,7 +356,7 @@ fn an_operator_may_end_it() {
     assert_eq!(outcome(&raw), ("operator_hangup", 200, "operator_hangup"));
 }
 
-/// CDR-01: a node that stops, and one that has lost the call, write its record.
+/// CDR-01: a stopping node, and one that has lost the call, write its record.
 #[test]
 fn a_stop_writes_its_record() {
     let (mut raw, ..) = answered(tone());
@@ -368,7 +374,7 @@ fn a_stop_writes_its_record() {
     assert_eq!(outcome(&raw).0, "node_lost");
 }
 
-/// ROUTE-83, OPS-65, SIG-91, CDR-14: what is in the way is told at once; no record, no channel.
+/// ROUTE-83, OPS-65, SIG-91, CDR-14: obstacles are reported at once; no record, no channel.
 #[test]
 fn what_is_in_its_way_is_told() {
     let refused = |facts: Facts, test: TestCall| {
@@ -384,8 +390,7 @@ fn what_is_in_its_way_is_told() {
     assert_eq!(of(TestCall { caller: "<sip>".into(), ..tone() }), NotPlaced::Caller);
     assert_eq!(refused(with_vendor(|a| a.locked = true), tone()), NotPlaced::TrunkLocked);
     let mut facts = small_operator();
-    let carrier = Arc::into_inner(account(2, "carrier", 0, 30)).expect("one owner");
-    facts.accounts.insert(2, Arc::new(Account { locked: true, ..carrier }));
+    change_account(&mut facts, 2, |carrier| carrier.locked = true);
     assert_eq!(refused(facts, tone()), NotPlaced::AccountLocked);
 
     let mut facts = small_operator();
@@ -408,18 +413,18 @@ fn what_is_in_its_way_is_told() {
     raw.ends();
 }
 
-/// An attempt that cannot be made is the end of it, with its reason: no channel of the vendor, no
-/// number for it, no port, an address that rests (SIG-91).
+/// An attempt that cannot be made ends it, with its reason: no vendor channel, no number, no port,
+/// an address at rest (SIG-91).
 #[test]
 fn an_attempt_that_cannot_be_made_is_told() {
     let facts = with_vendor(|a| a.channels = 1);
-    assert!(facts.vendors[&11].usage.take(1));
     let mut raw = Raw::new(facts);
+    assert!(raw.stage.live.channels.take(Holder::Vendor(11), 1));
     raw.stage.place(tone()).expect("it is tried");
     raw.stage.run_until_quiet();
     assert_eq!(outcome(&raw), ("concurrency_limit", 503, "concurrency_limit"));
     assert!(raw.stage.finals[0].attempts[0].skipped);
-    raw.stage.facts.vendors[&11].usage.release();
+    raw.stage.live.channels.release(Holder::Vendor(11));
     raw.ends();
 
     let mut raw = Raw::new(small_operator());
@@ -447,8 +452,8 @@ fn an_attempt_that_cannot_be_made_is_told() {
     assert!(raw.stage.finals[1].attempts.is_empty());
 }
 
-/// MEDIA-03, MEDIA-13: our audio goes through the relay whatever the trunk says, and nobody is there
-/// for a ringback tone.
+/// MEDIA-03, MEDIA-13: our audio goes through the relay whatever the trunk says, and there is no
+/// caller for a ringback tone.
 #[test]
 fn settings_for_callers_do_not_matter() {
     let change = |a: &mut VendorTrunk| {

@@ -2,15 +2,15 @@
 
 use serde::Deserialize;
 
-/// Numbers of all pools together: an answer looks at each number of one pool at most once,
-/// and must be there within its deadline.
+/// Most numbers in all pools together: an answer looks at each number of one pool at most once and
+/// must be ready within its deadline.
 const NUMBERS: usize = 1_000;
 
 /// Settings; the default is no pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Pools; each may be used for any number of vendor trunks.
+    /// Pools; each may serve any number of vendor trunks.
     pub pools: Vec<Pool>,
 }
 
@@ -18,51 +18,51 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// What the attribute `caller_pool` of a vendor trunk says.
+    /// Value of the attribute `caller_pool` of a vendor trunk.
     pub name: String,
-    /// Numbers, and ranges such as `4930200-4930299`; 1,000 numbers in all pools.
+    /// Numbers, and ranges such as `4930200-4930299`; at most 1,000 numbers in all pools.
     pub numbers: Vec<String>,
-    /// Which free number is taken. Default `random`.
+    /// Choice among free numbers. Default `random`.
     #[serde(default)]
     pub order: Order,
-    /// Calls that may use a number at a time, 1 to 1,000; 0, the default, is no limit.
+    /// Calls that may use a number at a time, 1 to 1,000; 0, the default, means no limit.
     #[serde(default)]
     pub limit: u32,
-    /// What happens when all are used. Default `next`.
+    /// Result when all numbers are used. Default `next`.
     #[serde(default)]
     pub when_full: WhenFull,
 }
 
-/// Which free number is taken.
+/// Choice among free numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Any.
     #[default]
     Random,
-    /// One after the other, by each signalling thread for itself.
+    /// In turn; each signalling thread has its own turns.
     RoundRobin,
-    /// The one with the fewest calls now.
+    /// The number with the fewest calls now.
     LeastUsed,
-    /// The same for a callee, while it is free.
+    /// The same number for a callee, while it is free.
     StickyCallee,
-    /// The same for an original caller, while it is free.
+    /// The same number for an original caller, while it is free.
     StickyCaller,
 }
 
-/// What happens when all numbers of a pool are used.
+/// Result when all numbers of a pool are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
-    /// The vendor trunk counts as full (`pool_exhausted`): the next one is tried.
+    /// The vendor trunk counts as full (`pool_exhausted`): the next trunk is tried.
     #[default]
     Next,
-    /// The caller stays as it is.
+    /// The caller is unchanged.
     Original,
 }
 
 impl Config {
-    /// The pools with their ranges written out.
+    /// The pools with their ranges expanded.
     pub(crate) fn expand(self) -> Result<Vec<Pool>, String> {
         let mut pools: Vec<Pool> = Vec::with_capacity(self.pools.len());
         for (at, mut pool) in self.pools.into_iter().enumerate() {
@@ -95,13 +95,13 @@ impl Config {
 }
 
 impl Pool {
-    /// Of the places that calls hold on a number.
+    /// Key of the places that calls hold on a number.
     pub(crate) fn key(&self, number: &str) -> String {
         format!("{}/{number}", self.name)
     }
 }
 
-/// One number, or those of a range with both ends.
+/// A single number, or all numbers of a range, both ends included.
 fn numbers_of(entry: &str) -> Result<Vec<String>, String> {
     let digits = |text: &str| {
         (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,9 +1,8 @@
-//! Gives calls a caller number out of a pool, once for each attempt (NUM-20), and never one
-//! number to more calls at a time than its limit (NUM-21).
+//! Gives each attempt of a call a caller number from a pool (NUM-20), and never gives a number to
+//! more calls at a time than its limit (NUM-21).
 //!
-//! It stands in a chain behind the plugin that rewrites numbers: the number of the pool
-//! replaces what the rules made. A vendor trunk says with its attribute `caller_pool` which
-//! pool is used for it.
+//! The plugin stands in a chain after the plugin that rewrites numbers: the number from the pool
+//! replaces the result of the rules. The attribute `caller_pool` of a vendor trunk names its pool.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -20,11 +19,11 @@ use std::collections::VecDeque;
 /// Attribute of a vendor trunk that names its pool.
 const ATTRIBUTE: &str = "caller_pool";
 
-/// Calls whose number an instance remembers, so that the next attempt gives it back.
+/// Calls whose number an instance remembers, so that the next attempt can give it back.
 const REMEMBERED: usize = 4_096;
 
-/// The plugin. Uses of numbers are counted by the switch, common to all instances; an
-/// instance keeps its own turns, and which number a call in progress has.
+/// The plugin. The switch counts uses of numbers for all instances; an instance keeps only its
+/// turns and the number of each call in progress.
 #[derive(Debug)]
 pub struct CallerPool {
     pools: Vec<Pool>,
@@ -61,8 +60,8 @@ impl Numbering for CallerPool {
 }
 
 impl CallerPool {
-    /// A failed attempt uses its number no longer. When the call ends, or this instance is
-    /// lost, the switch gives the number back by itself.
+    /// A failed attempt no longer uses its number. When the call ends, or this instance is lost,
+    /// the switch gives the number back by itself.
     fn give_back(&mut self, call: u128) {
         let place = self.held.iter().position(|(holder, _)| *holder == call);
         if let Some((_, key)) = place.and_then(|place| self.held.remove(place)) {
@@ -70,7 +69,7 @@ impl CallerPool {
         }
     }
 
-    /// None leaves the caller as it is.
+    /// `None` leaves the caller unchanged.
     fn number_for(&mut self, question: &NumberQuestion) -> Result<Option<String>, Rejection> {
         let Some(name) = host::call().vendor_attribute(question.trunk, ATTRIBUTE) else {
             return Ok(None);

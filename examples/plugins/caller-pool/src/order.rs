@@ -1,9 +1,9 @@
-//! In which order the numbers of a pool are tried.
+//! The order in which the numbers of a pool are tried.
 
 use crate::config::{Order, Pool};
 use plugin_sdk::{NumberQuestion, host};
 
-/// Whose turn it is in each pool, for round-robin.
+/// The next number of each pool, for round-robin.
 #[derive(Debug)]
 pub(crate) struct Turns(Vec<usize>);
 
@@ -12,7 +12,7 @@ impl Turns {
         Turns(vec![0; pools])
     }
 
-    /// Every number of the pool once, the first choice first.
+    /// Every number of the pool once, first choice first.
     pub(crate) fn order<'a>(
         &mut self,
         at: usize,
@@ -37,8 +37,8 @@ impl Turns {
     }
 }
 
-/// The highest score first (rendezvous hashing): a key always gets the same number, and a
-/// number that joins or leaves the pool changes the choice of few keys only.
+/// Highest score first (rendezvous hashing): a key always gets the same number, and a number that
+/// joins or leaves the pool changes the choice for few keys only.
 fn by_score(numbers: &mut [&String], key: &[u8]) {
     let seed = fnv(0xcbf2_9ce4_8422_2325, key);
     numbers.sort_by_cached_key(|number| std::cmp::Reverse(mixed(fnv(seed, number.as_bytes()))));
@@ -51,7 +51,7 @@ fn fnv(state: u64, bytes: &[u8]) -> u64 {
         .fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// Every bit reaches every bit, which FNV alone does not do for short keys.
+/// Every input bit affects every output bit, which FNV alone does not achieve for short keys.
 fn mixed(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -70,7 +70,7 @@ fn a_full_pool_may_leave_the_original_caller() {
     assert_eq!(caller(&mut plugin, 2, "4912", "4420"), "4912");
 }
 
-/// The next attempt of a call gives the number of the one before back.
+/// The next attempt of a call first gives back the number of the attempt before.
 #[test]
 fn a_call_uses_one_number_at_a_time() {
     let switch = FakeHost::install();
@@ -107,7 +107,7 @@ fn random_uses_every_number() {
     assert!(used.values().all(|calls| (60..=140).contains(calls)), "{used:?}");
 }
 
-/// The same key, the same number; and of 100 numbers none gets more than its share by far.
+/// The same key gets the same number; and of 100 numbers none gets far more than its share.
 #[test]
 fn sticky_orders_keep_a_number_for_a_callee_or_a_caller() {
     for (order, by_callee) in [("sticky_callee", true), ("sticky_caller", false)] {
@@ -130,7 +130,7 @@ fn sticky_orders_keep_a_number_for_a_callee_or_a_caller() {
     assert!(used.len() > 90, "{} of 100 numbers serve 1000 callees", used.len());
 }
 
-/// A number that leaves the pool moves only the callees that had it.
+/// A number that leaves the pool moves only the callees that had that number.
 #[test]
 fn a_smaller_pool_moves_few_callees() {
     let switch = FakeHost::install();
@@ -145,8 +145,8 @@ fn a_smaller_pool_moves_few_callees() {
     }
 }
 
-/// NUM-21 as a property: whatever the order, no number is used by more calls than its limit,
-/// and a call is refused only when every number is full.
+/// NUM-21 as a property: in every order no number is used by more calls than its limit, and a call
+/// is refused only when every number is full.
 #[test]
 fn a_limit_is_never_passed_and_no_place_is_wasted() {
     let orders = ["random", "round_robin", "least_used", "sticky_callee", "sticky_caller"];

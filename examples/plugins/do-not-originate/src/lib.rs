@@ -1,5 +1,5 @@
-//! Refuses callers that never call out (NUM-26): numbers that banks and authorities only
-//! receive calls on, in a host table of as many rows as there are.
+//! Refuses callers that never make calls (NUM-26): numbers on which banks and authorities only
+//! receive calls. They are in a host table of any size.
 #![forbid(unsafe_code)]
 
 use plugin_sdk::{
@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub struct Config {
     /// The number list. Default `dno`.
     pub table: String,
-    /// What happens to a listed caller. Default `reject`.
+    /// Treatment of a listed caller. Default `reject`.
     pub action: Action,
 }
 
@@ -23,17 +23,17 @@ impl Default for Config {
     }
 }
 
-/// What happens to a listed caller.
+/// Treatment of a listed caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The call is refused with 403.
     Reject,
-    /// It goes on, with a word in its record.
+    /// The call proceeds, with a mark in its record.
     Mark,
 }
 
-/// The plugin. The list belongs to the switch: the plugin stays small whatever it holds.
+/// The plugin. The switch holds the list, so the plugin stays small whatever its length.
 #[derive(Debug)]
 pub struct DoNotOriginate {
     config: Config,
@@ -54,7 +54,7 @@ impl Plugin for DoNotOriginate {
 
 impl Screening for DoNotOriginate {
     fn screen(&mut self, question: &ScreenQuestion) -> Verdict {
-        // A number list has no `+`, whatever the customer sends.
+        // Entries of a number list have no `+`; the customer may send one.
         let caller = question.caller.trim_start_matches('+');
         if caller.is_empty() || !host::table(&self.config.table).contains(caller) {
             return Verdict::Allow;

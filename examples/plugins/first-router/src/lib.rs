@@ -1,5 +1,5 @@
-//! A first plugin: the cheapest vendor first. It calls itself `routing`, so it can be
-//! swapped in for the plugin of that name.
+//! A first plugin: the cheapest vendor first. Its name is `routing`, so it can be swapped in for
+//! the plugin of that name.
 #![forbid(unsafe_code)]
 
 use plugin_sdk::{NoConfig, Plugin, Rejection, RouteQuestion, Routing, TrunkId, export_plugin};

@@ -2,36 +2,36 @@
 
 use serde::Deserialize;
 
-/// Settings; every field has a default, which is no rule.
+/// Settings; every field has a default, which together mean no rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Calls of an account to a range of destinations; at most 32 rules.
+    /// Limits on an account's calls to ranges of destinations; at most 32 rules.
     pub rules: Vec<Rule>,
-    /// Callees one after the other; none looks for none.
+    /// Limit on runs of consecutive callees; `None` does not look for runs.
     pub sequence: Option<Sequence>,
-    /// Hours in which less is normal.
+    /// Hours with lower limits.
     pub night: Night,
 }
 
-/// Calls of an account to one range of destinations.
+/// A limit on an account's calls to one range of destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// 1 to 32 of a-z, 0-9 and `_`: in marks, end reasons and metrics.
+    /// 1 to 32 of a-z, 0-9 and `_`; appears in marks, in the detail of a rejection and in metrics.
     pub name: String,
-    /// Callee prefixes; empty: every callee.
+    /// Callee prefixes; empty means every callee.
     #[serde(default)]
     pub prefixes: Vec<String>,
     /// Window: 1, 5 or 60 minutes.
     pub minutes: u32,
     /// Calls that are still normal, 1 to 1,000,000.
     pub calls: u32,
-    /// What happens to a call above.
+    /// Treatment of a call above the limit.
     pub action: Action,
 }
 
-/// A run of callees without a gap.
+/// A run of consecutive callees.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sequence {
@@ -39,31 +39,31 @@ pub struct Sequence {
     pub numbers: u32,
     /// Window: 1, 5 or 60 minutes.
     pub minutes: u32,
-    /// What happens to the call that completes or continues it.
+    /// Treatment of a call that completes or extends the run.
     pub action: Action,
 }
 
-/// What happens to a call that breaks a rule.
+/// Treatment of a call that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It goes on, with `fraud:RULE` in its record.
+    /// The call proceeds, with `fraud:RULE` in its record.
     Mark,
-    /// It is refused with 403 and the end reason `dynamic_block`.
+    /// The call is refused with 403 and the end reason `dynamic_block`.
     Reject,
 }
 
-/// Hours in which a part of the usual calls is already much.
+/// Hours in which a rule allows only a part of its usual calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Night {
     /// First hour, 0 to 23. Default 22.
     pub from_hour: u32,
-    /// First hour after it, 0 to 23; the same as `from_hour` is no night. Default 6.
+    /// First hour after the night, 0 to 23; if equal to `from_hour`, there is no night. Default 6.
     pub to_hour: u32,
     /// Minutes that the local clock is ahead of UTC, -840 to 840. Default 0.
     pub utc_offset_minutes: i32,
-    /// Part of each limit that holds at night, 1 to 100. Default 100: the whole.
+    /// Percentage of each rule's `calls` that applies at night, 1 to 100. Default 100: all.
     pub percent: u32,
 }
 
@@ -80,7 +80,7 @@ impl Rule {
 }
 
 impl Night {
-    /// `calls` by day, the part of it at night, never below 1.
+    /// `calls` by day, `percent` of it at night, at least 1.
     pub(crate) fn limit(&self, calls: u32, utc_ms: u64) -> u64 {
         let calls = u64::from(calls);
         if !self.holds(utc_ms) {
@@ -99,7 +99,7 @@ impl Night {
 }
 
 impl Config {
-    /// What the types alone do not say.
+    /// Checks the limits that the types alone do not express.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.rules.len() > 32 {
             return Err(format!("field `rules`: {} rules; at most 32", self.rules.len()));

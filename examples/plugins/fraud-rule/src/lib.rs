@@ -1,8 +1,8 @@
-//! Marks or refuses calls of accounts that suddenly call otherwise (SEC-31 as a lesson):
-//! too many calls to a range of destinations, or one number after the other.
+//! Marks or refuses calls of accounts whose calling pattern suddenly changes (SEC-31 as a lesson):
+//! too many calls to a range of destinations, or calls to consecutive numbers.
 //!
-//! Everything is counted in counters of the switch: they are common to all signalling
-//! threads, outlive a swap of the plugin, and are forgotten by themselves.
+//! All counts are counters of the switch: all signalling threads share them, they outlive a swap of
+//! the plugin, and they expire by themselves.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -13,7 +13,7 @@ use plugin_sdk::{
     Plugin, Reason, Rejection, ScreenQuestion, Screening, Verdict, export_plugin, host,
 };
 
-/// The plugin. It keeps nothing itself.
+/// The plugin. It keeps no state itself.
 #[derive(Debug)]
 pub struct FraudRule {
     config: Config,
@@ -30,7 +30,7 @@ impl Plugin for FraudRule {
     }
 }
 
-/// What a rule says about a call that breaks it.
+/// Result of a rule for a call that breaks it.
 struct Hit<'a> {
     rule: &'a str,
     action: Action,
@@ -45,7 +45,7 @@ impl Screening for FraudRule {
             host::count(&format!("hits_{}", hit.rule), 1);
             match hit.action {
                 Action::Mark => marks.push(format!("fraud:{}", hit.rule)),
-                // The first that refuses decides; later rules do not count this call.
+                // The first rule that refuses decides; later rules do not count this call.
                 Action::Reject => {
                     let detail = format!("rule {}: {}", hit.rule, hit.words);
                     return Verdict::Reject(Rejection::new(403, Reason::DynamicBlock, detail));
@@ -57,7 +57,7 @@ impl Screening for FraudRule {
 }
 
 impl FraudRule {
-    /// More than `calls` calls of the account to the rule's range in its window.
+    /// A hit if the account made more than the allowed calls to the rule's range in its window.
     fn velocity<'a>(&self, rule: &'a Rule, question: &ScreenQuestion) -> Option<Hit<'a>> {
         if !rule.covers(&question.callee) {
             return None;
@@ -67,8 +67,9 @@ impl FraudRule {
         let counter = host::counter(&key, rule.minutes * 60);
         let over = match rule.action {
             Action::Mark => counter.add(1) > limit,
-            // A refused call takes no room: the account can call again as soon as the
-            // window has moved on. One step, so that two threads cannot both take the last.
+            // A refused call takes no place: the account can call again as soon as the window has
+            // moved on. Check and count are one step, so that two threads cannot both take the last
+            // place.
             Action::Reject => counter.add_within(1, limit).is_err(),
         };
         over.then(|| Hit {
@@ -78,8 +79,8 @@ impl FraudRule {
         })
     }
 
-    /// The callee is the last of a run of numbers without a gap, all called by the account
-    /// within the window, in whatever order.
+    /// A hit if the callee is part of a run of consecutive numbers, all called by the account
+    /// within the window, in any order.
     fn sequence(&self, question: &ScreenQuestion) -> Option<Hit<'_>> {
         let sequence = self.config.sequence.as_ref()?;
         let callee: u64 = question.callee.parse().ok()?;

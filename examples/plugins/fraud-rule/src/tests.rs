@@ -88,8 +88,8 @@ fn a_run_of_callees_is_found_and_single_ones_are_not() {
     assert_eq!(plugin.screen(&call(1, 4_420_105, NOON)), Verdict::Allow, "long ago");
 }
 
-/// A run is found at its last missing number, in whatever order it was called: forwards,
-/// backwards, or with the gaps filled later.
+/// A run is found at its last missing number, in whatever order its numbers were called: forwards,
+/// backwards, or with gaps filled later.
 #[test]
 fn the_order_of_a_run_does_not_matter() {
     testing::check(500, |draw| {
@@ -110,7 +110,7 @@ fn the_order_of_a_run_does_not_matter() {
     });
 }
 
-/// Within one window never more calls pass than the rule says, whoever calls when.
+/// Within one window never more calls of an account pass than the rule allows.
 #[test]
 fn a_limit_is_never_passed() {
     testing::check(100, |draw| {

@@ -1,18 +1,18 @@
-//! Number portability: asks a database over HTTP where a number is today, and routes and
-//! rates the call by that (ROUTE-61, ROUTE-62).
+//! Number portability: asks a database over HTTP where a number is now served, and routes and rates
+//! the call by that number (ROUTE-61, ROUTE-62).
 //!
-//! What this example shows:
+//! This example shows how to:
 //!
-//! * **Asking outside.** `host::http` is an import like any other. Because this plugin uses
-//!   it, the switch runs its questions on fibres: a call waits for its own dip, all others
-//!   go on. The operator grants the host in the node file; nothing else can be reached.
-//! * **Waiting as little as possible.** 500 ms, and an answer that is not older than a day
-//!   is used again, whichever instance asked for it.
-//! * **Failing well.** Whatever goes wrong, the call goes on with the dialled number: a
-//!   database that is down makes calls dearer, not impossible. It is counted, not logged for
-//!   each call.
-//! * **Standing in a chain.** Listed after `numbering`, it gets the rewritten numbers and
-//!   passes on what it has nothing to say about.
+//! * **Ask an outside service.** `host::http` is an import like any other. Because this plugin
+//!   uses it, the switch runs its questions on fibres: a call waits for its own dip, all others
+//!   continue. The operator grants the host in the node file; no other host can be reached.
+//! * **Wait as little as possible.** The limit is 500 ms. An answer that is no older than a day
+//!   is reused, whichever instance requested it.
+//! * **Fail well.** Whatever goes wrong, the call proceeds with the dialled number: a database
+//!   that is down makes calls more expensive, not impossible. Failures are counted, and not
+//!   logged for each call.
+//! * **Work in a chain.** Listed after `numbering`, the plugin gets the rewritten numbers and
+//!   passes them on unchanged.
 //!
 //! ```toml
 //! [[plugins.list]]
@@ -23,29 +23,29 @@
 //! config = { url = "https://lrn.example.com/v1/{number}", prefixes = ["1"] }
 //! ```
 //!
-//! The database answers `{"lrn": "12025550100"}`; 404 or an empty `lrn` mean that the number
-//! is not ported. A caller's `npdi` in the Request-URI says that somebody has asked already
-//! (RFC 4694). It is believed of customer trunks with the attribute `npdi = "trusted"`, and
-//! its `rn` is used; anybody else could choose a cheaper price by it.
+//! The database answers `{"lrn": "12025550100"}`; 404 or an empty `lrn` means that the number is
+//! not ported. A caller's `npdi` in the Request-URI means that the database was already asked
+//! (RFC 4694). The plugin believes it from customer trunks with the attribute `npdi = "trusted"`
+//! and uses its `rn`; any other customer could use it to choose a cheaper price.
 #![forbid(unsafe_code)]
 
 use plugin_sdk::host::{self, http};
 use plugin_sdk::{NumberQuestion, Numbering, Numbers, Plugin, Rejection, Stage, export_plugin};
 use serde::Deserialize;
 
-/// Settings; `schema.json` beside this file says the same to the switch.
+/// Settings; `schema.json` in this directory describes the same to the switch.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where a number is asked for; `{number}` stands for it.
+    /// URL of a query; `{number}` stands for the number.
     pub url: String,
-    /// `Authorization` header of each request; empty: none.
+    /// `Authorization` header of each request; empty: no header.
     pub authorization: String,
-    /// Only numbers that begin with one of these are asked for.
+    /// Only numbers with one of these prefixes are looked up.
     pub prefixes: Vec<String>,
-    /// Most time for an answer, 1 to 5,000 ms.
+    /// Longest wait for an answer, 1 to 5,000 ms.
     pub timeout_ms: u32,
-    /// How old an answer may be that is used again, seconds.
+    /// Greatest age of a reused answer, seconds.
     pub cache_s: u32,
 }
 
@@ -61,10 +61,10 @@ impl Default for Config {
     }
 }
 
-/// The location routing number of a number; `None`: it is where it always was.
+/// The location routing number of a number; `None` if the number is not ported.
 type Lrn = Option<String>;
 
-/// What the database says.
+/// Answer of the database.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -90,7 +90,7 @@ impl Plugin for LrnRouter {
         Ok(LrnRouter { config })
     }
 
-    /// The words of a Request-URI are read without any database.
+    /// The parameters of a Request-URI can be checked without a database.
     fn self_test(&self) -> Result<u32, String> {
         let uri = "sip:+12025550199;rn=+12025550100;npdi@switch.example;user=phone";
         match (has_npdi(uri), routing_number(uri)) {
@@ -167,7 +167,7 @@ impl LrnRouter {
     }
 }
 
-/// Digits, as E.164 has them.
+/// 1 to 15 digits, as in E.164.
 fn is_number(text: &str) -> bool {
     (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,7 +1,7 @@
-//! Leaves out vendors whose price leaves too little of what the caller pays (ROUTE-22).
+//! Leaves out vendors whose price leaves too little of the sell price (ROUTE-22).
 //!
-//! It stands in a chain: before another routing plugin it takes candidates away, after
-//! one it takes choices away. What happens after a failed attempt it leaves to others.
+//! It works in a chain: before another routing plugin it removes candidates, after one it removes
+//! choices. It leaves the decision after a failed attempt to other plugins.
 #![forbid(unsafe_code)]
 
 use plugin_sdk::{
@@ -14,14 +14,14 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What is done about a vendor below the margin. Default `warn`.
+    /// Treatment of a vendor below the margin. Default `warn`.
     pub action: Action,
-    /// Least difference of sell price and buy price, both a minute, such as `0.001`; below
-    /// zero, a loss that is accepted. Default 0.
+    /// Least difference of sell price and buy price, both per minute, such as `0.001`; a negative
+    /// value accepts a loss. Default 0.
     pub min_margin: String,
 }
 
-/// What is done about a vendor below the margin.
+/// Treatment of a vendor below the margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -30,7 +30,7 @@ pub enum Action {
     /// A line in the log and a count in the metrics.
     #[default]
     Warn,
-    /// It is left out, and counted.
+    /// The vendor is left out, and counted.
     Exclude,
 }
 
@@ -54,7 +54,7 @@ impl Plugin for MarginGuard {
         Ok(MarginGuard { action: config.action, min_margin })
     }
 
-    /// Both sides of the boundary, with the margin that is configured.
+    /// Both sides of the boundary, with the configured margin.
     fn self_test(&self) -> Result<u32, String> {
         let sell = Money::UNIT;
         let dearest = Money(sell.0.saturating_sub(self.min_margin.0));
@@ -68,7 +68,7 @@ impl Plugin for MarginGuard {
 
 impl MarginGuard {
     fn is_kept(&self, sell: Money, buy: Money) -> bool {
-        // In 128 bits no difference of two amounts overflows.
+        // The difference of two amounts cannot overflow 128 bits.
         i128::from(buy.0) <= i128::from(sell.0) - i128::from(self.min_margin.0)
     }
 
@@ -95,7 +95,7 @@ impl Routing for MarginGuard {
             }
             kept.push(vendor.trunk);
         }
-        // With nobody left the call ends with `no_route_available`.
+        // If no vendor is left, the call ends with `no_route_available`.
         Ok(kept)
     }
 
@@ -162,8 +162,8 @@ mod tests {
         });
     }
 
-    /// Whatever is asked: what is kept is what was there, in its order, and leaves the
-    /// margin; what is left out does not.
+    /// For every question: the kept vendors come from the candidates in their order and leave the
+    /// margin; the others do not.
     #[test]
     fn the_split_is_exact_for_every_question() {
         testing::check(2_000, |draw| {

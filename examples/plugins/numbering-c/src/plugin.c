@@ -1,4 +1,4 @@
-// Rewrites numbers by the rules of a trunk: what the host asks, and what it is told.
+// Rewrites numbers by the rules of a trunk: the functions that the host calls.
 #include "plugin.h"
 #include "ruleset.h"
 
@@ -12,7 +12,7 @@ static text read(plugin_string_t string) {
   return (text){(const char *)string.ptr, string.len};
 }
 
-// The bindings free what an answer carries, unless it is empty.
+// The bindings free the strings of an answer, unless they are empty.
 static plugin_string_t give(builder b) {
   if (b.length == 0) {
     free(b.at);
@@ -44,7 +44,7 @@ static bool is_number(text t) {
   return true;
 }
 
-// `rules` is NULL for none; false refuses the call.
+// `rules` is NULL if there are none; false refuses the call.
 static bool find_rules(uint64_t handle, const rule_set **rules, rejection_t *rejection) {
   *rules = rule_set_get(handle);
   if (!*rules || !(*rules)->error.length) return true;
@@ -83,7 +83,7 @@ static bool rewrite_callee(const question_t *q, builder *callee, rejection_t *re
   return reject(rejection, 484, "number_invalid", detail);
 }
 
-// A caller that is no number is no caller (NUM-03).
+// A caller that is not a number is dropped (NUM-03).
 static bool rewrite_caller(uint64_t handle, text number, builder *caller, rejection_t *rejection) {
   const rule_set *rules;
   if (!find_rules(handle, &rules, rejection)) return false;
@@ -93,7 +93,7 @@ static bool rewrite_caller(uint64_t handle, text number, builder *caller, reject
   return true;
 }
 
-// The callee, then the caller, then the identity number: random draws come in this order.
+// The callee, then the caller, then the identity number: random draws happen in this order.
 static bool rewrite(const question_t *q, numbers_t *numbers, rejection_t *rejection) {
   builder callee = {0}, caller = {0}, identity = {0};
   bool done = rewrite_callee(q, &callee, rejection) &&
@@ -132,7 +132,7 @@ void exports_strowger_policy_lifecycle_describe(
   description->config_schema = say("{\"type\":\"object\",\"unevaluatedProperties\":false}");
 }
 
-// There are no settings: the first one in `{"NAME":...}` is refused by its name.
+// There are no settings: the first one in `{"NAME":...}` is refused by name.
 bool exports_strowger_policy_lifecycle_configure(plugin_string_t *config, plugin_string_t *error) {
   text json = read(*config);
   size_t start = 0, end;
@@ -154,7 +154,7 @@ bool exports_strowger_policy_lifecycle_configure(plugin_string_t *config, plugin
   return empty;
 }
 
-// Rules, number and result; without a result the rules must be refused.
+// Rules, number and result; a NULL result means that the rules must be refused.
 static const char *const EXAMPLES[][3] = {
     {"025 -> 010", "02584316146", "01084316146"},
     {"* -> 025*\n01 -> 00", "0112345678", "0012345678"},

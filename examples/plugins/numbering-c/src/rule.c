@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-// More digits do not fit into 64 bits.
+// More digits do not fit in 64 bits.
 #define RANGE_DIGITS 18
 
-// A character of a rule; an escaped one has lost its special meaning.
+// A character of a rule; if escaped, it has no special meaning.
 typedef struct {
   uint32_t character;
   bool escaped;
@@ -68,7 +68,7 @@ static char constraint_letter(token t) {
   return is(t, 'L') ? 'L' : is(t, 'E') ? 'E' : is(t, 'G') ? 'G' : 0;
 }
 
-// Length in tokens of the constraint that ends the source; 0 is none.
+// Length in tokens of the constraint at the end of the source; 0: no constraint.
 static size_t constraint_at_end(tokens source, char *letter, int *bound) {
   size_t n = source.length;
   token *end = source.at + n;
@@ -135,7 +135,7 @@ static uint64_t value(const token *at, size_t length) {
   return number;
 }
 
-// `a-b`, if the alternative is nothing but digits, one `-` and digits.
+// `a-b`, if the alternative consists only of digits, one `-` and digits.
 static bool parse_range(tokens part, alternative *result, builder *reason) {
   size_t dash = 0;
   while (dash < part.length && !is(part.at[dash], '-')) dash++;
@@ -229,7 +229,7 @@ void rule_free(rule *r) {
   free(r->head);
 }
 
-// E before L with G before one of them before none.
+// E first, then L with G, then L or G alone, then no constraint.
 static int constraint_rank(const rule *r) {
   if (r->equal != NO_BOUND) return 0;
   return 3 - (r->less != NO_BOUND) - (r->greater != NO_BOUND);
@@ -257,7 +257,7 @@ static bool matches(const rule *r, characters number) {
          (r->greater == NO_BOUND || rest > (size_t)r->greater);
 }
 
-// A uniform number below `limit`: draws that would favour low numbers are drawn again.
+// A uniform number below `limit`: a draw that would favour low numbers is repeated.
 static uint64_t below(uint64_t limit) {
   uint64_t fair = UINT64_MAX - UINT64_MAX % limit, bits;
   do bits = strowger_policy_host_random_next();

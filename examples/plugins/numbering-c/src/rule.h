@@ -1,4 +1,4 @@
-// One rule, `source -> target`: its grammar and what it does to a number.
+// One rule, `source -> target`: its grammar and its effect on a number.
 //
 //   source     = *( literal / "?" ) [ "*" ] *2constraint
 //   constraint = ( "L" / "E" / "G" ) 1*2DIGIT
@@ -11,9 +11,9 @@
 
 #include "text.h"
 
-// Bound of a constraint that is not there.
+// Bound of a missing constraint.
 #define NO_BOUND (-1)
-// Head character `?`: no character of Unicode.
+// Head entry for `?`; not a Unicode character.
 #define ANY_DIGIT 0xffffffffu
 
 typedef enum { LITERAL, RANDOM_DIGIT, COPY, REST } piece_kind;
@@ -25,7 +25,7 @@ typedef struct {
 } piece;
 
 typedef struct {
-  // A range from `low` to `high`, written with `width` digits; 0 is no range.
+  // A range from `low` to `high`, written with `width` digits; width 0: no range.
   size_t width;
   uint64_t low, high;
   piece *pieces;
@@ -36,22 +36,22 @@ typedef struct {
   uint32_t *head;
   size_t head_length, literals;
   bool star;
-  // On the length of the rest.
+  // Constraints on the length of the rest.
   int equal, less, greater;
   alternative *alternatives;
   size_t count;
-  // In the list, from 0.
+  // Position in the list, from 0.
   size_t position;
 } rule;
 
-// Reads a rule; on false `reason` says which part of the grammar it breaks.
+// Reads a rule; if it returns false, `reason` says which part of the grammar the rule breaks.
 bool rule_parse(text source, text target, rule *result, builder *reason);
 void rule_free(rule *r);
 
-// Which rule comes first (NUM-13); for qsort.
+// Best rule first (NUM-13); for qsort.
 int rule_order(const void *a, const void *b);
 
-// Does the rule match? Then this is its result (NUM-14 to NUM-16).
+// Writes the number after this rule; false if the rule does not match (NUM-14 to NUM-16).
 bool rule_apply(const rule *r, characters number, builder *result);
 
 #endif

@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Rule sets that are kept; at one more all are forgotten and read again.
+// Most rule sets in memory; one more clears them all, and they are read again when needed.
 #define CAPACITY 4096
-// Places of the hash table, a power of two: never more than half full.
+// Slots of the hash table, a power of two: at most half full.
 #define PLACES (CAPACITY * 2)
 
 static rule_set *kept[PLACES];
 static size_t kept_count;
 
-// A `#` between white space or the ends of the line begins a note.
+// A `#` with white space or an end of the line on each side begins a note.
 static text without_note(text line) {
   bool before_is_space = true;
   for (size_t at = 0; at < line.length;) {
@@ -29,7 +29,7 @@ static text without_note(text line) {
   return line;
 }
 
-// Source or target without the spaces around it.
+// Source or target without surrounding white space.
 static text side(text t) {
   t = text_trim(t);
   return text_equal(t, text_of("(nothing)")) ? text_of("") : t;

@@ -38,7 +38,7 @@ uint32_t first_character(text t, size_t *bytes) {
     *bytes = 1;
     return b[0];
   }
-  // The interface carries valid UTF-8 only, so the first byte tells the length.
+  // The interface carries valid UTF-8 only, so the first byte gives the length.
   size_t length = b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
   uint32_t character = b[0] & (0xff >> (length + 1));
   for (size_t i = 1; i < length && i < t.length; i++) character = character << 6 | (b[i] & 0x3f);

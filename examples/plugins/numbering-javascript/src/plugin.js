@@ -1,4 +1,4 @@
-// Rewrites numbers by the rules of a trunk: what the host asks, and what it is told.
+// Rewrites numbers by the rules of a trunk: the functions that the host calls.
 
 import { RuleSet, ruleSet } from "./ruleset.js";
 
@@ -38,13 +38,13 @@ function rewriteCallee(question) {
   return callee;
 }
 
-/** A caller that is no number is no caller (NUM-03). */
+/** A caller that is not a number is dropped (NUM-03). */
 function rewriteCaller(handle, number) {
   const caller = findRules(handle)?.rewrite(number) ?? number;
   return isNumber(caller) ? caller : "";
 }
 
-/** Asked by the host. Random draws come in this order: callee, caller, identity. */
+/** Called by the host. Random draws happen in this order: callee, caller, identity. */
 export const numbering = {
   rewrite(question) {
     const callee = rewriteCallee(question);
@@ -58,7 +58,7 @@ export const numbering = {
   },
 };
 
-/** Rules, number and result; without a result the rules must be refused. */
+/** Rules, number and result; a null result means that the rules must be refused. */
 const EXAMPLES = [
   ["025 -> 010", "02584316146", "01084316146"],
   ["* -> 025*\n01 -> 00", "0112345678", "0012345678"],

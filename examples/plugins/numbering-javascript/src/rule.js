@@ -1,4 +1,4 @@
-// One rule, `source -> target`: its grammar and what it does to a number.
+// One rule, `source -> target`: its grammar and its effect on a number.
 //
 //   source     = *( literal / "?" ) [ "*" ] *2constraint
 //   constraint = ( "L" / "E" / "G" ) 1*2DIGIT
@@ -10,14 +10,14 @@
 import { next } from "strowger:policy/host-random@0.1.0";
 import { isDigit } from "./text.js";
 
-/** What is wrong with a rule; `message` is for the operator. */
+/** The fault of a rule; `message` is for the operator. */
 export class BadRule extends Error {}
 
-/** More digits do not fit into 64 bits. */
+/** More digits do not fit in 64 bits. */
 const RANGE_DIGITS = 18;
 const ALL_BITS = 2n ** 64n - 1n;
 
-/** Head character `?`. */
+/** Head entry for `?`. */
 const ANY_DIGIT = Symbol("?");
 
 const is = (token, character) => !token.escaped && token.character === character;
@@ -38,7 +38,7 @@ export class Rule {
     this.alternatives = split(tokenize(target)).map((part) => this.#alternative(part));
   }
 
-  /** Which of two rules comes first (NUM-13). */
+  /** Best rule first (NUM-13); for `sort`. */
   static order(a, b) {
     return (
       b.head.length - a.head.length ||
@@ -48,7 +48,7 @@ export class Rule {
     );
   }
 
-  /** The characters after this rule, or null if it does not match (NUM-14 to NUM-16). */
+  /** The number after this rule, or null if the rule does not match (NUM-14 to NUM-16). */
   apply(number) {
     if (!this.#matches(number)) return null;
     const rest = number.slice(this.head.length).join("");
@@ -105,7 +105,7 @@ export class Rule {
   }
 }
 
-/** The characters of a rule; an escaped one has lost its special meaning. */
+/** The characters of a rule; an escaped one has no special meaning. */
 function tokenize(rule) {
   const tokens = [];
   const characters = [...rule];
@@ -159,12 +159,12 @@ function takeConstraint(source) {
 const constraintLetter = (token) =>
   token === undefined ? undefined : ["L", "E", "G"].find((letter) => is(token, letter));
 
-/** E before L with G before one of them before none. */
+/** E first, then L with G, then L or G alone, then no constraint. */
 function rank(constraint) {
   return "E" in constraint ? 0 : 3 - Object.keys(constraint).length;
 }
 
-/** `a-b`, if the alternative is nothing but digits, one `-` and digits. */
+/** `a-b`, if the alternative consists only of digits, one `-` and digits. */
 function parseRange(tokens) {
   const dash = tokens.findIndex((token) => is(token, "-"));
   if (dash < 0) return null;
@@ -181,7 +181,7 @@ function parseRange(tokens) {
   return range;
 }
 
-/** A uniform number below `limit`, of its type: draws that favour low ones are drawn again. */
+/** A uniform number below `limit`, of its type; a draw that would favour low ones is repeated. */
 function below(limit) {
   const count = BigInt(limit);
   const fair = ALL_BITS - (ALL_BITS % count);

@@ -1,13 +1,13 @@
-// A list of rules and the choice among those that match; lists that were read before.
+// A list of rules and the choice among those that match; a cache of parsed lists.
 
 import { text } from "strowger:policy/host-config@0.1.0";
 import { BadRule, Rule } from "./rule.js";
 import { isSpace, trim } from "./text.js";
 
-/** Rule sets that are kept; at one more all are forgotten and read again. */
+/** Most rule sets in memory; one more clears them all, and they are read again when needed. */
 const CAPACITY = 4096;
 
-/** By handle: equal handles are equal texts. */
+/** By handle: equal handles mean equal texts. */
 const kept = new Map();
 
 export class RuleSet {
@@ -28,7 +28,7 @@ export class RuleSet {
   }
 }
 
-/** The rules behind a handle: null for 0; an Error for a text that is no rule set. */
+/** The rules of a handle: null for 0; an Error for a text that is not a rule set. */
 export function ruleSet(handle) {
   if (handle === 0n) return null;
   let found = kept.get(handle);
@@ -51,7 +51,7 @@ function read(handle) {
   }
 }
 
-/** No rule or one. */
+/** The rule of the line in an array, or an empty array. */
 function readLine(line, index) {
   const rule = trim(withoutNote(line));
   if (rule === "") return [];
@@ -69,13 +69,13 @@ function readLine(line, index) {
   }
 }
 
-/** Source or target without the spaces around it. */
+/** Source or target without surrounding white space. */
 function side(part) {
   const trimmed = trim(part);
   return trimmed === "(nothing)" ? "" : trimmed;
 }
 
-/** A `#` between white space or the ends of the line begins a note. */
+/** A `#` with white space or an end of the line on each side begins a note. */
 function withoutNote(line) {
   const space = (at) => at < 0 || at >= line.length || isSpace(line[at]);
   for (let at = line.indexOf("#"); at >= 0; at = line.indexOf("#", at + 1)) {

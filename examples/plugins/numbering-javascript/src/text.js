@@ -1,5 +1,5 @@
-// Text as all four languages see it: a list of Unicode characters, and Unicode's own idea
-// of white space. `String.trim` would also take U+FEFF and leave U+0085.
+// Text as in all four languages: a list of Unicode characters, with Unicode's definition of white
+// space. `String.trim` would also remove U+FEFF, and would keep U+0085.
 
 const SPACE = /[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 const AROUND = new RegExp(`^${SPACE.source}+|${SPACE.source}+$`, "g");

@@ -63,7 +63,7 @@ class Numbering:
         return Numbers(caller, callee, identity, route_as="", rate_as="", uri_parameters="")
 
 
-# Rules, number and result; without a result the rules must be refused.
+# Rules, number and result; a result of `None` means that the rules must be refused.
 EXAMPLES = [
     ("025 -> 010", "02584316146", "01084316146"),
     ("* -> 025*\n01 -> 00", "0112345678", "0012345678"),

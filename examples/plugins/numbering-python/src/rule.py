@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wit_world.imports import host_random
 
-# More digits do not fit into 64 bits.
+# More digits do not fit in 64 bits.
 RANGE_DIGITS = 18
 ALL_BITS = 2**64 - 1
 DIGITS = "0123456789"

@@ -3,10 +3,10 @@
 from rule import BadRule, Rule
 from wit_world.imports import host_config
 
-# Rule sets that are kept; at one more all are forgotten and read again.
+# Most rule sets in memory; one more clears them all, and they are read again when needed.
 CAPACITY = 4096
 
-# Unicode's white space; `str.strip` would also take U+001C to U+001F.
+# Unicode's white space; `str.strip` would also remove U+001C to U+001F.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )

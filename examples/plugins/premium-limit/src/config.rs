@@ -2,32 +2,32 @@
 
 use serde::Deserialize;
 
-/// Longest call that a limit may allow.
+/// Longest limit of a call.
 const DAY_S: u32 = 86_400;
 
-/// Settings; by default nothing is limited.
+/// Settings; the default limits nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// At most 64; the longest prefix that fits the callee decides.
+    /// At most 64; the longest prefix that matches the callee decides.
     pub limits: Vec<Limit>,
 }
 
-/// How long calls to a range of destinations may last.
+/// Longest duration of calls to a range of destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// First digits of callees, each of 1 to 32 digits.
+    /// Prefixes of callees, each of 1 to 32 digits.
     pub prefixes: Vec<String>,
     /// Seconds from the answer to the end, 1 to 86,400.
     pub seconds: u32,
-    /// So many seconds before the end the record gets the mark; 0 is none. Default 60, or half
-    /// of a limit that is shorter than two minutes.
+    /// Time of the mark in seconds before the end; 0 means no mark. Default 60, or half of a limit
+    /// that is shorter than two minutes.
     pub warn_s: Option<u32>,
     /// End reason in the record, 1 to 64 of a-z, 0-9 and `_`.
     #[serde(default = "default_reason")]
     pub reason: String,
-    /// Q.850 cause that both sides are told, 1 to 127; by default 31, normal, unspecified.
+    /// Q.850 cause sent to both sides, 1 to 127; default 31 (normal, unspecified).
     #[serde(default = "default_cause")]
     pub cause: u8,
 }
@@ -41,13 +41,13 @@ fn default_cause() -> u8 {
 }
 
 impl Limit {
-    /// When the mark is due, seconds from the answer; none if there is no mark.
+    /// Time of the mark, seconds from the answer; `None` if there is no mark.
     pub(crate) fn warned_after_s(&self) -> Option<u32> {
         let warn_s = self.warn_s.unwrap_or_else(|| (self.seconds / 2).min(60));
         (warn_s > 0).then(|| self.seconds.saturating_sub(warn_s))
     }
 
-    /// Length of its longest prefix that fits.
+    /// Length of its longest prefix that matches.
     fn fits(&self, callee: &str) -> Option<usize> {
         let fitting = self.prefixes.iter().filter(|prefix| callee.starts_with(prefix.as_str()));
         fitting.map(String::len).max()
@@ -55,13 +55,13 @@ impl Limit {
 }
 
 impl Config {
-    /// The limit of calls to this number.
+    /// The limit of calls to this callee.
     pub(crate) fn limit(&self, callee: &str) -> Option<&Limit> {
         let fitting = self.limits.iter().filter_map(|limit| Some((limit.fits(callee)?, limit)));
         fitting.max_by_key(|(length, _)| *length).map(|(_, limit)| limit)
     }
 
-    /// What the types alone do not say.
+    /// Checks the limits that the types alone do not express.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.limits.len() > 64 {
             return Err(format!("field `limits`: {} limits; at most 64", self.limits.len()));

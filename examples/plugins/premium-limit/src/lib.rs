@@ -1,9 +1,9 @@
-//! Ends calls to some destinations after so many seconds, and marks them before: a lesson in
-//! supervision.
+//! Ends calls to some destinations after a set number of seconds, and marks them before: a lesson
+//! in supervision.
 //!
-//! The plugin keeps nothing. All that it needs is in the question, so it answers the same in any
-//! thread, after a swap, and in a replay. It is asked when it has something to say and not at the
-//! interval of the node: each answer names the moment of the next question.
+//! The plugin keeps no state. The question contains all that it needs, so it gives the same answer
+//! in any thread, after a swap, and in a replay. It is asked when an action is due and not at the
+//! node's interval: each answer sets the time of the next question.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -14,10 +14,10 @@ use plugin_sdk::{
     Plugin, Reason, Supervision, SupervisionAnswer, SupervisionQuestion, export_plugin,
 };
 
-/// Word on the record of a call that nears its limit.
+/// Mark on the record of a call that nears its limit.
 pub const MARK: &str = "premium:long";
 
-/// A call that the plugin is not there to end, ends so many seconds later all the same.
+/// If the plugin is absent at the limit, the switch ends the call this many seconds later.
 const GRACE_S: u32 = 10;
 
 /// The plugin.
@@ -51,7 +51,7 @@ impl Supervision for PremiumLimit {
             let reason = Reason::Other(limit.reason.clone());
             return SupervisionAnswer::end(reason, limit.cause, detail);
         };
-        // The switch keeps this limit by itself: no further answer is needed for it.
+        // The switch enforces this limit by itself: it needs no further answer.
         let answer = SupervisionAnswer::limit(left_s + GRACE_S);
         match limit.warned_after_s() {
             Some(warned_s) if answered_s < warned_s => answer.ask_again(warned_s - answered_s),

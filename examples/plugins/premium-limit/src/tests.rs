@@ -65,7 +65,7 @@ fn a_mark_may_be_left_out() {
     assert_eq!(short.supervise(&up("4490", 2)).marks, [MARK]);
 }
 
-/// Whoever follows the answers is marked once it is time, and ends at the limit and not before.
+/// A call that follows the answers is marked at the right time and ends exactly at the limit.
 #[test]
 fn a_call_that_follows_its_answers_ends_on_time() {
     testing::check(300, |draw| {

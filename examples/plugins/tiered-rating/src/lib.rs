@@ -1,12 +1,12 @@
-//! Charges less for a minute, the more an account has used this month.
+//! Charges less per minute, the more an account has used this month.
 //!
-//! A plugin remembers nothing over a restart, and a counter of the switch looks back one
-//! day at most. A month is therefore put together of two parts: a number list that billing
-//! writes every hour or so says what was used up to a moment, counters for each hour say
-//! what came since. `examples/plugins/README.md` tells what that can miss.
+//! A plugin remembers nothing across a restart, and a counter of the switch covers one day at most.
+//! The month's usage therefore has two parts: a number list that billing writes about every hour
+//! gives the usage up to a moment, and counters for each hour add the usage since.
+//! `examples/plugins/README.md` describes what this can miss.
 //!
-//! It stands in a chain before the plugin that rates all the rest, and passes what is not
-//! its own: vendors, and accounts without a plan.
+//! The plugin stands in a chain before the plugin that rates all other calls, and passes vendors
+//! and accounts without a plan to it.
 #![forbid(unsafe_code)]
 
 mod tiers;
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Plans by name: tiers from 0 seconds on, in their order.
+    /// Plans by name: tiers from 0 seconds on, in ascending order.
     pub plans: BTreeMap<String, Vec<Tier>>,
     /// Number list of kind `exact`: account id, name of the plan. Default `account-plans`.
     pub plan_table: String,
@@ -43,7 +43,7 @@ impl Default for Config {
     }
 }
 
-/// The plugin. It has no state of its own.
+/// The plugin. It keeps no state.
 #[derive(Debug)]
 pub struct TieredRating {
     config: Config,
@@ -87,7 +87,7 @@ impl Rating for TieredRating {
         let used = usage::this_month(&self.config.usage_table, &account, subject.at_ms)?;
         let charge = tiers::charge(tiers, row, rounding, used, duration_ms)?;
         if subject.is_final {
-            // An estimate counts nothing: it is asked before and during the same call.
+            // An estimate counts nothing: it is requested before and during the same call.
             usage::add(&account, subject.at_ms, charge.billed_seconds);
         }
         Ok(charge)

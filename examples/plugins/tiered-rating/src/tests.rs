@@ -30,7 +30,7 @@ fn plugin(switch: &FakeHost) -> TieredRating {
     configured(PLAN).expect("legal")
 }
 
-/// Charge for seconds of talk, in 10^-7 of the unit, which is a second's price.
+/// Charge for seconds of talk, in 10^-7 of the unit; the price of a second is 10,000.
 fn talked(plugin: &mut TieredRating, subject: RateSubject, seconds: u64) -> i64 {
     let charge = plugin.rate(&subject, &row(), &Rounding::default(), seconds * 1000);
     charge.expect("a charge").amount.0 / 1_000
@@ -57,7 +57,7 @@ fn what_billing_knows_is_added_to_the_hours_since() {
     switch.table("account-usage", &[("3", &format!("{hour_ago}:570"))]);
     assert_eq!(talked(&mut plugin, subject(true, NOON_S), 30), 300_000, "up to ten minutes");
     assert_eq!(talked(&mut plugin, subject(true, NOON_S), 30), 150_000);
-    // The next export has these calls: they are not counted twice.
+    // The next export contains these calls: they are not counted twice.
     let now = NOON_S + HOUR_S;
     switch.table("account-usage", &[("3", &format!("{now}:590"))]);
     assert_eq!(talked(&mut plugin, subject(false, now), 10), 100_000);
@@ -98,7 +98,7 @@ fn an_export_that_is_too_old_is_counted() {
     assert_eq!(switch.metric("usage_is_old"), 1);
 }
 
-/// However talk is divided into calls, the month costs the same: with seconds as increments
+/// However talk time is divided into calls, the month costs the same: with increments of one second
 /// and all decimals the sum is exact.
 #[test]
 fn dividing_talk_into_calls_changes_nothing() {
@@ -113,7 +113,7 @@ fn dividing_talk_into_calls_changes_nothing() {
     });
 }
 
-/// With falling prices: more use never makes a call dearer, more talk never cheaper.
+/// With falling prices, more use never makes a call more expensive, and more talk never cheaper.
 #[test]
 fn charges_rise_with_talk_and_fall_with_use() {
     testing::check(2_000, |draw| {
@@ -129,7 +129,7 @@ fn charges_rise_with_talk_and_fall_with_use() {
             .collect();
         assert_eq!(tiers::check(&tiers), Ok(()));
         let (mut row, rounding) = (draw.deck_row(), draw.rounding());
-        // A first block that is cheaper than what follows would itself break the rule.
+        // A first block that is cheaper than the rest would itself break the rule.
         row.price_first = row.price_next;
         let (used, ms) = (draw.below(4_000), draw.duration_ms());
         let amount = |used, ms| charge(&tiers, &row, &rounding, used, ms).expect("legal").amount;

@@ -1,4 +1,4 @@
-//! What seconds cost when their price depends on how many were used before.
+//! The price of seconds when it depends on how many were used before.
 
 use plugin_sdk::{Charge, DeckRow, Money, Rounding, RoundingMode};
 use serde::Deserialize;
@@ -7,9 +7,9 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// Minutes of the month before it begins; of the first tier 0.
+    /// Minutes of the month before the tier begins; 0 in the first tier.
     pub from_minutes: u32,
-    /// Part of the deck's price that holds in it, in thousandths, 0 to 10,000.
+    /// Part of the deck's price in this tier, in thousandths, 0 to 10,000.
     pub permille: u32,
 }
 
@@ -26,9 +26,9 @@ pub(crate) fn check(tiers: &[Tier]) -> Result<(), String> {
     }
 }
 
-/// Charge of a call that follows `used` seconds of the month. A call that passes into the
-/// next tier pays each second by the tier it falls into, so that it does not matter how
-/// talk is divided into calls. Everything is exact until the one rounding at the end.
+/// Charge of a call that follows `used` seconds of the month. A call that crosses into the next
+/// tier pays each second by that second's tier, so the division of talk time into calls does not
+/// matter. Everything is exact until the single rounding at the end.
 pub(crate) fn charge(
     tiers: &[Tier],
     row: &DeckRow,
@@ -48,7 +48,7 @@ pub(crate) fn charge(
     }
     let first_s = u64::from(row.first_increment_s.max(1));
     let next_s = charged_ms.saturating_sub(first_s * 1000).div_ceil(step_s * 1000) * step_s;
-    // In thousandths of sixtieths of 10^-10: a price is per minute, a tier in thousandths.
+    // In 60,000ths of 10^-10: a price is per minute (60 s), a tier in thousandths.
     let first = i128::from(row.price_first.0) * weight(tiers, used, first_s);
     let next = i128::from(row.price_next.0) * weight(tiers, used.saturating_add(first_s), next_s);
     let parts = i128::from(row.connect_fee.0) * 60_000 + first + next;
@@ -59,7 +59,7 @@ pub(crate) fn charge(
     })
 }
 
-/// The seconds from `used` on, each by the thousandths of its tier.
+/// The seconds from `used` on, each weighted with the thousandths of its tier.
 fn weight(tiers: &[Tier], used: u64, seconds: u64) -> i128 {
     let until = used.saturating_add(seconds);
     let begins = |tier: &Tier| u64::from(tier.from_minutes) * 60;
@@ -94,7 +94,7 @@ fn to_money(parts: i128, rounding: &Rounding) -> i128 {
     (parts * 2 + step) / (step * 2) * unit
 }
 
-/// Two tiers, 0.06 a minute: used seconds, talked seconds, charge in 10^-10.
+/// Two tiers, 0.06 per minute: used seconds, talked seconds, charge in 10^-10.
 const EXAMPLES: [(u64, u64, i64); 4] =
     [(0, 60, 600_000_000), (600, 60, 300_000_000), (570, 60, 450_000_000), (599, 1, 10_000_000)];
 

@@ -7,16 +7,16 @@ const DAY_S: u64 = 86_400;
 /// Longest window of a counter.
 const WINDOW_S: u32 = 86_400;
 
-/// Seconds used from the first of the month (UTC) to now: what billing knows, and the hours
-/// since. An hour's counter is whole for 23 hours after it; what is older and not yet in the
-/// table is not known, and the tier comes out lower than it should be.
+/// Seconds used from the first of the month (UTC) to now: the figure from billing plus the hours
+/// since. An hour's counter is complete for 23 hours after the hour; older usage that is not yet in
+/// the table is missing, and the tier is then lower than it should be.
 pub(crate) fn this_month(table: &str, account: &str, at_ms: u64) -> Result<u64, String> {
     let at_s = at_ms / 1000;
     let month = first_of_month(at_s);
     let (known_to, known) = match host::table(table).exact(account) {
         None => (month, 0),
         Some(entry) => match parsed(&entry) {
-            // Of the month before: nothing of this one is known yet.
+            // A figure of an earlier month: nothing of this month is known yet.
             Some((moment, _)) if moment < month => (month, 0),
             Some(known) => known,
             None => {
@@ -34,7 +34,7 @@ pub(crate) fn this_month(table: &str, account: &str, at_ms: u64) -> Result<u64, 
     Ok(known + (since..=this_hour).map(counted).sum::<u64>())
 }
 
-/// The seconds belong to the hour whose price holds for the call.
+/// Counts the seconds in the hour of `at_ms`, the moment whose price applies to the call.
 pub(crate) fn add(account: &str, at_ms: u64, seconds: u32) {
     host::counter(&key(account, at_ms / 1000 / HOUR_S), WINDOW_S).add(seconds);
 }
@@ -49,8 +49,8 @@ fn parsed(entry: &str) -> Option<(u64, u64)> {
     Some((moment.parse().ok()?, seconds.parse().ok()?))
 }
 
-/// UTC seconds of the first moment of the month that holds `at_s`: the day of the month by
-/// counting in years that begin in March, whose leap day is their last.
+/// UTC seconds of the first moment of the month that contains `at_s`. The day of the month comes
+/// from years that begin in March, so that the leap day is their last day.
 pub(crate) fn first_of_month(at_s: u64) -> u64 {
     let day = at_s / DAY_S;
     let since_march = day + 719_468;

@@ -6,21 +6,21 @@ use serde::Deserialize;
 
 const DAY_MS: u32 = 86_400_000;
 
-/// Hours of some days, and who is preferred in them.
+/// Hours of some days, and the vendors preferred in them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Band {
-    /// Days on which it begins; empty: every day.
+    /// Days on which the band begins; empty: every day.
     #[serde(default)]
     pub weekdays: Vec<Weekday>,
-    /// First moment, `HH:MM`. Default `00:00`.
+    /// First moment of the band, `HH:MM`. Default `00:00`.
     #[serde(default = "midnight")]
     pub from: String,
-    /// First moment after it, `HH:MM`, up to `24:00`, which is the default. Not after
-    /// `from`: it ends on the day after.
+    /// First moment after the band, `HH:MM`, at most `24:00`, which is the default. If it is not
+    /// after `from`, the band ends on the next day.
     #[serde(default = "end_of_day")]
     pub to: String,
-    /// Vendor trunks by id, the best first.
+    /// Vendor trunks by id, best first.
     pub prefer: Vec<u32>,
 }
 
@@ -58,7 +58,7 @@ pub enum Weekday {
 pub(crate) struct Moment {
     /// Days since Monday, 0 to 6.
     pub(crate) weekday: u8,
-    /// What the clock on the wall shows, milliseconds since 00:00.
+    /// Local time of day, milliseconds since 00:00.
     pub(crate) ms: u32,
 }
 
@@ -75,7 +75,7 @@ impl Moment {
 }
 
 impl Band {
-    /// What the types alone do not say.
+    /// Checks the limits that the types alone do not express.
     pub(crate) fn check(&self) -> Result<(), String> {
         for (name, text, last) in [("from", &self.from, DAY_MS - 1), ("to", &self.to, DAY_MS)] {
             if clock(text).is_none_or(|ms| ms > last) {
@@ -89,7 +89,7 @@ impl Band {
         Ok(())
     }
 
-    /// Half-open: the first moment belongs to it, the end does not (ROUTE-73).
+    /// Half-open: the first moment belongs to the band, the end does not (ROUTE-73).
     pub(crate) fn holds(&self, moment: Moment) -> bool {
         let (Some(from), Some(to)) = (clock(&self.from), clock(&self.to)) else { return false };
         let yesterday = (moment.weekday + 6) % 7;
@@ -104,7 +104,7 @@ impl Band {
         self.weekdays.is_empty() || self.weekdays.iter().any(|day| *day as u8 == weekday)
     }
 
-    /// Position among the preferred; all others come behind.
+    /// Position among the preferred trunks; all others come after them.
     pub(crate) fn rank(&self, trunk: TrunkId) -> usize {
         let at = self.prefer.iter().position(|preferred| *preferred == trunk.0);
         at.unwrap_or(self.prefer.len())

@@ -1,8 +1,8 @@
-//! Prefers vendors by the time of the week: bands of weekdays and hours, in a time zone
-//! with its own summer time.
+//! Prefers vendors by the time of the week: bands of weekdays and hours, in a time zone with
+//! daylight saving time.
 //!
-//! The moment is that of the INVITE, which the question carries. So the plugin needs no
-//! grant, and a recorded decision comes out the same again a month later.
+//! The moment is the arrival of the INVITE, which the question contains. The plugin therefore needs
+//! no grant, and the replay of a recorded decision gives the same result a month later.
 #![forbid(unsafe_code)]
 
 mod band;
@@ -24,7 +24,7 @@ pub struct Config {
     /// Time zone as a POSIX rule, such as `CET-1CEST,M3.5.0,M10.5.0/3` (central Europe),
     /// `EST5EDT,M3.2.0,M11.1.0` (New York) or `IST-5:30` (India). Default `UTC0`.
     pub time_zone: String,
-    /// The first band that holds the moment decides; in none the order stays as it is.
+    /// The first band that contains the moment decides; outside all bands the order is unchanged.
     pub bands: Vec<Band>,
 }
 
@@ -59,7 +59,7 @@ impl Plugin for TimeOfDay {
 }
 
 impl TimeOfDay {
-    /// The band that holds a moment, UTC milliseconds (ROUTE-73).
+    /// The band that contains a moment, UTC milliseconds (ROUTE-73).
     fn band(&self, utc_ms: u64) -> Option<&Band> {
         let timestamp = Timestamp::from_millisecond(i64::try_from(utc_ms).ok()?).ok()?;
         let local = timestamp.to_zoned(self.zone.clone());
@@ -72,7 +72,7 @@ impl Routing for TimeOfDay {
     fn select(&mut self, question: &RouteQuestion) -> Result<Vec<TrunkId>, Rejection> {
         let mut order: Vec<TrunkId> = question.candidates.iter().map(|one| one.trunk).collect();
         if let Some(band) = self.band(question.call.received_ms) {
-            // Stable: among the others the order stays as the plugin before left it.
+            // A stable sort: the other vendors keep the order that the plugin before set.
             order.sort_by_key(|trunk| band.rank(*trunk));
         }
         Ok(order)

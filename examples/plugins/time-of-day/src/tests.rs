@@ -23,7 +23,7 @@ fn order_at(json: &str, utc: &str) -> Vec<u32> {
     plugin.select(&question).expect("no rejection").into_iter().map(|trunk| trunk.0).collect()
 }
 
-/// ROUTE-73. 2026-01-05 is a Monday, in winter time an hour before UTC.
+/// ROUTE-73. 2026-01-05 is a Monday; winter time is one hour ahead of UTC.
 #[test]
 fn a_band_begins_at_its_first_moment_and_ends_before_its_last() {
     for (utc, order) in [
@@ -50,7 +50,7 @@ fn a_band_over_midnight_belongs_to_the_day_it_begins_on() {
     }
 }
 
-/// The clock on the wall counts, on both sides of the change of 2026-03-29.
+/// Local time counts, before and after the change of 2026-03-29.
 #[test]
 fn summer_time_comes_with_the_rule_of_the_zone() {
     assert_eq!(order_at(WEEK, "2026-03-27T07:00:00Z"), [3, 2, 1, 4], "08:00 in winter");
@@ -60,7 +60,7 @@ fn summer_time_comes_with_the_rule_of_the_zone() {
     assert_eq!(order_at(india, "2026-01-01T00:00:00Z"), [4, 1, 2, 3]);
 }
 
-/// Whatever the bands: nobody is lost or invented, the preferred come first, and the others
+/// For every band: no vendor is lost or invented, the preferred vendors come first, and the others
 /// keep their order.
 #[test]
 fn the_answer_is_a_stable_rearrangement() {
@@ -95,8 +95,8 @@ fn the_answer_is_a_stable_rearrangement() {
     });
 }
 
-/// At every moment of two weeks at least one of two bands that share the day holds, never
-/// both: no gap and no overlap at their ends.
+/// At every moment of the week exactly one of two bands that share the day holds: there is no gap
+/// and no overlap at their ends.
 #[test]
 fn two_bands_that_meet_leave_no_gap_and_no_overlap() {
     testing::check(500, |draw| {

@@ -1,10 +1,10 @@
-// {{name}}: told of each state change of a call.
+// {{name}}: receives each state change of a call.
 #include "plugin.h"
 
 #include <stdio.h>
 
 void exports_strowger_policy_events_notify(exports_strowger_policy_events_event_t *event) {
-  // Calls that were answered. Change this line:
+  // Logs answered calls. Change this line:
   if (event->kind == EXPORTS_STROWGER_POLICY_EVENTS_KIND_ANSWERED) {
     char line[200];
     snprintf(line, sizeof line, "%.*s was answered by trunk %u", (int)event->callee.len,

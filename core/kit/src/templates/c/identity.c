@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Room for the user part of a URI: numbers have 64 characters at most.
+// Room for the user part of a URI: numbers have at most 64 characters.
 #define USER 256
 
 static void copy(plugin_string_t *to, plugin_string_t from) {
   plugin_string_dup_n(to, (const char *)from.ptr, from.len);
 }
 
-// Numbers may have a #, the user part of a URI may not.
+// Numbers may contain a #, the user part of a URI must not.
 static const char *escaped(char user[USER], plugin_string_t number) {
   size_t length = 0;
   for (size_t i = 0; i < number.len && length + 4 <= USER; i++) {
@@ -34,7 +34,7 @@ static void add(exports_strowger_policy_identity_answer_t *answer, const char *n
   plugin_string_dup(&answer->headers.ptr[place].value, value);
 }
 
-// Asked for each attempt.
+// Asked once per attempt.
 bool exports_strowger_policy_identity_present(
     exports_strowger_policy_identity_question_t *question,
     exports_strowger_policy_identity_answer_t *answer,
@@ -44,8 +44,8 @@ bool exports_strowger_policy_identity_present(
   bool private = question->private_;
   memset(answer, 0, sizeof *answer);
   answer->headers.ptr = malloc(2 * sizeof *answer->headers.ptr);
-  // The number that is asserted, if there is one; a private caller's only where the vendor is
-  // trusted. Change this line:
+  // The asserted number, if there is one; a private caller's number only if the vendor is trusted.
+  // Change this line:
   if (question->identity_out.len && (!private || question->target_trusted)) {
     char value[USER + 300];
     snprintf(value, sizeof value, "<sip:%s@%.*s>", escaped(user, question->identity_out),

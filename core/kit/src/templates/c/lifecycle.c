@@ -1,6 +1,6 @@
 
-// What the plugin says about itself. The host frees what is given to it, so each text is
-// copied for it.
+// The plugin's description of itself. The host frees the texts that it receives, so each one is
+// copied.
 
 void exports_strowger_policy_lifecycle_describe(
     exports_strowger_policy_lifecycle_description_t *description) {
@@ -19,7 +19,7 @@ bool exports_strowger_policy_lifecycle_configure(plugin_string_t *config, plugin
   return true;
 }
 
-// The plugin's own examples, run before it goes live: how many passed.
+// The plugin's own examples, run before it goes live: the number that passed.
 bool exports_strowger_policy_lifecycle_self_test(uint32_t *passed, plugin_string_t *error) {
   (void)error;
   *passed = 0;

@@ -12,7 +12,7 @@ bool exports_strowger_policy_numbering_rewrite(
   memset(numbers, 0, sizeof *numbers);
   const char *callee = (const char *)question->callee.ptr;
   size_t length = question->callee.len;
-  // Without the 00 of an international call. Change this line:
+  // Removes the 00 of an international call. Change this line:
   size_t skip = length > 2 && memcmp(callee, "00", 2) == 0 ? 2 : 0;
   plugin_string_dup_n(&numbers->callee, callee + skip, length - skip);
   plugin_string_dup_n(&numbers->caller, (const char *)question->caller.ptr, question->caller.len);

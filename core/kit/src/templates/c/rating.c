@@ -10,7 +10,7 @@ bool exports_strowger_policy_rating_rate(exports_strowger_policy_rating_subject_
                                          exports_strowger_policy_rating_no_charge_t *no_charge) {
   (void)who, (void)rounding, (void)no_charge;
   int64_t seconds = (int64_t)((duration_ms + 999) / 1000);
-  // By the second; prices are for a minute. Change this line:
+  // Billed by the second; prices are per minute. Change this line:
   int64_t amount = row->connect_fee + (row->price_next * seconds + 59) / 60;
   charge->amount = seconds ? amount : 0;
   charge->billed_seconds = (uint32_t)seconds;

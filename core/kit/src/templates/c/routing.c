@@ -8,7 +8,7 @@ typedef exports_strowger_policy_routing_candidate_t candidate;
 // Which of two candidates is tried first?
 static int by_price(const void *first, const void *second) {
   const candidate *a = first, *b = second;
-  // The cheapest first. Change this line to make a router of your own:
+  // The cheapest first. Change this line to make your own router:
   int64_t order = a->buy_price - b->buy_price;
   if (order == 0) order = (int64_t)a->trunk - (int64_t)b->trunk;
   return order < 0 ? -1 : order > 0;
@@ -28,7 +28,7 @@ bool exports_strowger_policy_routing_select(
   return true;
 }
 
-// What after an attempt that failed?
+// What happens after a failed attempt?
 void exports_strowger_policy_routing_after_failure(
     exports_strowger_policy_routing_call_t *call, exports_strowger_policy_routing_outcome_t *outcome,
     exports_strowger_policy_routing_decision_t *decision) {

@@ -1,4 +1,4 @@
-// {{name}}: may this call go on?
+// {{name}}: may this call proceed?
 #include "plugin.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// {{name}}: may this call, which is up, go on?
+// {{name}}: may this call, which is up, continue?
 #include "plugin.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 // Longest call in seconds. Change this line:
 static const uint32_t LONGEST_S = 3600;
 
-// Asked on answer, and when the answer says so.
+// Asked when the call is answered, and again at the time that this answer requests.
 void exports_strowger_policy_supervision_supervise(
     exports_strowger_policy_supervision_question_t *question,
     exports_strowger_policy_supervision_answer_t *answer) {

@@ -1,14 +1,14 @@
 // {{name}}: which caller identity does a vendor see?
 
-// Numbers may have a #, the user part of a URI may not.
+// Numbers may contain a #, the user part of a URI must not.
 const escaped = (number) => number.replaceAll("#", "%23");
 
 export const identity = {
-  /** Asked for each attempt. */
+  /** Asked once per attempt. */
   present(question) {
     const { callerOut, identityOut, display, host, targetTrusted } = question;
     const headers = [];
-    // The number that is asserted, if there is one; a private caller's only where the vendor is
+    // The asserted number, if there is one; a private caller's number only if the vendor is
     // trusted. Change this line:
     if (identityOut && (!question.private || targetTrusted)) {
       headers.push({ name: "P-Asserted-Identity", value: `<sip:${escaped(identityOut)}@${host}>` });

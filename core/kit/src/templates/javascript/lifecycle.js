@@ -1,5 +1,5 @@
 
-// What the plugin says about itself.
+// The plugin's description of itself.
 export const lifecycle = {
   describe() {
     return {
@@ -14,7 +14,7 @@ export const lifecycle = {
   /** The settings as JSON; throw a text to refuse them. */
   configure(config) {},
 
-  /** The plugin's own examples, run before it goes live: how many passed. */
+  /** The plugin's own examples, run before it goes live: the number that passed. */
   selfTest() {
     return 0;
   },

@@ -5,7 +5,7 @@ export const numbering = {
   rewrite(question) {
     return {
       caller: question.caller,
-      // Without the 00 of an international call. Change this line:
+      // Removes the 00 of an international call. Change this line:
       callee: question.callee.replace(/^00(?=.)/, ""),
       identity: question.caller,
       routeAs: "",

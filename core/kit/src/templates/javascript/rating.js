@@ -5,7 +5,7 @@ export const rating = {
   rate(who, row, rounding, durationMs) {
     if (durationMs === 0n) return { amount: 0n, billedSeconds: 0 };
     const seconds = (durationMs + 999n) / 1000n;
-    // By the second; prices are for a minute. Change this line:
+    // Billed by the second; prices are per minute. Change this line:
     const amount = row.connectFee + (row.priceNext * seconds + 59n) / 60n;
     return { amount, billedSeconds: Number(seconds) };
   },

@@ -1,4 +1,4 @@
-// {{name}}: may this call go on?
+// {{name}}: may this call proceed?
 
 // Numbers that nobody may call. Change this line:
 const BARRED = ["4490", "4987"];

@@ -1,10 +1,10 @@
-// {{name}}: may this call, which is up, go on?
+// {{name}}: may this call, which is up, continue?
 
 // Longest call in seconds. Change this line:
 const LONGEST_S = 3600;
 
 export const supervision = {
-  /** Asked on answer, and when the answer says so. */
+  /** Asked when the call is answered, and again at the time that this answer requests. */
   supervise(question) {
     const left = LONGEST_S - question.answeredS;
     if (left > 0) return { course: { tag: "go-on" }, marks: [], askAgainS: left };

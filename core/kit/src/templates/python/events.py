@@ -7,6 +7,6 @@ from wit_world.imports import host_log
 
 class Events:
     def notify(self, e: wire.Event) -> None:
-        # Calls that were answered. Change this line:
+        # Logs answered calls. Change this line:
         if e.kind == wire.Kind.ANSWERED:
             host_log.log(host_log.Level.INFO, f"{e.callee} was answered by trunk {e.trunk}")

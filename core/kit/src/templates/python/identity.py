@@ -14,8 +14,8 @@ class Identity:
     def present(self, q: wire.Question) -> wire.Answer:
         """Asked for each attempt."""
         headers = []
-        # The number that is asserted, if there is one; a private caller's only where the vendor
-        # is trusted. Change this line:
+        # The asserted number, if there is one; a private caller's number only if the vendor is
+        # trusted. Change this line:
         if q.identity_out and (not q.private or q.target_trusted):
             value = f"<sip:{escaped(q.identity_out)}@{q.host}>"
             headers.append(Header("P-Asserted-Identity", value))

@@ -12,6 +12,6 @@ class Rating:
         if duration_ms == 0:
             return wire.Charge(amount=0, billed_seconds=0)
         seconds = (duration_ms + 999) // 1000
-        # By the second; prices are for a minute. Change this line:
+        # Billed by the second; prices are per minute. Change this line:
         amount = row.connect_fee + (row.price_next * seconds + 59) // 60
         return wire.Charge(amount=amount, billed_seconds=seconds)

@@ -8,7 +8,7 @@ from wit_world.imports import types
 class Routing:
     def select(self, q: wire.Question) -> list[int]:
         """The trunks to try, first to last."""
-        # The cheapest first. Change this line to make a router of your own:
+        # The cheapest first. Change this line to make your own router:
         order = sorted(q.candidates, key=lambda it: (it.buy_price, it.trunk))
         return [candidate.trunk for candidate in order]
 

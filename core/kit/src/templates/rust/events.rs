@@ -1,8 +1,8 @@
-//! {{name}}: told of each state change of a call.
+//! {{name}}: receives each state change of a call.
 
 use plugin_sdk::{Event, EventKind, Events, NoConfig, Plugin, export_plugin, host};
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Listener;
 
@@ -18,7 +18,7 @@ impl Plugin for Listener {
 
 impl Events for Listener {
     fn notify(&mut self, event: &Event) {
-        // Calls that were answered. Change this line:
+        // Logs answered calls. Change this line:
         if event.kind == EventKind::Answered {
             let trunk = event.trunk.map_or(0, |trunk| trunk.0);
             host::log!(Info, "{} was answered by trunk {trunk}", event.callee);

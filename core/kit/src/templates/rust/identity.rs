@@ -5,7 +5,7 @@ use plugin_sdk::{
     export_plugin,
 };
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Presenter;
 
@@ -20,11 +20,11 @@ impl Plugin for Presenter {
 }
 
 impl Identity for Presenter {
-    /// Asked for each attempt.
+    /// Asked once per attempt.
     fn present(&mut self, question: &IdentityQuestion) -> Result<PresentedIdentity, Rejection> {
         let mut headers = Vec::new();
-        // The number that is asserted, if there is one; a private caller's only where the vendor
-        // is trusted. Change this line:
+        // The asserted number, if there is one; a private caller's number only if the vendor is
+        // trusted. Change this line:
         if !question.identity_out.is_empty() && (!question.private || question.target_trusted) {
             let value = format!("<sip:{}@{}>", escaped(&question.identity_out), question.host);
             headers.push(Header::new("P-Asserted-Identity", value));
@@ -49,7 +49,7 @@ impl Identity for Presenter {
     }
 }
 
-/// Numbers may have a `#`, the user part of a URI may not.
+/// Numbers may contain a `#`, the user part of a URI must not.
 fn escaped(number: &str) -> String {
     number.replace('#', "%23")
 }

@@ -2,7 +2,7 @@
 
 use plugin_sdk::{NoConfig, NumberQuestion, Numbering, Numbers, Plugin, Rejection, export_plugin};
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Rewriter;
 
@@ -20,7 +20,7 @@ impl Numbering for Rewriter {
     /// Asked when a call arrives and again for each attempt.
     fn rewrite(&mut self, question: &NumberQuestion) -> Result<Numbers, Rejection> {
         let callee = question.callee.as_str();
-        // Without the 00 of an international call. Change this line:
+        // Removes the 00 of an international call. Change this line:
         let callee = callee.strip_prefix("00").filter(|rest| !rest.is_empty()).unwrap_or(callee);
         Ok(Numbers {
             caller: question.caller.clone(),

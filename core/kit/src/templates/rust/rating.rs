@@ -5,7 +5,7 @@ use plugin_sdk::{
     export_plugin,
 };
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Rater;
 
@@ -33,7 +33,7 @@ impl Rating for Rater {
         if seconds == 0 {
             return Ok(Charge::default());
         }
-        // By the second; prices are for a minute. Change this line:
+        // Billed by the second; prices are per minute. Change this line:
         let amount = row.connect_fee.0 + (row.price_next.0 * i64::from(seconds) + 59) / 60;
         Ok(Charge { amount: Money(amount), billed_seconds: seconds })
     }

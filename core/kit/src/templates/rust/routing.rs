@@ -5,7 +5,7 @@ use plugin_sdk::{
     export_plugin,
 };
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Router;
 
@@ -23,12 +23,12 @@ impl Routing for Router {
     /// The trunks to try, first to last.
     fn select(&mut self, question: &RouteQuestion) -> Result<Vec<TrunkId>, Rejection> {
         let mut order = question.candidates.clone();
-        // The cheapest first. Change this line to make a router of your own:
+        // The cheapest first. Change this line to make your own router:
         order.sort_by_key(|candidate| (candidate.buy_price, candidate.trunk));
         Ok(order.iter().map(|candidate| candidate.trunk).collect())
     }
 
-    /// What after an attempt that failed?
+    /// What happens after a failed attempt?
     fn after_failure(&mut self, _: &Call, outcome: &Outcome) -> Decision {
         if outcome.code == 486 { Decision::Stop } else { Decision::Next }
     }

@@ -1,4 +1,4 @@
-//! {{name}}: may this call go on?
+//! {{name}}: may this call proceed?
 
 use plugin_sdk::{
     NoConfig, Plugin, Reason, Rejection, ScreenQuestion, Screening, Verdict, export_plugin,
@@ -7,7 +7,7 @@ use plugin_sdk::{
 /// Numbers that nobody may call. Change this line:
 const BARRED: [&str; 2] = ["4490", "4987"];
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Screen;
 

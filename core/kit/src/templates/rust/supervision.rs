@@ -1,4 +1,4 @@
-//! {{name}}: may this call, which is up, go on?
+//! {{name}}: may this call, which is up, continue?
 
 use plugin_sdk::{
     NoConfig, Plugin, Reason, Supervision, SupervisionAnswer, SupervisionQuestion, export_plugin,
@@ -7,7 +7,7 @@ use plugin_sdk::{
 /// Longest call in seconds. Change this line:
 const LONGEST_S: u32 = 3_600;
 
-/// The plugin; state that it keeps here is its own cache, one for each signalling thread.
+/// The plugin; state kept here is a cache, one per signalling thread.
 #[derive(Debug)]
 pub struct Watch;
 
@@ -22,7 +22,7 @@ impl Plugin for Watch {
 }
 
 impl Supervision for Watch {
-    /// Asked on answer, and when the answer says so.
+    /// Asked when the call is answered, and again at the time that this answer requests.
     fn supervise(&mut self, question: &SupervisionQuestion) -> SupervisionAnswer {
         let answered_s = question.answered_s;
         if answered_s < LONGEST_S {

@@ -114,6 +114,7 @@ pub(crate) fn call(number: u64) -> Box<CallDocument> {
             cost: Money(41_333_300),
             profit: sell.amount - Money(41_333_300),
             sell: Some(sell),
+            resellers: Vec::new(),
             balance_after: Some(Money(990_000_000_000)),
             rerate: false,
             media: MediaRecord { rtp_in: 3000, rtp_out: 3000, ..MediaRecord::default() },

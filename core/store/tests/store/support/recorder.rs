@@ -1,14 +1,14 @@
 //! A recorder on a folder of its own.
 
 use super::configuration::{SMALL, configuration};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use super::database::{Other, database};
+use business::Business;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use strowger_store::{Business, Recorder, RecorderSettings, Recovery, Store};
+use strowger_store::{Recorder, RecorderSettings, Recovery, Store};
 
 pub(crate) async fn open(folder: &Path) -> Store {
-    let store = Store::open(folder.join("strowger.db")).await.expect("the store works");
+    let store = Store::open(database(folder)).await.expect("the store works");
     let configuration = configuration(&[("all.toml", SMALL)]);
     let business = Business::from_folder(configuration.path(), "realm").expect("the store works");
     store.apply(&business).await.expect("the store works");
@@ -22,21 +22,20 @@ pub(crate) async fn start(store: &Store, folder: &Path) -> (Recorder, Recovery) 
 }
 
 /// A recorder that commits and stores at once, with `settings` for the rest, whose database
-/// somebody else holds until the connection says COMMIT.
+/// somebody else holds until it is released.
 pub(crate) async fn start_locked(
     store: &Store,
     folder: &Path,
     settings: RecorderSettings,
-) -> (Recorder, SqliteConnection) {
+) -> (Recorder, Other) {
     let settings = RecorderSettings {
         commit_window: Duration::from_millis(1),
         store_window: Duration::from_millis(1),
         ..settings
     };
     let started = Recorder::start(store, folder.join("journal"), settings).await;
-    let options = SqliteConnectOptions::new().filename(store.path());
-    let mut other = options.connect().await.expect("the store works");
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the store works");
+    let mut other = Other::connect(folder).await;
+    other.lock().await;
     (started.expect("the store works").0, other)
 }
 

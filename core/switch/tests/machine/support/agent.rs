@@ -1,5 +1,5 @@
-//! A telephone without a human: calls, answers, rings and hangs up as planned, and keeps
-//! what happened on each leg.
+//! A scripted telephone: calls, answers, rings and hangs up as planned, and keeps a log of each
+//! leg.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a vendor does with an INVITE.
+/// A vendor's reaction to an INVITE.
 #[derive(Clone, Debug)]
 pub(crate) struct VendorPlan {
     /// Provisional responses: after how long, status, with SDP.
     pub(crate) progress: Vec<(Duration, u16, bool)>,
-    /// The final response and when; none never answers.
+    /// The final response and its delay; none never answers.
     pub(crate) last: Option<(Duration, u16)>,
     /// Hangs up this long after its 200.
     pub(crate) hangup: Option<Duration>,
@@ -58,7 +58,7 @@ impl VendorPlan {
     }
 }
 
-/// What a caller does with its call.
+/// A caller's behaviour during its call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CallerPlan {
     pub(crate) cancel: Option<Duration>,
@@ -87,7 +87,7 @@ enum Action {
 /// One leg as its agent sees it.
 #[derive(Debug, Default)]
 pub(crate) struct LegLog {
-    /// INVITE responses in order of arrival, resends left out.
+    /// INVITE responses in order of arrival, without resends.
     pub(crate) responses: Vec<u16>,
     /// Requests in order of arrival.
     pub(crate) requests: Vec<String>,
@@ -102,7 +102,7 @@ pub(crate) struct LegLog {
 struct Leg {
     dialog: Option<Dialog>,
     invite: Option<Message>,
-    /// Transaction of the INVITE that set the leg up.
+    /// Transaction of the INVITE that created the leg.
     transaction: Option<TransactionId>,
     cseq: u32,
     plan: CallerPlan,
@@ -124,9 +124,9 @@ pub(crate) struct Agent {
     pub(crate) challenges: Vec<(Method, &'static str)>,
     /// Refuses re-INVITEs with this status.
     pub(crate) refuses_hold: Option<u16>,
-    /// The Contact of its answers is this instead of its address; empty: there is none.
+    /// The Contact of its answers instead of its address; empty: no Contact.
     pub(crate) contact: Option<String>,
-    /// Answers a challenge with them, once.
+    /// Answers a challenge with these, once.
     pub(crate) credentials: Option<(&'static str, &'static str)>,
     sent_200: String,
     transactions: Transactions,
@@ -390,7 +390,7 @@ impl Agent {
                 TransactionEvent::WentBack { .. } => {}
                 TransactionEvent::TimedOut { id, .. }
                 | TransactionEvent::TransportFailed { id, .. } => {
-                    // Nobody there any more: the leg is over for this side.
+                    // The peer is unreachable: the leg is over for this side.
                     if let Some(call) = self.owners.remove(&id) {
                         self.legs.entry(call).or_default().ended = true;
                     }

@@ -1,6 +1,6 @@
 //! A small operator: one customer, two vendors.
 
-use ledger::{Money, PriceRounding, PriceRow, Purse, RateDeck, RateRow};
+use ledger::{Money, PriceRounding, PriceRow, RateDeck, RateRow};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,9 @@ pub(crate) const VENDOR_A: &str = "10.2.0.1:5060";
 pub(crate) const VENDOR_B: &str = "10.2.0.2:5060";
 
 pub(crate) fn deck(name: &str, cents_a_minute: i128) -> Arc<RateDeck> {
-    let mut deck = RateDeck::new(name, "EUR");
     let price = Money(cents_a_minute * Money::ONE.0 / 100);
-    deck.push(RateRow {
-        prefix: Arc::from("44"),
+    let row = RateRow {
+        prefix: "44".into(),
         destination: Arc::from("United Kingdom"),
         price: PriceRow {
             price_first: price,
@@ -26,21 +25,73 @@ pub(crate) fn deck(name: &str, cents_a_minute: i128) -> Arc<RateDeck> {
         valid_from_ms: 0,
         valid_to_ms: None,
         blocked: false,
-    });
-    Arc::new(deck)
+    };
+    Arc::new(RateDeck::from_rows(name, "EUR", [row]).expect("a deck"))
 }
 
-pub(crate) fn account(id: u32, name: &str, balance: i128, cents: i128) -> Arc<Account> {
-    Arc::new(Account {
+/// A prepaid account with the deck of the same number; the stage sets its balance.
+pub(crate) fn account(id: u32, name: &str) -> Account {
+    Account {
         id,
         name: Arc::from(name),
         locked: false,
         expires_ms: None,
         max_duration: Duration::ZERO,
-        deck: Some(deck(name, cents)),
+        deck: Some(id),
         rounding: PriceRounding::default(),
-        purse: Arc::new(Purse::new(Money(balance * Money::ONE.0), Some(Money::ZERO))),
-    })
+        parent: None,
+        cuts: false,
+        channels: 0,
+        rate: Rate::default(),
+        terms: Terms::PREPAID,
+    }
+}
+
+/// Adds an account and its deck.
+pub(crate) fn open(facts: &mut Facts, account: Account, deck: Arc<RateDeck>) {
+    facts.apply(Change::Deck(account.id, deck));
+    facts.apply(Change::Account(Arc::new(account)));
+}
+
+/// Changes an existing account.
+pub(crate) fn change_account(facts: &mut Facts, id: u32, change: impl FnOnce(&mut Account)) {
+    let mut account = Account::clone(&facts.accounts()[&id]);
+    change(&mut account);
+    facts.apply(Change::Account(Arc::new(account)));
+}
+
+/// Changes every vendor trunk.
+pub(crate) fn change_vendors(facts: &mut Facts, change: impl Fn(&mut VendorTrunk)) {
+    for trunk in facts.clone().vendors().values() {
+        let mut trunk = VendorTrunk::clone(trunk);
+        change(&mut trunk);
+        facts.apply(Change::Vendor(Arc::new(trunk)));
+    }
+}
+
+/// Adds customer trunks.
+pub(crate) fn put_customers(facts: &mut Facts, trunks: impl IntoIterator<Item = CustomerTrunk>) {
+    trunks.into_iter().for_each(|trunk| facts.apply(Change::Customer(Arc::new(trunk))));
+}
+
+/// Removes all customer trunks.
+pub(crate) fn take_customers(facts: &mut Facts) {
+    for id in facts.clone().customers().keys() {
+        facts.apply(Change::NoCustomer(id));
+    }
+}
+
+/// Removes all trunks.
+pub(crate) fn take_trunks(facts: &mut Facts) {
+    take_customers(facts);
+    for id in facts.clone().vendors().keys() {
+        facts.apply(Change::NoVendor(id));
+    }
+}
+
+/// A prefix of a vendor trunk.
+pub(crate) fn prefix(prefix: &str, extend: bool) -> RoutePrefix {
+    RoutePrefix { prefix: prefix.into(), priority: 100, extend }
 }
 
 pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
@@ -65,6 +116,7 @@ pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
         support_privacy: true,
         trusted: false,
         channels: 0,
+        rate: Rate::default(),
         max_duration: Duration::ZERO,
         max_attempts: 5,
         setup_budget: Duration::from_secs(30),
@@ -77,11 +129,10 @@ pub(crate) fn customer(id: u32, name: &str, address: &str) -> CustomerTrunk {
         media_address: 0,
         strict_media: false,
         transcode: true,
-        usage: Arc::default(),
     }
 }
 
-/// What vendors know us by that challenge.
+/// Our credentials for vendors that challenge.
 pub(crate) fn known_to_vendors() -> Credentials {
     Credentials {
         user: "strowger".into(),
@@ -103,12 +154,14 @@ pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> Ve
         account: 2,
         locked: false,
         targets: Destinations::new(targets.iter().map(|target| at(target)).collect()),
+        prefixes: vec![prefix("44", true)],
         listener: 0,
         large_over_tcp: true,
         priority,
         weight: 0,
         last_resort: false,
         channels: 0,
+        rate: Rate::default(),
         max_duration: Duration::ZERO,
         timers: AttemptTimers::default(),
         schedule: Arc::default(),
@@ -128,7 +181,6 @@ pub(crate) fn vendor(id: u32, name: &str, targets: &[&str], priority: u32) -> Ve
         transcode: true,
         ringback: Default::default(),
         credentials: None,
-        usage: Arc::default(),
     }
 }
 
@@ -141,7 +193,8 @@ pub(crate) fn small_operator() -> Facts {
 }
 
 pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Facts {
-    let mut facts = Facts { node: Arc::from("test"), ..Facts::default() };
+    let mut facts = Facts::default();
+    facts.node = Arc::from("test");
     facts.listeners.push(Listener {
         name: Arc::from("main"),
         local: super::SWITCH.parse().expect("an address"),
@@ -152,14 +205,8 @@ pub(crate) fn operator(customer: CustomerTrunk, vendors: Vec<VendorTrunk>) -> Fa
         digest_algorithms: Arc::from(sip::digest::Algorithm::ALL),
         digest_from_anywhere: true,
     });
-    facts.accounts.insert(1, account(1, "acme", 100_000, 60));
-    facts.accounts.insert(2, account(2, "carrier", 0, 30));
-    facts.customers.insert(customer.id, Arc::new(customer));
-    let entries =
-        vendors.iter().map(|v| RouteEntry { trunk: v.id, priority: 100, extend: true }).collect();
-    facts.routes.insert("44", entries);
-    for vendor in vendors {
-        facts.vendors.insert(vendor.id, Arc::new(vendor));
-    }
+    open(&mut facts, account(1, "acme"), deck("acme", 60));
+    open(&mut facts, account(2, "carrier"), deck("carrier", 30));
+    facts.fill([Arc::new(customer)], vendors.into_iter().map(Arc::new));
     facts
 }

@@ -1,4 +1,4 @@
-//! A relay that only remembers what it was told.
+//! A relay that only records its calls.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,26 +10,26 @@ pub(crate) const CALLER_LEG: u16 = 0;
 
 #[derive(Default)]
 pub(crate) struct MemoryMedia {
-    /// The legs that are open, and whom each hears.
+    /// The open legs, each with the leg that it is joined to.
     legs: HashMap<MediaLeg, Option<MediaLeg>>,
-    /// Legs that the machine before had open.
+    /// Legs that the previous machine had open.
     of_the_last: HashSet<MediaLeg>,
-    /// Legs of a machine that nobody has seen are opened again, too.
+    /// Also reopens legs of a machine that this relay has not seen.
     pub(crate) adopts: bool,
     next_port: u16,
     /// Refuse to open, as if no port were free.
     pub(crate) exhausted: bool,
-    /// What each vendor's leg has received.
+    /// Packets received from each vendor's leg.
     pub(crate) vendors_sent: u64,
     /// How often each vendor's leg was taken over.
     pub(crate) takeovers: u64,
-    /// The number of each leg whose SDP was told, and what it said.
+    /// Each leg update: leg number and content.
     pub(crate) updates: Vec<(u16, RemoteMedia)>,
-    /// The numbers of the legs that were joined.
+    /// The numbers of the joined legs.
     pub(crate) joins: Vec<(u16, u16)>,
-    /// The numbers of the legs that a sound was played to, and its name.
+    /// Each played sound: leg number and name.
     pub(crate) plays: Vec<(u16, String)>,
-    /// The calls whose silence matters.
+    /// The calls that are watched for silence.
     pub(crate) watched: Vec<CallKey>,
     /// When the caller's last packet came.
     pub(crate) last_packet: Option<Instant>,
@@ -40,7 +40,7 @@ impl MemoryMedia {
         self.legs.len() + self.of_the_last.len()
     }
 
-    /// The machine ends; the next one opens the same legs.
+    /// The machine ends; the next one must open the same legs.
     pub(crate) fn change_machines(&mut self) {
         assert!(self.of_the_last.is_empty(), "legs that nobody has opened again");
         self.of_the_last = self.legs.drain().map(|(leg, _)| leg).collect();
@@ -62,7 +62,7 @@ impl MemoryMedia {
 }
 
 impl MediaControl for MemoryMedia {
-    /// A pair of a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
+    /// A pair at a media address: 10.0.0.1 for the first, 10.0.1.1 for the second ...
     fn open(&mut self, leg: MediaLeg, address: u16) -> Option<SocketAddr> {
         if self.exhausted {
             return None;

@@ -1,5 +1,5 @@
 //! A world without sockets: the switch, callers and vendors over a network that can lose,
-//! double, delay and reorder, all in virtual time from one seed.
+//! duplicate, delay and reorder, all in virtual time from one seed.
 
 pub(crate) mod agent;
 pub(crate) mod facts;
@@ -11,7 +11,8 @@ pub(crate) mod raw;
 use ::policy::Reply;
 use agent::{Agent, CallerPlan, VendorPlan};
 use facts::{CALLER, VENDOR_A, VENDOR_B};
-use ledger::{CallDocument, RecordState};
+use ledger::{CallDocument, Money, RecordState, Spent};
+use live::{Holder, Live};
 use media::MemoryMedia;
 use phone::Phone;
 use rand::rngs::StdRng;
@@ -19,17 +20,22 @@ use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strowger_switch::facts::Facts;
 use strowger_switch::{
     CallKey, NotPlaced, Now, Output, Strangers, Switch, SwitchSettings, TestCall, World,
 };
 
-/// Where the switch listens.
+/// The switch's listener.
 pub(crate) const SWITCH: &str = "10.0.0.1:5060";
 
-/// What the network does to datagrams.
+/// The initial balance of every account, in units of its currency.
+pub(crate) const FUNDS: i128 = 100_000;
+/// When purses are opened, UTC ms.
+const DAY_ONE: u64 = 0;
+
+/// The network's effect on datagrams.
 #[derive(Clone, Copy)]
 pub(crate) struct Network {
     pub(crate) loss: f64,
@@ -73,6 +79,7 @@ impl Ord for Datagram {
 pub(crate) struct Stage {
     pub(crate) switch: Switch,
     pub(crate) facts: Arc<Facts>,
+    pub(crate) live: Live,
     pub(crate) media: MemoryMedia,
     pub(crate) agents: HashMap<SocketAddr, Agent>,
     pub(crate) phones: BTreeMap<SocketAddr, Phone>,
@@ -84,17 +91,17 @@ pub(crate) struct Stage {
     pub(crate) wire: Vec<(Instant, SocketAddr, Arc<[u8]>)>,
     pub(crate) keep_wire: bool,
     rng: StdRng,
-    /// Apart, so that machines that change change nothing else.
+    /// Separate, so that changing machines does not affect other random choices.
     rng_of_machines: StdRng,
     generation: u64,
     network: Network,
     flying: BinaryHeap<Reverse<Datagram>>,
-    /// Answers that come later, each with its moment.
+    /// Answers that come later, each with its time.
     late: Vec<(Instant, CallKey, u32, Reply)>,
     order: u64,
     pub(crate) now: Instant,
     pub(crate) start: Instant,
-    /// The clock of the day is set: after so long, by so many ms.
+    /// The wall clock is set after this time, by this many ms.
     pub(crate) clock_set: Option<(Duration, i64)>,
 }
 
@@ -105,19 +112,24 @@ impl Stage {
         let world = Arc::new(World { facts: Arc::clone(&facts), pin: policy::pin(1) });
         let mut rng = StdRng::seed_from_u64(seed);
         let strangers = Arc::new(Strangers::default());
+        let live = Live::default();
         let settings = SwitchSettings {
             shard: 0,
             shards: 1,
             seed: rng.random(),
-            replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
-            rests: Arc::default(),
+            live: live.clone(),
             strangers: Arc::clone(&strangers),
             foreign: Arc::default(),
         };
         let start = Instant::now();
+        for account in facts.accounts().values() {
+            let balance = Money(FUNDS * Money::ONE.0);
+            live.purses.open(account.id, balance, Spent::default(), account.terms, DAY_ONE);
+        }
         Stage {
             switch: Switch::new(settings, world),
             facts,
+            live,
             media: MemoryMedia::default(),
             agents: HashMap::new(),
             phones: BTreeMap::new(),
@@ -140,8 +152,8 @@ impl Stage {
         }
     }
 
-    /// The machine is stopped, its calls are written down, and after `pause` another one with other
-    /// chance and other plugins goes on with them.
+    /// Stops the machine and serialises its calls; after `pause` another machine, with another seed
+    /// and another plugin generation, continues them.
     pub(crate) fn change_machines(&mut self, pause: Duration) {
         let (written, written_at) = self.write_down();
         self.media.change_machines();
@@ -150,7 +162,7 @@ impl Stage {
         self.read(&written, written_at);
     }
 
-    /// A machine goes on with what another one has written just now.
+    /// A machine continues what another one has serialised just now.
     pub(crate) fn take_over(&mut self, written: &[u8]) {
         self.read(written, self.now);
     }
@@ -163,30 +175,35 @@ impl Stage {
         self.settle();
     }
 
-    /// What the machine writes down, and when; then it knows no call.
+    /// The serialised calls and the time; after that the machine has no calls.
     pub(crate) fn write_down(&mut self) -> (Vec<u8>, Instant) {
         self.settle();
         let now = self.clock();
         let written = self.switch.write_down(now, &mut self.media).expect("plain data");
-        assert_eq!(self.facts.usage.active(), 0, "channels that nobody has left");
+        assert_eq!(self.channels(Holder::Node), 0, "channels that nobody has left");
         (written, self.now)
     }
 
-    /// New calls see another configuration.
+    /// Sets another configuration for new calls.
     pub(crate) fn reconfigure(&mut self, facts: Facts) {
         self.facts = Arc::new(facts);
         let pin = policy::pin(self.generation);
-        self.switch.set_world(Arc::new(World { facts: Arc::clone(&self.facts), pin }));
+        self.set_world(Arc::new(World { facts: Arc::clone(&self.facts), pin }));
     }
 
-    /// How the next machine is made.
+    /// Sets another world for new calls.
+    pub(crate) fn set_world(&mut self, world: Arc<World>) {
+        let now = self.clock();
+        self.switch.set_world(now, world);
+    }
+
+    /// Settings and world of the next machine.
     pub(crate) fn next_machine(&mut self) -> (SwitchSettings, Arc<World>) {
         let settings = SwitchSettings {
             shard: 0,
             shards: 1,
             seed: self.rng_of_machines.random(),
-            replays: Arc::new(Mutex::new(sip::digest::ReplayGuard::new(64, 0))),
-            rests: Arc::default(),
+            live: self.live.clone(),
             strangers: Arc::clone(&self.strangers),
             foreign: Arc::default(),
         };
@@ -195,12 +212,39 @@ impl Stage {
         (settings, Arc::new(World { facts: Arc::clone(&self.facts), pin }))
     }
 
-    /// Puts a caller or a vendor at an address.
+    /// The balance of an account.
+    pub(crate) fn balance(&self, account: u32) -> Money {
+        self.standing(account).balance
+    }
+
+    /// The standing of an account.
+    pub(crate) fn standing(&self, account: u32) -> live::Standing {
+        let utc_ms = self.clock().utc_ms;
+        self.live.purses.standing(account, utc_ms).expect("an account of the stage")
+    }
+
+    /// Sets the balance of an account.
+    pub(crate) fn set_balance(&mut self, account: u32, balance: Money) {
+        let before = self.balance(account);
+        self.live.purses.post(account, balance - before);
+    }
+
+    /// Ends the running calls of an account.
+    pub(crate) fn cut_account(&mut self, account: u32) {
+        self.switch.cut_account(self.clock(), account);
+    }
+
+    /// Channels that calls have taken.
+    pub(crate) fn channels(&self, of: Holder) -> u32 {
+        self.live.channels.active(of)
+    }
+
+    /// Adds a caller or a vendor at its address.
     pub(crate) fn add(&mut self, agent: Agent) {
         self.agents.insert(agent.address, agent);
     }
 
-    /// Puts a telephone with a will of its own at an address.
+    /// Adds a randomly acting telephone at its address.
     pub(crate) fn add_phone(&mut self, phone: Phone) {
         self.phones.insert(phone.address, phone);
     }
@@ -248,7 +292,7 @@ impl Stage {
         self.send(from, SWITCH.parse().expect("an address"), Arc::from(bytes));
     }
 
-    /// The network tells the switch that nobody is at `address`.
+    /// The network reports to the switch that `address` is unreachable.
     pub(crate) fn unreachable(&mut self, address: &str) {
         let flow = sip::Flow::datagram(0, address.parse().expect("an address"));
         let now = self.clock();
@@ -271,14 +315,14 @@ impl Stage {
         found
     }
 
-    /// The node stops and awaits no peer any more.
+    /// The node stops and waits for no peer any more.
     pub(crate) fn close_all(&mut self) {
         let now = self.clock();
         self.switch.close_all(now, &mut self.media);
         self.settle();
     }
 
-    /// The node stops and awaits nothing any more, not even the charges.
+    /// The node stops and waits for nothing any more, not even the charges.
     pub(crate) fn close_all_unrated(&mut self) {
         let now = self.clock();
         self.switch.close_all_unrated(now, &mut self.media);
@@ -292,7 +336,7 @@ impl Stage {
         self.settle();
     }
 
-    /// The relay tells something of a call.
+    /// The relay reports an event of a call.
     pub(crate) fn media_event(&mut self, event: strowger_switch::MediaEvent) {
         let call = *self.media.watched.last().expect("an answered call");
         let now = self.clock();
@@ -300,7 +344,7 @@ impl Stage {
         self.settle();
     }
 
-    /// Records one call as it stands; false if there is none.
+    /// Records one call in its current state; false if there is none.
     pub(crate) fn close_one_unrated(&mut self) -> bool {
         let now = self.clock();
         let one = self.switch.close_one_unrated(now, &mut self.media);
@@ -308,7 +352,7 @@ impl Stage {
         one
     }
 
-    /// Does what the switch and the agents want done now.
+    /// Runs the current actions of the switch and the agents.
     fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -440,7 +484,7 @@ impl Stage {
         }
     }
 
-    /// Runs until nobody has anything left to do; panics after a virtual hour.
+    /// Runs until nothing is left to do; panics after a virtual hour.
     pub(crate) fn run_until_quiet(&mut self) {
         let limit = self.now + Duration::from_secs(3600);
         self.settle();
@@ -451,18 +495,21 @@ impl Stage {
         }
     }
 
-    /// What must hold when all calls are over, whatever happened to them.
+    /// Conditions that hold when all calls are over.
     pub(crate) fn assert_nothing_leaks(&self) {
         assert_eq!(self.switch.call_count(), 0, "calls left");
         assert_eq!(self.switch.transactions(), 0, "transactions left");
         assert_eq!(self.switch.table_entries(), 0, "table entries left");
         assert_eq!(self.media.open_legs(), 0, "media legs left");
-        assert_eq!(self.facts.usage.active(), 0, "channels of the node left");
-        for trunk in self.facts.customers.values() {
-            assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);
+        let customers = self.facts.customers().keys().map(Holder::Customer);
+        let vendors = self.facts.vendors().keys().map(Holder::Vendor);
+        let accounts = self.facts.accounts().keys().map(Holder::Account);
+        for of in customers.chain(vendors).chain(accounts).chain([Holder::Node]) {
+            assert_eq!(self.channels(of), 0, "channels of {of:?} left");
         }
-        for trunk in self.facts.vendors.values() {
-            assert_eq!(trunk.usage.active(), 0, "channels of {} left", trunk.name);
+        for account in self.facts.accounts().keys() {
+            let reserved = self.standing(account).reserved;
+            assert_eq!(reserved, Money::ZERO, "held of account {account}");
         }
     }
 }
@@ -476,7 +523,7 @@ pub(crate) fn stage_of(facts: Facts, a: VendorPlan, b: VendorPlan) -> Stage {
     stage
 }
 
-/// The texts of what the switch sent to `address` that begin with `start`.
+/// The texts of the messages to `address` that begin with `start`.
 pub(crate) fn sent(stage: &Stage, address: &str, start: &str) -> Vec<String> {
     let to = |(_, to, bytes): &&(_, std::net::SocketAddr, std::sync::Arc<[u8]>)| {
         to.to_string() == address && bytes.starts_with(start.as_bytes())
@@ -496,7 +543,7 @@ pub(crate) fn call(stage: &mut Stage, plan: CallerPlan) {
     stage.agent(CALLER).invite(now, "4420123", plan);
 }
 
-/// A caller who hangs up so long after the answer.
+/// A caller who hangs up `seconds` after the answer.
 pub(crate) fn hangs_up_after(seconds: u64) -> CallerPlan {
     CallerPlan { hangup: Some(Duration::from_secs(seconds)), ..CallerPlan::default() }
 }

@@ -1,7 +1,7 @@
-//! A telephone on the switch's own legs (`sip::session`), with a will of its own: it rings, answers,
-//! refuses, offers again, holds, asks and hangs up whenever chance says so, with or without reliable
-//! responses, UPDATE and session timers. What it lived through is counted, so that a run can be
-//! asked whether it was dull.
+//! A randomly acting telephone on the switch's own legs (`sip::session`): it rings, answers,
+//! refuses, makes new offers, holds, asks and hangs up at random times, with or without reliable
+//! responses, UPDATE and session timers. Its experiences are counted, so that a test can check that
+//! a run covered the rare paths.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -17,10 +17,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a telephone lived through, by name.
+/// A telephone's experiences, counted by name.
 pub(crate) type Seen = BTreeMap<&'static str, usize>;
 
-/// What a telephone does some time.
+/// A scheduled action of a telephone.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Progress(u16, bool),
@@ -37,7 +37,7 @@ enum Act {
 struct Line {
     leg: Leg<u32>,
     version: u32,
-    /// It called and has got a 2xx, or was called and has sent one.
+    /// It called and has received a 2xx, or was called and has sent one.
     answered: bool,
     cancelled: bool,
     delayed: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Phone {
     next: u32,
 }
 
-/// A telephone has one listener: itself.
+/// A telephone has one listener: its own address.
 struct Own(SocketAddr);
 
 impl Listeners for Own {
@@ -112,7 +112,7 @@ impl Phone {
             1 => Reliability::Required,
             _ => Reliability::Supported,
         };
-        // Shorter than the switch takes, so that it says so, or as short as it takes.
+        // Shorter than the switch accepts, so that it refuses, or as short as it accepts.
         let interval = [0, 60, 90, 600][self.rng.random_range(0..4)];
         let timers = SessionTimers { interval, min_se: 60, ..SessionTimers::default() };
         LegSettings { reliability, timers, ..LegSettings::default() }
@@ -131,7 +131,7 @@ impl Phone {
         .into_bytes()
     }
 
-    /// What is done once a call is up.
+    /// Schedules the actions after the answer.
     fn plan_up(&mut self, now: Instant, line: u32) {
         for act in [Act::Offer, Act::Update, Act::Info] {
             while self.rng.random_bool(0.2) {
@@ -139,7 +139,7 @@ impl Phone {
                 self.agenda.push((now + after, line, act));
             }
         }
-        // Everybody hangs up one day, so that every call ends; few talk past a refresh.
+        // Everybody hangs up eventually, so that every call ends; few talk past a refresh.
         let longest = if self.rng.random_bool(0.1) { 400_000 } else { 30_000 };
         let after = self.ms(longest);
         self.agenda.push((now + after, line, Act::HangUp));
@@ -245,7 +245,7 @@ impl Phone {
         let (up, delayed, answered) = (line.leg.is_up(), line.delayed, line.answered);
         match act {
             Act::Progress(status, with) => {
-                // An offer in a 18x has to be answered in a PRACK.
+                // An offer in a 18x must be answered in a PRACK.
                 let may = !delayed || line.leg.takes_early_offers();
                 let sdp = (with && may).then(|| self.description(1));
                 self.with_leg(now, number, |leg, wire| leg.progress(wire, status, sdp.as_deref()));
@@ -280,7 +280,7 @@ impl Phone {
                 let sdp = self.description(version);
                 let method =
                     if matches!(act, Act::Offer) { Method::Invite } else { Method::Update };
-                // A re-INVITE without an offer is rare, and legal.
+                // A re-INVITE without an offer is rare but legal.
                 let with = matches!(act, Act::Update) || self.rng.random_bool(0.8);
                 let content = with.then_some(("application/sdp", &sdp[..]));
                 self.saw(if up { "offer" } else { "early offer" });
@@ -462,7 +462,7 @@ impl Phone {
             LegEvent::Request(id) => self.answer_request(now, number, id),
             LegEvent::ProvisionalAnswered(_) => self.saw("PRACK with answer"),
             LegEvent::Response(request) => {
-                // A re-INVITE without offer: its 2xx has made one.
+                // A re-INVITE without an offer: its 2xx contained the offer.
                 let sdp = self.description(1);
                 let answer = Some(&sdp[..]);
                 self.with_leg(now, number, |leg, wire| {

@@ -1,4 +1,4 @@
-//! Decisions without plugins: everyone may call, numbers stay, a second costs a cent.
+//! Decisions without plugins: everyone may call, numbers stay unchanged, a second costs a cent.
 
 use policy::{
     Advance, Answer, AttemptFailure, CallDetails, Charge, Fault, IdentityAnswer, NumberAnswer, Pin,
@@ -16,11 +16,11 @@ pub(crate) struct Policy {
     /// Asked first; none leaves the decision to the default.
     pub(crate) instead: Option<Override>,
     pub(crate) asked: Vec<&'static str>,
-    /// What the call knew beside each question.
+    /// The details of the call with each question.
     pub(crate) details: Vec<(&'static str, Arc<CallDetails>)>,
-    /// A plugin that fails at screening or supervision is one without which no call goes on.
+    /// A failure at screening or supervision refuses or ends the call.
     pub(crate) must_screen: bool,
-    /// How much later an answer comes; by default at once.
+    /// Delay of an answer; by default none.
     pub(crate) delay: Option<Delay>,
 }
 
@@ -38,7 +38,7 @@ impl policy::Lookup for NoLookup {
     }
 }
 
-/// A generation with nothing in it.
+/// An empty generation.
 pub(crate) fn pin(generation: u64) -> Pin {
     Pin {
         generation,

@@ -1,5 +1,5 @@
-//! A caller and vendors without a telephone behind them: every message is written by the test,
-//! so that they can do what no well-bred telephone does.
+//! A caller and vendors without a telephone: the test writes every message, so that they can do
+//! what no correct telephone does.
 
 use super::facts::{CALLER, VENDOR_A};
 use super::{Network, SWITCH, Stage};
@@ -12,7 +12,7 @@ pub(crate) struct Raw {
     pub(crate) stage: Stage,
     /// Via of the caller's requests, without its branch.
     pub(crate) via: String,
-    /// Where the caller's packets come from.
+    /// Source address of the caller's packets.
     pub(crate) source: String,
     pub(crate) contact: String,
     pub(crate) from: String,
@@ -23,7 +23,7 @@ pub(crate) struct Raw {
     pub(crate) vendor_cseq: u32,
     /// The vendor's tag.
     pub(crate) tag: String,
-    /// Messages of the wire that were read.
+    /// Messages of the wire that were already read.
     read: Vec<bool>,
     branch: u32,
 }
@@ -50,7 +50,7 @@ impl Raw {
         self.stage.run(Duration::from_millis(ms));
     }
 
-    /// Whatever the calls wait for comes to its end; then nothing may be left.
+    /// Runs until everything is quiet; then no state may be left.
     pub(crate) fn ends(&mut self) {
         self.stage.run_until_quiet();
         self.stage.assert_nothing_leaks();
@@ -70,7 +70,7 @@ impl Raw {
         Some(message)
     }
 
-    /// The same, a moment later; panics with what came instead.
+    /// The same, a moment later; panics with the messages that came instead.
     #[track_caller]
     pub(crate) fn at(&mut self, address: &str, start: &str) -> Message {
         self.run(5);
@@ -78,20 +78,20 @@ impl Raw {
         found.unwrap_or_else(|| panic!("no `{start}` at {address}, but {:?}", self.lines()))
     }
 
-    /// What the vendor gets next of this kind.
+    /// The vendor's next message of this kind.
     #[track_caller]
     pub(crate) fn vendor(&mut self, start: &str) -> Message {
         self.at(VENDOR_A, start)
     }
 
-    /// What the caller gets next of this kind.
+    /// The caller's next message of this kind.
     #[track_caller]
     pub(crate) fn caller(&mut self, start: &str) -> Message {
         let source = self.source.clone();
         self.at(&source, start)
     }
 
-    /// Whether `address` has got a message of this kind that was not read yet.
+    /// Whether `address` has an unread message of this kind.
     pub(crate) fn has(&mut self, address: &str, start: &str) -> bool {
         self.run(5);
         self.find(address, start).is_some()
@@ -104,7 +104,7 @@ impl Raw {
         self.stage.wire.iter().map(|(_, to, bytes)| format!("{to} {}", line(bytes))).collect()
     }
 
-    /// The caller's next request has the branch of the one before.
+    /// Gives the caller's next request the branch of the previous one.
     pub(crate) fn same_branch(&mut self) {
         self.branch -= 1;
     }
@@ -125,7 +125,7 @@ impl Raw {
             .header("CSeq", format_args!("{cseq} {}", method.as_str()))
     }
 
-    /// The caller's INVITE with these header lines; no body where `body` is empty.
+    /// The caller's INVITE with these header lines; no body if `body` is empty.
     pub(crate) fn invite(&mut self, headers: &[(&str, &str)], body: &str) {
         let uri = self.uri.clone();
         let to = format!("<{uri}>");
@@ -157,7 +157,7 @@ impl Raw {
         self.send(ack, &[], body);
     }
 
-    /// The caller's request inside the dialog that this response made.
+    /// The caller's request inside the dialog of this response.
     pub(crate) fn asks(
         &mut self,
         dialog: &Message,
@@ -282,7 +282,7 @@ impl Raw {
         self.connects_with(&[], &[])
     }
 
-    /// The same with header lines of the INVITE and of the answer.
+    /// The same with header lines for the INVITE and for the answer.
     pub(crate) fn connects_with(
         &mut self,
         invite: &[(&str, &str)],

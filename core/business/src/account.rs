@@ -1,0 +1,178 @@
+use super::words::{self, CallRate};
+use ledger::{DurationRounding, Money, PriceRounding};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Who pays us, or whom we pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Unique name.
+    pub name: String,
+    /// Numeric id, assigned once and kept for ever; left out: the next free one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    /// Which side of the money it is on.
+    #[serde(default)]
+    pub kind: AccountKind,
+    /// ISO 4217 code of balance and deck (BILL-74).
+    pub currency: Currency,
+    /// Booked once, when the account is made; later changes are not booked.
+    #[serde(default, with = "words::amount")]
+    pub opening_balance: Money,
+    /// Credit, at least 0; none is `"unlimited"` (BILL-43).
+    #[serde(default = "no_credit", with = "words::credit")]
+    pub credit_limit: Option<Money>,
+    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
+    /// wants to know about it (`host-call`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// The reseller that it belongs to (BILL-60): an account that pays for its calls as well, by
+    /// its own deck, and whose money limits them (BILL-62, BILL-63).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Takes no calls.
+    #[serde(default)]
+    pub locked: bool,
+    /// New calls are blocked while no more than this is available (BILL-44), at least 0.
+    #[serde(default, with = "words::amount", skip_serializing_if = "words::is_zero")]
+    pub block_at: Money,
+    /// What becomes of running calls when the account is locked or blocked.
+    #[serde(default, skip_serializing_if = "RunningCalls::is_default")]
+    pub running_calls: RunningCalls,
+    /// Calls at once of the account and those below it, 0 is unlimited (BILL-51).
+    #[serde(default, skip_serializing_if = "words::is_default")]
+    pub channels: u32,
+    /// Their calls a second, 0 is unlimited (SEC-11).
+    #[serde(default, skip_serializing_if = "words::is_default")]
+    pub cps: CallRate,
+    /// Calls that may begin at once after a pause; 0: those of one second.
+    #[serde(default, skip_serializing_if = "words::is_default")]
+    pub burst: u32,
+    /// Most that the calls of a day (UTC) may cost (BILL-51).
+    #[serde(default, with = "words::optional_amount", skip_serializing_if = "Option::is_none")]
+    pub daily_cap: Option<Money>,
+    /// Most that the calls of a month (UTC) may cost (BILL-51).
+    #[serde(default, with = "words::optional_amount", skip_serializing_if = "Option::is_none")]
+    pub monthly_cap: Option<Money>,
+    /// Takes no calls from this instant on, UTC ms (BILL-45).
+    #[serde(
+        default,
+        with = "crate::instant::optional_instant",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expires: Option<u64>,
+    /// Longest call, 0 s is no limit of its own (SIG-35).
+    #[serde(default, with = "words::duration")]
+    pub max_duration: Duration,
+    /// Name of the deck: sell prices of a customer, buy prices of a vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deck: Option<String>,
+    /// Duration and money rounding.
+    #[serde(default)]
+    pub rounding: Rounding,
+}
+
+fn no_credit() -> Option<Money> {
+    Some(Money::ZERO)
+}
+
+/// Kinds of account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Pays us.
+    #[default]
+    Customer,
+    /// Is paid by us.
+    Vendor,
+}
+
+/// What becomes of running calls when their account is locked (BILL-51), or at its threshold
+/// (BILL-44).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunningCalls {
+    /// They go on with the money that is held for them.
+    #[default]
+    Finish,
+    /// They end.
+    Cut,
+}
+
+impl RunningCalls {
+    fn is_default(&self) -> bool {
+        *self == RunningCalls::default()
+    }
+}
+
+/// Three capital letters (ISO 4217).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(String);
+
+impl Currency {
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Ok(Currency(text));
+        }
+        Err(format!("`{text}` is not a currency: expected three capital letters, such as \"EUR\""))
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> String {
+        currency.0
+    }
+}
+
+/// Duration and money rounding (BILL-11, BILL-17, BILL-18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounding {
+    /// Unit of duration rounding, 1 to 60,000 ms.
+    #[serde(default = "one_second")]
+    pub unit_ms: u32,
+    /// Its direction.
+    #[serde(default)]
+    pub mode: DurationRounding,
+    /// Decimals of a charge, 0 to 10.
+    #[serde(default = "seven")]
+    pub decimals: u8,
+    /// Above 0: charges are rounded up to a multiple of it instead.
+    #[serde(default, with = "words::amount")]
+    pub fee_unit: Money,
+}
+
+fn one_second() -> u32 {
+    PriceRounding::default().unit_ms
+}
+
+fn seven() -> u8 {
+    PriceRounding::default().decimals
+}
+
+impl Default for Rounding {
+    fn default() -> Self {
+        let PriceRounding { unit_ms, mode, decimals, fee_unit } = PriceRounding::default();
+        Rounding { unit_ms, mode, decimals, fee_unit }
+    }
+}
+
+impl From<Rounding> for PriceRounding {
+    fn from(rounding: Rounding) -> PriceRounding {
+        let Rounding { unit_ms, mode, decimals, fee_unit } = rounding;
+        PriceRounding { unit_ms, mode, decimals, fee_unit }
+    }
+}

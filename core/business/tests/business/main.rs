@@ -1,0 +1,5 @@
+//! What an operator writes.
+
+mod folder;
+mod stored;
+mod support;

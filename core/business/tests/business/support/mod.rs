@@ -1,0 +1,4 @@
+//! Folders with configurations.
+
+pub(crate) mod configuration;
+pub(crate) mod folder;

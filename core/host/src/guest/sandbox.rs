@@ -1,0 +1,221 @@
+//! The environment of one instance: its limits, its deadline, and the mapping of engine errors to
+//! [`Fault`].
+
+use crate::guest::verify::shortened;
+use crate::plugin::Plugin;
+use crate::services::ticker::{COARSE_TICK, Deadline, TICK};
+use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
+
+/// Bytes that a guest may pass to the host in one answer or one host call; the largest useful
+/// answer, 64 headers of 2 KB, is far below.
+const BYTES_ACROSS: usize = 1 << 20;
+
+/// Elements of a guest's tables; the default plugins use under a hundred.
+const TABLE_ELEMENTS: usize = 20_000;
+
+/// The data of an instance's store.
+pub(crate) struct Sandbox {
+    pub(crate) plugin: Arc<Plugin>,
+    /// The call of the current question.
+    pub(crate) asking: Option<Asking>,
+    /// Questions so far: the number identifies the question of a handle to call facts.
+    pub(crate) questions: u32,
+    /// Handles to call facts that the guest has not dropped.
+    pub(crate) handles: usize,
+    /// Random draws outside a call.
+    pub(crate) draws: u32,
+    /// Current size of its linear memories together.
+    pub(crate) memory_bytes: usize,
+    deadline_ms: u32,
+    /// When the question was put, or resumed after waiting.
+    began: Instant,
+    /// Processor time of the thread at the first tick of the question, less the time that the
+    /// question may have used before it.
+    since: Option<Duration>,
+    /// Processor time used before the question waited.
+    used: Duration,
+}
+
+/// The data of the current call for host functions.
+pub(crate) struct Asking {
+    pub(crate) call: CallFacts,
+    pub(crate) lookup: Arc<dyn Lookup>,
+    pub(crate) notes: Arc<CallNotes>,
+    pub(crate) details: Option<Arc<CallDetails>>,
+}
+
+impl Sandbox {
+    /// A question begins.
+    pub(crate) fn open(&mut self, context: Context<'_>, call: CallFacts) {
+        self.questions = self.questions.wrapping_add(1);
+        self.asking = Some(Asking {
+            call,
+            lookup: Arc::clone(&context.pin.lookup),
+            notes: Arc::clone(&context.pin.notes),
+            details: context.details.cloned(),
+        });
+    }
+
+    /// The question is over.
+    pub(crate) fn close(&mut self) {
+        self.asking = None;
+    }
+
+    pub(crate) fn lookup(&self) -> Option<&Arc<dyn Lookup>> {
+        self.asking.as_ref().map(|asking| &asking.lookup)
+    }
+
+    pub(crate) fn store(engine: &Engine, plugin: &Arc<Plugin>) -> Store<Sandbox> {
+        plugin.services.instances.fetch_add(1, Relaxed);
+        let mut store = Store::new(
+            engine,
+            Sandbox {
+                plugin: Arc::clone(plugin),
+                asking: None,
+                questions: 0,
+                handles: 0,
+                draws: 0,
+                memory_bytes: 0,
+                deadline_ms: plugin.settings.deadline_ms,
+                began: Instant::now(),
+                since: None,
+                used: Duration::ZERO,
+            },
+        );
+        store.limiter(|sandbox| sandbox);
+        store.set_hostcall_fuel(BYTES_ACROSS);
+        store.epoch_deadline_callback(|mut context| context.data_mut().tick());
+        store
+    }
+
+    /// The question waits: the thread's work in the meantime does not count.
+    pub(crate) fn pause(&mut self) {
+        let spent = processor_time();
+        self.used += spent.saturating_sub(self.since.unwrap_or(spent));
+    }
+
+    /// It continues, perhaps on another thread.
+    pub(crate) fn resume(&mut self) {
+        self.began = Instant::now();
+        self.since = Some(processor_time());
+    }
+
+    /// Called at the first epoch tick inside a question and at each further one. A deadline is
+    /// processor time of this thread: on a busy machine a thread that was suspended for 20 ms in
+    /// the middle of a healthy answer must not lose it.
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.plugin.services.pace.hurry();
+        let spent = processor_time();
+        // Before the first tick only the wall clock was read, and the thread may have been
+        // suspended: charge no more than a tick, or half of a short deadline.
+        let deadline = Duration::from_millis(u64::from(self.deadline_ms));
+        let most = COARSE_TICK.min(deadline / 2);
+        let since =
+            *self.since.get_or_insert_with(|| spent.saturating_sub(self.began.elapsed().min(most)));
+        // The next check is a tick away: stop early rather than late.
+        let used = self.used + spent.saturating_sub(since) + TICK / 2;
+        if used >= deadline {
+            return Err(DeadlinePassed(self.deadline_ms).into());
+        }
+        Ok(UpdateDeadline::Continue(1))
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.plugin.services.instances.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Starts the deadline of a question.
+pub(crate) fn begin(store: &mut Store<Sandbox>, deadline: Deadline<'_>) {
+    let sandbox = store.data_mut();
+    sandbox.deadline_ms = deadline.ms();
+    sandbox.began = deadline.from();
+    sandbox.since = None;
+    sandbox.used = Duration::ZERO;
+    store.set_epoch_deadline(1);
+}
+
+/// [`begin`] for a question on a fibre: it can continue on another thread, so the processor time is
+/// read here and not at the first tick.
+pub(crate) fn begin_on_fibre(store: &mut Store<Sandbox>, deadline: Deadline<'_>) {
+    begin(store, deadline);
+    store.data_mut().since = Some(processor_time());
+}
+
+/// Processor time of this thread.
+pub(crate) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = self.plugin.settings.memory_bytes;
+        if desired as u64 > limit {
+            // A trap rather than a failed grow: guests in C would go on with a null pointer.
+            return Err(MemoryDenied { desired, limit }.into());
+        }
+        self.memory_bytes += desired.saturating_sub(current);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+#[derive(Debug, Error)]
+#[error("deadline of {0} ms passed")]
+struct DeadlinePassed(u32);
+
+#[derive(Debug, Error)]
+#[error("{desired} bytes wanted, {limit} allowed")]
+struct MemoryDenied {
+    desired: usize,
+    limit: u64,
+}
+
+/// The fault that an engine error means for the call.
+pub(crate) fn fault(error: &wasmtime::Error) -> Fault {
+    if let Some(DeadlinePassed(limit)) = error.downcast_ref() {
+        return Fault::Deadline(*limit);
+    }
+    if let Some(denied) = error.downcast_ref::<MemoryDenied>() {
+        return Fault::Memory(denied.to_string());
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return Fault::Trap(trap.to_string());
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Fault::Memory("no room for another instance on this node".to_owned());
+    }
+    match error.downcast_ref::<HostRefusal>() {
+        Some(refusal) => Fault::Trap(refusal.to_string()),
+        // Everything else is an answer that cannot be lifted: bad pointers, text that is not UTF-8,
+        // an unknown case, too many bytes.
+        None => Fault::Nonsense(shortened(format!("{error:#}"))),
+    }
+}
+
+/// A host function rejects its input; ends the question.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct HostRefusal(pub(crate) String);

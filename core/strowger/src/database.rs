@@ -1,0 +1,70 @@
+//! The database of the node file: which one it is, and waiting for one that is away.
+
+use config::{Config, ConfigErrors, DatabaseConfig};
+use std::time::{Duration, Instant};
+use store::{Database, Store, StoreError};
+
+/// How long a start waits for a server that is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Between two attempts.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Between two lines of the log that say so.
+const TOLD: Duration = Duration::from_secs(30);
+
+/// The database of a node file.
+///
+/// # Errors
+/// The URL is none; the setting is named with its line.
+pub(crate) fn of(config: &Config) -> Result<Database, ConfigErrors> {
+    match config.database() {
+        DatabaseConfig::File(path) => Ok(Database::from(path)),
+        DatabaseConfig::Url(url) => Database::from_url(&url).map_err(|error| {
+            ConfigErrors(vec![config.source.problem("database", error.to_string())])
+        }),
+    }
+}
+
+/// Opens it. A server that is away is waited for, and the log says so now and then; one that
+/// refuses us, or a database that is not ours, is told at once.
+///
+/// # Errors
+/// As [`Store::open`], for a server that is away after ten minutes.
+pub(crate) async fn open(database: &Database) -> Result<Store, StoreError> {
+    let start = Instant::now();
+    let mut told: Option<Instant> = None;
+    loop {
+        match Store::open(database.clone()).await {
+            Err(error) if error.is_away() && start.elapsed() < LONGEST_WAIT => {
+                if told.is_none_or(|last| last.elapsed() >= TOLD) {
+                    told = Some(Instant::now());
+                    let left = LONGEST_WAIT.saturating_sub(start.elapsed()).as_secs();
+                    tracing::warn!(
+                        %error, seconds_left = left,
+                        "the database is away: the node takes no calls before it is there; \
+                         trying again each second"
+                    );
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            Ok(store) => {
+                if told.is_some() {
+                    tracing::info!(waited = ?start.elapsed(), %database, "the database is there");
+                }
+                return Ok(store);
+            }
+            refused => return refused,
+        }
+    }
+}
+
+/// Whether the database could be opened at this moment, for a program that takes a running one
+/// over: its calls are not to wait for a server. A file is that of the running program.
+///
+/// # Errors
+/// As [`Store::open_to_read`].
+pub(crate) async fn try_server(database: &Database) -> Result<(), StoreError> {
+    if database.file().is_none() {
+        Store::open_to_read(database.clone()).await?;
+    }
+    Ok(())
+}

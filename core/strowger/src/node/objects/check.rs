@@ -1,0 +1,209 @@
+//! An object is good in itself, beside what it refers to, and beside what it could be taken for.
+
+use super::{ApiError, Node, refused, store_failed};
+use crate::node::start::node_names;
+use crate::review;
+use business::{
+    Account, Business, Currency, CustomerTrunk, Deck, NumberList, RuleSet, VendorTrunk,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use store::ObjectKind;
+
+/// Accounts above one another that are looked at (BILL-60).
+const DEEPEST_TREE: usize = 9;
+
+impl Node {
+    /// The fields as they are stored, once they are good in themselves and beside what they refer
+    /// to and could be taken for.
+    pub(super) async fn checked(
+        &self,
+        kind: ObjectKind,
+        name: &str,
+        mut body: Map<String, Value>,
+        before: Option<&Map<String, Value>>,
+    ) -> Result<Map<String, Value>, ApiError> {
+        body.insert("name".to_owned(), Value::from(name));
+        if kind == ObjectKind::Deck {
+            return deck_body(name, body, before);
+        }
+        if kind == ObjectKind::NumberList {
+            return list_body(name, typed(&body)?);
+        }
+        let mut around = Business::default();
+        match kind {
+            ObjectKind::Account => {
+                let account: Account = typed(&body)?;
+                self.add_parents(&mut around, account.parent.clone()).await?;
+                self.add_deck(&mut around, account.deck.as_deref()).await?;
+                around.accounts.insert(0, account);
+            }
+            ObjectKind::CustomerTrunk => {
+                let trunk: CustomerTrunk = typed(&body)?;
+                self.add_account(&mut around, &trunk.account).await?;
+                for rules in [&trunk.caller_rules, &trunk.callee_rules] {
+                    self.add_rules(&mut around, rules.as_deref()).await?;
+                }
+                around.customer_trunks = self.sources.beside(&trunk);
+                around.customer_trunks.insert(0, trunk);
+            }
+            ObjectKind::VendorTrunk => {
+                let trunk: VendorTrunk = typed(&body)?;
+                self.add_account(&mut around, &trunk.account).await?;
+                for rules in [&trunk.caller_rules, &trunk.callee_rules, &trunk.identity_rules] {
+                    self.add_rules(&mut around, rules.as_deref()).await?;
+                }
+                around.vendor_trunks.push(trunk);
+            }
+            ObjectKind::RuleSet => around.rule_sets.push(typed(&body)?),
+            ObjectKind::Deck | ObjectKind::NumberList | ObjectKind::PluginSettings => {}
+        }
+        let source = format!("{kind} {name}");
+        let around = around.checked(&source, &node_names(&self.config));
+        let around = around.map_err(|errors| refused(errors.to_string()))?;
+        let reviewed = review::objects(&self.config, self.desk.host(), &around);
+        reviewed.map_err(|error| refused(error.to_string()))?;
+        match kind {
+            ObjectKind::Account => fields(around.accounts.first()),
+            ObjectKind::CustomerTrunk => fields(around.customer_trunks.first()),
+            ObjectKind::VendorTrunk => fields(around.vendor_trunks.first()),
+            _ => fields(around.rule_sets.first()),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<Option<T>, ApiError> {
+        let found = self.store.object(kind, name).await.map_err(store_failed)?;
+        let found = found.filter(|object| !object.removed);
+        found.map(|object| typed_as(kind, &object.body)).transpose()
+    }
+
+    /// The accounts above, each with its deck.
+    async fn add_parents(
+        &self,
+        around: &mut Business,
+        mut next: Option<String>,
+    ) -> Result<(), ApiError> {
+        for _ in 0..DEEPEST_TREE {
+            let Some(name) = next.take() else { return Ok(()) };
+            let Some(parent) = self.read::<Account>(ObjectKind::Account, &name).await? else {
+                return Ok(());
+            };
+            self.add_deck(around, parent.deck.as_deref()).await?;
+            next.clone_from(&parent.parent);
+            around.accounts.push(parent);
+        }
+        Ok(())
+    }
+
+    async fn add_account(&self, around: &mut Business, name: &str) -> Result<(), ApiError> {
+        if let Some(account) = self.read::<Account>(ObjectKind::Account, name).await? {
+            self.add_deck(around, account.deck.as_deref()).await?;
+            let above = account.parent.clone();
+            around.accounts.push(account);
+            self.add_parents(around, above).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_deck(&self, around: &mut Business, name: Option<&str>) -> Result<(), ApiError> {
+        let Some(name) = name.filter(|name| around.decks.iter().all(|deck| deck.name != *name))
+        else {
+            return Ok(());
+        };
+        let found = self.store.object(ObjectKind::Deck, name).await.map_err(store_failed)?;
+        if let Some(object) = found.filter(|object| !object.removed) {
+            let currency = currency(&object.body)?;
+            around.decks.push(Deck { name: name.to_owned(), currency, rows: Vec::new() });
+        }
+        Ok(())
+    }
+
+    async fn add_rules(&self, around: &mut Business, name: Option<&str>) -> Result<(), ApiError> {
+        let Some(name) = name.filter(|name| around.rule_sets.iter().all(|set| set.name != *name))
+        else {
+            return Ok(());
+        };
+        let set: Option<RuleSet> = self.read(ObjectKind::RuleSet, name).await?;
+        around.rule_sets.extend(set);
+        Ok(())
+    }
+}
+
+fn typed<T: DeserializeOwned>(body: &Map<String, Value>) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(Value::Object(body.clone())).map_err(|error| {
+        let field = error.path().to_string();
+        ApiError::invalid(&field, error.into_inner().to_string())
+    })
+}
+
+pub(super) fn typed_as<T: DeserializeOwned>(
+    kind: ObjectKind,
+    body: &Map<String, Value>,
+) -> Result<T, ApiError> {
+    typed(body).map_err(|error| ApiError::internal(format!("a stored {kind}: {error}")))
+}
+
+fn fields<T: Serialize>(object: Option<&T>) -> Result<Map<String, Value>, ApiError> {
+    match serde_json::to_value(object) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(ApiError::internal("an object has no fields")),
+        Err(error) => Err(ApiError::internal(error.to_string())),
+    }
+}
+
+pub(super) fn currency(body: &Map<String, Value>) -> Result<Currency, ApiError> {
+    let text = body.get("currency").and_then(Value::as_str).unwrap_or_default();
+    Currency::try_from(text.to_owned()).map_err(|problem| ApiError::invalid("currency", problem))
+}
+
+/// A deck has a currency; its rows are changed by themselves.
+fn deck_body(
+    name: &str,
+    body: Map<String, Value>,
+    before: Option<&Map<String, Value>>,
+) -> Result<Map<String, Value>, ApiError> {
+    for field in body.keys() {
+        if !matches!(field.as_str(), "name" | "currency" | "rows" | "digest") {
+            let detail = "a deck has `currency`; its rows are changed by PATCH .../rows";
+            return Err(ApiError::invalid(field, detail));
+        }
+    }
+    let currency = String::from(currency(&body)?);
+    if let Some(before) = before {
+        if before.get("currency").and_then(Value::as_str) != Some(&currency) {
+            let detail = "the prices of its rows are in it; make another deck";
+            return Err(ApiError::invalid("currency", detail));
+        }
+        return Ok(before.clone());
+    }
+    good_name(name)?;
+    let fields = [
+        ("currency", Value::from(currency)),
+        ("rows", Value::from(0)),
+        ("digest", Value::from("")),
+    ];
+    Ok(fields.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
+}
+
+/// A number list has a kind, and the path of a file on the node unless the database keeps its rows.
+fn list_body(name: &str, list: NumberList) -> Result<Map<String, Value>, ApiError> {
+    good_name(name)?;
+    if let Some(file) = list.file.as_ref().filter(|file| !file.is_absolute()) {
+        let detail = format!("expected an absolute path on the node, not {}", file.display());
+        return Err(ApiError::invalid("file", detail));
+    }
+    fields(Some(&list))
+}
+
+fn good_name(name: &str) -> Result<(), ApiError> {
+    if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
+        let detail = "expected 1 to 64 characters, none of control";
+        return Err(ApiError::invalid("name", detail));
+    }
+    Ok(())
+}

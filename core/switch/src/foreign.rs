@@ -1,0 +1,125 @@
+//! Calls with peers at addresses that no trunk names, because a Contact led there or the trunk was
+//! removed. These peers are heard for those calls only.
+
+use crate::io::{CallKey, Now};
+use crate::switch::Switch;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// State about such peers: they are heard while one of these calls is up, and for a while after.
+/// All shards share it, because each shard reads messages for the others.
+#[derive(Debug, Default)]
+pub struct Foreign {
+    /// Calls with such a peer.
+    calls: AtomicUsize,
+    /// End of the time in which the last of them may still resend.
+    until: Mutex<Option<Instant>>,
+}
+
+impl Foreign {
+    pub(crate) fn is_heard(&self, now: Instant) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0 || self.until().is_some_and(|until| now < until)
+    }
+
+    /// Until when they are heard even without such a call.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Extends the time in which they are heard without such a call.
+    pub(crate) fn hear_until(&self, until: Instant) {
+        let mut last = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(last.map_or(until, |last| last.max(until)));
+    }
+}
+
+/// The calls of one shard with such a peer; the count goes with the shard.
+#[derive(Debug)]
+pub(crate) struct ForeignCalls {
+    own: usize,
+    shared: Arc<Foreign>,
+    look: Option<Look>,
+}
+
+/// A check of all calls that were up when a trunk lost an address, a few at a time. While it runs
+/// it counts as a call with such a peer, so that every peer is heard in the meantime.
+#[derive(Debug)]
+struct Look {
+    since: Instant,
+    /// Calls still to be checked.
+    left: Vec<CallKey>,
+    /// Another address was lost in the meantime: check all calls once more.
+    again: bool,
+}
+
+/// Calls that are checked before other work gets its turn: less than a millisecond.
+const LOOKED_AT_ONCE: usize = 64;
+
+impl ForeignCalls {
+    pub(crate) fn new(shared: Arc<Foreign>) -> ForeignCalls {
+        ForeignCalls { own: 0, shared, look: None }
+    }
+
+    /// Counts one more call.
+    pub(crate) fn add(&mut self) {
+        self.own += 1;
+        self.shared.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call has ended; its peer is heard until `until`.
+    pub(crate) fn end(&mut self, until: Instant) {
+        self.shared.hear_until(until);
+        self.take_one();
+    }
+
+    fn take_one(&mut self) {
+        self.own -= 1;
+        self.shared.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Since when a check is running.
+    pub(crate) fn looking_since(&self) -> Option<Instant> {
+        self.look.as_ref().map(|look| look.since)
+    }
+}
+
+impl Switch {
+    /// Some addresses are no longer known: checks for calls with peers there at the next time-outs.
+    pub(crate) fn look_for_foreign(&mut self, now: Now) {
+        let foreign = &mut self.core.foreign;
+        match &mut foreign.look {
+            Some(look) => look.again = true,
+            None if self.calls.is_empty() => {}
+            None => {
+                let left = self.calls.keys().copied().collect();
+                foreign.look = Some(Look { since: now.instant, left, again: false });
+                foreign.add();
+            }
+        }
+    }
+
+    /// Checks some calls.
+    pub(crate) fn look_at_some(&mut self, now: Now) {
+        let Some(look) = &mut self.core.foreign.look else { return };
+        let rest = look.left.len().saturating_sub(LOOKED_AT_ONCE);
+        for key in look.left.split_off(rest) {
+            if let Some(call) = self.calls.get_mut(&key) {
+                call.note_foreign(&mut self.core);
+            }
+        }
+        if rest == 0 {
+            let again = self.core.foreign.look.take().is_some_and(|look| look.again);
+            if again {
+                self.look_for_foreign(now);
+            }
+            self.core.foreign.take_one();
+        }
+    }
+}
+
+impl Drop for ForeignCalls {
+    fn drop(&mut self) {
+        self.shared.calls.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
