@@ -4,32 +4,31 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Who pays us, or whom we pay.
+/// A customer that pays us or a vendor that we pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// Unique name.
     pub name: String,
-    /// Numeric id, assigned once and kept for ever; left out: the next free one.
+    /// Numeric id, assigned once and never reused; if omitted, the next free one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
-    /// Which side of the money it is on.
+    /// Customer or vendor.
     #[serde(default)]
     pub kind: AccountKind,
     /// ISO 4217 code of balance and deck (BILL-74).
     pub currency: Currency,
-    /// Booked once, when the account is made; later changes are not booked.
+    /// Booked once, when the account is created; later changes are not booked.
     #[serde(default, with = "words::amount")]
     pub opening_balance: Money,
-    /// Credit, at least 0; none is `"unlimited"` (BILL-43).
+    /// Credit, at least 0; unlimited is written `"unlimited"` (BILL-43).
     #[serde(default = "no_credit", with = "words::credit")]
     pub credit_limit: Option<Money>,
-    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
-    /// wants to know about it (`host-call`).
+    /// Attributes for the operator's own routing or rating plugins, by name (`host-call`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// The reseller that it belongs to (BILL-60): an account that pays for its calls as well, by
-    /// its own deck, and whose money limits them (BILL-62, BILL-63).
+    /// Its reseller (BILL-60): an account that also pays for the calls, by its own deck, and whose
+    /// money limits them (BILL-62, BILL-63).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// Takes no calls.
@@ -38,16 +37,16 @@ pub struct Account {
     /// New calls are blocked while no more than this is available (BILL-44), at least 0.
     #[serde(default, with = "words::amount", skip_serializing_if = "words::is_zero")]
     pub block_at: Money,
-    /// What becomes of running calls when the account is locked or blocked.
+    /// What happens to running calls when the account is locked or blocked.
     #[serde(default, skip_serializing_if = "RunningCalls::is_default")]
     pub running_calls: RunningCalls,
-    /// Calls at once of the account and those below it, 0 is unlimited (BILL-51).
+    /// Concurrent calls of the account and its children; 0 is unlimited (BILL-51).
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub channels: u32,
-    /// Their calls a second, 0 is unlimited (SEC-11).
+    /// Call attempts per second of the account and its children; 0 is unlimited (SEC-11).
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub cps: CallRate,
-    /// Calls that may begin at once after a pause; 0: those of one second.
+    /// Burst: calls that may start at once after a pause; 0 allows those of one second.
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub burst: u32,
     /// Most that the calls of a day (UTC) may cost (BILL-51).
@@ -63,7 +62,7 @@ pub struct Account {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires: Option<u64>,
-    /// Longest call, 0 s is no limit of its own (SIG-35).
+    /// Longest call; 0 s sets no limit (SIG-35).
     #[serde(default, with = "words::duration")]
     pub max_duration: Duration,
     /// Name of the deck: sell prices of a customer, buy prices of a vendor.
@@ -89,12 +88,12 @@ pub enum AccountKind {
     Vendor,
 }
 
-/// What becomes of running calls when their account is locked (BILL-51), or at its threshold
+/// What happens to running calls when their account is locked (BILL-51) or at its threshold
 /// (BILL-44).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunningCalls {
-    /// They go on with the money that is held for them.
+    /// They continue on the money reserved for them.
     #[default]
     Finish,
     /// They end.
@@ -107,13 +106,13 @@ impl RunningCalls {
     }
 }
 
-/// Three capital letters (ISO 4217).
+/// ISO 4217 code: three capital letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(String);
 
 impl Currency {
-    /// The code.
+    /// The code, such as `EUR`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -144,10 +143,10 @@ pub struct Rounding {
     /// Unit of duration rounding, 1 to 60,000 ms.
     #[serde(default = "one_second")]
     pub unit_ms: u32,
-    /// Its direction.
+    /// Rounding direction.
     #[serde(default)]
     pub mode: DurationRounding,
-    /// Decimals of a charge, 0 to 10.
+    /// Decimal places of a charge, 0 to 10.
     #[serde(default = "seven")]
     pub decimals: u8,
     /// Above 0: charges are rounded up to a multiple of it instead.

@@ -1,6 +1,6 @@
-//! Customer trunks that a call could come from alike (ROUTE-13): the same source and tech
-//! prefix, or the same digest user and tech prefix. Each trunk is looked up among those before
-//! it, so that the time grows with the number of trunks and not with its square.
+//! Ambiguous customer trunks (ROUTE-13): two with the same source and tech prefix, or the same
+//! digest user and tech prefix. Each trunk is looked up among the earlier ones, so that the time
+//! grows linearly, not quadratically.
 
 use super::folder::{Origin, Origins};
 use super::{Authentication, Business, ConfigErrors, CustomerTrunk, PeerAddress};
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 const TABLE: &str = "customer_trunk";
 const REMEDY: &str = "give one of them a tech_prefix of its own (ROUTE-13)";
 
-/// Refuses each trunk that cannot be told from one before it.
+/// Refuses each trunk that is indistinguishable from an earlier one.
 pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     let mut seen = Seen::default();
     for (n, trunk) in business.customer_trunks.iter().enumerate() {
@@ -37,23 +37,23 @@ fn refuse(origin: &Origin, field: &str, value: String, problem: String, errors: 
     errors.push(origin.error(TABLE, field, value, problem));
 }
 
-/// The trunks looked at so far, by number. The keys begin with the tech prefix.
+/// The trunks checked so far, by index. The keys begin with the tech prefix.
 #[derive(Default)]
 struct Seen<'a> {
-    /// Trunks that are known by address, with digest or without.
+    /// Trunks identified by address, with or without digest.
     by_address: HashMap<&'a str, Sources>,
-    /// Those of them that need no digest.
+    /// Those that need no digest.
     by_address_alone: HashMap<&'a str, Sources>,
-    /// Those of them that need digest too, by user: at one address the user tells them apart.
+    /// Those that also need digest, by user: the user distinguishes trunks at one address.
     by_address_and_user: HashMap<(&'a str, &'a str), Sources>,
     /// Trunks with a digest user, whatever the address.
     by_user: HashMap<(&'a str, &'a str), usize>,
-    /// Those of them that may come from anywhere.
+    /// Those that accept any address.
     by_user_alone: HashMap<(&'a str, &'a str), usize>,
 }
 
 impl<'a> Seen<'a> {
-    /// An address of the trunk that an earlier one has too, and which.
+    /// An address that overlaps one of an earlier trunk, and the index of that trunk.
     fn same_source(&self, trunk: &CustomerTrunk) -> Option<(PeerAddress, usize)> {
         let tech = trunk.tech_prefix.as_str();
         let user = trunk.user.as_deref().unwrap_or("");
@@ -70,7 +70,7 @@ impl<'a> Seen<'a> {
         })
     }
 
-    /// An earlier trunk with the same digest user, where one of the two may come from anywhere.
+    /// An earlier trunk with the same digest user, if either of the two accepts any address.
     fn same_user(&self, trunk: &CustomerTrunk) -> Option<usize> {
         let key = (trunk.tech_prefix.as_str(), trunk.user.as_deref().unwrap_or(""));
         match trunk.authentication {
@@ -101,13 +101,12 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Addresses of trunks, arranged so that one that overlaps another is found without looking
-/// at all of them.
+/// Addresses of trunks, indexed to find overlaps without a scan.
 #[derive(Default)]
 struct Sources {
-    /// Whatever the port.
+    /// Without a port.
     any: Networks,
-    /// By the port that they name; none is any port.
+    /// By port; `None` is any port.
     by_port: HashMap<Option<u16>, Networks>,
 }
 
@@ -130,15 +129,15 @@ impl Sources {
     }
 }
 
-/// First address and bits of a network; IPv4 before IPv6.
+/// Family (IPv4 before IPv6), first address and prefix length of a network.
 type Key = (bool, u128, u8);
 
 /// Two networks overlap only if one contains the other.
 #[derive(Default)]
 struct Networks {
-    /// Number of the first trunk that has the network.
+    /// Index of the first trunk with each network.
     trunks: BTreeMap<Key, usize>,
-    /// Which numbers of bits there are, of IPv4 and of IPv6.
+    /// Prefix lengths in use, by family.
     bits: BTreeSet<(bool, u8)>,
 }
 
@@ -150,7 +149,7 @@ impl Networks {
         self.bits.insert((six, address.prefix));
     }
 
-    /// A trunk with a network that contains the address, equals it, or lies in it.
+    /// A trunk with a network that equals, contains or lies in `address`.
     fn overlapping(&self, address: &PeerAddress) -> Option<usize> {
         let six = address.address.is_ipv6();
         let wider = self
@@ -165,7 +164,7 @@ impl Networks {
     }
 }
 
-/// First and last address of the network of so many bits around an address.
+/// First and last address of the network with this prefix length around an address.
 fn span(address: &PeerAddress, bits: u8) -> (u128, u128) {
     let (host, width) = match address.address {
         IpAddr::V4(host) => (u128::from(u32::from(host)), 32),
@@ -181,7 +180,7 @@ fn span(address: &PeerAddress, bits: u8) -> (u128, u128) {
 mod tests {
     use super::*;
 
-    /// The rule, looked at pair by pair.
+    /// The rule, checked pair by pair.
     fn alike(a: &CustomerTrunk, b: &CustomerTrunk) -> bool {
         let digest = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Address;
         let address = |trunk: &CustomerTrunk| trunk.authentication != Authentication::Digest;
@@ -194,7 +193,7 @@ mod tests {
         digest(a) && digest(b)
     }
 
-    /// ROUTE-13, over trunks made from a seed.
+    /// ROUTE-13, over trunks generated from a seed.
     #[test]
     fn the_index_finds_what_comparing_all_pairs_finds() {
         let mut state = 7_u64;

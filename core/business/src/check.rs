@@ -1,4 +1,4 @@
-//! Checks that look at more than one field: references, duplicates, ambiguity, ranges.
+//! Checks across fields and objects: references, duplicates, ambiguity, ranges.
 
 use super::folder::{Origin, Origins};
 use super::{
@@ -11,19 +11,19 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Shortest password that is taken (SEC-05).
+/// Shortest password accepted (SEC-05).
 const SHORTEST_PASSWORD: usize = 12;
-/// When the last attempt of a call may begin (ROUTE-54).
+/// Latest start of a call's last attempt (ROUTE-54).
 const SETUP_BUDGET: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
-/// Most attempts that a limit may be set to (ROUTE-53).
+/// Upper bound of the limit of attempts (ROUTE-53).
 const MOST_ATTEMPTS: u32 = 100;
 
-/// Attempts that start at once (ROUTE-58).
+/// Most attempts that may start at once (ROUTE-58).
 const MOST_PARALLEL: u32 = 10;
 
-/// How long an attempt may stay silent before the next one starts beside it (ROUTE-58).
+/// How long an attempt may stay silent before the next one starts in parallel (ROUTE-58).
 const HEDGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
-/// Accounts above one another (BILL-60).
+/// Most levels of accounts (BILL-60).
 const DEEPEST_TREE: usize = 8;
 /// Longest name of an object.
 const LONGEST_NAME: usize = 64;
@@ -55,8 +55,8 @@ pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigE
     idle::check(business, origins, errors);
 }
 
-/// Charges, costs and profit are compared and summed, and there are no exchange rates: all
-/// accounts have one currency (BILL-74).
+/// Charges, costs and profit are compared and summed without exchange rates: all accounts share one
+/// currency (BILL-74).
 fn one_currency(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     let Some(first) = business.accounts.first() else { return };
     let place = origins.get(&origins.accounts, 0).place();
@@ -75,7 +75,7 @@ fn one_currency(business: &Business, origins: &Origins, errors: &mut ConfigError
     }
 }
 
-/// Names are unique within a kind and usable; so are the account ids that are given.
+/// Names are valid and unique within a kind; account ids that are given are unique.
 fn names(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     let mut check = |table, names: Vec<&str>, kind: &[Origin]| {
         let mut first: HashMap<&str, usize> = HashMap::new();
@@ -123,13 +123,13 @@ fn names(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     }
 }
 
-/// What may be referred to.
+/// The objects that may be referred to.
 struct Known<'a> {
     accounts: HashMap<&'a str, &'a Account>,
     /// Currency by deck name.
     decks: HashMap<&'a str, &'a str>,
     rule_sets: HashSet<&'a str>,
-    /// The names as errors list them, put together for the first error that does.
+    /// The names listed in errors, joined when the first error needs them.
     listed: Listed,
 }
 
@@ -209,13 +209,13 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// What is wrong with the resellers above an account (BILL-60).
+    /// The error in the reseller chain above an account (BILL-60).
     fn above(&self, account: &Account) -> Option<String> {
         let mut path = vec![account.name.as_str()];
         let mut parent = account.parent.as_deref();
         while let Some(name) = parent {
             let Some(above) = self.accounts.get(name) else {
-                // Told where it is written.
+                // Reported where it is written.
                 return (path.len() == 1).then(|| {
                     let customers = &self.listed.customers;
                     let known =
@@ -438,7 +438,7 @@ fn takes_md5(trunk: &CustomerTrunk) -> bool {
     trunk.digest_algorithms.as_ref().is_none_or(|all| all.contains(&DigestAlgorithm::Md5))
 }
 
-/// A list of hashes names at least one, none twice, and a user who needs it (SIG-54).
+/// A list of hashes is not empty, has no duplicates, and needs a user (SIG-54).
 fn digest_algorithms(
     table: &str,
     algorithms: Option<&[DigestAlgorithm]>,

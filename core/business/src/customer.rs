@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// A source of calls (ROUTE-01), in the operator's words.
+/// A source of calls (ROUTE-01), as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerTrunk {
@@ -12,106 +12,105 @@ pub struct CustomerTrunk {
     pub name: String,
     /// Name of the paying account.
     pub account: String,
-    /// No calls are taken.
+    /// Takes no calls.
     #[serde(default)]
     pub locked: bool,
-    /// How it proves who it is (ROUTE-09 to ROUTE-12).
+    /// How it authenticates (ROUTE-09 to ROUTE-12).
     #[serde(default)]
     pub authentication: Authentication,
-    /// Where it may call from; needed unless authentication is `digest`.
+    /// Source addresses; required unless authentication is `digest`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<PeerAddress>,
-    /// User name for digest.
+    /// Digest user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Password for digest, at least 12 characters (SEC-05). Read only: it is replaced by
-    /// the hashes below and never stored (SIG-51).
+    /// Digest password, at least 12 characters (SEC-05). Read only: replaced by the hashes below
+    /// and never stored (SIG-51).
     #[serde(default, skip_serializing)]
     pub password: Option<Secret>,
-    /// Realm that the hashes are made for; left out: the node's domain.
+    /// Realm of the hashes; if omitted, the node's domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
-    /// MD5 of `user:realm:password` in lower-case hexadecimal, instead of a password.
+    /// MD5 of `user:realm:password` in lower-case hexadecimal, in place of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha1_md5: Option<Secret>,
-    /// SHA-256 of the same.
+    /// SHA-256 of the same text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha1_sha256: Option<Secret>,
-    /// Hashes that it is offered and may use, the preferred one first; left out: those of the
-    /// listener (SIG-54). With `["SHA-256"]` a login by MD5 is refused.
+    /// Digest algorithms offered and accepted, in order of preference; if omitted, those of the
+    /// listener (SIG-54). With `["SHA-256"]` an MD5 response is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest_algorithms: Option<Vec<DigestAlgorithm>>,
-    /// Ingress tech prefix that tells trunks on one address apart (ROUTE-13).
+    /// Ingress tech prefix, which distinguishes trunks at one address (ROUTE-13).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tech_prefix: String,
-    /// Take the tech prefix off (NUM-07).
+    /// Strips the tech prefix (NUM-07).
     #[serde(default = "yes")]
     pub strip_tech_prefix: bool,
-    /// Name of the rule set for the caller (NUM-05).
+    /// Name of the rule set for the caller number (NUM-05).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_rules: Option<String>,
-    /// Name of the rule set for the callee (NUM-04).
+    /// Name of the rule set for the callee number (NUM-04).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callee_rules: Option<String>,
-    /// Reject a callee that no rule matches (NUM-19).
+    /// Rejects a callee that no rule matches (NUM-19).
     #[serde(default)]
     pub reject_unmatched: bool,
-    /// Privacy asked for by the caller counts (SIG-76).
+    /// Honors the privacy that the caller requests (SIG-76).
     #[serde(default = "yes")]
     pub support_privacy: bool,
-    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
-    /// wants to know about it (`host-call`).
+    /// Attributes for the operator's own routing or rating plugins, by name (`host-call`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Its asserted identity is believed, and its caller where From is anonymous (SIG-68,
+    /// Its asserted identity is accepted, also as the caller when From is anonymous (SIG-68,
     /// SIG-78).
     #[serde(default)]
     pub trusted: bool,
-    /// Calls at once, 0 is unlimited.
+    /// Concurrent calls; 0 is unlimited.
     #[serde(default)]
     pub channels: u32,
-    /// Calls a second, 0 is unlimited (SEC-11).
+    /// Call attempts per second; 0 is unlimited (SEC-11).
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub cps: words::CallRate,
-    /// Calls that may begin at once after a pause; 0: those of one second.
+    /// Burst: calls that may start at once after a pause; 0 allows those of one second.
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub burst: u32,
-    /// Longest call, 0 s is no limit of its own.
+    /// Longest call; 0 s sets no limit.
     #[serde(default, with = "words::duration")]
     pub max_duration: Duration,
-    /// Attempts in total, 0 is unlimited (ROUTE-53).
+    /// Most attempts per call; 0 is unlimited (ROUTE-53).
     #[serde(default = "five")]
     pub max_attempts: u32,
-    /// No new attempt later than this after the INVITE (ROUTE-54).
+    /// No attempt starts later than this after the INVITE (ROUTE-54).
     #[serde(default = "half_a_minute", with = "words::duration")]
     pub setup_budget: Duration,
-    /// Neither ringing nor early media keeps its calls from the next choice (ROUTE-50, rows 8
-    /// and 9), as if every vendor trunk said so.
+    /// Fails over even after ringing or early media (ROUTE-50, rows 8 and 9), as if every vendor
+    /// trunk were set to.
     #[serde(default)]
     pub until_connect: bool,
-    /// The next attempt starts beside one that has stayed silent for so long; 0 s: it does not
+    /// The next attempt starts in parallel with one that stays silent this long; 0 s disables this
     /// (ROUTE-58).
     #[serde(default, with = "words::duration")]
     pub hedge: Duration,
-    /// Attempts that start at once, 1 to 10 (ROUTE-58).
+    /// Attempts started at once, 1 to 10 (ROUTE-58).
     #[serde(default = "one")]
     pub parallel: u32,
-    /// Whether provisional responses to it are to arrive for certain (SIG-06).
+    /// Reliable provisional responses towards it (SIG-06).
     #[serde(default)]
     pub reliable_provisionals: Reliability,
-    /// Code for the caller when every attempt failed (SIG-86).
+    /// Status code for the caller after every attempt failed (SIG-86).
     #[serde(default)]
     pub failure_reply: FailureReply,
-    /// Media pass through the switch; where either trunk of a call says no, they go past it.
+    /// Relays media; if either trunk of a call says no, media bypass the switch.
     #[serde(default = "yes")]
     pub relay: bool,
-    /// Media only from the address in the SDP (MEDIA-11).
+    /// Accepts media from the SDP address only (MEDIA-11).
     #[serde(default)]
     pub strict_media: bool,
-    /// Whether vendors with another codec are reached by conversion (MEDIA-23).
+    /// Transcoding towards vendors without a common codec (MEDIA-23).
     #[serde(default)]
     pub transcode: Transcode,
-    /// Name of the media address for this side; left out: the node's first.
+    /// Name of the media address for this leg; if omitted, the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_address: Option<String>,
 }
@@ -120,11 +119,11 @@ pub(super) fn yes() -> bool {
     true
 }
 
-/// Whether audio is converted for a side that does not share the other's codec (MEDIA-23).
+/// Transcoding between sides without a common codec (MEDIA-23).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transcode {
-    /// Where it is necessary.
+    /// Where necessary.
     #[default]
     Auto,
     /// Never.
@@ -143,7 +142,7 @@ fn half_a_minute() -> Duration {
     Duration::from_secs(30)
 }
 
-/// How a customer trunk proves who it is.
+/// How a customer trunk authenticates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Authentication {
@@ -156,29 +155,29 @@ pub enum Authentication {
     Both,
 }
 
-/// Whether provisional responses are to arrive for certain (RFC 3262, SIG-06).
+/// Reliable provisional responses (RFC 3262, SIG-06).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reliability {
-    /// The switch does not offer it to this trunk.
+    /// Not offered to this trunk.
     Off,
-    /// Where the other side demands it, and for early media where it can.
+    /// Where the other side requires them, and for early media where the other side supports them.
     #[default]
     Supported,
-    /// For each; a caller that cannot is refused with 421.
+    /// For every provisional response; a caller without support is refused with 421.
     Required,
 }
 
-/// Which code the caller gets when every attempt failed (SIG-86): `"best"`, `"last"` or
-/// a code of 400 to 699.
+/// Status code for the caller after every attempt failed (SIG-86): `"best"`, `"last"` or a code
+/// from 400 to 699.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailureReply {
-    /// The most telling of all attempts.
+    /// The most specific of all attempts.
     #[default]
     Best,
-    /// That of the last attempt.
+    /// The last attempt's.
     Last,
-    /// Always this one.
+    /// This code.
     Fixed(u16),
 }
 

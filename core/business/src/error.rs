@@ -1,19 +1,19 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Most errors that are kept: beyond it one mistake usually repeats.
+/// Most errors kept: beyond that, one mistake usually repeats.
 const KEPT: usize = 100;
 
-/// One thing that is wrong in the configuration.
+/// One error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file, or where else the object came from.
+    /// The file, or another source of the object.
     pub file: PathBuf,
-    /// Line, from 1; 0 when it concerns the whole file.
+    /// Line, from 1; 0 for the whole file.
     pub line: usize,
-    /// Field, such as `customer_trunk.channels` or a column of a sheet.
+    /// Field, such as `customer_trunk.channels`, or column of a sheet.
     pub field: String,
-    /// The value as written; empty for a secret and for what is missing.
+    /// The value as written; empty for secrets and missing values.
     pub value: String,
     /// What is wrong and what is allowed.
     pub problem: String,
@@ -37,7 +37,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Everything that is wrong in the configuration; at least one error.
+/// The errors in a configuration; at least one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors {
     errors: Vec<ConfigError>,
@@ -45,7 +45,7 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
-    /// The errors in the order of the files; the first hundred of them.
+    /// The first hundred errors, in the order of the files.
     #[must_use]
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors
@@ -80,11 +80,11 @@ impl ConfigErrors {
         });
     }
 
-    /// Good if there is none.
+    /// `Ok` without errors.
     ///
     /// # Errors
     ///
-    /// Themselves, if there are some.
+    /// The errors collected.
     pub fn into_result(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() { Ok(()) } else { Err(self) }
     }

@@ -1,5 +1,4 @@
-//! Reading the configuration folder: TOML files with the place of every field, so that
-//! errors can name it.
+//! Reads the configuration folder: TOML files with the position of every field, for error messages.
 
 use super::lists::{DeckEntry, RulePlace};
 use super::{
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-/// Names of the tables that a file may hold.
+/// Tables allowed in a file.
 const TABLES: [&str; 6] =
     ["account", "customer_trunk", "vendor_trunk", "deck", "rule_set", "number_list"];
 
@@ -43,18 +42,18 @@ impl Origin {
         }
     }
 
-    /// Whether a field was written.
+    /// Whether the field is present.
     pub(super) fn has(&self, field: &str) -> bool {
         self.fields.contains_key(field)
     }
 
-    /// `file:line`, to point at it from another error.
+    /// `file:line`, for references in other errors.
     pub(super) fn place(&self) -> String {
         format!("{}:{}", self.file.display(), self.line)
     }
 }
 
-/// Where the objects of each kind were written, in their order.
+/// Where the objects of each kind were written, in order.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     pub(super) accounts: Vec<Origin>,
@@ -63,18 +62,18 @@ pub(super) struct Origins {
     pub(super) decks: Vec<Origin>,
     pub(super) rule_sets: Vec<Origin>,
     pub(super) number_lists: Vec<Origin>,
-    /// For objects beyond the lists above.
+    /// For objects that did not come from files.
     source: Origin,
 }
 
 impl Origins {
-    /// Of objects that were not read from files.
+    /// For objects that were not read from files.
     pub(super) fn of_source(source: &str) -> Self {
         let source = Origin { file: PathBuf::from(source), ..Origin::default() };
         Origins { source, ..Origins::default() }
     }
 
-    /// That of object `n` of a kind.
+    /// The origin of object `n` of a kind.
     pub(super) fn get<'a>(&'a self, kind: &'a [Origin], n: usize) -> &'a Origin {
         kind.get(n).unwrap_or(&self.source)
     }
@@ -122,15 +121,15 @@ fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 struct Reader {
     business: Business,
     origins: Origins,
-    /// Of deck rows that name none (BILL-14).
+    /// Free seconds of deck rows that set none (BILL-14).
     free_seconds: u32,
 }
 
-/// One TOML file being read.
+/// A TOML file being read.
 struct Page<'a> {
     file: &'a Path,
     text: &'a str,
-    /// Where each line begins, so that the line of a place is found without counting.
+    /// Byte offset of each line, to look lines up.
     lines: Vec<usize>,
 }
 
@@ -230,7 +229,7 @@ impl Reader {
     }
 }
 
-/// A rule set with its list form put into the text form.
+/// Joins a rule set's list form into its text form.
 fn joined(mut set: RuleSet, origin: &Origin, errors: &mut ConfigErrors) -> RuleSet {
     if !set.rules.is_empty() {
         if !set.text.is_empty() {
@@ -249,7 +248,7 @@ impl<'p> Page<'p> {
         Page { file, text, lines }
     }
 
-    /// The tables of one kind, or an error if it is none of ours.
+    /// The tables of one kind; an error if it is not an array of tables.
     fn items<'a>(
         &self,
         name: &str,
@@ -325,7 +324,7 @@ impl<'p> Page<'p> {
         }
     }
 
-    /// Line in the file of each line of a rule set's text.
+    /// Line numbers in the file of the lines of a rule set's text.
     fn rule_lines(&self, item: &Spanned<DeValue<'_>>) -> Vec<usize> {
         let DeValue::Table(fields) = item.get_ref() else { return Vec::new() };
         let mut lines = Vec::new();
@@ -346,7 +345,7 @@ impl<'p> Page<'p> {
         let DeValue::String(text) = value.get_ref() else { return };
         let written = self.text.get(value.span()).unwrap_or_default();
         let several = ["\"\"\"", "'''"].iter().find_map(|quotes| written.strip_prefix(quotes));
-        // A line end right after the quotes is not part of the text.
+        // A newline right after the opening quotes is not part of the text (TOML).
         let skipped = several.is_some_and(|rest| rest.starts_with(['\n', '\r']));
         let first = self.line(value.span().start) + usize::from(skipped);
         let step = usize::from(several.is_some());
@@ -372,13 +371,13 @@ impl<'p> Page<'p> {
         }
     }
 
-    /// A path that is named in this file, absolute.
+    /// A path in this file, made absolute.
     fn beside(&self, name: &Path) -> PathBuf {
         let path = self.file.parent().unwrap_or(Path::new(".")).join(name);
         std::path::absolute(&path).unwrap_or(path)
     }
 
-    /// Line of a byte offset, from 1.
+    /// Line number of a byte offset, from 1.
     fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|begin| *begin <= offset)
     }

@@ -1,5 +1,4 @@
-//! Settings that do nothing beside what else is written: whoever wrote one expects something of
-//! it, and would wait for it in vain.
+//! Refuses settings without effect: whoever writes one expects an effect.
 
 use super::folder::{Origin, Origins};
 use super::words::CallRate;
@@ -9,7 +8,7 @@ use super::{
 };
 use ledger::Money;
 
-/// Refuses every setting that does nothing.
+/// Refuses every setting without effect.
 pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     for (n, account) in business.accounts.iter().enumerate() {
         let mut idle = Idle::new("account", origins.get(&origins.accounts, n), errors);
@@ -53,8 +52,8 @@ fn customer(trunk: &CustomerTrunk, idle: &mut Idle<'_>) {
         "there is no `tech_prefix` to take off (NUM-07)",
     );
     unmatched(trunk.reject_unmatched, trunk.callee_rules.as_deref(), idle);
-    // The credentials of a trunk that is known by address answer a plugin's challenge, but are
-    // nothing without a name.
+    // A trunk that authenticates by address still answers a plugin's challenge with its
+    // credentials, but they are useless without a user name.
     let nameless = trunk.authentication == Authentication::Address && trunk.user.is_none();
     for (field, given) in [
         ("password", trunk.password.is_some()),

@@ -1,4 +1,4 @@
-//! Moments as an operator writes them: a date, perhaps with a time and a zone.
+//! Points in time as an operator writes them: a date, optionally with time and zone.
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, datetime};
@@ -11,7 +11,7 @@ const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 ///
 /// # Errors
 ///
-/// What is allowed, when the text is something else.
+/// The accepted forms.
 pub fn parse_instant(text: &str) -> Result<u64, String> {
     instant(text.trim()).ok_or_else(|| {
         "expected a date with an optional time and zone, 1970 to 9999, such as \"2026-12-31\" \
@@ -20,7 +20,7 @@ pub fn parse_instant(text: &str) -> Result<u64, String> {
     })
 }
 
-/// The form is checked here, because the library reads many more; the calendar is the library's.
+/// Checks the form, because the library accepts many more; the library checks the calendar.
 fn instant(text: &str) -> Option<u64> {
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, Some(time)),
@@ -48,7 +48,7 @@ fn instant(text: &str) -> Option<u64> {
     u64::try_from(utc.duration_since(EPOCH).as_millis()).ok()
 }
 
-/// The time of day, and how far it is ahead of UTC.
+/// A time of day and its offset from UTC.
 #[derive(Default)]
 struct Clock {
     hour: i8,
@@ -83,12 +83,12 @@ fn offset(zone: &str) -> Option<SignedDuration> {
     Some(if zone.starts_with('-') { -offset } else { offset })
 }
 
-/// Digits alone: no sign.
+/// Digits only: no sign.
 fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// UTC text of an instant in ms, as [`parse_instant`] reads it. The year 9999 is the last.
+/// UTC text of an instant in ms, as [`parse_instant`] reads it; clamped to the year 9999.
 #[must_use]
 pub fn instant_text(ms: u64) -> String {
     let since = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));

@@ -1,5 +1,5 @@
-//! Business objects: what an operator configures besides the node. They have one shape
-//! in TOML and CSV files, in the database and at the admin interface.
+//! Business objects: everything an operator configures besides the node. They have one shape in
+//! TOML and CSV files, in the database and in the admin API.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -38,16 +38,16 @@ pub use words::{CallRate, DigestAlgorithm, PeerAddress, Secret, duration_text, p
 
 use std::path::Path;
 
-/// Everything an operator configured besides the node itself.
+/// The business objects of one configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Business {
-    /// Who pays and who is paid.
+    /// Customers and vendors.
     pub accounts: Vec<Account>,
     /// Sources of calls.
     pub customer_trunks: Vec<CustomerTrunk>,
     /// Destinations of calls.
     pub vendor_trunks: Vec<VendorTrunk>,
-    /// Prices.
+    /// Rate decks.
     pub decks: Vec<Deck>,
     /// Number rewrite rules.
     pub rule_sets: Vec<RuleSet>,
@@ -56,37 +56,36 @@ pub struct Business {
 }
 
 impl Business {
-    /// Reads every `*.toml` file of a folder, in the order of their names, and the CSV
-    /// files that they name. Each file may hold any of the tables `[[account]]`,
-    /// `[[customer_trunk]]`, `[[vendor_trunk]]`, `[[deck]]`, `[[rule_set]]` and
-    /// `[[number_list]]`.
+    /// Reads every `*.toml` file of a folder, in order of file names, and the CSV files that they
+    /// name. A file may hold any of the tables `[[account]]`, `[[customer_trunk]]`,
+    /// `[[vendor_trunk]]`, `[[deck]]`, `[[rule_set]]` and `[[number_list]]`.
     ///
-    /// Passwords of customer trunks become hashes for the trunk's realm, or for `realm`
-    /// (the node's domain) where the trunk names none; the password is forgotten (SIG-51).
+    /// Passwords of customer trunks are replaced by hashes for the trunk's realm, or for `realm`
+    /// (the node's domain) if the trunk sets none (SIG-51).
     ///
     /// # Errors
     ///
-    /// All that is wrong, each with file, line, field, value and what is allowed.
+    /// All errors, each with file, line, field, value and what is allowed.
     pub fn from_folder(folder: impl AsRef<Path>, realm: &str) -> Result<Business, ConfigErrors> {
         folder::read(folder.as_ref(), realm, None)
     }
 
-    /// As [`Business::from_folder`], and every listener and media address that a trunk names
-    /// is there on the node, and no target is one of its own listeners.
+    /// As [`Business::from_folder`]; also checks that the node has every listener and media address
+    /// that a trunk names, and that no target is one of the node's own listeners.
     ///
     /// # Errors
     ///
-    /// All that is wrong, each with file, line, field, value and what is allowed.
+    /// All errors, each with file, line, field, value and what is allowed.
     pub fn for_node(folder: impl AsRef<Path>, node: &NodeNames) -> Result<Business, ConfigErrors> {
         folder::read(folder.as_ref(), &node.realm, Some(node))
     }
 
-    /// The checks of [`Business::for_node`] for objects that did not come from files,
-    /// such as those of the admin interface. Passwords become hashes, as there.
+    /// The checks of [`Business::for_node`] for objects that did not come from files, such as those
+    /// of the admin API. Passwords are replaced by hashes, as there.
     ///
     /// # Errors
     ///
-    /// All that is wrong; `source` stands where the file would.
+    /// All errors, with `source` in place of the file.
     pub fn checked(mut self, source: &str, node: &NodeNames) -> Result<Business, ConfigErrors> {
         let origins = folder::Origins::of_source(source);
         let mut errors = ConfigErrors::default();

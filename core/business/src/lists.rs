@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Named number rewrite rules (NUM-11). Their grammar is the numbering plugin's: the
-/// store keeps the text.
+/// Named number rewrite rules (NUM-11). The numbering plugin defines their grammar: the store keeps
+/// the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSet {
     /// Unique name.
     pub name: String,
-    /// One rule `source -> target` a line, in order.
+    /// One rule `source -> target` per line, in order.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
-    /// The same as a list; read only, joined into `text`.
+    /// The rules as a list; read only, joined into `text`.
     #[serde(default, skip_serializing)]
     pub rules: Vec<String>,
     /// Where it was written.
@@ -23,19 +23,18 @@ pub struct RuleSet {
     pub(super) place: RulePlace,
 }
 
-/// Where a rule set was written, for what shows only when its rules are read.
+/// Where a rule set was written, for errors found when its rules are parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RulePlace {
     pub(super) file: PathBuf,
-    /// Line of the set.
+    /// Line number of the set.
     pub(super) line: usize,
-    /// Line of each line of the text.
+    /// Line numbers of the lines of the text.
     pub(super) lines: Vec<usize>,
 }
 
 impl RuleSet {
-    /// An error in a line of the text, from 1, or with 0 in the whole: with the file and the
-    /// line in it where that was written.
+    /// An error in line `line` of the text, from 1, or in all of it (0), located in the file.
     #[must_use]
     pub fn error(&self, line: usize, problem: String) -> ConfigError {
         let of_text = line.checked_sub(1);
@@ -51,39 +50,39 @@ impl RuleSet {
     }
 }
 
-/// A list of numbers with an optional value each, for plugins to look up (SEC-17, SEC-18,
-/// `host-tables`). Its rows are in a file, and the database keeps the path; or the database keeps
-/// the rows, and each is changed by itself.
+/// A list of numbers with optional values, for lookups by plugins (SEC-17, SEC-18, `host-tables`).
+/// Its rows are in a file, whose path the database keeps, or in the database, where each row can be
+/// changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberList {
-    /// Unique name: the table's name for plugins.
+    /// Unique name: the table name for plugins.
     pub name: String,
-    /// How a number is compared with the entries.
+    /// How numbers match entries.
     #[serde(default)]
     pub kind: ListKind,
-    /// The rows: a CSV file, or one number a line. Relative to the TOML file that names it,
-    /// absolute once that was read. None: the database keeps the rows; a TOML file must name one.
+    /// CSV file of the rows, or one number per line. Relative to the TOML file that names it;
+    /// absolute once loaded. `None`: the rows are in the database; a TOML file must name a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
 }
 
-/// A list and the rows that its file held.
+/// A list with the rows of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilledList {
-    /// What is configured.
+    /// The list as configured.
     pub list: NumberList,
-    /// The rows, ready for look-ups.
+    /// The rows, ready for lookups.
     pub numbers: Arc<NumberTable>,
-    /// The file when it was read.
+    /// The file's state when it was read.
     pub stamp: FileStamp,
 }
 
-/// How a list is looked up.
+/// How a list matches numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListKind {
-    /// The longest entry that the number begins with.
+    /// The longest entry that is a prefix of the number.
     #[default]
     Prefix,
     /// The entry equal to the number.
@@ -91,7 +90,7 @@ pub enum ListKind {
 }
 
 impl ListKind {
-    /// The word for it in files.
+    /// Its name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -106,13 +105,13 @@ impl ListKind {
 pub struct Deck {
     /// Unique name.
     pub name: String,
-    /// ISO 4217 code of its prices.
+    /// ISO 4217 code of the prices.
     pub currency: super::Currency,
-    /// Rows in the order of the file.
+    /// Rows in file order.
     pub rows: Vec<RateRow>,
 }
 
-/// A deck as a TOML file names it: the rows are in a CSV file.
+/// A deck in a TOML file: the rows are in a CSV file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeckEntry {

@@ -1,37 +1,36 @@
-//! What business objects may name of the node that they are for.
+//! The names of the node that business objects may refer to.
 
 use super::check::listed;
 use super::folder::{Origin, Origins};
 use super::{Business, ConfigErrors, Target, Transport, VendorTrunk};
 use std::net::SocketAddr;
 
-/// What the node file has. The first listener and the first media address are those of
-/// trunks that name none.
+/// The names in the node file. Trunks that name no listener or media address use the first one.
 #[derive(Clone, Debug, Default)]
 pub struct NodeNames {
-    /// Realm of digest hashes for trunks that name none (SIG-51).
+    /// Realm of digest hashes for trunks that set none (SIG-51).
     pub realm: String,
-    /// Its listeners.
+    /// Listeners.
     pub listeners: Vec<NodeListener>,
     /// Names of the media addresses.
     pub media_addresses: Vec<String>,
-    /// Free seconds of deck rows that name none (BILL-14), 0 to 3600.
+    /// Free seconds of deck rows that set none (BILL-14), 0 to 3600.
     pub free_seconds: u32,
 }
 
 /// A listener of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeListener {
-    /// Its name.
+    /// Unique name.
     pub name: String,
     /// The bound address.
     pub address: SocketAddr,
-    /// How messages travel there.
+    /// Its transport.
     pub transport: Transport,
 }
 
 impl NodeNames {
-    /// Trunks that name what the node does not have, or that lead back to it.
+    /// Refuses trunks that name what the node does not have, or that loop back to the node.
     pub(super) fn check(&self, business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
         for (n, trunk) in business.customer_trunks.iter().enumerate() {
             let origin = origins.get(&origins.customer_trunks, n);
@@ -52,7 +51,7 @@ impl NodeNames {
         }
     }
 
-    /// Why no call can go from the trunk's listener to this target.
+    /// Why calls from the trunk's listener cannot reach this target.
     fn unreachable(&self, trunk: &VendorTrunk, target: &Target) -> Option<String> {
         let address = target.address();
         let own = self.listeners.iter().find(|listener| Some(listener.address) == address);
@@ -66,7 +65,7 @@ impl NodeNames {
             Some(name) => listener.name == *name,
             None => true,
         };
-        // A listener that is not there is told elsewhere.
+        // A missing listener is reported elsewhere.
         let NodeListener { name, address: local, transport } = self.listeners.iter().find(named)?;
         if address.is_some_and(|address| address.is_ipv6() != local.is_ipv6()) {
             let [has, wants] = if local.is_ipv6() { ["IPv6", "IPv4"] } else { ["IPv4", "IPv6"] };

@@ -1,5 +1,5 @@
-//! Number files: millions of rows, read once from beginning to end. Every refused cell is
-//! named by line and column.
+//! Number files: up to millions of rows, read in one pass. Errors name the line and column of each
+//! refused cell.
 
 use super::sheets::{NOT_UTF8, not_utf8};
 use super::{ConfigError, ConfigErrors, FilledList, NumberList};
@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Columns of a number file; the header row may name them in any order.
+/// Columns of a number file; a header row may give another order.
 const COLUMNS: [&str; 2] = ["number", "value"];
 /// Longest number, in characters.
 const LONGEST_NUMBER: usize = 64;
 /// Longest value, in bytes.
 const LONGEST_VALUE: usize = 255;
 
-/// What tells one state of a file from another without reading it.
+/// Identifies the state of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     inode: u64,
@@ -26,11 +26,11 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    /// Of the file at a path now.
+    /// The stamp of the file at `path`.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// The file does not exist or cannot be read.
     pub fn of(path: &Path) -> io::Result<FileStamp> {
         path.metadata().map(|metadata| FileStamp::from(&metadata))
     }
@@ -47,17 +47,16 @@ impl From<&Metadata> for FileStamp {
 }
 
 impl NumberList {
-    /// Reads the file: a row `number` or `number,value` a line. A header row with these
-    /// names may come first and give another order. Of rows with the same number the last
-    /// one counts; an empty number is the default row of a list of prefixes.
+    /// Reads the file: one row `number` or `number,value` per line. A header row with these names
+    /// may come first, in either order. Of rows with the same number the last one counts; an empty
+    /// number is the default row of a prefix list.
     ///
-    /// A file that is cut off is refused: its last line has no end, it is empty, or it
-    /// changed while it was read.
+    /// Refuses a truncated file: empty, without a final newline, or changed while it was read.
     ///
     /// # Errors
     ///
-    /// All that is wrong, each with file, line, column, value and what is allowed; more
-    /// than 10 million rows (SEC-17).
+    /// All errors, each with file, line, column, value and what is allowed; more than 10 million
+    /// rows (SEC-17).
     pub fn fill(self) -> Result<FilledList, ConfigErrors> {
         let Some(file) = self.file.clone() else {
             let problem = format!("number list {}: it has no file", self.name);
@@ -75,12 +74,12 @@ impl NumberList {
     }
 }
 
-/// Refuses a row that no number list takes: the column at fault, and what it takes.
+/// Refuses a row that no number list takes; returns the column at fault and what is allowed.
 ///
 /// # Errors
 ///
-/// A number of more than 64 characters or with others than those of numbers (NUM-03); a value of
-/// more than 255 bytes.
+/// The number has more than 64 characters or one not allowed in numbers (NUM-03); the value is
+/// longer than 255 bytes.
 pub fn check_number_row(number: &str, value: &str) -> Result<(), (&'static str, String)> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#._-".contains(&byte);
     if number.len() > LONGEST_NUMBER || !number.bytes().all(plain) {
@@ -95,7 +94,7 @@ pub fn check_number_row(number: &str, value: &str) -> Result<(), (&'static str, 
     Ok(())
 }
 
-/// The rows of a file; the error concerns all of it.
+/// The rows of a file; an error concerns the whole file.
 fn read(path: &Path, errors: &mut ConfigErrors) -> Result<(NumberTable, FileStamp), String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let file = File::open(path).map_err(unreadable)?;
@@ -139,12 +138,12 @@ impl Read for Input {
     }
 }
 
-/// The rows of a file in turn.
+/// The rows of a file, one by one.
 struct Rows<'a> {
     path: &'a Path,
     reader: csv::Reader<Input>,
     record: csv::StringRecord,
-    /// Positions of number and value, once the first row was seen.
+    /// Positions of number and value, known after the first row.
     columns: Option<(usize, Option<usize>)>,
 }
 
@@ -158,7 +157,7 @@ impl<'a> Rows<'a> {
         Rows { path, reader, record: csv::StringRecord::new(), columns: None }
     }
 
-    /// Number and value of the next good row.
+    /// Number and value of the next valid row.
     fn next(&mut self, errors: &mut ConfigErrors) -> Option<(&str, &str)> {
         let (number, value) = loop {
             match self.reader.read_record(&mut self.record) {
@@ -171,7 +170,7 @@ impl<'a> Rows<'a> {
                         }
                         None => self.refuse(errors, "", "", error.to_string()),
                     }
-                    // An error of the file itself comes again and again.
+                    // An I/O error would repeat forever.
                     if error.is_io_error() {
                         return None;
                     }
@@ -196,7 +195,7 @@ impl<'a> Rows<'a> {
         Some((cell(Some(number)).trim(), cell(value).trim()))
     }
 
-    /// Whether the first row is a header; it gives the columns either way.
+    /// Whether the first row is a header; sets the columns either way.
     fn header(&mut self) -> Result<bool, (String, String)> {
         if let Some(first) = self.record.get(0).and_then(|cell| cell.strip_prefix('\u{feff}')) {
             let rest = self.record.iter().skip(1);
@@ -226,7 +225,7 @@ impl<'a> Rows<'a> {
         Ok(false)
     }
 
-    /// The columns of number and value, if the row is good.
+    /// The columns of number and value, if the row is valid.
     fn row(&self, errors: &mut ConfigErrors) -> Option<(usize, Option<usize>)> {
         let (number, value) = self.columns?;
         let width = 1 + number.max(value.unwrap_or(0));
@@ -246,7 +245,7 @@ impl<'a> Rows<'a> {
         Some((number, value))
     }
 
-    /// Name of a column, as far as the columns are known.
+    /// Name of a column, if known.
     fn name_of(&self, position: usize) -> &'static str {
         match self.columns {
             Some((number, _)) if number == position => COLUMNS[0],

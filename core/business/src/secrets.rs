@@ -1,4 +1,4 @@
-//! Passwords of customer trunks become digest hashes (SIG-51, SIG-54, RFC 7616 3.4.2).
+//! Replaces passwords of customer trunks by digest hashes (SIG-51, SIG-54, RFC 7616 section 3.4.2).
 
 use super::{Business, Secret};
 use md5::{Digest as _, Md5};
@@ -30,7 +30,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7616 section 3.9.1: user Mufasa, its realm and password.
+    /// The example of RFC 7616 section 3.9.1.
     #[test]
     fn sig_54_hashes_are_those_of_the_rfc_example() {
         let secret = "Mufasa:http-auth@example.org:Circle of Life";

@@ -1,4 +1,4 @@
-//! CSV sheets of rate decks. Every refused cell is named by line and column.
+//! CSV sheets of rate decks. Errors name the line and column of each refused cell.
 
 use super::parse_instant;
 use super::{ConfigError, ConfigErrors};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Columns of a deck sheet; the header row names those that are there, in any order.
+/// Columns of a deck sheet; the header row lists those present, in any order.
 pub(super) const DECK_COLUMNS: [&str; 12] = [
     "prefix",
     "destination",
@@ -24,10 +24,10 @@ pub(super) const DECK_COLUMNS: [&str; 12] = [
     "blocked",
 ];
 
-/// A row of a deck from its fields by the names of the columns, with the checks of a sheet.
+/// Builds a deck row from fields by column name, with the checks of a sheet.
 ///
 /// # Errors
-/// Which field is wrong, and what is allowed.
+/// The field at fault and what is allowed.
 pub fn deck_row<'a>(
     fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     free_seconds: u32,
@@ -49,8 +49,8 @@ pub fn deck_row<'a>(
     rows.into_iter().next().ok_or_else(|| "a row has at least a prefix and a price".to_owned())
 }
 
-/// Reads the rows of a deck (BILL-01). `prefix` and `price` are needed, a blocked row
-/// needs no price. Rows that name no free seconds have `free_seconds` of them (BILL-14).
+/// Reads the rows of a deck (BILL-01). `prefix` and `price` are required, but a blocked row needs
+/// no price. Rows without free seconds get `free_seconds` (BILL-14).
 pub(super) fn deck_rows(
     file: &Path,
     bytes: &[u8],
@@ -155,7 +155,7 @@ pub(super) fn deck_rows(
     rows
 }
 
-/// Money of at least 0 that crosses the plugin boundary.
+/// An amount of at least 0 that fits the plugin boundary.
 fn amount(text: &str) -> Result<Money, String> {
     let allowed = || {
         "expected an amount of at least 0 and at most 922337203 with at most 10 decimals, \
@@ -175,10 +175,10 @@ fn whole(text: &str, lowest: u32, highest: u32) -> Result<u32, String> {
     }
 }
 
-/// What is said of a cell in another encoding.
+/// The error for a cell in another encoding.
 pub(super) const NOT_UTF8: &str = "expected text in UTF-8; save the file in that encoding";
 
-/// Line and column, from 0, of a cell that is not UTF-8, if that is the error.
+/// Line and column (from 0) of a cell that is not UTF-8, if that is the error.
 pub(super) fn not_utf8(error: &csv::Error) -> Option<(u64, usize)> {
     match error.kind() {
         csv::ErrorKind::Utf8 { pos, err } => {
@@ -188,7 +188,7 @@ pub(super) fn not_utf8(error: &csv::Error) -> Option<(u64, usize)> {
     }
 }
 
-/// A CSV file whose header row has been checked.
+/// A CSV file with a checked header row.
 struct Sheet<'a> {
     file: &'a Path,
     columns: HashMap<&'static str, usize>,
@@ -197,7 +197,7 @@ struct Sheet<'a> {
     record: csv::StringRecord,
 }
 
-/// A column and where the sheet has it, found once for all rows.
+/// A column and its position in the sheet, resolved once for all rows.
 #[derive(Clone, Copy)]
 struct Column {
     name: &'static str,
@@ -261,13 +261,13 @@ impl<'a> Sheet<'a> {
         Column { name, at: self.columns.get(name).copied() }
     }
 
-    /// Name of a column; empty if the header has none there.
+    /// Name of a column; empty if the header names none.
     fn name_of(&self, position: usize) -> &'static str {
         let named = self.columns.iter().find(|(_, at)| **at == position);
         named.map_or("", |(name, _)| name)
     }
 
-    /// The next row that has not too many cells.
+    /// The next row without excess cells.
     fn next(&mut self, errors: &mut ConfigErrors) -> Option<Cells<'_>> {
         loop {
             let read = self.reader.read_record(&mut self.record);
@@ -302,7 +302,7 @@ impl<'a> Sheet<'a> {
 }
 
 impl Cells<'_> {
-    /// The cell of a column without the space around it; empty if there is none.
+    /// The trimmed cell of a column; empty if absent.
     fn get(&self, column: Column) -> &str {
         column.at.and_then(|position| self.record.get(position)).unwrap_or("").trim()
     }

@@ -1,4 +1,4 @@
-//! Where a vendor is reached, as an operator writes it (SIG-65, SIG-66).
+//! Targets of vendor trunks, as an operator writes them (SIG-65, SIG-66).
 
 use serde::de::value::MapAccessDeserializer;
 use serde::ser::SerializeMap as _;
@@ -7,23 +7,23 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// The port of SIP where none is written.
+/// Default SIP port (RFC 3261 section 19.1.2).
 const PORT: u16 = 5060;
 
 /// A target of a vendor trunk: `192.0.2.9:5080`, `gw.vendor.example`,
 /// `sip:gw.vendor.example;transport=tcp`, or a table of these with priority and weight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// Address or name.
+    /// Address or host name.
     pub host: TargetHost,
-    /// The port of an address; of a name as written: without a port its SRV records tell it.
+    /// Port of an address; of a host name only if written: otherwise its SRV records give it.
     pub port: Option<u16>,
-    /// As written; without one an address is reached by the trunk's listener, and a name by what
-    /// its records say (RFC 3263).
+    /// If omitted, an address is reached over the listener's transport, a host name as its DNS
+    /// records say (RFC 3263).
     pub transport: Option<Transport>,
-    /// Lower first; without one the targets are tried in the order in which they are listed.
+    /// Lower first; if omitted, targets are tried in the order listed.
     pub priority: Option<u32>,
-    /// Share of the calls among the targets of one priority.
+    /// Share of the calls among targets of equal priority.
     pub weight: Option<u32>,
 }
 
@@ -36,17 +36,17 @@ pub enum TargetHost {
     Name(String),
 }
 
-/// How messages travel.
+/// Transport protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
-    /// A datagram is a message.
+    /// One message per datagram.
     Udp,
-    /// Messages follow each other in a connection.
+    /// Messages in a byte stream.
     Tcp,
 }
 
 impl Transport {
-    /// As a URI writes it.
+    /// Its name in a URI.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ fn host_and_port(text: &str) -> Result<(TargetHost, Option<u16>), &'static str> 
     Ok((TargetHost::Name(host.to_ascii_lowercase()), port))
 }
 
-/// Nothing, or a colon and a port.
+/// Parses nothing, or a colon and a port.
 fn port(text: &str) -> Result<Option<u16>, &'static str> {
     let Some(digits) = text.strip_prefix(':') else {
         return if text.is_empty() { Ok(None) } else { Err("something follows the address") };
@@ -151,8 +151,8 @@ fn port(text: &str) -> Result<Option<u16>, &'static str> {
     }
 }
 
-/// A host name as domains have it (RFC 1123 section 2.1; some have `_`). Its last label is not a
-/// number: `192.0.2.256` is a mistake and no name.
+/// A host name (RFC 1123 section 2.1; underscores are accepted). Its last label is not a number:
+/// `192.0.2.256` is a mistake, not a name.
 fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let label = |label: &str| {
@@ -166,7 +166,7 @@ fn is_name(text: &str) -> bool {
     text.len() <= 253 && labels.all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The text without priority and weight.
+/// Without priority and weight.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.transport.is_some() {
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&target).unwrap(), json);
     }
 
-    /// Each row: a text, and what its refusal says.
+    /// Each row: a text, and a part of its error.
     #[test]
     fn what_is_no_target_is_refused_with_the_reason() {
         for (text, why) in [

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A destination of calls (ROUTE-02), in the operator's words.
+/// A destination of calls (ROUTE-02), as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VendorTrunk {
@@ -17,117 +17,116 @@ pub struct VendorTrunk {
     pub name: String,
     /// Name of the account that we pay.
     pub account: String,
-    /// Not used.
+    /// Gets no calls.
     #[serde(default)]
     pub locked: bool,
-    /// Addresses and names, in order of preference or with priority and weight (SIG-65, SIG-66).
+    /// Addresses and host names, in order of preference or with priority and weight (SIG-65,
+    /// SIG-66).
     pub targets: Vec<Target>,
-    /// Requests above 1300 bytes go over TCP, if the node has a TCP listener at the address of the
-    /// trunk's UDP listener (RFC 3261 section 18.1.1).
+    /// Sends requests above 1300 bytes over TCP, if the node has a TCP listener at the address of
+    /// the trunk's UDP listener (RFC 3261 section 18.1.1).
     #[serde(default = "yes")]
     pub large_over_tcp: bool,
-    /// Name of the listener to send from (SIG-63); left out: the node's first.
+    /// Name of the listener to send from (SIG-63); if omitted, the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
-    /// Callee prefixes that it takes (ROUTE-16); `""` takes everything.
+    /// Callee prefixes that it accepts (ROUTE-16); `""` accepts all.
     pub prefixes: Vec<VendorPrefix>,
     /// Lower first.
     #[serde(default = "hundred")]
     pub priority: u32,
-    /// For weighted balance.
+    /// Weight for weighted balancing.
     #[serde(default = "hundred")]
     pub weight: u32,
-    /// Only when nothing else is left (ROUTE-45).
+    /// Used only when no other trunk is left (ROUTE-45).
     #[serde(default)]
     pub last_resort: bool,
-    /// What it fails together with, such as a site or a carrier: a word that trunks share
-    /// (ROUTE-46).
+    /// A name shared by trunks that fail together, such as a site or a carrier (ROUTE-46).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_domain: Option<String>,
-    /// Calls at once, 0 is unlimited.
+    /// Concurrent calls; 0 is unlimited.
     #[serde(default)]
     pub channels: u32,
-    /// Calls a second, 0 is unlimited (SEC-11).
+    /// Call attempts per second; 0 is unlimited (SEC-11).
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub cps: words::CallRate,
-    /// Calls that may begin at once after a pause; 0: those of one second.
+    /// Burst: calls that may start at once after a pause; 0 allows those of one second.
     #[serde(default, skip_serializing_if = "words::is_default")]
     pub burst: u32,
-    /// Longest call, 0 s is no limit of its own.
+    /// Longest call; 0 s sets no limit.
     #[serde(default, with = "words::duration")]
     pub max_duration: Duration,
-    /// One timer for each state of an attempt (SIG-15 to SIG-19).
+    /// One timer per state of an attempt (SIG-15 to SIG-19).
     #[serde(default)]
     pub timers: Timers,
-    /// Whether provisional responses of it are to arrive for certain (SIG-06).
+    /// Reliable provisional responses from it (SIG-06).
     #[serde(default)]
     pub reliable_provisionals: super::Reliability,
     /// Resend schedule (SIG-21).
     #[serde(default)]
     pub resend: Resend,
-    /// Name of the rule set for the caller (NUM-09).
+    /// Name of the rule set for the caller number (NUM-09).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_rules: Option<String>,
-    /// Name of the rule set for the callee (NUM-08).
+    /// Name of the rule set for the callee number (NUM-08).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callee_rules: Option<String>,
     /// Name of the rule set for the identity headers (NUM-22).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_rules: Option<String>,
-    /// Reject a callee that no rule matches (NUM-19).
+    /// Rejects a callee that no rule matches (NUM-19).
     #[serde(default)]
     pub reject_unmatched: bool,
-    /// Put before the callee after its rewrite (NUM-10).
+    /// Prepended to the callee after its rewrite (NUM-10).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tech_prefix: String,
-    /// Which identity it sees (SIG-71 to SIG-77): a preset's name (SIG-83) or single modes.
+    /// The identity it is shown (SIG-71 to SIG-77): a preset's name (SIG-83) or single modes.
     #[serde(default, deserialize_with = "identity")]
     pub identity: Identity,
-    /// Host for From and identity headers (SIG-70), without port; `"peer"`: the address that
-    /// the INVITE goes to; left out: the listener's domain.
+    /// Host in From and identity headers (SIG-70), without port; `"peer"`: the destination address
+    /// of the INVITE; if omitted, the listener's domain.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "host")]
     pub from_host: Option<String>,
-    /// Words for plugins, by name: what a routing or rating plugin of the operator's own
-    /// wants to know about it (`host-call`).
+    /// Attributes for the operator's own routing or rating plugins, by name (`host-call`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// It may see a private caller's number (SIG-78).
+    /// May see the number of a caller who requested privacy (SIG-78).
     #[serde(default = "yes")]
     pub trusted: bool,
-    /// When a failed attempt ends the call (ROUTE-50).
+    /// Which failures of an attempt end the call (ROUTE-50).
     #[serde(default)]
     pub failover: Failover,
-    /// Media pass through the switch; where either trunk of a call says no, they go past it.
+    /// Relays media; if either trunk of a call says no, media bypass the switch.
     #[serde(default = "yes")]
     pub relay: bool,
-    /// Media only from the address in the SDP (MEDIA-11).
+    /// Accepts media from the SDP address only (MEDIA-11).
     #[serde(default)]
     pub strict_media: bool,
-    /// Whether callers with another codec reach it by conversion (MEDIA-23).
+    /// Transcoding for callers without a common codec (MEDIA-23).
     #[serde(default)]
     pub transcode: Transcode,
-    /// When its callers hear a tone of ours while it rings (MEDIA-13).
+    /// When callers hear local ringback (MEDIA-13).
     #[serde(default)]
     pub ringback: Ringback,
-    /// The code of the country whose tone that is, or the name of a sound of the node file.
+    /// Country code of the ringback tone, or the name of a sound in the node file.
     #[serde(default = "european")]
     pub ringback_sound: String,
-    /// Name of the media address for this side; left out: the node's first.
+    /// Name of the media address for this leg; if omitted, the node's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_address: Option<String>,
     /// User name for the vendor's challenge (SIG-53).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Its password; stored in clear because any realm may ask for it.
+    /// Its password; stored in clear text because any realm may challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// Hashes that the vendor's challenge may use; left out: all that we speak. With
-    /// `["SHA-256"]` a challenge by MD5 alone is not answered (SIG-53, SIG-54).
+    /// Digest algorithms accepted in the vendor's challenge; if omitted, all that are supported.
+    /// With `["SHA-256"]` an MD5-only challenge is not answered (SIG-53, SIG-54).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest_algorithms: Option<Vec<DigestAlgorithm>>,
 }
 
-/// A host name (some have `_`), an IPv4 address, or an IPv6 address in brackets.
+/// Reads a host name (underscores are accepted), an IPv4 address, or an IPv6 address in brackets.
 fn host<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let host = String::deserialize(from)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -158,12 +157,12 @@ pub struct VendorPrefix {
     pub prefix: String,
     /// Lower first.
     pub priority: u32,
-    /// Shorter prefixes may be tried after it (ROUTE-18).
+    /// Allows shorter prefixes after it (ROUTE-18).
     pub extend: bool,
 }
 
 impl VendorPrefix {
-    /// With the usual priority and extension.
+    /// A prefix with the default priority and extension.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         VendorPrefix { prefix: prefix.into(), priority: hundred(), extend: yes() }
@@ -217,7 +216,7 @@ fn checked<E: de::Error>(entry: VendorPrefix) -> Result<VendorPrefix, E> {
     )))
 }
 
-/// One timer for each state of an attempt.
+/// One timer per state of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timers {
@@ -250,8 +249,8 @@ impl Default for Timers {
     }
 }
 
-/// A resend schedule (SIG-21): a preset's name or a list of seconds such as `0.5,1,2,4`. The text
-/// is kept, because that is how the operator reads it again.
+/// A resend schedule (SIG-21): a preset's name or a list of seconds such as `0.5,1,2,4`. Keeps the
+/// text as the operator wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Resend {
@@ -266,7 +265,7 @@ impl Resend {
         &self.text
     }
 
-    /// What it stands for.
+    /// The schedule itself.
     #[must_use]
     pub fn schedule(&self) -> &Arc<ResendSchedule> {
         &self.schedule
@@ -301,7 +300,7 @@ impl From<Resend> for String {
     }
 }
 
-/// Which identity a vendor sees (SIG-71 to SIG-77).
+/// The identity headers that a vendor gets (SIG-71 to SIG-77).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
@@ -379,20 +378,20 @@ fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
     from.deserialize_any(Written)
 }
 
-/// When callers hear a tone of ours while their vendor rings (MEDIA-13).
+/// When callers hear local ringback while the vendor rings (MEDIA-13).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ringback {
     /// Never.
     #[default]
     Off,
-    /// After 180 without SDP, until the vendor is heard.
+    /// From a 180 without SDP until early media arrive.
     IfNoEarlyMedia,
-    /// Until the answer, whatever the vendor sends.
+    /// Until the answer, regardless of early media.
     Always,
 }
 
-/// When a failed attempt ends the call (ROUTE-50).
+/// Which failures of an attempt end the call (rows of ROUTE-50).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Failover {
@@ -420,17 +419,17 @@ impl Default for Failover {
     }
 }
 
-/// What a response code does.
+/// The effect of a response code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodePolicy {
     /// Ends the call.
     Stop,
-    /// The next choice is tried.
+    /// Tries the next choice.
     Switch,
 }
 
-/// A final failure code, 300 to 699, or a Q.850 cause, 1 to 127 (ROUTE-51), written as a key.
+/// A final failure code, 300 to 699, or a Q.850 cause, 1 to 127 (ROUTE-51), used as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ResponseCode(pub u16);

@@ -1,18 +1,18 @@
-//! What is allowed and seldom meant: told when a configuration is checked or applied.
+//! Configurations that are valid but rarely intended: reported when checked or applied.
 
 use super::check::listed;
 use super::{Business, VendorPrefix, VendorTrunk};
 use std::collections::{BTreeMap, HashSet};
 
-/// The vendor trunks of one prefix; locked ones have no say.
+/// The unlocked vendor trunks of a prefix.
 type Entries<'a> = Vec<(&'a VendorTrunk, &'a VendorPrefix)>;
 
 impl Business {
-    /// One line for each kind of doubt, with the prefixes that it is about:
+    /// One line per kind of warning, with the prefixes concerned:
     ///
-    /// - `extend_mixed`: trunks of one prefix disagree whether shorter ones follow (ROUTE-18);
-    /// - `only_last_resort`: a call has no other trunks, so that these are used normally;
-    /// - `one_failure_domain`: two trunks or more, and one fault takes all of them (ROUTE-46).
+    /// - `extend_mixed`: trunks of one prefix disagree whether shorter prefixes follow (ROUTE-18);
+    /// - `only_last_resort`: no other trunks exist for the prefix, so that these are used normally;
+    /// - `one_failure_domain`: one fault takes out all trunks, of two or more (ROUTE-46).
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut prefixes: BTreeMap<&str, Entries<'_>> = BTreeMap::new();
@@ -68,15 +68,15 @@ impl Business {
     }
 }
 
-/// Those that are not of last resort: they alone decide the walk over prefixes (ROUTE-45).
+/// The trunks that are not last resort: only they decide the walk over prefixes (ROUTE-45).
 fn ordinary<'a, 'e>(
     entries: &'e Entries<'a>,
 ) -> impl Iterator<Item = &'e (&'a VendorTrunk, &'a VendorPrefix)> {
     entries.iter().filter(|(trunk, _)| !trunk.last_resort)
 }
 
-/// The trunks that a call to a number of `prefix` can reach: those of the prefix itself, of the
-/// shorter ones as far as the walk of ROUTE-18 goes, and those of last resort behind its end.
+/// The trunks that a call to a number with `prefix` can reach: those of the prefix itself, of
+/// shorter ones as far as ROUTE-18 walks, and those of last resort after its end.
 fn candidates<'a>(prefixes: &BTreeMap<&str, Entries<'a>>, prefix: &str) -> Vec<&'a VendorTrunk> {
     let mut found = Vec::new();
     let mut walking = true;

@@ -1,5 +1,4 @@
-//! How single values are written in configuration: durations, money, addresses.
-//! Each refuses what it cannot read with a message that says what is allowed.
+//! Notation of single values: durations, money, addresses. Errors say what is allowed.
 
 use ledger::Money;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -8,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Reads `500ms`, `30s`, `5m`, `2h` and whole sums of them such as `1h30m`.
+/// Parses `500ms`, `30s`, `5m`, `2h` and sums such as `1h30m`.
 ///
 /// # Errors
 ///
-/// What is allowed, when the text is something else.
+/// What is allowed.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let allowed = || {
         "expected a duration: whole numbers with ms, s, m or h, such as \"30s\" or \"1h30m\""
@@ -69,7 +68,7 @@ pub(crate) mod duration {
     }
 }
 
-/// Reads an amount: a text such as `"0.05"` or a whole number.
+/// Deserializes an amount: a string such as `"0.05"` or an integer.
 struct Amount;
 
 impl de::Visitor<'_> for Amount {
@@ -126,20 +125,20 @@ pub(crate) mod optional_amount {
     }
 }
 
-/// Whether a field has the value that it has when it is left out, so that it is not written.
+/// Whether a field has its default value and is not written.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Whether an amount is nothing.
+/// Whether an amount is zero.
 pub(crate) fn is_zero(amount: &Money) -> bool {
     *amount == Money::ZERO
 }
 
-/// Calls a second (SEC-11): a number from 0.1 to 100,000, of at most three decimals; 0 is no limit.
+/// Calls per second (SEC-11): 0.1 to 100,000, with at most three decimals; 0 is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallRate {
-    /// Thousandths of a call a second.
+    /// Thousandths of a call per second.
     pub per_mille: u32,
 }
 
@@ -245,20 +244,20 @@ pub(crate) mod credit {
     }
 }
 
-/// One host or network that a trunk calls from: `192.0.2.1`, `10.0.0.0/8`,
-/// `192.0.2.1:5080`, `[2001:db8::1]:5060` (ROUTE-09, ROUTE-10).
+/// A source host or network: `192.0.2.1`, `10.0.0.0/8`, `192.0.2.1:5080`, `[2001:db8::1]:5060`
+/// (ROUTE-09, ROUTE-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddress {
     /// First address.
     pub address: IpAddr,
-    /// Bits that count: 0-32 or 0-128.
+    /// Prefix length, 0-32 or 0-128.
     pub prefix: u8,
-    /// Only this port; none is any.
+    /// Source port; `None` is any.
     pub port: Option<u16>,
 }
 
 impl PeerAddress {
-    /// Whether some source lies in both.
+    /// Whether an address can lie in both.
     #[must_use]
     pub fn overlaps(&self, other: &PeerAddress) -> bool {
         let bits = self.prefix.min(other.prefix);
@@ -329,15 +328,15 @@ impl<'de> Deserialize<'de> for PeerAddress {
     }
 }
 
-/// A text that is kept from logs and error messages.
+/// A text hidden from logs and error messages.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
 
-/// A hash that digest may use (SIG-54).
+/// A digest algorithm (SIG-54).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DigestAlgorithm {
-    /// For peers that know no other.
+    /// For peers that support no other.
     #[serde(rename = "MD5")]
     Md5,
     /// RFC 8760.
