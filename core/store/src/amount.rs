@@ -1,9 +1,9 @@
-//! Money in columns: whole units and 10^-10 of a unit, so that SQL sums are exact.
+//! Money in columns: whole units and a fraction in 10^-10 units, so that SQL sums are exact.
 
 use ledger::Money;
 
-/// Units (rounded down) and fraction (0 to 10^10 - 1) of an amount. Amounts beyond
-/// nine million million million units, which nothing produces, are held at that limit.
+/// Units (rounded down) and fraction (0 to 10^10 - 1) of an amount. Saturates beyond 9 * 10^18
+/// units, which nothing produces.
 pub(crate) fn split(money: Money) -> (i64, i64) {
     let units = money.0.div_euclid(Money::ONE.0);
     let fraction = money.0.rem_euclid(Money::ONE.0);
@@ -11,7 +11,7 @@ pub(crate) fn split(money: Money) -> (i64, i64) {
     (limit(units), limit(fraction))
 }
 
-/// The amount of two columns, or of their sums.
+/// The amount of two columns or of their sums.
 pub(crate) fn join(units: i64, fraction: i64) -> Money {
     Money(i128::from(units) * Money::ONE.0 + i128::from(fraction))
 }

@@ -1,4 +1,4 @@
-//! Bringing the database to what is configured, in one transaction.
+//! Applies a configuration to the database, in one transaction.
 
 use crate::change::{Action, Change, Changes};
 use crate::currency;
@@ -21,13 +21,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 
-/// Who changes objects when a folder is applied.
+/// Author in the history when a folder is applied.
 const FOLDER: &str = "folder";
 
-/// Who changes the settings of plugins at a start.
+/// Author in the history of plugin settings read at start.
 const NODE_FILE: &str = "node file";
 
-/// An object as it will be stored.
+/// An object to store.
 struct Wanted {
     name: String,
     id: Option<u32>,
@@ -44,16 +44,16 @@ impl Wanted {
     }
 }
 
-/// How a folder is brought in.
+/// How a folder is applied.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bringing {
-    /// What is done is kept.
+    /// Commits the transaction.
     keep: bool,
-    /// Objects of the API that the folder names become the folder's.
+    /// The folder takes over the objects that it names and the API owns.
     overwrite: bool,
 }
 
-/// What is written on the way.
+/// Changes and history collected while applying.
 #[derive(Default)]
 struct Writing {
     changes: Changes,
@@ -61,31 +61,29 @@ struct Writing {
     overwrite: bool,
 }
 
-/// Which ids the objects of a table ended up with.
+/// Ids of the objects of a table.
 struct Outcome {
-    /// By name, of those wanted.
+    /// Of the wanted objects, by name.
     ids: HashMap<String, u32>,
-    /// Those whose rows have to be written again, and where they are among the changes.
+    /// Indices among the changes, by id, of objects whose rows must be rewritten.
     touched: HashMap<u32, usize>,
-    /// Those that were not there before.
+    /// Ids of new objects.
     made: HashSet<u32>,
 }
 
 impl Store {
-    /// Brings the database to what is configured, in one transaction that is on disk when
-    /// this returns. Ids stay those of the name. An object that is no longer configured is
-    /// marked as removed, never deleted.
-    ///
+    /// Applies a configuration in one transaction, which is durable when this returns. An object
+    /// keeps its id by its name. An object that is no longer configured is marked as removed, never
+    /// deleted.
     /// # Errors
     ///
-    /// When an account's id is taken by another, or the database fails; then nothing has
-    /// changed.
+    /// An account's id is taken by another, or the database fails; nothing has changed then.
     pub async fn apply(&self, business: &Business) -> Result<Changes, StoreError> {
         self.bring(business, Bringing { keep: true, overwrite: false }).await
     }
 
-    /// As [`Store::apply`], and objects that were made or changed one by one become those of the
-    /// folder, where it names them.
+    /// As [`Store::apply`], but the folder also takes over the objects that it names and the API
+    /// owns.
     ///
     /// # Errors
     ///
@@ -94,7 +92,7 @@ impl Store {
         self.bring(business, Bringing { keep: true, overwrite: true }).await
     }
 
-    /// What [`Store::apply`] would change.
+    /// The changes that [`Store::apply`] would make.
     ///
     /// # Errors
     ///
@@ -103,7 +101,7 @@ impl Store {
         self.bring(business, Bringing::default()).await
     }
 
-    /// What [`Store::apply_over`] would change.
+    /// The changes that [`Store::apply_over`] would make.
     ///
     /// # Errors
     ///
@@ -122,8 +120,8 @@ impl Store {
 }
 
 impl Store {
-    /// Brings the settings of plugins to those of the node file, by plugin. Those that were
-    /// changed one by one stay as they are; the objects in use are given back.
+    /// Applies the plugin settings of the node file, by plugin name. Settings owned by the API stay
+    /// as they are. Returns the changes and the settings in use.
     ///
     /// # Errors
     ///
@@ -185,8 +183,8 @@ async fn transact(
     outcome
 }
 
-/// Keeps other nodes from bringing their business while this one does: what one has decided
-/// upon is still so when it is written, and the next sees all of it.
+/// Keeps other nodes from applying a configuration at the same time: what one decides on stays true
+/// until it is written, and the next sees all of it.
 pub(crate) async fn lock(connection: &mut Connection) -> Result<(), StoreError> {
     connection.lock_business().await.map_err(|source| {
         if is_locked(&source) {
@@ -246,7 +244,7 @@ async fn change(
     Ok(changes)
 }
 
-/// Accounts, and a posting for the opening balance of each new one (BILL-48).
+/// Writes accounts, with a posting for the opening balance of each new one (BILL-48).
 async fn accounts(
     connection: &mut Connection,
     accounts: &[Account],
@@ -306,13 +304,13 @@ async fn stored(
 }
 
 impl Object {
-    /// Whether a folder does not touch it.
+    /// Whether applying a folder leaves the object alone.
     fn is_left_alone(&self, overwrite: bool) -> bool {
         self.origin == Ownership::Api && !overwrite
     }
 }
 
-/// Adds, changes and removes the objects of one table.
+/// Adds, changes and removes objects of one table.
 async fn objects(
     connection: &mut Connection,
     table: &Table,
@@ -325,7 +323,7 @@ async fn objects(
         before.iter().map(|(name, object)| (object.id, name.clone())).collect();
     let mut outcome =
         Outcome { ids: HashMap::new(), touched: HashMap::new(), made: HashSet::new() };
-    // Ids that are asked for are given before the free ones are counted.
+    // Requested ids are reserved before free ones are assigned.
     for id in wanted.iter().filter_map(|object| object.id) {
         next = next.max(id.saturating_add(1));
     }
@@ -390,7 +388,7 @@ async fn objects(
         let step = (id, revision, Some(json(&body)));
         writing.push(Change { kind: table.kind, name, action, details }, step);
     }
-    // What the API made stays, whatever the folder says.
+    // Objects owned by the API stay, whatever the folder contains.
     let owned = |object: &Object| !object.removed && object.origin == Ownership::File;
     let mut gone: Vec<_> = before.into_iter().filter(|(_, object)| owned(object)).collect();
     gone.sort_by_key(|(_, object)| object.id);
@@ -407,7 +405,7 @@ async fn objects(
 }
 
 impl Writing {
-    /// A change, told to whoever asked and kept in the history of its object.
+    /// Records a change for the caller and for the history of its object.
     fn push(&mut self, change: Change, (object, revision, body): (u32, u64, Option<String>)) {
         self.steps.push(Step {
             kind: change.kind,
@@ -423,7 +421,7 @@ impl Writing {
 }
 
 pub(crate) fn json(body: &Map<String, Value>) -> String {
-    // Written by serde_json's own rules for maps, which cannot fail for text keys.
+    // Serializing a map with text keys cannot fail.
     serde_json::to_string(body).unwrap_or_default()
 }
 
@@ -446,8 +444,8 @@ fn refuse_other_id(
     }
 }
 
-/// The fields that differ, as `field: old -> new`, those of a table as `table.field`. Secrets are
-/// not shown.
+/// The fields that differ, as `field: old -> new`; nested ones as `table.field`. Secrets are
+/// masked.
 pub(crate) fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
     let mut details = Vec::new();
     add_differences("", before, after, &mut details);
@@ -465,7 +463,7 @@ fn add_differences(
     fields.dedup();
     for field in fields {
         let (old, new) = (before.get(field), after.get(field));
-        // The digest stands for the rows, which are told one by one.
+        // The digest stands for the rows, which are listed one by one.
         if old == new || field == "digest" {
             continue;
         }
@@ -483,14 +481,14 @@ fn add_differences(
     }
 }
 
-/// A value for people, cut where it gets long.
+/// A value for display, truncated.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 120;
     let text = match value {
         Value::String(text) => text.replace('\n', "; "),
         value => without_secrets(value.clone()).to_string(),
     };
-    // A terminal that shows it must not obey it.
+    // Control characters must not reach a terminal.
     let text = text.replace(char::is_control, "?");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
@@ -521,7 +519,7 @@ fn deck_body(deck: &Deck) -> Wanted {
     sheet_body(&deck.name, [("currency", currency)], deck.rows.len(), hash)
 }
 
-/// The body of an object whose rows are in a table of their own.
+/// The body of an object whose rows are in a separate table.
 fn sheet_body<const N: usize>(
     name: &str,
     fields: [(&str, Value); N],

@@ -11,7 +11,7 @@ pub(crate) static BALANCE: Statement =
     Statement::both("SELECT balance_units, balance_fraction FROM account WHERE id = ?");
 pub(crate) static ALL_BALANCES: Statement =
     Statement::both("SELECT id, balance_units, balance_fraction FROM account ORDER BY id");
-/// Each column in a high and a low part: SQLite fails when a sum leaves 64 bits.
+/// Sums the columns in high and low parts: SQLite fails when a sum exceeds 64 bits.
 pub(crate) static ALL_SUMS: Statement = Statement::both(
     "SELECT account, CAST(SUM(units / 1000000000) AS BIGINT), \
      CAST(SUM(units % 1000000000) AS BIGINT), CAST(SUM(fraction / 100000) AS BIGINT), \
@@ -22,8 +22,7 @@ pub(crate) static POSTINGS_SUM: Statement = Statement::both(
      CAST(SUM(units % 1000000000) AS BIGINT), CAST(SUM(fraction / 100000) AS BIGINT), \
      CAST(SUM(fraction % 100000) AS BIGINT) FROM posting WHERE account = ? GROUP BY account",
 );
-/// Whether there are accounts, in columns that do not keep their type yet: SQLite before its
-/// fourth step.
+/// Whether the table of accounts exists with untyped columns: SQLite before migration 4.
 static ARE_LOOSE: Statement = Statement::both(
     "SELECT EXISTS (SELECT 1 FROM pragma_table_list \
      WHERE schema = 'main' AND name = 'account' AND NOT strict)",
@@ -36,7 +35,7 @@ static LOOSE_BALANCES: Statement = Statement::both(
 static MEND: Statement =
     Statement::both("UPDATE account SET balance_units = ?, balance_fraction = ? WHERE id = ?");
 
-/// What is summed up, and the four sums of its postings.
+/// A key, and the four sums of its postings.
 pub(crate) type Sums<T> = (T, i64, i64, i64, i64);
 
 pub(crate) fn sum<T>((of, high, low, fraction_high, fraction_low): Sums<T>) -> (T, Money) {
@@ -50,7 +49,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn balance(&self, account: u32) -> Result<Option<Money>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(i64, i64)> =
@@ -62,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn balances(&self) -> Result<Vec<(u32, Money)>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<(u32, i64, i64)> =
@@ -75,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn postings_sum(&self, account: u32) -> Result<Money, StoreError> {
         let mut reader = self.reader().await?;
         let sums: Option<Sums<u32>> =
@@ -84,12 +83,12 @@ impl Store {
     }
 }
 
-/// Puts balances right that an older version summed up in floating point, before the schema
-/// would refuse them: a balance is the sum of its postings.
+/// Corrects balances that an older version summed in floating point, before the schema would refuse
+/// them.
 ///
 /// # Errors
 ///
-/// When the postings of such an account come to more than a balance holds; it is named.
+/// The postings of such an account, which is named, exceed a balance.
 pub(crate) async fn mend_inexact(connection: &mut Connection) -> Result<(), StoreError> {
     if connection.dialect() != Dialect::Sqlite {
         return Ok(());

@@ -1,12 +1,12 @@
 use serde::Serialize;
 use std::fmt;
 
-/// What applying a configuration changes, or changed.
+/// The changes of applying a configuration, planned or made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// One for each object that differs.
+    /// One per object that differs.
     pub changes: Vec<Change>,
-    /// What the operator should know besides.
+    /// Notices for the operator.
     pub notices: Vec<String>,
 }
 
@@ -17,17 +17,17 @@ pub struct Change {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// What happens to it.
+    /// What happened to it.
     pub action: Action,
-    /// For a changed object its fields: `channels: 10 -> 20`.
+    /// For a changed object, its fields: `channels: 10 -> 20`.
     pub details: Vec<String>,
 }
 
-/// What happens to an object.
+/// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It was not there.
+    /// New.
     Added,
     /// Some of its fields differ.
     Changed,
@@ -35,9 +35,9 @@ pub enum Action {
     Removed,
 }
 
-/// Objects that the log tells one by one.
+/// Objects logged one by one.
 const LOGGED: usize = 100;
-/// Longest line of the log, in characters.
+/// Longest log line, in characters.
 const LONGEST_LINE: usize = 1_000;
 
 impl Changes {
@@ -47,7 +47,7 @@ impl Changes {
         self.changes.is_empty()
     }
 
-    /// What changes, for people: each object with its fields below it.
+    /// The changes for display: each object, followed by its fields.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let text = if self.is_empty() && self.notices.is_empty() {
@@ -58,8 +58,8 @@ impl Changes {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What changes, in words for a log: a line for each object with its fields before and
-    /// after, the first hundred of them and how many there are besides.
+    /// The changes for the log: one line per object with its fields before and after, for the first
+    /// hundred objects, then the number of the others.
     #[must_use]
     pub fn log_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.changes.iter().take(LOGGED).map(Change::line).collect();
@@ -80,7 +80,7 @@ impl Changes {
 }
 
 impl Action {
-    /// Its word.
+    /// Its name in JSON and the history.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Action {
 }
 
 impl Change {
-    /// All of it in one line.
+    /// The change in one line.
     fn line(&self) -> String {
         let Change { kind, name, action, details } = self;
         let verb = action.name();

@@ -1,5 +1,5 @@
-//! Charges that were left open when their call ended, rated again (BILL-73). The record stays
-//! as it was (CDR-07): what is new is a correction and a posting of the difference.
+//! Re-rates charges that were left open when their call ended (BILL-73). The record stays as it was
+//! (CDR-07): a correction and a posting of the difference are added.
 
 use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
@@ -7,30 +7,29 @@ use crate::records::book_posting;
 use crate::store::{Store, column, utc_ms};
 use ledger::{CallId, Money, Posting};
 
-/// A charge as it is now.
+/// The corrected charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// 0 is the sell charge, any other the attempt of that number.
+    /// 0 for the sell charge, otherwise the number of the attempt.
     pub number: u16,
     /// The charge.
     pub amount: Money,
     /// Seconds billed.
     pub billed_s: u32,
-    /// UTC ms at which it was booked.
+    /// When it was booked, UTC ms.
     pub at_ms: u64,
 }
 
-/// What a call is corrected by.
+/// The corrections of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rerating {
     /// The call.
     pub id: CallId,
-    /// Its number in the order of writing.
+    /// Its sequence number.
     pub seq: i64,
-    /// Each charge that was left open: its number as in [`Correction`], the charge and the
-    /// seconds billed.
+    /// Each open charge: its number as in [`Correction`], the charge, the seconds billed.
     pub charges: Vec<(u16, Money, u32)>,
-    /// What the balances lack because of that.
+    /// The postings that the balances lack.
     pub postings: Vec<Posting>,
 }
 
@@ -61,13 +60,13 @@ impl Correction {
 }
 
 impl Store {
-    /// Books what charges of calls lacked, all of it on disk when this returns, or none. A
-    /// call is corrected once: false, and nothing booked for it, when it had been before or
-    /// has no open charges.
+    /// Books the missing charges of calls, all durable when this returns, or none. A call is
+    /// corrected once: `false`, with nothing booked, if it was corrected before or has no open
+    /// charges.
     ///
     /// # Errors
     ///
-    /// When an amount does not fit or the database fails; nothing is booked then.
+    /// An amount is out of range or the database fails; nothing is booked then.
     pub async fn correct(&self, calls: &[Rerating]) -> Result<Vec<bool>, StoreError> {
         let mut writer = self.writer().await?;
         writer.wait_for_disk(true).await.during("setting durability")?;

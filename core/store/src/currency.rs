@@ -1,4 +1,4 @@
-//! The currency of an account: once money has moved it stays (BILL-74).
+//! The currency of an account is fixed once money has moved (BILL-74).
 
 use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
@@ -10,8 +10,8 @@ pub(crate) static MOVED: Statement = Statement::both(
      OR EXISTS (SELECT 1 FROM posting WHERE account = ?)",
 );
 
-/// Refuses another currency for an account that has a balance or postings: the amounts would
-/// be taken for amounts of it.
+/// Refuses to change the currency of an account with a balance or postings: their amounts would be
+/// read in the new one.
 pub(crate) async fn refuse_change(
     connection: &mut Connection,
     (id, name): (u32, &str),

@@ -1,14 +1,14 @@
-//! What differs between two states of a deck, in words: prefix, before and after.
+//! Differences between two states of a deck, as lines: prefix, before and after.
 
 use ledger::{PriceRow, RateRow};
 use std::collections::HashMap;
 
 use business::instant_text;
 
-/// Rows that are told one by one; a new price list is told by its number of rows.
+/// Most rows listed one by one; the other rows are counted.
 const TOLD: usize = 50;
 
-/// A line for each row that differs, up to [`TOLD`], and how many there are besides.
+/// A line for each row that differs, up to [`TOLD`], then the number of the others.
 pub(crate) fn differences(before: &[RateRow], after: &[RateRow]) -> Vec<String> {
     let mut lines = Lines::default();
     let key = |row: &RateRow| (row.prefix.clone(), row.valid_from_ms);
@@ -20,7 +20,7 @@ pub(crate) fn differences(before: &[RateRow], after: &[RateRow]) -> Vec<String> 
             None => lines.push(|| format!("{}: (none) -> {}", named(row), told(row))),
         }
     }
-    // In the order of the deck, not in that of the hashes.
+    // In deck order, not in hash order.
     for row in before.iter().filter(|row| old.contains_key(&key(row))) {
         lines.push(|| format!("{}: {} -> (none)", named(row), told(row)));
     }
@@ -50,7 +50,7 @@ impl Lines {
     }
 }
 
-/// The prefix, and from when on where that tells rows of one prefix apart.
+/// The prefix, and the start of validity where it distinguishes rows of one prefix.
 fn named(row: &RateRow) -> String {
     let prefix = if row.prefix.is_empty() { "*" } else { &row.prefix };
     match row.valid_from_ms {
@@ -59,7 +59,7 @@ fn named(row: &RateRow) -> String {
     }
 }
 
-/// The fields that differ; a sheet that leaves `price_next` out changes `price` alone.
+/// The fields that differ; in a sheet without `price_next`, `price` alone.
 fn changed(before: &RateRow, after: &RateRow) -> String {
     let one_price = |row: &RateRow| row.price.price_next == row.price.price_first;
     let follows = one_price(before) && one_price(after);
@@ -71,7 +71,7 @@ fn changed(before: &RateRow, after: &RateRow) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// The fields that are not as they are when a sheet leaves them out.
+/// The price, unless blocked, and the fields that differ from a sheet's defaults.
 fn told(row: &RateRow) -> String {
     let price = row.price;
     let usual = RateRow {
@@ -94,7 +94,7 @@ fn told(row: &RateRow) -> String {
     unusual.map(|((name, value), _)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Names and values as a sheet has them.
+/// Names and values as in a sheet.
 fn fields(row: &RateRow) -> [(&'static str, String); 10] {
     let price = row.price;
     [

@@ -1,4 +1,4 @@
-//! Rows of a deck in pages, for those who look at them.
+//! Rows of a deck, page by page.
 
 use crate::db::{Statement, values};
 use crate::error::{StoreError, Task};
@@ -33,17 +33,17 @@ macro_rules! deck_page {
 }
 
 pub(crate) static DECK_PAGE: Statement = deck_page!("", "");
-/// SQLite would read all rows of the deck: it has no statistics and prefers the primary key.
+/// SQLite would scan all rows of the deck: without statistics it prefers the primary key.
 pub(crate) static DECK_PAGE_OF: Statement =
     deck_page!("INDEXED BY deck_row_prefix ", "AND prefix >= ? AND prefix < ? ");
 
 impl Store {
-    /// Rows of a deck in the order of its sheet, `limit` at most, from the first one after the row
-    /// `after` on: the number of each and the row. `prefix`: only those whose prefix begins so.
+    /// Rows of a deck in the order of its sheet, `limit` at most, starting after row `after`:
+    /// number and row. With `prefix`, only rows whose prefix begins with it.
     ///
     /// # Errors
     ///
-    /// When the database fails or a row does not read back.
+    /// The database fails or a row is unreadable.
     pub async fn deck_page(
         &self,
         deck: u32,
@@ -56,7 +56,7 @@ impl Store {
         let rows: Option<(String,)> = if prefix.is_empty() {
             reader.row(&DECK_PAGE, values![deck, after, limit]).await
         } else {
-            // No character comes after this one.
+            // No character sorts after this one.
             let end = format!("{prefix}{}", char::MAX);
             reader.row(&DECK_PAGE_OF, values![deck, after, prefix, &end, limit]).await
         }
@@ -65,7 +65,7 @@ impl Store {
         let rows: Result<Vec<DeckColumns>, _> = serde_json::from_str(&rows);
         let mut rows =
             rows.map_err(|error| StoreError::unreadable(format!("deck {deck}"), error))?;
-        // Neither database promises an order inside an aggregate.
+        // Neither database guarantees an order within an aggregate.
         rows.sort_by_key(|row| row.0);
         let mut destinations = HashSet::new();
         Ok(rows.into_iter().map(|row| (row.0, deck_row(row, &mut destinations))).collect())

@@ -1,4 +1,4 @@
-//! Writing the rows of a price list.
+//! Writes the rows of decks.
 
 use crate::db::{Connection, Insertion, Statement, Value, values};
 use crate::error::{StoreError, Task};
@@ -6,7 +6,7 @@ use crate::store::column;
 use ledger::{Money, RateRow};
 use std::ops::Range;
 
-/// Rows of one statement when decks are written.
+/// Rows per statement.
 const ROWS: usize = 2000;
 
 pub(crate) static CLEAR_DECK: Statement =
@@ -31,8 +31,8 @@ pub(crate) static DECK_ROWS: Insertion = Insertion::new(
     ],
 );
 
-/// Writes the rows of a deck over those that are stored. Where these are as they were nothing is
-/// written: one price changed is not a million rows.
+/// Replaces the stored rows of a deck. Unchanged chunks are not written: one new price does not
+/// rewrite a million rows.
 pub(crate) async fn write_deck(
     connection: &mut Connection,
     deck: u32,

@@ -1,5 +1,5 @@
-//! Writing one object alone: checked against the revision that whoever changes it has seen, with a
-//! step of its history, in one transaction that is on disk when it returns.
+//! Writes one object: checks it against the revision that its editor read and adds a history entry,
+//! in one transaction that is durable on return.
 
 use crate::amount::join;
 use crate::apply::{differences, json, lock};
@@ -20,45 +20,45 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 
-/// What an object is to be.
+/// A requested change of an object.
 #[derive(Clone, Debug)]
 pub struct Edit {
     /// Its kind; the rows of a deck are changed by [`Store::edit_rows`].
     pub kind: ObjectKind,
     /// Its name.
     pub name: String,
-    /// Its fields from now on, in the shape of the TOML files; none removes it.
+    /// Its new fields, in the shape of the TOML files; `None` removes the object.
     pub body: Option<Map<String, Value>>,
-    /// The revision that is changed; none: there is none of this name yet.
+    /// The revision being changed; `None` if the object is new.
     pub revision: Option<u64>,
-    /// Who asks for it, for the history.
+    /// The editor, for the history.
     pub who: String,
-    /// Who owns it from then on.
+    /// Its new owner.
     pub owner: Ownership,
 }
 
 impl Edit {
-    /// A step of the history of an object whose rows have changed: the object itself has not.
+    /// A history entry for changed rows: the object itself is unchanged.
     pub(crate) fn of_rows(kind: ObjectKind, name: &str, who: &str) -> Edit {
         let (name, who) = (name.to_owned(), who.to_owned());
         Edit { kind, name, body: None, revision: None, who, owner: Ownership::Api }
     }
 }
 
-/// An object that was written.
+/// An object after an edit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edited {
     /// Its id.
     pub id: u32,
-    /// Its revision now; that of before where nothing differs.
+    /// Its revision now; unchanged if nothing differs.
     pub revision: u64,
-    /// What differs; none: nothing was written.
+    /// The change; `None` if nothing was written.
     pub change: Option<Change>,
-    /// Its fields now; none: it is not there any more.
+    /// Its fields now; `None` if it was removed.
     pub body: Option<Map<String, Value>>,
 }
 
-/// SQLite would read all rows of the deck: it has no statistics and prefers the primary key.
+/// SQLite would scan all rows of the deck: without statistics it prefers the primary key.
 pub(crate) static FIND_ROWS: Statement = Statement::each(
     "SELECT json_group_array(json_array(number, prefix, destination, price_first, price_next, \
      connect_fee, first_increment, next_increment, free_seconds, minimum_charge, valid_from_ms, \
@@ -79,13 +79,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Stale`] when it is not of the revision that was seen, a refusal when it would
-    /// break what is there, or the database fails; nothing is written then.
+    /// [`StoreError::Stale`] if the object has another revision; a refusal if the change would
+    /// break references or money; the database fails. Nothing is written then.
     pub async fn edit(&self, edit: &Edit) -> Result<Edited, StoreError> {
         self.change_one(async |connection| write(connection, edit).await).await
     }
 
-    /// Changes rows of a deck; a row is known by its prefix and the moment from which it is valid.
+    /// Changes rows of a deck; prefix and start of validity identify a row.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ async fn write(connection: &mut Connection, edit: &Edit) -> Result<Edited, Store
         && let Some(before) = &present
     {
         currency::refuse_change(connection, (before.id, name), &before.body, &body).await?;
-        // It was booked when the account was made, and stays.
+        // It was booked when the account was created and cannot change.
         if let Some(booked) = before.body.get("opening_balance") {
             body.insert("opening_balance".to_owned(), booked.clone());
         }
@@ -187,7 +187,7 @@ async fn write(connection: &mut Connection, edit: &Edit) -> Result<Edited, Store
     done(connection, &edit, before.id, before.revision + 1, action, details).await
 }
 
-/// Refuses a change of a revision that is not the present one.
+/// Refuses an edit of another revision than the current one.
 pub(crate) fn current(
     kind: ObjectKind,
     name: &str,
@@ -210,7 +210,7 @@ async fn next_id(connection: &mut Connection, table: &Table) -> Result<u32, Stor
     last.checked_add(1).ok_or_else(|| StoreError::Refused("all ids are used".to_owned()))
 }
 
-/// Refuses to remove an account that owes or is owed something (BILL-61).
+/// Refuses to remove an account whose balance is not zero (BILL-61).
 async fn is_settled(connection: &mut Connection, id: u32, name: &str) -> Result<(), StoreError> {
     let (units, fraction): (i64, i64) =
         connection.one(&BALANCE, values![id]).await.during("reading a balance")?;
@@ -225,7 +225,7 @@ async fn is_settled(connection: &mut Connection, id: u32, name: &str) -> Result<
     )))
 }
 
-/// Books what a new account begins with.
+/// Books the opening balance of a new account.
 async fn open(
     connection: &mut Connection,
     account: u32,
@@ -240,7 +240,7 @@ async fn open(
     book_posting(connection, &posting, None, utc_ms()).await
 }
 
-/// The step of the history.
+/// Writes the history entry.
 pub(crate) async fn done(
     connection: &mut Connection,
     edit: &Edit,
@@ -289,7 +289,7 @@ async fn write_rows(
     let rows = body.get("rows").and_then(Value::as_u64).unwrap_or(0);
     let rows = (rows + after.len() as u64).saturating_sub(before.len() as u64);
     body.insert("rows".to_owned(), Value::from(rows));
-    // It tells the states of a deck apart: that of before and what has changed since.
+    // The digest identifies the state of the deck: the previous one plus these changes.
     let mut hash = Sha256::new();
     hash.update(json(&body));
     details.iter().for_each(|line| hash.update(line));
@@ -305,7 +305,7 @@ async fn write_rows(
     Ok(Edited { body: Some(body), ..done })
 }
 
-/// Writes one row: what was there, and what is there now.
+/// Writes one row; returns it before and after.
 async fn write_row(
     connection: &mut Connection,
     deck: u32,

@@ -1,4 +1,5 @@
-//! Durable facts, money and records: SQLite or PostgreSQL, migrations, the journal.
+//! Durable storage: business objects, money and call records in SQLite or PostgreSQL, with
+//! migrations and the journal.
 #![forbid(unsafe_code)]
 
 mod amount;

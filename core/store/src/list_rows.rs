@@ -1,5 +1,4 @@
-//! The rows of number lists that are kept in the database: read whole, read in pages, and changed
-//! one by one.
+//! Rows of number lists kept in the database: read whole, read page by page, changed one by one.
 
 use crate::apply::json;
 use crate::change::Action;
@@ -10,16 +9,16 @@ use crate::objects::{NUMBER_LISTS, ObjectKind, Ownership, find};
 use crate::store::Store;
 use ledger::{NumberChange, NumberTable, NumberTableBuilder};
 
-/// Rows that are read at once.
+/// Rows read at once.
 const PAGE: u32 = 5000;
-/// Lines of a change's history; more rows are counted.
+/// Most rows listed in the history of a change; the other rows are counted.
 const TOLD: usize = 100;
 
 pub(crate) static LIST_ROWS: Insertion = Insertion::new("list_row", &["list", "number", "value"]);
 pub(crate) static LIST_PAGE: Statement = Statement::both(
     "SELECT number, value FROM list_row WHERE list = ? AND number > ? ORDER BY number LIMIT ?",
 );
-/// The empty number comes before all others.
+/// The empty number sorts before all others.
 pub(crate) static FIRST_LIST_PAGE: Statement =
     Statement::both("SELECT number, value FROM list_row WHERE list = ? ORDER BY number LIMIT ?");
 pub(crate) static FIND_LIST_ROW: Statement =
@@ -28,11 +27,11 @@ pub(crate) static REMOVE_LIST_ROW: Statement =
     Statement::both("DELETE FROM list_row WHERE list = ? AND number = ?");
 
 impl Store {
-    /// All rows of a list that is kept in the database, ready for look-ups.
+    /// All rows of a list kept in the database, ready for lookups.
     ///
     /// # Errors
     ///
-    /// When the database fails or has more rows than a table holds.
+    /// The database fails or the list has more rows than a table holds.
     pub async fn list_table(&self, list: u32) -> Result<NumberTable, StoreError> {
         let mut reader = self.reader().await?;
         let mut builder = NumberTableBuilder::new();
@@ -50,12 +49,12 @@ impl Store {
         }
     }
 
-    /// Rows of a list by number, `limit` at most, from the first one after `after` on: number and
+    /// Rows of a list in number order, `limit` at most, starting after number `after`: number and
     /// value.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn list_page(
         &self,
         list: u32,
@@ -65,11 +64,11 @@ impl Store {
         page(&mut self.reader().await?, list, after, limit).await
     }
 
-    /// Changes rows of a list that is kept in the database.
+    /// Changes rows of a list kept in the database.
     ///
     /// # Errors
     ///
-    /// Those of [`Store::edit`]; a list whose rows are in a file.
+    /// Those of [`Store::edit`]; the rows of the list are in a file.
     pub async fn edit_list(
         &self,
         name: &str,
@@ -131,7 +130,7 @@ async fn write(
     Ok(Edited { body: Some(list.body), ..done })
 }
 
-/// Writes one row; the line of the history, if anything differs.
+/// Writes one row; returns the history line if anything differs.
 async fn write_row(
     connection: &mut Connection,
     list: u32,

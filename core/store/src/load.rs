@@ -1,4 +1,4 @@
-//! Reading the business objects back, with ids and balances.
+//! Reads the business objects with their ids and balances.
 
 use crate::amount::join;
 use crate::apply::json;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// The business objects of the database that are in use.
+/// The business objects in use.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Accounts by id.
@@ -32,58 +32,58 @@ pub struct Loaded {
     pub number_lists: Vec<LoadedList>,
 }
 
-/// An account with what the database knows about it.
+/// An account with its state in the database.
 #[derive(Clone, Debug)]
 pub struct LoadedAccount {
     /// Numeric id.
     pub id: u32,
-    /// Sum of its postings. While calls are being recorded it is behind by the recorder's
-    /// `store_window`, so a running node keeps the purses it has.
+    /// Sum of its postings. While calls are recorded it lags by up to the recorder's
+    /// `store_window`, so a running node keeps its purses.
     pub balance: Money,
-    /// What its calls of today and of this month have cost, if a cap limits that.
+    /// Cost of its calls today and this month (UTC), if it has a cap.
     pub spent: Spent,
-    /// What is configured.
+    /// The account as configured.
     pub account: Account,
 }
 
-/// A trunk with its ids.
+/// A trunk and its ids.
 #[derive(Clone, Debug)]
 pub struct LoadedTrunk<T> {
     /// Numeric id.
     pub id: u32,
     /// Id of its account.
     pub account_id: u32,
-    /// What is configured.
+    /// The trunk as configured.
     pub trunk: T,
 }
 
-/// A number list. Its rows are in its file ([`NumberList::fill`]), or in the database
+/// A number list. Its rows are in its file ([`NumberList::fill`]) or in the database
 /// ([`Store::list_table`]).
 #[derive(Clone, Debug)]
 pub struct LoadedList {
     /// Numeric id.
     pub id: u32,
-    /// What is configured.
+    /// The list as configured.
     pub list: NumberList,
 }
 
-/// A deck, ready for look-ups. A clone shares it.
+/// A deck, ready for lookups. A clone shares it.
 #[derive(Clone, Debug)]
 pub struct LoadedDeck {
-    /// What the database tells the deck's states apart by.
+    /// Its body in the database, which identifies the deck's state.
     body: String,
     /// The deck.
     pub deck: Arc<RateDeck>,
 }
 
 impl LoadedDeck {
-    /// A deck as it was written just now, with its fields in the database.
+    /// A deck just written, with its body in the database.
     #[must_use]
     pub fn written(body: &Map<String, Value>, deck: Arc<RateDeck>) -> LoadedDeck {
         LoadedDeck { body: json(body), deck }
     }
 
-    /// The same state of a deck, held otherwise.
+    /// The same state of the deck in another representation.
     #[must_use]
     pub fn held_as(&self, deck: Arc<RateDeck>) -> LoadedDeck {
         LoadedDeck { body: self.body.clone(), deck }
@@ -94,7 +94,7 @@ pub(crate) static LOAD_ACCOUNTS: Statement = Statement::both(
     "SELECT id, name, body, balance_units, balance_fraction \
      FROM account WHERE NOT removed ORDER BY id",
 );
-/// Many rows as one text: what the driver does for each cell of a row takes longer than all else.
+/// Many rows in one text: the driver's work per cell would dominate.
 pub(crate) static LOAD_DECK_ROWS: Statement = Statement::each(
     "SELECT json_group_array(json_array(number, prefix, destination, price_first, price_next, \
      connect_fee, first_increment, next_increment, free_seconds, minimum_charge, valid_from_ms, \
@@ -111,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database fails or a row does not read back.
+    /// The database fails or a row is unreadable.
     pub async fn load(&self) -> Result<Loaded, StoreError> {
         self.load_beside(&[]).await
     }
@@ -120,20 +120,19 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database fails or a list does not read back.
+    /// The database fails or a list is unreadable.
     pub async fn number_lists(&self) -> Result<Vec<LoadedList>, StoreError> {
         number_lists(&mut self.reader().await?).await
     }
 
-    /// As [`Store::load`]. Of decks that were loaded before, those that have not changed since
-    /// are shared and not read again.
+    /// As [`Store::load`], but decks unchanged since `before` are shared, not read again.
     ///
     /// # Errors
     ///
     /// Those of [`Store::load`].
     pub async fn load_beside(&self, before: &[LoadedDeck]) -> Result<Loaded, StoreError> {
         let mut writer = self.writer().await?;
-        // One transaction, so that an `apply`, of another node too, is seen whole or not at all.
+        // One transaction, so that an `apply`, even by another node, is seen whole or not at all.
         writer.begin_reading().await.during("beginning to read")?;
         let loaded = load(&mut writer, before).await;
         writer.finish(loaded).await
@@ -193,7 +192,7 @@ fn object<T: DeserializeOwned>(kind: &str, name: &str, body: &str) -> Result<T, 
         .map_err(|error| StoreError::unreadable(format!("{kind} {name}"), error))
 }
 
-/// Id, name and body of the objects of a table that are in use.
+/// Id, name and body of the objects in use of a table.
 async fn bodies(
     connection: &mut Connection,
     table: &Table,
@@ -212,7 +211,7 @@ async fn objects<T: DeserializeOwned>(
     rows.into_iter().map(|(id, name, body)| Ok((id, object(table.kind, &name, &body)?))).collect()
 }
 
-/// A row of a deck as the database tells it.
+/// A row of a deck as the database returns it.
 pub(crate) type DeckColumns =
     (i64, Text, Text, i64, i64, i64, u32, u32, u32, i64, i64, Option<i64>, u8);
 
@@ -248,7 +247,7 @@ async fn decks(
     Ok(decks)
 }
 
-/// Gives the rows of a deck in the order of its sheet.
+/// Visits the rows of a deck in the order of its sheet.
 pub(crate) async fn each_row(
     connection: &mut Connection,
     deck: u32,
@@ -263,7 +262,7 @@ pub(crate) async fn each_row(
         let rows: Result<Vec<DeckColumns>, _> = serde_json::from_str(&rows);
         let mut rows =
             rows.map_err(|error| StoreError::unreadable(format!("deck {deck}"), error))?;
-        // Neither database promises an order inside an aggregate.
+        // Neither database guarantees an order within an aggregate.
         rows.sort_by_key(|row| row.0);
         let Some(last) = rows.last() else { return Ok(()) };
         next = last.0 + 1;

@@ -1,15 +1,15 @@
-//! The steps that bring a database to this version's schema, embedded in the program.
+//! Embedded migrations to this version's schema.
 //!
-//! They are listed here rather than by `sqlx::migrate!`: that macro is built with a database
-//! driver of its own, so that all of SQLite would be compiled twice.
+//! They are listed here instead of using `sqlx::migrate!`: that macro builds its own database
+//! driver, which would compile SQLite twice.
 
 use crate::db::{Connection, Database, Driver};
 use crate::error::{StoreError, Task};
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-/// Number, name and text of each step; a file of `migrations/` that was released is never
-/// changed, because databases keep its check sum.
+/// Number, name and text of each migration. A released file in `migrations/` never changes, because
+/// databases keep its checksum.
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "number files", include_str!("../migrations/sqlite/0002_number_files.sql")),
@@ -20,7 +20,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (7, "list rows", include_str!("../migrations/sqlite/0007_list_rows.sql")),
 ];
 
-/// The same for PostgreSQL, which began with the schema of SQLite's fourth step.
+/// The PostgreSQL migrations, which begin with the schema of SQLite's migration 4.
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "double entry", include_str!("../migrations/postgres/0002_double_entry.sql")),
@@ -28,7 +28,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (4, "list rows", include_str!("../migrations/postgres/0004_list_rows.sql")),
 ];
 
-/// Brings a database to this version's schema. Nodes that start at the same time do it one
+/// Migrates a database to this version's schema. Nodes that start at the same time migrate one
 /// after the other.
 pub(crate) async fn run(
     connection: &mut Connection,
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     let migrated = match connection.drivers().during("opening the database")? {
         Driver::Sqlite(driver) => steps(STEPS).run(driver).await,
         Driver::Postgres(driver) => {
-            // A step takes as long as its rows are many, and so does waiting for another node's.
+            // A migration of many rows takes long, and so does waiting for another node's.
             let settings = "SET statement_timeout = 0; SET lock_timeout = 0";
             sqlx::raw_sql(settings).execute(&mut *driver).await.during("migrating")?;
             let migrated = steps(POSTGRES).run(&mut *driver).await;
@@ -75,8 +75,7 @@ mod tests {
     use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
     use std::path::{Path, PathBuf};
 
-    /// A database as the version before columns kept their types left it: with one account
-    /// and payments of so many units.
+    /// A database as left before columns were typed, with one account and payments of these units.
     async fn older(name: &str, payments: &[i64]) -> (PathBuf, SqliteConnection) {
         let folder = std::env::temp_dir().join(format!("strowger-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder of its own");
@@ -107,7 +106,7 @@ mod tests {
         options.connect().await.expect("a database")
     }
 
-    /// BILL-48: an inexact balance is the sum of its postings again, and nothing is lost.
+    /// BILL-48: an inexact balance becomes the sum of its postings again, and nothing is lost.
     #[tokio::test]
     async fn a_balance_that_became_a_floating_point_number_is_summed_up_anew() {
         let most = 999_999_999_999_999_999;
@@ -126,7 +125,7 @@ mod tests {
         assert_eq!(store.postings_sum(7).await.expect("read"), exact);
         let proof = store.prove().await.expect("read");
         assert!(proof.faults.is_empty());
-        // The other side of what was there before there were books.
+        // The contra entries of postings made before books existed.
         assert_eq!((proof.books["cash"], proof.books["opening"]), (Money(5) - exact, Money(-5)));
         let mut driver = reopened(&path).await;
         let kept: (i64, i64) =
@@ -135,7 +134,7 @@ mod tests {
                 .await
                 .expect("read");
         assert_eq!(kept, (20, 19));
-        // A column keeps its type: what does not fit is refused.
+        // Columns are typed: a value that does not fit is refused.
         let update = "UPDATE account SET balance_units = balance_units + ?";
         let refused = sqlx::query(update).bind(i64::MAX).execute(&mut driver).await;
         assert!(refused.is_err_and(|error| error.to_string().contains("REAL value")));
@@ -152,7 +151,7 @@ mod tests {
         }
     }
 
-    /// The columns of every table are of the type that they say.
+    /// The columns of every table enforce their type.
     #[tokio::test]
     async fn every_table_keeps_its_types() {
         let (path, old) = older("strict", &[]).await;
@@ -168,7 +167,7 @@ mod tests {
         assert!(loose.is_empty(), "{loose:?}");
     }
 
-    /// A database refuses to open with a step that has changed since it was applied, comments
+    /// A database refuses to open with a migration that changed after it was applied, comments
     /// included.
     #[test]
     fn steps_that_databases_have_applied_never_change() {

@@ -1,5 +1,4 @@
-//! Objects one by one: what each is, where it comes from, which revision it has and what it was
-//! before.
+//! Single objects with their origin, revision and history.
 
 use crate::db::{Connection, Insertion, Statement, values};
 use crate::error::{StoreError, Task};
@@ -8,27 +7,27 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Kinds of objects that an operator makes.
+/// Kinds of business objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
-    /// Who pays or is paid.
+    /// A customer or vendor account.
     Account,
     /// A source of calls.
     CustomerTrunk,
     /// A destination of calls.
     VendorTrunk,
-    /// Rules by which numbers are rewritten.
+    /// Number rewrite rules.
     RuleSet,
-    /// Prices.
+    /// A rate deck.
     Deck,
-    /// Numbers for plugins to look up.
+    /// A number list for plugins.
     NumberList,
-    /// The configuration of a plugin, by the plugin's name.
+    /// The settings of a plugin, under the plugin's name.
     PluginSettings,
 }
 
 impl ObjectKind {
-    /// Every kind, referred ones before those that refer to them.
+    /// All kinds, each after the kinds that it refers to.
     pub const ALL: [ObjectKind; 7] = [
         ObjectKind::RuleSet,
         ObjectKind::Deck,
@@ -39,7 +38,7 @@ impl ObjectKind {
         ObjectKind::VendorTrunk,
     ];
 
-    /// Its word, such as `vendor_trunk`.
+    /// Its name, such as `vendor_trunk`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.table().kind
@@ -58,10 +57,10 @@ impl ObjectKind {
     }
 }
 
-/// What stands where a secret is.
+/// Replaces secrets.
 pub const SECRET: &str = "(secret)";
 
-/// Whether a field of an object is a secret: nobody is shown it, neither as it is nor in a history.
+/// Whether a field is a secret, which neither objects nor their history show.
 #[must_use]
 pub fn is_secret(field: &str) -> bool {
     const WORDS: [&str; 7] =
@@ -73,7 +72,7 @@ pub fn is_secret(field: &str) -> bool {
         })
 }
 
-/// The same value with `(secret)` in the place of each secret, however deep.
+/// The value with each secret replaced by [`SECRET`], at any depth.
 #[must_use]
 pub fn without_secrets(mut value: Value) -> Value {
     match &mut value {
@@ -103,13 +102,13 @@ impl fmt::Display for ObjectKind {
     }
 }
 
-/// Who owns an object: the folder of files never removes or changes what is the API's.
+/// Owner of an object: applying a folder never changes or removes the API's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ownership {
-    /// The folder of files.
+    /// The configuration folder.
     File,
-    /// It was made or changed one by one.
+    /// The API: it was created or changed individually.
     Api,
 }
 
@@ -126,50 +125,50 @@ impl Ownership {
     }
 }
 
-/// An object as it is stored.
+/// An object as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// Numeric id, kept for ever.
+    /// Numeric id, never reused.
     pub id: u32,
     /// Unique within its kind.
     pub name: String,
     /// Its fields, in the shape of the TOML files.
     pub body: Map<String, Value>,
-    /// It was removed; its id, balance and records stay.
+    /// It was removed; its id, balance and records remain.
     pub removed: bool,
     /// Who owns it.
     pub origin: Ownership,
-    /// Counts its changes, from 1.
+    /// Number of its changes, from 1.
     pub revision: u64,
 }
 
-/// One step of the history of an object.
+/// An entry in the history of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
-    /// The revision that it became.
+    /// The revision that it led to.
     pub revision: u64,
     /// When, UTC ms.
     pub at_ms: u64,
-    /// Who asked for it.
+    /// The editor.
     pub who: String,
-    /// Who owned it from then on.
+    /// The owner afterwards.
     pub origin: Ownership,
     /// `added`, `changed` or `removed`.
     pub action: String,
-    /// What differed, a line each.
+    /// The differences, one per line.
     pub details: Vec<String>,
-    /// All of it from then on; none: it was removed, or rows of a deck have changed.
+    /// The object afterwards; `None` if it was removed or if only rows of it changed.
     pub body: Option<Map<String, Value>>,
 }
 
-/// A table of objects: its name and its statements.
+/// A table of objects: name and statements.
 pub(crate) struct Table {
     pub(crate) kind: &'static str,
-    /// Id, name, body, removed, origin and revision of all.
+    /// Id, name, body, removed, origin and revision of all objects.
     pub(crate) select: Statement,
-    /// The same of the one with a name.
+    /// The same columns of the object with a name.
     pub(crate) find: Statement,
-    /// The same of those in use by name, from the first after one on.
+    /// The same columns of objects in use, in name order, starting after a name.
     pub(crate) page: Statement,
     /// Id, name, body, origin.
     pub(crate) insert: Statement,
@@ -259,7 +258,7 @@ fn object(kind: &str, row: ObjectRow) -> Result<Object, StoreError> {
     Ok(Object { id, name, body, removed, origin, revision })
 }
 
-/// All objects of a table, those that were removed too.
+/// All objects of a table, including removed ones.
 pub(crate) async fn all(
     connection: &mut Connection,
     table: &Table,
@@ -269,7 +268,7 @@ pub(crate) async fn all(
     rows.into_iter().map(|row| object(table.kind, row)).collect()
 }
 
-/// The object of a name, also if it was removed.
+/// The object with a name, even if removed.
 pub(crate) async fn find(
     connection: &mut Connection,
     table: &Table,
@@ -280,7 +279,7 @@ pub(crate) async fn find(
     row.map(|row| object(table.kind, row)).transpose()
 }
 
-/// A step of a history that is to be written.
+/// A history entry to write.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) kind: &'static str,
@@ -292,7 +291,7 @@ pub(crate) struct Step {
     pub(crate) body: Option<String>,
 }
 
-/// Writes steps that were made together.
+/// Writes the history entries of one change.
 pub(crate) async fn write_history(
     connection: &mut Connection,
     steps: &[Step],
@@ -320,31 +319,31 @@ pub(crate) async fn write_history(
 }
 
 impl Store {
-    /// The object of a name, also if it was removed.
+    /// The object with a name, even if removed.
     ///
     /// # Errors
     ///
-    /// When the database fails or the object does not read back.
+    /// The database fails or the object is unreadable.
     pub async fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Object>, StoreError> {
         find(&mut self.reader().await?, kind.table(), name).await
     }
 
-    /// All objects of a kind that are in use, by their ids.
+    /// All objects of a kind in use, in id order.
     ///
     /// # Errors
     ///
-    /// When the database fails or an object does not read back.
+    /// The database fails or an object is unreadable.
     pub async fn objects(&self, kind: ObjectKind) -> Result<Vec<Object>, StoreError> {
         let mut objects = all(&mut self.reader().await?, kind.table()).await?;
         objects.retain(|object| !object.removed);
         Ok(objects)
     }
 
-    /// Objects of a kind that are in use by name, `limit` at most, from the first after `after` on.
+    /// Objects of a kind in use, in name order, `limit` at most, starting after name `after`.
     ///
     /// # Errors
     ///
-    /// When the database fails or an object does not read back.
+    /// The database fails or an object is unreadable.
     pub async fn objects_page(
         &self,
         kind: ObjectKind,
@@ -358,11 +357,11 @@ impl Store {
         rows.into_iter().map(|row| object(table.kind, row)).collect()
     }
 
-    /// The newest steps of the history of an object, newest first.
+    /// The history of an object, newest entry first.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn history(
         &self,
         kind: ObjectKind,

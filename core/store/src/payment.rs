@@ -1,4 +1,4 @@
-//! Payments: amounts that an operator books to an account (BILL-46).
+//! Payments: amounts that an operator books on an account (BILL-46).
 
 use crate::amount::{join, split};
 use crate::db::{Connection, Statement, is_duplicate, values};
@@ -7,7 +7,7 @@ use crate::records::book;
 use crate::store::{Store, column, utc_ms};
 use ledger::{Money, Posting, PostingKind};
 
-/// The balance of an account that stays as it is until the transaction ends.
+/// The balance of an account, locked until the transaction ends.
 pub(crate) static HELD_BALANCE: Statement = Statement::each(
     "SELECT balance_units, balance_fraction FROM account WHERE id = ?",
     "SELECT balance_units, balance_fraction FROM account WHERE id = ? FOR UPDATE",
@@ -26,32 +26,31 @@ pub(crate) static PAID: Statement = Statement::both(
 pub struct Payment {
     /// Account id.
     pub account: u32,
-    /// Added to the balance; below zero takes back.
+    /// Added to the balance; negative for a refund.
     pub amount: Money,
-    /// What the operator says of it; may be empty.
+    /// Note of the operator; may be empty.
     pub note: String,
-    /// A word of the caller's own, unique among all payments: a payment that is asked for
-    /// again under it is booked once.
+    /// Idempotency key, unique among all payments: a payment requested again with its key is booked
+    /// once.
     pub key: Option<String>,
 }
 
-/// What became of a payment.
+/// The result of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paid {
-    /// Balance in the database now. Calls that ended a moment ago may not be in it yet.
+    /// Balance in the database now. It may lack calls that ended a moment ago.
     pub balance: Money,
-    /// False when it had been booked before, under the same key.
+    /// `false` if it was booked before with the same key.
     pub booked: bool,
 }
 
 impl Store {
-    /// Books a payment, on disk when this returns (BILL-46).
+    /// Books a payment, durable when this returns (BILL-46).
     ///
     /// # Errors
     ///
-    /// When there is no such account, when the amount or the balance that it would lead to is
-    /// beyond its bounds, when the key was used for another payment, or when the database
-    /// fails; nothing is booked then.
+    /// There is no such account, the amount or the resulting balance is out of range, the key was
+    /// used for another payment, or the database fails; nothing is booked then.
     pub async fn pay(&self, payment: &Payment) -> Result<Paid, StoreError> {
         let mut writer = self.writer().await?;
         writer.wait_for_disk(true).await.during("setting durability")?;
@@ -59,7 +58,7 @@ impl Store {
         if let Err(StoreError::Database { source, .. }) = &paid
             && is_duplicate(source)
         {
-            // Another node has booked it under the key in this moment: now it is seen.
+            // Another node has just booked it with this key: now it is visible.
             paid = transact(&mut writer, payment).await;
         }
         writer.wait_for_disk(false).await.during("setting durability")?;
@@ -98,7 +97,7 @@ async fn pay(connection: &mut Connection, payment: &Payment) -> Result<Paid, Sto
     Ok(Paid { balance: before + *amount, booked: true })
 }
 
-/// Refuses what an account does not hold.
+/// Refuses an amount or a balance out of range.
 fn bounded(amount: Money, before: Money) -> Result<(), StoreError> {
     if !amount.is_within(Money::LARGEST_AMOUNT) {
         return Err(StoreError::Refused(format!(
@@ -107,7 +106,7 @@ fn bounded(amount: Money, before: Money) -> Result<(), StoreError> {
         )));
     }
     let after = before + amount;
-    // One that leads back to what is allowed is welcome.
+    // A payment back towards the range is accepted.
     if !after.is_within(Money::LARGEST_BALANCE) && after.0.abs() > before.0.abs() {
         return Err(StoreError::Refused(format!(
             "amount = {amount} is refused: the balance would be {after}, and an account holds at \
@@ -118,7 +117,7 @@ fn bounded(amount: Money, before: Money) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this very payment is booked under the key.
+/// Whether this very payment is booked with the key.
 async fn was_paid(
     connection: &mut Connection,
     key: &str,

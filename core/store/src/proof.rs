@@ -1,5 +1,5 @@
-//! The proof of the books (BILL-48): every balance is the sum of its postings, what accounts have and
-//! what books have are together nothing, and every charge of a call is that of its record.
+//! Verifies the books (BILL-48): every balance is the sum of its postings, accounts and books sum
+//! to zero, and every charge of a call matches its record.
 
 use crate::amount::{join, split};
 use crate::balance::{ALL_BALANCES, ALL_SUMS, Sums, sum};
@@ -11,9 +11,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Longest time that proving millions of postings may take.
+/// Longest run time.
 const LONGEST: Duration = Duration::from_secs(600);
-/// Most faults of one kind that are named.
+/// Most faults listed of one kind.
 const NAMED: i64 = 100;
 
 pub(crate) static SUMS_BY_KIND: Statement = Statement::both(
@@ -28,13 +28,13 @@ pub(crate) static OPEN_BOOK: Statement = Statement::both(
     "INSERT INTO book (name, balance_units, balance_fraction) VALUES (?, ?, ?) \
      ON CONFLICT DO NOTHING",
 );
-/// Postings of calls without a record. Old records are deleted from the first on.
+/// Postings of calls without a record. Purged calls, the oldest ones, are not counted.
 pub(crate) static ORPHANS: Statement = Statement::both(
     "SELECT call_seq, account FROM posting WHERE call_seq >= (SELECT MIN(seq) FROM call_record) \
      AND NOT EXISTS (SELECT 1 FROM call_record WHERE seq = call_seq) ORDER BY call_seq LIMIT ?",
 );
-/// Records whose charge is not what was booked to their account. Postings are summed up by call
-/// first: looked up call by call, they would take as long as records and postings multiplied.
+/// Records whose charge differs from the amount booked on their account. Postings are first summed
+/// by call: a lookup per call would take time in proportion to records times postings.
 pub(crate) static CHARGES: Statement = Statement::each(
     "SELECT seq, account, charge, -COALESCE(booked, 0) FROM call_record LEFT JOIN \
      (SELECT call_seq, account AS payer, SUM(units * 10000000000 + fraction) AS booked FROM posting \
@@ -49,18 +49,18 @@ pub(crate) static CHARGES: Statement = Statement::each(
      ORDER BY seq LIMIT ?",
 );
 
-/// What the books say, and where they contradict themselves.
+/// The state of the books and its contradictions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Proof {
-    /// Accounts.
+    /// Number of accounts.
     pub accounts: u64,
-    /// Postings.
+    /// Number of postings.
     pub postings: u64,
-    /// The sum of all accounts.
+    /// Sum of all balances.
     pub owed: Money,
     /// The balance of each book.
     pub books: BTreeMap<String, Money>,
-    /// Contradictions: none by our doing. At most a hundred of a kind.
+    /// Contradictions, at most a hundred of each kind.
     pub faults: Vec<Fault>,
 }
 
@@ -72,56 +72,56 @@ pub enum Fault {
     Balance {
         /// The account; its row may be missing.
         account: u32,
-        /// What its row says; none if there is no row.
+        /// The stored balance; `None` if there is no row.
         balance: Option<Money>,
         /// Sum of its postings.
         postings: Money,
     },
-    /// The balance of a book is not the sum of its postings, taken from it.
+    /// The balance of a book is not the negated sum of its postings.
     Book {
         /// Its name.
         book: String,
-        /// What its row says.
+        /// The stored balance.
         balance: Money,
-        /// What its postings have taken from it.
+        /// The negated sum of its postings.
         postings: Money,
     },
-    /// All accounts and books together are not nothing.
+    /// All accounts and books do not sum to zero.
     Unbalanced {
-        /// What they are.
+        /// Their sum.
         sum: Money,
     },
-    /// A posting has a kind that no book is for.
+    /// A posting has a kind without a book.
     Kind {
-        /// The word.
+        /// The kind.
         kind: String,
     },
-    /// A posting of a call that has no record.
+    /// A posting belongs to a call without a record.
     Orphan {
-        /// Number of the call's record.
+        /// Sequence number of the call's record.
         call: i64,
         /// The account.
         account: u32,
     },
-    /// The charge of a record is not what was booked.
+    /// The charge in a record differs from the amount booked.
     Charge {
-        /// Number of the record.
+        /// Sequence number of the record.
         call: i64,
         /// The account.
         account: u32,
-        /// What the record says.
+        /// The charge in the record.
         charge: Money,
-        /// What was booked.
+        /// The amount booked.
         booked: Money,
     },
 }
 
 impl Store {
-    /// Proves the books, all of it at one moment.
+    /// Verifies the books in one snapshot.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn prove(&self) -> Result<Proof, StoreError> {
         let mut reader = self.reader().await?;
         reader.begin_reading().await.during("proving the books")?;
@@ -202,7 +202,7 @@ impl Proof {
     }
 }
 
-/// Opens the books of a database that had none: each begins with what its postings have taken.
+/// Opens the books in a database without any: each begins with the negated sum of its postings.
 pub(crate) async fn open_books(connection: &mut Connection) -> Result<(), StoreError> {
     let books: Vec<(String, i64, i64)> =
         connection.rows(&BOOKS, &[]).await.during("reading books")?;

@@ -1,21 +1,21 @@
-//! Records that are old enough go, a few at a time, so that nobody waits for it (CDR-26).
-//! Postings stay: balances are their sums.
+//! Deletes old records in small batches, so that nothing waits for long (CDR-26). Postings stay:
+//! balances are their sums.
 
 use crate::db::{Connection, Query, Statement, values};
 use crate::error::{StoreError, Task};
 use crate::store::Store;
 use std::time::Duration;
 
-/// Calls of one transaction: some milliseconds of the writer's time.
+/// Calls per transaction: a few milliseconds of the writer's time.
 const BATCH: u32 = 500;
 
-/// How long records are kept; none is for ever.
+/// How long records are kept; `None` is forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Call records with all that belongs to them.
+    /// Call records, with everything that belongs to them.
     pub calls: Option<Duration>,
-    /// Attempts as lines of their own, by which calls are found by vendor trunk. The call's
-    /// document keeps what they say.
+    /// Separate rows of attempts, by which calls are found by vendor trunk. The call's document
+    /// still contains them.
     pub attempts: Option<Duration>,
 }
 
@@ -24,11 +24,11 @@ pub struct Kept {
 pub struct Purged {
     /// Call records.
     pub calls: u64,
-    /// Calls whose attempts went.
+    /// Calls whose attempts were deleted.
     pub attempts: u64,
 }
 
-/// The newest record stays, whatever its age: it carries the number of the next one.
+/// The newest record is never deleted: it carries the last sequence number.
 pub(crate) static BOUNDARY: Statement = Statement::both(
     "SELECT COALESCE( \
      (SELECT seq FROM call_record WHERE id >= ? ORDER BY id LIMIT 1), \
@@ -41,11 +41,11 @@ pub(crate) static ATTEMPTS: Statement = Statement::both(
 );
 
 impl Store {
-    /// Deletes what is older than `kept` at `now_ms` (UTC ms).
+    /// Deletes records older than `kept` at `now_ms` (UTC ms).
     ///
     /// # Errors
     ///
-    /// When the database fails; what was deleted before stays deleted.
+    /// The database fails; earlier batches stay deleted.
     pub async fn purge(&self, now_ms: u64, kept: Kept) -> Result<Purged, StoreError> {
         let mut purged = Purged::default();
         if let Some(age) = kept.calls {
@@ -63,7 +63,7 @@ impl Store {
         let moment = moment.to_be_bytes().to_vec();
         let mut total = 0;
         loop {
-            // Free between two batches: records that end meanwhile are written in between.
+            // Released between batches, so that finished calls are written in between.
             let deleted = transact(&mut *self.writer().await?, &moment, kind).await?;
             total += deleted;
             if deleted < u64::from(BATCH) {

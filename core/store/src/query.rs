@@ -1,4 +1,4 @@
-//! Questions about the records of calls.
+//! Queries for call records.
 
 use crate::correction::Correction;
 use crate::db::{Connection, Query, Statement, took_too_long, values};
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 /// Most rows of one page (CDR-22).
 pub const LARGEST_PAGE: u32 = 10_000;
-/// Rows of a page that says nothing else (CDR-22).
+/// Default rows per page (CDR-22).
 const PAGE: u32 = 100;
-/// A filter with fewer matches than this is followed through its index; with more of them,
-/// calls are looked through from the newest on, and the page is full before long.
+/// A filter with fewer matches is followed through its index; with more, calls are scanned from the
+/// newest, which soon fills the page.
 const FEW: i64 = 20_000;
-/// Longest time that one page may take (CDR-21).
+/// Longest run time of a query (CDR-21).
 const LONGEST_QUERY: Duration = Duration::from_secs(30);
 
-/// Which calls are wanted; every part that is set must hold. Objects are meant by the names
-/// that they have or had.
+/// A filter for calls; all set fields must match. Objects are named by their current or former
+/// name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
     /// INVITE at this UTC ms or later.
@@ -28,36 +28,36 @@ pub struct CallFilter {
     pub until_ms: Option<u64>,
     /// Customer trunk.
     pub customer_trunk: Option<String>,
-    /// A vendor trunk that was tried.
+    /// A vendor trunk that was attempted.
     pub vendor_trunk: Option<String>,
     /// Paying account.
     pub account: Option<String>,
-    /// First characters of the caller as received.
+    /// Prefix of the caller as received.
     pub caller: Option<String>,
-    /// First characters of the callee as routed.
+    /// Prefix of the callee as routed.
     pub callee: Option<String>,
-    /// First characters of caller or callee.
+    /// Prefix of caller or callee.
     pub number: Option<String>,
     /// End reason, such as `no_route`.
     pub reason: Option<String>,
-    /// Answered calls only, or the others only.
+    /// Whether the call was answered.
     pub answered: Option<bool>,
-    /// Only calls that are still to be rated again.
+    /// Only calls still to be re-rated.
     pub rerate: bool,
-    /// Cursor: only calls with a lower id, the last one of the page before.
+    /// Cursor: only calls with an id below this, the last of the previous page.
     pub before: Option<CallId>,
-    /// Rows of the page: at most 10,000; 0 is 100 (CDR-22).
+    /// Rows per page: at most 10,000; 0 is 100 (CDR-22).
     pub limit: u32,
 }
 
-/// A call as it was written, and what was booked since.
+/// A call as recorded, with later corrections.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedCall {
-    /// Its number in the order of writing.
+    /// Its sequence number.
     pub seq: i64,
-    /// Everything about it, as it was at its end (CDR-07).
+    /// The call at its end (CDR-07).
     pub document: CallDocument,
-    /// Charges that were rated again since.
+    /// Charges re-rated since.
     pub corrections: Vec<Correction>,
 }
 
@@ -72,9 +72,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) customer_trunk: Option<i64>,
     pub(crate) vendor_trunk: Option<i64>,
     pub(crate) account: Option<i64>,
-    /// Calls of the vendor trunk are few.
+    /// Few calls match the vendor trunk.
     pub(crate) few_of_vendor: bool,
-    /// Calls of these numbers are few: caller, callee, either.
+    /// Few calls match the number: caller, callee, either.
     pub(crate) few_numbers: [bool; 3],
 }
 
@@ -83,8 +83,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When an object is named that never was, when it takes longer than 30 s (CDR-21), or
-    /// when the database fails.
+    /// An object never existed, the query takes longer than 30 s (CDR-21), or the database fails.
     pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<RecordedCall>, StoreError> {
         let mut connection = self.reader().await?;
         let end = Instant::now() + LONGEST_QUERY;
@@ -102,11 +101,11 @@ impl Store {
         }
     }
 
-    /// Everything about one call.
+    /// A call with its corrections.
     ///
     /// # Errors
     ///
-    /// When the database fails or the record does not read back.
+    /// The database fails or the record is unreadable.
     pub async fn call(&self, id: CallId) -> Result<Option<RecordedCall>, StoreError> {
         let mut connection = self.reader().await?;
         let id = id.to_be_bytes();
@@ -116,11 +115,11 @@ impl Store {
         Ok(recorded(&mut connection, rows).await?.pop())
     }
 
-    /// Calls recorded.
+    /// Number of recorded calls.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// The database fails.
     pub async fn count_calls(&self) -> Result<u64, StoreError> {
         let mut connection = self.reader().await?;
         let (count,): (i64,) = connection.one(&COUNT_CALLS, &[]).await.during("counting calls")?;
@@ -163,7 +162,7 @@ async fn find(
     recorded(connection, rows).await
 }
 
-/// Columns and first characters that a filter asks of numbers.
+/// Columns and prefixes of the number filters.
 fn numbers(filter: &CallFilter) -> [(&'static [&'static str], Option<&String>); 3] {
     [
         (&["caller"], filter.caller.as_ref()),
@@ -195,7 +194,7 @@ async fn are_few(connection: &mut Connection, matches: Query) -> Result<bool, St
     Ok((found.len() as i64) < FEW)
 }
 
-/// A range that the index of the column finds.
+/// A prefix condition that can use the column's index.
 fn begins_with(query: &mut Query, column: &str, number: &str) {
     query.push(" AND ").push(column).push(" >= ").bind(number.to_owned());
     query.push(" AND ").push(column).push(" < ").bind(format!("{number}{}", char::MAX));
@@ -205,7 +204,7 @@ fn begins_with(query: &mut Query, column: &str, number: &str) {
 pub(crate) fn page(wanted: &Wanted<'_>) -> Query {
     let mut query = Query::new("SELECT seq, document FROM call_record WHERE TRUE");
     let Some(filter) = wanted.filter else { return query };
-    // The id begins with the time of the INVITE, so its index finds times too.
+    // The id begins with the time of the INVITE, so that its index finds times too.
     let moment = |ms: u64| ((u128::from(ms) & 0xffff_ffff_ffff) << 80).to_be_bytes().to_vec();
     if let Some(since) = filter.since_ms {
         query.push(" AND id >= ").bind(moment(since));
@@ -270,7 +269,7 @@ pub(crate) fn page(wanted: &Wanted<'_>) -> Query {
     query
 }
 
-/// Rows as documents with their corrections.
+/// Decodes rows and adds their corrections.
 async fn recorded(
     connection: &mut Connection,
     rows: Vec<(i64, Vec<u8>)>,
@@ -292,8 +291,8 @@ mod tests {
     use super::*;
     use crate::db::Dialect;
 
-    /// CDR-24: what is rare is found through the index of its column, what is common by
-    /// walking from the newest call on; nothing is sorted then.
+    /// CDR-24: rare matches are found through their column's index, common ones by a scan from the
+    /// newest call; neither sorts.
     #[tokio::test]
     async fn each_filter_has_its_index() {
         let folder = std::env::temp_dir().join(format!("strowger-plan-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! Writing finished calls: record, attempts, postings and balances in one transaction.
+//! Writes finished calls: record, attempts, postings and balances in one transaction.
 
 use crate::amount::{small, split};
 use crate::db::{Connection, Insertion, Statement, Value, is_duplicate, values};
@@ -73,8 +73,8 @@ pub(crate) static IS_RECORDED: Statement =
     Statement::both("SELECT seq FROM call_record WHERE id = ?");
 
 impl Store {
-    /// Writes finished calls. Those already recorded are left as they are, postings and
-    /// balances included, so that a replay changes nothing. Gives back how many were new.
+    /// Writes finished calls. Recorded ones are skipped, including their postings and balances, so
+    /// that a replay changes nothing. Returns the number of new ones.
     pub(crate) async fn record(&self, calls: &[Finished]) -> Result<u64, StoreError> {
         if calls.is_empty() {
             return Ok(0);
@@ -166,7 +166,7 @@ pub(crate) async fn book_posting(
     book(connection, [posting]).await
 }
 
-/// Adds postings to the balances of their accounts, and takes them from those of their books.
+/// Adds postings to the balances of their accounts and subtracts them from their books.
 pub(crate) async fn book(
     connection: &mut Connection,
     postings: impl IntoIterator<Item = &Posting>,
@@ -185,10 +185,10 @@ pub(crate) async fn book(
         .collect();
     for account in connection.book(&columns).await.during("booking a balance")? {
         let amount = accounts.get(&account).copied().unwrap_or_default();
-        // The posting stays: `strowger ledger verify` shows it until someone makes the account.
+        // The posting stays: `strowger ledger verify` reports it until the account exists.
         tracing::error!(account, %amount, "postings for an account that does not exist");
     }
-    // Always after the accounts and in one order, so that two nodes never wait for each other.
+    // Always after the accounts and in one order, to avoid deadlocks between nodes.
     for (book, amount) in books {
         let (units, fraction) = split(amount);
         connection

@@ -1,4 +1,5 @@
-//! What objects refer to by name: it is there for as long as one refers to it, whoever owns either.
+//! References between objects by name: an object exists as long as another refers to it, whoever
+//! owns either.
 
 use crate::db::{Connection, Statement, values};
 use crate::error::{StoreError, Task};
@@ -11,7 +12,7 @@ struct Reference {
     from: ObjectKind,
     field: &'static str,
     to: ObjectKind,
-    /// An object that is in use and whose field has a value.
+    /// Finds an object in use with this value in the field.
     referrer: Statement,
 }
 
@@ -53,13 +54,13 @@ static REFERENCES: [Reference; 9] = [
     reference!("vendor_trunk", VendorTrunk, "identity_rules", RuleSet),
 ];
 
-/// The statements, for the test that prepares each.
+/// The statements, for the test that prepares them all.
 #[cfg(test)]
 pub(crate) fn statements() -> impl Iterator<Item = &'static Statement> {
     REFERENCES.iter().map(|reference| &reference.referrer)
 }
 
-/// Refuses an object that refers to one that is not there.
+/// Refuses an object with a dangling reference.
 pub(crate) async fn are_there(
     connection: &mut Connection,
     kind: ObjectKind,
@@ -104,8 +105,8 @@ pub(crate) async fn none_refers(
     Ok(())
 }
 
-/// Refuses a folder after which an object would refer to one that is not there: the folder is good
-/// in itself, but some objects are the API's.
+/// Refuses a folder that would leave a dangling reference: it is consistent in itself, but the API
+/// owns some objects.
 pub(crate) async fn hold(connection: &mut Connection) -> Result<(), StoreError> {
     let mut objects: HashMap<ObjectKind, Vec<Object>> = HashMap::new();
     for kind in ObjectKind::ALL {

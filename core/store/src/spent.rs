@@ -1,4 +1,4 @@
-//! What calls have cost lately, for accounts that have a cap on it (BILL-51).
+//! Recent cost of calls, for accounts with a cap (BILL-51).
 
 use crate::amount::join;
 use crate::db::{Connection, Statement, values};
@@ -7,13 +7,13 @@ use crate::load::LoadedAccount;
 use crate::store::{column, utc_ms};
 use ledger::Money;
 
-/// Charges of calls, as amounts below zero.
+/// Call charges, as negative amounts.
 pub(crate) static SPENT: Statement = Statement::both(
     "SELECT CAST(COALESCE(SUM(units), 0) AS BIGINT), CAST(COALESCE(SUM(fraction), 0) AS BIGINT) \
      FROM posting WHERE account = ? AND kind IN ('call_charge', 'resale') AND at_ms >= ?",
 );
 
-/// Reads what the calls of today and of this month have cost the accounts with a cap.
+/// Sets the cost of the calls of today and this month for accounts with a cap.
 pub(crate) async fn fill_spent(
     connection: &mut Connection,
     accounts: &mut [LoadedAccount],

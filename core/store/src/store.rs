@@ -12,27 +12,27 @@ use tokio::sync::{Mutex, MutexGuard};
 /// One connection writes, a few read. Clones share them.
 #[derive(Clone)]
 pub struct Store {
-    /// The only connection that changes anything.
+    /// The only writing connection.
     writer: Arc<Mutex<Connection>>,
     pub(crate) readers: Pool,
     database: Database,
 }
 
 impl fmt::Debug for Store {
-    /// Without what the drivers know of passwords.
+    /// Hides the drivers' passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("database", &self.database).finish_non_exhaustive()
     }
 }
 
 impl Store {
-    /// Opens the database and brings it to this version's schema. An SQLite file is made when
-    /// there is none, readable for its owner only.
+    /// Opens the database and migrates it to this version's schema. A missing SQLite file is
+    /// created, readable for its owner only.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened or is not a database of ours. [`StoreError::is_away`] tells
-    /// whether it is worth trying again.
+    /// It cannot be opened or is not a Strowger database. [`StoreError::is_away`] tells whether a
+    /// retry may help.
     pub async fn open(database: impl Into<Database>) -> Result<Store, StoreError> {
         let database = database.into();
         if let Some(path) = database.file() {
@@ -46,12 +46,11 @@ impl Store {
         Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, database })
     }
 
-    /// Opens the database of a node, running or not, to read from it only: it is neither
-    /// made nor brought to another schema.
+    /// Opens the database of a node, running or not, read-only: it is neither created nor migrated.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened. A database of another version shows when it is read.
+    /// It cannot be opened. A different schema version shows when it is read.
     pub async fn open_to_read(database: impl Into<Database>) -> Result<Store, StoreError> {
         let database = database.into();
         let writer = connect(&database, true).await?;
@@ -59,25 +58,25 @@ impl Store {
         Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, database })
     }
 
-    /// Which database it is.
+    /// The database opened.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// The connection that writes, fit for a task: for one at a time.
+    /// The writing connection, reconnected if needed; one task at a time.
     pub(crate) async fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         let mut writer = self.writer.lock().await;
         writer.revive().await.map_err(unreachable(&self.database))?;
         Ok(writer)
     }
 
-    /// A connection that reads.
+    /// A reading connection.
     pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
         self.readers.acquire().await.map_err(unreachable(&self.database))
     }
 
-    /// Makes what was committed before survive a power failure after.
+    /// Makes everything committed so far survive a power failure.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
         let mut writer = self.writer().await?;
         if writer.settle().await.during("forcing the database to disk")? {
@@ -96,7 +95,7 @@ fn unreachable(database: &Database) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |problem| StoreError::Unreachable { database: database.to_string(), problem }
 }
 
-/// Makes the file and its folder; it holds vendor passwords, so only its owner reads it.
+/// Creates the file and its folder; only the owner may read it, because it holds vendor passwords.
 fn create(path: &Path) -> Result<(), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
@@ -108,13 +107,13 @@ fn create(path: &Path) -> Result<(), StoreError> {
     options.open(path).map(|_| ()).map_err(StoreError::io(path))
 }
 
-/// The time of day in UTC milliseconds.
+/// Wall-clock time, UTC ms.
 pub(crate) fn utc_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time or duration as the database keeps it.
+/// A time or duration in ms as a column value.
 pub(crate) fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,5 @@
 //! The stored form of a [`CallDocument`]: a format byte and the postcard encoding of wire structs
-//! that belong to that format alone. The structs of the ledger may change at any time; those of a
-//! format never do.
+//! of that format. The structs of the ledger may change; those of a format never do.
 
 mod v2;
 mod v3;
@@ -10,18 +9,18 @@ mod v5;
 use crate::error::StoreError;
 use ledger::{CallDocument, RecordState};
 
-/// Format that is written. A field that is added, or means something else, makes a new one, and
-/// the older ones stay readable.
+/// The format written. A new field, or a new meaning of one, needs a new format; older formats stay
+/// readable.
 const FORMAT: u8 = 5;
-/// As 2, but interim copies have no durations.
+/// As format 2, but interim copies have no durations.
 const WITHOUT_DURATIONS: u8 = 1;
 
-/// Whether a byte can be the first of a document, of a later version too.
+/// Whether a document may begin with this byte, in a later version too.
 pub(crate) fn is_format(byte: u8) -> bool {
     (WITHOUT_DURATIONS..=99).contains(&byte)
 }
 
-/// The format of a document that a later version has written.
+/// The format of a document written by a later version.
 pub(crate) fn later_format(bytes: &[u8]) -> Option<u8> {
     bytes.first().copied().filter(|format| *format > FORMAT)
 }
@@ -33,10 +32,10 @@ pub(crate) fn encode(document: &CallDocument, mut bytes: Vec<u8>) -> Result<Vec<
         .map_err(|error| StoreError::unreadable(format!("call {:032x}", document.call.id), error))
 }
 
-/// Reads what [`encode`] wrote, of this version or of an older one.
+/// Decodes a document in this format or an older one.
 ///
 /// # Errors
-/// The format is not known, or the bytes are not all of one document.
+/// The format is unknown, or the bytes are not exactly one document.
 pub(crate) fn decode(bytes: &[u8], what: &str) -> Result<CallDocument, StoreError> {
     let Some((&format, rest)) = bytes.split_first() else {
         return Err(StoreError::unreadable(what, "it is empty"));
@@ -65,7 +64,7 @@ pub(crate) fn decode(bytes: &[u8], what: &str) -> Result<CallDocument, StoreErro
     }
 }
 
-/// A value of which no byte is left over.
+/// Decodes a value from all of the bytes.
 fn whole<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -77,7 +76,7 @@ fn whole<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
 #[cfg(test)]
 mod tests;
 
-/// An interim copy of the first format knows its evidence by the clock of the day only.
+/// Interim copies in format 1 have only the wall-clock time of their evidence.
 fn fill_durations(document: &mut CallDocument) {
     let call = &mut document.call;
     if call.state == RecordState::Final {

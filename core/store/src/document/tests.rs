@@ -1,4 +1,4 @@
-//! The bytes of each format: what is written today, and what was written before.
+//! The bytes of each format, current and older.
 
 use super::*;
 use ledger::{
@@ -6,7 +6,7 @@ use ledger::{
     PriceRounding, PriceRow, ResellerCharge, Text, TrailEntry,
 };
 
-/// Format 5. It never changes: a field more is a format more.
+/// Format 5. It never changes: a new field needs a new format.
 const GOLDEN: &str = "
     05ef9bafcdf8acd1910101066e6f64652d31067075626c69630f3139322e302e322e31303a3530363011312d3233
     3435403139322e302e322e31300e736f6d652070686f6e6520312e3001066f6666696365010461636d6502343904

@@ -1,4 +1,4 @@
-//! Formats 1 and 2, and the part of the later ones that is as it was in them.
+//! Formats 1 and 2, and the parts that later formats share with them.
 
 use ledger::{
     AttemptRecord, CallDocument, CallRecord, ChargeRecord, DurationRounding, EndedBy, MediaRecord,
@@ -6,7 +6,7 @@ use ledger::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A document. Texts stay where they are; amounts are in 10^-10 of the currency unit.
+/// A document. Texts are borrowed; amounts are in 10^-10 currency units.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Document<'a> {
     #[serde(borrow)]
@@ -28,7 +28,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Fields that came later have their defaults.
+    /// Later fields get their defaults.
     pub(super) fn into_ledger(self) -> CallDocument {
         CallDocument {
             call: self.call.into_ledger(),
@@ -190,7 +190,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// A charge, also of later formats.
+/// A charge, in later formats too.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Charge<'a> {
     deck: &'a str,

@@ -1,4 +1,4 @@
-//! Format 3: the document of format 2, then the fields that came with this one.
+//! Format 3: the document of format 2, followed by the new fields.
 
 use super::v2;
 use ledger::{AttemptRecord, CallDocument, CallRecord};
@@ -11,7 +11,7 @@ pub(super) struct Document<'a> {
     before: v2::Document<'a>,
     #[serde(borrow)]
     call: Call<'a>,
-    /// As many as there are attempts.
+    /// One per attempt.
     #[serde(borrow)]
     attempts: Vec<Attempt<'a>>,
 }
@@ -47,7 +47,7 @@ impl<'a> Document<'a> {
     }
 
     /// # Errors
-    /// There are not as many parts of attempts as attempts.
+    /// The number of parts differs from the number of attempts.
     pub(super) fn into_ledger(self) -> Result<CallDocument, String> {
         let mut document = self.before.into_ledger();
         if document.attempts.len() != self.attempts.len() {

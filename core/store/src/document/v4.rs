@@ -1,4 +1,4 @@
-//! Format 4: the document of format 3, then the flags of the call and of each attempt.
+//! Format 4: the document of format 3, followed by the flags of the call and of each attempt.
 
 use super::v3;
 use ledger::{CallDocument, Text};
@@ -11,7 +11,7 @@ pub(super) struct Document<'a> {
     before: v3::Document<'a>,
     #[serde(borrow)]
     flags: Vec<&'a str>,
-    /// As many as there are attempts.
+    /// One per attempt.
     #[serde(borrow)]
     attempts: Vec<Vec<&'a str>>,
 }
@@ -27,7 +27,7 @@ impl<'a> Document<'a> {
     }
 
     /// # Errors
-    /// There are not as many parts of attempts as attempts.
+    /// The number of parts differs from the number of attempts.
     pub(super) fn into_ledger(self) -> Result<CallDocument, String> {
         let mut document = self.before.into_ledger()?;
         let (attempts, parts) = (document.attempts.len(), self.attempts.len());

@@ -1,4 +1,4 @@
-//! Format 5: the document of format 4, then the charges of the account's resellers.
+//! Format 5: the document of format 4, followed by the charges of the account's resellers.
 
 use super::v2::Charge;
 use super::v4;

@@ -8,7 +8,7 @@ use crate::{
 use postgres_server::Server;
 use sqlx::Executor as _;
 
-/// The statements of the store: a new one is listed here.
+/// The statements of the store; new ones must be added.
 fn statements() -> Vec<&'static db::Statement> {
     let mut statements = vec![
         &db::BOOK,
@@ -78,7 +78,7 @@ fn statements() -> Vec<&'static db::Statement> {
     statements
 }
 
-/// Those that are put together for a search.
+/// The statements built for queries.
 fn searches() -> Vec<db::Statement> {
     let number = Some("44".to_owned());
     let filter = query::CallFilter {
@@ -130,7 +130,7 @@ async fn every_statement_prepares_on_the_schema() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
-/// The columns of both dialects have the same names, in tables of the same names.
+/// Both dialects have the same tables with the same column names.
 #[tokio::test]
 async fn both_dialects_have_the_same_tables() {
     let folder = std::env::temp_dir().join(format!("strowger-same-{}", std::process::id()));
