@@ -1,7 +1,8 @@
-//! The admin interface: JSON over HTTP for the command line, monitoring and scripts.
+//! The admin API: JSON over HTTP for the command line, monitoring and scripts.
 //!
-//! `/health` is served to everybody and holds nothing; all other paths are behind the guard,
-//! and each request there takes one of a few places. Every wait for a client has an end.
+//! `/health` is open to everyone and reveals nothing; all other paths are behind the guard, and
+//! each request there takes one of a limited number of slots. Every wait for a client has a time
+//! limit.
 
 mod body;
 mod connections;
@@ -37,22 +38,22 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a client may take to send the head of a request, and to keep quiet between two.
+/// How long a client may take to send a request head, and idle between two requests.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long an answer may wait for a client that reads nothing.
+/// How long a response may wait for a client that does not read.
 const UNREAD_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long a connection may last: the end of clients that read a byte now and then.
+/// Maximum lifetime of a connection: it ends clients that trickle bytes.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// Most bytes of a head.
+/// Maximum size of a request head, bytes.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// Requests that are under way when the node stops get this long.
+/// Time for requests in progress when the node stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// A pause after the system refused a connection: it is short of something that comes back.
+/// A pause after a failed accept: the system is short of a resource that will return.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` becomes true.
@@ -98,11 +99,11 @@ pub(crate) async fn serve(
     };
     tokio::select! {
         () = accept => {}
-        // A dropped sender is a stop, too.
+        // A dropped sender stops it, too.
         _ = stop.wait_for(|stop| *stop) => {}
     }
     drop(listener);
-    // Whoever never ends his request does not hold the node up.
+    // A client that never completes its request does not delay the stop.
     if timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
         tracing::info!("admin interface: a request that is not complete is broken off");
     }
@@ -142,12 +143,12 @@ fn router(node: Arc<Node>, access: Access) -> Router {
         .route("/v1/reload", post(routes::reload))
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
     Router::new()
-        // Load balancers ask without a token, by whatever name, and hear up or down.
+        // Load balancers ask without a token, under any host name, and are told up or down.
         .route("/health", get(move |state, request| routes::health(state, knows, request)))
         .merge(guarded)
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::wrong_method)
-        // The guard limits bodies by what they are.
+        // The guard limits bodies by their kind.
         .layer(DefaultBodyLimit::disable())
         .with_state(node)
 }

@@ -1,5 +1,5 @@
-//! Small SIP user agents with real sockets and real RTP: a caller and a vendor. The demo
-//! shows calls with them; load generation can use the same ones.
+//! Small SIP user agents with real sockets and real RTP: a caller and a vendor, for the demo and
+//! for load generation.
 
 mod audio;
 mod caller;

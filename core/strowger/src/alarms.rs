@@ -1,9 +1,8 @@
-//! Alarms: what an operator must know, told once when it begins, again every five minutes
-//! while it lasts, and once when it is over (OPS-37, OPS-92).
+//! Alarms for the operator: each is logged when it begins, every five minutes while it lasts, and
+//! when it ends (OPS-37, OPS-92).
 //!
-//! Whoever notices something raises it here; the log, `/v1/alarms`, the metrics and `/health`
-//! show it from here. An alarm stands for a kind and an object, such as `ports_low` of the
-//! media address `main`.
+//! Whoever detects a fault raises it here; the log, `/v1/alarms`, the metrics and `/health` report
+//! it. An alarm is identified by kind and object, such as `ports_low` for the media address `main`.
 
 mod kind;
 
@@ -15,23 +14,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// An alarm that goes on is logged again after this long (OPS-37).
+/// Interval at which a standing alarm is logged again (OPS-37).
 const REPEAT: Duration = Duration::from_secs(300);
 
-/// What happens at a moment stands for this long after it happened last.
+/// How long an alarm of a single event stands after its last occurrence.
 const MOMENT: Duration = Duration::from_secs(900);
 
-/// Objects of one kind that stand at a time; more share one entry, so that strangers cannot
-/// fill the board.
+/// Most standing alarms of one kind; more share one entry, so that strangers cannot fill the board.
 const OBJECTS: usize = 64;
 
-/// The object of the alarms past [`OBJECTS`].
+/// The object of alarms beyond [`OBJECTS`].
 const OTHERS: &str = "others";
 
-/// The board that all alarms of a node hang on. Clones are the same board.
+/// The alarm board of a node, shared by clones.
 ///
-/// Raising takes a lock and may write a log line: it is for what happens rarely, not for each
-/// call or packet.
+/// Raising an alarm takes a lock and may write a log line: not for the path of each call or packet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarms {
     board: Arc<Mutex<Board>>,
@@ -40,7 +37,7 @@ pub(crate) struct Alarms {
 #[derive(Debug, Default)]
 struct Board {
     standing: BTreeMap<(AlarmKind, String), Standing>,
-    /// How often each kind began since the start.
+    /// How often an alarm of each kind began since start.
     begun: BTreeMap<AlarmKind, u64>,
 }
 
@@ -48,57 +45,56 @@ struct Board {
 struct Standing {
     since: Instant,
     since_ms: u64,
-    /// When it goes by itself; none: when it is cleared.
+    /// When it expires; `None` if it must be cleared.
     until: Option<Instant>,
-    /// When the log told it last.
+    /// When it was last logged.
     told: Instant,
     count: u64,
-    /// What [`Alarms::notice_more`] has counted since it began.
+    /// Sum of [`Alarms::notice_more`] since it began.
     sum: u64,
     detail: String,
 }
 
-/// What is said of something wrong.
+/// The detail of an alarm.
 #[derive(Debug)]
 enum Said {
-    /// These words.
+    /// This text.
     Words(String),
-    /// So many more of something; the words follow their number.
+    /// A count to add, and the text after the sum.
     More(u64, &'static str),
 }
 
-/// Alarms of one kind, for the metrics.
+/// Alarms of one kind, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AlarmCount {
-    /// Which.
+    /// The kind.
     pub(crate) kind: AlarmKind,
-    /// Objects that it stands for now.
+    /// Objects with a standing alarm.
     pub(crate) standing: u64,
-    /// How often it began since the start.
+    /// How often an alarm began since start.
     pub(crate) begun: u64,
 }
 
 impl Alarms {
-    /// Something is wrong with `object` until [`Alarms::clear`]. `detail` says what, in words,
-    /// and replaces what was said before.
+    /// Raises an alarm on `object` until [`Alarms::clear`]; `detail` replaces an earlier one.
     pub(crate) fn raise(&self, kind: AlarmKind, object: &str, detail: impl Into<String>) {
         self.put(Instant::now(), kind, object, Said::Words(detail.into()), None);
     }
 
-    /// Something happened to `object`. The alarm goes by itself when it does not happen again.
+    /// Reports an event on `object`. The alarm expires if the event does not recur.
     pub(crate) fn notice(&self, kind: AlarmKind, object: &str, detail: impl Into<String>) {
         let now = Instant::now();
         self.put(now, kind, object, Said::Words(detail.into()), Some(now + MOMENT));
     }
 
-    /// The same of something that is counted: `more` of it happened. The detail is the number of
-    /// all since the alarm began, and `what`.
+    /// As [`Alarms::notice`], for events that are counted: the detail is their sum since the alarm
+    /// began, followed by `what`.
     pub(crate) fn notice_more(&self, kind: AlarmKind, object: &str, more: u64, what: &'static str) {
         let now = Instant::now();
         self.put(now, kind, object, Said::More(more, what), Some(now + MOMENT));
     }
 
-    /// What was wrong with `object` is over. Costs little when nothing was.
+    /// Ends the alarm on `object`. Cheap if there is none.
     pub(crate) fn clear(&self, kind: AlarmKind, object: &str) {
         let gone = self.board().standing.remove(&(kind, object.to_owned()));
         if let Some(gone) = gone {
@@ -106,8 +102,8 @@ impl Alarms {
         }
     }
 
-    /// As somebody who looks again and again finds it: raises with `Some(detail)`, clears with
-    /// `None`. Looking does not count as happening.
+    /// Sets the result of a periodic check: raises with `Some(detail)`, clears with `None`.
+    /// Repeated checks do not increase the count.
     pub(crate) fn set(&self, kind: AlarmKind, object: &str, found: Option<String>) {
         let Some(detail) = found else { return self.clear(kind, object) };
         let now = Instant::now();
@@ -119,7 +115,7 @@ impl Alarms {
         self.put(now, kind, object, Said::Words(detail), None);
     }
 
-    /// What stands, the most severe first.
+    /// The standing alarms, most severe first.
     pub(crate) fn lines(&self) -> Vec<AlarmLine> {
         let mut board = self.board();
         board.expire(Instant::now());
@@ -144,7 +140,7 @@ impl Alarms {
         lines.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Every kind with its figures.
+    /// The counts of every kind.
     pub(crate) fn counts(&self) -> Vec<AlarmCount> {
         let mut board = self.board();
         board.expire(Instant::now());
@@ -156,7 +152,7 @@ impl Alarms {
         AlarmKind::ALL.into_iter().map(count).collect()
     }
 
-    /// Whether something stands that new calls should be sent elsewhere for.
+    /// Whether an alarm stands during which new calls should go elsewhere.
     pub(crate) fn keep_calls_away(&self) -> bool {
         self.board().standing.keys().any(|(kind, _)| kind.keeps_calls_away())
     }
@@ -192,7 +188,7 @@ impl Alarms {
         board.standing.insert(key, standing);
     }
 
-    /// A panic elsewhere cannot leave the board half-changed.
+    /// A panic elsewhere cannot leave the board inconsistent.
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,11 +11,10 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Hands memory that nothing uses back to the operating system: what this thread and what all
-/// threads together have given up. It takes milliseconds after a busy hour, so it is for a
-/// thread that has nothing to do.
+/// Returns memory freed by this thread and by all threads together to the operating system. It
+/// takes milliseconds after a busy hour, so it is for an idle thread.
 pub(crate) fn give_back() {
-    // SAFETY: no argument is a pointer. It may be called by any thread at any time and touches
-    // only what the allocator holds for this thread or for none.
+    // SAFETY: it takes no pointer, any thread may call it at any time, and it touches only memory
+    // that the allocator holds for this thread or for none.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }

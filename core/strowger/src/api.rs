@@ -1,5 +1,5 @@
-//! What the admin interface and the command line say to each other, as JSON. Money is a
-//! decimal text, ids are UUIDs, times are UTC milliseconds unless a name says otherwise.
+//! The JSON types of the admin API, shared with the command line. Money is a decimal text, ids are
+//! UUIDs, times are UTC milliseconds unless the name says otherwise.
 
 mod lockouts;
 mod objects;
@@ -17,58 +17,58 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::RecordedCall;
 
-/// Any refusal.
+/// Body of any error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// A word for programs, such as `not_found`.
+    /// An error code for programs, such as `not_found`.
     pub error: String,
     /// A sentence for people.
     pub detail: String,
-    /// The field or parameter concerned, if it is one.
+    /// The field or parameter concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
 
-/// `GET /health` with the token. Without it, `status` alone says `up` or `down`.
+/// `GET /health` with the token. Without it, only `status`: `up` or `down`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// `ok`; `degraded` while an alarm that is more than a warning stands or a signalling thread
-    /// does not answer; `down` while calls should go elsewhere because their records are not
-    /// safe; `draining`.
+    /// `ok`; `degraded` while an alarm above a warning stands or a signalling thread does not
+    /// respond; `down` while calls should go elsewhere because their records are not safe;
+    /// `draining`.
     pub status: String,
     /// Node name.
     pub node: String,
     /// Version of the program.
     pub version: String,
-    /// Plugin generation that new calls get.
+    /// Plugin generation of new calls.
     pub generation: u64,
-    /// Calls up or being set up.
+    /// Calls in progress, answered or not.
     pub calls: usize,
     /// Seconds since start.
     pub uptime_s: u64,
     /// UTC ms of the start.
     #[serde(default)]
     pub started_ms: u64,
-    /// Kinds of the alarms that stand, the worst first.
+    /// Kinds of the standing alarms, the worst first.
     #[serde(default)]
     pub alarms: Vec<String>,
 }
 
-/// `POST /v1/upgrade`: the next program looked at everything and takes over now.
+/// `POST /v1/upgrade`: the next program has passed its checks and takes over now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeBegun {
-    /// Version of the program that leaves.
+    /// Version of the current program.
     pub from: String,
-    /// Version of the next one.
+    /// Version of the next program.
     pub to: String,
 }
 
-/// An alarm that stands, `GET /v1/alarms`.
+/// A standing alarm, `GET /v1/alarms`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmLine {
-    /// Its kind, such as `ports_low`; docs/operations.md has all.
+    /// Its kind, such as `ports_low`; docs/operations.md lists all.
     pub alarm: String,
-    /// What it is about, such as a media address.
+    /// The object concerned, such as a media address.
     pub object: String,
     /// `critical`, `major` or `warning`.
     pub severity: String,
@@ -78,7 +78,7 @@ pub struct AlarmLine {
     pub count: u64,
     /// What is wrong.
     pub detail: String,
-    /// What that does to calls and money.
+    /// The effect on calls and money.
     pub effect: String,
     /// What to do.
     pub action: String,
@@ -89,15 +89,15 @@ pub struct AlarmLine {
 pub struct CallLine {
     /// Call id.
     pub id: String,
-    /// Customer trunk; `test` is no trunk but a call that the switch has placed by itself.
+    /// Customer trunk; `test` for a test call, which has none.
     pub customer: String,
-    /// Paying account; `test` likewise.
+    /// Paying account; `test` for a test call.
     pub account: String,
-    /// Vendor trunk of the attempt under way; empty before the first.
+    /// Vendor trunk of the current attempt; empty before the first.
     pub vendor: String,
-    /// Number of the caller.
+    /// Caller number.
     pub caller: String,
-    /// Number that is called.
+    /// Callee number.
     pub callee: String,
     /// `deciding`, `calling`, `ringing`, `answered`, `ending`.
     pub state: String,
@@ -107,51 +107,51 @@ pub struct CallLine {
     pub answer_ms: Option<u64>,
     /// Vendor INVITEs so far.
     pub attempts: u16,
-    /// Plugin generation that decides it.
+    /// Plugin generation of the call.
     pub generation: u64,
 }
 
-/// A plugin that is live, `GET /v1/plugins`.
+/// A live plugin, `GET /v1/plugins`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginLine {
     /// Name.
     pub name: String,
-    /// Version that it declares.
+    /// Declared version.
     pub version: String,
-    /// First digits of the SHA-256 of its bytes.
+    /// First digits of its SHA-256.
     pub digest: String,
     /// Id of the key that signed it; empty if it is unsigned.
     #[serde(default)]
     pub signer: String,
-    /// The node trusts that key, and the signature fits.
+    /// Whether the node trusts that key and the signature is valid.
     #[serde(default)]
     pub trusted: bool,
-    /// Hooks that it answers.
+    /// Hooks that it implements.
     pub hooks: Vec<String>,
     /// Generation in which it went live.
     pub since_generation: u64,
-    /// Builds of it that running calls still ask, the live one last.
+    /// Its builds still used by running calls, the live one last.
     pub builds: Vec<String>,
-    /// Its own sentence.
+    /// Its description of itself.
     pub summary: String,
     /// JSON Schema of its configuration; null if it ships none.
     #[serde(default)]
     pub config_schema: Option<serde_json::Value>,
-    /// Where its bytes came from; empty for an upload.
+    /// File that it was loaded from; empty for an upload.
     pub file: String,
-    /// Questions answered since start, by all builds of it: figures survive swaps.
+    /// Questions answered since start, by all its builds: the counts survive swaps.
     pub answered: u64,
-    /// Questions not answered since start, by all builds of it.
+    /// Questions not answered since start, by all its builds.
     pub faults: u64,
-    /// Half of the questions took at most this long, nanoseconds.
+    /// Median answer time, nanoseconds.
     pub p50_nanos: u64,
-    /// 99 of 100 questions took at most this long, nanoseconds.
+    /// 99th percentile of the answer time, nanoseconds.
     pub p99_nanos: u64,
-    /// The build that a rollback brings back; empty if there is none.
+    /// The build that a rollback restores; empty if there is none.
     pub previous: String,
-    /// The build that decides a part of the calls.
+    /// The build that decides a share of the calls.
     pub canary: Option<CanaryLine>,
-    /// The build that is asked and compared.
+    /// The build that is asked for comparison only.
     pub shadow: Option<ShadowLine>,
 }
 
@@ -167,7 +167,7 @@ impl From<&host::PluginState> for PluginLine {
             since_generation: state.since_generation,
             builds: state.builds.iter().map(|build| build.stamp.to_string()).collect(),
             summary: state.summary.clone(),
-            // One that is no JSON was refused when the plugin was loaded.
+            // Invalid JSON was refused when the plugin was loaded.
             config_schema: serde_json::from_str(&state.config_schema).ok(),
             file: state.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
             answered: state.answered,
@@ -190,71 +190,71 @@ pub struct PluginList {
     pub plugins: Vec<PluginLine>,
 }
 
-/// Body of `POST /v1/plugins/{name}/swap` when it is not the WASM itself.
+/// Body of `POST /v1/plugins/{name}/swap` unless it is the WASM file itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwapRequest {
-    /// A `.wasm` file on the node's own disk.
+    /// A `.wasm` file on the node's disk.
     pub path: String,
 }
 
-/// What a swap did.
+/// The result of a swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwapDone {
     /// Plugin.
     pub name: String,
-    /// What answered before.
+    /// The build before.
     pub before: String,
-    /// What answers new calls now.
+    /// The build for new calls.
     pub after: String,
     /// Generation before.
     pub generation_before: u64,
-    /// Generation of new calls.
+    /// Generation for new calls.
     pub generation: u64,
-    /// Examples of its own that passed before it went live.
+    /// Its own examples that it passed before going live.
     pub self_tests: u32,
-    /// Compilation, milliseconds.
+    /// Compile time, milliseconds.
     pub compile_ms: u64,
 }
 
-/// A number table of new calls, `GET /v1/tables` and `POST /v1/tables/{name}/reload`.
+/// A number table for new calls, `GET /v1/tables` and `POST /v1/tables/{name}/reload`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableLine {
-    /// Name, as plugins ask for it.
+    /// Name, as used by plugins.
     pub name: String,
     /// `prefix` or `exact`.
     pub kind: String,
     /// Entries.
     pub rows: u64,
-    /// Memory.
+    /// Memory, bytes.
     pub bytes: u64,
-    /// When the file was read, or the rows were changed last.
+    /// When the file was read or the rows last changed.
     pub loaded_ms: u64,
-    /// The file; empty: the database keeps the rows.
+    /// The file; empty if the rows are in the database.
     pub file: String,
-    /// Why the file was not taken when it changed last; empty if it was.
+    /// Why the last change of the file was rejected; empty if it was not.
     pub error: String,
 }
 
-/// Body of `POST /v1/reload`; an empty body reads the configured folder.
+/// Body of `POST /v1/reload`; empty to read the configured folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReloadRequest {
-    /// Folder on the node's own disk.
+    /// Folder on the node's disk.
     pub folder: Option<String>,
-    /// Only say what would change.
+    /// Only reports what would change.
     pub dry_run: bool,
-    /// Objects of the API that the folder names become the folder's.
+    /// The folder takes over the objects that it names and the API owns.
     #[serde(default)]
     pub overwrite: bool,
 }
 
-/// What a reload changed or would change.
+/// The changes of a reload, made or planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadDone {
-    /// Nothing was applied.
+    /// Whether nothing was applied.
     pub dry_run: bool,
-    /// One line for each difference.
+    /// One line per difference.
     pub changes: Vec<String>,
 }
 
@@ -265,14 +265,14 @@ pub struct AccountLine {
     pub id: u32,
     /// Name.
     pub name: String,
-    /// Balance now.
+    /// Current balance.
     pub balance: String,
-    /// Credit beyond it.
+    /// Credit in addition to the balance.
     pub credit: String,
-    /// What running calls hold back.
+    /// Amount reserved for running calls.
     #[serde(default)]
     pub reserved: String,
-    /// The reseller that it belongs to; empty if none.
+    /// Its reseller; empty if none.
     #[serde(default)]
     pub parent: String,
     /// Deck that prices its calls; empty if none.
@@ -283,18 +283,18 @@ pub struct AccountLine {
     pub locked: bool,
 }
 
-/// What the books say, `GET /v1/ledger/proof`.
+/// The state of the books, `GET /v1/ledger/proof`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerProof {
-    /// Accounts.
+    /// Number of accounts.
     pub accounts: u64,
-    /// Postings.
+    /// Number of postings.
     pub postings: u64,
-    /// The sum of all balances of accounts.
+    /// Sum of all account balances.
     pub owed: String,
-    /// The balance of each book: the other side of postings.
+    /// The balance of each book, the contra side of postings.
     pub books: std::collections::BTreeMap<String, String>,
-    /// Contradictions, a line each; none is a proof.
+    /// Contradictions, one per line; empty if the books are consistent.
     pub faults: Vec<String>,
 }
 
@@ -302,31 +302,31 @@ pub struct LedgerProof {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentRequest {
-    /// Added to the balance, in the account's currency; below zero takes back.
+    /// Added to the balance, in the account's currency; negative for a refund.
     pub amount: String,
-    /// What is to be kept with it, at most 255 characters.
+    /// A note, at most 255 characters.
     #[serde(default)]
     pub note: String,
-    /// A word that no other payment has, 1 to 64 visible ASCII characters: asked for again
-    /// under it, the payment is booked once.
+    /// Idempotency key of 1 to 64 visible ASCII characters, unique among all payments: a payment
+    /// requested again with its key is booked once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// What became of a payment.
+/// The result of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentDone {
     /// Account.
     pub account: String,
     /// Amount.
     pub amount: String,
-    /// Balance now.
+    /// Balance afterwards.
     pub balance: String,
-    /// False when it had been booked before, under the same key.
+    /// `false` if it was booked before with the same key.
     pub booked: bool,
 }
 
-/// Body of `POST /v1/rerate`: which of the calls that were not rated at their end.
+/// Body of `POST /v1/rerate`: selects among the calls without rating at their end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RerateRequest {
@@ -334,38 +334,37 @@ pub struct RerateRequest {
     pub since_ms: Option<u64>,
     /// INVITE before this UTC ms.
     pub until_ms: Option<u64>,
-    /// Cursor: what the answer before gave back.
+    /// Cursor: `before` of the previous response.
     pub before: Option<String>,
-    /// Only say what would be booked.
+    /// Only reports what would be booked.
     pub dry_run: bool,
 }
 
-/// What rating some calls again has done or would do.
+/// The result of re-rating, made or planned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RerateDone {
-    /// Nothing was booked.
+    /// Whether nothing was booked.
     pub dry_run: bool,
-    /// Calls that were rated; with `dry_run`, that would be.
+    /// Calls re-rated, or with `dry_run` to be re-rated.
     pub rated: u64,
-    /// Calls that could still not be rated, with the cause.
+    /// Calls that still could not be rated, with the cause.
     pub failed: Vec<RerateFailure>,
-    /// What is booked to each account, by name.
+    /// Amount booked on each account, by name.
     pub booked: std::collections::BTreeMap<String, String>,
-    /// There may be more: ask again with it as `before`.
+    /// Cursor for the next request; `None` at the end.
     pub before: Option<String>,
 }
 
-/// A call that could not be rated again.
+/// A call that could not be re-rated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RerateFailure {
     /// The call.
     pub id: String,
-    /// Why.
+    /// The cause.
     pub why: String,
 }
 
-/// One call record in a list, `GET /v1/records`; with attempts and trail,
-/// `GET /v1/records/{id}`.
+/// A call record in a list, `GET /v1/records`, or with attempts and trail, `GET /v1/records/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordView {
     /// Call id.
@@ -376,7 +375,7 @@ pub struct RecordView {
     pub listener: String,
     /// Source of the INVITE.
     pub source: String,
-    /// Its transport, such as `udp`; empty in records of before it was kept, as `local` is.
+    /// Its transport, such as `udp`; empty in older records, as is `local`.
     #[serde(default)]
     pub transport: String,
     /// Address of the listener.
@@ -405,17 +404,17 @@ pub struct RecordView {
     pub caller_route: String,
     /// Callee after the ingress rewrite.
     pub callee_route: String,
-    /// Ingress tech prefix that was taken off (NUM-07), empty if none was.
+    /// Ingress tech prefix stripped (NUM-07); empty if none.
     pub tech_prefix_in: String,
-    /// The caller asked for privacy.
+    /// Whether the caller requested privacy.
     pub private: bool,
-    /// Words of the screening plugin.
+    /// Marks of the screening plugin.
     pub marks: Vec<String>,
     /// Plugin generation of the whole call.
     pub generation: u64,
     /// INVITE.
     pub invite_ms: u64,
-    /// First ringing sent to the caller.
+    /// First ringing response sent to the caller.
     pub ringing_ms: Option<u64>,
     /// First SDP sent to the caller.
     #[serde(default)]
@@ -453,35 +452,35 @@ pub struct RecordView {
     pub profit: String,
     /// Balance after the posting.
     pub balance_after: Option<String>,
-    /// To be rated again.
+    /// Whether it is still to be re-rated.
     pub rerate: bool,
-    /// When charges that were left open at the end were rated and booked.
+    /// When open charges were re-rated and booked.
     #[serde(default)]
     pub rated_again_ms: Option<u64>,
-    /// Own processing before the first vendor INVITE.
+    /// Processing time until the first vendor INVITE, microseconds.
     pub processing_us: Option<u32>,
-    /// Words for what is out of the ordinary, such as `test`.
+    /// Flags for unusual events, such as `test`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// Side of which no RTP came though the call was answered for 20 s or longer and its media
+    /// Side without received RTP, although the call was answered for at least 20 s and its media
     /// relayed (MEDIA-18): `caller`, `callee` or `both`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one_way: Option<String>,
     /// Caller's media.
     pub media: MediaRecord,
-    /// One for each vendor.
+    /// Attempts, in order.
     pub attempts: Vec<AttemptView>,
-    /// Decisions; empty in a list.
+    /// Decision trail; empty in a list.
     #[serde(default)]
     pub trail: Vec<TrailEntry>,
 }
 
-/// What a reseller is charged for a call of an account below it.
+/// A reseller's charge for a call of an account below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResellerView {
     /// Name of the reseller's account.
     pub account: String,
-    /// By its own prices.
+    /// The charge at its own prices.
     pub charge: ChargeView,
 }
 
@@ -494,7 +493,7 @@ pub struct ChargeView {
     pub prefix: String,
     /// Destination.
     pub destination: String,
-    /// Price a minute.
+    /// Price per minute.
     pub price: String,
     /// Currency.
     pub currency: String,
@@ -507,18 +506,18 @@ pub struct ChargeView {
 /// An attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptView {
-    /// Order.
+    /// Its number within the call.
     pub number: u16,
     /// Vendor trunk.
     pub vendor: String,
     /// Target address.
     pub target: String,
-    /// No INVITE was sent.
+    /// Whether it was skipped without an INVITE.
     pub skipped: bool,
     /// Transport of this leg.
     #[serde(default)]
     pub transport: String,
-    /// Address of the listener that it was sent from.
+    /// Address of the sending listener.
     #[serde(default)]
     pub local: String,
     /// Call-ID of this leg.
@@ -529,20 +528,20 @@ pub struct AttemptView {
     /// The vendor's tag.
     #[serde(default)]
     pub vendor_tag: String,
-    /// Caller sent.
+    /// Caller number sent.
     pub caller_out: String,
-    /// Callee sent.
+    /// Callee number sent.
     pub callee_out: String,
     /// Identity sent.
     pub identity_out: String,
     /// Plugin generation.
     pub generation: u64,
-    /// INVITE sent.
+    /// When the INVITE was sent.
     pub sent_ms: u64,
-    /// How often it was sent; 0 in records of before it was kept.
+    /// How often the INVITE was sent; 0 in older records.
     #[serde(default)]
     pub sends: u16,
-    /// Milliseconds to the first response of any kind.
+    /// Milliseconds to the first response.
     #[serde(default)]
     pub first_response_ms: Option<u32>,
     /// First ringing.
@@ -550,7 +549,7 @@ pub struct AttemptView {
     /// First SDP.
     #[serde(default)]
     pub media_ms: Option<u64>,
-    /// Milliseconds to the first 18x with SDP or ringing, or to the answer (CDR-54).
+    /// Milliseconds to the first 18x with ringing or SDP, or to the answer (CDR-54).
     #[serde(default)]
     pub pdd_ms: Option<u32>,
     /// Answer.
@@ -563,7 +562,7 @@ pub struct AttemptView {
     pub end_reason: String,
     /// Final code, 0 if none.
     pub code: u16,
-    /// Words for what is out of the ordinary, such as `late_answer`.
+    /// Flags for unusual events, such as `late_answer`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// Q.850 cause, 0 if none.
@@ -574,17 +573,17 @@ pub struct AttemptView {
     pub media: MediaRecord,
 }
 
-/// Header of a list of records that lacks the newest calls, because the database does not have
-/// them yet.
+/// Header of a list of records without the newest calls, because the database does not have them
+/// yet.
 pub const INCOMPLETE: &str = "strowger-incomplete";
 
-/// A call id as people see it.
+/// Formats a call id as a UUID.
 #[must_use]
 pub fn call_id_text(id: CallId) -> String {
     uuid::Uuid::from_u128(id).to_string()
 }
 
-/// A call id as people write it: with or without hyphens.
+/// Parses a call id, with or without hyphens.
 #[must_use]
 pub fn parse_call_id(text: &str) -> Option<CallId> {
     uuid::Uuid::try_parse(text).ok().map(|id| id.as_u128())
@@ -707,7 +706,7 @@ impl From<&ledger::ResellerCharge> for ResellerView {
 }
 
 impl From<&RecordedCall> for RecordView {
-    /// The charges as they are now.
+    /// Uses the charges after corrections.
     fn from(recorded: &RecordedCall) -> Self {
         if recorded.corrections.is_empty() {
             return RecordView::from(&recorded.document);

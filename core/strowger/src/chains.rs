@@ -1,21 +1,21 @@
-//! Chains of plugins by the names of the node file, as the ids that calls carry.
+//! Resolves the plugin chains of the node file to ids.
 
 use crate::snapshot::Snapshot;
 use config::{ChainConfig, Config, ConfigErrors};
 use host::{ChainScope, ChainSettings, PluginState};
 use policy::Hook;
 
-/// The chains of the node file for this snapshot. One for a trunk or account that the
-/// business does not have (yet) is left out with a warning: it would hold for nobody.
+/// The chains of the node file for this snapshot. A chain for a trunk or account that does not
+/// exist (yet) is dropped with a warning.
 pub(crate) fn resolve(chains: &[ChainConfig], snapshot: &Snapshot) -> Vec<ChainSettings> {
     chains.iter().filter_map(|chain| resolved(chain, snapshot)).collect()
 }
 
-/// Finds chains whose plugins do not answer their hook; the names themselves are checked when
-/// the node file is read.
+/// Refuses chains whose plugins do not implement their hook; the names are checked when the node
+/// file is read.
 ///
 /// # Errors
-/// Every such place of the node file, and what the plugin answers.
+/// Each such place in the node file, with the hooks that the plugin implements.
 pub(crate) fn check(config: &Config, plugins: &[PluginState]) -> Result<(), ConfigErrors> {
     let mut problems = Vec::new();
     for (index, chain) in config.plugins.chain.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Bodies of requests: read whole, within a size and a time.
+//! Request bodies, read whole within a size and a time limit.
 
 use super::ApiError;
 use axum::body::{Body, to_bytes};
@@ -8,29 +8,29 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Largest plugin that can be uploaded.
+/// Maximum size of a plugin upload.
 const UPLOAD_BYTES: usize = 64 << 20;
 
-/// How long an upload may take.
+/// Time limit of an upload.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(120);
 
-/// Uploads that are read at a time; the next ones wait within their time.
+/// Concurrent uploads; more wait within their time limit.
 static UPLOADS: Semaphore = Semaphore::const_new(4);
 
-/// Largest body of any other request.
+/// Maximum size of any other body.
 const BODY_BYTES: usize = 1 << 20;
 
-/// How long it may take.
+/// Time limit of any other body.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-/// The request with its body in memory.
+/// Reads the body of a request into memory.
 pub(super) async fn whole(request: Request) -> Result<Request, ApiError> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_upload = kind.is_some_and(|kind| kind.starts_with("application/wasm"));
     let (parts, body) = request.into_parts();
     let read = if is_upload {
         timeout(UPLOAD_LIMIT, async {
-            // Never closed.
+            // The semaphore is never closed.
             let _turn = UPLOADS.acquire().await;
             to_bytes(body, UPLOAD_BYTES).await
         })

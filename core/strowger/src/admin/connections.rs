@@ -1,6 +1,6 @@
-//! The connections of the admin interface: bounded in all and for each source. Of too many the
-//! one goes that has waited longest without a request being served, so that whoever holds
-//! connections with halves of requests keeps nobody out.
+//! The connections of the admin API, bounded in total and per source. At a bound, the oldest
+//! connection without a request being served is closed, so that clients with incomplete requests
+//! cannot keep others out.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
-/// Connections at a time.
+/// Maximum number of connections.
 const ALL: usize = 512;
 
-/// Of these, from one address, or from one /64 of IPv6.
+/// Maximum from one IPv4 address or one IPv6 /64.
 const PER_SOURCE: usize = 128;
 
-/// Who is at the other end of a connection.
+/// The peer of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// Its address.
     pub(super) address: SocketAddr,
-    /// Requests of it that are being served.
+    /// Number of its requests being served.
     pub(super) serving: Arc<AtomicUsize>,
 }
 
@@ -42,7 +42,7 @@ struct Connection {
     task: Option<AbortHandle>,
 }
 
-/// A place in the table; given back when dropped.
+/// An entry in the table; removed on drop.
 #[derive(Debug)]
 pub(super) struct Entry {
     table: Arc<Connections>,
@@ -56,7 +56,7 @@ impl Drop for Entry {
 }
 
 impl Connections {
-    /// Takes a connection in; `None` if all that could give way are being served.
+    /// Admits a connection; `None` if every connection that could be closed is being served.
     pub(super) fn admit(self: &Arc<Self>, peer: &Peer) -> Option<Entry> {
         let source = source_of(peer.address.ip());
         let mut table = self.lock();
@@ -74,14 +74,14 @@ impl Connections {
         Some(Entry { table: Arc::clone(self), number })
     }
 
-    /// Which task is ended when the connection has to go.
+    /// Sets the task to abort when the connection is closed.
     pub(super) fn runs_as(&self, number: u64, task: AbortHandle) {
         if let Some(connection) = self.lock().open.get_mut(&number) {
             connection.task = Some(task);
         }
     }
 
-    /// A panic elsewhere cannot leave the table half-changed.
+    /// A panic elsewhere cannot leave the table inconsistent.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +99,7 @@ impl Table {
         self.open.values().filter(|connection| of(connection)).count()
     }
 
-    /// Ends the oldest connection of a kind that is not being served.
+    /// Closes the oldest matching connection that is not being served.
     fn send_away(&mut self, of: impl Fn(&Connection) -> bool) -> Option<()> {
         let idle = |connection: &Connection| connection.serving.load(Ordering::Relaxed) == 0;
         let found = self.open.iter().find(|(_, connection)| of(connection) && idle(connection));
@@ -112,7 +112,7 @@ impl Table {
     }
 }
 
-/// What counts as one source: an IPv6 network gives a host as many addresses as it wants.
+/// The source of an address: the /64 of an IPv6 address, since a host can use all of it.
 fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -143,7 +143,7 @@ mod tests {
         let left: Vec<u64> = connections.lock().open.keys().copied().collect();
         assert_eq!(left.len(), PER_SOURCE);
         assert_eq!((left[0], left[1]), (0, 9 * PER_SOURCE as u64 + 2));
-        // Other sources are bounded all together.
+        // Other sources are bounded in total.
         for source in 0..10_u8 {
             for _ in 0..PER_SOURCE {
                 entries.push(connections.admit(&peer(&format!("192.0.3.{source}"))).unwrap());

@@ -1,4 +1,4 @@
-//! Refusals of the admin interface: `{error, detail, field}`.
+//! Error responses of the admin API: `{error, detail, field}`.
 
 use crate::api::ErrorBody;
 use axum::Json;
@@ -6,7 +6,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-/// A refusal.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -19,7 +19,7 @@ impl ApiError {
         ApiError { status, body }
     }
 
-    /// What was named does not exist.
+    /// The named object does not exist.
     pub(crate) fn not_found(detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
@@ -36,72 +36,72 @@ impl ApiError {
         error
     }
 
-    /// Understood, but refused: a plugin or a configuration that is wrong.
+    /// Understood, but refused: the plugin or configuration is wrong.
     pub(crate) fn refused(error: &str, detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error, detail)
     }
 
-    /// It has changed since it was looked at.
+    /// The object has changed since it was read.
     pub(crate) fn stale(detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
     }
 
-    /// A change that does not say which revision it changes.
+    /// A change without the revision that it changes.
     pub(super) fn without_revision() -> ApiError {
         let detail = "say which revision is changed: `If-Match: \"3\"`, or `If-None-Match: *` for a \
                       new one";
         ApiError::new(StatusCode::PRECONDITION_REQUIRED, "revision_needed", detail)
     }
 
-    /// No or wrong token.
+    /// Missing or wrong token.
     pub(super) fn unauthorised() -> ApiError {
         let detail = "send `Authorization: Bearer TOKEN` with the token of [admin] or, if it has \
                       none, the one in the file `admin-token` of data_dir";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
     }
 
-    /// The request is for somebody else, or a name leads here that should not.
+    /// The request names another host.
     pub(super) fn wrong_host(detail: &str) -> ApiError {
         ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail)
     }
 
-    /// A web page of another origin asks.
+    /// The request comes from a web page of another origin.
     pub(super) fn foreign_origin() -> ApiError {
         let detail = "web pages of other origins may not ask here";
         ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
     }
 
-    /// A change in a form that a web page can send unasked.
+    /// A change with a content type that a web page can send without a preflight.
     pub(super) fn wrong_type() -> ApiError {
         let detail = "say `Content-Type: application/json`, or application/wasm for an upload";
         ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", detail)
     }
 
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     pub(super) fn too_slow() -> ApiError {
         let detail = "the body did not come in time";
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)
     }
 
-    /// The body is larger than `most` bytes, or broke off.
+    /// The body is larger than `most` bytes, or incomplete.
     pub(super) fn unreadable(most: usize, error: &axum::Error) -> ApiError {
         let detail = format!("the body cannot be read; it may have {most} bytes: {error}");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "unreadable", detail)
     }
 
-    /// The node takes no new calls now.
+    /// The node takes no new calls at the moment.
     pub(crate) fn no_calls_now(why: &str) -> ApiError {
         let detail = format!("no new calls are taken now: {why}");
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_calls_now", detail)
     }
 
-    /// All places are taken.
+    /// All slots are taken.
     pub(super) fn busy() -> ApiError {
         let detail = "too many requests are being served; try again";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
     }
 
-    /// Something here failed.
+    /// Something on the node failed.
     pub(crate) fn internal(detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }

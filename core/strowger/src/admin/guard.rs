@@ -1,11 +1,10 @@
-//! What a request must show before it is served, checked in the order of the cheapest first.
+//! Checks of a request before it is served, the cheapest first.
 //!
-//! The interface is reached by programs of the same machine and by browsers on it. A web page
-//! can make its reader's browser send requests here: under a name of its own that leads to this
-//! address (DNS rebinding), which `Host` shows; from another origin, which `Origin` and
-//! `Sec-Fetch-Site` show (Fetch standard, 2.2.4 and Fetch Metadata); as a form or plain text,
-//! which a browser sends without asking first, so that whatever changes something must be JSON
-//! or WebAssembly. And a page does not know the token.
+//! Programs and browsers on the same machine reach the interface. A web page can make its reader's
+//! browser send requests here: under a name that resolves to this address (DNS rebinding), which
+//! `Host` shows; from another origin, which `Origin` and `Sec-Fetch-Site` show (Fetch standard
+//! 2.2.4, Fetch Metadata); or as a form or plain text, which a browser sends without a preflight,
+//! so that changes must be JSON or WebAssembly. A page does not know the token either.
 
 use super::ApiError;
 use super::connections::Peer;
@@ -27,47 +26,47 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
-/// Wrong tokens within a minute that raise the alarm.
+/// Wrong tokens within [`GUESS_WINDOW`] that raise the alarm.
 const GUESSES: u32 = 20;
 
-/// Over which they are counted.
+/// Period over which wrong tokens are counted.
 const GUESS_WINDOW: Duration = Duration::from_secs(60);
 
-/// Set by browsers: how the page that asks and this interface are related.
+/// Set by browsers: the relation between the requesting page and this interface.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Set by proxies: the connection's address is not the client's.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who may do what.
+/// Access rules.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// The bearer token that opens everything.
+    /// The bearer token that grants full access.
     pub(crate) token: String,
-    /// The one that opens `/metrics` alone.
+    /// A token that grants `/metrics` only.
     pub(crate) metrics_token: Option<String>,
-    /// Names of this interface beside IP addresses and `localhost`, in lower case.
+    /// Host names of this interface besides IP addresses and `localhost`, in lower case.
     pub(crate) hosts: Vec<String>,
-    /// Programs on this machine may read without a token.
+    /// Programs on this machine may read without a token (GET and HEAD).
     pub(crate) open_reading_on_loopback: bool,
 }
 
-/// Why requests were refused, since start.
+/// Refused requests since start, by cause.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    /// A `Host` that is no name of this interface.
+    /// `Host` does not name this interface.
     pub(crate) host: AtomicU64,
-    /// From a web page of another origin.
+    /// Web page of another origin.
     pub(crate) origin: AtomicU64,
-    /// No token, or a wrong one.
+    /// Missing or wrong token.
     pub(crate) token: AtomicU64,
-    /// A change that is neither JSON nor WebAssembly.
+    /// A change with a content type other than JSON or WebAssembly.
     pub(crate) content_type: AtomicU64,
-    /// All places were taken.
+    /// All slots were taken.
     pub(crate) busy: AtomicU64,
 }
 
-/// The guard of all paths but `/health`.
+/// The guard of all paths except `/health`.
 #[derive(Debug)]
 pub(super) struct Guard {
     access: Access,
@@ -83,12 +82,12 @@ struct Guesses {
     count: u32,
 }
 
-/// What a request may do.
+/// The access granted to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
-    /// It showed the token.
+    /// It has the token.
     Everything,
-    /// It needed none.
+    /// It needs no token.
     Reading,
 }
 
@@ -98,8 +97,7 @@ impl Guard {
         Guard { access, refusals, places: Places::default(), alarms, guesses }
     }
 
-    /// Whether a request comes from whom the operator knows, by name, origin and token: such a
-    /// one is told more at `/health`.
+    /// Whether host, origin and token are those of the operator, who gets details at `/health`.
     pub(super) fn knows(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let token = self.shows(headers, &self.access.token);
         token && self.name(headers, uri).is_ok_and(|host| own_origin(headers, &host))
@@ -132,15 +130,15 @@ impl Guard {
         Ok(pass)
     }
 
-    /// The host that the request names, if it is this one. An IP address cannot be another's
-    /// name for this machine, whatever a name server says.
+    /// The host that the request names, if it is this one. DNS rebinding needs a name, so any IP
+    /// address is accepted.
     fn name(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, ApiError> {
         let mut named = headers.get_all(HOST).iter();
         let authority = named.next().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         let (Some(authority), None) = (authority, named.next()) else {
             return Err(ApiError::wrong_host("a request names one Host"));
         };
-        // RFC 9112 section 3.2.2: an absolute form replaces the header.
+        // RFC 9112 section 3.2.2: a request target in absolute form overrides the header.
         for authority in [Some(&authority), uri.authority()].into_iter().flatten() {
             let host = authority.host();
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -178,7 +176,7 @@ impl Guard {
             && !headers.contains_key(AUTHORIZATION)
     }
 
-    /// A wrong token may be a mistake; many are none.
+    /// One wrong token may be a mistake, many are an attack.
     fn note_guess(&self, peer: &Peer) {
         let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
         if guesses.since.elapsed() > GUESS_WINDOW {
@@ -200,7 +198,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Whether no web page sent the request, or one that came from `host` itself.
+/// Whether the request was not sent by a web page, or by one of `host` itself.
 fn own_origin(headers: &HeaderMap, host: &str) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes);
     let own_site = sites.all(|site| matches!(site, b"none" | b"same-origin"));
@@ -212,7 +210,7 @@ fn own_origin(headers: &HeaderMap, host: &str) -> bool {
     own_site && headers.get_all(ORIGIN).iter().all(own)
 }
 
-/// Whether a body is of a type that a browser does not send to another origin without asking.
+/// Whether a browser would send a preflight before this content type to another origin.
 fn declares_type(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(declared), None) = (types.next(), types.next()) else { return false };
@@ -221,13 +219,13 @@ fn declares_type(headers: &HeaderMap) -> bool {
     ["application/json", "application/wasm"].iter().any(|known| essence.eq_ignore_ascii_case(known))
 }
 
-/// Takes the same time wherever the first difference lies, so that a token cannot be
-/// guessed byte by byte. The length of the configured token is not a secret.
+/// Takes the same time wherever the first difference is, so that a token cannot be guessed byte by
+/// byte. The length of the token is no secret.
 fn equal_in_constant_time(shown: &[u8], wanted: &[u8]) -> bool {
     shown.ct_eq(wanted).into()
 }
 
-/// Serves what may pass, and refuses the rest before its body is read.
+/// Middleware: serves permitted requests and refuses the others before reading their body.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     Extension(peer): Extension<Peer>,
@@ -250,7 +248,7 @@ async fn serve(
 ) -> Result<Response, ApiError> {
     let pass = guard.pass(&request, peer)?;
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    // What only reads has no use for a body: nobody without a token sends one.
+    // Reads need no body, so that nobody without a token can send one.
     let request = match changes {
         true => super::body::whole(request).await?,
         false => request.map(|_| Body::empty()),
@@ -258,7 +256,7 @@ async fn serve(
     let place = guard.places.take(pass == Pass::Everything, peer).await;
     let place = place.inspect_err(|_| count(&guard.refusals.busy))?;
     let response = if changes {
-        // On a task of its own: who hangs up meanwhile must not leave half a change.
+        // In a separate task: a client that disconnects must not leave half a change.
         let served = tokio::spawn(next.run(request)).await;
         served.map_err(|error| ApiError::internal(error.to_string()))?
     } else {

@@ -1,5 +1,5 @@
-//! What moves money: one function for each path. Each runs on a task of its own, because who
-//! hangs up meanwhile must not part database and purses.
+//! Handlers that move money. Each runs in a separate task: a client that disconnects must not leave
+//! database and purses inconsistent.
 
 use super::ApiError;
 use super::routes::{Reply, json};
@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use std::sync::Arc;
 
-/// The header that says the same as the field `key` of a payment.
+/// The header equivalent to the field `key` of a payment.
 const KEY: &str = "Idempotency-Key";
 
 pub(super) async fn pay(

@@ -1,4 +1,4 @@
-//! Objects one by one.
+//! Handlers for single objects.
 
 use super::ApiError;
 use super::routes::{Reply, json};
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use store::ObjectKind;
 
-/// The kinds that can be changed here, by their places.
+/// Kinds of objects with their path segments.
 const KINDS: [(&str, ObjectKind); 7] = [
     ("accounts", ObjectKind::Account),
     ("customer-trunks", ObjectKind::CustomerTrunk),
@@ -27,7 +27,7 @@ const KINDS: [(&str, ObjectKind); 7] = [
     ("plugin-settings", ObjectKind::PluginSettings),
 ];
 
-/// Which part of a list is wanted.
+/// Query parameters of a list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Page {
@@ -41,7 +41,7 @@ impl Default for Page {
     }
 }
 
-/// Which rows are wanted.
+/// Query parameters of a list of rows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rows {
@@ -56,13 +56,13 @@ impl Default for Rows {
     }
 }
 
-/// The places of all kinds.
+/// The routes of all kinds.
 pub(super) fn routes() -> Router<Arc<Node>> {
     let mut router = Router::new()
         .route("/v1/decks/{name}/rows", get(deck_rows).patch(change_rows))
         .route("/v1/number-lists/{name}/rows", get(list_rows).patch(change_list));
     for (place, kind) in KINDS {
-        // The list of accounts tells their balances.
+        // The list of accounts shows their balances.
         if kind != ObjectKind::Account {
             router = router
                 .route(&format!("/v1/{place}"), get(move |node, page| list(kind, node, page)));
@@ -184,7 +184,7 @@ async fn change_list(
     on_a_task(async move { node.change_list(&name, revision, request).await }).await
 }
 
-/// A change goes on also when whoever asked for it hangs up: what is stored is to be in force.
+/// A change continues when its client disconnects: what is stored must come into force.
 async fn on_a_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Reply<T> {
@@ -192,7 +192,7 @@ async fn on_a_task<T: Send + 'static>(
     done.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
-/// The revision that is changed; none for a new object.
+/// The revision being changed; `None` for a new object.
 fn revision(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     match (text(IF_MATCH), text(IF_NONE_MATCH)) {

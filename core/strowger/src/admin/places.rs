@@ -1,6 +1,6 @@
-//! Requests that are served at a time: some with a token, some without, so that who reads
-//! without one never keeps the operator out. A place is held until the answer is on its way: who
-//! does not read it holds it, for as long as the stream has patience.
+//! Slots for concurrent requests: separate ones with and without a token, so that reads without a
+//! token never keep the operator out. A slot is held until the response is sent: a client that does
+//! not read it holds the slot until the stream times out.
 
 use super::ApiError;
 use super::connections::Peer;
@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Requests at a time that showed the token, and as many that needed none.
+/// Concurrent requests with the token, and as many without.
 const PLACES: usize = 32;
 
-/// How long a request waits for a place.
+/// How long a request waits for a slot.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// The places.
+/// The slots.
 #[derive(Debug)]
 pub(super) struct Places {
     with_token: Arc<Semaphore>,
@@ -31,7 +31,7 @@ impl Default for Places {
     }
 }
 
-/// One place, with the connection that sits in it.
+/// One slot and its connection.
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
@@ -45,7 +45,7 @@ impl Drop for Place {
 }
 
 impl Places {
-    /// A place, once one is free.
+    /// Takes a slot, waiting for a free one.
     pub(super) async fn take(&self, with_token: bool, peer: &Peer) -> Result<Place, ApiError> {
         let places = if with_token { &self.with_token } else { &self.without };
         match timeout(WAIT, Arc::clone(places).acquire_owned()).await {
@@ -60,7 +60,7 @@ impl Places {
 }
 
 impl Place {
-    /// A body that gives the place back when its last byte was taken by the system.
+    /// A body that releases the slot when the system has taken its last byte.
     pub(super) async fn hold_until_sent(self, body: Body) -> Result<Body, ApiError> {
         let bytes = to_bytes(body, usize::MAX).await;
         let bytes = bytes.map_err(|error| ApiError::internal(error.to_string()))?;
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-/// The bytes of an answer, and the place that they hold.
+/// The bytes of a response and the slot that they hold.
 struct Held {
     bytes: Bytes,
     _place: Place,

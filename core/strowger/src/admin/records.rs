@@ -1,4 +1,4 @@
-//! Call records: one function for each path.
+//! Handlers for call records.
 
 use super::ApiError;
 use super::routes::{Reply, call_id};
@@ -12,10 +12,10 @@ use serde::Deserialize;
 use std::sync::Arc;
 use store::{CallFilter, LARGEST_PAGE};
 
-/// Rows of a page that names no number (CDR-22).
+/// Default rows of a page (CDR-22).
 const PAGE: u32 = 100;
 
-/// Parameters of `GET /v1/records`; every one that is there must hold (CDR-24).
+/// Parameters of `GET /v1/records`; all that are given must match (CDR-24).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordParameters {
@@ -25,25 +25,25 @@ pub(super) struct RecordParameters {
     since: Option<u64>,
     /// INVITE before this UTC ms.
     until: Option<u64>,
-    /// First characters of the caller as received.
+    /// Prefix of the caller as received.
     caller: Option<String>,
-    /// First characters of the callee as routed.
+    /// Prefix of the callee as routed.
     callee: Option<String>,
-    /// First characters of either.
+    /// Prefix of either.
     number: Option<String>,
     /// Name of the paying account.
     account: Option<String>,
     /// Name of the customer trunk.
     customer: Option<String>,
-    /// Name of a vendor trunk that was tried.
+    /// Name of a vendor trunk that was attempted.
     vendor: Option<String>,
     /// End reason (SIG-93).
     reason: Option<String>,
     answered: Option<bool>,
-    /// Only calls that are still to be rated again.
+    /// Only calls still to be re-rated.
     #[serde(default)]
     rerate: bool,
-    /// Cursor: id of the last record of the page before.
+    /// Cursor: id of the last record of the previous page.
     before: Option<String>,
 }
 

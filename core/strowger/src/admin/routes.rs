@@ -1,4 +1,4 @@
-//! One function for each path.
+//! Handlers of the other paths.
 
 use super::ApiError;
 use super::guard::Guard;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub(super) type Reply<T> = Result<Json<T>, ApiError>;
 
-/// Whoever shows the token hears all; the answer to others waits for nothing.
+/// Details for requests with the token; the response to others waits for nothing.
 pub(super) async fn health(
     State(node): State<Arc<Node>>,
     guard: Arc<Guard>,
@@ -102,7 +102,7 @@ pub(super) async fn plugin(
     }
 }
 
-/// The body is the WASM itself, or JSON that names a file on the node's disk.
+/// The body is the WASM file itself, or JSON that names a file on the node's disk.
 pub(super) async fn swap(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
@@ -113,8 +113,8 @@ pub(super) async fn swap(
     aside(move || node.swap(&name, source)).await
 }
 
-/// Does what takes hundreds of milliseconds and more, such as compiling, reading millions of
-/// rows and waiting for a change that is under way, where it does not delay other requests.
+/// Runs work of hundreds of milliseconds and more, such as compiling, reading millions of rows or
+/// waiting for a change in progress, where it does not delay other requests.
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Reply<T> {
@@ -122,7 +122,7 @@ pub(super) async fn aside<T: Send + 'static>(
     done.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
 }
 
-/// A plugin's bytes: the body itself, or the file that JSON in it names.
+/// A plugin's bytes: the body, or the file that its JSON names.
 pub(super) fn source(headers: &HeaderMap, body: &Bytes) -> Result<Source, ApiError> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.starts_with("application/json") {

@@ -1,4 +1,4 @@
-//! A TCP stream whose reader may not stand still for ever.
+//! A TCP stream with a write timeout.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// Writing fails when the other end took nothing for `limit`.
+/// Writes fail when the peer takes nothing for `limit`.
 #[derive(Debug)]
 pub(super) struct Impatient {
     stream: TcpStream,

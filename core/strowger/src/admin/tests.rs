@@ -1,4 +1,4 @@
-//! The admin interface of a real node, over real HTTP.
+//! The admin API of a real node, over real HTTP.
 
 use super::AdminToken;
 use crate::api::{AlarmLine, ErrorBody, Health, PaymentDone, ReloadDone, TableLine};
@@ -17,7 +17,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// A node without plugins and calls, in a folder of its own.
+/// A node without plugins and calls, in a temporary folder.
 struct Stage {
     runtime: tokio::runtime::Runtime,
     node: Option<RunningNode>,
@@ -53,7 +53,7 @@ impl Stage {
         format!("Bearer {}", self.token)
     }
 
-    /// The first line of the answer to a request as it stands there; empty if there is none.
+    /// The first line of the response to a raw request; empty if there is none.
     fn raw(&self, request: &str) -> String {
         let mut client = self.connect();
         client.write_all(request.as_bytes()).unwrap();
@@ -111,7 +111,7 @@ fn a_node_tells_its_health_calls_records_and_accounts() {
     assert!(page.contains("strowger_relay_pairs{address=\"main\"} 5000"), "{page}");
 }
 
-/// A client that says half of what it wanted holds no stop up.
+/// A client with an incomplete request does not delay a stop.
 #[test]
 fn requests_that_never_end_do_not_keep_the_node_from_stopping() {
     let mut stage = Stage::new("half", "");
@@ -126,14 +126,14 @@ fn requests_that_never_end_do_not_keep_the_node_from_stopping() {
         client.write_all(half.as_bytes()).unwrap();
         client
     });
-    // Later requests are answered: the halves were accepted before them.
+    // Later requests are answered: the incomplete ones were accepted before them.
     assert_eq!(stage.get::<Health>("/health").0, 200);
     let node = stage.node.take().unwrap();
     let stopped = async { tokio::time::timeout(STOP_LIMIT, node.stop(Duration::ZERO)).await };
     stage.runtime.block_on(stopped).expect("the node stops");
 }
 
-/// Each row: path, status, and words of the refusal.
+/// Each row: path, status, and parts of the error.
 #[test]
 fn refusals_say_what_is_wrong_and_where() {
     let stage = Stage::new("refuses", "");
@@ -184,7 +184,7 @@ fn a_reload_shows_the_difference_first_and_refuses_what_is_wrong() {
     assert_eq!(stage.get::<Vec<serde_json::Value>>("/v1/accounts").1.len(), 2);
 }
 
-/// SEC-17: a table is shown, replaced on demand, and stays as it was when its file is wrong.
+/// SEC-17: a table is shown, replaced on demand, and unchanged when its file is wrong.
 #[test]
 fn a_table_is_shown_replaced_and_kept_when_its_file_is_wrong() {
     let stage = Stage::new("tables", "");
@@ -213,7 +213,7 @@ fn a_table_is_shown_replaced_and_kept_when_its_file_is_wrong() {
 
     put("b.csv", "44\n45\n46\n");
     let (_, dry) = stage.post::<ReloadDone>("/v1/reload", r#"{"dry_run":true}"#);
-    // The watched folder may have been faster.
+    // The watcher may have been faster.
     assert!(dry.changes.is_empty() || dry.changes == ["~ table barred: 2 -> 3 rows"], "{dry:?}");
     let (_, read) = stage.post::<TableLine>("/v1/tables/barred/reload", "");
     assert_eq!((read.rows, live().rows, live().error), (3, 3, String::new()));
@@ -222,7 +222,7 @@ fn a_table_is_shown_replaced_and_kept_when_its_file_is_wrong() {
     assert!(unknown.detail.contains("there are: barred"), "{}", unknown.detail);
 }
 
-/// BILL-46: in the database and in force at once; refused whole when something is wrong.
+/// BILL-46: a payment is durable and in force at once; a wrong one is refused whole.
 #[test]
 fn a_payment_is_booked_once_and_in_force_at_once() {
     let stage = Stage::new("pays", "");
@@ -252,8 +252,8 @@ fn a_payment_is_booked_once_and_in_force_at_once() {
     assert_eq!(balance(), "19.75");
 }
 
-/// BILL-46: the key may stand in the header that other interfaces use; what an account does
-/// not hold is refused by name.
+/// BILL-46: the key may be in the header that other APIs use; an amount or balance out of range is
+/// refused by name.
 #[test]
 fn a_payment_has_one_key_and_bounds() {
     let stage = Stage::new("keys", "");
@@ -287,7 +287,7 @@ fn a_payment_has_one_key_and_bounds() {
     assert_eq!(accounts[0]["balance"], "13.5");
 }
 
-/// CDR-24: what cannot be searched for is said, not left out.
+/// CDR-24: a filter that cannot be used is an error, not ignored.
 #[test]
 fn filters_of_records_are_checked() {
     let stage = Stage::new("filters", "");
@@ -311,8 +311,8 @@ fn filters_of_records_are_checked() {
     }
 }
 
-/// BILL-74: an account that has money keeps its currency; the refusal is the operator's to
-/// read, not an error of the node.
+/// BILL-74: an account with money keeps its currency; the refusal is for the operator and is no
+/// error of the node.
 #[test]
 fn a_reload_refuses_another_currency_and_changes_nothing() {
     let stage = Stage::new("currency", "");
@@ -336,7 +336,7 @@ fn a_token_is_asked_for_everywhere_but_at_health() {
     let stage = Stage::new("guards", &format!("token = \"{TOKEN}\""));
     assert_eq!(stage.token, TOKEN);
     assert!(!stage.folder.join("data/admin-token").exists());
-    // A method that a path does not have is refused before anybody asks who it is.
+    // A method that the path lacks is refused before the token is checked.
     let refusals = ["HTTP/1.1 401 Unauthorized", "HTTP/1.1 405 Method Not Allowed"];
     for path in PATHS {
         let ask = |method: &str| {
@@ -351,7 +351,7 @@ fn a_token_is_asked_for_everywhere_but_at_health() {
         let reply = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
         assert_eq!(reply.status().as_u16(), code);
     }
-    // Strangers hear up or down.
+    // Without the token the answer is up or down.
     let mut health = stage.agent.get(stage.url("/health")).call().unwrap();
     assert_eq!(health.body_mut().read_to_string().unwrap(), r#"{"status":"up"}"#);
     assert_eq!(stage.get::<Health>("/health").1.node, "strowger");
@@ -381,8 +381,8 @@ const PATHS: &[&str] = &[
     "/v1/reload",
 ];
 
-/// A page in a browser cannot act here: each row is what a browser would send for it, with the
-/// token even, and the answer.
+/// A web page in a browser cannot act here: each row is a request as a browser would send it, even
+/// with the token, and the response.
 #[test]
 fn requests_of_web_pages_and_for_other_names_are_refused() {
     let stage = Stage::new("pages", "hosts = [\"switch.example.com\"]");
@@ -462,7 +462,7 @@ fn reading_without_a_token_is_a_setting_and_the_metrics_have_a_token_of_their_ow
         (&open, "GET", "/metrics", "", ok),
         (&open, "POST", "/v1/reload", json, refused),
         (&open, "DELETE", "/v1/calls/00000000000070000000000000000001", "", refused),
-        // Through a proxy on this machine everybody would come from loopback.
+        // A proxy on this machine would make every client come from loopback.
         (&open, "GET", "/v1/records", "X-Forwarded-For: 192.0.2.1\r\n", refused),
         (&open, "GET", "/v1/records", "Forwarded: for=192.0.2.1\r\n", refused),
         (&open, "GET", "/v1/records", "Origin: http://evil.example\r\n", "HTTP/1.1 403 Forbidden"),
@@ -471,8 +471,8 @@ fn reading_without_a_token_is_a_setting_and_the_metrics_have_a_token_of_their_ow
     }
 }
 
-/// The token that a node makes stays, is read by its user alone, and a wrong one raises an alarm
-/// when it is tried again and again.
+/// A token made by the node persists and is readable by its user only; repeated wrong tokens raise
+/// an alarm.
 #[test]
 fn a_node_makes_a_token_that_only_its_user_can_read() {
     let stage = Stage::new("makes", "");
@@ -491,14 +491,14 @@ fn a_node_makes_a_token_that_only_its_user_can_read() {
     }
     let alarms = stage.get::<Vec<AlarmLine>>("/v1/alarms").1;
     assert_eq!((alarms[0].alarm.as_str(), alarms[0].severity.as_str()), ("brute_force", "warning"));
-    // Others could have read it: it is worth nothing any more.
+    // Others could have read it: it is no longer valid.
     std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let made = AdminToken::of_node(&config).unwrap();
     assert!(made.is_new && made.text != stage.token);
     assert_eq!(mode(&file), 0o600);
 }
 
-/// Whoever holds connections with halves, the token shown or not, keeps nobody out.
+/// Clients with incomplete requests, with or without the token, keep nobody out.
 #[test]
 fn halves_and_unread_answers_keep_nobody_out() {
     let stage = Stage::new("halves", "open_reading_on_loopback = true");
@@ -526,8 +526,7 @@ fn halves_and_unread_answers_keep_nobody_out() {
     }
 }
 
-/// Who may read without the token sends no bodies: they take neither memory nor the turns of
-/// uploads.
+/// Reads without the token have no bodies: they take neither memory nor upload slots.
 #[test]
 fn bodies_of_who_only_reads_are_not_waited_for() {
     let stage = Stage::new("reads", "open_reading_on_loopback = true");
@@ -550,7 +549,7 @@ fn bodies_of_who_only_reads_are_not_waited_for() {
     assert_eq!(stage.raw(&upload), "HTTP/1.1 404 Not Found");
 }
 
-/// A body that does not come, and one that is too large.
+/// A body that does not arrive, and one that is too large.
 #[test]
 fn bodies_have_a_time_and_a_size() {
     let stage = Stage::new("bodies", "");

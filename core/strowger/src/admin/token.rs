@@ -1,5 +1,5 @@
-//! The token of the admin interface: that of the node file, or one that the node makes at its
-//! first start and keeps in a file that only its user can read.
+//! The token of the admin API: from the node file, or made by the node at its first start and kept
+//! in a file that only its user can read.
 
 use config::Config;
 use platform::files;
@@ -11,20 +11,20 @@ use std::io;
 /// Random bytes of a token.
 const BYTES: usize = 32;
 
-/// A token and where it comes from.
+/// A token and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AdminToken {
     /// The token.
     pub(crate) text: String,
-    /// It was made a moment ago.
+    /// Whether it was just created.
     pub(crate) is_new: bool,
 }
 
 impl AdminToken {
-    /// The token of a node that starts; made when there is none.
+    /// The token for a starting node, created if there is none.
     ///
     /// # Errors
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     pub(crate) fn of_node(config: &Config) -> io::Result<AdminToken> {
         if let Some(token) = &config.admin.token {
             return Ok(AdminToken { text: token.clone(), is_new: false });
@@ -45,10 +45,10 @@ impl AdminToken {
         Ok(AdminToken { text, is_new: true })
     }
 
-    /// The token that a program beside the node finds; `None` before the first start.
+    /// The token for a program on the same machine; `None` before the first start.
     ///
     /// # Errors
-    /// The file is there and cannot be read: it belongs to the user of the node.
+    /// The file exists and cannot be read: it belongs to the node's user.
     pub(crate) fn find(config: &Config) -> io::Result<Option<String>> {
         match &config.admin.token {
             Some(token) => Ok(Some(token.clone())),
@@ -57,7 +57,7 @@ impl AdminToken {
     }
 }
 
-/// `None` if there is no file, or nothing in it that can be a token.
+/// `None` if there is no file, or no token in it.
 fn read(file: &std::path::Path) -> io::Result<Option<String>> {
     match std::fs::read_to_string(file) {
         Ok(text) => {

@@ -1,4 +1,4 @@
-//! Canaries, shadows and rollbacks: one function for each path.
+//! Handlers for canaries, shadows and rollbacks.
 
 use super::ApiError;
 use super::routes::{Reply, aside, source};

@@ -1,4 +1,4 @@
-//! One leg's audio: a G.711 tone out, counted packets in.
+//! Audio of one leg: sends a G.711 tone, counts received packets.
 
 use codec::Law;
 use std::io;
@@ -18,14 +18,14 @@ fn payload_type(law: Law) -> u8 {
     }
 }
 
-/// What one leg sent and received.
+/// Packets that one leg sent and received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AudioCounts {
     /// RTP packets sent.
     pub sent: u64,
     /// RTP packets received.
     pub received: u64,
-    /// Sequence numbers that never came.
+    /// Missing sequence numbers.
     pub lost: u64,
 }
 
@@ -63,7 +63,7 @@ impl Audio {
         })
     }
 
-    /// The SDP that offers or answers with this socket.
+    /// The SDP of this socket, for an offer or an answer.
     pub(super) fn description(&self) -> io::Result<Vec<u8>> {
         let local = self.socket.local_addr()?;
         let family = if local.is_ipv6() { "IP6" } else { "IP4" };
@@ -76,7 +76,7 @@ impl Audio {
         .into_bytes())
     }
 
-    /// Begins to send to the first audio stream of the peer's SDP.
+    /// Starts sending to the first audio stream of the peer's SDP.
     pub(super) fn talk_to(&mut self, description: &[u8], now: Instant) {
         let parsed = sip::SessionDescription::parse(description).ok();
         let remote = parsed.as_ref().and_then(|sdp| sdp.first_audio()?.1.rtp_address());
@@ -86,7 +86,7 @@ impl Audio {
         }
     }
 
-    /// Sends what is due and takes in what came.
+    /// Sends packets that are due and counts received ones.
     pub(super) fn tick(&mut self, now: Instant) {
         while let Some(remote) = self.remote.filter(|_| self.next_at <= now) {
             self.next_at += PACKET;
@@ -98,7 +98,7 @@ impl Audio {
         self.take_in();
     }
 
-    /// The numbers so far, after a last look at the socket.
+    /// The counts so far, including packets still in the socket.
     pub(super) fn counts(&mut self) -> AudioCounts {
         self.take_in();
         self.counts
@@ -112,7 +112,7 @@ impl Audio {
     fn packet(&mut self) -> [u8; HEADER + SAMPLES] {
         let mut packet = [0; HEADER + SAMPLES];
         packet[0] = 0x80;
-        // The marker says where talk begins (RFC 3551 section 4.1).
+        // The marker bit says where talk begins (RFC 3551 section 4.1).
         let number = payload_type(self.law);
         packet[1] = if self.sequence == 0 { 0x80 | number } else { number };
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());

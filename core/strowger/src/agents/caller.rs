@@ -11,36 +11,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Between two looks at the audio sockets.
+/// Interval between checks of the audio sockets.
 const AUDIO_TURN: Duration = Duration::from_millis(10);
 
-/// One call to place.
+/// A call to place.
 #[derive(Clone, Debug)]
 pub struct CallPlan {
-    /// Number of the caller.
+    /// Caller number.
     pub caller: String,
-    /// Number to call.
+    /// Callee number.
     pub callee: String,
-    /// When to begin, counted from the first call.
+    /// When to begin, after the first call.
     pub after: Duration,
     /// How long to talk before hanging up.
     pub talk: Duration,
 }
 
-/// How a call went.
+/// The outcome of a call.
 #[derive(Clone, Debug)]
 pub struct CallOutcome {
-    /// Number that was called.
+    /// Callee number.
     pub callee: String,
-    /// Final code; 0 when none came.
+    /// Final status code; 0 without one.
     pub code: u16,
-    /// Its reason phrase, or why there was none.
+    /// Reason phrase, or why there is none.
     pub reason: String,
     /// INVITE to the first 180 or 183.
     pub ringing: Option<Duration>,
     /// INVITE to the final response.
     pub final_after: Option<Duration>,
-    /// Answer to the end.
+    /// Time from the answer to the end.
     pub talked: Duration,
     /// The callee hung up.
     pub ended_by_callee: bool,
@@ -50,7 +50,7 @@ pub struct CallOutcome {
     pub audio: AudioCounts,
 }
 
-/// A user agent that calls one switch.
+/// A user agent that calls a switch.
 pub struct Caller {
     endpoint: Endpoint,
     switch: SocketAddr,
@@ -74,10 +74,10 @@ enum State {
 }
 
 impl Caller {
-    /// Binds `address` (port 0 takes a free one); calls go to `switch`.
+    /// Binds `address` (port 0 for a free one); calls go to `switch`.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket cannot be opened.
     pub fn bind(
         name: &str,
         address: SocketAddr,
@@ -93,10 +93,10 @@ impl Caller {
         self.endpoint.local
     }
 
-    /// Places the calls and returns when all are over, in the order of the plans.
+    /// Places the calls and returns when all have ended, in the order of the plans.
     ///
     /// # Errors
-    /// What the sockets say.
+    /// A socket fails.
     pub fn place(&mut self, plans: &[CallPlan]) -> io::Result<Vec<CallOutcome>> {
         let begun = Instant::now();
         let mut waiting: Vec<(usize, &CallPlan)> = plans.iter().enumerate().collect();
@@ -120,12 +120,12 @@ impl Caller {
                 break;
             }
         }
-        // The last ACK and 200 leave with one more turn.
+        // One more turn sends the last ACK and 200.
         self.endpoint.turn(Duration::ZERO)?;
         Ok(calls.into_iter().flatten().map(|call| call.outcome).collect())
     }
 
-    /// What a call does by itself: it talks, refreshes its session, and hangs up.
+    /// Actions of a call due by time: talk, session refresh, hang-up.
     fn tick(&mut self, call: &mut Call, now: Instant) {
         let State::Talking { since } = call.state else { return };
         call.audio.tick(now);
@@ -189,7 +189,7 @@ impl Caller {
                 Some(at)
             }
             TransactionEvent::Response { owner: None, message, .. } => {
-                // The answer to a BYE.
+                // The response to a BYE.
                 let of = |call: &&mut Call| call.call_id == message.call_id();
                 let call = calls.iter_mut().flatten().find(of);
                 let ended = call.filter(|call| {
@@ -215,7 +215,7 @@ impl Caller {
         Ok(())
     }
 
-    /// What the leg tells.
+    /// Handles the events of the leg.
     fn react(
         &mut self,
         call: &mut Call,
@@ -264,7 +264,7 @@ impl Caller {
         Ok(())
     }
 
-    /// A request of the other side: its offer is answered with what we offered.
+    /// Answers a request of the other side; an offer gets the SDP that we offered.
     fn answer(&mut self, call: &mut Call, id: TransactionId, now: Instant) -> io::Result<()> {
         let Some(request) = call.leg.request(id) else { return Ok(()) };
         let offers = *request.method() != Method::Info;
@@ -277,7 +277,7 @@ impl Caller {
         Ok(())
     }
 
-    /// The call is over: what was heard is what was heard.
+    /// Ends the call and takes its audio counts.
     fn over(&self, call: &mut Call) {
         call.state = State::Over;
         call.outcome.audio = call.audio.counts();
@@ -292,7 +292,7 @@ fn finish(call: &mut Call, message: &Message, now: Instant) {
     call.outcome.final_after = Some(now - call.placed);
 }
 
-/// Until something is due: audio, a hang-up or the next call.
+/// Time until something is due: audio, a hang-up or the next call.
 fn patience(begun: Instant, waiting: &[(usize, &CallPlan)], calls: &[Option<Call>]) -> Duration {
     let now = Instant::now();
     let next_call = waiting.last().map(|(_, plan)| begun + plan.after);

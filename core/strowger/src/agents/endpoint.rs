@@ -1,4 +1,4 @@
-//! What both agents share: sockets, the transaction layer and a clock.
+//! Common part of both agents: sockets, transaction layer and clock.
 
 use super::ladder::{Ladder, Side};
 use super::transport::Transport;
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One SIP address and its transactions.
+/// A SIP address and its transactions.
 pub(super) struct Endpoint {
     pub(super) name: String,
     pub(super) local: SocketAddr,
@@ -27,10 +27,10 @@ pub(super) struct Endpoint {
     ladder: Option<Arc<Ladder>>,
 }
 
-/// Names one call of an agent.
+/// Identifies a call of an agent.
 pub(super) type Line = usize;
 
-/// An agent has one listener: itself.
+/// The only listener of an agent.
 struct Own {
     address: Arc<str>,
     link: Link,
@@ -55,7 +55,7 @@ impl Endpoint {
         Endpoint::start(name, ladder, |registry| Transport::bind(address, registry))
     }
 
-    /// The same for peers that make connections.
+    /// The same, for peers that connect over TCP.
     pub(super) fn listen(
         name: &str,
         address: SocketAddr,
@@ -84,7 +84,7 @@ impl Endpoint {
         })
     }
 
-    /// Sends what is due, waits at most `patience` for more, and gives what happened.
+    /// Sends what is due, waits at most `patience` for messages, and returns the events.
     pub(super) fn turn(&mut self, patience: Duration) -> io::Result<Vec<TransactionEvent<Line>>> {
         self.flush();
         let until = self.transactions.poll_timeout();
@@ -138,7 +138,7 @@ impl Endpoint {
         }
     }
 
-    /// What a leg needs.
+    /// The wire for a leg.
     pub(super) fn wire(&mut self) -> Wire<'_, Line> {
         Wire {
             transactions: &mut self.transactions,
@@ -148,13 +148,13 @@ impl Endpoint {
         }
     }
 
-    /// How the agent's legs behave: as those of the switch.
+    /// Leg settings, the same as the switch's.
     pub(super) fn settings(&self) -> LegSettings {
         LegSettings { schedule: self.transactions.standard_schedule(), ..LegSettings::default() }
     }
 
-    /// Gives a leg what the transactions tell of it, and the message that it follows from where
-    /// the leg does not keep that.
+    /// Passes a transaction event to its leg; returns the leg's event and, unless the leg keeps it,
+    /// the message.
     pub(super) fn hand_over(
         &mut self,
         leg: &mut Leg<Line>,
@@ -175,7 +175,7 @@ impl Endpoint {
             TransactionEvent::Response { id, flow, message, .. } => {
                 (leg.on_response(wire, id, flow, &message), Some(message))
             }
-            // No request of an agent is too large for a datagram.
+            // Requests of an agent always fit into a datagram.
             TransactionEvent::WentBack { .. } => (None, None),
             TransactionEvent::TimedOut { id, .. } => {
                 (leg.on_transaction_over(wire, id, false), None)
@@ -186,13 +186,13 @@ impl Endpoint {
         }
     }
 
-    /// 100 to an INVITE.
+    /// Sends 100 for an INVITE.
     pub(super) fn tries(&mut self, id: TransactionId, invite: &Message) {
         let trying = MessageBuilder::response_to(invite, 100, "Trying").finish();
         self.transactions.respond(Instant::now(), id, 100, trying);
     }
 
-    /// Answers a request that belongs to no call.
+    /// Answers a request outside of any call.
     pub(super) fn turn_away(&mut self, id: TransactionId, request: &Message) {
         let (status, reason) = match request.method() {
             Method::Options => (200, "OK"),

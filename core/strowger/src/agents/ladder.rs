@@ -1,14 +1,14 @@
-//! Who sent what to whom and when, as the agents saw it.
+//! Ladder diagrams: the messages as the agents saw them.
 
 use sip::Message;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Characters of a label and its codecs that an arrow has room for beside ` + SDP`.
+/// Longest label with codecs that fits on an arrow beside ` + SDP`, in characters.
 const LONGEST: usize = 18;
 
-/// Which way a message went, seen from the agent.
+/// Direction of a message, seen from the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The agent sent it.
@@ -27,7 +27,7 @@ struct Rung {
     label: String,
 }
 
-/// A recording shared by the agents of one scene.
+/// A recording shared by the agents of a scene.
 #[derive(Debug)]
 pub struct Ladder {
     start: Instant,
@@ -50,7 +50,7 @@ impl Ladder {
             format!("{} {}", message.status(), message.reason_phrase())
         };
         let (_, method) = message.cseq();
-        // A response to anything but the INVITE says what it answers.
+        // A response to a method other than INVITE names the method.
         let label = match (message.is_request(), method.as_str()) {
             (false, method) if method != "INVITE" => format!("{label} ({method})"),
             _ => label,
@@ -65,7 +65,7 @@ impl Ladder {
         self.push(agent, side, message.call_id(), callee, label);
     }
 
-    /// A line that is no message, such as how much audio passed.
+    /// A line without a message, such as the amount of audio.
     pub(super) fn remark(&self, agent: &str, call_id: &str, text: String) {
         self.push(agent, Side::Sent, call_id, "", format!("[{text}]"));
     }
@@ -82,8 +82,8 @@ impl Ladder {
         self.rungs.lock().unwrap_or_else(PoisonError::into_inner).push(rung);
     }
 
-    /// Draws all legs whose INVITE was for a number that ends in `callee`: the caller on
-    /// the left, the switch in the middle, the vendor of each leg on the right.
+    /// Draws all legs whose INVITE was for a number ending in `callee`: the caller on the left, the
+    /// switch in the middle, each leg's vendor on the right.
     #[must_use]
     pub fn draw(&self, caller: &str, switch: &str, callee: &str) -> String {
         let rungs = self.rungs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +112,7 @@ impl Ladder {
     }
 }
 
-/// The codecs of a description, each after a space; none if there is no description.
+/// The codecs of an SDP, each after a space; `None` without SDP.
 fn described(message: &Message) -> Option<String> {
     let description = sip::SessionDescription::parse(message.body()).ok()?;
     let (_, audio) = description.first_audio()?;

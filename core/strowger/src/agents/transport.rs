@@ -1,4 +1,4 @@
-//! How an agent's messages travel: a UDP socket, or connections that peers make to it.
+//! Transport of an agent's messages: a UDP socket, or TCP connections from peers.
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
@@ -19,7 +19,7 @@ pub(super) struct Connection {
 }
 
 impl Transport {
-    /// A UDP socket, and its address.
+    /// A UDP socket and its address.
     pub(super) fn bind(
         address: SocketAddr,
         registry: &Registry,
@@ -30,7 +30,7 @@ impl Transport {
         Ok((Transport::Datagrams(socket), local))
     }
 
-    /// A listener of TCP, and its address.
+    /// A TCP listener and its address.
     pub(super) fn listen(
         address: SocketAddr,
         registry: &Registry,
@@ -48,7 +48,7 @@ impl Transport {
         }
     }
 
-    /// Everything that has come, with where it came from.
+    /// All messages received, with their flows.
     pub(super) fn receive(&mut self, registry: &Registry) -> Vec<(Flow, Vec<u8>)> {
         match self {
             Transport::Datagrams(socket) => datagrams(socket),
@@ -70,7 +70,7 @@ impl Transport {
     /// Sends a message.
     ///
     /// # Errors
-    /// What the socket says; there is no connection to the peer.
+    /// The socket fails, or there is no connection to the peer.
     pub(super) fn send(&mut self, flow: Flow, message: &[u8]) -> io::Result<()> {
         match self {
             Transport::Datagrams(socket) => socket.send_to(message, flow.remote).map(drop),
@@ -86,7 +86,7 @@ impl Transport {
 fn datagrams(socket: &UdpSocket) -> Vec<(Flow, Vec<u8>)> {
     let mut heard = Vec::new();
     let mut buffer = [0; 65_536];
-    // Errors of earlier sends come out of a read, too; the next read goes on.
+    // A read also returns errors of earlier sends; the next read continues.
     loop {
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {

@@ -14,15 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Between two looks at the audio sockets and at the stop flag.
+/// Interval between checks of the audio sockets and the stop flag.
 const TURN: Duration = Duration::from_millis(10);
 
-/// What a vendor does with an INVITE.
+/// How a vendor handles an INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Refuses at once with this final code.
+    /// Refuses at once with this status code.
     Refuse(u16),
-    /// Says 100 and nothing more until it is cancelled.
+    /// Sends 100 and nothing more until it is cancelled.
     Hang,
     /// 180, then 200 after `ring`; plays a tone until the other side hangs up.
     Answer {
@@ -31,12 +31,12 @@ pub enum Behaviour {
     },
 }
 
-/// How a vendor is reached and how it speaks.
+/// Transport and codec of a vendor.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     /// UDP, or TCP.
     pub link: Link,
-    /// The only codec that it knows.
+    /// The only codec that it supports.
     pub law: Law,
 }
 
@@ -47,7 +47,7 @@ impl Default for Manner {
     }
 }
 
-/// What a vendor did so far.
+/// Totals of a vendor.
 #[derive(Debug, Default)]
 pub struct VendorTotals {
     /// INVITEs received.
@@ -60,7 +60,7 @@ pub struct VendorTotals {
     pub rtp_sent: AtomicU64,
 }
 
-/// A vendor on a thread of its own; ends when dropped.
+/// A vendor on a separate thread; ends on drop.
 pub struct Vendor {
     address: SocketAddr,
     totals: Arc<VendorTotals>,
@@ -69,10 +69,10 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Binds `address` (port 0 takes a free one) and begins to serve.
+    /// Binds `address` (port 0 for a free one) and starts serving, over UDP with A-law.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket cannot be opened.
     pub fn start(
         name: &str,
         address: SocketAddr,
@@ -82,10 +82,10 @@ impl Vendor {
         Vendor::start_as(name, address, behaviour, Manner::default(), ladder)
     }
 
-    /// The same with another transport or codec.
+    /// As [`Vendor::start`], with another transport or codec.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket cannot be opened.
     pub fn start_as(
         name: &str,
         address: SocketAddr,
@@ -120,13 +120,13 @@ impl Vendor {
         Ok(Vendor { address, totals, stop, thread: Some(thread) })
     }
 
-    /// Where the switch reaches it.
+    /// Its SIP address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it did so far.
+    /// Its totals so far.
     #[must_use]
     pub fn totals(&self) -> &VendorTotals {
         &self.totals
@@ -154,10 +154,10 @@ struct Service {
 struct Call {
     leg: Leg<Line>,
     call_id: String,
-    /// The caller's description.
+    /// The caller's SDP.
     offer: Vec<u8>,
     audio: Audio,
-    /// When to answer; none once answered.
+    /// When to answer; `None` once answered.
     answer_at: Option<Instant>,
 }
 
@@ -174,7 +174,7 @@ impl Service {
         Ok(())
     }
 
-    /// What a call does by itself: it answers, talks, and refreshes its session.
+    /// Actions of a call due by time: answer, talk, session refresh.
     fn tick(&mut self, line: Line, now: Instant) -> io::Result<()> {
         let Some(call) = self.calls.get_mut(&line) else { return Ok(()) };
         if call.answer_at.take_if(|at| *at <= now).is_some() {
@@ -245,7 +245,7 @@ impl Service {
         Ok(())
     }
 
-    /// A call comes in.
+    /// Handles an incoming call.
     fn called(&mut self, id: TransactionId, flow: Flow, invite: Message) -> io::Result<()> {
         if *invite.method() != Method::Invite {
             self.endpoint.turn_away(id, &invite);

@@ -1,18 +1,18 @@
-//! The kinds of alarms, with what each does to calls and what is to be done about it.
+//! The kinds of alarms, with their effect on calls and the action required.
 
-/// How bad it is; the worst comes first.
+/// Severity, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     /// Money or calls are being lost.
     Critical,
-    /// Somebody has to look today.
+    /// Needs attention today.
     Major,
-    /// It will become worse, or somebody else's mistake was noticed.
+    /// It will get worse, or another party made a mistake.
     Warning,
 }
 
 impl Severity {
-    /// As it is written.
+    /// Its name in the API and the log.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Severity::Critical => "critical",
@@ -22,18 +22,18 @@ impl Severity {
     }
 }
 
-/// What an alarm is about.
+/// The subject of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum AlarmKind {
     /// The journal cannot be written.
     DiskCritical,
-    /// Calls that were not answered have no record, because too many records wait for the disk.
+    /// Unanswered calls have no record, because too many records wait for the disk.
     RecordsLost,
-    /// A thread of the node ended by a fault of its own and was started again.
+    /// A thread of the node crashed and was restarted.
     InternalError,
-    /// Records wait longer than they should.
+    /// Records wait too long.
     CdrLag,
-    /// The database does not take records.
+    /// The database accepts no records.
     DatabaseSlow,
     /// A balance is not the sum of its postings (BILL-48).
     BalanceWrong,
@@ -41,38 +41,38 @@ pub(crate) enum AlarmKind {
     SystemOverload,
     /// Attempts failed because they got no media port.
     PortsExhausted,
-    /// A plugin's new build did badly and was taken back.
+    /// A plugin's new build failed and was rolled back.
     PluginRolledBack,
-    /// A reload that nobody waits for, such as SIGHUP's, was refused.
+    /// A reload without a waiting client, such as by SIGHUP, was refused.
     ReloadRefused,
-    /// A vendor refuses calls for want of credentials (SIG-53).
+    /// A vendor rejects calls for lack of valid credentials (SIG-53).
     VendorAuthFailed,
-    /// A vendor says that calls go in circles (ROUTE-51).
+    /// A vendor reports a routing loop (ROUTE-51).
     PossibleLoop,
-    /// A vendor's host name has no address, or only an old one (SIG-66).
+    /// A vendor's host name has no address, or only an expired one (SIG-66).
     NameUnresolved,
-    /// Most media ports are taken (MEDIA-09).
+    /// Most media ports are in use (MEDIA-09).
     PortsLow,
-    /// The limit of open files is too low for the media ports.
+    /// The limit on open files is too low for the media ports.
     OpenFilesLow,
-    /// A plugin file of the watched folder was not loaded.
+    /// A plugin file in the watched folder was not loaded.
     PluginRefused,
-    /// Settings of a plugin that the API owns were not taken at the start.
+    /// Plugin settings owned by the API were rejected at start.
     SettingsRefused,
-    /// A number file that changed was not taken.
+    /// A changed number file was rejected.
     TableRefused,
-    /// Somebody tries passwords of SIP users, or tokens of the admin interface.
+    /// Someone is guessing SIP passwords or tokens of the admin API.
     BruteForce,
-    /// A stranger sends more than the node looks at.
+    /// A stranger sends more than the node processes.
     Flood,
-    /// Files of the node can be written, or secret ones read, by other users.
+    /// Other users can write files of the node, or read its secrets.
     UnsafeFiles,
-    /// The log could not be written as fast as lines came.
+    /// Log lines were dropped because they could not be written fast enough.
     LogLinesLost,
 }
 
 impl AlarmKind {
-    /// Every kind.
+    /// All kinds.
     pub(crate) const ALL: [AlarmKind; 22] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
@@ -98,7 +98,7 @@ impl AlarmKind {
         AlarmKind::LogLinesLost,
     ];
 
-    /// As programs know it.
+    /// Its name in the API, the log and the metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             AlarmKind::DiskCritical => "disk_critical",
@@ -126,7 +126,7 @@ impl AlarmKind {
         }
     }
 
-    /// How bad it is.
+    /// Its severity.
     pub(crate) fn severity(self) -> Severity {
         match self {
             AlarmKind::DiskCritical | AlarmKind::RecordsLost | AlarmKind::InternalError => {
@@ -154,12 +154,13 @@ impl AlarmKind {
         }
     }
 
-    /// `/health` says `down` while it stands, so that load balancers send calls elsewhere.
+    /// Whether `/health` reports `down` while it stands, so that load balancers send calls
+    /// elsewhere.
     pub(crate) fn keeps_calls_away(self) -> bool {
         matches!(self, AlarmKind::DiskCritical)
     }
 
-    /// What it does to calls and money.
+    /// Its effect on calls and money.
     pub(crate) fn effect(self) -> &'static str {
         match self {
             AlarmKind::DiskCritical => {
@@ -209,7 +210,7 @@ impl AlarmKind {
         }
     }
 
-    /// What to do.
+    /// The action required.
     pub(crate) fn action(self) -> &'static str {
         match self {
             AlarmKind::DiskCritical => {

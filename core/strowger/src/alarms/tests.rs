@@ -31,7 +31,7 @@ fn what_happened_at_a_moment_goes_by_itself() {
     assert_eq!(alarms.lines(), []);
 }
 
-/// The last look alone told a few lines of hundreds.
+/// Otherwise the detail would show the last few of hundreds of lines.
 #[test]
 fn what_is_counted_is_summed_up_since_the_alarm_began() {
     let alarms = Alarms::default();
@@ -57,7 +57,7 @@ fn strangers_cannot_fill_the_board() {
     assert_eq!(others.count, 10_000 - OBJECTS as u64);
 }
 
-/// The table of docs/operations.md has each kind, in the order and the words of the program.
+/// The table in docs/operations.md lists each kind, in the order and words of the program.
 #[test]
 fn the_page_of_operations_has_every_kind() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");

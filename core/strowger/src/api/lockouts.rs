@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 use switch::Lockout;
 
-/// Something that is locked out, `GET /v1/lockouts`.
+/// A lockout, `GET /v1/lockouts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockoutLine {
-    /// The source address; of IPv6 the first of its /64.
+    /// Source address; for IPv6 the first of its /64.
     pub source: String,
-    /// Only this user name from there; empty: everything.
+    /// The user name locked out; empty for all traffic of the source.
     pub user: String,
     /// `passwords` or `flood`.
     pub cause: String,
-    /// Seconds until it ends by itself.
+    /// Seconds until it expires.
     pub left_s: u64,
-    /// How often it was locked out, this time included; 0 for a flood.
+    /// How often the source was locked out, including now; 0 for a flood.
     pub times: u32,
 }
 
@@ -35,6 +35,6 @@ impl From<&Lockout> for LockoutLine {
 pub struct UnlockDone {
     /// The source address.
     pub source: String,
-    /// Lockouts that were ended.
+    /// Number of lockouts ended.
     pub ended: usize,
 }

@@ -1,5 +1,5 @@
-//! Objects that an operator makes, one by one: accounts, trunks, decks and number lists with their
-//! rows, rule sets, settings of plugins.
+//! Business objects, one by one: accounts, trunks, decks and number lists with their rows, rule
+//! sets, plugin settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,26 +14,27 @@ pub struct ObjectView {
     pub name: String,
     /// Numeric id.
     pub id: u32,
-    /// Counts its changes from 1. A change names the one that it changes, in `If-Match`.
+    /// Number of its changes, from 1. A change names the revision that it is based on in
+    /// `If-Match`.
     pub revision: u64,
-    /// `file`: the folder of files owns it; `api`: it was made or changed by itself, and the folder
-    /// leaves it alone.
+    /// `file`: the configuration folder owns it; `api`: it was created or changed individually, and
+    /// the folder leaves it alone.
     pub origin: String,
-    /// Its fields, as in the TOML files; secrets are shown as `(secret)`.
+    /// Its fields, as in the TOML files; secrets appear as `(secret)`.
     pub settings: Map<String, Value>,
 }
 
-/// A page of objects, `GET /v1/{kind}`, by name.
+/// A page of objects in name order, `GET /v1/{kind}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObjectPage {
     /// The objects.
     pub items: Vec<ObjectView>,
-    /// Where the next page begins: its `after`; none on the last one.
+    /// Parameter `after` of the next page; `None` on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
-/// What a change of an object has done.
+/// The result of changing an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectChanged {
     /// Kind.
@@ -44,24 +45,24 @@ pub struct ObjectChanged {
     pub id: u32,
     /// Its revision now.
     pub revision: u64,
-    /// What differs, a line each; none: nothing does, and the revision is that of before.
+    /// The differences, one per line; empty if nothing changed, nor did the revision.
     pub changes: Vec<String>,
 }
 
-/// A step of the history of an object, `GET /v1/{kind}/{name}/history`, newest first.
+/// An entry in the history of an object, `GET /v1/{kind}/{name}/history`, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryLine {
-    /// The revision that it became.
+    /// The revision that it led to.
     pub revision: u64,
     /// When, UTC ms.
     pub at_ms: u64,
-    /// Who: `folder`, or `api`.
+    /// The editor: `folder`, `node file`, `api` or `rollback`.
     pub who: String,
     /// `added`, `changed` or `removed`.
     pub action: String,
-    /// What differed.
+    /// The differences, one per line.
     pub details: Vec<String>,
-    /// All of it from then on; none: it was removed, or rows of a deck have changed.
+    /// The fields afterwards; `None` if it was removed, or only rows changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Map<String, Value>>,
 }
@@ -69,23 +70,23 @@ pub struct HistoryLine {
 /// A page of rows, `GET /v1/decks/{name}/rows` and `GET /v1/number-lists/{name}/rows`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowPage {
-    /// The rows, each with the columns of a sheet that have a value.
+    /// The rows, each with the non-empty columns of a sheet.
     pub items: Vec<Map<String, Value>>,
-    /// Where the next page begins: its `after`; none on the last one.
+    /// Parameter `after` of the next page; `None` on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
-/// Body of `PATCH /v1/decks/{name}/rows` and of `PATCH /v1/number-lists/{name}/rows`, whose rows
-/// have a `number` and a `value`. The fields of a row are the columns of a sheet; a row is
-/// known by `prefix` and `valid_from`.
+/// Body of `PATCH /v1/decks/{name}/rows` and `PATCH /v1/number-lists/{name}/rows`. The fields of a
+/// deck's row are the columns of a sheet, and `prefix` and `valid_from` identify it; a list's row
+/// has a `number` and a `value`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowsRequest {
-    /// Rows that are put in the place of those that are there, or beside them.
+    /// Rows to replace or add.
     #[serde(default)]
     pub put: Vec<Map<String, Value>>,
-    /// Rows that go: `prefix` and, where it has one, `valid_from`; or `number`.
+    /// Rows to remove: `prefix` and, if set, `valid_from`; or `number`.
     #[serde(default)]
     pub remove: Vec<Map<String, Value>>,
 }

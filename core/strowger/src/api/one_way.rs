@@ -1,18 +1,18 @@
-//! Whether one side of a call was never heard.
+//! Detects one-way audio.
 
 use ledger::MediaRecord;
 
-/// Shorter calls may be silent (MEDIA-18).
+/// Shorter calls may be silent, ms (MEDIA-18).
 const LONG_ENOUGH_MS: u64 = 20_000;
 
-/// The side of which no RTP came though the call was answered for 20 s or longer and its media
-/// relayed: `caller`, `callee` or `both`. Mostly a firewall, a NAT or wrong SDP on its way.
+/// The side without received RTP, although the call was answered for at least 20 s and its media
+/// relayed: `caller`, `callee` or `both`. The cause is mostly a firewall, a NAT or wrong SDP.
 pub(super) fn silent_side(
     duration_ms: u64,
     caller: &MediaRecord,
     callee: &MediaRecord,
 ) -> Option<&'static str> {
-    // Of media that goes past the switch nothing is known.
+    // Media that bypass the switch are unknown.
     let relayed = !caller.remote.is_empty() && !callee.remote.is_empty();
     match (caller.rtp_in, callee.rtp_in) {
         _ if !relayed || duration_ms < LONG_ENOUGH_MS => None,

@@ -1,4 +1,4 @@
-//! Canaries, shadows and rollbacks in the admin interface.
+//! Canaries, shadows and rollbacks in the admin API.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrialParameters {
-    /// Share of the calls, such as `5%` or `0.25%`; left out: all of them.
+    /// Share of the calls, such as `5%` or `0.25%`; if omitted, all.
     pub share: Option<String>,
-    /// What the share is chosen by.
+    /// The key of the selection.
     pub by: host::SelectBy,
-    /// Names of customer trunks, separated by commas; empty is all.
+    /// Names of customer trunks, separated by commas; empty for all.
     pub trunks: String,
 }
 
@@ -19,13 +19,13 @@ pub struct TrialParameters {
 pub struct CanaryLine {
     /// Name, version and digest of the build.
     pub build: String,
-    /// Which calls it decides, in words.
+    /// The calls that it decides, for display.
     pub selection: String,
-    /// Questions put to it.
+    /// Questions asked.
     pub asked: u64,
-    /// Those without a usable answer.
+    /// Questions without a usable answer.
     pub faults: u64,
-    /// Those that it rejected.
+    /// Calls rejected.
     pub rejects: u64,
 }
 
@@ -34,20 +34,19 @@ pub struct CanaryLine {
 pub struct ShadowLine {
     /// Name, version and digest of the build.
     pub build: String,
-    /// Which calls it is compared on, in words.
+    /// The calls that it is compared on, for display.
     pub selection: String,
-    /// Questions put to it.
+    /// Questions asked.
     pub asked: u64,
-    /// Those that it would have answered otherwise.
+    /// Questions with a different answer.
     pub different: u64,
-    /// Those without a usable answer.
+    /// Questions without a usable answer.
     pub faults: u64,
-    /// Questions that were left out because too many waited.
+    /// Questions skipped because too many waited.
     pub left_out: u64,
 }
 
-/// A decision that a shadow would have made otherwise,
-/// `GET /v1/plugins/{name}/differences`.
+/// A decision on which live build and shadow differ, `GET /v1/plugins/{name}/differences`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferenceLine {
     /// UTC milliseconds.
@@ -56,11 +55,11 @@ pub struct DifferenceLine {
     pub call: String,
     /// The hook.
     pub hook: String,
-    /// What was asked, in short.
+    /// Summary of the question.
     pub question: String,
-    /// What was obeyed.
+    /// The live build's answer, which was used.
     pub live: String,
-    /// What the shadow says.
+    /// The shadow's answer.
     pub shadow: String,
 }
 
