@@ -1,5 +1,5 @@
-//! The command line: `run` and `demo` are the switch itself, `plugin new`, `build` and `test`
-//! are the plugin kit, everything else speaks to the admin interface of a running one.
+//! The command line: `run` and `demo` are the switch itself, `plugin new`, `build` and `test` the
+//! plugin kit; everything else uses the admin API of a running node.
 
 mod client;
 mod ledger;
@@ -28,7 +28,7 @@ use objects::{NumberCommand, ObjectCommand, RowCommand};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-/// Longest text of terms, bytes: names and addresses of listeners.
+/// Maximum size of the upgrade terms (names and addresses of listeners), bytes.
 const MOST_TERMS: u64 = 1 << 20;
 
 /// A softswitch whose decisions are plugins.
@@ -53,31 +53,31 @@ enum Command {
         #[arg(default_value = "config/strowger.toml")]
         config: PathBuf,
     },
-    /// Have the program that now stands in the place of the running one take over from it. No call
-    /// ends, and no peer notices; audio stops for as long as the next program takes to start.
+    /// Replace the running program by the one now in its place on disk. No call ends, and no peer
+    /// notices; audio stops while the next program starts.
     Upgrade(upgrade::UpgradeArgs),
-    /// Whether this program would go on with the calls of another one. The terms come on the
-    /// standard input; `upgrade` runs it.
+    /// Check whether this program can take over the calls of another one, whose terms are on
+    /// standard input. `upgrade` runs it.
     #[command(hide = true)]
     TakesOver {
         /// Node file.
         #[arg(long)]
         config: PathBuf,
     },
-    /// Make the running node take the business files of a folder; prints what changes.
+    /// Apply a folder of business files to the running node; prints the changes.
     Apply {
-        /// Folder; by default the one of the node file.
+        /// Folder; by default the node file's.
         folder: Option<PathBuf>,
-        /// Only say what would change.
+        /// Only show what would change.
         #[arg(long)]
         dry_run: bool,
-        /// Take the folder's also where an object was made or changed by itself.
+        /// Also take over objects that were created or changed individually.
         #[arg(long)]
         overwrite: bool,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// List what is wrong with the running node, and what to do about it.
+    /// List the faults of the running node, with the action required.
     Alarms {
         #[command(flatten)]
         node: NodeArgs,
@@ -90,10 +90,10 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Place a call by the switch itself.
+    /// Place calls from the switch itself.
     #[command(subcommand)]
     Call(CallCommand),
-    /// List who is locked out for wrong passwords or a flood, or end a lockout.
+    /// List sources locked out for wrong passwords or a flood, or end a lockout.
     Lockouts {
         /// End the lockouts of this address.
         #[arg(long, value_name = "ADDRESS")]
@@ -101,56 +101,56 @@ enum Command {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Prove that the books are right.
+    /// Verify the books.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
     /// List call records; with an id, show one with its attempts and its decision trail.
     Cdr(Box<records::CdrArgs>),
-    /// Rate the calls again whose rating failed at their end, and book what they lacked. Each
-    /// call is booked once, however often this runs.
+    /// Re-rate calls whose rating failed at their end, and book the missing charges. Each call is
+    /// booked once, however often this runs.
     Rerate(records::RerateArgs),
     /// List accounts with their balances.
     Accounts {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Accounts one by one, and payments.
+    /// Manage accounts and payments.
     #[command(subcommand)]
     Account(AccountCommand),
-    /// Customer trunks one by one.
+    /// Manage customer trunks.
     #[command(subcommand)]
     Customer(ObjectCommand),
-    /// Vendor trunks one by one.
+    /// Manage vendor trunks.
     #[command(subcommand)]
     Vendor(ObjectCommand),
-    /// Rule sets one by one.
+    /// Manage rule sets.
     #[command(subcommand)]
     Rules(ObjectCommand),
-    /// Decks one by one, and their prices.
+    /// Manage decks and their prices.
     #[command(subcommand)]
     Deck(DeckCommand),
-    /// Number lists one by one, and their rows.
+    /// Manage number lists and their rows.
     #[command(subcommand)]
     Numbers(NumbersCommand),
-    /// List number tables, or read the file of one again.
+    /// List number tables, or reload one from its file.
     Tables {
-        /// Read the file of this table and give it to new calls.
+        /// Reload this table from its file for new calls.
         #[arg(long, value_name = "NAME")]
         reload: Option<String>,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// List plugins, swap one while calls are running; make, build and test your own.
+    /// List plugins, or swap one while calls are running; create, build and test your own.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Show calls through the switch, with built-in callers and vendors.
+    /// Demonstrate calls through the switch, with built-in callers and vendors.
     Demo(crate::demo::DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum CallCommand {
-    /// Call a number over one vendor trunk, and tell what happens until the call is over. Ends
-    /// with 0 if it was answered, with 1 if not. No customer pays; the vendor is owed for it.
+    /// Call a number over one vendor trunk and follow the call to its end. Exits with 0 if it was
+    /// answered, otherwise with 1. No customer pays; the vendor's cost is booked.
     Test(test_call::TestCallArgs),
 }
 
@@ -158,7 +158,7 @@ enum CallCommand {
 enum AccountCommand {
     #[command(flatten)]
     Object(ObjectCommand),
-    /// Add an amount to the balance; it is on disk and in force when this returns.
+    /// Add an amount to the balance; it is durable and in force when this returns.
     Pay(pay::PayArgs),
 }
 
@@ -182,55 +182,54 @@ enum NumbersCommand {
 enum PluginCommand {
     #[command(flatten)]
     Kit(KitCommand),
-    /// Live plugins, their versions and hooks.
+    /// List live plugins with their versions and hooks.
     List {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// One live plugin with everything: who signed it, its builds, its configuration schema.
+    /// Show a live plugin in full: signer, builds, configuration schema.
     Show {
-        /// Its configured name.
+        /// Configured name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Settings of plugins: shown, changed without a restart, taken back.
+    /// Manage plugin settings without a restart.
     #[command(subcommand)]
     Settings(ObjectCommand),
     #[command(flatten)]
     Trial(trials::TrialCommand),
     #[command(flatten)]
     Release(ReleaseCommand),
-    /// Replace a plugin. Running calls keep the version they began with.
+    /// Replace a plugin. Running calls keep their version.
     Swap {
-        /// Its configured name.
+        /// Configured name.
         name: String,
-        /// The new `.wasm` file; it is uploaded.
+        /// The new `.wasm` file, which is uploaded.
         file: PathBuf,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Put what calls have asked to another build, and tell what it would have decided.
-    /// It runs aside: the switch need not be running, and notices nothing.
+    /// Put recorded questions of calls to another build and show what it would have decided. The
+    /// switch need not be running and is not affected.
     Replay(Box<replay::ReplayArgs>),
 }
 
-/// Where the running node is, and how to print.
+/// The running node to use, and the output format.
 #[derive(Clone, Debug, Args)]
 struct NodeArgs {
-    /// Admin interface, such as http://127.0.0.1:8080; by default that of the node file.
-    /// STROWGER_ADMIN in the environment does the same.
+    /// Admin API, such as http://127.0.0.1:8080; by default the node file's. The environment
+    /// variable STROWGER_ADMIN has the same effect.
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
-    /// Its token; by default that of the node file, or the one that the node made and keeps in
-    /// its data_dir, which its own user and root can read.
-    /// STROWGER_TOKEN in the environment does the same.
+    /// Token; by default the node file's, or the one that the node keeps in its data_dir, which its
+    /// own user and root can read. The environment variable STROWGER_TOKEN has the same effect.
     #[arg(long)]
     token: Option<String>,
-    /// Node file to take both from.
+    /// Node file, for both defaults.
     #[arg(long, default_value = "config/strowger.toml")]
     config: PathBuf,
-    /// JSON instead of tables.
+    /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
 }
@@ -243,7 +242,7 @@ impl NodeArgs {
         let config = match (self.config.exists(), &url) {
             (false, _) => None,
             (true, None) => Some(Config::load(&self.config)?),
-            // It is asked for the token only.
+            // Only the token is needed from it.
             (true, Some(_)) => Config::load(&self.config).ok(),
         };
         let own = config.as_ref().map_or_else(
@@ -251,7 +250,7 @@ impl NodeArgs {
             |config| format!("http://{}", config.admin.address),
         );
         let url = url.unwrap_or_else(|| own.clone());
-        // The token is for no other node than the one that it was made for.
+        // Never send the token to another node.
         let (token, absent) = match (token, config) {
             (Some(token), _) => (Some(token), String::new()),
             (None, Some(config)) if client::same_place(&url, &own) => token_of(&config),
@@ -261,7 +260,7 @@ impl NodeArgs {
     }
 }
 
-/// The token of a node on this machine, or why it is not known.
+/// The token of a node on this machine, or why there is none.
 fn token_of(config: &Config) -> (Option<String>, String) {
     let file = config.admin_token_file();
     match AdminToken::find(config) {
@@ -274,10 +273,10 @@ fn token_of(config: &Config) -> (Option<String>, String) {
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Executes the command.
     ///
     /// # Errors
-    /// In words for the person at the terminal.
+    /// The error message for the terminal.
     pub fn execute(self) -> Result<()> {
         let out = &mut std::io::stdout().lock();
         match self.command {
@@ -397,7 +396,7 @@ fn print<T: serde::Serialize>(
     text: impl FnOnce(&T) -> String,
 ) -> Result<()> {
     if json {
-        // What a terminal obeys stands in texts only, where JSON has escapes for it.
+        // Only texts can contain terminal control characters, and JSON escapes them.
         let json = serde_json::to_string_pretty(value)?;
         writeln!(out, "{}", kit::plain_lines(&json))?;
     } else {

@@ -1,12 +1,12 @@
-//! The program's two clocks, read together. The rooms without I/O (`sip`, `media`, `ledger`,
-//! `policy`, `switch`) read none and are given the time from here; the plugin host and the store
-//! read the system's clocks themselves.
+//! The program's two clocks, read together. The crates without I/O (`sip`, `media`, `ledger`,
+//! `policy`, `switch`) get the time from here; the plugin host and the store read the system clocks
+//! themselves.
 
 pub(crate) use platform::utc_ms;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// When the program looked at both clocks first.
+/// The first reading of both clocks.
 static START: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), utc_ms()));
 
 /// Both clocks.
@@ -14,15 +14,15 @@ pub(crate) fn now() -> switch::Now {
     switch::Now { instant: Instant::now(), utc_ms: utc_ms() }
 }
 
-/// A moment in milliseconds that nobody can set: UTC as it was at the start of the program,
-/// and what has passed since (BILL-10).
+/// Milliseconds on a clock that cannot be set: UTC at the program's start plus the time since
+/// (BILL-10).
 pub(crate) fn steady_ms(instant: Instant) -> u64 {
     let (start, utc_ms) = *START;
     let passed = instant.saturating_duration_since(start).as_millis();
     utc_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
 }
 
-/// The moment that [`steady_ms`] gave.
+/// The inverse of [`steady_ms`].
 pub(crate) fn instant_of(steady_ms: u64) -> Instant {
     let (start, utc_ms) = *START;
     start + Duration::from_millis(steady_ms.saturating_sub(utc_ms))

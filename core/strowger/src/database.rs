@@ -1,20 +1,20 @@
-//! The database of the node file: which one it is, and waiting for one that is away.
+//! The database of the node file, including waiting for an unreachable server.
 
 use config::{Config, ConfigErrors, DatabaseConfig};
 use std::time::{Duration, Instant};
 use store::{Database, Store, StoreError};
 
-/// How long a start waits for a server that is away.
+/// How long a start waits for an unreachable server.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// Between two attempts.
+/// Interval between attempts.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Between two lines of the log that say so.
+/// Interval between log lines about it.
 const TOLD: Duration = Duration::from_secs(30);
 
 /// The database of a node file.
 ///
 /// # Errors
-/// The URL is none; the setting is named with its line.
+/// The URL is invalid; the setting is named with its line.
 pub(crate) fn of(config: &Config) -> Result<Database, ConfigErrors> {
     match config.database() {
         DatabaseConfig::File(path) => Ok(Database::from(path)),
@@ -24,11 +24,11 @@ pub(crate) fn of(config: &Config) -> Result<Database, ConfigErrors> {
     }
 }
 
-/// Opens it. A server that is away is waited for, and the log says so now and then; one that
-/// refuses us, or a database that is not ours, is told at once.
+/// Opens the database. An unreachable server is retried, with a log line now and then; a server
+/// that refuses access, or a foreign database, is an error at once.
 ///
 /// # Errors
-/// As [`Store::open`], for a server that is away after ten minutes.
+/// As [`Store::open`]; after ten minutes also an unreachable server.
 pub(crate) async fn open(database: &Database) -> Result<Store, StoreError> {
     let start = Instant::now();
     let mut told: Option<Instant> = None;
@@ -57,8 +57,8 @@ pub(crate) async fn open(database: &Database) -> Result<Store, StoreError> {
     }
 }
 
-/// Whether the database could be opened at this moment, for a program that takes a running one
-/// over: its calls are not to wait for a server. A file is that of the running program.
+/// Whether the database can be opened now, for a program that takes over a running one, whose calls
+/// must not wait for a server. An SQLite file is in use by the running program.
 ///
 /// # Errors
 /// As [`Store::open_to_read`].

@@ -1,5 +1,5 @@
-//! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing
-//! plugin that is swapped while calls are up; then two calls that need more of the switch.
+//! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing plugin
+//! swapped during calls; then two calls that use more features.
 
 #[cfg(test)]
 mod faults;
@@ -22,34 +22,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::CallFilter;
 
-/// How long vendor-b rings.
+/// Ringing time of vendor-b.
 const RING: Duration = Duration::from_millis(300);
 
-/// How long vendor-d rings: long enough to hear a tone.
+/// Ringing time of vendor-d: long enough to hear a tone.
 const LONG_RING: Duration = Duration::from_millis(1_500);
 
-/// How long the callers talk.
+/// Talk time of the callers.
 const TALK: Duration = Duration::from_millis(2_000);
 
-/// When the plugin is swapped: the calls of the first half are up.
+/// When the plugin is swapped: during the first half's calls.
 const SWAP_AT: Duration = Duration::from_millis(1_200);
 
-/// Calls of each half.
+/// Calls per half.
 const CALLS: u32 = 3;
 
-/// What the demo can be told.
+/// Arguments of the demo.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Folder of the compiled plugins; by default `plugins` beside the program's folder,
-    /// which is where `make plugins` puts them.
+    /// Folder of the compiled plugins; by default `plugins` beside the program's folder, where
+    /// `make plugins` puts them.
     #[arg(long, value_name = "FOLDER")]
     plugins: Option<PathBuf>,
-    /// The plugin that takes the place of `routing` halfway; by default the example
-    /// `first-router`, which prefers the cheapest vendor.
+    /// The plugin that replaces `routing` halfway; by default the example `first-router`, which
+    /// prefers the cheapest vendor.
     #[arg(long, value_name = "FILE")]
     swap_to: Option<PathBuf>,
-    /// Keep calling until Ctrl-C, so that plugins can be tried on a switch with traffic. Its
-    /// files, records and decisions are in FOLDER and stay there.
+    /// Keep calling until Ctrl-C, to try plugins on a switch with traffic. Its files, records and
+    /// decisions remain in FOLDER.
     #[arg(long, value_name = "FOLDER", conflicts_with = "swap_to")]
     stay: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct DemoArgs {
 /// Plays the demo.
 ///
 /// # Errors
-/// When the plugins are not built, or something of the machine is not available.
+/// The plugins are not built, or a resource of the machine is unavailable.
 pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     let plugins = scene::plugin_folder(args.plugins.clone())?;
     if let Some(folder) = &args.stay {
@@ -107,8 +107,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     writeln!(out, "It takes calls after {} ms.\n", begun.elapsed().as_millis())?;
     write!(out, "{}", text::plugins(&node.plugins()))?;
 
-    // From here on everything runs at once: calls on the caller's thread and the switch's
-    // own, the swap on this one.
+    // From here on calls run on the threads of caller and switch, the swap on this one.
     writeln!(out, "\n--- {CALLS} calls at once, decided by generation {} ---", node.generation())?;
     out.flush()?;
     let begun = Instant::now();
@@ -169,7 +168,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<()> {
     all_answered(&outcomes)
 }
 
-/// A record with its attempts and its trail.
+/// A record with attempts and trail.
 fn whole(
     runtime: &tokio::runtime::Runtime,
     node: &Node,
@@ -180,7 +179,7 @@ fn whole(
     found.0.context("a record that is gone")
 }
 
-/// The calls of one half: a London number each, a tenth of a second apart.
+/// The calls of one half: each to another London number, a tenth of a second apart.
 fn plans(first: u32) -> Vec<CallPlan> {
     (0..CALLS)
         .map(|number| CallPlan {

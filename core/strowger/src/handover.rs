@@ -1,9 +1,9 @@
-//! What a process leaves to the program that takes its place (OPS-64): the sockets of its
-//! listeners and connections, which stay open, and the calls of each shard, in memory that has no
-//! name. The process stays the same, so that whoever watches it sees no restart.
+//! State that a process hands over to the next program (OPS-64): the open sockets of its listeners
+//! and connections, and the calls of each shard in anonymous memory. The process stays the same, so
+//! that a supervisor sees no restart.
 //!
-//! Signalling goes on without a gap that a peer would notice. Relayed calls keep their ports; the
-//! audio that comes meanwhile is lost.
+//! Peers notice no gap in signalling. Relayed calls keep their ports; audio that arrives meanwhile
+//! is lost.
 
 mod inherited;
 
@@ -25,19 +25,19 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What the next program says if it goes on with the calls; its version follows.
+/// Output of the next program if it can take over; its version follows.
 pub(crate) const TAKES_OVER: &str = "takes over: strowger ";
 
-/// Bytes of half messages that go over with connections; connections beyond that are closed.
+/// Total size of incomplete messages handed over with connections; further connections are closed.
 const HALF_MESSAGES: usize = 64 << 20;
 
-/// The environment variable that says where the next program finds it.
+/// The environment variable that gives the next program the memory's file descriptor.
 const VARIABLE: &str = "STROWGER_HANDOVER";
 
-/// The name that the kernel shows for the memory.
+/// Name of the memory file.
 const MEMORY: &str = "strowger-handover";
 
-/// What the next program must be like to go on with the calls.
+/// Properties that the next program must share to take over calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// [`switch::FORM`].
@@ -47,16 +47,16 @@ pub(crate) struct Terms {
     listeners: Vec<(String, SocketAddr)>,
     /// Where records, balances and secrets are.
     data_dir: PathBuf,
-    /// Without a password.
+    /// The URL without a password.
     database: String,
     admin: SocketAddr,
 }
 
 impl Terms {
-    /// What this program is like with a node file.
+    /// The terms of this program with a node file.
     ///
     /// # Errors
-    /// The database of the node file is none.
+    /// The database URL of the node file is invalid.
     pub(crate) fn of(config: &Config) -> Result<Terms> {
         let listeners = config.listeners.iter();
         Ok(Terms {
@@ -69,15 +69,15 @@ impl Terms {
         })
     }
 
-    /// Whether the running program has this address.
+    /// Whether the running program listens on this address.
     pub(crate) fn have(&self, address: SocketAddr) -> bool {
         self.admin == address || self.listeners.iter().any(|(_, known)| *known == address)
     }
 
-    /// Whether a program that is like `other` may go on with calls of one that is like this.
+    /// Whether a program with the terms `other` may take over calls from one with these.
     ///
     /// # Errors
-    /// The first difference, in words.
+    /// The first difference.
     pub(crate) fn meet(&self, other: &Terms) -> Result<()> {
         if self.form != other.form {
             bail!(
@@ -119,40 +119,40 @@ impl Terms {
     }
 }
 
-/// A listener whose sockets stay open.
+/// A listener with open sockets.
 #[derive(Debug)]
 pub(crate) struct KeptListener {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
-    /// Of UDP one for each shard, of TCP one.
+    /// One per shard for UDP, one for TCP.
     pub(crate) sockets: Vec<OwnedFd>,
 }
 
-/// A connection that stays open.
+/// An open connection.
 #[derive(Debug)]
 pub(crate) struct KeptConnection {
     pub(crate) flow: Flow,
     pub(crate) known: bool,
     pub(crate) used: bool,
-    /// Bytes of a message that is not whole.
+    /// Bytes of an incomplete message.
     pub(crate) unread: Vec<u8>,
-    /// Bytes that the peer has not taken.
+    /// Bytes not yet taken by the peer.
     pub(crate) unsent: Vec<u8>,
     pub(crate) socket: OwnedFd,
 }
 
-/// A shard that has written its calls down.
+/// The serialized calls of a shard.
 #[derive(Debug)]
 pub(crate) struct WrittenShard {
-    /// Their ids.
+    /// Ids of the calls.
     pub(crate) calls: Vec<u128>,
-    /// What [`switch::Switch::write_down`] gave.
+    /// The result of [`switch::Switch::write_down`].
     pub(crate) written: Vec<u8>,
-    /// When.
+    /// When they were written.
     pub(crate) at: Instant,
 }
 
-/// Everything that one process leaves to the next.
+/// Everything that a process hands over.
 #[derive(Debug, Default)]
 pub(crate) struct Handover {
     pub(crate) listeners: Vec<KeptListener>,
@@ -160,8 +160,8 @@ pub(crate) struct Handover {
     pub(crate) shards: Vec<Option<WrittenShard>>,
 }
 
-/// The head of the memory. What is left of each connection's messages follows, unread before unsent,
-/// then the written shards.
+/// The header of the memory. The unread and then the unsent bytes of each connection follow, then
+/// the shards.
 #[derive(Serialize, Deserialize)]
 struct Head {
     listeners: Vec<HeadListener>,
@@ -189,25 +189,25 @@ struct HeadConnection {
 #[derive(Serialize, Deserialize)]
 struct HeadShard {
     calls: Vec<String>,
-    /// Monotonic clock of the machine, ns.
+    /// Monotonic clock of the machine (ns).
     at_ns: u64,
     bytes: usize,
 }
 
 impl Handover {
-    /// Sockets of a listener for the next process, which stay bound while it starts.
+    /// Takes the sockets of a listener, which stay bound meanwhile.
     pub(crate) fn take_sockets(&mut self, name: &str, address: SocketAddr) -> Vec<OwnedFd> {
         let listeners = self.listeners.iter_mut();
         let mut same = listeners.filter(|kept| (&*kept.name, kept.address) == (name, address));
         same.next().map(|kept| std::mem::take(&mut kept.sockets)).unwrap_or_default()
     }
 
-    /// The calls that were written down.
+    /// Ids of the calls handed over.
     pub(crate) fn calls(&self) -> HashSet<u128> {
         self.shards.iter().flatten().flat_map(|shard| shard.calls.iter().copied()).collect()
     }
 
-    /// Connections whose half messages are too much together are closed.
+    /// Closes connections whose incomplete messages exceed the limit in total.
     pub(crate) fn bound(mut self) -> Handover {
         let mut bytes = 0;
         self.connections.retain(|kept| {
@@ -217,8 +217,8 @@ impl Handover {
         self
     }
 
-    /// Runs `program` in place of this one, with the same arguments. Signals wait until it handles
-    /// them. Returns only if the system refuses it.
+    /// Executes `program` in this process with the same arguments. Signals stay blocked until it
+    /// handles them. Returns only if the system refuses.
     pub(crate) fn execute(&self, program: &Path) -> anyhow::Error {
         let run = || -> Result<()> {
             let memory = self.leave()?;
@@ -258,10 +258,10 @@ impl Handover {
         Ok(file.into())
     }
 
-    /// What the program before this one has left in this process; none if there was none.
+    /// Takes what the previous program handed over in this process; `None` if there was none.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The memory cannot be read.
     pub(crate) fn take() -> Result<Option<Handover>> {
         let Ok(number) = std::env::var(VARIABLE) else { return Ok(None) };
         let number: RawFd = number.parse().with_context(|| format!("{VARIABLE}={number}"))?;
@@ -321,19 +321,19 @@ fn take(file: &mut File, length: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The sockets of a listener, with copies that are kept for the next program.
+/// Duplicates the sockets of a listener for the next program.
 pub(crate) fn keep<'a, S: AsFd + 'a>(
     sockets: impl IntoIterator<Item = &'a S>,
 ) -> std::io::Result<Vec<OwnedFd>> {
     sockets.into_iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
 }
 
-/// Sockets of UDP that the program before has left.
+/// UDP sockets from the previous program.
 pub(crate) fn datagrams(sockets: Vec<OwnedFd>) -> Vec<UdpSocket> {
     sockets.into_iter().map(UdpSocket::from).collect()
 }
 
-/// The socket of TCP that the program before has left.
+/// The TCP socket from the previous program.
 pub(crate) fn accepting(sockets: Vec<OwnedFd>) -> Option<TcpListener> {
     sockets.into_iter().next().map(TcpListener::from)
 }
@@ -363,13 +363,13 @@ fn head_of(shard: &WrittenShard) -> HeadShard {
     }
 }
 
-/// The next program finds the socket open.
+/// Clears close-on-exec, so that the next program gets the socket.
 fn leave_open(socket: &OwnedFd) -> Result<RawFd> {
     rustix::io::fcntl_setfd(socket, FdFlags::empty())?;
     Ok(socket.as_raw_fd())
 }
 
-/// The clock behind [`Instant`], which goes on over programs.
+/// The clock behind [`Instant`], which continues across programs.
 fn monotonic_ns() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The program: sockets, shards, configuration and interfaces around the call machine.
+//! The program: sockets, shards, configuration and APIs around the call machine.
 #![deny(unsafe_code)]
 
 mod admin;

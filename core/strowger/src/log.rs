@@ -1,5 +1,5 @@
-//! The log: lines to standard error, written by a thread of its own. Whoever logs never waits:
-//! when the reader of the log is slow, lines are dropped and counted, and the log says how many.
+//! The log: lines to standard error, written by a separate thread. Logging never blocks: if the
+//! reader is slow, lines are dropped, counted and reported in the log.
 
 use crate::alarms::{AlarmKind, Alarms};
 use anyhow::{Context, Result};
@@ -12,19 +12,19 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that wait for the reader.
+/// Maximum number of lines waiting to be written.
 const WAITING: usize = 4096;
 
-/// Bytes of a line; the rest is cut off.
+/// Maximum length of a line, bytes; the rest is cut off.
 const LINE_BYTES: usize = 8192;
 
-/// How long the last lines of a program may take.
+/// How long writing the last lines may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Lines that were dropped since start.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Keeps the log: dropping it waits a moment for the last lines.
+/// The guard of the log: dropping it waits briefly for the last lines.
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: SyncSender<Line>,
@@ -33,7 +33,7 @@ pub(crate) struct Log {
 #[derive(Debug)]
 enum Line {
     Text(String),
-    /// Answered when everything before it is written.
+    /// Answered once everything before it is written.
     Mark(SyncSender<()>),
 }
 
@@ -45,7 +45,7 @@ impl Drop for Log {
         loop {
             match self.lines.try_send(mark) {
                 Ok(()) => break,
-                // As many lines as may wait are waiting: there is room as soon as one is written.
+                // The queue is full: there is room as soon as one line is written.
                 Err(TrySendError::Full(back)) if Instant::now() < end => mark = back,
                 Err(_) => return,
             }
@@ -55,17 +55,17 @@ impl Drop for Log {
     }
 }
 
-/// Starts the log of this process; panics are logged, too.
+/// Starts the log of this process, including panics.
 ///
 /// # Errors
-/// The filter is wrong, or there is a log already.
+/// The filter is invalid, or a log is already running.
 pub(crate) fn start(settings: &LogConfig) -> Result<Log> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.level).context("log.level")?;
     let writer = LineWriter::start(io::stderr())?;
     let log = Log { lines: writer.lines.clone() };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Escape sequences are never written, the program's own no more than a peer's.
+        // Escape sequences are never written, neither the program's nor a peer's.
         .with_ansi(false)
         .with_writer(writer);
     match settings.format {
@@ -82,7 +82,7 @@ pub(crate) fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Raises the alarm when lines were dropped since `before`; returns how many it is now.
+/// Raises the alarm if lines were dropped since `before`; returns the new total.
 pub(crate) fn look_at_lost_lines(before: u64, alarms: &Alarms) -> u64 {
     let now = lost_lines();
     if now > before {
@@ -100,7 +100,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(thread, %place, "panic: {words}");
 }
 
-/// Gives lines to the thread that writes them. One write is one line.
+/// Passes lines to the writing thread. One write is one line.
 #[derive(Clone, Debug)]
 struct LineWriter {
     lines: SyncSender<Line>,
@@ -143,8 +143,8 @@ impl Write for LineWriter {
     }
 }
 
-/// Ends with the last writer; `told` lines were lost before it. Lines that the sink refuses are
-/// lost; there is no place to say so.
+/// Writes until the last sender is gone; `told` lines were lost before. Lines that the sink refuses
+/// are lost silently.
 fn write(lines: &Receiver<Line>, mut told: u64, mut sink: impl Write) {
     while let Ok(line) = lines.recv() {
         let text = match line {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    /// Takes nothing until its gate opens.
+    /// Blocks until its gate opens.
     struct Gated {
         gate: Receiver<()>,
         written: Arc<Mutex<String>>,
@@ -179,7 +179,7 @@ mod tests {
 
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Open for good once the other end is dropped.
+            // Stays open once the other end is dropped.
             let _ = self.gate.recv();
             self.written.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
             Ok(bytes.len())
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Without its own thread the first line would wait for ever; without a bound memory would
+    /// Without a separate thread the first line would block forever; without a bound memory would
     /// grow with each.
     #[test]
     fn who_logs_never_waits_and_the_gap_is_told() {
@@ -204,7 +204,7 @@ mod tests {
         }
         let lost = lost_lines() - before;
         assert!((WAITING as u64 - 1..=WAITING as u64).contains(&lost), "{lost}");
-        // The alarm tells all lines of its time, not those of the last look.
+        // The alarm reports all lines since it began, not only the last ones.
         let alarms = Alarms::default();
         for before in [259, 4] {
             look_at_lost_lines(lost_lines() - before, &alarms);
@@ -215,7 +215,7 @@ mod tests {
         writer.write_all(b"after\n").unwrap();
         drop(Log { lines: writer.lines.clone() });
         let written = written.lock().unwrap();
-        // Their number; in two parts if the first line was taken while others were still lost.
+        // Their sum; in two parts if the first line was written while others were still lost.
         let told = written.lines().filter_map(|line| line.strip_prefix("... ")?.split(' ').next());
         let told: u64 = told.map(|number| number.parse::<u64>().unwrap()).sum();
         assert_eq!(told, lost, "{written}");

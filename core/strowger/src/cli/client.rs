@@ -1,4 +1,4 @@
-//! The admin interface as functions.
+//! Client of the admin API.
 
 use crate::api::{
     AccountLine, AlarmLine, CallLine, DifferenceLine, ErrorBody, Health, HistoryLine, INCOMPLETE,
@@ -15,10 +15,10 @@ use sip::percent::encode;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Longest answer that is read: 10,000 records with long decision trails have their place in it.
+/// Maximum size of a response: it holds 10,000 records with long decision trails.
 const ANSWER_BYTES: u64 = 1 << 30;
 
-/// No answer came, or not all of it: what was asked for may have been done all the same.
+/// No complete response; the request may have been carried out nevertheless.
 #[derive(Debug, Error)]
 #[error("no answer from {base}; is the switch running (`strowger run`)?")]
 pub(super) struct NoAnswer {
@@ -32,12 +32,12 @@ pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
-    /// Why there is no token.
+    /// Reason for the missing token.
     absent: String,
 }
 
 impl Client {
-    /// `base` such as `http://127.0.0.1:8080`; `absent` says why there is no token.
+    /// `base` is a URL such as `http://127.0.0.1:8080`; `absent` is the reason for a missing token.
     pub(crate) fn new(base: &str, token: Option<String>, absent: String) -> Client {
         let settings = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(60)))
@@ -54,7 +54,7 @@ impl Client {
         self.get("/v1/calls")
     }
 
-    /// The call with this id, while it is up or being set up.
+    /// The call with this id, if it is in progress.
     pub(crate) fn call(&self, id: &str) -> Result<Option<CallLine>> {
         self.find(&format!("/v1/calls/{}", encode(id)))
     }
@@ -72,7 +72,7 @@ impl Client {
 
     pub(crate) fn health(&self) -> Result<Health> {
         let reply = self.authorised(self.agent.get(self.url("/health"))).call();
-        // Whoever has no token hears one word.
+        // Without the token the response has only a status.
         let health = self.read::<serde_json::Value>(reply)?;
         if health.get("node").is_none() {
             let absent = if self.absent.is_empty() { "this one is wrong" } else { &self.absent };
@@ -95,8 +95,7 @@ impl Client {
         self.read(self.authorised(self.agent.delete(&url)).call())
     }
 
-    /// `parameters` are those of the path, names and values.
-    /// A page of records, and whether the database has all calls that have ended.
+    /// A page of records for query `parameters`, and whether the database has all ended calls.
     pub(crate) fn records(&self, parameters: &[(&str, String)]) -> Result<(Vec<RecordView>, bool)> {
         let pairs: Vec<String> =
             parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
@@ -119,7 +118,7 @@ impl Client {
         self.get(&format!("/v1/records/{}", encode(id)))
     }
 
-    /// The record of a call; none if it has none yet.
+    /// The record of a call, if it exists yet.
     pub(crate) fn record_if_there(&self, id: &str) -> Result<Option<RecordView>> {
         self.find(&format!("/v1/records/{}", encode(id)))
     }
@@ -168,7 +167,7 @@ impl Client {
         self.read(request.content_type("application/wasm").send(wasm))
     }
 
-    /// `promote` or `rollback`.
+    /// Promotes or rolls back: `turn` is `promote` or `rollback`.
     pub(crate) fn turn(&self, name: &str, turn: &str) -> Result<SwapDone> {
         let url = self.url(&format!("/v1/plugins/{}/{turn}", encode(name)));
         self.read(
@@ -200,7 +199,7 @@ impl Client {
         self.read(self.authorised(self.agent.post(self.url("/v1/reload"))).send_json(request))
     }
 
-    /// Objects of a place such as `vendor-trunks`, page by page.
+    /// All objects of a path segment such as `vendor-trunks`, fetched page by page.
     pub(crate) fn objects(&self, place: &str) -> Result<Vec<ObjectView>> {
         let (mut objects, mut after) = (Vec::new(), None::<String>);
         loop {
@@ -214,12 +213,12 @@ impl Client {
         }
     }
 
-    /// The object of a name; none if there is none.
+    /// The object with a name, if it exists.
     pub(crate) fn object(&self, place: &str, name: &str) -> Result<Option<ObjectView>> {
         self.find(&format!("/v1/{place}/{}", encode(name)))
     }
 
-    /// Rows of a deck or a number list, page by page; `query` narrows them.
+    /// Rows of a deck or number list, fetched page by page; `query` filters them.
     pub(crate) fn rows(
         &self,
         place: &str,
@@ -245,7 +244,7 @@ impl Client {
         self.get(&format!("/v1/{place}/{}/history", encode(name)))
     }
 
-    /// Makes an object.
+    /// Creates an object.
     pub(crate) fn make_object(
         &self,
         place: &str,
@@ -257,7 +256,7 @@ impl Client {
         self.read(request.send_json(settings))
     }
 
-    /// Changes fields of an object, or with `rows` those of a deck.
+    /// Changes the fields of the object at `path`, or its rows if the path ends in `rows`.
     pub(crate) fn change_object<T: Serialize>(
         &self,
         path: &str,
@@ -283,7 +282,7 @@ impl Client {
         self.read(self.authorised(self.agent.get(self.url(path))).call())
     }
 
-    /// What is at a path; none if nothing is there.
+    /// The response at a path; `None` if it is not found.
     fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let reply = self.authorised(self.agent.get(self.url(path))).call();
         let absent =
@@ -331,7 +330,7 @@ fn with_scheme(base: &str) -> String {
     if base.contains("://") { base.to_owned() } else { format!("http://{base}") }
 }
 
-/// Whether two URLs, the scheme perhaps left out, are one node.
+/// Whether two URLs, with or without a scheme, are the same node.
 pub(super) fn same_place(one: &str, other: &str) -> bool {
     with_scheme(one) == with_scheme(other)
 }

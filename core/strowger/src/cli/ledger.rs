@@ -7,12 +7,12 @@ use clap::Subcommand;
 use std::fmt::Write as _;
 use std::io::Write;
 
-/// Questions about the books.
+/// Commands on the books.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
-    /// Prove the books of the running node: every balance is the sum of its postings, all accounts
-    /// and books together are nothing, every charge is that of its record, and calls count with
-    /// the same balances. Fails when something contradicts that.
+    /// Verify the books of the running node: every balance is the sum of its postings, accounts and
+    /// books sum to zero, every charge matches its record, and running calls use the same balances.
+    /// Fails on any contradiction.
     Verify {
         #[command(flatten)]
         node: NodeArgs,

@@ -1,11 +1,11 @@
-//! Moments as they are written on the command line.
+//! Times on the command line.
 
 use anyhow::{Result, anyhow};
 use business::parse_instant;
 use config::values::parse_duration;
 
-/// `24h` is that long before `now_ms`; digits are UTC milliseconds; else a UTC date such as
-/// `2026-11-21`, `2026-11-21T06:12` or `2026-11-21T06:12:01Z`.
+/// Parses `24h` (before `now_ms`), UTC milliseconds, or a UTC date such as `2026-11-21`,
+/// `2026-11-21T06:12` or `2026-11-21T06:12:01Z`.
 pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64> {
     if let Ok(ms) = text.parse() {
         return Ok(ms);
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64> {
         let before = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         return Ok(now_ms.saturating_sub(before));
     }
-    // What has no zone is UTC.
+    // Without a zone it is UTC.
     let bare = text.trim_end_matches('Z');
     let date = parse_instant(bare).or_else(|_| parse_instant(&format!("{bare}Z")));
     date.map_err(|_| {

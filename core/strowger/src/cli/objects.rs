@@ -1,5 +1,5 @@
-//! `strowger account|customer|vendor|rules|deck|numbers` and `strowger plugin settings`: objects one
-//! by one, through the running node.
+//! `strowger account|customer|vendor|rules|deck|numbers` and `strowger plugin settings`: single
+//! objects of the running node.
 
 use super::client::Client;
 use super::{NodeArgs, print, show};
@@ -12,77 +12,77 @@ use sip::percent::encode;
 use std::fmt::Write as _;
 use std::io::Write;
 
-/// What is done with objects of one kind.
+/// Commands on objects of one kind.
 #[derive(Debug, Subcommand)]
 pub(super) enum ObjectCommand {
-    /// All of them.
+    /// List all.
     List {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// One with its fields, its revision and who owns it.
+    /// Show one with its fields, revision and owner.
     Show {
-        /// Its name.
+        /// Name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Change fields of one, or make it; in force for new calls when this returns.
+    /// Change fields of an object, or create it; in force for new calls when this returns.
     Set(SetArgs),
-    /// Take one away; its id, records and history stay. Settings of a plugin become those of the
-    /// node file again.
+    /// Remove an object; its id, records and history remain. Plugin settings revert to those of the
+    /// node file.
     Remove {
-        /// Its name.
+        /// Name.
         name: String,
-        /// The revision that is meant; by default the present one.
+        /// Expected revision; by default the current one.
         #[arg(long)]
         revision: Option<u64>,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// What it was before, newest first.
+    /// Show the history of an object, newest first.
     History {
-        /// Its name.
+        /// Name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
 }
 
-/// Fields to be changed.
+/// Fields to change.
 #[derive(Debug, Args)]
 pub(super) struct SetArgs {
-    /// The object's name.
+    /// Name.
     name: String,
-    /// FIELD=VALUE, the fields and values of the TOML files: `channels=30`, `locked=true`,
-    /// `prefixes=["44","49"]`, `timers.response=5s`. FIELD= takes a field away.
+    /// FIELD=VALUE, with fields and values as in the TOML files: `channels=30`, `locked=true`,
+    /// `prefixes=["44","49"]`, `timers.response=5s`. FIELD= removes a field.
     #[arg(required = true, value_name = "FIELD=VALUE")]
     fields: Vec<String>,
-    /// The revision that was looked at: another one is refused. By default the present one.
+    /// Expected revision; the change is refused at another. By default the current one.
     #[arg(long)]
     revision: Option<u64>,
     #[command(flatten)]
     node: NodeArgs,
 }
 
-/// Which rows are shown.
+/// Rows to show.
 #[derive(Debug, Args)]
 pub(super) struct RowsArgs {
-    /// Name of the deck or the number list.
+    /// Name of the deck or number list.
     name: String,
-    /// Most rows.
+    /// Maximum number of rows.
     #[arg(long, default_value_t = 1000)]
     limit: usize,
     #[command(flatten)]
     node: NodeArgs,
 }
 
-/// What is done with the rows of a number list.
+/// Commands on the rows of a number list.
 #[derive(Debug, Subcommand)]
 pub(super) enum NumberCommand {
-    /// Rows that the database keeps, by number.
+    /// List the rows kept in the database, in number order.
     Rows(RowsArgs),
-    /// Add a number or a prefix, or give it another value.
+    /// Add a number or prefix, or change its value.
     Add {
         /// Name of the list.
         list: String,
@@ -94,7 +94,7 @@ pub(super) enum NumberCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Take a number away.
+    /// Remove a number.
     Drop {
         /// Name of the list.
         list: String,
@@ -105,37 +105,37 @@ pub(super) enum NumberCommand {
     },
 }
 
-/// What is done with the rows of a deck.
+/// Commands on the rows of a deck.
 #[derive(Debug, Subcommand)]
 pub(super) enum RowCommand {
-    /// Prices, in the order of the sheet.
+    /// List prices in the order of the sheet.
     Prices {
         #[command(flatten)]
         rows: RowsArgs,
-        /// Only those of prefixes that begin so.
+        /// Only prefixes that begin with this.
         #[arg(long, default_value = "")]
         prefix: String,
     },
-    /// Put a price: the row of a prefix, or `*` for all other numbers.
+    /// Set a price: the row of a prefix, or `*` for all other numbers.
     SetPrice {
         /// Name of the deck.
         deck: String,
         /// The prefix.
         prefix: String,
-        /// COLUMN=VALUE, the columns of a sheet: `price=0.02`, `connect_fee=0.01`,
+        /// COLUMN=VALUE, with the columns of a sheet: `price=0.02`, `connect_fee=0.01`,
         /// `valid_from=2027-01-01`.
         #[arg(required = true, value_name = "COLUMN=VALUE")]
         columns: Vec<String>,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Take a row away.
+    /// Remove a row.
     RemovePrice {
         /// Name of the deck.
         deck: String,
         /// The prefix.
         prefix: String,
-        /// From when on the row is valid, where it says so.
+        /// Start of the row's validity, if it has one.
         #[arg(long)]
         valid_from: Option<String>,
         #[command(flatten)]
@@ -144,10 +144,10 @@ pub(super) enum RowCommand {
 }
 
 impl ObjectCommand {
-    /// `place` is where the kind is in the API, such as `vendor-trunks`.
+    /// `place` is the path segment of the kind, such as `vendor-trunks`.
     pub(super) fn run(self, place: &str, out: &mut impl Write) -> Result<()> {
         match self {
-            // Accounts are shown with their balances.
+            // Accounts are listed with their balances.
             ObjectCommand::List { node } if place == "accounts" => {
                 let accounts = node.client()?.accounts()?;
                 print(out, node.json, &accounts, |accounts| show::accounts(accounts))
@@ -269,7 +269,7 @@ impl RowsArgs {
     }
 }
 
-/// The columns of sheets, as people write them.
+/// The usual order of the columns of a sheet.
 const ORDER: [&str; 14] = [
     "prefix",
     "destination",
@@ -287,7 +287,7 @@ const ORDER: [&str; 14] = [
     "value",
 ];
 
-/// Rows as a sheet: the columns that any of them has.
+/// Rows as a sheet, with the columns that any of them has.
 fn rows_text(rows: &[Map<String, Value>]) -> String {
     let mut columns: Vec<&str> = Vec::new();
     for field in rows.iter().flat_map(Map::keys) {
@@ -295,7 +295,7 @@ fn rows_text(rows: &[Map<String, Value>]) -> String {
             columns.push(field);
         }
     }
-    // As in a sheet; JSON has them by name.
+    // In the order of a sheet; JSON sorts them by name.
     columns.sort_by_key(|column| ORDER.iter().position(|known| known == column));
     let headings: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
@@ -320,8 +320,8 @@ fn pair(text: &str) -> Result<(&str, &str)> {
     }
 }
 
-/// Fields as JSON. A value that is no JSON is a text, so that nobody needs quotation marks for one;
-/// a dot leads into a table.
+/// Fields as JSON. A value that is not JSON is a text, so that texts need no quotes; a dot descends
+/// into a table.
 fn settings(fields: &[String]) -> Result<Map<String, Value>> {
     let mut settings = Map::new();
     for field in fields {
@@ -349,7 +349,7 @@ fn without_nulls(settings: Map<String, Value>) -> Map<String, Value> {
     settings.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
-/// A value on a line.
+/// A value on one line.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) if !text.contains('\n') => text.clone(),

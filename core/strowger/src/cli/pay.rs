@@ -9,22 +9,22 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::io::Write;
 
-/// How often a payment is asked for before it is left to the operator.
+/// Number of tries before the payment is left to the operator.
 const TRIES: u32 = 3;
 
 /// A payment.
 #[derive(Debug, Args)]
 pub(super) struct PayArgs {
-    /// The account.
+    /// Name of the account.
     name: String,
-    /// In the account's currency, such as 250 or 12.50; below zero takes back.
+    /// Amount in the account's currency, such as 250 or 12.50; negative for a refund.
     #[arg(allow_hyphen_values = true)]
     amount: String,
-    /// What is to be kept with it.
+    /// Note to keep with it.
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
-    /// A word that no other payment has, such as the number of the bank statement: the same
-    /// payment asked for again is booked once. Left out, one is made for this run.
+    /// Idempotency key, unique among payments, such as the number of the bank statement: a payment
+    /// repeated with its key is booked once. By default a new one for each run.
     #[arg(long)]
     key: Option<String>,
     #[command(flatten)]
@@ -43,20 +43,20 @@ impl PayArgs {
                      it is booked once"
                 )))
             }
-            // A refusal is an answer: nothing is booked.
+            // A refusal is a response: nothing was booked.
             done => print(out, node.json, &done?, show::payment),
         }
     }
 }
 
-/// A key that nobody else makes.
+/// A random key.
 fn own_key() -> Result<String> {
     let mut bytes = [0; 16];
     OsRng.try_fill_bytes(&mut bytes)?;
     Ok(uuid::Uuid::from_bytes(bytes).to_string())
 }
 
-/// Asks until there is an answer, always under the same key.
+/// Retries until there is a response, always with the same key.
 fn ask(client: &Client, name: &str, request: &PaymentRequest) -> Result<PaymentDone> {
     let mut tries = 1;
     loop {

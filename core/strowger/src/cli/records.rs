@@ -10,37 +10,37 @@ use ledger::Money;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// Which call records are shown.
+/// Call records to show.
 #[derive(Debug, Args)]
 pub(super) struct CdrArgs {
-    /// Call id: this one, with its attempts and its decision trail.
+    /// Call id: show this call with its attempts and decision trail.
     id: Option<String>,
-    /// Most records, newest first, 1 to 10000.
+    /// Maximum number of records, newest first, 1 to 10000.
     #[arg(long, default_value_t = 20)]
     limit: u32,
-    /// INVITE then or later: 90s, 30m or 24h ago, a UTC date such as 2026-11-21 or
+    /// INVITE at or after this time: 90s, 30m or 24h ago, a UTC date such as 2026-11-21 or
     /// 2026-11-21T06:12:01Z, or milliseconds since 1970.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// INVITE before then.
+    /// INVITE before this time.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Only calls from or to numbers that begin with this.
+    /// Only calls from or to numbers with this prefix.
     #[arg(long, value_name = "PREFIX")]
     number: Option<String>,
-    /// Only calls from numbers that begin with this, as received.
+    /// Only calls from numbers with this prefix, as received.
     #[arg(long, value_name = "PREFIX")]
     caller: Option<String>,
-    /// Only calls to numbers that begin with this, as routed.
+    /// Only calls to numbers with this prefix, as routed.
     #[arg(long, value_name = "PREFIX")]
     callee: Option<String>,
-    /// Only calls that this account pays.
+    /// Only calls paid by this account.
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// Only calls from this customer trunk.
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
-    /// Only calls that this vendor trunk was tried for.
+    /// Only calls with an attempt on this vendor trunk.
     #[arg(long, value_name = "NAME")]
     vendor: Option<String>,
     /// Only calls with this end reason, such as no_route.
@@ -52,17 +52,17 @@ pub(super) struct CdrArgs {
     /// Only calls that were not answered.
     #[arg(long)]
     unanswered: bool,
-    /// Only calls that are still to be rated again (`strowger rerate`).
+    /// Only calls still to be re-rated (`strowger rerate`).
     #[arg(long)]
     rerate: bool,
-    /// The page after this call: the id that the page before names at its end.
+    /// Page after this call: the id at the end of the previous page.
     #[arg(long, value_name = "ID")]
     before: Option<String>,
     #[command(flatten)]
     node: NodeArgs,
 }
 
-/// The list is the database's: what still waits for it is not there.
+/// The list comes from the database and lacks calls that still wait to be written.
 const NOT_COMPLETE: &str =
     "not complete: the newest calls wait for the database (`strowger alarms`)";
 
@@ -86,7 +86,7 @@ impl CdrArgs {
         Ok(())
     }
 
-    /// A table, and how to see the next page.
+    /// A table, and the command for the next page.
     fn page(&self, records: &[RecordView]) -> String {
         let more = records.last().filter(|_| records.len() >= self.limit as usize);
         let more = more.map(|last| format!("more: the same with --before {}\n", last.id));
@@ -123,14 +123,14 @@ impl CdrArgs {
     }
 }
 
-/// Refuses a reason that no record has and no call could have, as far as is known: plugins give
-/// reasons of their own, so records are asked too.
+/// Refuses a reason that neither any record has nor the switch knows. Records are asked because
+/// plugins give their own reasons.
 fn check_reason(client: &Client, reason: &str) -> Result<()> {
     if switch::end_reasons().any(|known| known == reason) {
         return Ok(());
     }
     let any = [("limit", "1".to_owned()), ("reason", reason.to_owned())];
-    // A search that takes too long tells nothing, no more than records that come later.
+    // A search that times out proves nothing, nor does an incomplete one.
     if !client.records(&any).is_ok_and(|(found, complete)| found.is_empty() && complete) {
         return Ok(());
     }
@@ -140,22 +140,22 @@ fn check_reason(client: &Client, reason: &str) -> Result<()> {
     }
 }
 
-/// The known end reason that lies at most two changes away.
+/// The known end reason at most two edits away.
 fn nearest(reason: &str) -> Option<&'static str> {
     let nearest = crate::nearest::nearest(reason, switch::end_reasons());
     nearest.filter(|(changes, _)| *changes <= 2).map(|(_, known)| known)
 }
 
-/// Which calls are rated again.
+/// Calls to re-rate.
 #[derive(Debug, Args)]
 pub(super) struct RerateArgs {
-    /// INVITE then or later, as for `strowger cdr`.
+    /// INVITE at or after this time, as for `strowger cdr`.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// INVITE before then.
+    /// INVITE before this time.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Only say what would be booked.
+    /// Only show what would be booked.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub(super) struct RerateArgs {
 }
 
 impl RerateArgs {
-    /// Page after page; what is booked stays booked when a later one fails.
+    /// Re-rates page by page; what is booked stays booked if a later page fails.
     pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
         let client = self.node.client()?;
         let time = |text: &Option<String>| {

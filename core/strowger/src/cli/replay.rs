@@ -20,41 +20,41 @@ use store::{ObjectKind, Ownership, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// The other build: a `.wasm` file.
+    /// The other build, a `.wasm` file.
     file: PathBuf,
-    /// Plugin of the node file whose grants, settings and limits it gets; by default the one
-    /// with the name that the build calls itself.
+    /// Plugin of the node file whose grants, settings and limits it gets; by default the one with
+    /// the build's own name.
     #[arg(long, value_name = "PLUGIN")]
     name: Option<String>,
-    /// From when on: how long ago (24h), a UTC date, or milliseconds since 1970.
+    /// Start: how long ago (24h), a UTC date, or milliseconds since 1970.
     #[arg(long, default_value = "24h", value_name = "MOMENT")]
     since: String,
-    /// Until when, written in the same ways; by default now.
+    /// End, in the same forms; by default now.
     #[arg(long, value_name = "MOMENT")]
     until: Option<String>,
-    /// Only this hook of the build; may be given more than once.
+    /// Only this hook of the build; may be repeated.
     #[arg(long, value_name = "HOOK")]
     hook: Vec<String>,
-    /// Settings of the plugin as JSON, instead of those that are in force on the node.
+    /// Plugin settings as JSON, instead of those in force on the node.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// Most examples, trunks and destinations.
+    /// Maximum number of examples, trunks and destinations.
     #[arg(long, default_value_t = 10)]
     limit: usize,
-    /// Folder of the decision log, instead of that of the node file.
+    /// Folder of the decision log, instead of the node file's.
     #[arg(long, value_name = "FOLDER")]
     log: Option<PathBuf>,
     /// Node file.
     #[arg(long, default_value = "config/strowger.toml")]
     config: PathBuf,
-    /// JSON instead of tables.
+    /// Print JSON instead of tables.
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// Runs it.
+/// Replays the log.
 pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
-    // A log alone is enough: then nothing is known about the node.
+    // With a log and without a node file, nothing is known about the node.
     let config = match &args.log {
         Some(_) if !args.config.exists() => None,
         _ => Some(Config::load(&args.config)?),
@@ -113,7 +113,7 @@ fn hooks(names: &[String]) -> Result<Option<BTreeSet<Hook>>> {
     Ok(Some(hooks).filter(|hooks| !hooks.is_empty()))
 }
 
-/// What the plugin would be given on the node.
+/// The plugin settings that the build would get on the node.
 fn settings(
     args: &ReplayArgs,
     config: Option<&Config>,
@@ -139,18 +139,18 @@ fn settings(
     Ok(settings)
 }
 
-/// What a node knows beside its decision log.
+/// State of the node besides its decision log.
 struct Surroundings {
     names: Names,
     lookup: Arc<dyn Lookup>,
-    /// Why some of it is missing.
+    /// Why a part is missing.
     problem: Option<String>,
-    /// Configurations of plugins, by name.
+    /// Plugin settings owned by the API, by plugin name.
     configs: BTreeMap<String, serde_json::Value>,
 }
 
-/// What the node knows beside the log, as it is now; a number list that cannot be read does
-/// not hide the rest.
+/// The current state of the node besides the log. If a number list cannot be read, the rest is
+/// still returned.
 fn surroundings(config: &Config) -> Result<Surroundings> {
     let database = crate::database::of(config)?;
     let runtime = crate::run::runtime(None)?;
@@ -170,7 +170,7 @@ fn surroundings(config: &Config) -> Result<Surroundings> {
     let customers = facts.customers().values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let vendors = facts.vendors().values().map(|trunk| (trunk.id, trunk.name.to_string()));
     let names = Names { customers: customers.collect(), vendors: vendors.collect() };
-    // The node file may have changed since the node read it: what the API owns it does not know.
+    // The node file may have changed since the node read it, and lacks what the API owns.
     let of_api = settings.into_iter().filter(|settings| settings.origin == Ownership::Api);
     let configs = of_api.filter_map(|mut settings| {
         let config = settings.body.remove("config")?;
@@ -180,7 +180,7 @@ fn surroundings(config: &Config) -> Result<Surroundings> {
     Ok(Surroundings { names, lookup: snapshot.lookup.clone(), problem, configs })
 }
 
-/// The report for people.
+/// The report for display.
 pub(super) fn text(report: &Report) -> String {
     let mut text = format!("{} was asked what calls have asked", report.plugin);
     if report.asked > 0 {
@@ -257,7 +257,7 @@ fn by_hook(report: &Report) -> Table {
     table
 }
 
-/// Sums of money, where there are any.
+/// Sums of money, if any.
 fn money(report: &Report) -> String {
     let rows: [(&str, &Sums); 3] = [
         ("charges of customers", &report.sell),

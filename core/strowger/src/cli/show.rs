@@ -1,4 +1,4 @@
-//! What the command line prints.
+//! Output of the command line.
 
 use super::times::{clock, date_time, elapsed};
 use crate::api::{
@@ -10,7 +10,7 @@ use kit::{Table, plain, plain_lines};
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use std::fmt::Write;
 
-/// Alarms, each with what it does and what to do.
+/// Alarms with effect and action.
 pub(super) fn alarms(alarms: &[AlarmLine]) -> String {
     if alarms.is_empty() {
         return "no alarms\n".to_owned();
@@ -61,7 +61,7 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
     table.to_string()
 }
 
-/// Who is locked out.
+/// Lockouts.
 pub(super) fn lockouts(lockouts: &[LockoutLine]) -> String {
     if lockouts.is_empty() {
         return "nobody is locked out\n".to_owned();
@@ -79,7 +79,7 @@ pub(super) fn lockouts(lockouts: &[LockoutLine]) -> String {
     table.to_string()
 }
 
-/// Lockouts that an operator has ended.
+/// Lockouts ended by the operator.
 pub(super) fn unlocked(done: &UnlockDone) -> String {
     format!("{} lockouts of {} are ended\n", done.ended, done.source)
 }
@@ -170,7 +170,7 @@ fn money(charge: &ChargeView) -> String {
     format!("{} {}", charge.amount, charge.currency)
 }
 
-/// One record with everything.
+/// One record in full.
 pub(super) fn record(record: &RecordView) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
@@ -274,7 +274,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
     table.to_string()
 }
 
-/// Who decided what, in the order of the questions.
+/// The decisions, in the order of the questions.
 pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
     if trail.is_empty() {
         return "no decisions\n".to_owned();
@@ -386,7 +386,7 @@ pub(super) fn payment(done: &PaymentDone) -> String {
     format!("{amount} {what} to {account}; the balance is {balance}\n")
 }
 
-/// What rating again has booked.
+/// The result of re-rating.
 pub(super) fn rerated(done: &RerateDone) -> String {
     let what = if done.dry_run { "would be rated again" } else { "rated again" };
     let mut out = format!("{} calls {what}\n", done.rated);
@@ -449,7 +449,7 @@ pub(super) fn plugins(list: &PluginList) -> String {
             ));
         }
     }
-    // Figures of the live build alone would forget faults at each swap.
+    // Counts of the live build alone would lose faults at each swap.
     let whose = match list.plugins.is_empty() {
         true => "",
         false => "ANSWERED, FAULTS, P50 and P99: all builds of the plugin since the start\n",
@@ -478,13 +478,13 @@ pub(super) fn plugin(plugin: &PluginLine) -> String {
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
-    // Its ends of lines are the layout's: those in its words are escapes of JSON.
+    // Newlines are layout here: those inside texts are escaped by JSON.
     let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
     let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
     out
 }
 
-/// The key, and whether it is worth anything here.
+/// The key and whether it is trusted.
 fn signer(plugin: &PluginLine) -> String {
     match (plugin.signer.as_str(), plugin.trusted) {
         ("", _) => "nobody".to_owned(),
@@ -588,7 +588,7 @@ mod tests {
         assert!(bare.ends_with("schema        none\n"), "{bare}");
     }
 
-    /// They survive swaps, so the row of a new build would claim what others did.
+    /// They survive swaps, so the row of a new build would claim the answers of earlier ones.
     #[test]
     fn figures_of_a_plugin_say_whose_they_are() {
         let list = PluginList { generation: 3, plugins: vec![routing()] };

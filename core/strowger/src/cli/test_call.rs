@@ -14,31 +14,31 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Between two looks at the call.
+/// Polling interval of the call.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a record may take to be seen once its call is over.
+/// How long the record may take to appear after the call.
 const RECORD_WAIT: Duration = Duration::from_secs(10);
 
-/// What a shell calls the end by Ctrl-C.
+/// Exit code of a program ended by Ctrl-C, as set by shells.
 const INTERRUPTED: i32 = 130;
 
 /// A test call.
 #[derive(Debug, Args)]
 pub(super) struct TestCallArgs {
-    /// The vendor trunk; no other one is tried, whatever its prefixes.
+    /// Vendor trunk, the only one attempted, whatever its prefixes.
     #[arg(long, value_name = "NAME")]
     trunk: String,
-    /// The number that is called, as calls are routed: the rules of the trunk still apply.
+    /// Callee number as routed: the rewrite rules of the trunk still apply.
     #[arg(long, value_name = "NUMBER")]
     to: String,
-    /// The number that calls, likewise. Left out, none is told, as of an anonymous caller.
+    /// Caller number as routed. If omitted, the caller is anonymous.
     #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
     caller: String,
-    /// Send a tone of 1004 Hz at -10 dBm0 from the answer on; else silence is sent.
+    /// Send a 1004 Hz tone at -10 dBm0 after the answer instead of silence.
     #[arg(long)]
     tone: bool,
-    /// Hang up so many seconds after the answer, 1 to 300.
+    /// Seconds from the answer until hanging up, 1 to 300.
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u16,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(super) struct TestCallArgs {
 }
 
 impl TestCallArgs {
-    /// Places the call and follows it to its end. Ctrl-C hangs it up.
+    /// Places the call and follows it to its end. Ctrl-C hangs up.
     pub(super) fn run(self, out: &mut impl Write) -> Result<()> {
         let TestCallArgs { trunk, to, caller, tone, seconds, node } = self;
         let client = node.client()?;
@@ -63,7 +63,7 @@ impl TestCallArgs {
             told.tell(out, &call)?;
             if interrupted.load(Ordering::Relaxed) && !hung_up {
                 hung_up = true;
-                // It may have ended by itself meanwhile.
+                // It may have ended meanwhile.
                 let _ = client.hangup(&id);
             }
             thread::sleep(LOOK);
@@ -77,7 +77,7 @@ impl TestCallArgs {
     }
 }
 
-/// What was told of a call that is up.
+/// State already printed of a call in progress.
 struct Told {
     begun: Instant,
     state: String,
@@ -86,7 +86,7 @@ struct Told {
 }
 
 impl Told {
-    /// One line whenever the call has gone on.
+    /// Prints a line whenever the call has progressed.
     fn tell(&mut self, out: &mut impl Write, call: &CallLine) -> Result<()> {
         let same = (&self.state, self.attempts) == (&call.state, call.attempts);
         if self.quiet || same || call.state == "deciding" {
@@ -102,7 +102,7 @@ impl Told {
     }
 }
 
-/// The record of a call that is over.
+/// The record of an ended call.
 fn record_of(client: &Client, id: &str) -> Result<RecordView> {
     let until = Instant::now() + RECORD_WAIT;
     loop {
@@ -119,7 +119,7 @@ fn record_of(client: &Client, id: &str) -> Result<RecordView> {
     }
 }
 
-/// Takes Ctrl-C from now on: the first one is noted, the second one ends the command.
+/// Handles Ctrl-C from now on: the first one is noted, the second one ends the command.
 fn heed_interrupts() -> Result<Arc<AtomicBool>> {
     const NOT_HEARD: &str = "Ctrl-C cannot be taken";
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -141,7 +141,7 @@ fn heed_interrupts() -> Result<Arc<AtomicBool>> {
     Ok(noted)
 }
 
-/// What became of a test call.
+/// The result of a test call.
 fn summary(record: &RecordView) -> String {
     let mut out = String::new();
     for attempt in &record.attempts {
@@ -178,7 +178,7 @@ fn summary(record: &RecordView) -> String {
     out
 }
 
-/// The code of an attempt, or why it has none.
+/// The status code of an attempt, or why it has none.
 fn result(attempt: &AttemptView) -> String {
     match attempt.code {
         0 if attempt.skipped => format!("not made, {}", attempt.end_reason),
@@ -187,7 +187,7 @@ fn result(attempt: &AttemptView) -> String {
     }
 }
 
-/// Milliseconds as seconds with three digits.
+/// Milliseconds as seconds with three decimals.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }

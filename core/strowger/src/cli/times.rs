@@ -1,4 +1,4 @@
-//! Times for people.
+//! Formats times.
 
 /// `2026-11-21 06:12:01` in UTC.
 pub(crate) fn date_time(utc_ms: u64) -> String {

@@ -1,4 +1,4 @@
-//! Canary, shadow, promotion and rollback from the command line.
+//! Canary, shadow, promotion and rollback on the command line.
 
 use super::client::Client;
 
@@ -10,14 +10,14 @@ use kit::Table;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What can be done with a build beside the live one.
+/// Commands on a build beside the live one.
 #[derive(Debug, Subcommand)]
 pub(super) enum TrialCommand {
-    /// Let another build decide a part of the calls. Taken back by itself if it does badly.
+    /// Let another build decide a share of the calls. It is rolled back if it performs badly.
     Canary {
-        /// Configured name of the plugin.
+        /// Configured name.
         name: String,
-        /// The `.wasm` file; it is uploaded.
+        /// The `.wasm` file, which is uploaded.
         file: PathBuf,
         #[command(flatten)]
         selection: SelectionArgs,
@@ -26,46 +26,46 @@ pub(super) enum TrialCommand {
     },
     /// Make the canary the live build.
     Promote {
-        /// Configured name of the plugin.
+        /// Configured name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Have another build asked what calls ask, compared and not obeyed.
+    /// Ask another build the questions of calls and compare its answers, without using them.
     Shadow {
-        /// Configured name of the plugin.
+        /// Configured name.
         name: String,
-        /// The `.wasm` file; it is uploaded. Without it: what the shadow of now would have
-        /// decided otherwise.
+        /// The `.wasm` file, which is uploaded. Without it: list the differences of the current
+        /// shadow.
         file: Option<PathBuf>,
         #[command(flatten)]
         selection: SelectionArgs,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// End canary and shadow; the live build decides all.
+    /// End canary and shadow; the live build decides all calls.
     EndTrial {
-        /// Configured name of the plugin.
+        /// Configured name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Make the build before the live one live again.
+    /// Make the previous build live again.
     Rollback {
-        /// Configured name of the plugin.
+        /// Configured name.
         name: String,
         #[command(flatten)]
         node: NodeArgs,
     },
 }
 
-/// Which calls.
+/// Selection of calls.
 #[derive(Debug, Args)]
 pub(super) struct SelectionArgs {
-    /// Share of the calls, such as 5% or 0.25%; left out: all.
+    /// Share of the calls, such as 5% or 0.25%; by default all.
     #[arg(long, value_name = "PERCENT")]
     share: Option<String>,
-    /// What the share is chosen by: each call, or the called number.
+    /// Select by call or by callee number.
     #[arg(long, value_enum, default_value_t = By::Call)]
     by: By,
     /// Only calls of these customer trunks, separated by commas.

@@ -7,10 +7,10 @@ use serde::Serialize;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// How long the next program may take to serve the admin interface.
+/// How long the next program may take to serve the admin API.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Between two looks at it.
+/// Polling interval.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
@@ -19,14 +19,14 @@ pub(super) struct UpgradeArgs {
     node: NodeArgs,
 }
 
-/// What became of it.
+/// The result of an upgrade.
 #[derive(Debug, Serialize)]
 struct Done {
     from: String,
     to: String,
-    /// Calls that go on.
+    /// Calls taken over.
     calls: usize,
-    /// From the command to the first answer of the next program, ms.
+    /// Milliseconds from the command to the first response of the next program.
     took_ms: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Faults in the middle of calls, on the stage of the demo: a defect in a shard or a relay
-//! thread ends calls in order and leaves the node at work (OPS-62).
+//! Faults during calls, on the stage of the demo: a defect in a shard or a relay thread ends calls
+//! in an orderly way and leaves the node running (OPS-62).
 
 use super::scene::{Addresses, Scene, free_address, plugin_folder};
 use super::settled;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 const CALLS: usize = 4;
 
-/// Nodes of these tests share the ports of one address: a fault for one is not for another.
+/// Serializes these tests: their nodes share the ports of one address.
 static ALONE: Mutex<()> = Mutex::new(());
 
 struct Stage {
@@ -69,7 +69,7 @@ impl Stage {
         self.running.as_ref().expect("it runs")
     }
 
-    /// Places calls that talk so long; the thread ends when all are over.
+    /// Places calls with this talk time; the thread ends with the last one.
     fn place(&mut self, calls: usize, talk: Duration) -> JoinHandle<(Caller, Vec<CallOutcome>)> {
         let mut caller = self.caller.take().expect("nobody else calls");
         let plans: Vec<CallPlan> = (0..calls)
@@ -146,7 +146,7 @@ fn a_shard_that_fails_ends_its_calls_and_goes_on() {
         let outcomes = stage.over(placed);
         assert_ended_in_order(&stage.records(CALLS), &outcomes);
         assert_eq!(stage.metric("strowger_shard_faults_total"), f64::from(shards));
-        // A record may be written before its shard and its relay have tidied up.
+        // A record may be written before shard and relay have cleaned up.
         stage.until("free ports", |stage| stage.metric("strowger_relay_pairs_used") == 0.0);
         stage.until("the alarm", |stage| {
             stage.metric("strowger_alarms{alarm=\"internal_error\"") == f64::from(shards)
@@ -170,7 +170,7 @@ fn a_relay_that_fails_ends_the_call_whose_packet_it_was() {
     stage.until("calls", |stage| stage.talking() == CALLS);
     let anybody = UdpSocket::bind("127.0.0.1:0").expect("bind");
     for port in (20_000..30_000).step_by(2) {
-        // Nobody listens at most of them.
+        // Most of them have no listener.
         let _ = anybody.send_to(DEFECT, ("127.0.0.1", port));
     }
     let outcomes = stage.over(placed);

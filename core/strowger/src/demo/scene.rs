@@ -1,4 +1,4 @@
-//! The files and addresses of the demo.
+//! Files and addresses of the demo.
 
 use anyhow::{Context, Result, bail};
 use config::Config;
@@ -13,10 +13,10 @@ const FILES: [(&str, &str); 5] = [
     ("config/business/buy-b.csv", include_str!("buy-b.csv")),
 ];
 
-/// Ports for media; the system gives out ephemeral ones above.
+/// Media ports, below the system's ephemeral ones.
 const PORTS: &str = "20000-29999";
 
-/// Who is where.
+/// SIP addresses of the demo.
 pub(super) struct Addresses {
     pub(super) switch: SocketAddr,
     pub(super) caller: SocketAddr,
@@ -24,22 +24,22 @@ pub(super) struct Addresses {
     pub(super) vendor_b: SocketAddr,
 }
 
-/// Who is in the second act.
+/// SIP addresses of the second act.
 pub(super) struct Guests {
     pub(super) hotline: SocketAddr,
     pub(super) vendor_c: SocketAddr,
     pub(super) vendor_d: SocketAddr,
 }
 
-/// A folder with a whole configuration.
+/// A folder with a complete configuration.
 pub(super) struct Scene {
     folder: PathBuf,
-    /// It goes when the demo is over.
+    /// Whether the folder is removed at the end of the demo.
     removed: bool,
 }
 
 impl Scene {
-    /// In a folder of the system's temporary files, for the calls of one demo.
+    /// In a temporary folder, for the calls of one demo.
     pub(super) fn write(plugins: &Path, addresses: &Addresses, guests: &Guests) -> Result<Scene> {
         let folder = std::env::temp_dir().join(format!("strowger-demo-{}", std::process::id()));
         let scene = Scene { folder, removed: true };
@@ -48,8 +48,8 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Adds the second act: a listener of TCP, a hotline that calls several vendors at once, and
-    /// vendors that need more than the first two.
+    /// Adds the second act: a TCP listener, a hotline that calls several vendors at once, and
+    /// vendors that need more features.
     fn invite(&self, addresses: &Addresses, guests: &Guests) -> Result<()> {
         let business = include_str!("guests.toml")
             .replace("{hotline}", &guests.hotline.to_string())
@@ -66,8 +66,8 @@ impl Scene {
         Ok(())
     }
 
-    /// In a folder that stays, with money for days and an admin interface that the command
-    /// line finds by the node file.
+    /// In a permanent folder, with money for days and an admin API that the command line finds by
+    /// the node file.
     pub(super) fn write_to_stay(
         folder: PathBuf,
         plugins: &Path,
@@ -79,7 +79,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// In a folder of a test's own, which goes with it.
+    /// In a test's own folder, which is removed with it.
     #[cfg(test)]
     pub(super) fn of_test(folder: PathBuf, plugins: &Path, addresses: &Addresses) -> Result<Scene> {
         let scene = Scene { folder, removed: true };
@@ -132,7 +132,7 @@ impl Drop for Scene {
     }
 }
 
-/// An address that nobody listens on now, neither over UDP nor over TCP.
+/// An address that is free for both UDP and TCP.
 pub(super) fn free_address() -> std::io::Result<SocketAddr> {
     let mut free = Err(std::io::ErrorKind::AddrInUse.into());
     for _ in 0..16 {

@@ -1,4 +1,4 @@
-//! `strowger demo --stay`: the demo's switch with calls all the time, to try plugins on.
+//! `strowger demo --stay`: the demo's switch with continuous calls, for trying plugins.
 
 use super::scene::{self, Addresses, Scene};
 use super::{RING, TALK};
@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Between two calls.
+/// Pause between calls.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Calls between two lines about them.
+/// Calls per progress line.
 const ROUND: u32 = 25;
 
-/// Calls until the process is ended.
+/// Places calls until the process is ended.
 pub(super) fn stay(folder: PathBuf, plugins: &Path, out: &mut impl Write) -> Result<()> {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let refuse = Behaviour::Refuse(503);
@@ -53,7 +53,7 @@ pub(super) fn stay(folder: PathBuf, plugins: &Path, out: &mut impl Write) -> Res
     }
 }
 
-/// From many callers, because one that calls so often is blocked (SEC-18).
+/// From many callers, because a caller with so many calls is blocked (SEC-18).
 fn round() -> Vec<CallPlan> {
     (0..ROUND)
         .map(|number| CallPlan {

@@ -1,4 +1,4 @@
-//! What the demo says.
+//! Output of the demo.
 
 use super::scene::{Addresses, Guests};
 use crate::agents::{CallOutcome, Ladder};
@@ -86,7 +86,7 @@ pub(super) fn outcomes(outcomes: &[CallOutcome]) -> String {
 }
 
 pub(super) fn ladder(title: &str, ladder: &Ladder, callee: &str) -> String {
-    // Rewritten on the way: the last digits stay.
+    // The rewrite keeps the last digits.
     let digits = &callee[callee.len().saturating_sub(6)..];
     format!(
         "\n--- {title}, all legs, as the agents saw them ---\n{}",
@@ -114,7 +114,7 @@ pub(super) fn second_act(guests: &Guests) -> String {
     )
 }
 
-/// What became of each attempt.
+/// The result of each attempt.
 pub(super) fn attempts(record: &RecordView) -> String {
     let mut table = Table::new(&[">NO", "VENDOR", "OVER", ">CODE", "END", "CODEC", ">COST"]);
     for attempt in &record.attempts {

@@ -1,4 +1,4 @@
-//! A relay thread that does something by itself: it converts, plays, and tells of silence.
+//! A relay thread acting by itself: conversion, playback, silence reports.
 
 use super::tests::{A, B, House, hears, leg, open_both, until};
 use super::{PlaneControl, Report};
@@ -10,11 +10,11 @@ use switch::{
     AudioFormat, AudioFormats, CallKey, MediaControl, MediaEvent, RemoteMedia, SilenceLimits,
 };
 
-/// A control whose reports are kept.
+/// A control with its reports.
 fn control(house: &House) -> (PlaneControl, Receiver<(CallKey, Report)>) {
     let (reports, heard) = channel();
     let control = house.plane.control(move |call, report| {
-        // Whoever no longer listens has seen enough.
+        // The test may have stopped listening.
         let _ = reports.send((call, report));
     });
     (control, heard)
@@ -46,8 +46,8 @@ fn speech_is_converted_on_its_way() {
     assert_eq!(heard[12..], converted);
 }
 
-/// MEDIA-13: a tone reaches the caller every 20 ms while nobody sends anything, until it is
-/// joined; nothing runs on when the leg is closed.
+/// MEDIA-13: a tone reaches the caller every 20 ms without incoming packets, until the legs are
+/// joined; nothing keeps running when the leg is closed.
 #[test]
 fn a_tone_is_played_until_the_legs_are_joined() {
     let house = House::on(61, 22_000..=22_099);
@@ -81,7 +81,7 @@ fn a_tone_is_played_until_the_legs_are_joined() {
     assert_eq!(house.plane.stats().sessions, 0);
 }
 
-/// MEDIA-16, MEDIA-17: silence is told while no packet wakes the thread.
+/// MEDIA-16, MEDIA-17: silence is reported although no packet wakes the thread.
 #[test]
 fn silence_is_reported() {
     let house = House::on(62, 22_000..=22_099);

@@ -1,4 +1,4 @@
-//! A signalling shard's hold on the plane.
+//! The media plane's handle for a signalling shard.
 
 use super::relay_thread::{Command, Opening, RelayThread, Reports, SessionId};
 use super::sockets::SocketPair;
@@ -18,14 +18,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use switch::{AudioFormats, CallKey, LegCounters, MediaControl, MediaLeg, SilenceLimits};
 
-/// Of parties that name our own ports.
+/// Limits log lines about parties that name our own ports.
 static OWN_PORT: Seldom = Seldom::new();
 
-/// Pairs tried before a leg is told that there are no ports.
+/// Pairs tried before the plane reports that no port is free.
 const BIND_TRIES: usize = 8;
 
-/// One signalling shard's hold on the plane: opens, joins and closes the legs of its calls.
-/// Dropping it closes those that are left.
+/// Handle of a signalling shard: opens, joins and closes the legs of its calls. Dropping it closes
+/// the remaining legs.
 pub struct PlaneControl {
     shared: Arc<Shared>,
     relays: Vec<RelayThread>,
@@ -40,13 +40,13 @@ struct OpenCall {
     id: SessionId,
     /// Index of its relay thread.
     relay: usize,
-    /// By their places in the bridge.
+    /// By leg index in the bridge.
     legs: Vec<Option<OpenLeg>>,
 }
 
 #[derive(Debug)]
 struct OpenLeg {
-    /// The number that the call knows it by.
+    /// The leg's number within the call.
     number: u16,
     counters: Arc<media::LegCounters>,
     place: Place,
@@ -80,7 +80,7 @@ impl MediaControl for PlaneControl {
             receives: remote.receives,
             formats: remote.formats.map(formats_of),
         };
-        // A party that names our own ports would have us send to ourselves for ever.
+        // A party that names our own ports would make us send to ourselves forever.
         if call.legs.iter().flatten().any(|own| own.place.advertised == remote.rtp) {
             if let Some(held) = OWN_PORT.pass() {
                 tracing::warn!(
@@ -166,7 +166,7 @@ impl PlaneControl {
         }
     }
 
-    /// Hands the sockets of a leg to the relay thread of its call.
+    /// Passes the sockets of a leg to the relay thread of its call.
     fn add(&mut self, leg: MediaLeg, place: Place, sockets: SocketPair) -> Option<SocketAddr> {
         let call = match self.calls.entry(leg.call) {
             Entry::Occupied(call) => call.into_mut(),
@@ -207,8 +207,8 @@ impl PlaneControl {
         self.relays[call.relay].tell(Command::Tell { id: call.id, input });
     }
 
-    /// Takes and binds the pair that a peer knows: of the address with this index, or of another
-    /// one that advertises the same.
+    /// Takes and binds a pair known to the peer: of the address with this index, or of another one
+    /// with the same advertised address.
     fn bind_again(&self, index: u16, local: SocketAddr) -> Option<(Place, SocketPair)> {
         let advertises = |at: &usize| {
             let address = self.shared.addresses.get(*at);
@@ -238,7 +238,7 @@ impl PlaneControl {
         None
     }
 
-    /// Takes and binds a pair of the address with this index, or of the first address.
+    /// Takes and binds a pair of the address with this index, else of the first address.
     fn bind(&mut self, index: u16) -> Option<(Place, SocketPair)> {
         let index = if usize::from(index) < self.shared.addresses.len() { index.into() } else { 0 };
         let address = self.shared.addresses.get(index)?;
@@ -284,7 +284,7 @@ impl PlaneControl {
 }
 
 impl OpenCall {
-    /// Puts a leg at the first free place; none if all are taken.
+    /// Inserts a leg at the first free index; `None` if all are taken.
     fn add(&mut self, leg: OpenLeg) -> Option<LegId> {
         let at = self.legs.iter().position(Option::is_none).unwrap_or(self.legs.len());
         let id = LegId(u8::try_from(at).ok()?);
@@ -314,7 +314,7 @@ fn limits_of(limits: &SilenceLimits) -> Limits {
     }
 }
 
-/// A reading with its time on the clock of the call machine.
+/// A reading in the call machine's time.
 fn in_clock(reading: LegReading) -> LegCounters {
     LegCounters {
         rtp_in: reading.rtp_in,

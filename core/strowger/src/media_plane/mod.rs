@@ -1,10 +1,9 @@
-//! The media plane: sockets and threads that relay RTP apart from signalling.
+//! The media plane: sockets and threads that relay RTP, separate from signalling.
 //!
-//! A signalling shard holds a [`PlaneControl`]: it binds the ports of each leg in its own
-//! thread, so that a busy port is noticed before it is written into SDP, and hands the
-//! sockets to a relay thread: a call's first leg goes to the one with the fewest calls, its
-//! other legs to the same. From then on shard and relay share only counters and a queue of
-//! commands.
+//! A signalling shard holds a [`PlaneControl`]. It binds the ports of each leg in its own thread,
+//! so that a busy port is detected before it is written into SDP, and passes the sockets to a relay
+//! thread: a call's first leg goes to the thread with the fewest calls, its other legs to the same
+//! one. From then on shard and relay share only counters and a command queue.
 
 mod control;
 mod relay_thread;
@@ -31,27 +30,27 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use switch::{CallKey, MediaEvent};
 
-/// What the media plane needs to know at start.
+/// Settings of the media plane.
 #[derive(Debug)]
 pub struct MediaSettings {
-    /// Media addresses; trunks name them by their place in this list (MEDIA-10). At least one.
+    /// Media addresses, at least one; trunks refer to them by index (MEDIA-10).
     pub addresses: Vec<MediaAddress>,
     /// Relay threads, at least 1.
     pub threads: usize,
     /// DSCP of RTP and RTCP, 0-63; EF is 46 (MEDIA-46, SIG-94).
     pub dscp: u8,
-    /// Seed of the port choice (MEDIA-08): secret, else ports could be guessed.
+    /// Seed of the port choice, secret so that ports cannot be guessed (MEDIA-08).
     pub seed: [u8; 32],
-    /// Processors that the threads keep to; none: wherever the system puts them.
+    /// CPUs of the threads; `None` leaves the choice to the system.
     pub processors: Option<ProcessorSet>,
-    /// Open files beyond the two sockets of each pair, for sockets that only make the relay
-    /// faster: one for each side that is heard.
+    /// Spare file descriptors besides the two sockets of each pair, for connected sockets that only
+    /// make the relay faster: one for each active side.
     pub spare_files: usize,
-    /// What can be played.
+    /// Sounds for playback.
     pub sounds: Sounds,
 }
 
-/// An address that media comes to and leaves from (MEDIA-10).
+/// A media address (MEDIA-10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaAddress {
     /// Its name in configuration and metrics.
@@ -64,12 +63,12 @@ pub struct MediaAddress {
     pub ports: RangeInclusive<u16>,
 }
 
-/// What a relay thread reports of a call.
+/// A report of a relay thread on a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Its relay has failed: it has no audio any more and is to be ended.
+    /// Its relay has failed: it has no audio and must be ended.
     Lost,
-    /// Something that the call has to know.
+    /// An event for the call.
     Event(MediaEvent),
 }
 
@@ -91,15 +90,15 @@ pub struct PlaneStats {
     pub packets_out: u64,
     /// Packets dropped since start.
     pub dropped: u64,
-    /// Legs that another source took over since start (MEDIA-11).
+    /// Legs that switched to another source since start (MEDIA-11).
     pub takeovers: u64,
-    /// Faults of relay threads since start, after which they went on.
+    /// Faults since start that relay threads have survived.
     pub faults: u64,
-    /// Calls that have a leg open.
+    /// Calls with an open leg.
     pub sessions: usize,
-    /// RTP/RTCP pairs taken, all addresses together.
+    /// RTP/RTCP pairs in use, all addresses together.
     pub ports_in_use: usize,
-    /// Pairs that rest after a call (MEDIA-08).
+    /// Pairs in their rest period after a call (MEDIA-08).
     pub ports_resting: usize,
     /// The pairs of each address, in the order of the settings.
     pub addresses: Vec<AddressStats>,
@@ -112,17 +111,17 @@ pub struct AddressStats {
     pub name: String,
     /// RTP/RTCP pairs in its range; a relayed call takes one per side (MEDIA-09).
     pub capacity: usize,
-    /// Pairs taken.
+    /// Pairs in use.
     pub in_use: usize,
-    /// Pairs that rest.
+    /// Pairs in their rest period.
     pub resting: usize,
-    /// Attempts that got no pair since start: none was free, or the system refused it.
+    /// Attempts without a pair since start: none was free, or the system refused it.
     pub refused: u64,
-    /// 80 % or more of the pairs are taken (MEDIA-09).
+    /// At least 80 % of the pairs are in use (MEDIA-09).
     pub nearly_full: bool,
 }
 
-/// What all controls see.
+/// State shared by all controls.
 #[derive(Debug)]
 struct Shared {
     addresses: Vec<SharedAddress>,
@@ -135,22 +134,22 @@ struct Shared {
 #[derive(Debug)]
 struct SharedAddress {
     settings: MediaAddress,
-    /// Taken when a call opens or closes, never per packet.
+    /// Locked when a call opens or closes, never per packet.
     pool: Mutex<PortPool>,
-    /// The log said that it is nearly full.
+    /// Whether the log has reported that it is nearly full.
     alarmed: AtomicBool,
     refused: AtomicU64,
     no_port: Seldom,
     not_bound: Seldom,
 }
 
-/// Where a leg is bound.
+/// Binding of a leg.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Index of the media address.
     address: usize,
     port: u16,
-    /// What SDP says.
+    /// Address in the SDP.
     advertised: SocketAddr,
 }
 
@@ -158,8 +157,8 @@ impl MediaPlane {
     /// Checks the settings and starts the relay threads. Ports are bound per call.
     ///
     /// # Errors
-    /// `InvalidInput` for settings that cannot work, with the offending address and value;
-    /// else what the system says.
+    /// `InvalidInput` for invalid settings, with the offending address and value; otherwise the
+    /// system's error.
     pub fn start(settings: MediaSettings) -> io::Result<MediaPlane> {
         check(&settings).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
         let mut addresses = Vec::new();
@@ -196,8 +195,8 @@ impl MediaPlane {
         Ok(plane)
     }
 
-    /// A control for one signalling shard. `report` hears, from a relay thread, what happens to
-    /// the audio of its calls.
+    /// A control for one signalling shard. `report` is called on a relay thread with events of its
+    /// calls.
     pub fn control(
         &self,
         report: impl Fn(CallKey, Report) + Send + Sync + 'static,
@@ -259,8 +258,8 @@ impl Shared {
 }
 
 impl SharedAddress {
-    /// The alarm of MEDIA-09, told when it rises; the next one comes after the use fell below
-    /// 70 %, not with every call around the edge.
+    /// Reports the alarm of MEDIA-09 once when it rises; it rearms when the use falls below 70 %,
+    /// so that calls around the threshold do not repeat it.
     fn warn_at_the_edge(&self, pool: &PortPool) {
         if pool.is_nearly_full() {
             if !self.alarmed.swap(true, Relaxed) {
@@ -276,7 +275,7 @@ impl SharedAddress {
     }
 }
 
-/// What makes settings impossible, if anything.
+/// Returns what is wrong with the settings.
 fn check(settings: &MediaSettings) -> Result<(), String> {
     if settings.addresses.is_empty() {
         return Err("no media address; at least one is needed".into());

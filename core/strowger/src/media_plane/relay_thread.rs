@@ -1,9 +1,9 @@
-//! A relay thread: one poll loop over the sockets of its calls. It shares nothing with
-//! signalling but a command queue and counters, so that neither delays the other.
+//! A relay thread: a poll loop over the sockets of its calls. It shares only a command queue and
+//! counters with signalling, so that neither delays the other.
 //!
-//! The poll is level-triggered: a ready socket gives one packet per round and is reported
-//! again while it has more. So no flood on one socket delays another call, and no packet
-//! costs a second receive that only says "empty" (an edge-triggered poll needs one).
+//! The poll is level-triggered: a ready socket yields one packet per round and is reported again
+//! while it has more. So a flood on one socket does not delay other calls, and no packet costs a
+//! second receive that returns "empty" (as with an edge-triggered poll).
 
 use super::Report;
 use super::relayed::{LONGEST_PACKET, Means, Relayed, Sums, Token, WAKE, watch};
@@ -31,42 +31,42 @@ use switch::CallKey;
 
 /// Sockets served in one round.
 const ROUND: usize = 256;
-/// After a poll that fails, so that one that goes on failing does not keep a processor busy.
+/// Pause after a failed poll, so that repeated failures do not occupy a CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the system may refuse for each call, and what may happen for each packet.
+/// Limits log lines about failed wake-ups and faults.
 static NOT_WOKEN: Seldom = Seldom::new();
 static FAULT: Seldom = Seldom::new();
 
-/// Names a call towards its relay thread: calls of different shards may have the same key.
+/// Identifies a call in its relay thread: calls of different shards may have equal keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(pub(super) u64);
 
-/// Hears what happens to calls. Called by the relay thread: it must not wait.
+/// Receives events of calls. Called on the relay thread: it must not block.
 #[derive(Clone)]
 pub(super) struct Reports(pub(super) Arc<dyn Fn(CallKey, Report) + Send + Sync>);
 
-/// A leg to be opened.
+/// A leg to open.
 pub(super) struct Opening {
     pub(super) id: SessionId,
     pub(super) leg: LegId,
     pub(super) sockets: SocketPair,
     pub(super) counters: Arc<LegCounters>,
-    /// The call that it belongs to, its number there, and who hears what happens to it.
+    /// Its call, its number there, and the receiver of reports.
     pub(super) call: CallKey,
     pub(super) number: u16,
     pub(super) reports: Reports,
 }
 
-/// What a relay thread can be told.
+/// A command to a relay thread.
 pub(super) enum Command {
-    /// Watch the sockets of one more leg; its first leg begins a call.
+    /// Adds the sockets of a leg; the first leg begins the call.
     Open(Box<Opening>),
-    /// Something for the bridge of a call.
+    /// Passes an input to the bridge of a call.
     Tell { id: SessionId, input: Input },
-    /// Close the sockets of a leg; its last leg ends a call.
+    /// Closes the sockets of a leg; the last leg ends the call.
     Close { id: SessionId, leg: LegId },
-    /// Leave the thread.
+    /// Ends the thread.
     Stop,
 }
 
@@ -76,9 +76,9 @@ pub(super) struct ThreadTotals {
     pub(super) packets_in: AtomicU64,
     pub(super) packets_out: AtomicU64,
     pub(super) dropped: AtomicU64,
-    /// Sides that another source took over (MEDIA-11).
+    /// Sides that switched to another source (MEDIA-11).
     pub(super) takeovers: AtomicU64,
-    /// Faults of the thread itself, after which it went on.
+    /// Faults that the thread has survived.
     pub(super) faults: AtomicU64,
 }
 
@@ -88,16 +88,16 @@ pub(super) struct RelayThread {
     commands: Sender<Command>,
     /// Counts wake-ups; readable while the thread has not taken them.
     waker: Arc<OwnedFd>,
-    /// Calls that were given to it and have not ended.
+    /// Calls assigned to it.
     calls: Arc<AtomicUsize>,
     totals: Arc<ThreadTotals>,
 }
 
 impl RelayThread {
-    /// Starts the thread `relay-{number}`, kept to `processors` if there are any.
+    /// Starts the thread `relay-{number}`, pinned to `processors` if given.
     ///
     /// # Errors
-    /// If the system refuses a poll instance or a thread.
+    /// The system refuses an epoll instance or a thread.
     pub(super) fn start(
         number: usize,
         dscp: u8,
@@ -142,7 +142,7 @@ impl RelayThread {
         }
     }
 
-    /// Queues a command. A thread that is gone (the plane was stopped) takes none.
+    /// Queues a command; dropped if the thread has ended (the plane was stopped).
     pub(super) fn tell(&self, command: Command) {
         if self.commands.send(command).is_ok()
             && let Err(error) = rustix::io::write(&self.waker, &1_u64.to_ne_bytes())
@@ -152,17 +152,17 @@ impl RelayThread {
         }
     }
 
-    /// Counts a call that is given to it.
+    /// Counts a call assigned to it.
     pub(super) fn begin_call(&self) {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    /// Counts a call that has ended.
+    /// Counts an ended call.
     pub(super) fn end_call(&self) {
         self.calls.fetch_sub(1, Relaxed);
     }
 
-    /// Calls that it carries.
+    /// Calls assigned to it.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Relaxed)
     }
@@ -183,19 +183,19 @@ struct Relay {
     slots: Vec<Option<Relayed>>,
     free: Vec<usize>,
     by_id: HashMap<SessionId, usize>,
-    /// One byte longer than the longest packet, to notice what was cut.
+    /// One byte longer than the longest packet, to detect truncation.
     buffer: Box<[u8; LONGEST_PACKET + 1]>,
     sums: Sums,
     totals: Arc<ThreadTotals>,
-    /// The slot whose packet is being relayed: after a fault it is the one that is closed.
+    /// The slot whose packet is being relayed, closed after a fault.
     serving: Option<usize>,
-    /// When calls want to be woken.
+    /// Wake-up times of calls.
     wakes: BTreeSet<(Instant, usize)>,
 }
 
 impl Relay {
-    /// Relays until it is told to stop. A fault costs the call whose packet met it, and the call
-    /// is told; all others go on.
+    /// Relays until stopped. A fault ends and reports the call that was being served; all others
+    /// continue.
     fn run_to_the_end(&mut self) {
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.run())) {
@@ -245,10 +245,10 @@ impl Relay {
                 Err(error) => return Err(error.into()),
             }
             if ready.iter().any(|event: &epoll::Event| Token(event.data.u64()) == WAKE) {
-                // Before the commands are taken: one that comes later wakes again.
+                // Before the commands are taken: a later command wakes the thread again.
                 let _ = rustix::io::read(&self.waker, &mut [0; 8]);
             }
-            // Before the packets: what was told before a packet was sent applies to it.
+            // Before the packets: commands sent before a packet apply to it.
             if self.obey() == Obeyed::Stop {
                 return Ok(());
             }
@@ -264,12 +264,12 @@ impl Relay {
         }
     }
 
-    /// How long to wait for packets; none: until one comes. It counts from the last round: what
-    /// that one took is not worth another look at the clock for each packet.
+    /// How long to wait for packets; `None` without limit. It counts from the start of the last
+    /// round, which saves reading the clock again.
     fn patience(&self, round: Instant) -> Option<Timespec> {
         let (at, _) = self.wakes.first()?;
         let left = at.saturating_duration_since(round);
-        // A wait of a wholly unlikely length is cut: the thread looks again.
+        // An implausibly long wait is cut short: the thread polls again.
         Some(Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 }))
     }
 
@@ -290,8 +290,8 @@ impl Relay {
         }
     }
 
-    /// Notes when a call wants to be woken. A wake that was set stays when the time moves away
-    /// from it: the call is asked again then.
+    /// Schedules the wake-up of a call. An earlier wake-up stays if the time moves later: the call
+    /// is asked again then.
     fn arrange(&mut self, slot: usize) {
         let Some(Some(relayed)) = self.slots.get_mut(slot) else { return };
         let wanted = relayed.next_wake();
@@ -381,16 +381,16 @@ impl Relay {
     }
 }
 
-/// Whether to go on after the commands.
+/// Whether to continue after the commands.
 #[derive(PartialEq, Eq)]
 enum Obeyed {
     Continue,
     Stop,
 }
 
-/// The clocks, read once per wake.
+/// Reads the clocks, once per wake-up.
 fn read_clocks() -> Now {
     let instant = Instant::now();
-    // The last packet is what a lost call is billed to: no clock that somebody sets.
+    // A lost call is billed up to its last packet, so the clock must not be settable.
     Now { instant, utc_ms: clock::steady_ms(instant) }
 }

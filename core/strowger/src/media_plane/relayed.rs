@@ -14,30 +14,30 @@ use std::sync::Arc;
 use std::time::Instant;
 use switch::{CallKey, MediaEvent};
 
-/// Longest packet relayed; longer ones would not cross any usual link in one piece.
+/// Longest packet relayed, bytes; longer ones would be fragmented on any usual link.
 pub(super) const LONGEST_PACKET: usize = 2_048;
-/// Packets taken at once from the first socket when its leg gets a connected one: more than
-/// a socket's default buffer holds.
+/// Packets drained from the first socket when its leg gets a connected one: more than a socket's
+/// default buffer holds.
 const HANDOVER: usize = 512;
 
 /// Token of the waker; no slot reaches it.
 pub(super) const WAKE: Token = Token(u64::MAX);
 
-/// What the system may refuse for each leg.
+/// Limits log lines about sockets refused by the poll.
 static NOT_POLLED: Seldom = Seldom::new();
 
-/// What the poll reports: which socket is ready.
+/// The token of a ready socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token(pub(super) u64);
 
-/// The bridge of a call and the sockets of its legs, by their places.
+/// The bridge of a call and the sockets of its legs, by leg index.
 pub(super) struct Relayed {
     pub(super) id: SessionId,
     pub(super) call: CallKey,
     reports: Reports,
     /// When the thread wakes it.
     pub(super) wake: Option<Instant>,
-    /// Its place among the calls of the thread.
+    /// Its slot in the thread.
     slot: usize,
     bridge: Bridge,
     legs: Vec<Option<LegSockets>>,
@@ -45,7 +45,7 @@ pub(super) struct Relayed {
 
 /// The sockets of a leg.
 struct LegSockets {
-    /// The number that the call knows the leg by.
+    /// The leg's number within the call.
     number: u16,
     pair: SocketPair,
     latched: Latched,
@@ -53,11 +53,11 @@ struct LegSockets {
 
 /// Whether a leg's RTP has a connected socket.
 enum Latched {
-    /// Its source is not locked.
+    /// Its source is not locked yet.
     Not,
-    /// It is, and most packets take this socket.
+    /// It has one, which receives most packets.
     Connected(LatchedSocket),
-    /// The system gave no socket for this source; the first one serves alone.
+    /// The system refused a connected socket for this source; the bound one serves alone.
     Refused(SocketAddr),
 }
 
@@ -70,7 +70,7 @@ pub(super) enum Port {
     Connected(LegId),
 }
 
-/// The totals as the thread counts them; published once per wake.
+/// Totals of the thread; published once per wake-up.
 #[derive(Default)]
 pub(super) struct Sums {
     pub(super) packets_in: u64,
@@ -79,7 +79,7 @@ pub(super) struct Sums {
     pub(super) takeovers: u64,
 }
 
-/// What a thread needs to open sockets and to be told of their packets.
+/// What a thread needs to open and poll sockets.
 pub(super) struct Means {
     pub(super) poll: OwnedFd,
     pub(super) dscp: u8,
@@ -93,7 +93,7 @@ impl Relayed {
         Relayed { id, call, reports, wake: None, slot, bridge, legs }
     }
 
-    /// Tells the call's shard.
+    /// Reports to the call's shard.
     pub(super) fn report(&self, report: Report) {
         (self.reports.0)(self.call, report);
     }
@@ -114,7 +114,7 @@ impl Relayed {
         self.bridge.handle(Instant::now(), Input::Open { leg, counters });
     }
 
-    /// Hands the bridge what it is told.
+    /// Passes an input to the bridge.
     pub(super) fn tell(&mut self, input: Input, now: Instant, means: &Means) {
         let changed = match &input {
             Input::Remote { leg, .. } => Some(*leg),
@@ -126,7 +126,7 @@ impl Relayed {
         }
     }
 
-    /// Sends what is due and reports what has happened.
+    /// Sends due packets and reports events.
     pub(super) fn drain(&mut self, now: Now, buffer: &mut [u8], sums: &mut Sums) {
         while let Some(forward) = self.bridge.poll_transmit(now, buffer) {
             let packet = &buffer[..forward.len];
@@ -143,7 +143,7 @@ impl Relayed {
         }
     }
 
-    /// An event with the numbers that the call knows its legs by.
+    /// An event with leg numbers of the call.
     fn in_numbers(&self, event: Event) -> Option<MediaEvent> {
         let number = |leg| self.sockets(leg).map(|sockets| sockets.number);
         Some(match event {
@@ -157,12 +157,12 @@ impl Relayed {
         })
     }
 
-    /// When it wants to be woken.
+    /// When it must be woken next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.bridge.poll_timeout()
     }
 
-    /// Whether its last leg was closed.
+    /// Whether its last leg is closed.
     pub(super) fn is_empty(&self) -> bool {
         self.bridge.is_empty()
     }
@@ -181,8 +181,8 @@ impl Relayed {
         if self.latch_moved(leg) {
             sums.takeovers += u64::from(self.bridge.is_taken_over(leg));
             self.follow_latch(leg, means);
-            // From here on the source's packets reach the connected socket; what still waits
-            // at the first one came before them and goes ahead.
+            // From here on the source's packets reach the connected socket; those still waiting at
+            // the bound socket arrived earlier and go first.
             let first = Port::Bound(leg, Kind::Rtp);
             for _ in 0..HANDOVER {
                 if !self.relay_one(now, first, buffer, sums) {
@@ -192,7 +192,7 @@ impl Relayed {
         }
     }
 
-    /// Closing the sockets takes them out of the poll as well.
+    /// Closes the sockets of a leg, which also removes them from the poll.
     pub(super) fn close(&mut self, leg: LegId) {
         self.bridge.handle(Instant::now(), Input::Close(leg));
         if let Some(sockets) = self.legs.get_mut(usize::from(leg.0)) {
@@ -204,11 +204,11 @@ impl Relayed {
         self.legs.get(usize::from(leg.0))?.as_ref()
     }
 
-    /// Relays the packet that waits at a socket; false if there is none.
+    /// Relays a waiting packet of a socket; `false` if there is none.
     fn relay_one(&mut self, now: Now, port: Port, buffer: &mut [u8], sums: &mut Sums) -> bool {
         let (leg, kind) = (port.leg(), port.kind());
-        // An error is an empty socket, or the refusal of an earlier packet: then the socket
-        // is reported again.
+        // An error means an empty socket or an ICMP error for an earlier packet: in that case the
+        // socket is reported again.
         let Some(Ok((len, source))) = self.receive(port, buffer) else {
             return false;
         };
@@ -231,7 +231,7 @@ impl Relayed {
         true
     }
 
-    /// False if the network took no packet: a full queue, no route.
+    /// `false` if the network took no packet: full queue, no route.
     fn send(&self, forward: Forward, packet: &[u8]) -> bool {
         let Some(sockets) = self.sockets(forward.leg) else { return false };
         let sent = match (forward.kind, &sockets.latched) {
@@ -244,12 +244,12 @@ impl Relayed {
         sent.is_ok()
     }
 
-    /// True if a leg's connected socket is not the one that its latch asks for.
+    /// Whether the leg's connected socket differs from its latch.
     fn latch_moved(&self, leg: LegId) -> bool {
         self.sockets(leg).is_some_and(|sockets| self.bridge.locked(leg) != sockets.latched.peer())
     }
 
-    /// Gives a leg the connected socket that its latch asks for.
+    /// Connects a socket to the source of the leg's latch.
     fn follow_latch(&mut self, leg: LegId, means: &Means) {
         if !self.latch_moved(leg) {
             return;
@@ -275,7 +275,7 @@ impl Relayed {
         }
     }
 
-    /// The packet that waits at a port, and its source; none if there is no such socket.
+    /// A waiting packet of a port with its source; `None` if there is no such socket.
     fn receive(&self, port: Port, buffer: &mut [u8]) -> Option<io::Result<(usize, SocketAddr)>> {
         let LegSockets { pair, latched, .. } = self.sockets(port.leg())?;
         Some(match (port, latched) {
@@ -290,7 +290,7 @@ impl Relayed {
 }
 
 impl Latched {
-    /// The source that the leg is known to be locked to.
+    /// The source to which the leg is locked.
     fn peer(&self) -> Option<SocketAddr> {
         match self {
             Latched::Not => None,
@@ -315,12 +315,12 @@ impl Port {
     }
 }
 
-/// Has the poll report a descriptor whenever it is readable. Closing it ends that.
+/// Adds a descriptor to the poll for reading. Closing it removes it.
 pub(super) fn watch(poll: &OwnedFd, readable: &impl AsFd, token: Token) -> io::Result<()> {
     Ok(epoll::add(poll, readable, EventData::new_u64(token.0), EventFlags::IN)?)
 }
 
-/// Has the poll report both sockets of a leg.
+/// Adds both sockets of a leg to the poll.
 fn watch_pair(poll: &OwnedFd, pair: &SocketPair, slot: usize, leg: LegId) {
     for (socket, kind) in [(&pair.rtp, Kind::Rtp), (&pair.rtcp, Kind::Rtcp)] {
         if let Err(error) = watch(poll, socket, Token::of(slot, Port::Bound(leg, kind)))
@@ -332,7 +332,7 @@ fn watch_pair(poll: &OwnedFd, pair: &SocketPair, slot: usize, leg: LegId) {
 }
 
 impl Token {
-    /// Two bits name the socket, eight the leg, the rest the slot.
+    /// Two bits for the socket, eight for the leg, the rest for the slot.
     fn of(slot: usize, port: Port) -> Token {
         let socket = match port {
             Port::Bound(_, Kind::Rtp) => 0,
@@ -342,7 +342,7 @@ impl Token {
         Token((slot as u64) << 10 | u64::from(port.leg().0) << 2 | socket)
     }
 
-    /// The slot and the socket that it names.
+    /// The slot and port of the token.
     pub(super) fn split(self) -> (usize, Port) {
         let [.., leg] = (self.0 >> 2).to_be_bytes();
         let leg = LegId(leg);

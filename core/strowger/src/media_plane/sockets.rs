@@ -1,4 +1,4 @@
-//! The sockets of a media address: bound in pairs, marked for the network.
+//! The sockets of a media address, bound in pairs, with DSCP.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -16,11 +16,10 @@ pub(super) struct SocketPair {
 }
 
 impl SocketPair {
-    /// Binds `port` and `port + 1` of `address`, non-blocking, marked with `dscp`
-    /// (MEDIA-08, MEDIA-46).
+    /// Binds `port` and `port + 1` of `address`, non-blocking, with `dscp` (MEDIA-08, MEDIA-46).
     ///
     /// # Errors
-    /// What the system says; `AddrInUse` if another program holds one of the two.
+    /// The system's error; `AddrInUse` if another program holds one of the ports.
     pub(super) fn bind(address: IpAddr, port: u16, dscp: u8) -> io::Result<SocketPair> {
         Ok(SocketPair {
             rtp: bind(SocketAddr::new(address, port), dscp)?,
@@ -29,11 +28,11 @@ impl SocketPair {
     }
 }
 
-/// A second socket on an RTP port, connected to the source that the side is locked to.
+/// A second socket on an RTP port, connected to the locked source of the side.
 ///
-/// The kernel hands it that source's packets and no others, and sends from it without
-/// looking up the route each time: about a sixth of a packet's cost. Packets of other
-/// sources still arrive at the first socket, where they are counted and may be learned.
+/// The kernel delivers only that source's packets to it and sends without a route lookup, which
+/// saves about a sixth of a packet's cost. Packets of other sources still reach the bound socket,
+/// where they are counted and may be learned.
 #[derive(Debug)]
 pub(super) struct LatchedSocket {
     pub(super) socket: UdpSocket,
@@ -41,14 +40,14 @@ pub(super) struct LatchedSocket {
     _place: Place,
 }
 
-/// How many connected sockets there may be: they are for speed only, and must not take the open
-/// files that a call needs to have any audio at all.
+/// Budget of connected sockets: they only increase speed and must not take descriptors that a call
+/// needs to have audio at all.
 #[derive(Debug)]
 pub(super) struct ConnectedBudget {
     left: AtomicUsize,
 }
 
-/// One file of the budget, given back when dropped.
+/// One descriptor of the budget, returned on drop.
 #[derive(Debug)]
 struct Place(Arc<ConnectedBudget>);
 
@@ -73,11 +72,11 @@ impl Drop for Place {
 }
 
 impl LatchedSocket {
-    /// Binds the port of `first` once more and connects to `peer`. The port is shareable
-    /// only during this call, so that no other program gets hold of it.
+    /// Binds the port of `first` again and connects to `peer`. The port is shareable only during
+    /// this call, so that no other program can take it.
     ///
     /// # Errors
-    /// What the system says, or that the budget is used up; `first` goes on as before.
+    /// The system's error, or the budget is exhausted; `first` is unaffected.
     pub(super) fn connect(
         first: &UdpSocket,
         peer: SocketAddr,
@@ -92,16 +91,16 @@ impl LatchedSocket {
         Ok(LatchedSocket { socket: connected?.into(), peer, _place: place })
     }
 
-    /// Takes a packet of the peer and gives its length. Here and in [`LatchedSocket::send`]
-    /// the system is called without the C library, whose wrappers (cancellation points of
-    /// threads) are a twentieth of a packet's cost.
+    /// Receives a packet of the peer and returns its length. This and [`LatchedSocket::send`] make
+    /// system calls without the C library, whose wrappers (thread cancellation points) are a
+    /// twentieth of a packet's cost.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (len, _) = recv(&self.socket, buffer, RecvFlags::empty())?;
         Ok(len)
     }
 
-    /// Sends to the peer. The socket may still hold the refusal of an earlier packet; that
-    /// one is lost anyway and does not cost the next.
+    /// Sends to the peer. An error pending from an earlier packet, which is lost anyway, does not
+    /// affect this one.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<usize> {
         let sent = match send(&self.socket, packet, SendFlags::empty()) {
             Err(Errno::CONNREFUSED) => send(&self.socket, packet, SendFlags::empty()),
@@ -126,14 +125,14 @@ fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// A non-blocking socket of the address's IP version whose packets carry `dscp`.
+/// A non-blocking socket for the IP version of `address`, with `dscp`.
 fn marked(address: SocketAddr, dscp: u8) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // The DSCP is the upper six bits of the byte that the system calls TOS or traffic class.
+    // The DSCP is the upper six bits of the TOS or traffic class byte.
     let class = u32::from(dscp) << 2;
     if address.is_ipv6() {
-        // Else IPv4 sources would show as mapped addresses and match no SDP.
+        // Otherwise IPv4 sources would appear as mapped addresses and match no SDP.
         socket.set_only_v6(true)?;
         socket.set_tclass_v6(class)?;
     } else {
@@ -146,7 +145,7 @@ fn marked(address: SocketAddr, dscp: u8) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
-    /// An address that only this test of this process uses.
+    /// An address used by only this test of this process.
     fn address(test: u8) -> IpAddr {
         let [.., high, low] = std::process::id().to_be_bytes();
         IpAddr::from([127, test, high, low])
@@ -183,7 +182,7 @@ mod tests {
         drop(held);
     }
 
-    /// The port is shared between the two sockets of a side and with nobody else.
+    /// Only the two sockets of a side share the port.
     #[test]
     fn a_latched_socket_hears_its_peer_only_and_the_port_stays_ours() {
         let local = SocketAddr::new(address(3), 21_020);
@@ -215,7 +214,7 @@ mod tests {
         }
     }
 
-    /// MEDIA-09: what makes the relay faster takes no file from what makes it work.
+    /// MEDIA-09: sockets for speed take no descriptors from sockets that calls need.
     #[test]
     fn connected_sockets_keep_to_their_budget() {
         let budget = ConnectedBudget::new(1);
