@@ -1,6 +1,5 @@
-//! `/metrics` in the Prometheus text format (OPS-49), built from readings at the moment
-//! of the request: nothing is counted twice and nothing is counted on the call path for
-//! this page's sake.
+//! `/metrics` in the Prometheus text format (OPS-49), built from readings at the time of the
+//! request: nothing is counted twice, and nothing on the call path for this page only.
 
 mod plugins;
 
@@ -20,51 +19,51 @@ use prometheus::{Encoder, TextEncoder};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Everything that is shown.
+/// All values of the page.
 pub(crate) struct Readings<'a> {
     /// Node name.
     pub(crate) node: &'a str,
-    /// Of each shard.
+    /// The call machine of each shard.
     pub(crate) shards: &'a [ShardReading],
-    /// What the shell counts of each shard.
+    /// The mailbox counters of each shard.
     pub(crate) mailboxes: &'a [&'a ShardCounters],
-    /// Of each plugin at each hook.
+    /// Each plugin at each hook.
     pub(crate) hooks: &'a [HookMetrics],
-    /// Each plugin as it stands.
+    /// The state of each plugin.
     pub(crate) plugins: &'a [PluginState],
-    /// What plugins count themselves: plugin, name, figure.
+    /// Metrics of plugins: plugin, name, value.
     pub(crate) own: &'a [(std::sync::Arc<str>, String, OwnMetric)],
-    /// Requests of plugins to servers outside.
+    /// HTTP requests of plugins.
     pub(crate) http: &'a [HttpMetrics],
-    /// Number tables of new calls.
+    /// Number tables for new calls.
     pub(crate) tables: &'a [TableLine],
-    /// Sources, and users at sources, that are locked out.
+    /// Number of lockouts.
     pub(crate) lockouts: usize,
-    /// Of the connections of SIP.
+    /// SIP connections over TCP.
     pub(crate) streams: Option<&'a StreamCounters>,
-    /// Names of vendors.
+    /// Host names of vendors.
     pub(crate) names: NameCounts,
-    /// Of the relay.
+    /// The relay.
     pub(crate) media: &'a PlaneStats,
-    /// What the admin interface refused.
+    /// Requests refused by the admin API.
     pub(crate) refusals: &'a Refusals,
-    /// Every kind of alarm.
+    /// Alarms by kind.
     pub(crate) alarms: &'a [AlarmCount],
-    /// Of the writer of records.
+    /// The recorder.
     pub(crate) recorder: &'a store::Gauges,
-    /// Accounts whose balance is not the sum of their postings.
+    /// Accounts whose balance is not the sum of its postings.
     pub(crate) wrong_balances: u64,
-    /// Of the decision log, if there is one.
+    /// The decision log, if enabled.
     pub(crate) decisions: Option<DecisionCounts>,
-    /// Plugin generation of new calls.
+    /// Plugin generation for new calls.
     pub(crate) generation: u64,
-    /// Plugin generations that still decide calls.
+    /// Plugin generations still in use by calls.
     pub(crate) generations_alive: u64,
     /// Seconds since start.
     pub(crate) uptime_s: f64,
 }
 
-/// The page.
+/// Renders the page.
 pub(crate) fn page(readings: &Readings<'_>) -> String {
     let mut families = Vec::new();
     node(&mut families, readings);
@@ -184,7 +183,7 @@ fn refusals(families: &mut Vec<MetricFamily>, refusals: &Refusals) {
     ));
 }
 
-/// One figure of a shard's reading.
+/// A value of a shard's reading.
 type Figure = fn(&ShardReading) -> u64;
 
 fn calls(families: &mut Vec<MetricFamily>, shards: &[ShardReading]) {
@@ -378,7 +377,7 @@ fn histogram(labels: &[(&str, &str)], times: &host::Histogram) -> Metric {
     let mut buckets = Vec::with_capacity(times.buckets.len());
     for (bound, count) in &times.buckets {
         cumulative += count;
-        // Only full octaves: a quarter of the lines, and quantiles still exact to 41 %.
+        // Powers of two only: a quarter of the lines, and quantiles still within 41 %.
         if bound.is_power_of_two() {
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(*bound as f64 / 1e9);
@@ -625,7 +624,7 @@ fn label_pairs(labels: Labels<'_>) -> Vec<LabelPair> {
     let pair = |(name, value): &(&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        // The encoder escapes line ends and quotes; scrapers and their pages obey the rest.
+        // The encoder escapes newlines and quotes; scrapers may interpret other control characters.
         pair.set_value(kit::plain(value).into_owned());
         pair
     };

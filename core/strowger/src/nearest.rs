@@ -1,7 +1,7 @@
-//! Words that are meant when another one was written.
+//! Suggestions for misspelt words.
 
-/// The word of `known` that takes the fewest changes to become `word`, whose case does not matter,
-/// and how many; none if there are no words. Of several that lie as near it is the first in order.
+/// The entry of `known` with the smallest edit distance to `word`, ignoring the case of `word`, and
+/// that distance; `None` if `known` is empty. Ties go to the first.
 pub(crate) fn nearest<'a>(
     word: &str,
     known: impl Iterator<Item = &'a str>,
@@ -10,7 +10,7 @@ pub(crate) fn nearest<'a>(
     known.map(|known| (changes(&word, &known.to_lowercase()), known)).min()
 }
 
-/// Characters to add, take away or replace until one word is the other.
+/// Edit distance: characters to insert, delete or replace.
 fn changes(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (above, left) in one.chars().enumerate() {

@@ -1,4 +1,4 @@
-//! One running node: everything that `strowger run` starts, as one value.
+//! A running node: everything that `strowger run` starts.
 
 mod books;
 mod keeping;
@@ -51,11 +51,11 @@ use tokio::task::JoinHandle;
 pub(crate) struct Node {
     config: Config,
     alarms: Alarms,
-    /// What the admin interface refused.
+    /// Requests refused by the admin API.
     refusals: Arc<Refusals>,
     desk: Arc<WorldDesk>,
     registry: Registry,
-    /// Keeps the addresses of vendors' names up to date.
+    /// Keeps the addresses of vendors' host names up to date.
     resolver: Resolver,
     nonce_secret: [u8; 32],
     store: Store,
@@ -65,49 +65,49 @@ pub(crate) struct Node {
     mailboxes: Vec<Mailbox>,
     /// Budgets and lockouts of strangers.
     strangers: Arc<Strangers>,
-    /// Connections of SIP, if there is a listener of TCP.
+    /// TCP connections, if there is a TCP listener.
     streams: Option<Streams>,
-    /// Held during a reload, so that of two the second sees what the first did.
+    /// Serializes reloads, so that the second one sees the result of the first.
     reloading: tokio::sync::Mutex<()>,
-    /// The customer trunks, to find those that calls of another could be taken for.
+    /// Customer trunks, to find ambiguous ones.
     sources: Sources,
-    /// Decks and lists that are being built again.
+    /// Decks and lists being rebuilt.
     folds: Folds,
-    /// A business was stored that new calls have not been given.
+    /// Objects were stored but not published to new calls.
     unpublished: AtomicBool,
-    /// Why files were not taken after they had changed, by table.
+    /// Why a changed file was rejected, by table.
     refused_tables: Mutex<BTreeMap<String, String>>,
     table_watch: Mutex<Option<FolderWatch>>,
     draining: AtomicBool,
-    /// A stop waits for no call any more.
+    /// Set when a stop no longer waits for calls.
     hurried: watch::Sender<bool>,
-    /// What an upgrade runs; none where the node is a part of another program.
+    /// The program of an upgrade; unset if the node is embedded in another program.
     program: OnceLock<Program>,
-    /// The next program is to take over.
+    /// Set when the next program is to take over.
     upgrade: watch::Sender<bool>,
-    /// Held while the next program looks at what it would start with.
+    /// Locked while the next program checks its start.
     looking: tokio::sync::Mutex<()>,
-    /// Accounts whose balance was not the sum of their postings when it was looked at last.
+    /// Accounts whose balance was not the sum of its postings at the last check.
     wrong_balances: AtomicU64,
-    /// Unanswered calls without a record, when it was looked last.
+    /// Unanswered calls without a record at the last check.
     records_lost: AtomicU64,
     started: Instant,
-    /// The same moment, UTC ms.
+    /// The same time, UTC ms.
     started_ms: u64,
 }
 
-/// A node and the threads and tasks that end with it.
+/// A node with its threads and tasks.
 pub(crate) struct RunningNode {
-    /// What the admin interface serves.
+    /// Shared with the admin API.
     pub(crate) node: Arc<Node>,
-    /// Where it is served.
+    /// Address of the admin API.
     pub(crate) admin: SocketAddr,
-    /// The thread of the connections.
+    /// The thread of the TCP connections.
     streams: Option<StreamThread>,
-    /// The token of the admin interface was made at this start.
+    /// Whether the token of the admin API was created at this start.
     pub(crate) made_token: bool,
     shards: Mutex<Vec<Shard>>,
-    /// Copies of the listeners' sockets, for the next program.
+    /// Duplicates of the listeners' sockets, for the next program.
     kept: Vec<KeptListener>,
     _watch: Option<FolderWatch>,
     _latency: Option<LatencyLimit>,
@@ -122,13 +122,13 @@ impl Node {
         &self.desk
     }
 
-    /// The shards, for tests that have them fail.
+    /// The shards, for tests that make them fail.
     #[cfg(test)]
     pub(crate) fn mailboxes(&self) -> &[Mailbox] {
         &self.mailboxes
     }
 
-    /// The folder that a reload reads unless it is told another one.
+    /// The default folder of a reload.
     fn business_folder(&self) -> Option<PathBuf> {
         self.config.business.clone()
     }

@@ -1,21 +1,21 @@
-//! The limit of open files (`RLIMIT_NOFILE`): each relayed call takes four sockets, and two more
-//! where there are files to spare (MEDIA-09).
+//! The limit on open files (`RLIMIT_NOFILE`): each relayed call takes four sockets, and two more if
+//! there are spare descriptors (MEDIA-09).
 
 use crate::alarms::{AlarmKind, Alarms};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Sockets of one RTP/RTCP pair that a call cannot do without.
+/// Sockets that an RTP/RTCP pair needs.
 const PER_PAIR: u64 = 2;
 
-/// Files that are no media: listeners, the database, the journal, admin connections, timers.
+/// Descriptors for other uses: listeners, database, journal, admin connections, timers.
 const RESERVE: u64 = 1024;
 
-/// What the open files are enough for.
+/// The budget of open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Budget {
-    /// Files for all pairs of the port ranges.
+    /// Descriptors for all pairs of the port ranges.
     needed: u64,
-    /// Files left for connected sockets, one for each pair at most.
+    /// Descriptors left for connected sockets, at most one per pair.
     spare: u64,
 }
 
@@ -26,17 +26,16 @@ impl Budget {
     }
 }
 
-/// Raises the program's own limit to the highest that the system allows it, and raises an alarm
-/// when that is less than `pairs` RTP/RTCP pairs need: calls would be refused before the ports are
-/// used up.
-/// Gives the files that are left for connected sockets, which only make the relay faster.
+/// Raises the program's limit to the maximum that the system allows. Raises an alarm if that is
+/// less than `pairs` RTP/RTCP pairs need: calls would be refused before the ports are used up.
+/// Returns the descriptors left for connected sockets, which only make the relay faster.
 pub(crate) fn raise_limit(pairs: usize, alarms: &Alarms) -> usize {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files is not raised");
     }
-    // None is no limit.
+    // `None` is unlimited.
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let Budget { needed, spare } = Budget::of(limit, pairs as u64);
     if limit < needed {

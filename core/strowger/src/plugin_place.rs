@@ -1,11 +1,11 @@
-//! A plugin that is not loaded at the start, at its place in the node file.
+//! Locates plugins that fail to load in the node file.
 
 use config::{Config, ConfigErrors};
 use host::LoadError;
 use std::path::Path;
 
-/// The error as that of the setting that is wrong, or of the plugin's entry; without a place
-/// if it is not about a plugin of the list.
+/// Converts the error to one at the setting at fault or the plugin's entry; without a place if it
+/// concerns no plugin of the list.
 pub(crate) fn placed(config: &Config, error: &LoadError) -> ConfigErrors {
     let detail = error.to_string();
     let field = match entry(config, error) {
@@ -21,7 +21,7 @@ fn entry(config: &Config, error: &LoadError) -> Option<usize> {
     let file = |index: usize| list[index].path(&config.plugins.folder);
     let named = |name: &str| list.iter().position(|plugin| plugin.name == name);
     let of_file = |path: &Path| (0..list.len()).find(|index| file(*index) == path);
-    // Files are named within a sentence here.
+    // In these errors the file is named within a sentence.
     let of_origin = |origin: &str| {
         (0..list.len()).find(|index| origin.contains(&*file(*index).to_string_lossy()))
     };
@@ -58,7 +58,7 @@ fn entry(config: &Config, error: &LoadError) -> Option<usize> {
     }
 }
 
-/// The setting that a change would make right, if there is one.
+/// The setting that would fix the error, if any.
 fn setting(error: &LoadError) -> &'static str {
     match error {
         LoadError::MissingGrant { .. } => ".grants",

@@ -1,12 +1,11 @@
-//! Rates charges of calls that are over: those of a run that was lost, and those that were
-//! left open at their end.
+//! Rates charges of ended calls: those of an interrupted run, and those left open at their end.
 
 use host::ShardHost;
 use ledger::{CallDocument, ChargeRecord, Due, Money, TrailEntry};
 use policy::{Answer, CallFacts, Charge, Pin, Reply};
 
-/// Rates the charges of a call that `wanted` wants, each by the row and the rounding it was
-/// answered under (BILL-28): those that were told, or none if one of them could not be.
+/// Rates the charges of a call for which `wanted` is true, each with the row and rounding of its
+/// answer (BILL-28). Returns the rated ones, or `None` if one could not be rated.
 pub(crate) fn rate(
     host: &mut ShardHost,
     pin: &Pin,

@@ -1,6 +1,6 @@
-//! Calls that were up when the node was lost: the store has closed them with `node_lost`
-//! at the last evidence that they were alive; here they are rated and booked (CDR-06,
-//! BILL-13, BILL-28, BILL-31).
+//! Calls in progress when the node was lost: the store has closed them with `node_lost` at the last
+//! evidence that they were alive; here they are rated and booked (CDR-06, BILL-13, BILL-28,
+//! BILL-31).
 
 use crate::rating::rate;
 use crate::world::WorldDesk;
@@ -9,8 +9,8 @@ use ledger::{CallDocument, Claim, Money, Posting, PostingKind};
 use live::Live;
 use switch::World;
 
-/// Rates and books the calls that the store has closed. Charges are booked to the live
-/// purses; the postings inside are for the store.
+/// Rates the calls that the store has closed and books them on the live purses. Their documents
+/// contain the postings for the store.
 pub(crate) fn settle_lost(
     desk: &WorldDesk,
     live: &Live,

@@ -1,25 +1,25 @@
-//! What replaced snapshots hold until no call needs it any more. A call keeps the snapshot that
-//! it began with, but must not be the one that gives tens of megabytes back: freeing a million
-//! prices holds a thread up for many milliseconds.
+//! Parts of replaced snapshots, kept until no call needs them. A call keeps the snapshot that it
+//! started with, but must not be the one to free tens of megabytes: freeing a million prices blocks
+//! a thread for many milliseconds.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Things that were replaced and that some call may still share.
+/// Replaced parts that calls may still share.
 #[derive(Default)]
 pub(crate) struct Retired(Mutex<Vec<Arc<dyn Any + Send + Sync>>>);
 
 impl Retired {
-    /// Keeps what a call may be the last to need.
+    /// Keeps a part of which a call may be the last user.
     pub(crate) fn keep<T: Any + Send + Sync>(&self, replaced: Arc<T>) {
         self.lock().push(replaced);
     }
 
-    /// Gives back what no call needs any more, on the thread that calls this.
+    /// Frees what no call needs any more, on the calling thread.
     pub(crate) fn sweep(&self) {
         let (unused, used) = std::mem::take(&mut *self.lock())
             .into_iter()
-            // Nobody can take a new share of what only this list knows.
+            // Nobody can clone what only this list holds.
             .partition::<Vec<_>, _>(|kept| Arc::strong_count(kept) == 1);
         self.lock().extend(used);
         drop(unused);
@@ -34,7 +34,7 @@ impl Retired {
 mod tests {
     use super::*;
 
-    /// Promise 4: a call keeps its snapshot; the last call is not the one that frees it.
+    /// Promise 4: a call keeps its snapshot, and the last call does not free it.
     #[test]
     fn what_was_replaced_stays_until_its_last_call_has_ended() {
         let retired = Retired::default();

@@ -1,5 +1,5 @@
-//! What the parts of a configuration mean to each other, looked at before anything is stored
-//! or started: plugins and hooks, the lists that plugins name, the rule sets that they read.
+//! Checks the parts of a configuration against each other before anything is stored or started:
+//! plugins and hooks, number lists named by plugins, rule sets read by them.
 
 use business::Business;
 use config::{ChainConfig, Config, ConfigErrors};
@@ -8,31 +8,30 @@ use policy::Hook;
 use std::collections::{BTreeSet, HashSet};
 use thiserror::Error;
 
-/// Names of lists, trunks or accounts that an error lists.
+/// Most names of lists, trunks or accounts in an error.
 const LISTED: usize = 10;
 
-/// Why a configuration is not taken.
+/// Why a configuration is refused.
 #[derive(Debug, Error)]
 pub(crate) enum ReviewError {
-    /// Settings of the node file that do not fit the business.
+    /// Settings of the node file that do not match the business.
     #[error(transparent)]
     Settings(#[from] ConfigErrors),
     /// Business objects that the plugins cannot use.
     #[error(transparent)]
     Business(#[from] business::ConfigErrors),
-    /// A plugin that fails instead of saying what it thinks.
+    /// A plugin that fails during a check.
     #[error(transparent)]
     Plugin(#[from] LoadError),
-    /// A sound that nobody has.
+    /// An unknown sound.
     #[error("{0}")]
     Sound(String),
 }
 
-/// Everything that is wrong between the node file, its plugins and a business that is about to
-/// be used.
+/// Checks node file, plugins and a new business against each other.
 ///
 /// # Errors
-/// What a call would stumble over, with file, line and field.
+/// Everything at which a call would fail, with file, line and field.
 pub(crate) fn review(config: &Config, host: &Host, business: &Business) -> Result<(), ReviewError> {
     rule_sets(host, business)?;
     sounds(config, business)?;
@@ -44,7 +43,7 @@ pub(crate) fn review(config: &Config, host: &Host, business: &Business) -> Resul
     settle(config, problems)
 }
 
-/// The same of a few objects, where the node file and its plugins are in use already.
+/// Checks a few objects against the node file and plugins in use.
 ///
 /// # Errors
 /// As [`review`].
@@ -53,7 +52,7 @@ pub(crate) fn objects(config: &Config, host: &Host, few: &Business) -> Result<()
     sounds(config, few)
 }
 
-/// Vendor trunks whose callers are to hear a sound that there is not.
+/// Vendor trunks whose ringback sound does not exist.
 fn sounds(config: &Config, business: &Business) -> Result<(), ReviewError> {
     let mut wrong = Vec::new();
     for trunk in &business.vendor_trunks {
@@ -64,7 +63,7 @@ fn sounds(config: &Config, business: &Business) -> Result<(), ReviewError> {
     if wrong.is_empty() { Ok(()) } else { Err(ReviewError::Sound(wrong.join("\n"))) }
 }
 
-/// What is wrong with a `ringback_sound`, if anything.
+/// The error in a `ringback_sound`, if any.
 pub(crate) fn unknown_sound(config: &Config, name: &str) -> Option<String> {
     let files = &config.media.sounds;
     if files.contains_key(name) || codec::ringback(name).is_some() {
@@ -79,8 +78,7 @@ pub(crate) fn unknown_sound(config: &Config, name: &str) -> Option<String> {
     ))
 }
 
-/// Chains of the node file for a trunk or an account that the business does not have: they
-/// would hold for nobody.
+/// Chains of the node file for a trunk or account that the business lacks.
 ///
 /// # Errors
 /// Every such place of the node file.
@@ -103,8 +101,8 @@ pub(crate) fn chains(config: &Config, business: &Business) -> Result<(), ReviewE
     settle(config, problems)
 }
 
-/// What is no mistake and may surprise: hooks that can do without a plugin and have none, and
-/// plugins that nobody asks; a line each.
+/// Notes on valid but surprising settings: optional hooks without a plugin, and plugins that no
+/// call asks; one per line.
 pub(crate) fn notes(config: &Config, plugins: &[PluginState]) -> Vec<String> {
     let chained = |name: &str| {
         config.plugins.chain.iter().any(|chain| chain.plugins.iter().any(|link| link == name))
@@ -153,7 +151,7 @@ fn hooks(config: &Config, plugins: &[PluginState], problems: &mut Vec<(String, S
     }
 }
 
-/// Plugins that a call asks at a hook where no chain is for its trunk or account.
+/// Plugins asked at a hook by calls without a chain for their trunk or account.
 fn asked<'a>(config: &'a Config, plugins: &[PluginState], hook: Hook) -> Vec<&'a str> {
     let for_everyone =
         |chain: &&ChainConfig| chain.customer_trunk.is_none() && chain.account.is_none();
@@ -169,8 +167,8 @@ fn asked<'a>(config: &'a Config, plugins: &[PluginState], hook: Hook) -> Vec<&'a
     list.map(|plugin| plugin.name.as_str()).filter(|name| answers(name)).collect()
 }
 
-/// Number lists that plugin settings name and the business does not have: a misspelt deny list
-/// would bar nobody.
+/// Number lists named in plugin settings that the business lacks: a misspelt deny list would bar
+/// nobody.
 fn lists(config: &Config, host: &Host, business: &Business, problems: &mut Vec<(String, String)>) {
     let lists = || business.number_lists.iter().map(|filled| filled.list.name.as_str());
     for named in host.named_lists() {
@@ -186,7 +184,7 @@ fn lists(config: &Config, host: &Host, business: &Business, problems: &mut Vec<(
     }
 }
 
-/// Rule sets that the plugins which read them refuse.
+/// Rule sets refused by the plugins that read them.
 fn rule_sets(host: &Host, business: &Business) -> Result<(), ReviewError> {
     let texts: Vec<&str> = business.rule_sets.iter().map(|set| set.text.as_str()).collect();
     let verdicts = host.check_rule_sets(&texts)?;

@@ -11,10 +11,10 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Threads for the admin interface and the writer of records; calls have their own.
+/// Threads for the admin API and the recorder; calls have separate ones.
 const SIDE_THREADS: usize = 2;
 
-/// Runs a node until SIGTERM or SIGINT (docs/operations.md has all signals).
+/// Runs a node until SIGTERM or SIGINT (docs/operations.md lists all signals).
 ///
 /// # Errors
 /// Why it does not start.
@@ -26,12 +26,12 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let drain = config.calls.drain;
     let runtime = runtime(config.processors().housekeeping())?;
     let done = runtime.block_on(async {
-        // Before anything else: a signal that nobody handles ends the process.
+        // First of all: an unhandled signal ends the process.
         let mut signals = Signals::handle()?;
         let names: Vec<String> = config.listeners.iter().map(described).collect();
         let (shards, node_name) = (config.shards(), config.name.clone());
         let token_file = config.admin_token_file();
-        // A start may wait for a database. One that goes on with calls is not given up.
+        // A start may wait for a database; it can be aborted unless it takes over calls.
         let fresh = handover.listeners.is_empty();
         let running = tokio::select! {
             running = RunningNode::start_after(config, handover) => running?,
@@ -60,25 +60,24 @@ pub(crate) fn run(file: &Path) -> Result<()> {
         let node = Arc::clone(&running.node);
         tokio::select! {
             () = running.stop(drain) => {}
-            // Their records are written all the same: they are money.
+            // Their records are written nevertheless: they are money.
             () = signals.hurry(&node) => {}
         }
         tracing::info!("stopped");
         Ok(())
     });
-    // A folder that is still being read for a reload is not waited for.
+    // A folder still being read for a reload is not awaited.
     runtime.shutdown_background();
     done
 }
 
-/// A listener as the log names it.
+/// A listener for the log.
 fn described(listener: &ListenerConfig) -> String {
     let ListenerConfig { name, address, .. } = listener;
     format!("{name} on {address}/{}", crate::transport::sockets::link(listener).name())
 }
 
-/// Runs the next program in place of this one, which goes on with the calls. Returns only if it
-/// cannot.
+/// Executes the next program, which takes over the calls. Returns only if that fails.
 async fn replace(running: RunningNode, program: &Program, signals: &mut Signals) -> Result<()> {
     let mut handing_over = std::pin::pin!(running.hand_over());
     let mut stop = false;
@@ -91,17 +90,17 @@ async fn replace(running: RunningNode, program: &Program, signals: &mut Signals)
     let calls = handover.calls().len();
     tracing::info!(calls, program = %program.file.display(), "handed over");
     crate::signals::hold(stop);
-    // This very program is there whatever has become of its file.
+    // This program can be started again, whatever happened to its file.
     let error = handover.execute(&program.file);
     tracing::error!(%error, "the next program does not start; this one starts anew");
     Err(handover.execute(Path::new("/proc/self/exe")))
 }
 
-/// Whether this program would go on with calls on these terms, a JSON text: everything that `run`
-/// would read is read. Gives the version.
+/// Checks whether this program can take over calls on `terms`, a JSON text: reads everything that
+/// `run` would read. Returns the version.
 ///
 /// # Errors
-/// Why it would not.
+/// Why it cannot.
 pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     let terms: Terms = serde_json::from_str(terms).context("the terms cannot be read")?;
     let config = Config::load(file)?;
@@ -112,15 +111,15 @@ pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     Ok(format!("{TAKES_OVER}{}", env!("CARGO_PKG_VERSION")))
 }
 
-/// The file of this program; of one that was replaced meanwhile, its place.
+/// The path of this program, even if its file was replaced.
 fn own_file() -> Result<PathBuf> {
     let file = std::env::current_exe().context("the program does not know its file")?;
     let replaced = file.to_str().and_then(|name| name.strip_suffix(" (deleted)"));
     Ok(replaced.map_or_else(|| file.clone(), PathBuf::from))
 }
 
-/// Says where the token of the admin interface is: on a terminal the token, too, and in a log,
-/// which others read, the file alone.
+/// Logs where the token of the admin API is; prints the token itself only on a terminal, since
+/// others read logs.
 fn tell_token(file: &Path) {
     tracing::info!(
         file = %file.display(),
@@ -133,7 +132,7 @@ fn tell_token(file: &Path) {
     }
 }
 
-/// The runtime beside the switch's own threads, which keep to `housekeeping`.
+/// The async runtime besides the switch's own threads, pinned to `housekeeping`.
 pub(crate) fn runtime(housekeeping: Option<ProcessorSet>) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.on_thread_start(move || keep_to(housekeeping.as_ref()));
@@ -141,10 +140,10 @@ pub(crate) fn runtime(housekeeping: Option<ProcessorSet>) -> Result<tokio::runti
     runtime.context("the runtime does not start")
 }
 
-/// Reads everything that `run` would read; changes nothing.
+/// Reads everything that `run` would read, without changing anything.
 ///
 /// # Errors
-/// Everything that is wrong, a line each.
+/// All errors, one per line.
 pub(crate) fn check(file: &Path) -> Result<String> {
     let config = Config::load(file)?;
     let summary = crate::node::check(&config)?;

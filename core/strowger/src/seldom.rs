@@ -1,19 +1,20 @@
-//! Log lines that load or strangers can cause: one a minute, with the number of the others.
+//! Rate limit for log lines that load or strangers can cause: one a minute, with the number
+//! suppressed.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Between two lines.
+/// Interval between lines.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Milliseconds are counted from here.
+/// Origin of the millisecond times.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// One line of the program's text, however many threads would write it how often.
+/// One log statement, shared by all threads.
 #[derive(Debug, Default)]
 pub(crate) struct Seldom {
-    /// When a line may be written again, in milliseconds since [`START`]; 0 before the first.
+    /// Earliest time of the next line, milliseconds since [`START`]; 0 before the first.
     next_ms: AtomicU64,
     held: AtomicU64,
 }
@@ -24,7 +25,7 @@ impl Seldom {
         Seldom { next_ms: AtomicU64::new(0), held: AtomicU64::new(0) }
     }
 
-    /// Whether the line may be written now: then how many were held back since the last one.
+    /// `Some` if the line may be written now, with the number suppressed since the last one.
     pub(crate) fn pass(&self) -> Option<u64> {
         self.pass_at(Instant::now())
     }
@@ -48,7 +49,7 @@ impl Seldom {
 mod tests {
     use super::*;
 
-    /// OPS-44: a flood is one line a minute that says how much of it there was.
+    /// OPS-44: a flood is one line a minute with a count.
     #[test]
     fn a_flood_is_one_line_a_minute_with_a_count() {
         let line = Seldom::new();

@@ -1,7 +1,7 @@
-//! A shard: one thread that owns its calls, its transactions, its plugin instances and
-//! one socket of each listener. Reading a message and finding its call takes no lock. What
-//! shards share is behind locks that are held for a few instructions: the purse of an account,
-//! the figures of a vendor trunk, counters of plugins, used nonces, the recorder's queue.
+//! A shard: one thread that owns its calls, transactions, plugin instances and one socket per
+//! listener. Reading a message and finding its call takes no lock. State shared between shards is
+//! behind locks held for a few instructions: purses of accounts, statistics of vendor trunks,
+//! plugin counters, used nonces, the recorder's queue.
 
 mod drive;
 mod mailbox;
@@ -19,13 +19,13 @@ use std::thread::JoinHandle;
 /// A running shard.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    /// How to reach it.
+    /// Its mailbox.
     pub(crate) mailbox: Mailbox,
     thread: JoinHandle<()>,
 }
 
 impl Shard {
-    /// Starts the thread, kept to `processors` if there are any.
+    /// Starts the thread, pinned to `processors` if given.
     pub(crate) fn start(parts: ShardParts, processors: Option<ProcessorSet>) -> io::Result<Shard> {
         let mailbox = parts.own_mailbox();
         let thread = std::thread::Builder::new().name(format!("shard-{}", parts.number())).spawn(
@@ -38,8 +38,8 @@ impl Shard {
         Ok(Shard { mailbox, thread })
     }
 
-    /// Ends the thread and waits for it. Calls that are left end with it; their records are
-    /// with the recorder.
+    /// Ends the thread and waits for it. Remaining calls end with it; the recorder has their
+    /// records.
     pub(crate) fn stop(self) {
         self.mailbox.send(Command::Stop);
         if self.thread.join().is_err() {

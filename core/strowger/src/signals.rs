@@ -1,5 +1,5 @@
-//! What the node does on signals. One that nobody handles would end the process on the spot,
-//! with all its calls, so that every usual one is handled.
+//! Signal handling of the node. An unhandled signal would end the process and all its calls, so
+//! every usual one is handled.
 
 use crate::node::Node;
 use nix::sys::signal::{SigSet, Signal as Hold};
@@ -8,12 +8,11 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-/// A name and what the system calls it.
+/// A name and the signal.
 type Ignored = (&'static str, fn() -> SignalKind);
 
-/// Signals that are heard and mean nothing here. SIGXFSZ comes when a file reaches the limit
-/// that `ulimit -f` sets: the write fails then, which the writer of records handles. SIGPIPE is
-/// ignored by every Rust program.
+/// Signals without effect. SIGXFSZ comes when a file reaches the limit of `ulimit -f`; the write
+/// then fails, which the recorder handles. Every Rust program ignores SIGPIPE.
 const IGNORED: [Ignored; 5] = [
     ("SIGUSR1", SignalKind::user_defined1),
     ("SIGUSR2", SignalKind::user_defined2),
@@ -22,7 +21,7 @@ const IGNORED: [Ignored; 5] = [
     ("SIGXFSZ", || SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())),
 ];
 
-/// Those that end or change a node; the next program handles them.
+/// Signals that end or change a node; handled by the next program.
 const HELD: [Hold; 8] = [
     Hold::SIGTERM,
     Hold::SIGINT,
@@ -34,8 +33,8 @@ const HELD: [Hold; 8] = [
     Hold::SIGXFSZ,
 ];
 
-/// From now on signals wait, over the start of another program, until [`Signals::handle`]; one that
-/// ends the node is sent once more if `stop`, as it came to a program that has no more to do with it.
+/// Blocks signals from now on, across the start of another program, until [`Signals::handle`]. With
+/// `stop`, sends one that ends the node again, for the next program.
 pub(crate) fn hold(stop: bool) {
     let held: SigSet = HELD.into_iter().collect();
     let done = held.thread_block().and_then(|()| match stop {
@@ -52,16 +51,16 @@ pub(crate) fn hold(stop: bool) {
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Until there is a node to reload.
+    /// `None` once there is a node to reload.
     hangup: Option<Signal>,
     ignored: Vec<JoinHandle<()>>,
 }
 
 impl Signals {
-    /// Handles them from now on.
+    /// Handles signals from now on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn handle() -> io::Result<Signals> {
         let mut ignored = Vec::new();
         for (name, kind) in IGNORED {
@@ -81,7 +80,7 @@ impl Signals {
             hangup: Some(signal(SignalKind::hangup())?),
             ignored,
         };
-        // Those that waited for this program.
+        // Deliver the signals that were blocked for this program.
         HELD.into_iter().collect::<SigSet>().thread_unblock()?;
         Ok(signals)
     }
@@ -95,7 +94,7 @@ impl Signals {
         }
     }
 
-    /// Hurries the node that stops at each further SIGTERM or SIGINT; never returns.
+    /// Hurries the stopping node at each further SIGTERM or SIGINT; never returns.
     pub(crate) async fn hurry(&mut self, node: &Node) {
         loop {
             self.next().await;
@@ -119,11 +118,12 @@ impl Drop for Signals {
     }
 }
 
-/// Takes the business folder as `strowger apply` does. Signals that come meanwhile are one.
+/// Reloads the business folder as `strowger apply` does. Signals that arrive meanwhile count as
+/// one.
 async fn reload(mut hangup: Signal, node: Arc<Node>) {
     while hangup.recv().await.is_some() {
         tracing::info!("SIGHUP: the business folder is read again");
-        // On a task of its own: a stop must not leave half a change.
+        // In a separate task: a stop must not leave half a change.
         let node = Arc::clone(&node);
         if let Err(error) = tokio::spawn(async move { node.reload_unattended().await }).await {
             tracing::error!(%error, "reload");

@@ -1,6 +1,5 @@
-//! Business objects become one immutable snapshot for calls: names become ids and
-//! indices, texts become content handles, counters and purses are those of the snapshots
-//! before.
+//! Turns business objects into an immutable snapshot for calls: names become ids and indices, texts
+//! become content handles; counters and purses are shared with earlier snapshots.
 
 mod book;
 mod draft;
@@ -30,21 +29,21 @@ use thiserror::Error;
 
 /// One configuration snapshot.
 pub(crate) struct Snapshot {
-    /// What the call machine knows.
+    /// The facts for the call machine.
     pub(crate) facts: Arc<Facts>,
-    /// What plugins look up.
+    /// The lookups for plugins.
     pub(crate) lookup: Arc<SnapshotLookup>,
     /// Names, which calls do not need.
     book: Book,
 }
 
-/// Business objects that name something the node file does not have. One line each.
+/// References of business objects that the node file lacks, one per line.
 #[derive(Debug, Error)]
 #[error("{}", .0.join("\n"))]
 pub(crate) struct SnapshotError(pub(crate) Vec<String>);
 
-/// What the next snapshot shares with this one because it has not changed, and the live state,
-/// which is found by ids that never change.
+/// Unchanged parts that the next snapshot shares, and the live state, which is keyed by ids that
+/// never change.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     live: Live,
@@ -54,9 +53,9 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Shared {
     decks: Vec<LoadedDeck>,
-    /// What accounts name decks by, the same in every snapshot of this process.
+    /// Numbers of decks by name, the same in every snapshot of this process.
     deck_numbers: HashMap<Arc<str>, u32>,
-    /// Addresses of names.
+    /// Addresses of host names.
     directory: Arc<Directory>,
     facts: Weak<Facts>,
 }
@@ -67,7 +66,7 @@ impl Registry {
         Registry { live, shared: Mutex::default() }
     }
 
-    /// What changes while calls run.
+    /// The live state, which changes during calls.
     pub(crate) fn live(&self) -> &Live {
         &self.live
     }
@@ -77,7 +76,7 @@ impl Registry {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).decks.clone()
     }
 
-    /// The addresses of names, the same for all snapshots.
+    /// The addresses of host names, shared by all snapshots.
     pub(crate) fn directory(&self) -> Arc<Directory> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).directory.clone()
     }
@@ -124,12 +123,12 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// This snapshot with one object changed. All others are shared and nothing looks at them, but
-    /// for trunks that use a changed rule set. What the store refuses is not asked again: an
-    /// account whose parent is not there has none.
+    /// This snapshot with one object changed. All others are shared and not checked, except trunks
+    /// that use a changed rule set. What the store refuses is not checked again: an account with a
+    /// missing parent has none.
     ///
     /// # Errors
-    /// The object names something that the node file does not have.
+    /// The object refers to something that the node file lacks.
     pub(crate) fn patched(
         &self,
         config: &Config,
@@ -145,12 +144,12 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Whether so many changes of vendor trunks have come that [`Snapshot::folded`] pays.
+    /// Whether there were so many changes of vendor trunks that [`Snapshot::folded`] pays off.
     pub(crate) fn needs_fold(&self) -> bool {
         self.facts.needs_fold()
     }
 
-    /// The same snapshot, so that the next changes of vendor trunks are as quick as the first.
+    /// The same snapshot, rebuilt so that further changes of vendor trunks are fast.
     pub(crate) fn folded(&self) -> Snapshot {
         let mut facts = Facts::clone(&self.facts);
         facts.fold();
@@ -158,13 +157,13 @@ impl Snapshot {
         Snapshot { facts: Arc::new(facts), lookup, book }
     }
 
-    /// The same with another state of some tables.
+    /// This snapshot with some tables replaced.
     pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> Snapshot {
         let lookup = Arc::new(self.lookup.with(tables));
         Snapshot { facts: self.facts.clone(), lookup, book: self.book.clone() }
     }
 
-    /// The same without a table.
+    /// This snapshot without a table.
     pub(crate) fn without_table(&self, name: &str) -> Snapshot {
         let lookup = Arc::new(self.lookup.without(name));
         Snapshot { facts: self.facts.clone(), lookup, book: self.book.clone() }
@@ -207,8 +206,8 @@ fn listeners(config: &Config) -> Vec<Listener> {
     config.listeners.iter().map(listener).collect()
 }
 
-/// Index of the listener of the other transport at the same address: of several that at the same
-/// port, else the first.
+/// Index of the listener with the other transport at the same address: preferably the one at the
+/// same port, otherwise the first.
 fn twin(config: &Config, listener: &config::ListenerConfig) -> Option<u16> {
     let others = (0..).zip(&config.listeners).filter(|(_, other)| {
         other.transport != listener.transport && other.address.ip() == listener.address.ip()

@@ -1,5 +1,5 @@
-//! The number tables of a node: read from their files, shared by all shards and plugins,
-//! replaced whole.
+//! The number tables of a node: read from files or the database, shared by all shards and plugins,
+//! replaced as a whole.
 
 use business::ConfigErrors;
 use business::{FileStamp, FilledList, NumberList};
@@ -10,26 +10,26 @@ use std::sync::Arc;
 use store::{LoadedList, Store, StoreError};
 use thiserror::Error;
 
-/// A table in service.
+/// A table in use.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// What is configured.
+    /// The list as configured.
     pub(crate) list: NumberList,
     /// The rows.
     pub(crate) numbers: LayeredNumbers,
-    /// The file that they came from; none: the database keeps them.
+    /// The state of its file; `None` if the rows are in the database.
     pub(crate) stamp: Option<FileStamp>,
-    /// When they were read or changed, UTC milliseconds.
+    /// When it was read or changed, UTC ms.
     pub(crate) loaded_ms: u64,
 }
 
-/// Why a table is not there.
+/// Why a table cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum TableError {
-    /// Its file.
+    /// Errors in its file.
     #[error(transparent)]
     File(#[from] ConfigErrors),
-    /// The database, which keeps its rows or says which tables there are.
+    /// The database, which has its rows or the list of tables.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -51,21 +51,21 @@ impl Table {
     /// Reads the file of a list.
     ///
     /// # Errors
-    /// What is wrong in it, with the place; a list without a file.
+    /// The errors in it, with their places; the list has no file.
     pub(crate) fn of_file(list: NumberList) -> Result<Arc<Table>, ConfigErrors> {
         list.fill().map(Table::new)
     }
 
-    /// Rows that the database keeps.
+    /// A table of rows kept in the database.
     pub(crate) fn kept(list: NumberList, numbers: NumberTable) -> Arc<Table> {
         Table::of(list, LayeredNumbers::new(numbers), None)
     }
 
-    /// Reads the rows of a list, from its file or from the database. A file of millions of rows
-    /// takes seconds.
+    /// Reads the rows of a list from its file or the database. A file of millions of rows takes
+    /// seconds.
     ///
     /// # Errors
-    /// What is wrong in the file, or the database.
+    /// The errors in the file, or the database fails.
     pub(crate) async fn read(store: &Store, list: &LoadedList) -> Result<Arc<Table>, TableError> {
         let LoadedList { id, list } = list.clone();
         if list.file.is_some() {
@@ -74,7 +74,7 @@ impl Table {
         Ok(Table::kept(list, store.list_table(id).await?))
     }
 
-    /// The same list with some rows changed.
+    /// The same table with some rows changed.
     pub(crate) fn with(&self, changes: &[NumberChange]) -> Arc<Table> {
         Table::of(self.list.clone(), self.numbers.with(changes), self.stamp)
     }
@@ -82,18 +82,18 @@ impl Table {
     /// Reads the file again.
     ///
     /// # Errors
-    /// What is wrong in it, with the place; a list without a file.
+    /// The errors in it, with their places; the list has no file.
     pub(crate) fn read_again(&self) -> Result<Arc<Table>, ConfigErrors> {
         Table::of_file(self.list.clone())
     }
 
-    /// Whether the file is another one than was read.
+    /// Whether the file has changed since it was read.
     pub(crate) fn is_outdated(&self) -> bool {
         let Some(file) = &self.list.file else { return false };
         FileStamp::of(file).is_ok_and(|stamp| Some(stamp) != self.stamp)
     }
 
-    /// Rows without a file.
+    /// A table without a file.
     #[cfg(test)]
     pub(crate) fn for_test(
         name: &str,
@@ -112,7 +112,7 @@ impl Table {
 }
 
 impl Tables {
-    /// Tables that were read with the business; those that are as they were in `live` stay.
+    /// Tables read with the business; those unchanged since `live` are shared.
     pub(crate) fn of(lists: &[FilledList], live: &Tables) -> Tables {
         let table = |filled: &FilledList| {
             let numbers = LayeredNumbers::new(Arc::clone(&filled.numbers));
@@ -124,11 +124,11 @@ impl Tables {
         Tables(lists.iter().map(|filled| (filled.list.name.clone(), table(filled))).collect())
     }
 
-    /// The tables of all lists that are in use: those that were `read` already, and the others from
-    /// their files or the database.
+    /// The tables of all lists in use: those already `read`, the others from their files or the
+    /// database.
     ///
     /// # Errors
-    /// What is wrong with the first that cannot be read.
+    /// The error of the first table that cannot be read.
     pub(crate) async fn read(
         store: &Store,
         lists: &[LoadedList],
@@ -146,7 +146,7 @@ impl Tables {
         Ok(tables)
     }
 
-    /// These, and beside them those of `others` that have other names.
+    /// These tables, and those of `others` with other names.
     pub(crate) fn and(&self, others: &Tables) -> Tables {
         let mut both = others.0.clone();
         both.extend(self.0.clone());
@@ -161,12 +161,12 @@ impl Tables {
         self.0.get(name)
     }
 
-    /// By name.
+    /// The tables in name order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.0.values()
     }
 
-    /// Puts other states in the place of tables.
+    /// Replaces tables.
     pub(crate) fn replace(&mut self, tables: Vec<Arc<Table>>) {
         self.0.extend(tables.into_iter().map(|table| (table.list.name.clone(), table)));
     }
@@ -176,7 +176,7 @@ impl Tables {
         self.iter().filter_map(|table| table.list.file.as_deref()?.parent())
     }
 
-    /// Whether they are the tables of `live`, neither more nor fewer.
+    /// Whether they are exactly the tables of `live`.
     pub(crate) fn are(&self, live: &Tables) -> bool {
         let same = |table: &Arc<Table>| {
             live.get(&table.list.name).is_some_and(|other| Arc::ptr_eq(table, other))
@@ -184,7 +184,7 @@ impl Tables {
         self.0.len() == live.0.len() && self.iter().all(same)
     }
 
-    /// A line for each table whose rows differ from those of `live`.
+    /// One line per table whose rows differ from those of `live`.
     pub(crate) fn differences(&self, live: &Tables) -> Vec<String> {
         let line = |table: &Arc<Table>| {
             let before = live.get(&table.list.name)?;

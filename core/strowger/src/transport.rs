@@ -1,5 +1,5 @@
-//! How messages travel: the sockets of UDP and what the kernel says of their datagrams, the
-//! connections of TCP, and the names that become addresses.
+//! Transports: UDP sockets and their ICMP errors, TCP connections, and the resolution of host
+//! names.
 
 pub(crate) mod arrival;
 pub(crate) mod icmp;

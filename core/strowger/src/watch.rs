@@ -13,23 +13,22 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// A file is looked at when nothing happened to the folder for this long: a copy comes as
-/// many events.
+/// A file is read after this time without events in the folder: a copy causes many events.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// In a folder that is never quiet, files are looked at after this long all the same.
+/// In a folder with continuous events, files are read after this time anyway.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What happened to the files of a watched folder.
+/// Changes in a watched folder.
 #[derive(Debug, Default)]
 struct Changes {
-    /// Files to look at.
+    /// Files to read.
     changed: BTreeSet<PathBuf>,
-    /// Files that somebody has open and wrote to: they may be half of what they will be.
+    /// Files being written: they may be incomplete.
     being_written: BTreeSet<PathBuf>,
 }
 
-/// Watches as long as it lives.
+/// Watches until dropped.
 pub(crate) struct FolderWatch {
     watcher: notify::RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
@@ -63,7 +62,7 @@ impl FolderWatch {
         })
     }
 
-    /// Watches a folder more, unless it is watched already.
+    /// Watches another folder, unless it is already watched.
     pub(crate) fn add(&mut self, folder: &Path) -> notify::Result<()> {
         if !self.folders.contains(folder) {
             self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
@@ -72,7 +71,7 @@ impl FolderWatch {
         Ok(())
     }
 
-    /// `note` enters an event in the changes, `act` gets them when all is quiet.
+    /// `note` adds an event to the changes; `act` gets them when there are no more events.
     fn start(
         thread: &str,
         housekeeping: Option<ProcessorSet>,
@@ -91,7 +90,7 @@ impl FolderWatch {
     }
 }
 
-/// Ends when the watcher is dropped and its channel with it.
+/// Ends when the watcher and its channel are dropped.
 fn follow(
     events: &Receiver<notify::Result<Event>>,
     note: fn(&mut Changes, Event),
@@ -120,7 +119,7 @@ fn follow(
     }
 }
 
-/// Plugin files that an event says were written or moved here.
+/// Adds plugin files written or moved here.
 fn written(changes: &mut Changes, event: Event) {
     if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_)) {
         let wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
@@ -128,10 +127,10 @@ fn written(changes: &mut Changes, event: Event) {
     }
 }
 
-/// Files that an event says were closed by their writer or moved here.
+/// Adds files closed by their writer or moved here.
 fn finished(changes: &mut Changes, event: Event) {
     if event.need_rescan() {
-        // Events were lost, the one that says "closed" perhaps among them.
+        // Events were lost, perhaps a "closed" among them.
         changes.being_written.clear();
     }
     match event.kind {
@@ -173,7 +172,7 @@ fn swap(path: &Path, desk: &WorldDesk, alarms: &Alarms) {
         Err(error @ LoadError::HalfWritten { .. }) => {
             tracing::debug!(%file, %error, "plugin file is being written");
         }
-        // Builds for trying may lie in the folder: nothing is wrong with that.
+        // The folder may also contain builds for trials.
         Err(LoadError::UnknownPlugin { .. }) => {
             tracing::info!(%file, "the node file has no plugin for this file: it is left alone");
         }

@@ -1,5 +1,5 @@
-//! The one place where new calls get their world from: a configuration snapshot and a
-//! plugin generation, replaced together by one atomic store (promise 4 of the design).
+//! The world of new calls: a configuration snapshot and a plugin generation, replaced together by
+//! one atomic store (promise 4 of the design).
 
 use crate::chains;
 use crate::retired::Retired;
@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use switch::World;
 use switch::facts::Facts;
 
-/// Joins snapshots and plugin generations, and publishes the result to the shards.
+/// Combines snapshots and plugin generations, and publishes the result to the shards.
 pub(crate) struct WorldDesk {
     host: Host,
     chains: Vec<ChainConfig>,
     published: Arc<ArcSwap<World>>,
-    /// Held while a world is put together: of two changes, neither loses the other.
+    /// Locked while a world is assembled, so that no concurrent change is lost.
     snapshot: Mutex<Arc<Snapshot>>,
     shards: OnceLock<Vec<Mailbox>>,
     retired: Retired,
@@ -28,7 +28,7 @@ impl WorldDesk {
     /// The first world.
     ///
     /// # Errors
-    /// A chain that names a plugin which is unknown or has not the hook.
+    /// A chain names a plugin that is unknown or lacks the hook.
     pub(crate) fn new(
         host: Host,
         chains: Vec<ChainConfig>,
@@ -46,17 +46,17 @@ impl WorldDesk {
         })
     }
 
-    /// Who is woken by each new world.
+    /// Sets the shards to wake for each new world.
     pub(crate) fn attach(&self, shards: Vec<Mailbox>) {
         let _ = self.shards.set(shards);
     }
 
-    /// What the shards read.
+    /// The published world, read by the shards.
     pub(crate) fn published(&self) -> Arc<ArcSwap<World>> {
         self.published.clone()
     }
 
-    /// The snapshot of new calls.
+    /// The snapshot for new calls.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.lock().clone()
     }
@@ -66,7 +66,7 @@ impl WorldDesk {
         &self.host
     }
 
-    /// Gives new calls another snapshot.
+    /// Publishes another snapshot to new calls.
     pub(crate) fn replace_snapshot(&self, snapshot: Arc<Snapshot>) {
         let mut current = self.lock();
         self.retire(&current, &snapshot);
@@ -81,8 +81,8 @@ impl WorldDesk {
         }
     }
 
-    /// Keeps what calls may be the last to hold of a snapshot. What it shares with the next one
-    /// stays there.
+    /// Keeps the parts of a snapshot of which calls may be the last users. Parts shared with the
+    /// next snapshot stay there.
     fn retire(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>) {
         self.retired.keep(Arc::clone(&old.lookup));
         if !Arc::ptr_eq(&old.facts, &new.facts) {
@@ -90,13 +90,13 @@ impl WorldDesk {
         }
     }
 
-    /// Gives back what replaced snapshots held and no call needs any more. It may take tens of
-    /// milliseconds: not for an async thread.
+    /// Frees parts of replaced snapshots that no call needs. It may take tens of milliseconds, so
+    /// not for an async thread.
     pub(crate) fn sweep(&self) {
         self.retired.sweep();
     }
 
-    /// Changes which builds of a plugin new calls ask.
+    /// Changes the builds of a plugin for new calls.
     pub(crate) fn change(
         &self,
         change: impl FnOnce(&Host) -> Result<SwapReport, LoadError>,
@@ -106,7 +106,7 @@ impl WorldDesk {
         Ok(report)
     }
 
-    /// Takes back builds that do badly; the host logs each.
+    /// Rolls back builds that perform badly; the host logs each.
     pub(crate) fn watch_builds(&self) -> Vec<Retreat> {
         let retreats = self.host.watch();
         if !retreats.is_empty() {
@@ -115,14 +115,14 @@ impl WorldDesk {
         retreats
     }
 
-    /// Chains name trunks and accounts, which a snapshot may bring or take.
+    /// Resolves the chains again: a snapshot may add or remove trunks and accounts.
     fn set_chains(&self, snapshot: &Snapshot) {
         if let Err(error) = self.host.set_chains(chains::resolve(&self.chains, snapshot)) {
             tracing::error!(%error, "chains stay as they were");
         }
     }
 
-    /// As [`WorldDesk::swap`] for a file of the plugin folder.
+    /// As [`WorldDesk::swap`], for a file in the plugin folder.
     pub(crate) fn swap_file(&self, path: &Path) -> Result<SwapReport, LoadError> {
         let report = self.host.swap_file(path)?;
         self.publish(&self.lock());
@@ -141,7 +141,7 @@ impl WorldDesk {
     }
 }
 
-/// Accounts that are locked from now on, together with their running calls (BILL-51).
+/// Accounts newly locked together with their running calls (BILL-51).
 fn cut_accounts(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
     if Arc::ptr_eq(&old.facts, &new.facts) {
         return Vec::new();

@@ -29,7 +29,7 @@ pub(crate) enum AlarmKind {
     DiskCritical,
     /// Unanswered calls have no record, because too many records wait for the disk.
     RecordsLost,
-    /// A thread of the node crashed and was restarted.
+    /// A thread of the node failed and recovered.
     InternalError,
     /// Records wait too long.
     CdrLag,

@@ -1,4 +1,4 @@
-//! What the relay converts and plays: codecs by number, sounds by name.
+//! Conversion and playback of the relay: codecs by number, sounds by name.
 
 use codec::{Codec, Sound, ringback, silence, test_tone};
 use media::{CodecId, Codecs, Convert, Format, Play};
@@ -9,22 +9,21 @@ use switch::AudioFormat;
 
 const PCMA: CodecId = CodecId(1);
 const PCMU: CodecId = CodecId(2);
-/// The codec of a call that is not converted, whichever it is.
+/// Any codec of a call without conversion.
 const OTHER: CodecId = CodecId(u8::MAX);
 
 /// Samples of the longest packet: 20 ms are 160.
 const SAMPLES: usize = 2_048;
 
-/// The sounds that can be played: those of the node file, and national tones by the code of
-/// their country.
+/// The sounds for playback: those of the node file by name, national tones by country code.
 #[derive(Debug, Default)]
 pub struct Sounds {
     files: HashMap<String, Sound>,
-    /// Made when they are first heard.
+    /// Generated on first use.
     tones: Mutex<HashMap<&'static str, Sound>>,
 }
 
-/// Codecs that the relay converts between.
+/// G.711 conversion.
 #[derive(Debug)]
 pub(super) struct G711;
 
@@ -35,17 +34,17 @@ struct Through {
     samples: Box<[i16; SAMPLES]>,
 }
 
-/// A sound on its way to a leg.
+/// A sound being played to a leg.
 pub(super) struct Playing {
     sound: Sound,
     codec: Option<(CodecId, Box<dyn Codec>)>,
 }
 
 impl Sounds {
-    /// Reads the files, whose names in calls are the keys.
+    /// Reads the sound files, keyed by name.
     ///
     /// # Errors
-    /// The first file that cannot be read or played, with the reason.
+    /// The first file that cannot be read or played, and why.
     pub fn load(files: &BTreeMap<String, PathBuf>) -> Result<Sounds, String> {
         let read = |(name, path): (&String, &PathBuf)| {
             let sound = read(path)
@@ -56,13 +55,13 @@ impl Sounds {
         Ok(Sounds { files, tones: Mutex::default() })
     }
 
-    /// Whether there is a sound with this name.
+    /// Whether a sound with this name exists.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name) || ringback(name).is_some()
     }
 
-    /// The sound with this name; none if there is none. A tone repeats in any case.
+    /// The sound with this name, if it exists. Tones always repeat.
     pub(super) fn find(&self, name: &str, repeats: bool) -> Option<Sound> {
         if let Some(file) = self.files.get(name) {
             return Some(if repeats { file.clone().repeated() } else { file.clone() });
@@ -125,7 +124,7 @@ fn codec_of(codec: CodecId) -> Option<Box<dyn Codec>> {
     }
 }
 
-/// A format of the call machine as the relay knows it.
+/// Converts a format of the call machine to one of the relay.
 pub(super) fn format_of(format: AudioFormat) -> Format {
     match format {
         AudioFormat::Pcma => Format::Speech(PCMA),
@@ -140,7 +139,7 @@ mod tests {
     use super::*;
     use codec::Law;
 
-    /// MEDIA-23: A-law becomes µ-law in its place, of any length that a packet may have.
+    /// MEDIA-23: A-law is converted to µ-law in place, for any packet length.
     #[test]
     fn g711_is_converted_in_its_place() {
         let mut through = G711.converter(PCMA, PCMU).expect("known");
@@ -152,7 +151,7 @@ mod tests {
         assert!(G711.converter(PCMA, OTHER).is_none());
     }
 
-    /// MEDIA-13: a tone by its country, a file by its name, in either law.
+    /// MEDIA-13: a tone by country code, a file by name, in either law.
     #[test]
     fn sounds_are_found_by_name() {
         let folder = std::env::temp_dir().join(format!("strowger-sounds-{}", std::process::id()));

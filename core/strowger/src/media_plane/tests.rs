@@ -1,4 +1,4 @@
-//! Calls with real packets over loopback. Every test has a loopback address of its own.
+//! Calls with real packets over loopback. Each test uses a separate loopback address.
 
 use super::*;
 use std::net::UdpSocket;
@@ -7,14 +7,14 @@ use switch::{LegCounters, MediaControl, MediaLeg};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The number of the caller's leg, and of the vendor's.
+/// Numbers of the caller's and the vendor's leg.
 pub(super) const A: u16 = 0;
 pub(super) const B: u16 = 1;
 
-/// The end of a packet that the relay of a test takes for a defect of its own.
+/// A packet ending that makes a test's relay panic.
 pub(crate) const DEFECT: &[u8] = b"a deliberate fault";
 
-/// A media plane on one address with these ports.
+/// A media plane with one address and these ports.
 pub(super) struct House {
     pub(super) plane: MediaPlane,
     address: IpAddr,
@@ -26,7 +26,7 @@ pub(super) struct Party {
     rtcp: UdpSocket,
 }
 
-/// 127.x.p.p, x naming the test and p.p the process: tests of one machine never meet.
+/// 127.x.p.p with x for the test and p.p for the process: concurrent tests use different addresses.
 fn loopback(test: u8) -> IpAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
     IpAddr::from([127, test, high, low])
@@ -150,7 +150,7 @@ fn close_both(control: &mut PlaneControl, call: u64) -> [LegCounters; 2] {
     [A, B].map(|number| control.close(leg(call, number)).expect("open"))
 }
 
-/// A call between two parties: its control, its addresses in both SDPs, the parties.
+/// A call between two parties: control, addresses in both SDPs, parties.
 fn call(house: &House) -> (PlaneControl, [SocketAddr; 2], [Party; 2]) {
     let mut control = house.plane.control(|_, _| {});
     let ports = open_both(&mut control, 1, [0, 0]).expect("ports");
@@ -183,7 +183,7 @@ fn two_parties_hear_each_other_byte_for_byte() {
     assert_eq!(control.counters(leg(1, A)), None);
 }
 
-/// More packets than one socket's share of a turn: nothing is left behind.
+/// More packets than one socket's share of a turn: none is lost.
 #[test]
 fn a_burst_arrives_whole() {
     let house = House::on(12, 22_000..=22_099);
@@ -211,7 +211,7 @@ fn rtcp_crosses_between_the_odd_ports() {
     assert_eq!(counters.map(|side| (side.rtcp_in, side.rtp_in)), [(1, 0), (1, 0)]);
 }
 
-/// MEDIA-11: other sources dropped and counted.
+/// MEDIA-11: packets from other sources are dropped and counted.
 #[test]
 fn an_intruder_is_dropped_and_counted() {
     let house = House::on(14, 22_000..=22_099);
@@ -232,7 +232,7 @@ fn an_intruder_is_dropped_and_counted() {
     assert_eq!((stats.packets_out, stats.dropped), (3, 10));
 }
 
-/// MEDIA-11: SDP that names an address from which nothing comes.
+/// MEDIA-11: the SDP names an address from which nothing comes.
 #[test]
 fn a_caller_behind_a_nat_is_found() {
     let house = House::on(15, 22_000..=22_099);
@@ -252,7 +252,7 @@ fn a_caller_behind_a_nat_is_found() {
     assert_eq!(counters[0].latched, caller.rtp.local_addr().ok());
 }
 
-/// MEDIA-11: re-learn after new SDP; the old place is then a stranger.
+/// MEDIA-11: new SDP relearns the source; packets from the old one are then dropped.
 #[test]
 fn a_caller_that_moves_by_new_sdp_is_followed() {
     let house = House::on(29, 22_000..=22_099);
@@ -285,7 +285,7 @@ fn a_packet_longer_than_the_buffer_is_dropped_not_cut() {
     assert_eq!(read(&mut control, 1)[0].dropped, 1);
 }
 
-/// A party that answers with the relay's own address cannot make it talk to itself.
+/// A party that answers with the relay's own address cannot make it send to itself.
 #[test]
 fn sdp_that_names_the_relay_itself_gets_nothing() {
     let house = House::on(17, 22_000..=22_099);
@@ -297,8 +297,8 @@ fn sdp_that_names_the_relay_itself_gets_nothing() {
     assert_eq!(read(&mut control, 1)[1].rtp_in, 0);
 }
 
-/// MEDIA-08: a freed port rests while there is another; MEDIA-09: without a pair there is no
-/// relay, and what rests is better than nothing.
+/// MEDIA-08: a freed port rests while others are free; MEDIA-09: without a free pair, resting ones
+/// are used, and without any there is no relay.
 #[test]
 fn freed_ports_rest_before_the_next_call_gets_them() {
     let house = House::on(18, 22_000..=22_007);
@@ -317,8 +317,8 @@ fn freed_ports_rest_before_the_next_call_gets_them() {
     assert_eq!((stats.sessions, stats.addresses[0].refused), (2, 1));
 }
 
-/// MEDIA-11: whoever sweeps the ports with a few packets takes no silent side over, whoever
-/// speaks at length does, and the party has its side back as soon as it is heard.
+/// MEDIA-11: a few packets to a port do not take over a silent side, a long stream does, and the
+/// party regains its side with its next packet.
 #[test]
 fn a_takeover_is_counted_and_does_not_last() {
     let house = House::on(53, 22_000..=22_099);
@@ -332,7 +332,7 @@ fn a_takeover_is_counted_and_does_not_last() {
     };
     let taken = Instant::now();
     let mut sequence = 0;
-    // The silence is the only thing that is waited for.
+    // Only the silence is waited for.
     while latched(&mut control).1 == 0 {
         assert!(taken.elapsed() < PATIENCE, "never taken over");
         intruder.says(to_caller, &rtp(sequence, 80));
@@ -350,8 +350,7 @@ fn a_takeover_is_counted_and_does_not_last() {
     until("published totals", || house.plane.stats().takeovers == 1);
 }
 
-/// OPS-62: a fault in the relay of one call costs that call and no other, and somebody hears
-/// of it.
+/// OPS-62: a fault in the relay of one call ends only that call, and is reported.
 #[test]
 fn a_fault_costs_one_call() {
     let house = House::on(54, 22_000..=22_099);
@@ -386,7 +385,7 @@ fn a_fault_costs_one_call() {
     assert!(again.is_some());
 }
 
-/// One pair left: the leg that got it is open, the other leg gets none.
+/// With one pair left, the leg that gets it is opened, the other leg is refused.
 #[test]
 fn a_leg_without_a_pair_leaves_the_other_open() {
     let house = House::on(19, 22_000..=22_001);
@@ -415,7 +414,7 @@ fn a_shard_that_leaves_closes_its_calls() {
     assert_eq!((house.plane.stats().sessions, house.in_use_and_resting()), (0, (0, 2)));
 }
 
-/// MEDIA-08: a port that another program holds is passed over.
+/// MEDIA-08: a port held by another program is skipped.
 #[test]
 fn busy_ports_are_passed_over() {
     let house = House::on(22, 22_000..=22_007);
@@ -431,7 +430,7 @@ fn busy_ports_are_passed_over() {
     drop(held);
 }
 
-/// Keys are unique per shard only.
+/// Keys are unique within a shard only.
 #[test]
 fn two_shards_may_use_the_same_key() {
     let house = House::on(23, 22_000..=22_099);
@@ -446,7 +445,8 @@ fn two_shards_may_use_the_same_key() {
     assert_eq!(house.in_use_and_resting(), (2, 4));
 }
 
-/// MEDIA-10: sockets bound to the trunk's media address, its advertised address in SDP.
+/// MEDIA-10: sockets are bound to the trunk's media address, and its advertised address is in the
+/// SDP.
 #[test]
 fn each_side_uses_the_media_address_of_its_trunk() {
     let (inside, outside) = (loopback(24), loopback(25));
@@ -469,8 +469,8 @@ fn each_side_uses_the_media_address_of_its_trunk() {
     assert_eq!(in_use, [("test".to_owned(), 2), ("outside".to_owned(), 2)]);
 }
 
-/// MEDIA-10, MEDIA-12, ROUTE-55: vendors are rung on two networks, each at ports of its own;
-/// the caller's port stays. What the first one still sends once the next is joined is not heard.
+/// MEDIA-10, MEDIA-12, ROUTE-55: vendors on two networks ring at separate ports; the caller's port
+/// stays. Once the second is joined, packets of the first are dropped.
 #[test]
 fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     const NEXT: u16 = 2;
@@ -488,7 +488,7 @@ fn the_caller_hears_the_vendor_that_it_is_joined_to() {
     for (number, party) in [(A, &caller), (B, &first), (NEXT, &next)] {
         control.update(leg(1, number), party.sdp());
     }
-    // Long enough for the first vendor's source to be locked, with a socket of its own.
+    // Long enough to lock the first vendor's source and connect a socket.
     for sequence in 0..20 {
         first.says(to_first, &rtp(sequence, 160));
         assert_eq!(caller.hears(), rtp(sequence, 160));
@@ -570,7 +570,7 @@ fn a_hundred_calls_on_two_relay_threads_and_two_shards() {
     assert_eq!((stats.ports_in_use, stats.ports_resting), (0, 200));
 }
 
-/// MEDIA-10: one relay carries both IP versions, here IPv4 towards IPv6.
+/// MEDIA-10: one relay bridges both IP versions, here IPv4 to IPv6.
 #[test]
 fn ipv4_meets_ipv6() {
     let (four, six) = (loopback(27), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]));

@@ -1,4 +1,4 @@
-//! Which build of each plugin stands where, and how canaries and shadows do.
+//! Metrics of plugins: the role of each build, and the results of canaries and shadows.
 
 use super::{family, push_counter, push_gauge};
 use host::{OwnMetric, PluginState};
@@ -6,7 +6,7 @@ use policy::PluginStamp;
 use prometheus::proto::{MetricFamily, MetricType};
 use std::sync::Arc;
 
-/// Figures of one trial; what a kind of trial does not count is absent.
+/// Counts of a trial; those that do not apply to its kind are absent.
 struct Trial<'a> {
     plugin: &'a str,
     kind: &'static str,
@@ -80,7 +80,7 @@ pub(super) fn plugins(families: &mut Vec<MetricFamily>, states: &[PluginState]) 
     }
 }
 
-/// Figures that plugins keep themselves through `host-metrics`.
+/// Metrics reported by plugins through `host-metrics`.
 pub(super) fn own(families: &mut Vec<MetricFamily>, figures: &[(Arc<str>, String, OwnMetric)]) {
     let mut counters = family(
         "strowger_plugin_own_total",

@@ -1,5 +1,5 @@
-//! The books are proven while the node runs (BILL-48): in the database, and against the purses that
-//! calls count with.
+//! Verifies the books of a running node (BILL-48): in the database, and against the purses used by
+//! calls.
 
 use super::Node;
 use crate::admin::ApiError;
@@ -8,11 +8,11 @@ use ledger::Money;
 use std::collections::BTreeMap;
 use store::{Fault, Proof};
 
-/// Calls that end meanwhile move purses before the books; so often is looked again.
+/// Number of comparisons: calls that end meanwhile move purses before the books.
 const LOOKS: usize = 5;
 
 impl Node {
-    /// Proves the books.
+    /// Verifies the books.
     pub(crate) async fn prove_ledger(&self) -> Result<LedgerProof, ApiError> {
         let failed = |error: store::StoreError| ApiError::internal(error.to_string());
         self.store_catches_up().await;
@@ -35,7 +35,7 @@ impl Node {
         Ok(LedgerProof { accounts, postings, owed: owed.to_string(), books, faults })
     }
 
-    /// Accounts whose purse is not what the books say, each time it is looked at, with both.
+    /// Accounts whose purse and balance differ at every comparison, with both amounts.
     async fn purses_that_differ(&self) -> Result<BTreeMap<u32, (Money, Money)>, store::StoreError> {
         let mut suspects: Option<BTreeMap<u32, (Money, Money)>> = None;
         for _ in 0..LOOKS {
@@ -60,7 +60,7 @@ impl Node {
     }
 }
 
-/// A contradiction in words.
+/// Describes a contradiction.
 fn described(fault: &Fault, named: &impl Fn(u32) -> String) -> String {
     match fault {
         Fault::Balance { account, balance: Some(balance), postings } => {

@@ -1,6 +1,5 @@
-//! Records and balances are looked after: old records go once an hour (CDR-26), the books
-//! are proven once a day and soon after the start (BILL-48), and what keeps
-//! records from the disk raises its alarm (CDR-14).
+//! Maintenance of records and balances: purges old records once an hour (CDR-26), verifies the
+//! books soon after the start and once a day (BILL-48), and raises the recorder's alarms (CDR-14).
 
 use super::Node;
 use crate::alarms::AlarmKind;
@@ -10,11 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::{Alarm, Kept};
 
-/// Between two looks for old records.
+/// Interval between purges.
 const HOUR: Duration = Duration::from_secs(3600);
-/// After the start, which has enough to do.
+/// Delay after the start, which is busy enough.
 const FIRST: Duration = Duration::from_secs(60);
-/// Looks for old records between two proofs of the books.
+/// Purges between two verifications of the books.
 const A_DAY: u64 = 24;
 
 /// Runs until its task is aborted.

@@ -1,4 +1,4 @@
-//! Who is locked out, and what strangers tried (SEC-01, SEC-02, SEC-28).
+//! Lockouts, and reports of what strangers tried (SEC-01, SEC-02, SEC-28).
 
 use super::Node;
 use crate::admin::ApiError;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use switch::Report;
 
 impl Node {
-    /// The longest first.
+    /// Lockouts, the longest first.
     pub(crate) fn lockouts(&self) -> Vec<LockoutLine> {
         self.strangers.lockouts(Instant::now()).iter().map(LockoutLine::from).collect()
     }
@@ -29,7 +29,7 @@ impl Node {
         }
     }
 
-    /// One alarm for each cause, as long as somebody is locked out for it (SEC-29).
+    /// Raises one alarm per cause while a lockout with it exists (SEC-29).
     pub(super) fn look_at_lockouts(&self) {
         let lockouts = self.strangers.lockouts(Instant::now());
         for (cause, kind) in [("passwords", AlarmKind::BruteForce), ("flood", AlarmKind::Flood)] {
@@ -49,12 +49,12 @@ impl Node {
         }
     }
 
-    /// Tells once a minute what each source tried, however often.
+    /// Logs what each source tried, at most once a minute.
     pub(super) fn report_strangers(&self) {
         for report in self.strangers.summary(Instant::now()) {
             let Report { source, users, failures, refused, locked } = report;
             let source = source.map_or_else(|| "others".to_owned(), |source| source.to_string());
-            // Quoted: a made-up name must not look like a further field.
+            // Quoted, so that a made-up name cannot look like another field.
             tracing::warn!(
                 %source, failures, users = ?users.join(", "), refused, locked,
                 "wrong passwords or too many messages of a stranger since the last minute"

@@ -1,4 +1,4 @@
-//! Looks once a second at what nobody tells by himself, and raises or clears its alarms.
+//! Checks once a second what is not reported otherwise, and raises or clears its alarms.
 
 use super::Node;
 use crate::alarms::AlarmKind;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// Between two looks.
+/// Interval between checks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How far each counter was at the last look, by alarm and object.
+/// Counters at the last check, by alarm and object.
 pub(super) type Seen = HashMap<(AlarmKind, String), u64>;
 
 /// Runs until its task is aborted.
@@ -32,7 +32,7 @@ pub(super) async fn watch(node: Arc<Node>) {
         node.look_at_threads(&mut seen);
         node.look_at_recorder();
         node.look_at_vendors(&mut seen);
-        // Freeing a large snapshot takes a while, and a look may wait for a swap, which compiles.
+        // Freeing a large snapshot takes time, and a check may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
         let watched = tokio::task::spawn_blocking(move || {
             watching.desk.sweep();
@@ -57,14 +57,15 @@ impl Node {
             let found = address
                 .nearly_full
                 .then(|| format!("{taken} of {} pairs of media ports are taken", address.capacity));
-            // Once it stands it goes below 70 %, not with every call around the edge.
+            // Once raised, it clears below 70 %, so that calls around the threshold do not repeat
+            // it.
             if found.is_some() || taken * 10 < address.capacity * 7 {
                 self.alarms.set(AlarmKind::PortsLow, &address.name, found);
             }
         }
     }
 
-    /// What shards and relay threads have counted since the last look (OPS-62, SIG-91, MEDIA-09).
+    /// Counters of shards and relay threads since the last check (OPS-62, SIG-91, MEDIA-09).
     fn look_at_threads(&self, seen: &mut Seen) {
         let mut look = |kind, object: String, count: u64, what: &'static str| {
             let before = seen.entry((kind, object.clone())).or_default();
@@ -89,8 +90,7 @@ impl Node {
         }
     }
 
-    /// Takes back builds that do badly.
-    /// Plugins whose builds were taken back.
+    /// Rolls back builds that perform badly; returns the names of their plugins.
     fn look_at_builds(&self) -> Vec<String> {
         let retreats = self.desk.watch_builds();
         for retreat in &retreats {

@@ -1,5 +1,5 @@
-//! Objects changed one by one while calls run: read, checked, written with revision and history, and
-//! given to new calls.
+//! Changes single objects during calls: read, checked, stored with revision and history, and
+//! published to new calls.
 
 mod check;
 mod fields;
@@ -24,26 +24,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use store::{Edit, Object, ObjectKind, Ownership};
 
-/// Who changes objects through the admin interface: it has one token.
+/// Author of changes through the admin API, which has one token.
 const WHO: &str = "api";
 /// Most objects of a page.
 const LARGEST_PAGE: usize = 1000;
-/// Most steps of a history that are told.
+/// Most history entries returned.
 const STEPS: u32 = 100;
 
-/// How an object is changed.
+/// A change of an object.
 #[derive(Debug)]
 pub(crate) enum Change {
-    /// These are all its fields.
+    /// Replaces all fields.
     Put(Map<String, Value>),
-    /// These fields change; null stands for a field that is left out (RFC 7396).
+    /// Changes these fields; null removes one (RFC 7396).
     Merge(Map<String, Value>),
-    /// It goes.
+    /// Removes the object.
     Remove,
 }
 
 impl Node {
-    /// A page of the objects of a kind, by name.
+    /// A page of the objects of a kind, in name order.
     pub(crate) async fn objects(
         &self,
         kind: ObjectKind,
@@ -61,7 +61,7 @@ impl Node {
         Ok(ObjectPage { items, after })
     }
 
-    /// One object.
+    /// The object with a name.
     pub(crate) async fn object(
         &self,
         kind: ObjectKind,
@@ -70,7 +70,7 @@ impl Node {
         Ok(view(kind, self.stored(kind, name).await?))
     }
 
-    /// What it was before, newest first; also of one that was removed.
+    /// The history of an object, newest first; also of a removed one.
     pub(crate) async fn object_history(
         &self,
         kind: ObjectKind,
@@ -90,7 +90,7 @@ impl Node {
         Ok(steps.into_iter().map(line).collect())
     }
 
-    /// Changes one object: `revision` is the one that was seen, none makes a new one.
+    /// Changes an object based on `revision`; without one, creates it.
     pub(crate) async fn change_object(
         self: &Arc<Node>,
         kind: ObjectKind,
@@ -131,7 +131,7 @@ impl Node {
                 None
             }
         };
-        // What is wrong in a file is said before anything is stored.
+        // Errors in a file are reported before anything is stored.
         let read = match (kind, &body) {
             (ObjectKind::NumberList, Some(body)) => self.list_of_file(name, body).await?,
             _ => None,

@@ -1,5 +1,5 @@
-//! Payments of accounts, in the database and in the live purse (BILL-46). Under its key a
-//! payment is booked once, whoever asks how often.
+//! Payments to accounts, in the database and in the live purse (BILL-46). A payment with a key is
+//! booked once, however often it is requested.
 
 use super::Node;
 use crate::admin::ApiError;
@@ -13,7 +13,7 @@ const LONGEST_NOTE: usize = 255;
 const LONGEST_KEY: usize = 64;
 
 impl Node {
-    /// Books a payment; the next call counts with it.
+    /// Books a payment; the next call can use it.
     pub(crate) async fn pay(
         &self,
         name: &str,
@@ -32,7 +32,7 @@ impl Node {
             StoreError::Refused(why) => ApiError::refused("payment_refused", why),
             error => ApiError::internal(error.to_string()),
         })?;
-        // Calls whose records are on their way are in the purse already.
+        // The purse already includes calls whose records are still being written.
         let purses = &self.registry.live().purses;
         let balance = if paid.booked {
             purses.post(account.id, amount)

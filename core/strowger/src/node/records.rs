@@ -1,4 +1,4 @@
-//! Records, as the admin interface asks for them.
+//! Call records for the admin API.
 
 use super::Node;
 use crate::admin::ApiError;
@@ -6,13 +6,12 @@ use crate::api::RecordView;
 use std::time::Duration;
 use store::{CallFilter, StoreError};
 
-/// The longest that somebody who reads records waits for the recorder.
+/// How long a query waits for the recorder.
 const LONGEST_CATCH_UP: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Calls that have ended are seen at once: what waits for company on its way to the
-    /// database is hurried (docs/records.md). A database in trouble is asked for what it has;
-    /// false says so.
+    /// Makes ended calls visible at once: flushes records that wait to be written in a batch
+    /// (docs/records.md). `false` if the database is in trouble and lacks records.
     pub(super) async fn store_catches_up(&self) -> bool {
         let caught_up = tokio::time::timeout(LONGEST_CATCH_UP, self.recorder.flush()).await;
         if caught_up.is_err() {
@@ -21,8 +20,8 @@ impl Node {
         caught_up.is_ok()
     }
 
-    /// A page of records without their trails, newest first (CDR-22, CDR-24), and whether the
-    /// database has all calls that have ended.
+    /// A page of records without trails, newest first (CDR-22, CDR-24), and whether the database
+    /// has all ended calls.
     pub(crate) async fn records(
         &self,
         filter: &CallFilter,
@@ -36,8 +35,7 @@ impl Node {
         Ok((found.iter().map(view).collect(), complete))
     }
 
-    /// The record of a call; none if it has none, and whether the database has all calls that
-    /// have ended.
+    /// The record of a call, if there is one, and whether the database has all ended calls.
     pub(crate) async fn record(&self, id: u128) -> Result<(Option<RecordView>, bool), ApiError> {
         let complete = self.store_catches_up().await;
         let found = self.store.call(id).await;

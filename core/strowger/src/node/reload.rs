@@ -1,4 +1,5 @@
-//! Another business while calls run: read, checked, compared, stored, given to new calls.
+//! Replaces the business objects during calls: read, checked, compared, stored, published to new
+//! calls.
 
 use super::Node;
 use super::start::{FIRST_ANSWERS, read_business};
@@ -14,12 +15,12 @@ use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
 
 impl Node {
-    /// Reads the business folder, shows what differs, and unless it is a dry run stores it
-    /// and gives it to new calls. Anything wrong refuses all of it; where nothing differs
-    /// nothing is done.
+    /// Reads the business folder, lists the differences, and unless it is a dry run stores it and
+    /// publishes it to new calls. Any error refuses the whole folder; without differences nothing
+    /// is done.
     ///
-    /// Reading and comparing a large business takes seconds of a processor. They have a thread
-    /// of their own, so that other requests are answered meanwhile and a signal is heard.
+    /// Reading and comparing a large business takes seconds of CPU time. It runs on a separate
+    /// thread, so that requests and signals are handled meanwhile.
     pub(crate) async fn reload(
         self: &Arc<Node>,
         folder: Option<PathBuf>,
@@ -36,7 +37,7 @@ impl Node {
         done.map_err(|error| ApiError::internal(error.to_string()))?
     }
 
-    /// A reload that nobody waits for, such as SIGHUP's: what is wrong becomes an alarm.
+    /// A reload without a waiting client, such as by SIGHUP: an error raises an alarm.
     pub(crate) async fn reload_unattended(self: &Arc<Node>) {
         match self.reload(None, false, false).await {
             Ok(done) => tracing::info!(changes = done.changes.len(), "reloaded"),
@@ -74,7 +75,7 @@ impl Node {
         Ok(ReloadDone { dry_run, changes })
     }
 
-    /// Those tables of a folder that would be in force: the API's lists stay as they are.
+    /// The tables of a folder that would be in force: lists owned by the API stay as they are.
     async fn of_folder(&self, mut filled: Tables, overwrite: bool) -> Result<Tables, ApiError> {
         if !overwrite {
             let lists = self.store.objects(store::ObjectKind::NumberList).await;
@@ -87,7 +88,7 @@ impl Node {
         Ok(filled)
     }
 
-    /// Every file has been read: what was refused of tables before is over.
+    /// Clears the alarms of rejected tables: every file has been read.
     fn take_back_refusals(&self) {
         let mut refused = self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner);
         for table in std::mem::take(&mut *refused).keys() {
@@ -95,8 +96,8 @@ impl Node {
         }
     }
 
-    /// Stores a business whose lists have been read, and gives it to new calls; what changed, a line
-    /// each.
+    /// Stores a business with its lists and publishes it to new calls; returns the changes, one per
+    /// line.
     async fn bring(
         &self,
         business: &Business,
@@ -122,7 +123,7 @@ impl Node {
         if !changes.is_empty() {
             self.unpublished.store(true, Ordering::Relaxed);
         }
-        // What was stored and could not be published the last time is no change any more.
+        // Objects stored earlier but not published are no longer a difference.
         if self.unpublished.load(Ordering::Relaxed) || !tables.are(&live) {
             self.publish_stored(tables).await?;
         }
@@ -131,7 +132,7 @@ impl Node {
         Ok(lines)
     }
 
-    /// Gives what is stored to new calls; lists that are among the tables are not read again.
+    /// Publishes everything stored to new calls; lists among `tables` are not read again.
     pub(super) async fn publish_stored(&self, tables: Tables) -> Result<(), ApiError> {
         let loaded = self.store.load_beside(&self.registry.decks()).await;
         let loaded = loaded.map_err(store_failed)?;
@@ -139,8 +140,8 @@ impl Node {
         let tables = tables.map_err(unreadable)?;
         let snapshot =
             self.snapshot_of(&loaded, tables).map_err(|error| refused(error.to_string()))?;
-        // New calls should find the addresses of new names, and none loses those of old ones
-        // before the new snapshot is there.
+        // Resolve new names before calls use them; old names are kept until the new snapshot is
+        // published.
         self.resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
         let snapshot = Arc::new(snapshot);
         self.desk.replace_snapshot(Arc::clone(&snapshot));
@@ -167,7 +168,7 @@ pub(super) fn unreadable(error: TableError) -> ApiError {
     }
 }
 
-/// What would break what is stored is the operator's to change; anything else is ours.
+/// Refusals of the store are for the operator to resolve; anything else is an internal error.
 pub(super) fn store_failed(error: store::StoreError) -> ApiError {
     match error {
         error @ store::StoreError::Stale { .. } => ApiError::stale(error.to_string()),
@@ -185,7 +186,8 @@ mod tests {
 
     const ACCOUNT: &str = "[[account]]\nname = \"acme\"\ncurrency = \"EUR\"\n";
 
-    /// Promise 4: a change shares all that it does not touch, and no change is none at all.
+    /// Promise 4: a change shares everything that it does not touch; without a difference the
+    /// snapshot stays.
     #[test]
     fn where_nothing_differs_new_calls_keep_the_snapshot_that_there_is() {
         let name = format!("strowger-nothing-{}", std::process::id());
@@ -219,7 +221,7 @@ mod tests {
         assert!(!same(&first));
         let account = |facts: &switch::facts::Facts| Arc::clone(&facts.accounts()[&1]);
         assert!(Arc::ptr_eq(&account(&first.facts), &account(&second.facts)), "it did not change");
-        // Stored by a reload that could not publish it: the next one does.
+        // Stored by a reload that could not publish: the next one does.
         node.unpublished.store(true, Ordering::Relaxed);
         assert!(reload().is_empty());
         assert!(!same(&second));

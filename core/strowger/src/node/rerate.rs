@@ -1,4 +1,4 @@
-//! Charges that were left open when their calls ended are rated again and booked (BILL-73).
+//! Re-rates and books charges that were left open when their calls ended (BILL-73).
 
 use super::Node;
 use crate::admin::ApiError;
@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{CallFilter, RecordedCall, Rerating};
 
-/// Calls of one request: some seconds of a side thread.
+/// Most calls per request: some seconds of work.
 const MOST: u32 = 1000;
 
 impl Node {
-    /// Rates a page of the calls whose rating failed, by the prices and the rounding of their
-    /// answer and the rating plugin of now. Each is booked once, however often it is asked.
+    /// Re-rates a page of calls whose rating failed, with the prices and rounding in force at their
+    /// answer and the current rating plugin. Each call is booked once, however often it is
+    /// requested.
     pub(crate) async fn rerate(
         self: &Arc<Self>,
         request: RerateRequest,
@@ -73,7 +74,7 @@ impl Node {
         Ok(done)
     }
 
-    /// Asks the rating plugin; not for an async thread.
+    /// Asks the rating plugin; blocks, so not for an async thread.
     fn rate_again(&self, calls: Vec<RecordedCall>) -> (Vec<Rerating>, Vec<RerateFailure>) {
         let world = self.desk.published().load_full();
         let mut host = self.desk.host().shard();
@@ -98,12 +99,12 @@ impl Node {
     }
 }
 
-/// A charge that was never told. One of nothing for nothing is told again as that.
+/// Whether a charge was never rated. A zero charge for zero seconds is simply rated again.
 fn is_open(charge: &ChargeRecord) -> bool {
     charge.amount == Money::ZERO && charge.billed_s == 0
 }
 
-/// Which answered side has no price at all: that takes a person.
+/// The answered side without any price, which an operator must resolve.
 fn without_price(document: &CallDocument) -> Option<String> {
     let mut attempts = document.attempts.iter();
     if document.call.billable_ms > 0 && document.call.sell.is_none() {
@@ -113,7 +114,7 @@ fn without_price(document: &CallDocument) -> Option<String> {
     Some(format!("vendor trunk {} had no price at the answer", unpriced.trunk_name))
 }
 
-/// The charges that were told, and what they move.
+/// The rated charges with their postings.
 fn rerating(seq: i64, document: &mut CallDocument, told: &[Due]) -> Rerating {
     let id = document.call.id;
     let mut rerating = Rerating { id, seq, charges: Vec::new(), postings: Vec::new() };

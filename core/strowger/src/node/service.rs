@@ -1,4 +1,4 @@
-//! What the admin interface can ask of a node.
+//! Operations of a node for the admin API.
 
 use super::Node;
 use crate::admin::{ApiError, Refusals};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The longest that the health waits for a shard that stands still.
+/// How long `/health` waits for a stalled shard.
 const LONGEST_COUNT: Duration = Duration::from_secs(2);
 
 /// How long a change waits for the shards.
@@ -27,7 +27,8 @@ impl Node {
         !self.draining.load(Ordering::Relaxed) && self.records_are_safe()
     }
 
-    /// Records reach the disk and have room: without room new calls are refused (CDR-14).
+    /// Whether records reach the disk and the recorder has room; without room new calls are refused
+    /// (CDR-14).
     pub(super) fn records_are_safe(&self) -> bool {
         !self.alarms.keep_calls_away() && !self.recorder.is_full()
     }
@@ -57,12 +58,12 @@ impl Node {
         }
     }
 
-    /// What the admin interface refused.
+    /// Requests refused by the admin API.
     pub(crate) fn admin_refusals(&self) -> &Arc<Refusals> {
         &self.refusals
     }
 
-    /// What is wrong now; whoever notices something raises it there.
+    /// The alarms of the node.
     pub(crate) fn alarms(&self) -> &Alarms {
         &self.alarms
     }
@@ -71,7 +72,7 @@ impl Node {
         self.desk.published().load().pin.generation
     }
 
-    /// Oldest first.
+    /// All calls, oldest first.
     pub(crate) async fn calls(&self) -> Vec<CallLine> {
         let mut lines: Vec<CallLine> = Vec::new();
         for calls in self.ask_shards(Command::Calls).await {
@@ -81,7 +82,7 @@ impl Node {
         lines
     }
 
-    /// The call with this id, while it is up or being set up.
+    /// The call with this id, if it is in progress.
     pub(crate) async fn call(&self, id: u128) -> Option<CallLine> {
         let found = self.ask_shards(|reply| Command::Look(id, reply)).await;
         found.iter().flatten().next().map(CallLine::from)
@@ -91,7 +92,7 @@ impl Node {
         self.readings().await.iter().map(|reading| reading.calls).sum()
     }
 
-    /// Whether the call was there.
+    /// Ends a call; whether it existed.
     pub(crate) async fn hang_up(&self, id: u128) -> bool {
         let found = self.ask_shards(|reply| Command::HangUp(id, reply)).await;
         found.contains(&true)
@@ -101,7 +102,7 @@ impl Node {
         self.ask_shards(Command::Read).await
     }
 
-    /// Asks every shard and waits for all; a shard that has ended does not answer.
+    /// Asks every shard and waits for all; a shard that has ended does not reply.
     pub(super) async fn ask_shards<T>(
         &self,
         command: impl Fn(oneshot::Sender<T>) -> Command,
@@ -119,8 +120,8 @@ impl Node {
         answers
     }
 
-    /// Waits until every shard begins calls with what was published. A shard is within a turn for
-    /// a few milliseconds at most; one that fails just now does not hold the caller up.
+    /// Waits until every shard starts calls with what was published. A shard takes at most a few
+    /// milliseconds per turn; one that is failing does not delay the caller.
     pub(super) async fn in_force(&self) {
         let taken = self.ask_shards(Command::TakeWorld);
         if timeout(LONGEST_TURN, taken).await.is_err() {
@@ -128,7 +129,7 @@ impl Node {
         }
     }
 
-    /// By name.
+    /// The accounts, by name.
     pub(crate) fn accounts(&self) -> Vec<AccountLine> {
         let snapshot = self.desk.snapshot();
         let (accounts, utc_ms) = (snapshot.facts.accounts(), crate::clock::utc_ms());
@@ -162,7 +163,7 @@ impl Node {
         PluginList { generation: self.generation(), plugins }
     }
 
-    /// Waits for compilation and self-test: not for an async thread.
+    /// Swaps a plugin. Blocks for compilation and self-test, so not for an async thread.
     pub(crate) fn swap(&self, name: &str, source: Source) -> Result<SwapDone, ApiError> {
         self.changed(name, |host| host.swap(name, source))
     }
@@ -201,7 +202,7 @@ impl Node {
     }
 }
 
-/// Why a change of plugins was not made.
+/// The error of a failed plugin change.
 pub(super) fn refused(error: LoadError) -> ApiError {
     match error {
         LoadError::UnknownPlugin { .. } => ApiError::not_found(error.to_string()),

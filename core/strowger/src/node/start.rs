@@ -1,4 +1,4 @@
-//! Starting a node, in the order that loses nothing.
+//! Starts a node, in an order that loses nothing.
 
 use super::objects::{Folds, Sources, bring_plugin_settings};
 use super::{Node, RunningNode, keeping, monitor};
@@ -37,33 +37,33 @@ use switch::{Classifier, Strangers, Switch, SwitchSettings, World};
 use thiserror::Error;
 use tokio::sync::watch;
 
-/// How long a start and a reload wait for the addresses of names.
+/// How long a start or reload waits for the addresses of host names.
 pub(super) const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Nonces in use that are remembered (SIG-54): each for up to five minutes.
+/// Used nonces remembered, each for up to five minutes (SIG-54).
 const NONCES_KEPT: usize = 16_384;
 
-/// Why a node does not start. Each message names the thing that is wrong.
+/// Why a node does not start. Each message names the cause.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
     /// A folder or file of the node.
     #[error("{}", path.display())]
     File {
-        /// Which.
+        /// Path.
         path: PathBuf,
-        /// The system's words.
+        /// System error.
         source: io::Error,
     },
-    /// Settings of the node file that do not fit the plugins.
+    /// Settings of the node file that do not match the plugins.
     #[error(transparent)]
     Settings(#[from] config::ConfigErrors),
-    /// Business files.
+    /// Errors in business files.
     #[error(transparent)]
     Business(#[from] ConfigErrors),
-    /// Business objects that do not fit the node file.
+    /// Business objects that do not match the node file.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// Business, node file and plugins that do not fit each other.
+    /// Mismatch between business, node file and plugins.
     #[error(transparent)]
     Review(#[from] ReviewError),
     /// The database.
@@ -72,7 +72,7 @@ pub(crate) enum StartError {
     /// A number list.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The plugins together.
+    /// Plugins.
     #[error(transparent)]
     Plugin(#[from] LoadError),
     /// A listener.
@@ -87,23 +87,23 @@ pub(crate) enum StartError {
     /// The admin interface.
     #[error("admin interface on {address}")]
     Admin {
-        /// Where it should have listened.
+        /// Configured address.
         address: std::net::SocketAddr,
-        /// The system's words.
+        /// System error.
         source: io::Error,
     },
-    /// Threads, polls, random numbers.
+    /// Threads, polls or random numbers.
     #[error("operating system")]
     System(#[from] io::Error),
 }
 
 impl RunningNode {
-    /// Starts everything; calls are taken when it returns.
+    /// Starts the node; it accepts calls on return.
     pub(crate) async fn start(config: Config) -> Result<RunningNode, StartError> {
         RunningNode::start_after(config, Handover::default()).await
     }
 
-    /// The same with what the program before has left; calls are taken and go on when it returns.
+    /// As [`start`], with the state handed over by the previous program; its calls continue.
     pub(crate) async fn start_after(
         config: Config,
         handover: Handover,
@@ -118,7 +118,7 @@ impl RunningNode {
         let secret_file = config.data_dir.join("nonce-secret");
         let nonce_secret = nonce_secret(&secret_file).map_err(file(&secret_file))?;
 
-        // What is wrong is said before anything is changed or bound.
+        // Errors are reported before anything is changed or bound.
         let database = database::of(&config)?;
         let business = match &config.business {
             Some(folder) => Some(read_business(&config, folder)?),
@@ -168,7 +168,8 @@ impl RunningNode {
         let tables = Tables::read(&store, &loaded.number_lists, &filled).await?;
         bring_plugin_settings(&config, &store, &host, &alarms).await?;
         let snapshot = Snapshot::build(&config, &loaded, tables, &registry, nonce_secret)?;
-        // The first calls should find addresses, but a silent name server keeps no node down.
+        // The first calls should find addresses, but an unresponsive name server does not prevent
+        // the start.
         resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
         let chains = config.plugins.chain.clone();
         let desk = Arc::new(WorldDesk::new(host, chains, Arc::new(snapshot))?);
@@ -267,7 +268,7 @@ impl RunningNode {
         }
         let monitor = tokio::spawn(monitor::watch(node.clone()));
         let housekeeper = tokio::spawn(keeping::keep_house(node.clone()));
-        // Whoever is told that the node is up finds the limit in force.
+        // The limit is in force before the node reports that it is up.
         let latency = node.config.processor_latency.and_then(LatencyLimit::hold);
         let (stop_admin, stopped) = watch::channel(false);
         let service = admin::serve(admin_listener, node.clone(), access, stopped);
@@ -291,7 +292,7 @@ impl RunningNode {
 }
 
 impl Node {
-    /// The snapshot of a business on this node.
+    /// Builds the snapshot of a business on this node.
     pub(super) fn snapshot_of(
         &self,
         business: &Loaded,
@@ -301,10 +302,10 @@ impl Node {
     }
 }
 
-/// Reads everything that a start would read, and changes nothing. Says what it found.
+/// Reads everything that a start would read, without changing anything. Returns a summary.
 ///
 /// # Errors
-/// What a start would say.
+/// The errors of a start.
 pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     let mut summary = String::new();
     database::of(config)?;
@@ -349,7 +350,7 @@ pub(crate) fn check(config: &Config) -> Result<String, StartError> {
     Ok(summary.trim_end().to_owned())
 }
 
-/// Whether this node could listen where it is told to, beside what `taken` by the running one.
+/// Whether this node could bind its addresses, except those already `taken` by the running one.
 ///
 /// # Errors
 /// The first address that cannot be used.
@@ -374,18 +375,18 @@ pub(crate) fn try_addresses(
     Ok(())
 }
 
-/// The business of a folder, for this node.
+/// Reads the business of a folder for this node.
 ///
 /// # Errors
-/// All that is wrong or that the node file does not have, with file, line and field.
+/// All errors, also what the node file lacks, with file, line and field.
 pub(crate) fn read_business(config: &Config, folder: &Path) -> Result<Business, ConfigErrors> {
     Business::for_node(folder, &node_names(config))
 }
 
-/// What business objects may name of the node.
+/// The names of the node that business objects may refer to.
 pub(super) fn node_names(config: &Config) -> NodeNames {
     NodeNames {
-        // The realm of digest hashes for trunks that name none (SIG-51).
+        // Realm of digest hashes for trunks that set none (SIG-51).
         realm: config.listeners.first().map(config::ListenerConfig::domain).unwrap_or_default(),
         listeners: config.listeners.iter().map(node_listener).collect(),
         media_addresses: config.media.addresses.iter().map(|a| a.name.clone()).collect(),
@@ -404,7 +405,7 @@ fn node_listener(listener: &config::ListenerConfig) -> NodeListener {
     }
 }
 
-/// All plugins of the node file, each with the hooks that chains want of it.
+/// Loads the plugins of the node file, each with the hooks required by chains.
 fn load_plugins(config: &Config, settings: HostSettings) -> Result<Host, config::ConfigErrors> {
     let host = Host::signed(settings, config.plugins.signing.policy())
         .map_err(|error| plugin_place::placed(config, &error))?;
@@ -412,20 +413,20 @@ fn load_plugins(config: &Config, settings: HostSettings) -> Result<Host, config:
     Ok(host)
 }
 
-/// What the plugin host is started with.
+/// Settings of the plugin host.
 pub(crate) fn host_settings(config: &Config) -> HostSettings {
     let folder = &config.plugins.folder;
     HostSettings {
         plugins: config.plugins.list.iter().map(|plugin| plugin.host_settings(folder)).collect(),
         cache_dir: Some(plugin_cache(config)),
-        // One more for the calls that a run before left behind.
+        // One more for calls left by an earlier run.
         shards: usize::from(config.shards()) + 1,
         random_seed: None,
         housekeeping: config.processors().housekeeping(),
     }
 }
 
-/// The sounds of the node file.
+/// Loads the sounds of the node file.
 fn sounds(config: &Config) -> Result<Sounds, StartError> {
     Sounds::load(&config.media.sounds).map_err(StartError::Sound)
 }
@@ -448,17 +449,17 @@ fn media_settings(config: &Config, spare_files: usize) -> Result<MediaSettings, 
     })
 }
 
-/// The shards and what belongs to them.
+/// The shards and their surroundings.
 struct Started {
     shards: Vec<Shard>,
     streams: Option<StreamThread>,
-    /// Copies of the listeners' sockets.
+    /// Duplicates of the listeners' sockets.
     kept: Vec<KeptListener>,
-    /// The calls of the program before that go on.
+    /// Calls taken over from the previous program.
     taken: HashSet<u128>,
 }
 
-/// What the shards share.
+/// State shared by the shards.
 struct Around<'a> {
     desk: &'a WorldDesk,
     plane: &'a MediaPlane,
@@ -568,7 +569,7 @@ fn start_shards(
     Ok(Started { shards, streams, kept, taken })
 }
 
-/// Goes on with the calls of a shard; none if they cannot be read, which are lost then.
+/// Takes over the calls of a shard; `None` if they are unreadable, which loses them.
 fn take_over(
     settings: SwitchSettings,
     world: Arc<World>,
@@ -586,7 +587,7 @@ fn take_over(
     }
 }
 
-/// Starts keeping decisions, if the node file wants it.
+/// Starts the decision log, if enabled.
 fn decisions(
     config: &Config,
     host: &Host,
@@ -601,7 +602,7 @@ fn decisions(
         keep: config.decisions.keep,
         max_bytes: config.decisions.max_size as u64,
         mask_digits: config.decisions.mask_numbers,
-        // Equal numbers stay equal for as long as the folder lives.
+        // Equal numbers are masked equally for the lifetime of the folder.
         mask_key: nonce_secret,
         random_seed: host.random_seed(),
     };
@@ -614,8 +615,7 @@ fn random_bytes() -> io::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// The secret behind digest nonces (SIG-54), made at the first start; readable by the
-/// owner only.
+/// The secret for digest nonces (SIG-54), created at the first start; readable by its owner only.
 fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
     if files::is_secret(path)? {
         return std::fs::read(path)?.try_into().map_err(|bytes: Vec<u8>| {
@@ -627,9 +627,9 @@ fn nonce_secret(path: &Path) -> io::Result<[u8; 32]> {
     Ok(secret)
 }
 
-/// Makes what the node writes to, for its user only, and takes the rights of others from what
-/// is there. The folder of compiled plugins is another matter: what others could write there is
-/// not run, and stays as it is for the operator to see.
+/// Creates the files that the node writes, for its user only, and removes other users' permissions
+/// from existing ones. The folder of compiled plugins is an exception: a plugin that others can
+/// write is not run, and its permissions stay for the operator to see.
 fn prepare_files(config: &Config) -> io::Result<()> {
     let (database, journal) = (config.database(), config.data_dir.join("journal"));
     files::make_folder(&config.data_dir)?;
@@ -650,14 +650,14 @@ fn prepare_files(config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the database's file, if there is none, before SQLite would: SQLite gives the files
-/// beside it the same rights.
+/// Creates a missing database file before SQLite does: SQLite copies its permissions to the files
+/// beside it.
 fn make_database(database: &Path) -> io::Result<()> {
     std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(database)?;
     Ok(())
 }
 
-/// Raises the alarm about files that other users can change.
+/// Raises the alarm about files that other users can write.
 fn look_at_rights(config: &Config, alarms: &Alarms) {
     if let Err(error) = files::check_place(&config.data_dir) {
         alarms.raise(AlarmKind::UnsafeFiles, "data_dir", error.to_string());

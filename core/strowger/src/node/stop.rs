@@ -1,4 +1,4 @@
-//! The end of a node, in the order that loses nothing: a stop, or the next program that takes over.
+//! Ends a node, in an order that loses nothing: a stop, or a takeover by the next program.
 
 use super::{Node, RunningNode};
 use crate::handover::Handover;
@@ -8,21 +8,21 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long calls that are being hung up may take to say so.
+/// How long hanging up all calls may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How long plugins may then take to say what the calls cost; the rest is to be rated later.
+/// How long plugins may then take to rate the calls; the others are to be re-rated.
 const LAST_CHARGES: Duration = Duration::from_secs(2);
 
-/// Between two lines that say that a stop waits for the disk, and for the database.
+/// Interval between log lines while a stop waits for disk or database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks at whether the calls are over.
+/// Interval between checks whether the calls have ended.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl RunningNode {
-    /// Writes the running calls down for the next program, and returns when every record is
-    /// durable. Nothing is read from sockets any more: what comes waits in them.
+    /// Serializes the running calls for the next program, and returns when every record is durable.
+    /// Sockets are no longer read: new messages wait in them.
     pub(crate) async fn hand_over(self) -> Handover {
         let RunningNode {
             node, shards, kept, monitor, housekeeper, stop_admin, admin_task, ..
@@ -40,7 +40,7 @@ impl RunningNode {
             written.push(receiver.await.ok().flatten());
         }
         let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // A shard that could not write its calls down ends them here.
+        // A shard that could not serialize its calls ends them here.
         let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Shard::stop));
         if let Err(error) = joined.await {
             tracing::error!(%error, "a shard does not stop");
@@ -53,9 +53,9 @@ impl RunningNode {
         Handover { listeners: kept, connections, shards: written }
     }
 
-    /// Takes no new calls, waits `drain` for the running ones, ends what is left, and
-    /// returns when every record is durable. [`Node::hurry`] ends the waiting for calls, not
-    /// that for the disk: nothing but the journal has their records.
+    /// Takes no new calls, waits up to `drain` for the running ones, ends the rest, and returns
+    /// when every record is durable. [`Node::hurry`] ends the wait for calls, not the one for the
+    /// disk: only the journal has their records.
     pub(crate) async fn stop(self, drain: Duration) {
         let RunningNode {
             node,
@@ -76,16 +76,16 @@ impl RunningNode {
             mailbox.send(Command::HangUpAll);
         }
         node.wait_for_peers(FAREWELL).await;
-        // A vendor that ignores CANCEL or a caller without ACK would be awaited for 32 s.
+        // Otherwise a vendor that ignores CANCEL or a caller without ACK would be awaited for 32 s.
         for mailbox in &node.mailboxes {
             mailbox.send(Command::CloseAll);
         }
         node.wait_for_silence(LAST_CHARGES).await;
         let shards = shards.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Joining a thread must not block the runtime that the recorder needs.
+        // Joining a thread must not block the runtime, which the recorder needs.
         let joined = tokio::task::spawn_blocking(move || {
             shards.into_iter().for_each(Shard::stop);
-            // What the shards have said last is still to be written.
+            // The last messages of the shards are still to be written.
             if let Some(streams) = streams {
                 streams.stop();
             }
@@ -98,7 +98,7 @@ impl RunningNode {
 }
 
 impl Node {
-    /// Takes no new calls from now on; running calls go on (OPS-65).
+    /// Takes no new calls from now on; running calls continue (OPS-65).
     fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         for mailbox in &self.mailboxes {
@@ -113,7 +113,7 @@ impl Node {
         }
     }
 
-    /// As [`Node::wait_for_silence`], until somebody is in a hurry.
+    /// As [`Node::wait_for_silence`], until [`Node::hurry`].
     async fn wait_for_peers(&self, limit: Duration) {
         let mut hurried = self.hurried.subscribe();
         tokio::select! {
@@ -122,12 +122,12 @@ impl Node {
         }
     }
 
-    /// A stop that is under way waits for no call any more.
+    /// Makes a stop in progress wait for calls no longer.
     pub(crate) fn hurry(&self) {
         self.hurried.send_replace(true);
     }
 
-    /// All calls have ended or were written down: the rest follows, the admin interface last.
+    /// Ends the rest after the calls, the admin API last.
     async fn close(&self, stop_admin: &watch::Sender<bool>, admin: tokio::task::JoinHandle<()>) {
         self.write_what_is_left().await;
         if let Some(decisions) = &self.decisions {
@@ -139,7 +139,7 @@ impl Node {
         }
     }
 
-    /// Returns when every record is in the journal, and if the database can be written, there.
+    /// Returns when every record is in the journal and, if it is writable, in the database.
     async fn write_what_is_left(&self) {
         while tokio::time::timeout(PATIENCE, self.recorder.flush_journal()).await.is_err() {
             let in_memory = self.recorder.gauges().in_memory;

@@ -1,4 +1,4 @@
-//! Number tables of a running node: shown, and replaced when their files change.
+//! Number tables of a running node: listed, and replaced when their files change.
 
 use super::Node;
 use crate::admin::ApiError;
@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 impl Node {
-    /// By name.
+    /// All tables, in name order.
     pub(crate) fn tables(&self) -> Vec<TableLine> {
         self.live_tables().iter().map(|table| self.table_line(table)).collect()
     }
 
-    /// Reads the file of a table again and gives it to new calls. Waits for the file: not
+    /// Reads the file of a table again and publishes it to new calls. Blocks for the file, so not
     /// for an async thread.
     pub(crate) fn read_table(&self, name: &str) -> Result<TableLine, ApiError> {
         let _turn = self.reloading.blocking_lock();
@@ -36,9 +36,8 @@ impl Node {
             .map_err(|errors| ApiError::refused("table_refused", errors.to_string()))
     }
 
-    /// Reads every file again that is another one than was read, but for those that are
-    /// `being_written`. What is wrong with one is logged, and its table goes on as it was. Waits
-    /// for the files.
+    /// Reads every changed file again, except those `being_written`. Errors are logged, and the
+    /// table stays as it was. Blocks for the files.
     pub(crate) fn read_outdated_tables(&self, being_written: &BTreeSet<PathBuf>) {
         let _turn = self.reloading.blocking_lock();
         let live = self.live_tables();
@@ -60,7 +59,7 @@ impl Node {
         }
     }
 
-    /// Watches the folders of all tables from now on, if the node file wants it.
+    /// Watches the folders of all tables, if enabled in the node file.
     pub(super) fn watch_tables(&self) -> notify::Result<()> {
         let mut watch = self.table_watch.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watch) = watch.as_mut() {
@@ -71,12 +70,12 @@ impl Node {
         Ok(())
     }
 
-    /// The tables of new calls.
+    /// The tables for new calls.
     pub(super) fn live_tables(&self) -> Tables {
         self.desk.snapshot().lookup.tables().clone()
     }
 
-    /// Under the lock of reloads, so that no snapshot is lost.
+    /// Replaces a table under the lock of reloads, so that no snapshot is lost.
     fn replace_table(&self, table: &Arc<Table>) -> Result<Arc<Table>, ConfigErrors> {
         let read = table.read_again();
         let mut refusals = self.refused_tables.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,11 +10,11 @@ use std::time::Duration;
 use switch::{NotPlaced, TestCall};
 use tokio::sync::oneshot;
 
-/// What a number is.
+/// Format of a number.
 const NUMBER: &str = "1 to 64 letters, digits and `*#._-`, with `+` only at its begin";
 
 impl Node {
-    /// Places a test call and does not wait for what becomes of it.
+    /// Places a test call without waiting for its result.
     pub(crate) async fn place_test_call(
         &self,
         request: TestCallRequest,
@@ -32,7 +32,7 @@ impl Node {
             tone,
             length: Duration::from_secs(seconds.into()),
         };
-        // The id says nothing of the shard, and any will do.
+        // Any shard will do: the id does not depend on it.
         let now = usize::try_from(clock::utc_ms()).unwrap_or_default();
         let shard = now.checked_rem(self.mailboxes.len()).unwrap_or_default();
         let (sender, receiver) = oneshot::channel();
@@ -64,7 +64,7 @@ impl Node {
         }
     }
 
-    /// Id of a vendor trunk that new calls have.
+    /// Id of a vendor trunk for new calls.
     fn vendor_trunk(&self, name: &str) -> Result<u32, ApiError> {
         let snapshot = self.desk().snapshot();
         snapshot.vendor(name).map(|trunk| trunk.id).ok_or_else(|| self.no_such_trunk(name))

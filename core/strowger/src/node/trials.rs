@@ -1,4 +1,4 @@
-//! What an operator does with builds of a plugin: canary, shadow, promotion, rollback.
+//! Operations on builds of a plugin: canary, shadow, promotion, rollback.
 
 use super::Node;
 use super::service::refused;
@@ -8,28 +8,28 @@ use host::{LoadError, Selection, Source, SwapReport};
 use policy::{Answer, Question};
 use std::fmt::Write;
 
-/// What a trial does with the build.
+/// The kind of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
-    /// It decides the chosen calls.
+    /// The build decides the selected calls.
     Canary,
-    /// It is asked and compared.
+    /// The build is asked for comparison only.
     Shadow,
 }
 
-/// What can be done with the builds that are there.
+/// Operations on loaded builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// The canary becomes the live build.
+    /// Makes the canary the live build.
     Promote,
-    /// The build before becomes the live build.
+    /// Makes the previous build the live one.
     Rollback,
-    /// Canary and shadow end.
+    /// Ends canary and shadow.
     End,
 }
 
 impl Node {
-    /// Starts a trial. Waits for compilation and self-test: not for an async thread.
+    /// Starts a trial. Blocks for compilation and self-test, so not for an async thread.
     pub(crate) fn trial(
         &self,
         name: &str,
@@ -44,7 +44,7 @@ impl Node {
         })
     }
 
-    /// Turns to a build that is loaded already.
+    /// Switches to a build that is already loaded.
     pub(crate) fn turn(&self, name: &str, turn: Turn) -> Result<SwapDone, ApiError> {
         self.changed(name, |host| match turn {
             Turn::Promote => host.promote(name),
@@ -53,7 +53,7 @@ impl Node {
         })
     }
 
-    /// What the shadow of a plugin would have decided otherwise, oldest first.
+    /// The decisions on which the shadow of a plugin differed, oldest first.
     pub(crate) fn differences(&self, name: &str) -> Result<Vec<DifferenceLine>, ApiError> {
         let differences = self.desk().host().differences(name).map_err(refused)?;
         let line = |one: &host::Difference| DifferenceLine {
@@ -70,7 +70,7 @@ impl Node {
         Ok(differences.iter().map(line).collect())
     }
 
-    /// Makes a change of builds and says what came of it.
+    /// Changes builds and reports the result.
     pub(super) fn changed(
         &self,
         name: &str,
@@ -109,7 +109,7 @@ impl Node {
     }
 }
 
-/// `5%`, `0.25%` or `5` as ten thousandths.
+/// Parses `5%`, `0.25%` or `5` to ten thousandths.
 fn share(text: &str) -> Option<u32> {
     let number = text.trim().trim_end_matches('%').trim_end();
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

@@ -1,4 +1,4 @@
-//! The next program takes over from this one, and no call ends (OPS-64).
+//! The next program takes over from this one without ending a call (OPS-64).
 
 use super::Node;
 use crate::admin::ApiError;
@@ -9,33 +9,33 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
-/// What an upgrade runs.
+/// The program of an upgrade.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// The file that this program was started from; a package manager puts the next one there.
+    /// The file that this program was started from, which a package manager replaces.
     pub(crate) file: PathBuf,
     /// The node file.
     pub(crate) config: PathBuf,
 }
 
 impl Node {
-    /// Says what an upgrade runs.
+    /// Sets the program of an upgrade.
     pub(crate) fn set_program(&self, program: Program) {
         let _ = self.program.set(program);
     }
 
-    /// Returns when the next program is to take over.
+    /// Waits until the next program is to take over.
     pub(crate) async fn until_upgrade(&self) -> Option<Program> {
         let mut wanted = self.upgrade.subscribe();
         let _ = wanted.wait_for(|wanted| *wanted).await;
         self.program.get().cloned()
     }
 
-    /// Has the next program look at everything that it would start with, then begins to hand over.
-    /// Waits for that program: not for an async thread.
+    /// Lets the next program check its start, then begins the handover. Blocks for that program, so
+    /// not for an async thread.
     ///
     /// # Errors
-    /// It would not start, or could not go on with the calls: nothing has changed.
+    /// It would not start or could not take over the calls: nothing has changed.
     pub(crate) fn upgrade(&self) -> Result<UpgradeBegun, ApiError> {
         let refused = |why: String| ApiError::refused("upgrade_refused", why);
         let Some(program) = self.program.get() else {
@@ -61,7 +61,7 @@ impl Node {
     }
 }
 
-/// Runs the next program to see whether it would take over; its version.
+/// Runs the next program to check whether it can take over; returns its version.
 fn look(program: &Program, terms: &Terms) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", program.file.display());
     let mut child = Command::new(&program.file)
@@ -75,7 +75,7 @@ fn look(program: &Program, terms: &Terms) -> Result<String, String> {
         .map_err(failed)?;
     let text = serde_json::to_vec(terms).map_err(|error| error.to_string())?;
     if let Some(mut input) = child.stdin.take() {
-        // A program that reads nothing says why by its end.
+        // A program that reads nothing reports the reason on exit.
         let _ = input.write_all(&text);
     }
     let output = child.wait_with_output().map_err(failed)?;
@@ -86,7 +86,7 @@ fn look(program: &Program, terms: &Terms) -> Result<String, String> {
         return Err(format!("{file} does not take over ({}): {said}", output.status));
     }
     let said = words(&output.stdout);
-    // Any program may end well; the next one says that it takes over.
+    // Any program may exit successfully; the next one must also say that it takes over.
     let version = said.strip_prefix(TAKES_OVER).map(str::to_owned);
     version.ok_or_else(|| format!("{file} is no strowger that takes over: it says `{said}`"))
 }

@@ -1,11 +1,11 @@
-//! What vendors refuse calls for, as alarms (ROUTE-51, SIG-53).
+//! Alarms about codes with which vendors refuse calls (ROUTE-51, SIG-53).
 
 use super::Node;
 use super::monitor::Seen;
 use crate::alarms::AlarmKind;
 
 impl Node {
-    /// Tells of refusals since the last look.
+    /// Reports refusals since the last check.
     pub(super) fn look_at_vendors(&self, seen: &mut Seen) {
         let world = self.desk.published().load_full();
         for vendor in world.facts.vendors().values() {

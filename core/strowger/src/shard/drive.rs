@@ -1,5 +1,5 @@
-//! The loop around one call machine: datagrams, letters and timers in; datagrams,
-//! questions and records out.
+//! The loop around a call machine: datagrams, letters and timers in; datagrams, questions and
+//! records out.
 
 use super::mailbox::{Answer, Arrived, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
@@ -24,17 +24,17 @@ use std::time::{Duration, Instant};
 use store::Recorder;
 use switch::{Ask, Classifier, NotPlaced, Now, Output, Switch, SwitchSettings, World, shard_of};
 
-/// Datagrams taken from one socket before timers and letters get their turn.
+/// Datagrams taken from one socket before timers and letters.
 const DATAGRAMS_PER_TURN: usize = 256;
 
-/// A question that took longer has kept others waiting for their 100 Trying (SIG-14).
+/// A question that takes longer has delayed the 100 Trying of others (SIG-14).
 const LONG_QUESTION: Duration = Duration::from_millis(1);
 
-/// Datagrams that are taken between questions until timers and letters have had their turn: few,
-/// so that new calls wait where their wait is measured.
+/// Datagrams taken between questions before timers and letters: few, so that new calls wait where
+/// the wait is measured.
 const DATAGRAMS_BETWEEN_QUESTIONS: usize = 16;
 
-/// Why no test call is placed while the calls go to the next program.
+/// Why no test call is placed during a handover.
 const HANDING_OVER: &str = "maintenance";
 
 /// Largest UDP datagram.
@@ -43,33 +43,33 @@ const DATAGRAM_BYTES: usize = 65_536;
 /// Token of the waker; sockets have their listener's index.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
-/// What a shard is made of.
+/// The parts of a shard.
 pub(crate) struct ShardParts {
-    /// Which one, how many, and its seed.
+    /// Shard number, number of shards, seed.
     pub(crate) settings: SwitchSettings,
-    /// The poll that the inbox's waker belongs to.
+    /// The poll of the inbox's waker.
     pub(crate) poll: Poll,
-    /// One socket for each listener; none for those of TCP.
+    /// One socket per listener; `None` for TCP.
     pub(crate) sockets: Vec<Option<std::net::UdpSocket>>,
-    /// The connections, if there is a listener of TCP.
+    /// The TCP connections, if there is a TCP listener.
     pub(crate) streams: Option<Streams>,
     /// Letters to this shard.
     pub(crate) inbox: Inbox,
-    /// All shards, this one included, in order.
+    /// The mailboxes of all shards, in order, including this one.
     pub(crate) mailboxes: Vec<Mailbox>,
-    /// What new calls see.
+    /// The world of new calls.
     pub(crate) world: Arc<ArcSwap<World>>,
     /// Plugin instances of this shard.
     pub(crate) host: ShardHost,
     /// The relay.
     pub(crate) media: PlaneControl,
-    /// Where records go.
+    /// Receives records.
     pub(crate) recorder: Recorder,
-    /// Where decisions are kept, if they are.
+    /// Receives decisions, if they are logged.
     pub(crate) decisions: Option<DecisionTap>,
-    /// The calls of the program before; none: it has none.
+    /// The calls of the previous program, if any.
     pub(crate) switch: Option<Switch>,
-    /// Longest wait of a new call before it is refused; zero is no limit.
+    /// Longest wait of a new call before it is refused; zero is unlimited.
     pub(crate) longest_wait: Duration,
 }
 
@@ -93,7 +93,7 @@ impl ShardParts {
     }
 }
 
-/// The loop and everything that it drives.
+/// The loop and everything it drives.
 pub(super) struct Driver {
     pub(super) number: u16,
     shards: u16,
@@ -105,20 +105,20 @@ pub(super) struct Driver {
     published: Arc<ArcSwap<World>>,
     world: Arc<World>,
     pub(super) switch: Switch,
-    /// Whose datagrams are heard.
+    /// Decides which datagrams are accepted.
     classifier: Classifier,
     host: ShardHost,
     pub(super) media: PlaneControl,
     recorder: Recorder,
     decisions: Option<DecisionTap>,
     queue: Queue,
-    /// Room for a datagram, and for what the kernel says of it.
+    /// Buffers for a datagram and its ancillary data.
     buffer: Box<[u8]>,
     notes: Vec<u8>,
-    /// Of [`DATAGRAMS_BETWEEN_QUESTIONS`], those that are left.
+    /// Datagrams left of [`DATAGRAMS_BETWEEN_QUESTIONS`].
     pub(super) between: usize,
     stopping: bool,
-    /// The sockets are for the next program.
+    /// The sockets are left to the next program.
     paused: bool,
     /// When the shard began, UTC ms.
     began_ms: u64,
@@ -127,7 +127,7 @@ pub(super) struct Driver {
 /// A listener's socket of this shard.
 pub(super) struct ListenerSocket {
     socket: UdpSocket,
-    /// The poll reports an edge: until a read would block, there may be more.
+    /// The poll is edge-triggered: until a read would block, there may be more.
     pub(super) readable: bool,
 }
 
@@ -177,14 +177,14 @@ impl Driver {
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
         let mut busy = false;
-        // Calls of the program before have asked their questions again.
+        // Calls of the previous program have repeated their questions.
         self.give();
         while !self.stopping {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.host.rest();
                 let at_rest = self.switch.poll_timeout().is_none();
-                // No call and no transaction is left, so nothing waits for this thread.
+                // Without calls and transactions, nothing waits for this thread.
                 if busy && at_rest {
                     allocator::give_back();
                 }
@@ -268,7 +268,7 @@ impl Driver {
         }
     }
 
-    /// Hands the next datagram of a listener to its owner; false if none waits.
+    /// Passes the next datagram of a listener to its owner; `false` if there is none.
     fn take_datagram(&mut self, index: usize) -> bool {
         let Some(Some(listener)) = self.listeners.get_mut(index) else { return false };
         if self.paused || !listener.readable {
@@ -277,7 +277,7 @@ impl Driver {
         match arrival::receive(&listener.socket, &mut self.buffer, &mut self.notes) {
             Ok(arrival) => {
                 let datagram = &self.buffer[..arrival.length];
-                // RFC 5626 section 3.5.1: CRLF keeps a NAT open and says nothing.
+                // RFC 5626 section 3.5.1: a CRLF keep-alive for NATs.
                 if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
                     return true;
                 }
@@ -301,7 +301,7 @@ impl Driver {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.readable = false,
-            // What became of an earlier datagram; the next read is a new one.
+            // An error of an earlier datagram; the next read is a new one.
             Err(error) => {
                 tracing::debug!(shard = self.number, %error, "receive failed");
                 self.take_errors(index);
@@ -310,7 +310,7 @@ impl Driver {
         true
     }
 
-    /// After a long question: who came meanwhile gets its 100 before the next one is asked
+    /// After a long question, calls that arrived meanwhile get their 100 before the next question
     /// (SIG-14).
     fn take_who_waits(&mut self) {
         while self.between > 0
@@ -351,10 +351,10 @@ impl Driver {
         }
     }
 
-    /// Takes note of how long a datagram that came at `arrived_ms` has waited; what time it is.
+    /// Records how long a datagram that arrived at `arrived_ms` has waited; returns the time.
     fn note_wait(&mut self, arrived_ms: Option<u64>) -> Now {
         let now = clock::now();
-        // What came before the shard ran has waited for the program, not for the shard.
+        // Datagrams from before the shard's start waited for the program, not for the shard.
         let waited = |at: u64| if at < self.began_ms { 0 } else { now.utc_ms.saturating_sub(at) };
         let waited_ms = arrived_ms.map_or(0, waited);
         self.inbox.counters().waited_ms.store(waited_ms, Ordering::Relaxed);
@@ -373,7 +373,7 @@ impl Driver {
             Command::Look(id, reply) => {
                 let _ = reply.send(self.switch.call(id));
             }
-            // The next program would know nothing of it.
+            // The next program would not know of it.
             Command::Place(_, reply) if self.paused => {
                 let _ = reply.send(Err(NotPlaced::Closed(HANDING_OVER)));
             }
@@ -433,7 +433,7 @@ impl Driver {
         }
     }
 
-    /// The calls as the next program reads them.
+    /// Serializes the calls for the next program.
     fn write_down(&mut self) -> Option<WrittenShard> {
         self.give();
         let now = clock::now();
@@ -447,7 +447,7 @@ impl Driver {
         }
     }
 
-    /// Does what the machine wants done, in its order, until it wants no more.
+    /// Processes the machine's outputs in order until there are none.
     pub(super) fn give(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
@@ -490,15 +490,15 @@ impl Driver {
         let mut sent = self.send(flow, bytes);
         let mut of_another = false;
         if sent.as_ref().is_err_and(|error| !is_full(error)) {
-            // Mostly the fate of an earlier datagram, which cost this one its turn.
+            // Mostly an error of an earlier datagram, reported by this call.
             self.take_errors(usize::from(flow.listener));
             sent = self.send(flow, bytes);
             of_another = sent.is_err() && self.take_errors(usize::from(flow.listener));
         }
         let Err(error) = sent else { return };
         self.inbox.counters().send_errors.fetch_add(1, Ordering::Relaxed);
-        // A full buffer loses the datagram and the transaction repeats it (RFC 3261
-        // section 17); anything else says that the peer cannot be reached (SIG-24).
+        // A full buffer loses the datagram, and the transaction retransmits it (RFC 3261 section
+        // 17); any other error means that the peer is unreachable (SIG-24).
         if !is_full(&error) && !of_another {
             tracing::debug!(remote = %flow.remote, %error, "send failed");
             self.switch.transport_error(clock::now(), flow, &mut self.media);
@@ -516,9 +516,9 @@ impl Driver {
         }
     }
 
-    /// Hears what the network said of datagrams from this listener (SIG-24); false if it said
-    /// nothing. The kernel chooses the socket of a shared port by the peer's address, so the
-    /// transaction that sent the datagram may be another shard's.
+    /// Handles ICMP errors for datagrams from this listener (SIG-24); `false` if there are none.
+    /// The kernel chooses the socket of a shared port by the peer's address, so the transaction may
+    /// belong to another shard.
     fn take_errors(&mut self, index: usize) -> bool {
         let Some(Some(listener)) = self.listeners.get(index) else { return false };
         let mut gone = Vec::new();
@@ -538,8 +538,8 @@ impl Driver {
     }
 }
 
-/// Whether a datagram was not taken because too many wait: in the socket's buffer, or in the
-/// queue of the network card, which the kernel tells of because ICMP errors are wanted.
+/// Whether a datagram was refused because too many wait: in the socket's buffer or in the network
+/// card's queue, which the kernel reports with `IP_RECVERR`.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || Errno::from_io_error(error) == Some(Errno::NOBUFS)
 }

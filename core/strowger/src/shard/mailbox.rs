@@ -1,5 +1,5 @@
-//! How other threads reach a shard: datagrams from its neighbours, commands from the
-//! admin interface, answers of plugins that had to wait.
+//! Messages to a shard from other threads: datagrams from other shards, commands from the admin
+//! API, deferred answers of plugins.
 
 use crate::handover::WrittenShard;
 use crate::media_plane::Report;
@@ -14,44 +14,43 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use switch::{Ask, CallKey, CallView, Counters, NotPlaced, Standing, TestCall};
 use tokio::sync::oneshot;
 
-/// Datagrams and ICMP errors that may wait for one shard; more are dropped, as a full socket
-/// would.
+/// Most datagrams and ICMP errors waiting for a shard; more are dropped, as by a full socket.
 const INBOX_LIMIT: usize = 65_536;
 
-/// Of a system that refuses to write to an event descriptor.
+/// Limits log lines about failed wake-ups.
 static NOT_WOKEN: Seldom = Seldom::new();
 
-/// What a shard is told.
+/// A command to a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// List the calls.
     Calls(oneshot::Sender<Vec<CallView>>),
-    /// Look at a call; none if it is not there.
+    /// Returns a call, if it exists.
     Look(u128, oneshot::Sender<Option<CallView>>),
-    /// Place a test call; the answer is its id, or why it was not placed.
+    /// Places a test call; returns its id, or why it was not placed.
     Place(TestCall, oneshot::Sender<Result<u128, NotPlaced>>),
-    /// End a call; the answer says whether it was there.
+    /// Ends a call; returns whether it existed.
     HangUp(u128, oneshot::Sender<bool>),
-    /// End the running calls of an account that was locked together with them.
+    /// Ends the running calls of an account that was locked together with them.
     Cut(u32),
-    /// Take the published world now: the answer comes when calls begin with it.
+    /// Takes the published world now; replies once calls start with it.
     TakeWorld(oneshot::Sender<()>),
-    /// Take no new calls from now on.
+    /// Takes no new calls from now on.
     Drain,
-    /// End every call; peers may still answer.
+    /// Hangs up every call; peers may still respond.
     HangUpAll,
-    /// Await no peer any more: write the record of every call once its charges are known.
+    /// Waits for peers no longer: writes the record of every call once its charges are known.
     CloseAll,
-    /// Fail as a defect would.
+    /// Panics, as a defect would.
     #[cfg(test)]
     Fail,
     /// Read the counters.
     Read(oneshot::Sender<ShardReading>),
-    /// Write the records of calls that are left, and end the thread.
+    /// Writes the records of remaining calls and ends the thread.
     Stop,
-    /// Read no more datagrams: they wait in the sockets for the next program.
+    /// Stops reading datagrams: they wait in the sockets for the next program.
     Pause(oneshot::Sender<()>),
-    /// Write the calls down for the next program; none if they cannot be.
+    /// Serializes the calls for the next program; `None` if that fails.
     WriteDown(oneshot::Sender<Option<WrittenShard>>),
 }
 
@@ -60,34 +59,34 @@ pub(crate) enum Command {
 pub(crate) struct ShardReading {
     /// The machine's own counters.
     pub(crate) counters: Counters,
-    /// Calls up or being set up.
+    /// Calls in progress, answered or not.
     pub(crate) calls: usize,
     /// Transactions alive.
     pub(crate) transactions: usize,
 }
 
-/// Counters that the shell keeps itself.
+/// Counters of the shard outside its call machine.
 #[derive(Debug, Default)]
 pub(crate) struct ShardCounters {
-    /// Datagrams handed to this shard by another one.
+    /// Datagrams received from other shards.
     pub(crate) handed_over: AtomicU64,
-    /// Datagrams and ICMP errors dropped because too many waited for this shard.
+    /// Datagrams and ICMP errors dropped because the inbox was full.
     pub(crate) inbox_dropped: AtomicU64,
-    /// Datagrams and ICMP errors waiting for this shard.
+    /// Datagrams and ICMP errors in the inbox.
     pub(crate) inbox_depth: AtomicUsize,
-    /// Messages of TCP from somebody who is not heard.
+    /// TCP messages from peers that are not accepted.
     pub(crate) turned_away: AtomicU64,
-    /// Datagrams that the kernel did not take.
+    /// Datagrams that the kernel refused to send.
     pub(crate) send_errors: AtomicU64,
-    /// Milliseconds that the last datagram waited between the machine and the shard.
+    /// Time between the last datagram's arrival at the machine and its processing, milliseconds.
     pub(crate) waited_ms: AtomicU64,
-    /// How often datagrams began to wait for too long.
+    /// How often datagrams began to wait too long.
     pub(crate) overloads: AtomicU64,
-    /// Faults of the shard itself, after which it started anew.
+    /// Faults that the shard has survived.
     pub(crate) faults: AtomicU64,
 }
 
-/// Where a message came from, what may come of it, and when it reached the machine.
+/// Flow, standing and arrival time of a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrived {
     pub(crate) flow: Flow,
@@ -99,18 +98,18 @@ pub(crate) struct Arrived {
 pub(super) enum Letter {
     /// A message for this shard.
     Datagram(Arrived, Box<[u8]>),
-    /// Something has happened to the audio of a call.
+    /// An event of a call's media.
     Media(CallKey, Report),
-    /// Nobody is at the far end of this flow (SIG-24).
+    /// The peer of this flow is unreachable (SIG-24).
     Unreachable(Flow),
     Command(Command),
     Answer(Answer),
 }
 
-/// What a plugin answered that had to wait.
+/// A deferred answer of a plugin.
 pub(super) struct Answer {
     pub(super) ask: Box<Ask>,
-    /// Random draws of the call before.
+    /// The call's random draws before it.
     pub(super) draw: u32,
     pub(super) reply: Reply,
 }
@@ -120,7 +119,7 @@ pub(super) struct Answer {
 pub(crate) struct Mailbox {
     letters: Sender<Letter>,
     waker: Arc<Waker>,
-    /// A wake-up is on its way: no second system call is needed.
+    /// A wake-up is pending: no second system call is needed.
     signalled: Arc<AtomicBool>,
     counters: Arc<ShardCounters>,
 }
@@ -128,7 +127,7 @@ pub(crate) struct Mailbox {
 /// The receiving end.
 pub(crate) struct Inbox {
     letters: Receiver<Letter>,
-    /// Letters that were passed over to find a datagram, oldest first.
+    /// Letters skipped in search of a datagram, oldest first.
     passed_over: VecDeque<Letter>,
     signalled: Arc<AtomicBool>,
     counters: Arc<ShardCounters>,
@@ -149,13 +148,13 @@ pub(crate) fn mailbox(waker: Waker) -> (Mailbox, Inbox) {
 }
 
 impl Mailbox {
-    /// Gives a command. A shard that has ended drops it, and with it the answer's sender.
+    /// Sends a command. A shard that has ended drops it together with the reply's sender.
     pub(crate) fn send(&self, command: Command) {
         let _ = self.letters.send(Letter::Command(command));
         self.wake();
     }
 
-    /// Hands over a datagram that belongs to this shard.
+    /// Passes on a datagram that belongs to this shard.
     pub(crate) fn hand_over(&self, arrived: Arrived, datagram: &[u8]) {
         if self.has_room() {
             self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
@@ -163,26 +162,26 @@ impl Mailbox {
         }
     }
 
-    /// Counts a message for this shard of somebody who is not heard.
+    /// Counts a message for this shard from a peer that is not accepted.
     pub(crate) fn turn_away(&self) {
         self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells what has happened to the audio of a call of this shard.
+    /// Passes on a media event of a call of this shard.
     pub(crate) fn tell_media(&self, call: CallKey, report: Report) {
         let _ = self.letters.send(Letter::Media(call, report));
         self.wake();
     }
 
-    /// Tells that nobody is at the far end of a flow: of an ICMP error that the kernel gave to
-    /// another shard's socket, or of a connection that has ended.
+    /// Reports that the peer of a flow is unreachable: by an ICMP error that the kernel gave to
+    /// another shard's socket, or because a connection ended.
     pub(crate) fn tell_unreachable(&self, flow: Flow) {
         if self.has_room() {
             self.put(Letter::Unreachable(flow));
         }
     }
 
-    /// Whether the network may put one more letter here; if not, the letter is lost.
+    /// Whether there is room for another letter from the network; otherwise it is dropped.
     fn has_room(&self) -> bool {
         let full = self.counters.inbox_depth.load(Ordering::Relaxed) >= INBOX_LIMIT;
         if full {
@@ -191,20 +190,20 @@ impl Mailbox {
         !full
     }
 
-    /// Puts a letter that came from the network.
+    /// Adds a letter from the network.
     fn put(&self, letter: Letter) {
         self.counters.inbox_depth.fetch_add(1, Ordering::Relaxed);
         let _ = self.letters.send(letter);
         self.wake();
     }
 
-    /// Answers a question of this shard; a call that has ended meanwhile does not miss it.
+    /// Answers a question of this shard; ignored if the call has ended meanwhile.
     pub(super) fn answer(&self, answer: Answer) {
         let _ = self.letters.send(Letter::Answer(answer));
         self.wake();
     }
 
-    /// Makes the shard look at its world and its letters.
+    /// Makes the shard check its world and letters.
     pub(crate) fn wake(&self) {
         if !self.signalled.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
@@ -214,14 +213,14 @@ impl Mailbox {
         }
     }
 
-    /// The shell's counters of that shard.
+    /// The counters of that shard.
     pub(crate) fn counters(&self) -> &ShardCounters {
         &self.counters
     }
 }
 
 impl Inbox {
-    /// Before letters are taken: letters sent from now on wake the poll again.
+    /// Before letters are taken: later letters wake the poll again.
     pub(super) fn open(&self) {
         self.signalled.store(false, Ordering::Release);
     }
@@ -230,7 +229,7 @@ impl Inbox {
         self.passed_over.pop_front().or_else(|| self.receive())
     }
 
-    /// The next datagram. Other letters wait for [`Inbox::take`].
+    /// The next datagram. Other letters stay for [`Inbox::take`].
     pub(super) fn take_datagram(&mut self) -> Option<(Arrived, Box<[u8]>)> {
         loop {
             match self.receive()? {

@@ -1,34 +1,35 @@
-//! How long datagrams wait for their shard, and when that is too long for new calls.
+//! Measures how long datagrams wait for their shard, and decides when that is too long for new
+//! calls.
 //!
-//! A shard that gets more than it can do would serve each caller later than the one before.
-//! Callers repeat themselves after half a second (RFC 3261, T1) and make it worse. So a new
-//! call that has waited longer than the node file allows is refused (SIG-91): that costs a
-//! small part of a call, and the queue stays as short as the limit.
+//! An overloaded shard would serve each caller later than the one before, and callers retransmit
+//! after half a second (RFC 3261, T1), which makes it worse. So a new call that has waited longer
+//! than the node file allows is refused (SIG-91): that costs a fraction of a call and keeps the
+//! queue as short as the limit.
 
 use crate::seldom::Seldom;
 use std::time::Duration;
 
-/// A caller gives up after 64 times T1 (RFC 3261 section 17.1.1.2). What seems to have waited
-/// longer, milliseconds, came before the wall clock was set: the kernel's stamp is of that clock.
+/// A caller gives up after 64 times T1 (RFC 3261 section 17.1.1.2). A longer apparent wait, in
+/// milliseconds, means that the wall clock, which the kernel's timestamp uses, was set.
 const CLOCK_WAS_SET: u64 = 32_000;
 
 /// The queue of one shard.
 pub(super) struct Queue {
-    /// Longest wait of a new call, milliseconds; none: it may wait for ever.
+    /// Longest wait of a new call, milliseconds; `None` is unlimited.
     limit_ms: Option<u64>,
     too_long: bool,
     line: Seldom,
 }
 
 impl Queue {
-    /// Zero is no limit.
+    /// Zero is unlimited.
     pub(super) fn new(limit: Duration) -> Queue {
         let limit_ms = u64::try_from(limit.as_millis()).ok().filter(|limit| *limit > 0);
         Queue { limit_ms, too_long: false, line: Seldom::new() }
     }
 
-    /// Takes note of a datagram that has waited this long: whether new calls are refused from
-    /// now on, if that has changed.
+    /// Records how long a datagram has waited; `Some` if this changes whether new calls are
+    /// refused.
     pub(super) fn waited(&mut self, shard: u16, waited_ms: u64) -> Option<bool> {
         let in_earnest = waited_ms <= CLOCK_WAS_SET;
         let too_long = in_earnest && self.limit_ms.is_some_and(|limit| waited_ms > limit);

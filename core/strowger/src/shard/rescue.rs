@@ -1,7 +1,7 @@
-//! What a shard does after a fault of its own: a panic somewhere below, or a poll that fails.
+//! Recovery of a shard after a panic or a failed poll.
 //!
-//! One defect must not silence a shard for good: its calls are ended at both sides and
-//! recorded, and the same thread goes on with an empty machine (OPS-62).
+//! One defect must not silence a shard for good: its calls are ended on both sides and recorded,
+//! and the same thread continues with an empty machine (OPS-62).
 
 use super::drive::Driver;
 use crate::clock;
@@ -11,11 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Two faults that are closer together than this are followed by a pause of the same length,
-/// so that a fault that comes back at once does not keep a processor busy.
+/// Two faults within this period are followed by a pause of the same length, so that a recurring
+/// fault does not occupy a CPU.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Runs the loop until the shard is told to stop, whatever happens in it.
+/// Runs the loop until the shard is stopped, whatever fails in it.
 pub(super) fn run_to_the_end(driver: &mut Driver) {
     let mut last: Option<Instant> = None;
     loop {
@@ -42,7 +42,7 @@ fn poll_failed(error: &io::Error) -> String {
     format!("its poll fails: {error}")
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -50,10 +50,10 @@ pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
 }
 
 impl Driver {
-    /// Ends and records every call, and puts an empty machine in the place of the one that
-    /// failed. Each step is on its own: a call that fails once more is lost and no other.
+    /// Ends and records every call, and replaces the failed machine by an empty one. Each step is
+    /// separate: a call that fails again is lost, the others are not.
     fn rescue(&mut self) {
-        // The machine that is to go takes nothing new.
+        // The failed machine takes nothing new.
         self.between = 0;
         for key in self.switch.call_keys() {
             self.guarded(|driver| {
@@ -62,7 +62,7 @@ impl Driver {
                 true
             });
         }
-        // What still waits for a peer or a plugin is recorded as it is.
+        // Calls that wait for a peer or a plugin are recorded as they are.
         while self.guarded(|driver| {
             let one = driver.switch.close_one_unrated(clock::now(), &mut driver.media);
             driver.give();
@@ -78,7 +78,7 @@ impl Driver {
         }
     }
 
-    /// True if it is worth another try.
+    /// Whether to try again.
     fn guarded(&mut self, step: impl FnOnce(&mut Driver) -> bool) -> bool {
         catch_unwind(AssertUnwindSafe(|| step(self))).unwrap_or_else(|panic| {
             let what = words_of(panic.as_ref());

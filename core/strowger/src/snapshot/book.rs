@@ -1,5 +1,4 @@
-//! What a snapshot knows by name. Calls know numbers alone; a change of one object is found and
-//! placed by names.
+//! Names in a snapshot. Calls use numbers only; names serve to find the object of a change.
 
 use policy::Owner;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ pub(super) struct Book {
     pub(super) vendors: SharedMap<Arc<str>, u32>,
     /// Content handles of rule sets.
     pub(super) rules: SharedMap<Arc<str>, u64>,
-    /// The rule sets that trunks use; those that use none are not here.
+    /// The rule sets of trunks that use any.
     pub(super) users: SharedMap<Owner, RuleNames>,
 }
 
@@ -28,7 +27,7 @@ pub(super) struct RuleNames {
     pub(super) identity: Option<Arc<str>>,
 }
 
-/// The same as content handles; 0 is none.
+/// The rule sets of a trunk as content handles; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RuleHandles {
     pub(super) caller: u64,
@@ -37,7 +36,7 @@ pub(super) struct RuleHandles {
 }
 
 impl RuleNames {
-    /// The names as they are written.
+    /// The rule sets as configured.
     pub(super) fn of(
         caller: Option<&String>,
         callee: Option<&String>,
@@ -47,7 +46,7 @@ impl RuleNames {
         RuleNames { caller: name(caller), callee: name(callee), identity: name(identity) }
     }
 
-    /// Whether a rule set is among them.
+    /// Whether this rule set is among them.
     pub(super) fn have(&self, name: &str) -> bool {
         let names = [&self.caller, &self.callee, &self.identity];
         names.into_iter().flatten().any(|known| **known == *name)
@@ -55,7 +54,7 @@ impl RuleNames {
 }
 
 impl Book {
-    /// The content handles of these rule sets. Unknown names are refused when they are read.
+    /// The content handles of these rule sets. Unknown names were refused on reading.
     pub(super) fn handles(&self, names: &RuleNames) -> RuleHandles {
         let handle = |name: &Option<Arc<str>>| {
             let name = name.as_ref();
@@ -68,7 +67,7 @@ impl Book {
         }
     }
 
-    /// Notes the rule sets of a trunk, and gives their handles.
+    /// Stores the rule sets of a trunk; returns their handles.
     pub(super) fn note_rules(&mut self, trunk: Owner, names: RuleNames) -> RuleHandles {
         let handles = self.handles(&names);
         if names == RuleNames::default() {
@@ -80,7 +79,7 @@ impl Book {
     }
 }
 
-/// An object has this name now and had another one before, or none.
+/// Enters the name of an object and removes its former one, if any.
 pub(super) fn rename(
     names: &mut SharedMap<Arc<str>, u32>,
     before: Option<&Arc<str>>,
@@ -96,7 +95,7 @@ pub(super) fn rename(
     names.insert(Arc::clone(now), id);
 }
 
-/// The object has the name no more, unless another one has taken it.
+/// Removes the name of an object, unless another object has taken it.
 pub(super) fn forget(names: &mut SharedMap<Arc<str>, u32>, name: &Arc<str>, id: u32) {
     if names.get(name) == Some(&id) {
         names.remove(name);

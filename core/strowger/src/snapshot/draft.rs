@@ -1,4 +1,4 @@
-//! A snapshot that is being made: of a whole business, or of the snapshot before and one object.
+//! A snapshot under construction: of a whole business, or of the previous snapshot and one object.
 
 use super::book::{RuleNames, forget, rename};
 use super::{Names, Shared, Snapshot, SnapshotError, trunks};
@@ -11,37 +11,37 @@ use std::sync::Arc;
 use store::{Loaded, LoadedAccount, LoadedDeck, LoadedTrunk};
 use switch::facts::{self, Account, Change, Facts};
 
-/// An object that was written into the store or is there no more.
+/// A stored or removed object.
 #[derive(Clone, Copy)]
 pub(crate) enum Changed<'a> {
     /// An account, new or changed.
     Account(&'a LoadedAccount),
-    /// The id of an account that is gone.
+    /// The id of a removed account.
     NoAccount(u32),
     /// A customer trunk, new or changed.
     Customer(&'a LoadedTrunk<CustomerTrunk>),
-    /// The id of a customer trunk that is gone.
+    /// The id of a removed customer trunk.
     NoCustomer(u32),
     /// A vendor trunk, new or changed.
     Vendor(&'a LoadedTrunk<VendorTrunk>),
-    /// The id of a vendor trunk that is gone.
+    /// The id of a removed vendor trunk.
     NoVendor(u32),
     /// A deck, new or changed.
     Deck(&'a LoadedDeck),
-    /// The name of a deck that is gone.
+    /// The name of a removed deck.
     NoDeck(&'a str),
     /// A rule set, new or changed.
     RuleSet(&'a RuleSet),
-    /// The name of a rule set that is gone.
+    /// The name of a removed rule set.
     NoRuleSet(&'a str),
 }
 
-/// A snapshot that nobody else has yet.
+/// A snapshot under construction.
 pub(super) struct Draft<'a> {
     facts: Facts,
     lookup: super::SnapshotLookup,
     book: super::Book,
-    /// Where objects are taken from that are the same as before.
+    /// The source of unchanged objects.
     before: Arc<Facts>,
     names: Names<'a>,
     live: &'a Live,
@@ -49,7 +49,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A draft that begins with what a snapshot says.
+    /// A draft that begins as a snapshot.
     pub(super) fn of(
         snapshot: &Snapshot,
         before: Arc<Facts>,
@@ -68,10 +68,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The snapshot.
+    /// Completes the snapshot.
     ///
     /// # Errors
-    /// What objects name and the node file does not have.
+    /// References of objects that the node file lacks.
     pub(super) fn finish(self) -> Result<Snapshot, SnapshotError> {
         if !self.names.problems.is_empty() {
             return Err(SnapshotError(self.names.problems));
@@ -80,7 +80,7 @@ impl<'a> Draft<'a> {
         Ok(Snapshot { facts, lookup, book: self.book })
     }
 
-    /// Puts all objects of a business in.
+    /// Adds all objects of a business.
     pub(super) fn fill(&mut self, business: &Loaded) {
         for set in &business.rule_sets {
             self.keep_rules(set);
@@ -88,7 +88,7 @@ impl<'a> Draft<'a> {
         for loaded in &business.decks {
             self.put_deck(loaded);
         }
-        // Parents may come behind those below them.
+        // Parents may follow their children.
         for loaded in &business.accounts {
             self.book.accounts.insert(loaded.account.name.as_str().into(), loaded.id);
         }
@@ -102,7 +102,7 @@ impl<'a> Draft<'a> {
         self.facts.fill(customers, vendors);
     }
 
-    /// Puts one object in or takes it out.
+    /// Adds or removes one object.
     pub(super) fn apply(&mut self, change: Changed<'_>) {
         match change {
             Changed::Account(loaded) => self.put_account(loaded),
@@ -169,7 +169,7 @@ impl<'a> Draft<'a> {
         self.facts.apply(Change::Deck(number, Arc::clone(&loaded.deck)));
     }
 
-    /// The text of a rule set has another handle when it is another text.
+    /// Stores the text of a rule set; a different text gets a different handle.
     fn keep_rules(&mut self, set: &RuleSet) {
         let handle = self.lookup.keep(&set.text);
         if let Some(before) = self.book.rules.insert(set.name.as_str().into(), handle) {
@@ -177,7 +177,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Trunks that use a rule set get its handle of now.
+    /// Updates the trunks that use a rule set to its current handle.
     fn follow_rules(&mut self, name: &str) {
         let users = self.book.users.iter().filter(|(_, names)| names.have(name));
         let users: Vec<(Owner, RuleNames)> =
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
         self.facts.apply(Change::Account(account));
     }
 
-    /// A customer trunk, ready to be put in.
+    /// Builds a customer trunk.
     fn customer(&mut self, loaded: &LoadedTrunk<CustomerTrunk>) -> Arc<facts::CustomerTrunk> {
         let (owner, trunk) = (Owner::Customer(loaded.id), &loaded.trunk);
         self.lookup.set_attributes(owner, &trunk.attributes);
@@ -249,7 +249,7 @@ impl<'a> Draft<'a> {
         shared_with(self.before.customers().get(&trunk.id), trunk)
     }
 
-    /// A vendor trunk, ready to be put in.
+    /// Builds a vendor trunk.
     fn vendor(&mut self, loaded: &LoadedTrunk<VendorTrunk>) -> Arc<facts::VendorTrunk> {
         let (owner, trunk) = (Owner::Vendor(loaded.id), &loaded.trunk);
         self.lookup.set_attributes(owner, &trunk.attributes);
@@ -264,7 +264,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The object of the snapshot before if it is the same.
+/// The previous object if it is equal.
 fn shared_with<T: PartialEq>(before: Option<&Arc<T>>, now: T) -> Arc<T> {
     match before {
         Some(before) if **before == now => Arc::clone(before),
@@ -272,7 +272,7 @@ fn shared_with<T: PartialEq>(before: Option<&Arc<T>>, now: T) -> Arc<T> {
     }
 }
 
-/// A limit of calls a second.
+/// A limit of calls per second.
 pub(super) fn rate(cps: CallRate, burst: u32) -> Rate {
     Rate { per_mille: cps.per_mille, burst }
 }

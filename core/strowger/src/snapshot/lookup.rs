@@ -1,4 +1,4 @@
-//! What plugins look up in a snapshot: texts by content handle, number lists by name.
+//! Lookups of plugins in a snapshot: texts by content handle, number lists by name.
 
 use crate::tables::{Table, Tables};
 use business::ListKind;
@@ -16,7 +16,7 @@ pub(crate) struct SnapshotLookup {
     live: Live,
 }
 
-/// What a snapshot says beside its tables. A clone shares it.
+/// A snapshot's lookups without its tables. A clone shares them.
 #[derive(Clone, Debug, Default)]
 struct Words {
     texts: SharedMap<u64, Text>,
@@ -24,10 +24,10 @@ struct Words {
     vendors: SharedMap<u32, ()>,
 }
 
-/// The words of an owner by name.
+/// Attributes of an owner by name.
 type Attributes = Arc<BTreeMap<String, Arc<str>>>;
 
-/// A text, and how many rule sets have it.
+/// A text, and the number of rule sets that use it.
 #[derive(Clone, Debug)]
 struct Text {
     text: Arc<str>,
@@ -35,12 +35,12 @@ struct Text {
 }
 
 impl SnapshotLookup {
-    /// Keeps a text for one more rule set and gives its handle: the same text has the same handle
+    /// Stores a text for another rule set and returns its handle. The same text has the same handle
     /// in every snapshot and after every restart, so that plugins can keep what they compiled.
     pub(crate) fn keep(&mut self, text: &str) -> u64 {
         let texts = &mut Arc::make_mut(&mut self.business).texts;
         let mut handle = text_handle(text);
-        // Two texts on one handle are as good as impossible, but must not mix rules.
+        // A hash collision is practically impossible, but must not mix up rules.
         while texts.get(&handle).is_some_and(|known| *known.text != *text) || handle == 0 {
             handle = handle.wrapping_add(1);
         }
@@ -52,7 +52,7 @@ impl SnapshotLookup {
         handle
     }
 
-    /// One rule set less has the text with this handle.
+    /// Releases the text with this handle for one rule set.
     pub(super) fn release(&mut self, handle: u64) {
         let texts = &mut Arc::make_mut(&mut self.business).texts;
         match texts.get(&handle).cloned() {
@@ -64,7 +64,7 @@ impl SnapshotLookup {
         }
     }
 
-    /// Keeps the words that an operator gave to an account or trunk, in the place of those before.
+    /// Replaces the attributes of an account or trunk.
     pub(super) fn set_attributes(&mut self, owner: Owner, words: &BTreeMap<String, String>) {
         let attributes = &mut Arc::make_mut(&mut self.business).attributes;
         if words.is_empty() {
@@ -75,29 +75,29 @@ impl SnapshotLookup {
         }
     }
 
-    /// A vendor trunk whose figures may be asked for.
+    /// Allows queries for the statistics of a vendor trunk.
     pub(super) fn add_vendor(&mut self, trunk: u32) {
         Arc::make_mut(&mut self.business).vendors.insert(trunk, ());
     }
 
-    /// A vendor trunk that is gone.
+    /// Forgets a vendor trunk.
     pub(super) fn remove_vendor(&mut self, trunk: u32) {
         Arc::make_mut(&mut self.business).vendors.remove(&trunk);
     }
 
-    /// Without texts.
+    /// Lookups without texts.
     pub(super) fn of(tables: Tables, live: &Live) -> SnapshotLookup {
         SnapshotLookup { tables, live: live.clone(), business: Arc::default() }
     }
 
-    /// The same with another state of some tables.
+    /// These lookups with some tables replaced.
     pub(crate) fn with(&self, tables: Vec<Arc<Table>>) -> SnapshotLookup {
         let mut lookup = self.clone();
         lookup.tables.replace(tables);
         lookup
     }
 
-    /// The same without a table.
+    /// These lookups without a table.
     pub(crate) fn without(&self, table: &str) -> SnapshotLookup {
         let mut lookup = self.clone();
         lookup.tables.remove(table);
@@ -114,14 +114,14 @@ impl Lookup for SnapshotLookup {
         self.business.texts.get(&handle).map(|kept| Arc::clone(&kept.text))
     }
 
-    /// A list of whole numbers only matches a whole number.
+    /// A list of whole numbers matches only whole numbers.
     fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
         let table = self.tables.get(table)?;
         let (length, value) = match table.list.kind {
             ListKind::Prefix => table.numbers.longest(number)?,
             ListKind::Exact => (number.len(), table.numbers.get(number)?),
         };
-        // A text of its own for each hit: a count that all shards write to would cost more.
+        // A copy per hit: a reference count shared by all shards would cost more.
         let value = Arc::from(value);
         Some(PrefixHit { length: u32::try_from(length).unwrap_or(u32::MAX), value })
     }

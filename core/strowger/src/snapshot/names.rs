@@ -1,4 +1,4 @@
-//! Names of the node file that business objects use, as the indices that calls use.
+//! Resolves names of the node file in business objects to the indices used by calls.
 
 use super::twin;
 use business::{Target, TargetHost, Transport};
@@ -7,10 +7,10 @@ use sip::{Flow, Link};
 use std::sync::Arc;
 use switch::facts::{Destination, Exits, Name, Place};
 
-/// Priority of targets that have none.
+/// Priority of targets without one.
 const USUAL_PRIORITY: u32 = 100;
 
-/// The node file, and what it was asked for and does not have.
+/// The node file, and the names that it lacks.
 pub(super) struct Names<'a> {
     pub(super) config: &'a Config,
     pub(super) problems: Vec<String>,
@@ -31,7 +31,7 @@ impl Names<'_> {
         self.index(owner, "media_address", name, &known)
     }
 
-    /// The name of a sound of the node file, or the code of a country.
+    /// Checks the name of a sound in the node file, or a country code.
     pub(super) fn sound(&mut self, owner: &str, name: &str) -> Arc<str> {
         if let Some(problem) = crate::review::unknown_sound(self.config, name) {
             self.problems.push(format!("{owner}: {problem}"));
@@ -59,7 +59,7 @@ impl Names<'_> {
         listener.map(config::ListenerConfig::domain).unwrap_or_default()
     }
 
-    /// The listeners that a trunk with this listener can send from.
+    /// The listeners from which a trunk with this listener can send.
     pub(super) fn exits(&self, listener: u16) -> Exits {
         let own = self.config.listeners.get(usize::from(listener));
         let usual = own.map(crate::transport::sockets::link).unwrap_or_default();
@@ -72,8 +72,8 @@ impl Names<'_> {
         Exits { datagram, stream, usual, ipv6 }
     }
 
-    /// Where a target leads, unless it is one of our own listeners: a call to ourselves would go
-    /// round until Max-Forwards stops it. None: the node has no listener of its transport.
+    /// The destination of a target. One of our own listeners is an error: calls would loop until
+    /// Max-Forwards stops them. `None` if the node has no listener with its transport.
     pub(super) fn destination(
         &mut self,
         owner: &str,
@@ -103,7 +103,7 @@ impl Names<'_> {
             }
             (None, TargetHost::Address(_)) => return None,
         };
-        // Those without a priority come in their order, as if they had the usual one.
+        // Targets without a priority keep their order, as if they had the default one.
         let priority = target.priority.unwrap_or(USUAL_PRIORITY);
         Some(Destination { priority, weight: target.weight, place })
     }

@@ -1,4 +1,4 @@
-//! What an operator wrote arrives in the machine's words.
+//! Configured objects arrive in the facts of the call machine.
 
 use super::*;
 use business::Business;
@@ -128,7 +128,7 @@ fn purses_survive_a_reload() {
     assert_eq!(purses.standing(*account, 0).unwrap().balance.to_string(), "9");
 }
 
-/// Promise 4: a change shares all that it does not touch, however many snapshots are in use.
+/// Promise 4: a change shares everything that it does not touch, however many snapshots are in use.
 #[test]
 fn what_did_not_change_is_shared_by_all_snapshots() {
     let mut loaded = business("shared", BUSINESS);
@@ -147,7 +147,7 @@ fn what_did_not_change_is_shared_by_all_snapshots() {
         assert!(Arc::ptr_eq(&facts.vendors()[&vendor], &first.vendors()[&vendor]));
         assert!(Arc::ptr_eq(&facts.accounts()[&account], &first.accounts()[&account]));
     }
-    // What was loaded and the registry have the same one, each snapshot has it once.
+    // Shared by the loaded objects and the registry, and once by each snapshot.
     let deck = first.deck_of(&first.accounts()[&account]).unwrap();
     assert_eq!(Arc::strong_count(deck), 2 + in_use.len());
 }
@@ -164,7 +164,7 @@ fn desk_of(snapshot: Snapshot) -> crate::world::WorldDesk {
     crate::world::WorldDesk::new(host, Vec::new(), Arc::new(snapshot)).unwrap()
 }
 
-/// The last call of a snapshot is not what frees a deck.
+/// The last call of a snapshot does not free a deck.
 #[test]
 fn a_replaced_deck_is_freed_by_the_sweep_alone() {
     let before = build(&business("swept-a", BUSINESS), &Registry::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Trunks in the operator's words become trunks in the machine's.
+//! Converts configured trunks to those of the call machine.
 
 use super::book::RuleHandles;
 use super::draft::rate;
@@ -13,7 +13,7 @@ use switch::facts::{
     FailureReply, Network, Reliability, Ringback, RingbackMode, RoutePrefix, VendorTrunk,
 };
 
-/// The `from_host` of trunks that want to see their own address (SIG-70).
+/// The `from_host` of trunks that get their own address (SIG-70).
 const PEER: &str = "peer";
 
 pub(super) fn customer(

@@ -1,5 +1,5 @@
-//! When a datagram reached the machine: the kernel notes it (`SO_TIMESTAMPNS`, socket(7)), so
-//! that a shard knows how long what it takes from its socket has waited there.
+//! Arrival times of datagrams: the kernel timestamps them (`SO_TIMESTAMPNS`, socket(7)), so that a
+//! shard knows how long a datagram has waited in the socket.
 
 use crate::transport::icmp;
 use nix::cmsg_space;
@@ -10,34 +10,34 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Has the kernel note when each datagram comes.
+/// Enables timestamps on a socket.
 ///
 /// # Errors
-/// What the system says; then every datagram counts as come just now.
+/// The system's error; every datagram then counts as just arrived.
 pub(crate) fn watch(socket: &impl AsFd) -> io::Result<()> {
     Ok(setsockopt(socket, ReceiveTimestampns, &true)?)
 }
 
-/// Room for what [`receive`] is told beside a datagram.
+/// A buffer for the ancillary data of [`receive`].
 pub(crate) fn notes() -> Vec<u8> {
     cmsg_space!(TimeSpec)
 }
 
-/// A datagram as it was taken from a socket.
+/// A received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// Bytes of it that are in the buffer.
+    /// Its length in the buffer, bytes.
     pub(crate) length: usize,
-    /// Who sent it.
+    /// Its sender.
     pub(crate) remote: SocketAddr,
-    /// UTC milliseconds when it reached the machine; none if the kernel did not note it.
+    /// When it reached the machine, UTC ms; `None` without a timestamp.
     pub(crate) at_ms: Option<u64>,
 }
 
-/// Takes a datagram from a socket that does not block.
+/// Receives a datagram from a non-blocking socket.
 ///
 /// # Errors
-/// What the system says: `WouldBlock` if there is none, or what became of an earlier datagram.
+/// The system's error: `WouldBlock` if there is none, or an error of an earlier datagram.
 pub(crate) fn receive(
     socket: &impl AsRawFd,
     buffer: &mut [u8],

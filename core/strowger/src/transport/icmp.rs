@@ -1,8 +1,8 @@
-//! What the network says of datagrams that it could not deliver: ICMP errors, which the kernel
-//! keeps in the error queue of the socket that sent them (ip(7) and ipv6(7), `IP_RECVERR`).
+//! ICMP errors for undeliverable datagrams, which the kernel keeps in the error queue of the
+//! sending socket (ip(7) and ipv6(7), `IP_RECVERR`).
 //!
-//! The kernel also makes each of them the result of the next call on the socket, whatever that
-//! call is about: see [`take`].
+//! The kernel also returns each of them from the next call on the socket, whatever that call does:
+//! see [`take`].
 
 use nix::cmsg_space;
 use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Errors taken from one queue in one go; after that datagrams get their turn.
+/// Errors taken from a queue at once, before datagrams get their turn.
 const ERRORS_PER_TURN: usize = 256;
 
 /// `SO_EE_ORIGIN_ICMP`: the error is an ICMP message.
@@ -23,13 +23,13 @@ const FROM_ICMP6: u8 = 3;
 /// Destination unreachable, RFC 792.
 const ICMP_UNREACHABLE: u8 = 3;
 
-/// Destination unreachable, RFC 4443 section 3.1. All of its codes say that nobody is there.
+/// Destination unreachable, RFC 4443 section 3.1. All its codes mean that the peer is unreachable.
 const ICMP6_UNREACHABLE: u8 = 1;
 
-/// Has the kernel keep the ICMP errors of a socket that is not connected.
+/// Makes the kernel keep the ICMP errors of an unconnected socket.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub(crate) fn watch(socket: &impl AsFd, ipv6: bool) -> io::Result<()> {
     if ipv6 {
         setsockopt(socket, Ipv6RecvErr, &true)?;
@@ -39,11 +39,11 @@ pub(crate) fn watch(socket: &impl AsFd, ipv6: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the error queue of a socket; `unreachable` hears of each destination that a
-/// datagram did not reach (SIG-24). To be called whenever a call on the socket fails: once
-/// the queue is empty, no earlier error is left to be the result of a later call.
+/// Empties the error queue of a socket; calls `unreachable` for each destination that a datagram
+/// did not reach (SIG-24). Call it whenever a call on the socket fails: with an empty queue, no
+/// earlier error can be returned by a later call.
 ///
-/// False if there was nothing in the queue: what failed was the call itself.
+/// `false` if the queue was empty: the call itself failed.
 pub(crate) fn take(socket: &impl AsRawFd, mut unreachable: impl FnMut(SocketAddr)) -> bool {
     // The error itself (16 bytes) and who reported it (up to 28).
     let mut control = cmsg_space!([u64; 8]);
@@ -57,7 +57,7 @@ pub(crate) fn take(socket: &impl AsRawFd, mut unreachable: impl FnMut(SocketAddr
         // The queue is empty.
         let Ok(error) = error else { return taken > 0 };
         let gone = error.cmsgs().is_ok_and(|mut messages| messages.any(|m| says_unreachable(&m)));
-        // The address of the message is where the datagram went.
+        // The message's address is the datagram's destination.
         if let Some(destination) = error.address.filter(|_| gone).and_then(address) {
             unreachable(destination);
         }
@@ -74,20 +74,20 @@ fn says_unreachable(message: &ControlMessageOwned) -> bool {
     nobody_there(error.ee_origin, error.ee_type, error.ee_code)
 }
 
-/// Whether an error says that the network, the host or the port cannot be reached. Not: a
-/// datagram too long for the path, one that went in circles, or an error of our own system.
+/// Whether an error means that network, host or port are unreachable. Not counted: a datagram too
+/// long for the path, an exceeded hop limit, an error of our own system.
 fn nobody_there(origin: u8, kind: u8, code: u8) -> bool {
     match (origin, kind) {
-        // RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1: network 0, 6, 9, 11;
-        // host 1, 7, 8, 10, 12; port 3; forbidden by a filter 13. The others speak of the
-        // protocol, of fragments and of source routes.
+        // RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1: network 0, 6, 9, 11; host 1, 7, 8,
+        // 10, 12; port 3; filtered 13. The others concern protocol, fragmentation and source
+        // routes.
         (FROM_ICMP, ICMP_UNREACHABLE) => matches!(code, 0 | 1 | 3 | 6..=13),
         (FROM_ICMP6, ICMP6_UNREACHABLE) => true,
         _ => false,
     }
 }
 
-/// As the standard library writes it; none of another family.
+/// Converts an address; `None` for other families.
 pub(crate) fn address(address: SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
-    /// An address that only this test of this process uses.
+    /// An address used by only this test of this process.
     fn local(test: u8) -> IpAddr {
         let [.., high, low] = std::process::id().to_be_bytes();
         IpAddr::from([127, test, high, low])
@@ -111,7 +111,7 @@ mod tests {
         socket
     }
 
-    /// A port of `address` that nobody holds any more.
+    /// A closed port of `address`.
     fn closed(address: IpAddr) -> SocketAddr {
         UdpSocket::bind((address, 0)).and_then(|held| held.local_addr()).expect("bind")
     }
@@ -163,8 +163,8 @@ mod tests {
         assert_eq!(socket.recv_from(&mut [0; 16]).expect("heard").0, 5);
     }
 
-    /// SIG-24: a path that wants shorter datagrams, a datagram that went in circles and an
-    /// error of our own do not say that nobody is there.
+    /// SIG-24: a datagram too long for the path, an exceeded hop limit and a local error do not
+    /// mean that the peer is unreachable.
     #[test]
     fn only_unreachable_networks_hosts_and_ports_count() {
         for code in [0, 1, 3, 13] {

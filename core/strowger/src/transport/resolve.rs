@@ -1,5 +1,5 @@
-//! The resolver: keeps the addresses of the vendors' names up to date in the directory that calls
-//! read (SIG-66). It asks in the background; no signalling thread ever waits for a name server.
+//! The resolver: keeps the addresses of vendors' host names up to date in the directory that calls
+//! read (SIG-66). It works in the background; no signalling thread ever waits for a name server.
 
 mod book;
 mod dns;
@@ -16,14 +16,14 @@ use switch::facts::{Directory, Facts, Name};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How long a name may take with all its questions.
+/// How long resolving a name may take, all queries included.
 const NAME: Duration = Duration::from_secs(15);
-/// Names that are asked for at one time.
+/// Names resolved concurrently.
 const AT_ONCE: usize = 64;
-/// Between two looks when there is nothing to do.
+/// Interval between checks without names.
 const REST: Duration = Duration::from_secs(3600);
 
-/// Keeps names up to date for as long as it lives.
+/// Keeps names up to date until dropped.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
@@ -33,25 +33,25 @@ pub(crate) struct Resolver {
 #[derive(Debug)]
 struct Shared {
     book: Mutex<Book>,
-    /// The book has other names than before.
+    /// The names in the book have changed.
     changed: Notify,
-    /// A question was answered, well or not.
+    /// A query has ended, successfully or not.
     answered: Notify,
 }
 
-/// Figures for the metrics.
+/// Numbers of names, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameCounts {
-    /// Names whose addresses are up to date.
+    /// Names with current addresses.
     pub(crate) resolved: usize,
-    /// Names that are used with their last good answer.
+    /// Names used with their last good answer.
     pub(crate) stale: usize,
     /// Names without an address.
     pub(crate) unresolved: usize,
 }
 
 impl Resolver {
-    /// Starts with no names. The task runs on the runtime that this is called on.
+    /// Starts without names. The task runs on the current runtime.
     pub(crate) fn start(config: &Config, directory: Arc<Directory>, alarms: Alarms) -> Resolver {
         let dns = &config.dns;
         let terms = Terms { shortest: dns.shortest, longest: dns.longest, keep: dns.keep };
@@ -66,8 +66,7 @@ impl Resolver {
         Resolver { shared, task }
     }
 
-    /// Makes the names of these facts known, and waits until each has been asked for, but not
-    /// longer than `limit`.
+    /// Adds the names of these facts and waits until each has been queried, but at most `limit`.
     pub(crate) async fn prepare(&self, facts: &Facts, limit: Duration) {
         self.shared.book().add(Instant::now(), names(facts));
         self.shared.changed.notify_one();
@@ -85,12 +84,12 @@ impl Resolver {
         }
     }
 
-    /// Forgets all names but those of these facts.
+    /// Removes all names except those of these facts.
     pub(crate) fn keep_only(&self, facts: &Facts) {
         self.shared.book().keep_only(Instant::now(), &names(facts));
     }
 
-    /// How the names are.
+    /// The current numbers of names.
     pub(crate) fn counts(&self) -> NameCounts {
         self.shared.book().counts()
     }
@@ -107,13 +106,13 @@ fn names(facts: &Facts) -> HashSet<Arc<Name>> {
 }
 
 impl Shared {
-    /// A panic elsewhere leaves at most one name behind, which is asked for again.
+    /// A panic elsewhere leaves at most one name unfinished, which is queried again.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks for each name when it is due.
+/// Queries each name when it is due.
 async fn run(shared: Arc<Shared>, servers: Result<Arc<NameServers>, String>) {
     let mut asking = JoinSet::new();
     loop {

@@ -1,4 +1,4 @@
-//! The sockets of the listeners: of UDP one for each shard, sharing the port; of TCP one.
+//! The sockets of the listeners: for UDP one per shard, sharing the port; for TCP one.
 
 use super::{arrival, icmp};
 use config::{ListenerConfig, Transport};
@@ -8,7 +8,7 @@ use std::io;
 use std::net::{TcpListener, UdpSocket};
 use thiserror::Error;
 
-/// Asked of the kernel for each direction; it may give less.
+/// Requested buffer size per direction, bytes; the kernel may grant less.
 const BUFFER_BYTES: usize = 8 << 20;
 
 /// A listener that cannot be bound.
@@ -20,23 +20,22 @@ pub(crate) struct BindError {
     source: io::Error,
 }
 
-/// Binds `shards` sockets to the listener's address. With more than one, the kernel
-/// spreads the peers over them; whatever reaches the wrong shard is handed over.
+/// Binds `shards` sockets to the listener's address. With more than one, the kernel distributes
+/// peers over them; datagrams at the wrong shard are passed on.
 pub(crate) fn bind(listener: &ListenerConfig, shards: u16) -> Result<Vec<UdpSocket>, BindError> {
     let failed =
         |source| BindError { name: listener.name.clone(), address: listener.address, source };
     if shards > 1 {
-        // A shared port would also be shared with another process: first make sure that
-        // nobody has it.
+        // A shared port could also be shared with another process: first make sure that it is free.
         UdpSocket::bind(listener.address).map_err(failed)?;
     }
     (0..shards).map(|_| bind_one(listener, shards > 1).map_err(failed)).collect()
 }
 
-/// Connections that may wait to be accepted.
+/// Maximum number of connections waiting to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// How bytes travel at a listener.
+/// Transport of a listener.
 pub(crate) fn link(listener: &ListenerConfig) -> Link {
     match listener.transport {
         Transport::Udp => Link::Datagram,
@@ -44,12 +43,12 @@ pub(crate) fn link(listener: &ListenerConfig) -> Link {
     }
 }
 
-/// Binds the listener's address for connections.
+/// Binds a TCP listener.
 pub(crate) fn listen(listener: &ListenerConfig) -> Result<TcpListener, BindError> {
     let open = || {
         let domain = Domain::for_address(listener.address);
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        // Old connections may still be in TIME_WAIT there.
+        // Old connections may still be in TIME_WAIT.
         socket.set_reuse_address(true)?;
         if domain == Domain::IPV6 {
             socket.set_only_v6(true)?;
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
     use socket2::SockRef;
 
-    /// SIG-94: each listener's own mark, on the sockets of all shards, IPv4 and IPv6.
+    /// SIG-94: each listener's own DSCP is on the sockets of all shards, for IPv4 and IPv6.
     #[test]
     fn signalling_sockets_carry_the_mark_of_their_listener() {
         let [.., high, low] = std::process::id().to_be_bytes();
@@ -130,7 +129,7 @@ mod tests {
             let ipv6 = listener.address.is_ipv6();
             let sockets = match bind(&listener, if ipv6 { 1 } else { 2 }) {
                 Ok(sockets) => sockets,
-                // The machine may have no IPv6.
+                // The machine may lack IPv6.
                 Err(_) if ipv6 => continue,
                 Err(error) => panic!("{error}"),
             };

@@ -1,6 +1,5 @@
-//! SIP over TCP: one thread accepts and opens connections, finds the messages in them and hands
-//! each to the shard of its call (SIG-02, SIG-03, SIG-24). A peer that reads or writes slowly
-//! keeps nobody waiting but itself.
+//! SIP over TCP: one thread accepts and opens connections, frames messages and passes each to the
+//! shard of its call (SIG-02, SIG-03, SIG-24). A slow peer delays only itself.
 
 mod connection;
 
@@ -26,77 +25,76 @@ use std::time::{Duration, Instant};
 use switch::{Classifier, World, shard_of};
 use tokio::sync::oneshot;
 
-/// Connections of all peers together, and of strangers: all, and those of one address.
+/// Connections of all peers; of all strangers; of one stranger's address.
 const CONNECTIONS: usize = 8192;
 const OF_STRANGERS: usize = 256;
 const OF_ONE_STRANGER: usize = 8;
-/// Those that one address of a trunk may have made, and those that are left for us to make.
+/// Connections that one trunk address may open, and the number reserved for outgoing ones.
 const OF_ONE_PEER: usize = 1024;
 const OURS: usize = 1024;
 
-/// How long a connection may take to be made (SIG-24).
+/// Time limit for connecting (SIG-24).
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a message that has begun may take to be whole, and the first of a stranger to begin.
+/// Time limit for completing a message, and for a stranger's first message to begin.
 const MESSAGE: Duration = Duration::from_secs(10);
-/// Silence after which a connection is closed (SIG-03).
+/// Idle time after which a connection is closed (SIG-03).
 const IDLE: Duration = Duration::from_secs(600);
-/// Between two looks at these times.
+/// Interval between checks of these limits.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a stop waits for what is still to be written.
+/// How long a stop waits for unsent data.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Of peers with too many connections.
+/// Limits log lines about peers with too many connections.
 static NO_CONNECTION: Seldom = Seldom::new();
 
-/// Token of the waker; listeners have their place, connections follow them.
+/// Token of the waker; listeners use their index, connections follow.
 const WAKER: Token = Token(usize::MAX);
 
 /// Counters for the metrics.
 #[derive(Debug, Default)]
 pub(crate) struct StreamCounters {
-    /// Connections that stand or are being made.
+    /// Connections that are open or connecting.
     pub(crate) open: AtomicUsize,
-    /// Connections of strangers that were not taken.
+    /// Refused connections of strangers.
     pub(crate) refused: AtomicU64,
-    /// Connections that were closed for what came, or did not come, on them.
+    /// Connections closed because of received data or a timeout.
     pub(crate) broken: AtomicU64,
 }
 
-/// What the shards want of the thread.
+/// A request of the shards to the thread.
 enum Order {
     Send(Flow, Box<[u8]>),
     Stop,
-    /// Read and accept no more: what comes waits for the next program.
+    /// Stop reading and accepting: data wait for the next program.
     Pause(oneshot::Sender<()>),
-    /// Leave the connections to the next program, and end.
+    /// Leave the connections to the next program and end.
     Leave(oneshot::Sender<Vec<KeptConnection>>),
 }
 
-/// Gives orders to the thread; cheap to clone.
+/// Handle of the thread; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     orders: Sender<Order>,
     waker: Arc<Waker>,
-    /// A wake-up is on its way: no second system call is needed.
+    /// A wake-up is pending: no second system call is needed.
     signalled: Arc<AtomicBool>,
     counters: Arc<StreamCounters>,
 }
 
 impl Streams {
-    /// Sends a message on the connection of its flow, which is made if there is none.
+    /// Sends a message on the connection of its flow, which is opened if needed.
     pub(crate) fn send(&self, flow: Flow, message: &[u8]) {
         self.give(Order::Send(flow, message.into()));
     }
 
-    /// Reads and accepts no more; what is sent still goes out.
+    /// Stops reading and accepting; sending continues.
     pub(crate) async fn pause(&self) {
         let (sender, receiver) = oneshot::channel();
         self.give(Order::Pause(sender));
         let _ = receiver.await;
     }
 
-    /// The connections, once everything that was to be sent before has had its turn. The thread
-    /// ends.
+    /// Takes the connections once earlier sends have been attempted; the thread ends.
     pub(crate) async fn leave(&self) -> Vec<KeptConnection> {
         let (sender, receiver) = oneshot::channel();
         self.give(Order::Leave(sender));
@@ -117,7 +115,7 @@ impl Streams {
     }
 }
 
-/// The thread before it runs: shards are made with its [`Streams`], and it needs their mailboxes.
+/// The thread before its start: shards need its [`Streams`], and it needs their mailboxes.
 pub(crate) struct StreamRoom {
     poll: Poll,
     orders: Receiver<Order>,
@@ -133,14 +131,14 @@ struct Listener {
     reset: bool,
 }
 
-/// A bound listener of TCP.
+/// A bound TCP listener.
 #[derive(Debug)]
 pub(crate) struct Accepting {
     /// Index in the configuration.
     pub(crate) index: u16,
     /// Its socket.
     pub(crate) socket: std::net::TcpListener,
-    /// What the switch closes ends with RST (SIG-03).
+    /// Connections closed by the switch end with RST (SIG-03).
     pub(crate) reset: bool,
 }
 
@@ -148,7 +146,7 @@ impl StreamRoom {
     /// A room with the bound sockets of the TCP listeners.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn new(accepting: Vec<Accepting>) -> io::Result<StreamRoom> {
         let poll = Poll::new()?;
         let (sender, orders) = mpsc::channel();
@@ -169,15 +167,15 @@ impl StreamRoom {
         Ok(StreamRoom { poll, orders, streams, listeners })
     }
 
-    /// What gives orders to it.
+    /// The handle of the thread.
     pub(crate) fn streams(&self) -> Streams {
         self.streams.clone()
     }
 
-    /// Starts the thread, with the connections that the program before has left.
+    /// Starts the thread with the connections of the previous program.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn start(
         self,
         mailboxes: Vec<Mailbox>,
@@ -215,14 +213,14 @@ impl StreamRoom {
                      closed, and it starts anew"
                 );
                 driver.close_all();
-                // A fault that comes back at once keeps no processor busy.
+                // A recurring fault must not occupy a CPU.
                 std::thread::sleep(LOOK);
             }
         })
     }
 }
 
-/// The thread at work.
+/// The running thread.
 #[derive(Debug)]
 pub(crate) struct StreamThread {
     pub(crate) streams: Streams,
@@ -230,7 +228,7 @@ pub(crate) struct StreamThread {
 }
 
 impl StreamThread {
-    /// Writes what is left and ends the thread.
+    /// Sends what is queued and ends the thread.
     pub(crate) fn stop(self) {
         self.streams.give(Order::Stop);
         if self.thread.join().is_err() {
@@ -247,23 +245,23 @@ struct Driver {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     by_flow: HashMap<(u16, SocketAddr), usize>,
-    /// Connections of each stranger.
+    /// Connections per address of strangers.
     strangers: HashMap<IpAddr, usize>,
-    /// Connections that each address of a trunk has made.
+    /// Connections opened per trunk address.
     peers: HashMap<IpAddr, usize>,
-    /// Connections with more to read than their turn took.
+    /// Connections with more to read after their turn.
     again: Vec<usize>,
     mailboxes: Vec<Mailbox>,
     world: Arc<ArcSwap<World>>,
-    /// Whose messages are heard.
+    /// Decides which messages are accepted.
     classifier: Classifier,
     looked: Instant,
-    /// What comes is for the next program.
+    /// Incoming data are left to the next program.
     paused: bool,
 }
 
 impl Driver {
-    /// Runs until it is told to stop.
+    /// Runs until it is stopped.
     fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         loop {
@@ -316,7 +314,7 @@ impl Driver {
         }
     }
 
-    /// Goes on with a connection of the program before.
+    /// Resumes a connection of the previous program.
     fn resume(&mut self, kept: KeptConnection) {
         let remote = kept.flow.remote;
         if let Err(error) = Connection::resumed(kept).and_then(|connection| self.add(connection)) {
@@ -330,7 +328,7 @@ impl Driver {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    // Of this connection, or there are no more files: the next one is tried.
+                    // An error of this connection, or no more descriptors: try the next one.
                     tracing::debug!(%error, "a connection is not accepted");
                     if error.kind() != io::ErrorKind::ConnectionAborted {
                         return;
@@ -362,7 +360,7 @@ impl Driver {
         }
     }
 
-    /// Where a connection is counted; those that we have made to our peers are not.
+    /// The counters of a connection; `None` for outgoing ones to trunks.
     fn counts(&mut self, known: bool, accepted: bool) -> Option<&mut HashMap<IpAddr, usize>> {
         match (known, accepted) {
             (false, _) => Some(&mut self.strangers),
@@ -401,7 +399,7 @@ impl Driver {
     fn send(&mut self, flow: Flow, message: Box<[u8]>) {
         let slot = match self.by_flow.get(&(flow.listener, flow.remote)) {
             Some(slot) => *slot,
-            // Nobody who is not known has us connect to it by asking something.
+            // A stranger's request must not make us connect to it.
             None if message.starts_with(b"SIP/2.0 ") && !self.is_known(flow.remote) => {
                 return self.tell_unreachable(flow);
             }
@@ -419,7 +417,7 @@ impl Driver {
         self.queue(slot, message);
     }
 
-    /// Writes at once, or as soon as the peer reads; one that does not is closed.
+    /// Sends at once, or as soon as the peer reads; a peer that does not is disconnected.
     fn queue(&mut self, slot: usize, message: Box<[u8]>) {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         if connection.queue(message) {
@@ -429,7 +427,7 @@ impl Driver {
         }
     }
 
-    /// Begins a connection from the address of the listener.
+    /// Starts connecting from the listener's address.
     fn connect(&mut self, flow: Flow) -> io::Result<usize> {
         if self.by_flow.len() >= CONNECTIONS {
             return Err(io::Error::other("there are too many connections"));
@@ -452,7 +450,7 @@ impl Driver {
         self.add(Connection::begun(TcpStream::from_std(socket.into()), flow, known))
     }
 
-    /// Whether a trunk names an address, or its name leads there.
+    /// Whether an address belongs to a trunk, directly or by name.
     fn is_known(&self, remote: SocketAddr) -> bool {
         let facts = &self.world.load().facts;
         facts.knows(remote) || facts.directory.had_host(remote.ip())
@@ -497,7 +495,7 @@ impl Driver {
         }
     }
 
-    /// Closes what has taken too long.
+    /// Closes connections that exceed a time limit.
     fn look(&mut self) {
         let now = Instant::now();
         self.looked = now;
@@ -509,7 +507,7 @@ impl Driver {
         }
     }
 
-    /// Closes a connection. Whoever waits for something on it learns that nothing comes.
+    /// Closes a connection and reports it to those who wait for a response on it.
     fn close(&mut self, slot: usize, why: &str) {
         let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else {
             return;
@@ -569,14 +567,14 @@ impl Driver {
     }
 }
 
-/// Has a connection end with RST, so that nothing of it waits in TIME_WAIT (SIG-03).
+/// Closes with RST on drop, so that nothing is left in TIME_WAIT (SIG-03).
 fn reset(socket: &TcpStream) {
     if let Err(error) = SockRef::from(socket).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "a connection ends with FIN");
     }
 }
 
-/// Small messages go at once, and a peer that has vanished is noticed.
+/// Sends small messages at once (TCP_NODELAY) and detects vanished peers (keep-alive).
 fn best_effort(socket: &TcpStream) {
     let socket = SockRef::from(socket);
     for result in [socket.set_tcp_nodelay(true), socket.set_keepalive(true)] {

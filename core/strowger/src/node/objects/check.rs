@@ -1,4 +1,5 @@
-//! An object is good in itself, beside what it refers to, and beside what it could be taken for.
+//! Checks a single object: in itself, against the objects that it refers to, and against those with
+//! which it could be confused.
 
 use super::{ApiError, Node, refused, store_failed};
 use crate::node::start::node_names;
@@ -11,12 +12,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use store::ObjectKind;
 
-/// Accounts above one another that are looked at (BILL-60).
+/// Levels of accounts checked (BILL-60).
 const DEEPEST_TREE: usize = 9;
 
 impl Node {
-    /// The fields as they are stored, once they are good in themselves and beside what they refer
-    /// to and could be taken for.
+    /// Checks the fields of an object and returns them in stored form.
     pub(super) async fn checked(
         &self,
         kind: ObjectKind,
@@ -82,7 +82,7 @@ impl Node {
         found.map(|object| typed_as(kind, &object.body)).transpose()
     }
 
-    /// The accounts above, each with its deck.
+    /// Adds the accounts above, each with its deck.
     async fn add_parents(
         &self,
         around: &mut Business,
@@ -161,7 +161,7 @@ pub(super) fn currency(body: &Map<String, Value>) -> Result<Currency, ApiError> 
     Currency::try_from(text.to_owned()).map_err(|problem| ApiError::invalid("currency", problem))
 }
 
-/// A deck has a currency; its rows are changed by themselves.
+/// The stored form of a deck: a currency; rows are changed separately.
 fn deck_body(
     name: &str,
     body: Map<String, Value>,
@@ -190,7 +190,8 @@ fn deck_body(
     Ok(fields.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
 }
 
-/// A number list has a kind, and the path of a file on the node unless the database keeps its rows.
+/// The stored form of a number list: a kind, and the path of a file on the node unless the rows are
+/// in the database.
 fn list_body(name: &str, list: NumberList) -> Result<Map<String, Value>, ApiError> {
     good_name(name)?;
     if let Some(file) = list.file.as_ref().filter(|file| !file.is_absolute()) {

@@ -1,5 +1,5 @@
-//! Fields as they come and go: secrets are shown to nobody, changes are merged, rows of decks are read
-//! as those of sheets.
+//! Fields in requests and responses: secrets are masked, changes merged, rows read like those of
+//! sheets.
 
 use crate::admin::ApiError;
 use business::deck_row;
@@ -8,18 +8,18 @@ use store::{SECRET, is_secret, without_secrets};
 
 pub(super) fn masked(body: Map<String, Value>) -> Map<String, Value> {
     let Value::Object(mut body) = without_secrets(Value::Object(body)) else { return Map::new() };
-    // It tells the states of a deck apart and says nothing to a reader.
+    // It identifies the state of the deck and is meaningless to readers.
     body.remove("digest");
     body
 }
 
-/// Secrets that are sent as they are shown stay as they are.
+/// Restores secrets that are sent back masked.
 pub(super) fn unmasked(
     mut body: Map<String, Value>,
     before: Option<&Map<String, Value>>,
 ) -> Map<String, Value> {
     restore(&mut body, before);
-    // A new password takes the place of its hashes.
+    // A new password replaces its hashes.
     if body.get("password").is_some_and(|password| !password.is_null()) {
         body.remove("ha1_md5");
         body.remove("ha1_sha256");
@@ -44,7 +44,7 @@ fn restore(body: &mut Map<String, Value>, before: Option<&Map<String, Value>>) {
     }
 }
 
-/// Tables in a list are known by their place in it.
+/// Entries of a list are matched by position.
 fn restore_in(value: &mut Value, before: Option<&Value>) {
     match value {
         Value::Object(fields) => restore(fields, before.and_then(Value::as_object)),
@@ -57,7 +57,7 @@ fn restore_in(value: &mut Value, before: Option<&Value>) {
     }
 }
 
-/// RFC 7396.
+/// Merges a patch (RFC 7396).
 pub(super) fn merge(whole: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (field, value) in patch {
         match (whole.get_mut(&field), value) {
@@ -72,7 +72,7 @@ pub(super) fn merge(whole: &mut Map<String, Value>, patch: Map<String, Value>) {
     }
 }
 
-/// The fields of a row as a sheet would have them.
+/// The fields of a row as in a sheet.
 pub(super) fn texts<'a>(
     place: &str,
     fields: &'a Map<String, Value>,

@@ -1,6 +1,6 @@
-//! A deck or a list of which many rows were changed one by one is built again, so that the next
-//! changes and look-ups are as quick as the first. That takes up to seconds, and no change waits for
-//! it: what is changed meanwhile is changed in the new one too.
+//! Rebuilds a deck or list after many changes of single rows, so that changes and lookups stay
+//! fast. It takes up to seconds, and no change waits for it: changes made meanwhile are applied to
+//! the new one as well.
 
 use super::Node;
 use crate::snapshot::Changed;
@@ -9,7 +9,7 @@ use ledger::{NumberChange, RateDeck, RowChange};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What has changed in each deck and list since it began to be built again.
+/// The changes in each deck and list since its rebuild began.
 #[derive(Default)]
 pub(crate) struct Folds(Mutex<Since>);
 
@@ -20,7 +20,7 @@ struct Since {
 }
 
 impl Folds {
-    /// All decks and lists are others: what is being built is of no use any more.
+    /// Discards all rebuilds: all decks and lists were replaced.
     pub(crate) fn forget(&self) {
         *self.lock() = Since::default();
     }
@@ -31,7 +31,7 @@ impl Folds {
 }
 
 impl Node {
-    /// Takes note of rows that were changed; `deck` is what is in force with them.
+    /// Records changed rows; `deck` is the deck in force, which has them.
     pub(super) fn deck_changed(self: &Arc<Node>, deck: Arc<RateDeck>, rows: &[RowChange]) {
         let name = deck.name.to_string();
         {
@@ -52,7 +52,7 @@ impl Node {
             let since = node.folds.lock().decks.remove(&name);
             let (Some(since), Ok(folded)) = (since, folded) else { return };
             let known = node.registry.decks().into_iter().find(|one| *one.deck.name == *name);
-            // What was good before is good in the new one.
+            // Changes accepted before are valid in the rebuilt deck as well.
             let (Some(known), Ok(folded)) = (known, folded.with(since)) else { return };
             let folded = known.held_as(Arc::new(folded));
             let before = node.desk.snapshot();
@@ -63,7 +63,7 @@ impl Node {
         });
     }
 
-    /// The same of a number list, whose rows are read from the database.
+    /// As [`Node::deck_changed`], for a number list, whose rows are read from the database.
     pub(super) fn list_changed(self: &Arc<Node>, id: u32, table: &Table, rows: &[NumberChange]) {
         let name = table.list.name.clone();
         {
@@ -94,7 +94,7 @@ impl Node {
         });
     }
 
-    /// The deck or list is another one, or gone.
+    /// Discards the rebuild: the deck or list was replaced or removed.
     pub(super) fn no_fold_of(&self, name: &str) {
         let mut since = self.folds.lock();
         since.decks.remove(name);

@@ -1,5 +1,5 @@
-//! The settings of plugins as objects: tried by the live build before they are stored, in force for
-//! new calls without a restart.
+//! Plugin settings as objects: checked by the live build before they are stored, in force for new
+//! calls without a restart.
 
 use super::{ApiError, Node, ObjectChanged, absent, refused, store_failed};
 use crate::alarms::{AlarmKind, Alarms};
@@ -12,8 +12,7 @@ use store::{Edit, Edited, ObjectKind, Ownership, Store, StoreError};
 const KIND: ObjectKind = ObjectKind::PluginSettings;
 
 impl Node {
-    /// Changes the settings of one plugin. Where they are removed, those of the node file hold
-    /// again.
+    /// Changes the settings of a plugin. If they are removed, those of the node file apply again.
     pub(super) async fn change_plugin_settings(
         self: &Arc<Node>,
         mut edit: Edit,
@@ -45,7 +44,7 @@ impl Node {
             changes.push(change.action.name().to_owned());
             changes.extend(change.details);
         }
-        // Also where nothing differs: what was stored may not be in force yet.
+        // Even if nothing differs: the stored settings may not be in force yet.
         let node = Arc::clone(self);
         let taken =
             tokio::task::spawn_blocking(move || node.desk.change(|host| host.take_config(tried)));
@@ -56,7 +55,7 @@ impl Node {
         Ok(ObjectChanged { kind: KIND.name().to_owned(), name, id, revision, changes })
     }
 
-    /// Has the live build try a configuration, and looks for the number lists that it names.
+    /// Lets the live build check a configuration, and checks the number lists that it names.
     async fn tried(self: &Arc<Node>, name: &str, config: Value) -> Result<Configured, ApiError> {
         let (node, plugin) = (Arc::clone(self), name.to_owned());
         let tried =
@@ -74,7 +73,7 @@ impl Node {
         Ok(tried)
     }
 
-    /// Stores what is in force after a build was rolled back together with its settings.
+    /// Stores the settings in force after a build was rolled back together with its settings.
     pub(crate) async fn keep_settings_in_force(&self, name: &str) {
         let _turn = self.reloading.lock().await;
         if let Err(error) = self.store_settings_in_force(name).await {
@@ -99,7 +98,7 @@ impl Node {
         self.store.edit(&edit).await.map(|_| ())
     }
 
-    /// Refuses to remove a number list that settings of a plugin name (SEC-17).
+    /// Refuses to remove a number list named in plugin settings (SEC-17).
     pub(super) fn may_go(&self, kind: ObjectKind, name: &str) -> Result<(), ApiError> {
         if kind != ObjectKind::NumberList {
             return Ok(());
@@ -120,8 +119,8 @@ impl Node {
     }
 }
 
-/// At a start: settings of the node file are stored, and those that the API owns given to their
-/// plugins. What a plugin does not take any more raises an alarm, and the node file's hold.
+/// At a start, stores the settings of the node file and passes those owned by the API to their
+/// plugins. If a plugin rejects them, an alarm is raised and the node file's apply.
 pub(crate) async fn bring_plugin_settings(
     config: &Config,
     store: &Store,
@@ -151,7 +150,7 @@ pub(crate) async fn bring_plugin_settings(
     Ok(())
 }
 
-/// Lists that a configuration names and that are not there.
+/// Lists that a configuration names and that do not exist.
 fn absent_lists(tried: &Configured, tables: &crate::tables::Tables) -> Vec<NamedList> {
     let mut named = tried.named_lists();
     named.retain(|named| !tables.iter().any(|table| named.may_be(&table.list.name)));

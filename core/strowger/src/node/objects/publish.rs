@@ -1,4 +1,4 @@
-//! What was written is given to new calls: the snapshot with this one object changed.
+//! Publishes a stored change to new calls: the snapshot with this one object changed.
 
 use super::check::{currency, typed_as};
 use super::{ApiError, FIRST_ANSWERS, Node, ObjectChanged, refused, unreadable};
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use store::{Change, Edited, LoadedAccount, LoadedDeck, LoadedList, LoadedTrunk, ObjectKind};
 
 impl Node {
-    /// Gives what was written to new calls.
+    /// Publishes a stored change to new calls.
     pub(super) async fn publish_change(
         self: &Arc<Node>,
         kind: ObjectKind,
@@ -24,7 +24,7 @@ impl Node {
         let mut changes = Vec::new();
         if let Some(change) = change {
             self.log_change(&change, revision);
-            // Until it is published, the next change publishes all that is stored.
+            // If publishing fails, the next change publishes everything stored.
             let others = self.unpublished.swap(true, Ordering::Relaxed);
             let next = match others {
                 true => None,
@@ -44,7 +44,7 @@ impl Node {
         Ok(ObjectChanged { kind, name: name.to_owned(), id, revision, changes })
     }
 
-    /// A deck of which many rows have changed is built again, beside the calls.
+    /// Rebuilds a deck in the background after many changed rows.
     fn look_at_folds(
         self: &Arc<Node>,
         kind: ObjectKind,
@@ -62,7 +62,7 @@ impl Node {
         }
     }
 
-    /// The rows of a list that is about to be stored, if they are in a file.
+    /// The rows of a list about to be stored, if they are in a file.
     pub(super) async fn list_of_file(
         &self,
         name: &str,
@@ -83,8 +83,7 @@ impl Node {
         read.map(Some).map_err(|errors| ApiError::invalid("file", errors.to_string()))
     }
 
-    /// Gives a list that was written to new calls: as it was `read`, or with the rows that the
-    /// database keeps.
+    /// Publishes a stored list: as `read`, or with its rows in the database.
     pub(super) async fn publish_list(
         self: &Arc<Node>,
         name: &str,
@@ -119,7 +118,7 @@ impl Node {
         Ok(ObjectChanged { kind, name: name.to_owned(), id, revision, changes })
     }
 
-    /// Gives rows of a list that were written to new calls.
+    /// Publishes stored rows of a list.
     pub(super) async fn publish_list_rows(
         self: &Arc<Node>,
         name: &str,
@@ -127,7 +126,7 @@ impl Node {
         rows: &[NumberChange],
     ) -> Result<ObjectChanged, ApiError> {
         let Some(live) = self.live_tables().get(name).cloned() else {
-            // It was stored and could not be published then.
+            // An earlier change was stored but could not be published.
             return self.publish_list(name, edited, None).await;
         };
         let Edited { id, revision, change, .. } = edited;
@@ -152,8 +151,7 @@ impl Node {
         tracing::info!(kind, name, revision, "{}: {details}", change.action.name());
     }
 
-    /// The next snapshot, with this object changed alone; none where all that is stored has to be
-    /// looked at.
+    /// The next snapshot, with only this object changed; `None` if everything stored must be read.
     fn patched(
         &self,
         kind: ObjectKind,
@@ -185,7 +183,7 @@ impl Node {
         match kind {
             ObjectKind::Account => {
                 let account: Account = typed_as(kind, &body)?;
-                // A purse that is there already knows more than this.
+                // An existing purse is more recent than these.
                 let (balance, spent) = (account.opening_balance, Spent::default());
                 patched(Changed::Account(&LoadedAccount { id, balance, spent, account }))
             }
@@ -211,7 +209,7 @@ impl Node {
                     }
                     None => return Ok(None),
                 };
-                // Prices that no deck holds were refused before they were stored.
+                // Prices out of range were refused before they were stored.
                 let Ok(deck) = deck else { return Ok(None) };
                 patched(Changed::Deck(&LoadedDeck::written(&body, Arc::new(deck))))
             }
@@ -224,7 +222,7 @@ impl Node {
         let snapshot = Arc::new(snapshot);
         let names = kind == ObjectKind::VendorTrunk;
         if names {
-            // New calls should find the addresses of new names.
+            // Resolve new names before calls use them.
             self.resolver.prepare(&snapshot.facts, FIRST_ANSWERS).await;
         }
         self.desk.replace_snapshot(Arc::clone(&snapshot));

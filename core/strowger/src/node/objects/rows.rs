@@ -1,4 +1,4 @@
-//! Rows of decks and of number lists: looked at in pages, changed one by one.
+//! Rows of decks and number lists: read page by page, changed one by one.
 
 use super::fields::{row, texts};
 use super::{ApiError, LARGEST_PAGE, Node, ObjectChanged, WHO, store_failed};
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use store::ObjectKind;
 
 impl Node {
-    /// A page of the rows of a deck in the order of its sheet; `prefix`: of those that begin so.
+    /// A page of a deck's rows in the order of its sheet; with `prefix`, only rows whose prefix
+    /// begins with it.
     pub(crate) async fn deck_rows(
         &self,
         deck: &str,
@@ -28,7 +29,7 @@ impl Node {
         Ok(page(rows, limit, |(number, _)| number.to_string(), |(_, row)| deck_row_fields(&row)))
     }
 
-    /// A page of the rows of a number list that the database keeps, by number.
+    /// A page of the rows of a number list kept in the database, in number order.
     pub(crate) async fn list_rows(
         &self,
         list: &str,
@@ -60,7 +61,7 @@ impl Node {
         let mut changes = Vec::new();
         for (at, fields) in request.remove.iter().enumerate() {
             let place = format!("remove[{at}]");
-            // Only what a row is known by counts.
+            // Only the identifying fields are used.
             let mut fields = texts(&place, fields)?;
             fields.push(("blocked", "yes".to_owned()));
             fields.push(("price", String::new()));
@@ -79,7 +80,7 @@ impl Node {
         self.publish_change(ObjectKind::Deck, deck, edited, &changes).await
     }
 
-    /// Changes rows of a number list that the database keeps.
+    /// Changes rows of a number list kept in the database.
     pub(crate) async fn change_list(
         self: &Arc<Node>,
         list: &str,
@@ -101,7 +102,7 @@ impl Node {
     }
 }
 
-/// Rows of a page, and those that are asked for: one more tells whether there is another page.
+/// Rows per page, and rows to read: one more, to detect a further page.
 fn of_page(limit: usize) -> (usize, u32) {
     let limit = limit.clamp(1, LARGEST_PAGE);
     (limit, u32::try_from(limit + 1).unwrap_or(u32::MAX))
@@ -119,7 +120,7 @@ fn page<T>(
     RowPage { items: rows.into_iter().map(fields).collect(), after }
 }
 
-/// A row with the columns of a sheet; those without a value are left out.
+/// A row as columns of a sheet, without empty ones.
 fn deck_row_fields(row: &RateRow) -> Map<String, Value> {
     let RateRow { prefix, destination, price, valid_from_ms, valid_to_ms, blocked } = row;
     let prefix = if prefix.as_str().is_empty() { "*" } else { prefix.as_str() };

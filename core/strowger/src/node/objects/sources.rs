@@ -1,12 +1,11 @@
-//! Where the calls of customer trunks come from: calls of one must not be taken for those of another
-//! (ROUTE-13).
+//! Sources of customer trunks: calls of one must not be confused with those of another (ROUTE-13).
 
 use business::{Authentication, CustomerTrunk};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::LoadedTrunk;
 
-/// The customer trunks by name, so that the check of one need not read all of them.
+/// The customer trunks by name, so that checking one does not read all from the database.
 #[derive(Default)]
 pub(crate) struct Sources(Mutex<BTreeMap<String, Arc<CustomerTrunk>>>);
 
@@ -17,7 +16,7 @@ impl Sources {
         sources
     }
 
-    /// Another business is in force.
+    /// Replaces all trunks.
     pub(crate) fn replace(&self, trunks: &[LoadedTrunk<CustomerTrunk>]) {
         let sources =
             trunks.iter().map(|LoadedTrunk { trunk, .. }| (trunk.name.clone(), source(trunk)));
@@ -25,7 +24,7 @@ impl Sources {
         *self.lock() = sources;
     }
 
-    /// One trunk is another, or gone.
+    /// Replaces or removes one trunk.
     pub(super) fn change(&self, name: &str, trunk: Option<&CustomerTrunk>) {
         match trunk {
             Some(trunk) => drop(self.lock().insert(name.to_owned(), source(trunk))),
@@ -33,8 +32,8 @@ impl Sources {
         }
     }
 
-    /// Those that calls of this trunk could be taken for: the same tech prefix, and an address or a
-    /// digest user in common.
+    /// Trunks with which this one could be confused: same tech prefix, and a common address or
+    /// digest user.
     pub(super) fn beside(&self, trunk: &CustomerTrunk) -> Vec<CustomerTrunk> {
         let digest = |one: &CustomerTrunk| one.authentication != Authentication::Address;
         let near = |other: &CustomerTrunk| {
@@ -60,7 +59,7 @@ impl Sources {
     }
 }
 
-/// A trunk without the rules that it refers to: they are not looked at where another is checked.
+/// A trunk without its rule sets, which do not matter when another trunk is checked.
 fn source(trunk: &CustomerTrunk) -> Arc<CustomerTrunk> {
     let mut source = trunk.clone();
     (source.caller_rules, source.callee_rules, source.reject_unmatched) = (None, None, false);

@@ -1,4 +1,4 @@
-//! What a change costs in a large business. Not for every run:
+//! Cost of a change in a large business. Ignored by default:
 //!
 //! `cargo test --release -p strowger --lib -- --ignored one_change --nocapture`
 
@@ -11,7 +11,7 @@ use switch::World;
 const ACCOUNTS: u32 = 100_000;
 const TRUNKS: u32 = 10_000;
 const ROWS: u32 = 1_000_000;
-/// Changes of each kind.
+/// Changes per kind.
 const CHANGES: u32 = 200;
 /// From the object to new calls.
 const GOAL: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ fn large() -> Loaded {
         (vendor.id, vendor.trunk.name) = (id, format!("vendor {id}"));
         vendor.trunk.targets = vec![format!("{host}:5070").parse().unwrap()];
         for (at, listed) in vendor.trunk.prefixes.iter_mut().enumerate() {
-            // A few hundred trunks have each prefix.
+            // Each prefix belongs to a few hundred trunks.
             listed.prefix = format!("4{at}{}", id % 50);
         }
         loaded.vendor_trunks.push(vendor);
@@ -60,7 +60,7 @@ fn row(number: u32, price: i128) -> RateRow {
     }
 }
 
-/// Bytes that this process has in memory.
+/// Resident memory of this process, bytes.
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
@@ -100,7 +100,7 @@ fn one_change_is_in_force_soon_in_a_large_business() {
             "{what}: {:?} on average, {worst:?} at most, {bytes} bytes more for each",
             sum / CHANGES
         );
-        // The last holder of a snapshot that was replaced, as a call is.
+        // The last holder of a replaced snapshot, as a call is.
         let mut longest = Duration::ZERO;
         for world in kept {
             let began = Instant::now();

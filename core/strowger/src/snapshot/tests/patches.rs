@@ -1,4 +1,4 @@
-//! One object of a snapshot changes.
+//! Changes of one object in a snapshot.
 
 use super::*;
 use crate::snapshot::Changed;
@@ -23,7 +23,7 @@ impl Stage {
         self.snapshot.patched(&self.config, change, &self.registry)
     }
 
-    /// Patches, and compares with the snapshot of the whole business.
+    /// Patches, and compares with a snapshot of the whole business.
     fn patch(&mut self, change: impl Fn(&Loaded) -> Changed<'_>) {
         self.snapshot = self.try_patch(change(&self.loaded)).unwrap();
         let anew = build(&self.loaded, &Registry::default()).unwrap();
@@ -154,7 +154,7 @@ fn a_patch_names_what_the_node_file_does_not_have() {
     assert!(error.to_string().contains("vendor trunk `carrier-1`: listener `nowhere`"), "{error}");
 }
 
-/// BILL-51: an account that is locked together with its calls is found among those that changed.
+/// BILL-51: an account locked together with its calls is found among the changed ones.
 #[test]
 fn a_new_world_shares_with_the_one_before() {
     let mut stage = Stage::new("patch-world");

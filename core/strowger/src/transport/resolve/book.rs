@@ -1,4 +1,4 @@
-//! What the resolver knows of each name: its last good answer, and when it is asked for again.
+//! The resolver's state of each name: last good answer and time of the next query.
 
 use super::NameCounts;
 use super::procedure::Found;
@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switch::facts::{Answer, Directory, Name};
 
-/// How long calls to an address may go on after its name leads elsewhere.
+/// How long calls to an address may last after its name has moved elsewhere.
 const CALLS: Duration = Duration::from_secs(24 * 3600);
-/// Addresses of former answers that are remembered, the newest ones.
+/// Most addresses of former answers remembered; the oldest are dropped.
 const FORMER: usize = 4096;
-/// A question that was lost with its task is asked again after this.
+/// A query lost with its task is repeated after this.
 const LOST: Duration = Duration::from_secs(60);
 
-/// How long answers are used.
+/// How long answers are valid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
-    /// Shortest and longest time between two questions for a name.
+    /// Shortest and longest interval between queries for a name.
     pub(super) shortest: Duration,
     pub(super) longest: Duration,
-    /// How long the last good answer is used when there is no other.
+    /// How long the last good answer is used without a newer one.
     pub(super) keep: Duration,
 }
 
@@ -30,10 +30,10 @@ pub(super) struct Terms {
 #[derive(Debug)]
 pub(super) struct Book {
     terms: Terms,
-    /// Our own listeners: no name may lead calls back to them.
+    /// Our own listeners, to which no name may resolve: calls would loop.
     own: Vec<SocketAddr>,
     names: HashMap<Arc<Name>, Entry>,
-    /// Hosts that names led to, and when they did last.
+    /// Addresses of former answers, and when they were last valid.
     former: HashMap<IpAddr, Instant>,
     directory: Arc<Directory>,
     alarms: Alarms,
@@ -42,11 +42,11 @@ pub(super) struct Book {
 #[derive(Debug)]
 struct Entry {
     answers: Vec<Answer>,
-    /// When the answers came.
+    /// When the answers arrived.
     good: Option<Instant>,
-    /// Something came of the first question.
+    /// The first query has ended.
     asked: bool,
-    /// The last question brought no whole answer.
+    /// The last query brought no complete answer.
     failed: bool,
     due: Instant,
 }
@@ -62,7 +62,7 @@ impl Book {
         Book { terms, own, names, former, directory, alarms }
     }
 
-    /// Adds names that are not there yet; they are due at once.
+    /// Adds new names, due at once.
     pub(super) fn add(&mut self, now: Instant, names: HashSet<Arc<Name>>) {
         for name in names {
             self.names.entry(name).or_insert_with(|| Entry {
@@ -75,7 +75,7 @@ impl Book {
         }
     }
 
-    /// Removes all other names.
+    /// Removes all names except these.
     pub(super) fn keep_only(&mut self, now: Instant, names: &HashSet<Arc<Name>>) {
         let gone: Vec<Arc<Name>> =
             self.names.keys().filter(|name| !names.contains(*name)).cloned().collect();
@@ -90,7 +90,7 @@ impl Book {
         }
     }
 
-    /// A name that is to be asked for now.
+    /// Takes a name that is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Arc<Name>> {
         let (name, entry) = self.names.iter_mut().find(|(_, entry)| entry.due <= now)?;
         entry.due = now + LOST;
@@ -102,7 +102,7 @@ impl Book {
         self.names.values().map(|entry| entry.due).min()
     }
 
-    /// Whether something came of the first question for every name.
+    /// Whether the first query for every name has ended.
     pub(super) fn all_asked(&self) -> bool {
         self.names.values().all(|entry| entry.asked)
     }
@@ -119,7 +119,7 @@ impl Book {
         counts
     }
 
-    /// What came of a question.
+    /// Records the result of a query.
     pub(super) fn note(&mut self, now: Instant, name: &Arc<Name>, found: Result<Found, String>) {
         let (terms, own) = (self.terms, &self.own);
         let Some(entry) = self.names.get_mut(name) else { return };
@@ -137,7 +137,7 @@ impl Book {
                 Some(words.to_owned())
             });
         } else if let Some(missing) = found.missing.take() {
-            // Part of an answer is better than none, and worse than the whole one before it.
+            // A partial answer is better than none, and worse than an earlier complete one.
             why = Some(missing);
         }
         let expired = entry.good.is_none_or(|good| now >= good + terms.keep);
@@ -191,7 +191,7 @@ impl Book {
         }
     }
 
-    /// Keeps the hosts of answers that are replaced: calls that began there may be up.
+    /// Remembers the addresses of replaced answers: calls to them may be in progress.
     fn remember(&mut self, now: Instant, answers: &[Answer]) {
         self.former.extend(answers.iter().map(|answer| (answer.address.ip(), now)));
         self.former.retain(|_, seen| now < *seen + CALLS);

@@ -1,4 +1,4 @@
-//! The name servers, asked through hickory-resolver.
+//! DNS queries through hickory-resolver.
 
 use super::procedure::{Asked, Dns, Records, Server, Service};
 use config::DnsConfig;
@@ -11,7 +11,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How long one name server may take for one answer, and how often it is asked again.
+/// How long a name server may take for a response, and how often it is retried.
 const ANSWER: Duration = Duration::from_secs(2);
 const AGAIN: usize = 1;
 
@@ -20,7 +20,7 @@ pub(super) struct NameServers(TokioResolver);
 
 impl NameServers {
     /// # Errors
-    /// The configuration of the operating system cannot be read.
+    /// The configuration of the operating system is unreadable.
     pub(super) fn of(config: &DnsConfig) -> Result<NameServers, String> {
         let told = |error: NetError| error.to_string();
         let mut builder = if config.servers.is_empty() {
@@ -62,8 +62,8 @@ impl NameServers {
     }
 }
 
-/// The resolver asks for a name when its answer expires, so that a second memory would only make
-/// it older.
+/// Disables the cache: the resolver queries a name when its answer expires, so a second cache would
+/// only make it older.
 fn set(options: &mut ResolverOpts) {
     options.timeout = ANSWER;
     options.attempts = AGAIN;

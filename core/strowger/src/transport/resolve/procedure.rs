@@ -1,4 +1,4 @@
-//! How a name becomes addresses: NAPTR, then SRV, then A or AAAA (RFC 3263 section 4).
+//! Resolves a name to addresses: NAPTR, then SRV, then A or AAAA (RFC 3263 section 4).
 
 use sip::Link;
 use std::future::Future;
@@ -6,29 +6,29 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use switch::facts::{Answer, Name};
 
-/// The port of SIP where no record tells one.
+/// Default SIP port without a record.
 const PORT: u16 = 5060;
-/// Most addresses that are taken of one name.
+/// Most addresses used per name.
 const MOST: usize = 64;
 
-/// What name servers are asked for.
+/// DNS queries.
 pub(super) trait Dns {
-    /// The services of a domain.
+    /// NAPTR records of a domain.
     fn services(&self, host: &str) -> impl Future<Output = Asked<Service>> + Send;
-    /// The servers of a service.
+    /// SRV records of a service.
     fn servers(&self, service: &str) -> impl Future<Output = Asked<Server>> + Send;
-    /// The addresses of a host.
+    /// A or AAAA records of a host.
     fn addresses(&self, host: &str, ipv6: bool) -> impl Future<Output = Asked<IpAddr>> + Send;
 }
 
-/// What came of one question: no records if the name servers say that there are none.
+/// The result of a query; no records if the name servers say that there are none.
 pub(super) type Asked<T> = Result<Records<T>, String>;
 
-/// Records of one kind.
+/// Records of one type.
 #[derive(Clone, Debug)]
 pub(super) struct Records<T> {
     pub(super) records: Vec<T>,
-    /// How long they are valid; none where nothing said so.
+    /// The shortest TTL; `None` if unknown.
     pub(super) valid: Option<Duration>,
 }
 
@@ -55,9 +55,9 @@ pub(super) struct Server {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) answers: Vec<Answer>,
-    /// The shortest of the records on the way.
+    /// The shortest TTL of the records used.
     pub(super) valid: Option<Duration>,
-    /// Something that no name server answered: there may be more addresses.
+    /// A query that no name server answered: there may be more addresses.
     pub(super) missing: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl Found {
 /// Resolves a name.
 ///
 /// # Errors
-/// What kept the name servers from saying whether it has addresses.
+/// Why the name servers could not tell whether it has addresses.
 pub(super) async fn resolve(dns: &impl Dns, name: &Name) -> Result<Found, String> {
     let mut found = Found::default();
     let usual = name.link.unwrap_or(name.exits.usual);
@@ -89,7 +89,7 @@ pub(super) async fn resolve(dns: &impl Dns, name: &Name) -> Result<Found, String
         let servers = dns.servers(&service).await?;
         found.note(&servers);
         for server in servers.records {
-            // A target of "." says that there is no such service.
+            // The target "." means that the service does not exist (RFC 2782).
             if server.target.trim_end_matches('.').is_empty() {
                 continue;
             }
@@ -114,7 +114,7 @@ pub(super) async fn resolve(dns: &impl Dns, name: &Name) -> Result<Found, String
     Ok(found)
 }
 
-/// The services of a name with the transport of each, in the order in which they are looked for.
+/// The services of a name with their transports, in order of preference.
 async fn services(dns: &impl Dns, name: &Name, found: &mut Found) -> Vec<(Link, String)> {
     let usual = |link: Link| {
         let transport = match link {
@@ -126,7 +126,8 @@ async fn services(dns: &impl Dns, name: &Name, found: &mut Found) -> Vec<(Link, 
     if let Some(link) = name.link {
         return vec![usual(link)];
     }
-    // Some name servers do not know NAPTR; without an answer its default holds (section 4.1).
+    // Some name servers do not support NAPTR; without a response, the default applies (section
+    // 4.1).
     let services = dns.services(&name.host).await.unwrap_or_else(|why| {
         tracing::debug!(name = %name.host, why, "no NAPTR records");
         Records { records: Vec::new(), valid: None }

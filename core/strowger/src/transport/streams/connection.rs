@@ -1,4 +1,4 @@
-//! One connection: bytes in and out, and how long it may take.
+//! One connection: data in and out, and its time limits.
 
 use super::{CONNECT, IDLE, MESSAGE};
 use crate::handover::KeptConnection;
@@ -8,51 +8,51 @@ use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::time::Instant;
 
-/// Bytes that may wait for a peer that reads slowly: some hundreds of messages.
+/// Maximum size of data queued for a slow peer: some hundreds of messages.
 const WAITING: usize = 1 << 20;
-/// Bytes that each of them takes beside its own: a pong has two.
+/// Overhead counted per queued message: a pong has two bytes.
 const EACH: usize = 64;
-/// Reads of one turn.
+/// Reads per turn.
 const READS: usize = 16;
-/// Bytes of one read.
+/// Bytes per read.
 const READ: usize = 16 * 1024;
 
-/// What has been read of a connection.
+/// The result of reading a connection.
 pub(super) enum Heard {
-    /// All that there is.
+    /// Everything was read.
     All,
     /// There may be more.
     Some,
-    /// It is over, and why.
+    /// The connection has ended, with the reason.
     End(String),
 }
 
 pub(super) struct Connection {
     pub(super) socket: TcpStream,
     pub(super) flow: Flow,
-    /// A trunk names the peer's address, or the connection is ours.
+    /// The peer's address belongs to a trunk, or we opened the connection.
     pub(super) known: bool,
-    /// A message was handed over, or is to be sent: somebody may wait for its answer.
+    /// A message was received or queued: a response may be awaited.
     pub(super) used: bool,
-    /// The peer has made it.
+    /// The peer opened it.
     pub(super) accepted: bool,
-    /// It is not made yet.
+    /// It is not established yet.
     connecting: bool,
     framer: Framer,
     out: VecDeque<Box<[u8]>>,
-    /// Bytes of the first of `out` that are written.
+    /// Bytes of the first of `out` that are sent.
     written: usize,
     waiting: usize,
     since: Instant,
-    /// Last byte in or out.
+    /// Last byte sent or received.
     last: Instant,
-    /// When the message that is not whole began.
+    /// When the incomplete message began.
     begun: Option<Instant>,
     broken: bool,
 }
 
 impl Connection {
-    /// One that a peer has made.
+    /// A connection opened by a peer.
     pub(super) fn accepted(socket: TcpStream, flow: Flow, known: bool) -> Connection {
         let now = Instant::now();
         Connection {
@@ -73,13 +73,13 @@ impl Connection {
         }
     }
 
-    /// One that is being made.
+    /// A connection being opened.
     pub(super) fn begun(socket: TcpStream, flow: Flow, known: bool) -> Connection {
         let accepted = Connection::accepted(socket, flow, known);
         Connection { connecting: true, used: true, accepted: false, ..accepted }
     }
 
-    /// One that the program before has left.
+    /// A connection of the previous program.
     pub(super) fn resumed(kept: KeptConnection) -> io::Result<Connection> {
         let KeptConnection { flow, known, used, unread, unsent, socket } = kept;
         let socket = std::net::TcpStream::from(socket);
@@ -94,7 +94,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// What the next program needs to go on; none if it is not made yet.
+    /// The state for the next program; `None` if it is not established yet.
     pub(super) fn leave(self) -> Option<KeptConnection> {
         if self.connecting {
             return None;
@@ -114,7 +114,7 @@ impl Connection {
         })
     }
 
-    /// Puts a message or a pong at the end of those that wait; false if too much waits.
+    /// Queues a message or pong; `false` if too much is queued.
     pub(super) fn queue(&mut self, message: Box<[u8]>) -> bool {
         self.waiting += message.len() + EACH;
         self.out.push_back(message);
@@ -126,15 +126,15 @@ impl Connection {
         !self.out.is_empty()
     }
 
-    /// Whether it ended for what came on it, or did not.
+    /// Whether it ended because of received data or a timeout.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Writes as much as the peer takes.
+    /// Sends as much as the peer takes.
     ///
     /// # Errors
-    /// The connection is not made, or has ended.
+    /// The connection is not established, or has ended.
     pub(super) fn write(&mut self) -> io::Result<()> {
         if self.connecting {
             if let Some(error) = self.socket.take_error()? {
@@ -166,7 +166,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads as much as one turn may; the messages that are whole, and what follows.
+    /// Reads as much as one turn allows; returns the complete messages and what is left.
     pub(super) fn read(&mut self) -> (Vec<Frame>, Heard) {
         let mut frames = Vec::new();
         let mut buffer = [0; READ];
@@ -181,7 +181,7 @@ impl Connection {
                     return (frames, Heard::All);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Not made yet.
+                // Not established yet.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                     return (frames, Heard::All);
                 }
@@ -211,7 +211,7 @@ impl Connection {
         (frames, Heard::Some)
     }
 
-    /// Why it has lasted too long.
+    /// The time limit that it exceeds.
     pub(super) fn late(&self, now: Instant) -> Option<&'static str> {
         if self.connecting {
             return (now >= self.since + CONNECT).then_some("it is not made in time");
@@ -233,7 +233,7 @@ mod tests {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    /// A connection of ours that is made, and the peer's end of it.
+    /// An established outgoing connection, and the peer's end of it.
     fn pair(begun: bool) -> (Connection, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let remote = listener.local_addr().expect("an address");
@@ -249,7 +249,7 @@ mod tests {
         (connection, peer)
     }
 
-    /// SIG-03: after ten minutes of silence, counted from the last byte in or out.
+    /// SIG-03: a connection is closed after ten minutes without a byte in or out.
     #[test]
     fn a_silent_connection_is_closed_after_ten_minutes() {
         let (mut connection, mut peer) = pair(false);
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(connection.late(connection.last + silence), Some("nothing is said on it"));
     }
 
-    /// SIG-24: three seconds to be made; then only silence ends it.
+    /// SIG-24: three seconds to connect; after that only the idle time limits it.
     #[test]
     fn a_connection_has_three_seconds_to_be_made() {
         let (mut connection, _peer) = pair(true);

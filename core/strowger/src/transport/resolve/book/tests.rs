@@ -45,7 +45,7 @@ impl Desk {
         self.start + Duration::from_secs(seconds)
     }
 
-    /// Takes an answer; seconds until the name is due again.
+    /// Records an answer; returns the seconds until the name is due again.
     fn note(&mut self, at_s: u64, found: Result<Found, String>) -> u64 {
         let now = self.at(at_s);
         self.book.note(now, &self.name, found);
@@ -66,7 +66,7 @@ impl Desk {
     }
 }
 
-/// SIG-66: at the TTL, not before 30 s, not after 600 s.
+/// SIG-66: a name is queried again at the TTL, after 30 s at the earliest and 600 s at the latest.
 #[test]
 fn a_name_is_asked_for_again_when_its_answer_expires() {
     let mut desk = Desk::new();
@@ -82,7 +82,7 @@ fn a_name_is_asked_for_again_when_its_answer_expires() {
     assert_eq!(desk.alarm(), "");
 }
 
-/// SIG-66: the last good answer is kept for a day, with an alarm; a better one replaces it.
+/// SIG-66: the last good answer is kept for a day, with an alarm; a newer one replaces it.
 #[test]
 fn the_last_good_answer_outlives_its_name_servers_for_a_day() {
     let mut desk = Desk::new();
@@ -91,7 +91,8 @@ fn the_last_good_answer_outlives_its_name_servers_for_a_day() {
     assert_eq!(desk.hosts(), [1]);
     assert_eq!(desk.book.counts(), NameCounts { stale: 1, ..NameCounts::default() });
     assert!(desk.alarm().contains("timed out; calls go to the addresses of the last answer"));
-    // No address at all is no good answer, and part of one is worse than the whole one before.
+    // No address at all is no good answer, and a partial one is worse than the earlier complete
+    // one.
     desk.note(90, found(&[], 60));
     assert!(desk.alarm().contains("the name servers know no address of it"));
     let mut part = found(&[2], 60);
@@ -109,7 +110,7 @@ fn the_last_good_answer_outlives_its_name_servers_for_a_day() {
     assert_eq!((desk.hosts(), desk.alarm()), (vec![3], String::new()));
 }
 
-/// A name that leads to the switch itself would send calls round and round.
+/// A name that resolves to the switch itself would make calls loop.
 #[test]
 fn no_name_leads_back_to_us() {
     let mut desk = Desk::new();

@@ -2,13 +2,13 @@ use super::*;
 use std::collections::HashMap;
 use switch::facts::Exits;
 
-/// A zone in memory; names that are not there have no records.
+/// A zone in memory; other names have no records.
 #[derive(Default)]
 struct Zone {
     services: HashMap<&'static str, Vec<Service>>,
     servers: HashMap<&'static str, Vec<Server>>,
     addresses: HashMap<&'static str, Vec<&'static str>>,
-    /// Names that no name server answers for.
+    /// Names for which no name server responds.
     silent: Vec<&'static str>,
 }
 
@@ -90,8 +90,8 @@ fn resolved(zone: &Zone, name: &Name) -> Vec<String> {
     texts(&run(zone, name).unwrap())
 }
 
-/// SIG-66, RFC 3263 section 4.2: a port means an address record, none means SRV, then an address
-/// record with the usual port.
+/// SIG-66, RFC 3263 section 4.2: with a port, an address record; without, SRV, then an address
+/// record with the default port.
 #[test]
 fn ports_come_from_the_target_or_from_srv_records() {
     let zone = zone();
@@ -108,8 +108,8 @@ fn ports_come_from_the_target_or_from_srv_records() {
     assert_eq!(at("nowhere.example", None), [""; 0]);
 }
 
-/// RFC 3263 section 4.1: the transport is the one written, else the best of NAPTR that we speak,
-/// else the usual one.
+/// RFC 3263 section 4.1: the transport as written, else the preferred one of NAPTR that is
+/// supported, else the default.
 #[test]
 fn the_transport_comes_from_the_target_or_from_naptr_records() {
     let mut zone = zone();
@@ -137,8 +137,8 @@ fn the_transport_comes_from_the_target_or_from_naptr_records() {
     assert_eq!(by(&zone, None, BOTH), "udp", "an unanswered NAPTR question changes nothing");
 }
 
-/// SIG-66: the answer holds as long as the shortest record on the way; what no server answers for
-/// is told from what does not exist.
+/// SIG-66: an answer is valid for the shortest TTL of its records; no response differs from no
+/// record.
 #[test]
 fn the_shortest_record_counts_and_silence_is_no_answer() {
     let mut zone = zone();
