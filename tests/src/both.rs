@@ -1,5 +1,5 @@
-//! A vendor that takes calls over UDP and TCP at one address, and remembers how each request
-//! came.
+//! A vendor that accepts calls over UDP and TCP at one address and remembers the transport of each
+//! request.
 
 use crate::raw::answer_to;
 use crate::sipp::header;
@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The description that it answers with.
+/// The SDP of its answers.
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                        m=audio 4002 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n";
 
-/// A request and what it came over: `UDP` or `TCP`.
+/// A request and its transport: `UDP` or `TCP`.
 pub type Heard = (&'static str, String);
 
-/// The vendor; it goes when it is dropped.
+/// The vendor; stops on drop.
 #[derive(Debug)]
 pub struct BothVendor {
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -27,7 +27,7 @@ pub struct BothVendor {
 }
 
 impl BothVendor {
-    /// At port 5060 of an address; without `tcp` it takes no connections.
+    /// Binds port 5060 of an address; without `tcp` it accepts no connections.
     ///
     /// # Panics
     /// When the address is taken.
@@ -51,7 +51,7 @@ impl BothVendor {
         BothVendor { heard, stop, thread: Some(thread) }
     }
 
-    /// Every request so far.
+    /// All requests so far.
     ///
     /// # Panics
     /// When its thread has panicked.
@@ -60,7 +60,7 @@ impl BothVendor {
         self.heard.lock().expect("no panic").clone()
     }
 
-    /// The requests of this method and this caller's number once there are so many.
+    /// Waits for `count` requests with this method, and returns them.
     ///
     /// # Panics
     /// When they do not come within ten seconds.
@@ -88,7 +88,7 @@ struct Desk {
     address: SocketAddr,
     socket: UdpSocket,
     listener: Option<TcpListener>,
-    /// Connections with what has come on them.
+    /// Connections and the bytes received on them.
     peers: Vec<(TcpStream, Vec<u8>)>,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
@@ -129,7 +129,7 @@ impl Desk {
     }
 }
 
-/// The first whole message of a stream.
+/// Takes the first complete message of a stream.
 fn take_message(bytes: &mut Vec<u8>) -> Option<String> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let head = text.find("\r\n\r\n")? + 4;

@@ -1,9 +1,9 @@
-//! SIP by hand over a plain socket: for what no SIP stack would send.
+//! Hand-written SIP over a plain socket, for messages that no SIP stack sends.
 
 use md5::Digest as _;
 use std::net::UdpSocket;
 
-/// An INVITE with all that it needs and no SDP, each with a Call-ID and branch of its own.
+/// A complete INVITE without SDP, with a new Call-ID and branch.
 ///
 /// # Panics
 /// When the socket is not bound.
@@ -20,7 +20,7 @@ pub fn invite(socket: &UdpSocket, callee: &str) -> String {
     )
 }
 
-/// The INVITE once more, with credentials, as a new transaction.
+/// Repeats the INVITE with credentials, as a new transaction.
 #[must_use]
 pub fn again(invite: &str, credentials: &str) -> String {
     invite
@@ -60,7 +60,7 @@ pub fn authorization(challenge: &str, user: &str, algorithm: &str, password: &st
     )
 }
 
-/// The first final response; answers it with nothing, so it may come again.
+/// The first final response. It is not acknowledged, so it may be retransmitted.
 ///
 /// # Panics
 /// When none comes within a second.
@@ -73,7 +73,7 @@ pub fn hear_final(socket: &UdpSocket) -> String {
         if text.starts_with("SIP/2.0 1") {
             continue;
         }
-        // What is still on its way from an earlier case is not what we wait for.
+        // Ignore what is still arriving from an earlier case.
         socket.set_nonblocking(true).expect("a mode is set");
         while socket.recv_from(&mut [0; 16]).is_ok() {}
         socket.set_nonblocking(false).expect("a mode is set");

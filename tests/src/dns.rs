@@ -1,4 +1,5 @@
-//! A name server of one test: answers from a small zone over UDP, changes its mind, falls silent.
+//! A name server for one test: answers over UDP from a small zone that can change, and can fall
+//! silent.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -7,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Kinds of records (RFC 1035, RFC 2782, RFC 3403).
+/// Record types (RFC 1035, RFC 2782, RFC 3403).
 const A: u16 = 1;
 const SRV: u16 = 33;
 const NAPTR: u16 = 35;
 
-/// Records by name and kind: seconds that each is valid for, and its data.
+/// Records by name and type: TTL in seconds, and data.
 type Zone = HashMap<(String, u16), Vec<(u32, Vec<u8>)>>;
 
 /// A running name server.
@@ -37,7 +38,7 @@ impl Shared {
 }
 
 impl NameServer {
-    /// One without records at port 5353 of an address.
+    /// A name server without records at port 5353 of an address.
     ///
     /// # Panics
     /// When the address is taken.
@@ -56,13 +57,13 @@ impl NameServer {
         NameServer { address, shared, thread: Some(thread) }
     }
 
-    /// Lines of the node file that have the switch ask it, every second.
+    /// Lines of the node file that make the switch query it, every second.
     #[must_use]
     pub fn lines(&self) -> String {
         format!("[dns]\nservers = [\"{}\"]\nshortest = \"1s\"\n", self.address)
     }
 
-    /// Replaces the addresses of a host; each is valid for a second.
+    /// Replaces the addresses of a host, each with a TTL of one second.
     pub fn host(&self, name: &str, addresses: &[IpAddr]) {
         let data = |address: &IpAddr| match address {
             IpAddr::V4(address) => (1, address.octets().to_vec()),
@@ -71,7 +72,7 @@ impl NameServer {
         self.set(name, A, addresses.iter().map(data).collect());
     }
 
-    /// Replaces the servers of a service: priority, weight, port, host.
+    /// Replaces the SRV records of a service: priority, weight, port, host.
     pub fn service(&self, name: &str, servers: &[(u16, u16, u16, &str)]) {
         let data = |(priority, weight, port, host): &(u16, u16, u16, &str)| {
             let mut data = [priority, weight, port].map(|number| number.to_be_bytes()).concat();
@@ -81,7 +82,7 @@ impl NameServer {
         self.set(name, SRV, servers.iter().map(data).collect());
     }
 
-    /// Replaces the services of a domain: order, kind such as `SIP+D2T`, name of the service.
+    /// Replaces the NAPTR records of a domain: order, service such as `SIP+D2T`, replacement.
     pub fn services(&self, name: &str, services: &[(u16, &str, &str)]) {
         let data = |(order, kind, service): &(u16, &str, &str)| {
             let mut data = [*order, 0].map(u16::to_be_bytes).concat();
@@ -95,7 +96,7 @@ impl NameServer {
         self.set(name, NAPTR, services.iter().map(data).collect());
     }
 
-    /// From now on it answers nothing, or everything again.
+    /// Stops or resumes answering.
     pub fn is_silent(&self, silent: bool) {
         self.shared.silent.store(silent, Relaxed);
     }
@@ -113,7 +114,7 @@ impl Drop for NameServer {
     }
 }
 
-/// A name as labels with their lengths.
+/// A name as length-prefixed labels.
 fn labels(name: &str) -> Vec<u8> {
     let label = |label: &str| {
         let length = u8::try_from(label.len()).expect("a short label");
@@ -135,7 +136,7 @@ fn serve_one(socket: &UdpSocket, shared: &Shared) {
     let _ = socket.send_to(&answer, from);
 }
 
-/// The answer to a query of one question (RFC 1035 section 4).
+/// The response to a query with one question (RFC 1035 section 4).
 fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let mut name = Vec::new();
     let mut at = 12;
@@ -154,14 +155,14 @@ fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let nothing = Vec::new();
     let records = zone.get(&(name.clone(), kind)).unwrap_or(&nothing);
     let exists = zone.keys().any(|(known, _)| *known == name);
-    // A response, recursion available; NXDOMAIN for a name without records of any kind.
+    // A response, recursion available; NXDOMAIN for a name without records of any type.
     let code = if exists { 0 } else { 3 };
     let count = u16::try_from(records.len()).ok()?.to_be_bytes();
     let mut out = query.get(..2)?.to_vec();
     out.extend([0x81, 0x80 | code, 0, 1, count[0], count[1], 0, 0, 0, 0]);
     out.extend(question);
     for (seconds, data) in records {
-        // The name is the one of the question.
+        // The name is a pointer to the question.
         out.extend([0xc0, 12]);
         out.extend(kind.to_be_bytes());
         out.extend([0, 1]);

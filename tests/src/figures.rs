@@ -1,29 +1,29 @@
-//! Figures of a benchmark: a table for people, a JSON line each for programs.
+//! Benchmark results: a table for people, one JSON line each for programs.
 
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-/// One measured figure.
+/// One result.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// What was measured.
     pub name: String,
-    /// The measurement.
+    /// The measured value.
     pub value: f64,
     /// Its unit.
     pub unit: &'static str,
-    /// What it may be at most (or at least, see below); none where there is no goal.
+    /// Its maximum, or minimum if `more_is_better`; `None` without a goal.
     pub goal: Option<f64>,
-    /// More is better: the goal is a floor.
+    /// Whether the goal is a minimum.
     pub more_is_better: bool,
-    /// The same measurement of a peer in the same run, and the peer's name.
+    /// A peer's name and its value in the same run.
     pub peer: Option<(String, f64)>,
 }
 
 impl Figure {
-    /// Ours divided by the peer's.
+    /// Our value divided by the peer's.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         self.peer.as_ref().filter(|(_, peer)| *peer > 0.0).map(|(_, peer)| self.value / peer)

@@ -1,10 +1,9 @@
-//! An address that neither takes nor refuses connections.
+//! An address that neither accepts nor refuses connections.
 
 use socket2::{Domain, Socket, Type};
 use std::net::{IpAddr, SocketAddr};
 
-/// An address that is listened at, and whose queue of connections is full: the kernel drops
-/// further ones.
+/// A listening address with a full backlog: the kernel drops further connections.
 #[derive(Debug)]
 pub struct Hole {
     _listener: Socket,
@@ -12,7 +11,7 @@ pub struct Hole {
 }
 
 impl Hole {
-    /// At port 5060 of an address.
+    /// Binds port 5060 of an address.
     ///
     /// # Panics
     /// When it is taken.

@@ -1,10 +1,10 @@
-//! Loopback addresses of one test: every test has a network of its own inside 127.0.0.0/8,
-//! so standard ports are always free and tests run side by side.
+//! Loopback addresses of a test: each test uses a separate network within 127.0.0.0/8, so that
+//! standard ports are free and tests can run in parallel.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A /24 of loopback.
+/// A loopback /24.
 #[derive(Clone, Copy, Debug)]
 pub struct Net {
     prefix: [u8; 3],
@@ -46,37 +46,37 @@ impl Net {
         SocketAddr::new(self.host(1), 8080)
     }
 
-    /// The customer whose address the switch knows.
+    /// The customer with a known address.
     #[must_use]
     pub fn caller(self) -> IpAddr {
         self.host(10)
     }
 
-    /// A customer that has to authenticate.
+    /// A customer that must authenticate.
     #[must_use]
     pub fn roaming_caller(self) -> IpAddr {
         self.host(11)
     }
 
-    /// The customer that has no money left.
+    /// The customer without money.
     #[must_use]
     pub fn poor_caller(self) -> IpAddr {
         self.host(12)
     }
 
-    /// First choice among the vendors.
+    /// The vendor of first choice.
     #[must_use]
     pub fn vendor_a(self) -> IpAddr {
         self.host(21)
     }
 
-    /// Second choice.
+    /// The vendor of second choice.
     #[must_use]
     pub fn vendor_b(self) -> IpAddr {
         self.host(22)
     }
 
-    /// Nobody that the switch knows.
+    /// An address unknown to the switch.
     #[must_use]
     pub fn stranger(self) -> IpAddr {
         self.host(99)

@@ -1,44 +1,44 @@
-//! How soon idle processors of this machine wake: what every program on it is told alike.
+//! Wake-up latency of idle CPUs, a setting of the whole machine.
 
 use std::fs::{File, OpenOptions, read, read_to_string};
 use std::io::{Error, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Linux's device for it: reading gives the lowest limit of all programs in microseconds, an
-/// open file that a limit was written to holds that limit.
+/// The Linux PM QoS device: reading gives the lowest limit of all programs in microseconds; writing
+/// sets a limit for as long as the file is open.
 const DEVICE: &str = "/dev/cpu_dma_latency";
 
-/// Which driver puts processors to sleep. With none of them a limit changes nothing.
+/// The driver of CPU idle states. Without one, a limit has no effect.
 const DRIVER: &str = "/sys/devices/system/cpu/cpuidle/current_driver";
 
-/// The lowest limit, microseconds. None where the device is missing or not ours to write to.
+/// The lowest limit, microseconds; `None` if the device is missing or not accessible.
 #[must_use]
 pub fn latency_limit() -> Option<i32> {
     OpenOptions::new().write(true).open(DEVICE).ok()?;
     Some(i32::from_ne_bytes(read(DEVICE).ok()?.try_into().ok()?))
 }
 
-/// Whether the machine has a driver for idle states, so that a limit has an effect.
+/// Whether the machine has an idle driver, so that a limit has an effect.
 #[must_use]
 pub fn idle_states() -> bool {
     !read_to_string(DRIVER).is_ok_and(|driver| driver.trim() == "none")
 }
 
-/// What keeps processors awake until it is dropped.
+/// Keeps CPUs awake until dropped.
 #[derive(Debug)]
 pub enum Awake {
-    /// The device, open.
+    /// The open device.
     Limit(File),
-    /// A program on each processor.
+    /// A program on each CPU.
     Idlers(Vec<Idler>),
 }
 
-/// Keeps `processors` awake: all of them through the device, or, on a machine without a driver for
-/// idle states, each by `program`, which runs at the lowest priority until its input is closed.
+/// Keeps `processors` awake: through the device, or on a machine without an idle driver by running
+/// `program` on each, at the lowest priority, until its input is closed.
 ///
 /// # Errors
-/// What the system says: the device is missing, or not ours to write to; no `chrt` or `taskset`.
+/// The device is missing or not accessible, or there is no `chrt` or `taskset`.
 pub fn keep_awake(processors: &[usize], program: &Path) -> std::io::Result<Awake> {
     if idle_states() {
         let mut held = OpenOptions::new().write(true).open(DEVICE)?;
@@ -49,7 +49,7 @@ pub fn keep_awake(processors: &[usize], program: &Path) -> std::io::Result<Awake
     Ok(Awake::Idlers(idlers.collect::<std::io::Result<_>>()?))
 }
 
-/// A program that keeps a processor awake; ends when dropped.
+/// A program that keeps a CPU awake; ends on drop.
 #[derive(Debug)]
 pub struct Idler(Child);
 

@@ -1,18 +1,17 @@
-//! What the kernel says about a process.
+//! Process statistics from the kernel.
 
 use std::fs;
 use std::time::Duration;
 
-/// Ticks a second of the times in /proc/PID/stat: fixed by the kernel's interface.
+/// Ticks per second in /proc/PID/stat, fixed by the kernel's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor time of some processes with all their threads, in their own code and in the kernel,
-/// seconds since their start.
+/// CPU time of processes with all threads, user and system, seconds since their start.
 #[must_use]
 pub fn processor_seconds(pids: &[u32]) -> f64 {
     let ticks = |pid: &u32| {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command name may hold anything; after its bracket comes field 3.
+        // The command name may contain anything; field 3 follows its bracket.
         let (_, rest) = text.rsplit_once(')')?;
         let times = rest.split_whitespace().skip(11).take(2);
         Some(times.filter_map(|time| time.parse::<f64>().ok()).sum::<f64>())
@@ -20,7 +19,7 @@ pub fn processor_seconds(pids: &[u32]) -> f64 {
     pids.iter().filter_map(ticks).sum::<f64>() / TICKS_PER_SECOND
 }
 
-/// Kilobytes of memory of the processes, shared pages counted once.
+/// Memory of processes, kilobytes, with shared pages counted once.
 #[must_use]
 pub fn memory_kb(pids: &[u32]) -> f64 {
     pids.iter()
@@ -43,27 +42,27 @@ pub fn family(pid: u32) -> Vec<u32> {
     pids
 }
 
-/// A thread as the kernel sees it.
+/// A thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Thread {
     /// Its name, at most 15 bytes.
     pub name: String,
-    /// Processors that it may run on, such as `0-2,7`.
+    /// CPUs that it may run on, such as `0-2,7`.
     pub processors: String,
-    /// Its scheduling policy: 0 is the ordinary one, 5 `SCHED_IDLE`.
+    /// Scheduling policy: 0 is `SCHED_OTHER`, 5 `SCHED_IDLE`.
     pub policy: u32,
-    /// Processor time since its start.
+    /// CPU time since its start.
     pub ran: Duration,
 }
 
-/// The threads of a process; those that end meanwhile are left out.
+/// The threads of a process, except those that end meanwhile.
 #[must_use]
 pub fn threads(pid: u32) -> Vec<Thread> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let thread = |task: fs::DirEntry| {
         let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
         let (status, ran) = (read("status")?, read("schedstat")?);
-        // After the name's bracket comes field 3; the policy is field 41.
+        // Field 3 follows the bracket of the name; the policy is field 41.
         let stat = read("stat")?;
         let policy = stat.rsplit_once(')')?.1.split_whitespace().nth(38)?.parse().ok()?;
         let line = |key: &str| Some(status.lines().find_map(|l| l.strip_prefix(key))?.trim());

@@ -1,5 +1,4 @@
-//! Peers on plain UDP sockets: for messages that no SIP stack would write, and for moments at
-//! which none would write them.
+//! Peers on plain UDP sockets, for messages and timing that no SIP stack produces.
 
 use crate::sipp::header;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -8,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a message is waited for.
+/// How long to wait for a message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A caller that writes each message by hand.
+/// A caller with hand-written messages.
 #[derive(Debug)]
 pub struct RawCaller {
     socket: UdpSocket,
@@ -19,7 +18,7 @@ pub struct RawCaller {
 }
 
 impl RawCaller {
-    /// At port 5060 of an address.
+    /// Binds port 5060 of an address.
     ///
     /// # Panics
     /// When it is taken.
@@ -42,7 +41,7 @@ impl RawCaller {
         )
     }
 
-    /// The same with a session description.
+    /// The same with an SDP offer.
     #[must_use]
     pub fn invite_with(&self, id: &str, callee: &str, sdp: &str) -> String {
         let length =
@@ -50,8 +49,8 @@ impl RawCaller {
         self.invite(id, callee).replace("Content-Length: 0\r\n\r\n", &length)
     }
 
-    /// A request in the dialog that `answer` to `invite` made; `cseq` is that of the INVITE for
-    /// ACK and a higher one for all else.
+    /// A request in the dialog of `invite` and its `answer`; `cseq` equals the INVITE's for ACK and
+    /// is higher for other methods.
     ///
     /// # Panics
     /// When a header is missing.
@@ -79,7 +78,7 @@ impl RawCaller {
         self.invite(id, "ping").replace("INVITE", "OPTIONS")
     }
 
-    /// Sends a message as it is.
+    /// Sends a message unchanged.
     ///
     /// # Panics
     /// When the kernel refuses it.
@@ -87,7 +86,7 @@ impl RawCaller {
         self.socket.send_to(message.as_bytes(), self.switch).expect("loopback takes packets");
     }
 
-    /// The next message that `wanted` takes; all others are passed over.
+    /// The first message accepted by `wanted`; skips others.
     ///
     /// # Panics
     /// When none comes.
@@ -130,7 +129,7 @@ impl RawCaller {
     }
 }
 
-/// A vendor that answers every INVITE at once with the same description, and every BYE.
+/// A vendor that answers every INVITE at once with the same SDP, and every BYE.
 #[derive(Debug)]
 pub struct RawVendor {
     stop: Arc<AtomicBool>,
@@ -138,7 +137,7 @@ pub struct RawVendor {
 }
 
 impl RawVendor {
-    /// At port 5060 of an address.
+    /// Binds port 5060 of an address.
     ///
     /// # Panics
     /// When it is taken.
@@ -175,7 +174,7 @@ fn answer_one(socket: &UdpSocket, sdp: &str) {
     }
 }
 
-/// 200 to an INVITE with a description, to BYE and to CANCEL without; nothing to all else.
+/// 200 with SDP for an INVITE, without for BYE and CANCEL; nothing for other methods.
 pub(crate) fn answer_to(request: &str, local: SocketAddr, sdp: &str) -> Option<String> {
     let body = if request.starts_with("INVITE ") { sdp } else { "" };
     if body.is_empty() && !request.starts_with("BYE ") && !request.starts_with("CANCEL ") {
@@ -196,7 +195,7 @@ pub(crate) fn answer_to(request: &str, local: SocketAddr, sdp: &str) -> Option<S
     ))
 }
 
-/// A session description with one stream of PCMA; `connection` is what follows `c=`.
+/// An SDP with one PCMA stream; `connection` is the value of `c=`.
 #[must_use]
 pub fn sdp(connection: &str, port: u16) -> String {
     format!(

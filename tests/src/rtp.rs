@@ -1,4 +1,4 @@
-//! Media peers: they send numbered RTP packets and keep every packet that comes back.
+//! Media peers: send numbered RTP packets and keep all received ones.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,17 +11,17 @@ pub struct MediaPeer {
     ssrc: u32,
 }
 
-/// A packet as it came in.
+/// A received packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Where from.
+    /// Its source.
     pub source: SocketAddr,
-    /// Every byte.
+    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
 impl MediaPeer {
-    /// Binds a peer; `ssrc` tells its packets apart.
+    /// Binds a peer; `ssrc` identifies its packets.
     ///
     /// # Panics
     /// When the address is taken.
@@ -31,8 +31,8 @@ impl MediaPeer {
         MediaPeer { socket, ssrc }
     }
 
-    /// Packet `number` of this peer: 20 ms of payload type 8, filled with a pattern that
-    /// differs in every packet.
+    /// Packet `number` of this peer: 20 ms of payload type 8 with a pattern that differs per
+    /// packet.
     #[must_use]
     pub fn packet(&self, number: u16) -> Vec<u8> {
         let mut bytes = vec![0x80, 8];
@@ -51,7 +51,7 @@ impl MediaPeer {
         self.socket.send_to(&self.packet(number), to).expect("loopback takes packets");
     }
 
-    /// Takes packets until there were `wanted` or none came for half a second.
+    /// Receives packets until there are `wanted` or none arrives for half a second.
     ///
     /// # Panics
     /// When the socket fails.
@@ -77,8 +77,8 @@ impl MediaPeer {
     }
 }
 
-/// Both peers talk at once, one packet every `interval`; returns what the caller's side
-/// and the vendor's side heard.
+/// Both peers send at once, one packet every `interval`; returns the packets received by the
+/// caller's side and by the vendor's side.
 #[must_use]
 pub fn talk(
     caller: (&MediaPeer, SocketAddr),

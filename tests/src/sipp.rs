@@ -1,4 +1,4 @@
-//! sipp as caller and vendor: a real SIP stack that is not ours.
+//! sipp as caller and vendor: an independent SIP stack.
 
 use crate::wait;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// What one sipp process plays, to be started.
+/// A sipp process to start.
 #[derive(Clone, Debug)]
 pub struct Script {
     scenario: String,
@@ -55,14 +55,14 @@ impl Script {
         self
     }
 
-    /// Where the calls go; left out for a vendor.
+    /// Target of the calls; unset for a vendor.
     #[must_use]
     pub fn to(mut self, target: SocketAddr) -> Script {
         self.target = Some(target);
         self
     }
 
-    /// How many calls, 0 for without end, and how many a second.
+    /// Number of calls (0 is unlimited) and rate per second.
     #[must_use]
     pub fn calls(mut self, calls: u32, rate: u32) -> Script {
         self.calls = calls;
@@ -77,21 +77,21 @@ impl Script {
         self
     }
 
-    /// Keeps no log of messages: for load.
+    /// Disables the message log, for load.
     #[must_use]
     pub fn quiet(mut self) -> Script {
         self.quiet = true;
         self
     }
 
-    /// Further sipp arguments.
+    /// Additional sipp arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Script {
         self.arguments.extend(arguments.iter().map(|a| (*a).to_owned()));
         self
     }
 
-    /// Starts sipp; its files go to `folder`.
+    /// Starts sipp with its files in `folder`.
     ///
     /// # Panics
     /// When sipp is not installed or the scenario does not exist.
@@ -103,13 +103,13 @@ impl Script {
         let mut text = fs::read_to_string(&source)
             .unwrap_or_else(|error| panic!("{}: {error}", source.display()));
         for (name, value) in &self.values {
-            // A header left empty must not leave an empty line, which would end the headers.
+            // An empty header must not leave an empty line, which would end the headers.
             if value.is_empty() {
                 text = text.replace(&format!("      {{{name}}}\n"), "");
             }
             text = text.replace(&format!("{{{name}}}"), value);
         }
-        // One folder per process: sipp has no say in some of its file names.
+        // One folder per process, since sipp chooses some file names itself.
         let folder = folder.join(format!("{}-{}", self.scenario, self.local));
         fs::create_dir_all(&folder).expect("test folder is writable");
         let file = folder.join("scenario.xml");
@@ -149,28 +149,28 @@ impl Script {
     }
 }
 
-/// A running sipp process; killed when dropped.
+/// A running sipp process; killed on drop.
 #[derive(Debug)]
 pub struct Sipp {
     child: Child,
     folder: PathBuf,
     scenario: String,
-    /// It listens on TCP.
+    /// Whether it listens on TCP.
     tcp: bool,
 }
 
 impl Sipp {
-    /// Waits until every call of the script has been played as written.
+    /// Waits until every call has followed the script.
     ///
     /// # Panics
-    /// When one was not; shows what sipp says about it.
+    /// When one did not; the message has sipp's error.
     pub fn succeeds(&mut self, limit: Duration) {
         let what = format!("the end of {}", self.scenario);
         let status = wait::until(&what, limit, || self.child.try_wait().expect("sipp is ours"));
         assert!(status.success(), "{} ended with {status}: {}", self.scenario, self.complaints());
     }
 
-    /// Whether all its calls have ended, in whatever way.
+    /// Whether all its calls have ended, successfully or not.
     ///
     /// # Panics
     /// When it is not ours.
@@ -196,13 +196,13 @@ impl Sipp {
         (value("SuccessfulCall(C)"), value("FailedCall(C)"))
     }
 
-    /// Every message sent and received so far.
+    /// All messages sent and received so far.
     #[must_use]
     pub fn messages(&self) -> String {
         fs::read_to_string(self.folder.join("messages.log")).unwrap_or_default()
     }
 
-    /// Messages received so far, without those sent.
+    /// All messages received so far.
     #[must_use]
     pub fn received(&self) -> Vec<String> {
         let text = self.messages();
@@ -214,7 +214,7 @@ impl Sipp {
             .collect()
     }
 
-    /// The first message received that starts with `start`, waited for.
+    /// Waits for the first received message that starts with `start`.
     ///
     /// # Panics
     /// When it does not come within 5 s.
@@ -226,7 +226,7 @@ impl Sipp {
         })
     }
 
-    /// Ends it now.
+    /// Kills it.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -259,7 +259,7 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether somebody has an address, read from the kernel's own table.
+/// Whether an address is bound, according to the kernel's table.
 fn is_bound(table: &str, address: SocketAddr) -> bool {
     let IpAddr::V4(ip) = address.ip() else { return true };
     let wanted = format!("{:08X}:{:04X}", u32::from_le_bytes(ip.octets()), address.port());
@@ -267,7 +267,7 @@ fn is_bound(table: &str, address: SocketAddr) -> bool {
     table.lines().any(|line| line.split_whitespace().nth(1) == Some(&wanted))
 }
 
-/// Value of the first header of that name in a message, trimmed.
+/// Trimmed value of the first header with this name in a message.
 #[must_use]
 pub fn header(message: &str, name: &str) -> Option<String> {
     message.lines().take_while(|line| !line.trim().is_empty()).find_map(|line| {
@@ -276,7 +276,7 @@ pub fn header(message: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Where a session description wants its audio.
+/// The audio address of an SDP.
 #[must_use]
 pub fn audio_address(message: &str) -> Option<SocketAddr> {
     let ip = message.lines().find_map(|line| line.trim().strip_prefix("c=IN IP4 "))?;

@@ -1,9 +1,9 @@
-//! Tests that cannot show on this machine what they are for.
+//! Tests that cannot run on this machine.
 
 use std::io::Write as _;
 
-/// Says that the running test is left out, and why. The line goes to the standard error itself,
-/// past what a test runner keeps of a test that passes: `make test` counts such lines.
+/// Reports that the running test is skipped, and why. The line goes to standard error directly,
+/// past the test runner's capture: `make test` counts such lines.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let line = format!("skipped: {}: {}\n", thread.name().unwrap_or("a test"), why.trim());

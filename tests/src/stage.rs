@@ -1,4 +1,4 @@
-//! A switch and the peers around it, so that a test reads as the story of a call:
+//! A switch with its peers, so that a test reads like the story of a call:
 //! `stage.vendor_a().refuses(503)`, `stage.caller().calls()`, `record.shows(..)`.
 
 use crate::net::Net;
@@ -21,26 +21,26 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The usual customer and vendors.
+    /// The default customer and vendors.
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Stage {
         Stage::with(&Setup::new())
     }
 
-    /// A configuration of the test's own.
+    /// A test-specific configuration.
     #[must_use]
     pub fn with(setup: &Setup) -> Stage {
         Stage::on(setup, setup.write())
     }
 
-    /// A configuration that was written and then changed.
+    /// A configuration that was modified after writing.
     #[must_use]
     pub fn on(setup: &Setup, folder: Folder) -> Stage {
         Stage { switch: Switch::start(setup.net, folder), net: setup.net }
     }
 
-    /// The customer whose address is known and who has money.
+    /// The customer with a known address and money.
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.caller_from(self.net.caller())
@@ -69,7 +69,7 @@ impl Stage {
         self.vendor_at(self.net.vendor_b())
     }
 
-    /// A plain UDP socket at an address, port 5060: for what no SIP stack would send.
+    /// A plain UDP socket at port 5060 of an address, for messages that no SIP stack sends.
     ///
     /// # Panics
     /// When the address is taken.
@@ -85,7 +85,7 @@ impl Stage {
     }
 }
 
-/// A customer, before it calls.
+/// A customer before its call.
 #[derive(Clone, Debug)]
 pub struct Caller {
     address: IpAddr,
@@ -95,7 +95,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Replaces a value of the script: `caller`, `callee`, `rtp`, `talk_ms`, `user` ...
+    /// Sets a value of the script: `caller`, `callee`, `rtp`, `talk_ms`, `user` ...
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Caller {
         self.values.push((name, value.to_string()));
@@ -114,13 +114,13 @@ impl Caller {
         self.plays("caller_waits_for_bye")
     }
 
-    /// Calls and must be refused with this code.
+    /// Calls and expects a refusal with this code.
     #[must_use]
     pub fn is_refused_with(self, code: u16) -> Sipp {
         self.with("code", code).plays("caller_expects_refusal")
     }
 
-    /// Calls, hears it ring, gives up.
+    /// Calls, waits for ringing, cancels.
     #[must_use]
     pub fn cancels(self) -> Sipp {
         self.plays("caller_cancels")
@@ -141,7 +141,7 @@ impl Caller {
     }
 }
 
-/// A vendor, before it is called.
+/// A vendor before its call.
 #[derive(Clone, Debug)]
 pub struct Vendor {
     address: IpAddr,
@@ -150,14 +150,14 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Replaces a value of the script: `rtp`, `ring_ms`, `talk_ms`, `header` ...
+    /// Sets a value of the script: `rtp`, `ring_ms`, `talk_ms`, `header` ...
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Vendor {
         self.values.push((name, value.to_string()));
         self
     }
 
-    /// Rings for 100 ms (`ring_ms`), answers, is hung up on.
+    /// Rings for 100 ms (`ring_ms`), answers, waits for the BYE.
     #[must_use]
     pub fn answers(self) -> Sipp {
         self.plays("vendor_answers")
@@ -181,7 +181,7 @@ impl Vendor {
         self.plays("vendor_rings")
     }
 
-    /// Is there, and never says a word.
+    /// Listens and never responds.
     ///
     /// # Panics
     /// When the address is taken.

@@ -1,4 +1,4 @@
-//! The real program, started with a configuration of its own.
+//! The real program, started with a test configuration.
 
 use crate::net::Net;
 use crate::wait;
@@ -11,34 +11,34 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What a switch is started with; the defaults are what most tests want.
+/// Configuration of a switch; the defaults suit most tests.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Its addresses and its peers'.
+    /// Addresses of the switch and its peers.
     pub net: Net,
     /// Lines for the `customer` trunk, which calls from [`Net::caller`].
     pub customer: String,
-    /// Lines for vendor trunk `vendor-a`, the first choice; `targets` replace its own.
+    /// Lines for vendor trunk `vendor-a`, the first choice; `targets` replace the default ones.
     pub vendor_a: String,
     /// Lines for vendor trunk `vendor-b`, the second choice.
     pub vendor_b: String,
-    /// Callee prefixes that both vendors take.
+    /// Callee prefixes of both vendors.
     pub prefixes: Vec<&'static str>,
     /// Account of `vendor-b`.
     pub vendor_b_account: String,
-    /// Further business objects.
+    /// More business objects.
     pub business: String,
     /// Lines before the tables of the node file; by default the number of [`shards`].
     pub node: String,
     /// Lines of the node file's `[calls]` table.
     pub calls: String,
-    /// Lines of its `[admin]` table.
+    /// Lines of the node file's `[admin]` table.
     pub admin: String,
-    /// Where the plugins are taken from, by name; `None` is the built one.
+    /// Plugin files by name; `None` for the built one.
     pub plugins: Vec<(String, Option<PathBuf>)>,
     /// Lines after the list of plugins in the node file, such as chains.
     pub plugin_lines: String,
-    /// Media of all trunks passes through the switch.
+    /// Whether media of all trunks are relayed.
     pub relay: bool,
     /// RTP ports, `FIRST-LAST`.
     pub media_ports: String,
@@ -74,7 +74,7 @@ impl Setup {
         }
     }
 
-    /// [`Setup::new`] with a further customer, `nomad`, that may call from anywhere with its
+    /// [`Setup::new`] with another customer, `nomad`, that may call from anywhere with its
     /// password, `correct-horse-8`.
     #[must_use]
     pub fn with_a_nomad() -> Setup {
@@ -208,14 +208,14 @@ impl Setup {
     }
 }
 
-/// A folder of one test; removed when dropped, kept when the test failed.
+/// A folder of one test; removed on drop unless the test failed.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    /// An empty one.
+    /// Creates an empty folder.
     ///
     /// # Panics
     /// When it cannot be made.
@@ -237,7 +237,7 @@ impl Folder {
         &self.path
     }
 
-    /// Writes a file inside.
+    /// Writes a file in the folder.
     ///
     /// # Panics
     /// When it cannot be written.
@@ -245,7 +245,7 @@ impl Folder {
         fs::write(self.path.join(name), text).expect("test folder is writable");
     }
 
-    /// Reads a file inside; empty when there is none.
+    /// Reads a file in the folder; empty if it does not exist.
     #[must_use]
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path.join(name)).unwrap_or_default()
@@ -262,22 +262,22 @@ impl Drop for Folder {
     }
 }
 
-/// Longest answer that is read.
+/// Maximum size of a response.
 const ANSWER_BYTES: u64 = 1 << 30;
 
-/// The running program; killed when dropped.
+/// The running program; killed on drop.
 #[derive(Debug)]
 pub struct Switch {
     net: Net,
     folder: Folder,
     child: Child,
     agent: ureq::Agent,
-    /// What it is started under.
+    /// The command line that runs it.
     wrapper: Vec<String>,
 }
 
 impl Switch {
-    /// Starts the program on a folder that [`Setup::write`] made.
+    /// Starts the program on a folder from [`Setup::write`].
     ///
     /// # Panics
     /// When it does not start.
@@ -286,7 +286,7 @@ impl Switch {
         Switch::start_under(net, folder, &[])
     }
 
-    /// The same, on one processor only.
+    /// As [`Switch::start`], on one CPU only.
     ///
     /// # Panics
     /// When it does not start.
@@ -295,8 +295,7 @@ impl Switch {
         Switch::start_under(net, folder, &["taskset", "-c", &processor.to_string()])
     }
 
-    /// The same, as the command line of a program that runs another one, such as
-    /// `prlimit --nofile=256:`.
+    /// As [`Switch::start`], run by another command such as `prlimit --nofile=256:`.
     ///
     /// # Panics
     /// When it does not start.
@@ -320,7 +319,7 @@ impl Switch {
         &self.folder
     }
 
-    /// Where calls go.
+    /// Its SIP address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.net.switch()
@@ -332,7 +331,7 @@ impl Switch {
         self.child.id()
     }
 
-    /// `kill -9`.
+    /// Kills it with SIGKILL.
     ///
     /// # Panics
     /// When it is not ours to kill.
@@ -341,7 +340,7 @@ impl Switch {
         self.child.wait().expect("the switch is ours");
     }
 
-    /// Asks the program to stop.
+    /// Sends SIGTERM.
     ///
     /// # Panics
     /// When it is not there.
@@ -350,7 +349,7 @@ impl Switch {
         assert!(status.expect("kill runs").success(), "the switch is ours");
     }
 
-    /// Asks the program to stop, and waits until it has ended.
+    /// Sends SIGTERM and waits until it has ended.
     ///
     /// # Panics
     /// When it does not end within 20 s.
@@ -379,13 +378,13 @@ impl Switch {
         self.wait_until_healthy();
     }
 
-    /// Everything it logged.
+    /// Its log.
     #[must_use]
     pub fn log(&self) -> String {
         self.folder.read("switch.log")
     }
 
-    /// `GET` of the admin interface: status and JSON body.
+    /// `GET` on the admin API: status and JSON body.
     ///
     /// # Panics
     /// When nothing answers.
@@ -413,7 +412,7 @@ impl Switch {
         body
     }
 
-    /// `POST` with a JSON body: status and JSON answer.
+    /// `POST` with a JSON body: status and JSON response.
     ///
     /// # Panics
     /// When nothing answers.
@@ -431,7 +430,7 @@ impl Switch {
         (status, read_body(path, response.body_mut()))
     }
 
-    /// Value of a metric, summed over the label sets that contain every text of `labels`.
+    /// Value of a metric, summed over the label sets that contain all of `labels`.
     #[must_use]
     pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let (_, text) = self.try_get("/metrics");
@@ -452,7 +451,7 @@ impl Switch {
         body.as_array().or_else(|| body["records"].as_array()).cloned().unwrap_or_default()
     }
 
-    /// The final records once there are `calls` of them.
+    /// Waits for `calls` final records.
     ///
     /// # Panics
     /// When there are fewer after 10 s, or more.
@@ -466,7 +465,7 @@ impl Switch {
         records
     }
 
-    /// The record of the only call so far, with attempts and trail; waited for.
+    /// Waits for the record of the only call so far, with attempts and trail.
     ///
     /// # Panics
     /// When there is none within 5 s, or more than one.
@@ -480,14 +479,14 @@ impl Switch {
         Record(self.get(&format!("/v1/records/{id}")))
     }
 
-    /// Calls that are up or being set up.
+    /// Calls in progress, answered or not.
     #[must_use]
     pub fn calls_now(&self) -> u64 {
-        // A node that stops says 503.
+        // A stopping node responds with 503.
         self.try_get("/health").1["calls"].as_u64().expect("health tells calls")
     }
 
-    /// Puts a plugin file into service.
+    /// Swaps in a plugin file.
     ///
     /// # Panics
     /// When the switch refuses it.
@@ -499,8 +498,7 @@ impl Switch {
         answer
     }
 
-    /// What opens the admin interface: the token of the node file, or the one that the program
-    /// made.
+    /// The token of the admin API: from the node file, or created by the program.
     #[must_use]
     pub fn token(&self) -> String {
         let node = self.folder.read("node.toml");
@@ -543,7 +541,7 @@ impl Drop for Switch {
 pub struct Record(pub Value);
 
 impl Record {
-    /// Asserts one field, named by a JSON pointer such as `/attempts/0/code`.
+    /// Asserts the value of a field, named by a JSON pointer such as `/attempts/0/code`.
     ///
     /// # Panics
     /// When it is another value.
@@ -554,10 +552,10 @@ impl Record {
         self
     }
 
-    /// A whole number in it.
+    /// An integer field.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not one.
     #[must_use]
     #[track_caller]
     pub fn number(&self, pointer: &str) -> u64 {
@@ -567,7 +565,7 @@ impl Record {
             .unwrap_or_else(|| panic!("{pointer} is no number in {:#}", self.0))
     }
 
-    /// Names of the vendor trunks that were tried, in order.
+    /// Names of the attempted vendor trunks, in order.
     #[must_use]
     pub fn vendors(&self) -> Vec<&str> {
         let attempts = self.0["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -575,8 +573,8 @@ impl Record {
     }
 }
 
-/// Shards of a switch whose test does not say otherwise: `STROWGER_TEST_SHARDS`, else one.
-/// `make test` plays the whole-system tests with one and with two.
+/// Shards of a switch unless its test sets them: `STROWGER_TEST_SHARDS`, else one. `make test` runs
+/// the whole-system tests with one and with two.
 ///
 /// # Panics
 /// When the variable is no number.
@@ -586,14 +584,14 @@ pub fn shards() -> u32 {
         .map_or(1, |text| text.parse().expect("STROWGER_TEST_SHARDS is a number"))
 }
 
-/// The program, as `cargo build` left it beside this test, or `STROWGER_BIN`.
+/// The program built beside this test, or `STROWGER_BIN`.
 #[must_use]
 pub fn program() -> PathBuf {
     std::env::var_os("STROWGER_BIN")
         .map_or_else(|| profile_folder().join("strowger"), PathBuf::from)
 }
 
-/// A plugin as `make plugins` left it, or one below `STROWGER_PLUGINS`.
+/// A plugin built by `make plugins`, or one in `STROWGER_PLUGINS`.
 #[must_use]
 pub fn built_plugin(name: &str) -> PathBuf {
     let folder = std::env::var_os("STROWGER_PLUGINS").map_or_else(
@@ -603,7 +601,7 @@ pub fn built_plugin(name: &str) -> PathBuf {
     folder.join(format!("{name}.wasm"))
 }
 
-/// `target/debug` or `target/release`, whichever this test was built into.
+/// `target/debug` or `target/release`, where this test was built.
 fn profile_folder() -> PathBuf {
     let mut folder = std::env::current_exe().expect("a test knows its own file");
     folder.pop();
@@ -630,7 +628,7 @@ fn spawn(folder: &Folder, wrapper: &[&str]) -> Child {
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --bins`", program.display()))
 }
 
-/// A command that runs `program` on one processor.
+/// A command that runs `program` on one CPU.
 #[must_use]
 pub fn pinned(program: &Path, processor: usize) -> Command {
     under(&["taskset", "-c", &processor.to_string()], program)
@@ -643,7 +641,7 @@ fn under(wrapper: &[&str], program: &Path) -> Command {
     command
 }
 
-/// Runs the program on a configuration that it must refuse; returns what it says.
+/// Runs the program on a configuration that it must refuse; returns its error.
 ///
 /// # Panics
 /// When it starts nevertheless, or does not end within 20 s.
@@ -657,7 +655,7 @@ pub fn refusal(folder: &Folder) -> String {
     folder.read("switch.log")
 }
 
-/// JSON, or text as a JSON string.
+/// A JSON body, or text as a JSON string.
 fn read_body(path: &str, body: &mut ureq::Body) -> Value {
     let text = body.with_config().limit(ANSWER_BYTES).read_to_string();
     let text = text.unwrap_or_else(|error| panic!("{path}: the answer breaks off: {error}"));

@@ -1,11 +1,11 @@
-//! Waiting for something to become true, with a limit.
+//! Waits for a condition, with a limit.
 
 use std::time::{Duration, Instant};
 
-/// Looks every few milliseconds until `look` finds something.
+/// Polls every few milliseconds until `look` returns something.
 ///
 /// # Panics
-/// When `limit` passes; the message says what was waited for.
+/// When `limit` passes; the message names `what`.
 pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {

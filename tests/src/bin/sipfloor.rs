@@ -1,9 +1,9 @@
-//! The floor under every SIP server on a machine: takes and sends the datagrams of a call as a
-//! switch does, and does nothing else for it. `sipfloor SWITCH CALLER VENDOR`, all `host:port`.
+//! The lower bound of any SIP server on a machine: receives and sends the datagrams of a call as a
+//! switch does, and nothing else. `sipfloor SWITCH CALLER VENDOR`, all `host:port`.
 //!
-//! Nothing is parsed, kept, decided or recorded: a Via line goes in and out again, an INVITE is
-//! answered with 100 first. What this costs at a given rate is the kernel's and the machine's.
-//! It says `ready` once it can be called.
+//! It parses, keeps, decides and records nothing: it adds and removes a Via line and answers an
+//! INVITE with 100 first. Its cost at a given rate is that of kernel and machine. It prints `ready`
+//! once it can be called.
 #![forbid(unsafe_code)]
 
 use std::net::{SocketAddr, UdpSocket};

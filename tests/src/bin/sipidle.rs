@@ -1,6 +1,6 @@
-//! Keeps its processor awake until its standard input is closed: runs on and on, and through the
-//! kernel at short intervals, where interrupts are waiting. Started at the lowest priority it is
-//! in nobody's way. It says `ready` first.
+//! Keeps its CPU awake until standard input is closed: a busy loop that enters the kernel at short
+//! intervals, so that pending interrupts are handled. At the lowest priority it delays nothing. It
+//! prints `ready` first.
 #![forbid(unsafe_code)]
 
 use std::io::Read;

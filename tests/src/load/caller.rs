@@ -1,11 +1,11 @@
-//! The calling side: one socket, all calls.
+//! The calling side: one socket for all calls.
 
 use super::{Plan, Transport, wire};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How far a call has come.
+/// State of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Not begun.
@@ -22,7 +22,7 @@ enum State {
     Failed,
 }
 
-/// What in-dialog requests need once a call is answered.
+/// Fields for in-dialog requests of an answered call.
 #[derive(Clone, Debug)]
 struct Peer {
     target: String,
@@ -45,22 +45,22 @@ pub(super) struct Caller {
     run: u64,
     transport: Transport,
     calls: Vec<Call>,
-    /// Final answers that came again.
+    /// Retransmitted final responses.
     pub(super) repeats: u64,
     /// Calls that ended with their BYE answered.
     pub(super) done: u64,
-    /// Calls refused, and the last code.
+    /// Calls refused.
     pub(super) failed: u64,
     /// Code of the last refusal; 0 if none.
     pub(super) last_failure: u16,
     /// Calls answered so far.
     pub(super) answered: u64,
-    /// From INVITE sent to 200 received.
+    /// Time from sending the INVITE to receiving the 200.
     pub(super) set_up: Vec<Duration>,
 }
 
 impl Caller {
-    /// The calls of a plan, none of them begun.
+    /// The calls of a plan, not yet started.
     pub(super) fn new(plan: &Plan, transport: Transport) -> Caller {
         let (local, target, run) = (plan.caller, plan.target, plan.run);
         let now = Instant::now();
@@ -112,7 +112,7 @@ impl Caller {
         );
     }
 
-    /// Takes a response; writes the ACK it needs. Returns the call if it was just answered.
+    /// Handles a response; writes the ACK if needed. Returns the call if it was just answered.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -183,7 +183,7 @@ impl Caller {
         }
     }
 
-    /// Gives up every call that has not ended; returns how many there were.
+    /// Gives up every call in progress; returns their number.
     pub(super) fn give_up(&mut self) -> u64 {
         let mut lost = 0;
         for call in &mut self.calls {

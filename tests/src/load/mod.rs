@@ -1,6 +1,6 @@
-//! A load generator: caller and vendor in one thread, several thousand calls a second
-//! on one core. It never resends, so whatever it counts as repeated was resent by the
-//! switch, and whatever the switch lost is a failed call.
+//! A load generator: caller and vendor in one thread, several thousand calls per second on one
+//! core. It never retransmits, so that each retransmission counted is the switch's, and anything
+//! the switch loses is a failed call.
 
 mod caller;
 mod pipe;
@@ -20,35 +20,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vendor::Vendor;
 
-/// What to generate.
+/// The load to generate.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Address of the switch.
     pub target: SocketAddr,
-    /// The caller's own address.
+    /// Address of the caller.
     pub caller: SocketAddr,
-    /// The vendor's own address.
+    /// Address of the vendor.
     pub vendor: SocketAddr,
-    /// How messages travel on both sides.
+    /// Transport on both sides.
     pub transport: Transport,
-    /// Calls begun a second.
+    /// Calls started per second.
     pub rate: f64,
-    /// Calls in all.
+    /// Number of calls.
     pub calls: usize,
-    /// From answer to BYE.
+    /// Time from answer to BYE.
     pub hold: Duration,
-    /// Longest wait for the end of what is still open when the last call was begun and held.
+    /// How long to wait for open calls after the last one was started and held.
     pub drain: Duration,
-    /// Keeps the Call-IDs of successive runs apart.
+    /// Distinguishes the Call-IDs of successive runs.
     pub run: u64,
-    /// Hang up only when a line comes in on standard input.
+    /// Hang up only after a line on standard input.
     pub hold_until_told: bool,
 }
 
-/// What happened.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Calls begun.
+    /// Calls started.
     pub calls: u64,
     /// Calls answered.
     pub answered: u64,
@@ -60,17 +60,17 @@ pub struct Report {
     pub last_refusal: u16,
     /// Calls without an end.
     pub lost: u64,
-    /// Messages that came again, both sides.
+    /// Retransmissions received, both sides.
     pub retransmissions: u64,
     /// Seconds from the first INVITE to the last.
     pub sending_s: f64,
     /// INVITE delay added by the switch, microseconds: median.
     pub added_p50_us: u32,
-    /// The same, 99th percentile.
+    /// INVITE delay added by the switch, microseconds: 99th percentile.
     pub added_p99_us: u32,
-    /// The same, longest.
+    /// INVITE delay added by the switch, microseconds: maximum.
     pub added_max_us: u32,
-    /// From INVITE to 200 at the caller, microseconds: 99th percentile.
+    /// Time from INVITE to 200 at the caller, microseconds: 99th percentile.
     pub answer_p99_us: u32,
 }
 
@@ -89,10 +89,10 @@ impl Report {
     }
 }
 
-/// Messages taken from one socket before the other is looked at.
+/// Messages taken from one socket before the other gets its turn.
 const BATCH: usize = 64;
 
-/// Runs the plan to its end.
+/// Runs the plan.
 ///
 /// # Errors
 /// When a socket cannot be bound or used.
@@ -113,7 +113,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
     let mut last_invite = start;
     let mut quiet_since = start;
     let mut announced = false;
-    // Calls that wait for the word end at the pace at which they began.
+    // Calls released together end at the rate at which they started.
     let mut released_at = None;
     let mut ended = 0usize;
 
@@ -182,7 +182,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
             std::io::stdout().flush()?;
         }
         if begun == plan.calls && caller.done + caller.failed == plan.calls as u64 {
-            // One more look for messages that come again after the end.
+            // Wait once more for retransmissions after the end.
             if idle && now - quiet_since > Duration::from_millis(600) {
                 break;
             }
@@ -218,7 +218,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Report> {
     })
 }
 
-/// Set by a thread that waits for one line (or the end) of standard input.
+/// A flag set by a thread after one line (or the end) of standard input.
 fn wait_for_line() -> Arc<AtomicBool> {
     let told = Arc::new(AtomicBool::new(false));
     let setter = told.clone();

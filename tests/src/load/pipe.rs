@@ -1,21 +1,21 @@
-//! What the generator's messages travel on: datagrams, or connections that are kept.
+//! Transports of the load generator: datagrams or persistent connections.
 
 use super::wire;
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
-/// How messages travel.
+/// Transport protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// A message is a datagram.
+    /// One message per datagram.
     #[default]
     Udp,
-    /// The caller has one connection, which it keeps, and the vendor takes what comes.
+    /// The caller uses one persistent connection; the vendor accepts any number.
     Tcp,
 }
 
 impl Transport {
-    /// As a Via writes it.
+    /// Its name in a Via.
     pub(super) fn via(self) -> &'static str {
         match self {
             Transport::Udp => "UDP",
@@ -24,14 +24,14 @@ impl Transport {
     }
 }
 
-/// One side's end.
+/// The socket or connections of one side.
 #[derive(Debug)]
 pub(super) enum Pipe {
     Datagrams(UdpSocket),
     Streams { listener: Option<TcpListener>, peers: Vec<Peer> },
 }
 
-/// A connection with what has come on it.
+/// A connection and the bytes received on it.
 #[derive(Debug)]
 pub(super) struct Peer {
     stream: TcpStream,
@@ -40,7 +40,7 @@ pub(super) struct Peer {
 }
 
 impl Pipe {
-    /// The caller's end, which leads to `target`.
+    /// The caller's side, connected to `target`.
     pub(super) fn of_caller(
         transport: Transport,
         local: SocketAddr,
@@ -49,7 +49,7 @@ impl Pipe {
         if transport == Transport::Udp {
             return bind(local).map(Pipe::Datagrams);
         }
-        // Any port: the one of the run before may still be in TIME_WAIT.
+        // Any port: the previous run's may still be in TIME_WAIT.
         let kind = socket2::Type::STREAM;
         let socket = socket2::Socket::new(socket2::Domain::for_address(local), kind, None)?;
         socket.bind(&SocketAddr::new(local.ip(), 0).into())?;
@@ -58,7 +58,7 @@ impl Pipe {
         Ok(Pipe::Streams { listener: None, peers })
     }
 
-    /// The vendor's end.
+    /// The vendor's side.
     pub(super) fn of_vendor(transport: Transport, local: SocketAddr) -> Result<Pipe> {
         if transport == Transport::Udp {
             return bind(local).map(Pipe::Datagrams);
@@ -68,7 +68,7 @@ impl Pipe {
         Ok(Pipe::Streams { listener: Some(listener), peers: Vec::new() })
     }
 
-    /// Puts the next message into `buffer`: its length and who sent it.
+    /// Receives the next message into `buffer`; returns its length and sender.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
         match self {
             Pipe::Datagrams(socket) => match socket.recv_from(buffer) {
@@ -94,7 +94,7 @@ impl Pipe {
         }
     }
 
-    /// Sends a message. A full buffer is waited for: the generator loses nothing by itself.
+    /// Sends a message. Waits while the buffer is full: the generator itself loses nothing.
     pub(super) fn send(&mut self, bytes: &[u8], to: SocketAddr) -> Result<()> {
         match self {
             Pipe::Datagrams(socket) => loop {
@@ -103,7 +103,7 @@ impl Pipe {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         std::thread::yield_now();
                     }
-                    // A peer that is gone shows as lost calls.
+                    // A vanished peer shows as lost calls.
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
                     Err(error) => return Err(error),
                 }
@@ -135,7 +135,7 @@ impl Peer {
         Ok(self.take(buffer))
     }
 
-    /// Moves the first whole message into `buffer`.
+    /// Moves the first complete message into `buffer`.
     fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let head = self.bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
         let text = std::str::from_utf8(&self.bytes[..head]).ok()?;
@@ -152,7 +152,7 @@ impl Peer {
             match self.stream.write(bytes) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
-                // A peer that is gone shows as lost calls.
+                // A vanished peer shows as lost calls.
                 Err(_) => return Ok(()),
             }
         }
@@ -164,7 +164,7 @@ fn is_nothing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::ConnectionRefused)
 }
 
-/// A socket that holds what comes while this process waits for its processor.
+/// A socket with a buffer for what arrives while this process waits for its CPU.
 fn bind(address: SocketAddr) -> Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;

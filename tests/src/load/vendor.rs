@@ -1,20 +1,20 @@
-//! The called side: rings and answers at once, keeps one bit per call.
+//! The called side: rings and answers at once; keeps one bit per call.
 
 use super::{Transport, wire};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// What the called side has seen.
+/// State of the called side.
 #[derive(Debug)]
 pub(super) struct Vendor {
     local: SocketAddr,
     transport: Transport,
     invited: Vec<bool>,
     ended: Vec<bool>,
-    /// Requests that came again.
+    /// Retransmitted requests.
     pub(super) repeats: u64,
-    /// Different INVITEs.
+    /// Distinct INVITEs.
     pub(super) invites: u64,
     /// Microseconds from the caller's INVITE to this side's.
     pub(super) added_us: Vec<u32>,
@@ -33,8 +33,8 @@ impl Vendor {
         }
     }
 
-    /// Takes a request and writes its responses, each into a string of its own.
-    /// `sent` tells when the caller sent the INVITE of a call.
+    /// Handles a request and writes each response into a separate string. `sent` returns when the
+    /// caller sent the INVITE of a call.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -68,7 +68,7 @@ impl Vendor {
                 out.push(self.response(message, call, "200 OK", &body));
             }
             "BYE" => {
-                // The call is told by our own To tag, which came back.
+                // Our own To tag in the request identifies the call.
                 let call = wire::header(message, "To")
                     .and_then(|to| to.rsplit_once("tag=v"))
                     .and_then(|(_, tag)| tag.split(';').next()?.parse::<usize>().ok());

@@ -1,11 +1,11 @@
-//! Just enough SIP for a load generator: header lines found by name, nothing decoded.
+//! Minimal SIP for a load generator: finds header lines by name, decodes nothing.
 
-/// One line's value, trimmed; compact forms count. `name` is in its long form.
+/// The trimmed value of a header; compact forms count. `name` is the long form.
 pub(super) fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     headers(message, name).next()
 }
 
-/// The values of every line of that name, in order.
+/// The values of all lines of a header, in order.
 pub(super) fn headers<'a>(message: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let compact = match name {
         "Via" => "v",
@@ -22,7 +22,7 @@ pub(super) fn headers<'a>(message: &'a str, name: &str) -> impl Iterator<Item = 
     })
 }
 
-/// Status code of a response; none for a request.
+/// Status code of a response; `None` for a request.
 pub(super) fn status(message: &str) -> Option<u16> {
     message.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
@@ -34,7 +34,7 @@ pub(super) fn request(message: &str) -> Option<(&str, &str)> {
     Some((words.next()?, words.next()?))
 }
 
-/// What stands between `<` and `>`, else the value up to its parameters.
+/// The text between `<` and `>`, else the value without parameters.
 pub(super) fn uri(name_addr: &str) -> &str {
     match name_addr.split_once('<') {
         Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
@@ -42,13 +42,13 @@ pub(super) fn uri(name_addr: &str) -> &str {
     }
 }
 
-/// The call number that the generator put into the last eight digits of the called user.
+/// The call number in the last eight digits of the called user.
 pub(super) fn call_of_uri(uri: &str) -> Option<usize> {
     let user = uri.split_once(':')?.1.split(['@', ';']).next()?;
     user.get(user.len().checked_sub(8)?..)?.parse().ok()
 }
 
-/// The call number that stands at the head of the generator's Call-IDs.
+/// The call number at the start of the generator's Call-IDs.
 pub(super) fn call_of_id(call_id: &str) -> Option<usize> {
     call_id.split('-').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! One policy in four languages: the same answers, refusals and complaints to the byte.
+//! One policy in four languages: byte-identical answers, refusals and errors.
 
 use crate::support::{folder, root, succeeds, text};
 use host::{Grant, Host, HostSettings, PluginSettings};
@@ -6,7 +6,7 @@ use policy::{Answer, CallFacts, Context, Lookup, NumberQuestion, PrefixHit, Ques
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The plugin's folder by language.
+/// The project folder per language.
 const PROJECTS: [(&str, &str); 4] = [
     ("rust", "plugins/numbering"),
     ("c", "examples/plugins/numbering-c"),
@@ -14,9 +14,9 @@ const PROJECTS: [(&str, &str); 4] = [
     ("python", "examples/plugins/numbering-python"),
 ];
 
-/// 272 questions about number rewriting (NUM-11 to NUM-17, NUM-19), random draws and
-/// refused rules among them: `plugin test` compares every answer of the component in the
-/// real host with the one in the file, which is the same for all.
+/// 272 questions about number rewriting (NUM-11 to NUM-17, NUM-19), including random draws and
+/// refused rules: `plugin test` compares every answer of the component in the real host with one
+/// file, the same for all languages.
 #[test]
 fn one_policy_in_four_languages_gives_the_same_answers() {
     let folder = folder("languages");
@@ -41,12 +41,12 @@ fn one_policy_in_four_languages_gives_the_same_answers() {
         assert_eq!(pair[0].1, pair[1].1, "{} and {}", pair[0].0, pair[1].0);
     }
     for (lang, complaint) in complaints {
-        // By its schema where it ships one, else in its own words; either names the field.
+        // By its schema if it ships one, otherwise in its own words; both name the field.
         assert!(complaint.contains("speed"), "{lang}: {complaint}");
     }
 }
 
-/// Compiled code is kept beside the component, so that it is compiled once here.
+/// Compiled code is cached beside the component, so that it is compiled once here.
 fn settings(plugin: PluginSettings, component: &Path) -> HostSettings {
     let cache_dir = component.parent().map(|folder| folder.join("cache"));
     HostSettings {
@@ -58,7 +58,7 @@ fn settings(plugin: PluginSettings, component: &Path) -> HostSettings {
     }
 }
 
-/// What the host says when the plugin gets a setting that it does not have.
+/// The host's error when the plugin gets an unknown setting.
 fn complaint(component: &Path) -> String {
     let plugin = PluginSettings {
         grants: [Grant::Config, Grant::Random].into(),
@@ -72,7 +72,7 @@ fn complaint(component: &Path) -> String {
     }
 }
 
-/// Asks one instance so often that what it forgot to free would pass its memory limit.
+/// Asks one instance so often that a memory leak would exceed its limit.
 fn answers_for_long(lang: &str, component: &Path) {
     let small = lang == "c" || lang == "rust";
     let plugin = PluginSettings {

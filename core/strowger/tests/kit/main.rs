@@ -1,5 +1,5 @@
-//! The plugin kit, driven as its users do: by the program. Where a compiler is missing,
-//! the tests of its language say so and are left out; in CI (`CI=true`) they fail.
+//! The plugin kit, driven through the program as its users do. If a compiler is missing, the tests
+//! of its language are skipped with a message; in CI (`CI=true`) they fail.
 
 mod languages;
 mod projects;

@@ -6,7 +6,7 @@ use std::fs;
 const HOOKS: [&str; 7] =
     ["screening", "numbering", "rating", "routing", "identity", "supervision", "events"];
 
-/// A new router builds, passes its vectors in the host, and fails them when one is wrong.
+/// A new router builds and passes its vectors in the host, and fails if a vector is wrong.
 fn a_new_router_passes_and_can_fail(lang: &str) {
     let project = folder(&format!("router-{lang}")).join("my-router");
     let path = text(&project);
@@ -30,7 +30,7 @@ fn a_new_router_passes_and_can_fail(lang: &str) {
     assert!(words.contains("answered {\"route\":{\"Ok\":[7,2,4]}}"), "{words}");
 }
 
-/// Without a file the project says what is checked and measured, and how it is run.
+/// Without a file, the project determines what is checked and measured, and with which settings.
 #[test]
 fn a_project_is_checked_and_measured_with_its_own_settings() {
     let project = folder("checked").join("my-router");
@@ -89,14 +89,14 @@ fn a_rust_project_brings_native_tests_that_are_run() {
     let words = fails(&["test", "--path", path]);
     assert!(words.contains("`cargo test` fails"), "{words}");
 
-    // What the compiler says to people, and nothing of what it says to programs.
+    // The compiler's messages for people, without those for programs.
     fs::write(&source, format!("{right}\nfn broken() -> u32 {{ \"text\" }}\n")).expect("writable");
     let words = fails(&["build", "--path", path]);
     assert!(words.contains("error[E0308]: mismatched types"), "{words}");
     assert!(!words.contains("{\"reason\""), "{words}");
 }
 
-/// A project that asks servers outside is tested like another; nobody is asked.
+/// A project that makes HTTP requests is tested like any other; none is sent.
 #[test]
 fn a_project_with_the_grant_http_is_tested() {
     let project = folder("http").join("my-router");
@@ -118,7 +118,7 @@ fn a_project_with_the_grant_http_is_tested() {
     assert!(words.contains("3 passed, 0 failed"), "{words}");
 }
 
-/// The vectors of a hook are the same for every language, so the quick ones stand for all.
+/// The vectors of a hook are the same in every language, so that the fast languages suffice.
 #[test]
 fn there_is_a_template_for_every_hook() {
     let folder = folder("hooks");
@@ -152,7 +152,7 @@ fn what_cannot_be_made_is_said() {
     assert!(words.contains("plugin.toml cannot be read; a project is made by"), "{words}");
 }
 
-/// C that needs WASI is refused with the name of the import.
+/// C code that needs WASI is refused with the name of the import.
 #[test]
 fn wasi_is_refused_by_name() {
     let project = folder("wasi").join("clock");

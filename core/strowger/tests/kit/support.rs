@@ -1,4 +1,4 @@
-//! The program, and where things are.
+//! The program and its paths.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +8,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A folder of this test's own, empty.
+/// An empty folder for one test.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit").join(name);
     if folder.exists() {
@@ -18,16 +18,16 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// `strowger plugin ...`, with compilers in the target folder.
+/// Runs `strowger plugin ...` with compilers in the target folder.
 pub(crate) fn plugin(arguments: &[&str]) -> Output {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     Command::new(env!("CARGO_BIN_EXE_strowger"))
         .arg("plugin")
         .args(arguments)
-        // Far from the project, whose place is named by `--path`.
+        // Outside the project, which `--path` names.
         .current_dir("/")
         .env("STROWGER_TOOLS", target.with_file_name("tools"))
-        // Rust projects compile the same crates: once is enough.
+        // Rust projects share crates: compile them once.
         .env("CARGO_TARGET_DIR", target.join("kit-rust"))
         .output()
         .expect("the program starts")
@@ -38,8 +38,8 @@ pub(crate) fn plugin(arguments: &[&str]) -> Output {
 mod skip;
 pub(crate) use skip::skipped;
 
-/// What the command says; nothing where its compiler is missing outside of CI: the test is then
-/// reported as skipped.
+/// The command's output. Empty if its compiler is missing outside CI; the test is then reported as
+/// skipped.
 pub(crate) fn succeeds(arguments: &[&str]) -> Option<String> {
     let output = plugin(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -52,13 +52,13 @@ pub(crate) fn succeeds(arguments: &[&str]) -> Option<String> {
     Some(words)
 }
 
-/// Whether the complaint is that a compiler is missing; in CI it must be there.
+/// Whether the error is a missing compiler; in CI it must be present.
 pub(crate) fn is_missing(complaint: &str) -> bool {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     complaint.contains("is not on this machine") && !in_ci
 }
 
-/// What the command complains about.
+/// The command's error output.
 pub(crate) fn fails(arguments: &[&str]) -> String {
     let output = plugin(arguments);
     assert!(!output.status.success(), "{arguments:?} succeeds");

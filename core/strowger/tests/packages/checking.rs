@@ -47,7 +47,7 @@ fn check_fails_with_the_reason_that_a_switch_would_give() {
     assert!(fails(&["check", text(&file)]).contains("is incomplete"));
     std::fs::write(&file, b"#!/bin/sh").unwrap();
     assert!(fails(&["check", text(&file)]).contains("is not WebAssembly"));
-    // A component, but of nothing that a switch asks.
+    // A component, but without any hook.
     std::fs::write(&file, b"\0asm\x0d\0\x01\0\x00\x02\x01a").unwrap();
     let complaint = fails(&["check", text(&file)]);
     assert!(complaint.contains("`strowger:policy/lifecycle@0.1.0`"), "{complaint}");
@@ -56,7 +56,7 @@ fn check_fails_with_the_reason_that_a_switch_would_give() {
     assert!(complaint.contains("imports `acme:files/disk@0.2.0`"), "{complaint}");
 }
 
-/// Built for an interface that this switch does not have.
+/// A plugin for an interface version that this switch lacks.
 #[test]
 fn check_tells_which_version_of_the_interface_a_plugin_was_built_for() {
     let folder = folder("versions");
@@ -68,7 +68,7 @@ fn check_tells_which_version_of_the_interface_a_plugin_was_built_for() {
     }
 }
 
-/// Nobody is asked outside while a plugin is checked, so it shows what it does without.
+/// No request is sent during a check, so that it shows how the plugin works without an answer.
 #[test]
 fn check_takes_a_plugin_that_asks_servers() {
     let folder = folder("outside");
@@ -80,7 +80,7 @@ fn check_takes_a_plugin_that_asks_servers() {
     assert!(complaint.contains("'urll'"), "{complaint}");
 }
 
-/// The plugin's vectors are asked, and one that is answered otherwise fails the check.
+/// The plugin's vectors are checked, and a wrong answer fails the check.
 #[test]
 fn check_asks_the_vectors() {
     let folder = folder("vectors");
@@ -105,7 +105,7 @@ fn check_asks_the_vectors() {
     assert!(complaint.contains("1 of 1 vectors fail"), "{complaint}");
 }
 
-/// Answers that no call can use are found before a call meets them.
+/// Answers that no call could use are found before a call gets them.
 #[test]
 fn check_fails_when_questions_are_not_answered() {
     let folder = folder("unanswered");

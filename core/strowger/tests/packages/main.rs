@@ -1,6 +1,6 @@
-//! The commands around a plugin file, driven as their users do: by the program, on real
-//! plugins of `make plugins`.
-// Helpers of tests may unwrap like the tests themselves.
+//! The commands on plugin files, driven through the program as its users do, on real plugins built
+//! by `make plugins`.
+// Helpers of tests may unwrap, like tests.
 #![allow(clippy::unwrap_used)]
 
 mod checking;

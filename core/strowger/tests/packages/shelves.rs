@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A shelf with time-of-day and its plugin folder.
+/// A shelf with the plugin time-of-day, and its plugin folder.
 fn shelf(name: &str, extra: &[&str]) -> (PathBuf, PathBuf, PathBuf) {
     let folder = folder(name);
     let (shelf, plugins) = (folder.join("shelf"), folder.join("plugins"));
@@ -34,7 +34,7 @@ fn what_was_published_is_installed(kind: &str, extra: &[&str]) {
     assert_eq!(fs::read(&placed).unwrap(), fs::read(&source).unwrap());
     assert_eq!(only_file(&plugins), ["time-of-day.wasm"], "nothing half-written is left");
 
-    // The same bytes again change nothing; other bytes need another version.
+    // The same bytes again change nothing; other bytes need a new version.
     succeeds(&[&["publish", text(&source), "--to", text(&shelf)], extra].concat());
     patched(
         &source,
@@ -74,7 +74,7 @@ fn tampered_and_truncated_files_are_refused(kind: &str, extra: &[&str]) {
     assert!(only_file(&plugins).is_empty(), "nothing was placed");
 }
 
-/// The largest file below a folder: the plugin.
+/// The largest file in a folder: the plugin.
 fn largest(folder: &Path) -> PathBuf {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -97,7 +97,7 @@ fn a_tampered_or_truncated_blob_of_an_oci_layout_is_refused() {
     tampered_and_truncated_files_are_refused("oci", &["--oci"]);
 }
 
-/// What other tools look for in the layout.
+/// Checks what other tools expect in the layout.
 #[test]
 fn an_oci_layout_has_the_media_types_and_annotations_of_wasm_artefacts() {
     let (folder, shelf, _) = shelf("oci-words", &["--oci"]);

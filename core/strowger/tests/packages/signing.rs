@@ -1,4 +1,4 @@
-//! Keys, signatures, and who believes them.
+//! Keys, signatures and trust.
 
 use crate::support::{fails, folder, key, plugin_in, succeeds, tamper, text};
 use std::fs;
@@ -46,7 +46,7 @@ fn a_secret_key_is_for_its_owner_and_is_never_shown() {
     let complaint = fails(&["sign", text(&file), "--key", text(&secret)]);
     assert!(complaint.contains("can be read by others (mode 640); chmod 600"), "{complaint}");
 
-    // Not even where it is given in the place of a public one.
+    // Not even in place of a public key.
     let words = fs::read_to_string(&secret).unwrap();
     let digits = words.trim().rsplit(':').next().unwrap().to_owned();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();

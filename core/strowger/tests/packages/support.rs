@@ -1,9 +1,9 @@
-//! The program, built plugins, and folders of a test's own.
+//! The program, built plugins, and temporary folders.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder of this test's own, empty.
+/// An empty folder for one test.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages").join(name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -11,7 +11,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A plugin as `make plugins` left it, copied into the folder.
+/// A plugin built by `make plugins`, copied into the folder.
 pub(crate) fn plugin_in(folder: &Path, name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target");
     let built = std::env::var_os("STROWGER_PLUGINS")
@@ -23,7 +23,7 @@ pub(crate) fn plugin_in(folder: &Path, name: &str) -> PathBuf {
     file
 }
 
-/// `strowger plugin ...`: whether it succeeded, what it said, what it complained about.
+/// Runs `strowger plugin ...`: success, standard output, standard error.
 pub(crate) fn plugin(arguments: &[&str]) -> (bool, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_strowger"))
         .arg("plugin")
@@ -51,7 +51,7 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("test paths are UTF-8")
 }
 
-/// A key in the folder: the file with the secret, the public key, its id.
+/// A key in the folder: its secret file, public key and id.
 pub(crate) fn key(folder: &Path, name: &str) -> (PathBuf, String, String) {
     let file = folder.join(name);
     let said = succeeds(&["keygen", text(&file)]);
@@ -61,7 +61,7 @@ pub(crate) fn key(folder: &Path, name: &str) -> (PathBuf, String, String) {
     (file, public, id)
 }
 
-/// Turns one bit in the middle of a file.
+/// Flips one bit in the middle of a file.
 pub(crate) fn tamper(file: &Path) {
     let mut bytes = std::fs::read(file).expect("readable");
     let middle = bytes.len() / 2;
@@ -69,7 +69,7 @@ pub(crate) fn tamper(file: &Path) {
     std::fs::write(file, bytes).expect("writable");
 }
 
-/// Replaces text by text of the same length: another build of the same plugin.
+/// Replaces text by text of equal length: another build of the same plugin.
 pub(crate) fn patched(file: &Path, from: &str, to: &str) {
     let mut bytes = std::fs::read(file).expect("readable");
     let places: Vec<usize> = (0..bytes.len() - from.len())
