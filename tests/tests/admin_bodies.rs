@@ -1,10 +1,10 @@
-//! Whatever stands in the body of a request to the admin interface, it is answered with an error
-//! that says what is wrong, and the switch goes on.
+//! Any malformed body of a request to the admin API gets an error that says what is wrong, and the
+//! switch keeps running.
 
 use serde_json::{Map, Value, json};
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 
-/// What each path takes, so that a mutation goes deep.
+/// A valid body for each path, so that mutations reach deep.
 fn bodies() -> [(&'static str, Value); 8] {
     [
         ("/v1/accounts/payer/payments", json!({ "amount": "1.5", "note": "n", "key": "k" })),
@@ -18,7 +18,7 @@ fn bodies() -> [(&'static str, Value); 8] {
     ]
 }
 
-/// Draws that a seed repeats (splitmix64).
+/// Reproducible random numbers (splitmix64).
 struct Draws(u64);
 
 impl Draws {
@@ -30,7 +30,7 @@ impl Draws {
         ((z ^ (z >> 31)) % limit as u64) as usize
     }
 
-    /// A value that some reader does not expect.
+    /// A value that some parser does not expect.
     fn spice(&mut self) -> Value {
         match self.below(14) {
             0 => Value::Null,

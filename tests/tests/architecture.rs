@@ -1,15 +1,15 @@
-//! The house plan, held by tests: who may lean on whom, what the pure rooms may not
-//! touch, and that every capability ID cited anywhere resolves.
+//! Tests of the architecture: which crate may depend on which, what crates without I/O may not
+//! mention, and that every capability ID cited anywhere exists.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// For each room, the rooms that it leans on.
+/// Dependencies by crate or module ("room").
 type Arrows = [(&'static str, &'static [&'static str])];
 
-/// For each room of the core, the rooms that it leans on: these and no others.
+/// The dependencies of each crate in `core`, complete.
 const ARROWS: &Arrows = &[
     ("strowger-sip", &[]),
     ("strowger-media", &[]),
@@ -45,15 +45,15 @@ const ARROWS: &Arrows = &[
     ),
 ];
 
-/// What rooms lean on for their tests and benchmarks alone.
+/// Additional dependencies of tests and benchmarks.
 const ARROWS_OF_TESTS: &Arrows = &[
-    // A PostgreSQL server of their own.
+    // A temporary PostgreSQL server.
     ("strowger-store", &["strowger-postgres"]),
 ];
 
-/// Inside a crate: its folders and the files beside them are rooms as well, and this is what each
-/// leans on. An item is imported from the room that defines it, not by way of `lib.rs`, so that
-/// the arrows can be read.
+/// Dependencies between the modules of a crate: its folders and top-level files. An item is
+/// imported from the module that defines it, not through `lib.rs`, so that dependencies are
+/// visible.
 const INNER_ARROWS: &[(&str, &Arrows)] = &[(
     "core/host",
     &[
@@ -101,10 +101,10 @@ const INNER_ARROWS: &[(&str, &Arrows)] = &[(
     ],
 )];
 
-/// Rooms that are driven with `(now, input)` and never act by themselves (promise 2).
+/// Crates driven with `(now, input)` that never act by themselves (promise 2).
 const SANS_IO: &[&str] = &["sip", "media", "codec", "ledger", "policy", "switch"];
 
-/// What such a room may not even mention.
+/// Forbidden in those crates.
 const FORBIDDEN_IN_SANS_IO: &[&str] = &[
     "UdpSocket",
     "TcpStream",
@@ -126,9 +126,9 @@ fn root() -> PathBuf {
 struct Package {
     /// Folder, relative to the workspace.
     folder: String,
-    /// Workspace packages that it depends on, its tests left aside.
+    /// Workspace packages that it depends on, except for its tests.
     leans_on: BTreeSet<String>,
-    /// Those that its tests depend on.
+    /// Dependencies of its tests.
     tests_lean_on: BTreeSet<String>,
 }
 
@@ -164,20 +164,20 @@ fn packages() -> BTreeMap<String, Package> {
         .collect()
 }
 
-/// The arrows that a table draws from a room; a room that it does not name has none.
+/// The dependencies that a table lists for a room; empty if it does not list the room.
 fn drawn(table: &[(&str, &[&str])], room: &str) -> BTreeSet<String> {
     let row = table.iter().find(|(from, _)| *from == room);
     row.into_iter().flat_map(|(_, to)| to.iter().map(|to| (*to).to_owned())).collect()
 }
 
-/// What differs between the plan and the house, in words; nothing if they are the same.
+/// The differences between plan and code; empty if there are none.
 fn differences(room: &str, drawn: &BTreeSet<String>, found: &BTreeSet<String>) -> Vec<String> {
     let forbidden = found.difference(drawn).map(|to| format!("{room} may not lean on {to}"));
     let absent = drawn.difference(found).map(|to| format!("{room} does not lean on {to} any more"));
     forbidden.chain(absent).collect()
 }
 
-/// Rooms that a table draws in a circle, by going away those that lean on nothing that is left.
+/// Rooms in a dependency cycle: removes rooms without remaining dependencies until none is left.
 fn circle(table: &[(&str, &[&str])]) -> Vec<String> {
     let mut left: Vec<_> = table.to_vec();
     loop {
@@ -198,7 +198,7 @@ fn arrows_between_the_rooms_of_the_core_are_those_of_the_plan_and_go_down_only()
         let known = ARROWS.iter().any(|(room, _)| room == name);
         assert!(known, "{name} is a room that the plan does not know");
         wrong.extend(differences(name, &drawn(ARROWS, name), &package.leans_on));
-        // A test may use what its room may use.
+        // Tests may use the dependencies of their crate.
         let own: BTreeSet<String> =
             package.tests_lean_on.difference(&package.leans_on).cloned().collect();
         let tests = format!("the tests of {name}");
@@ -211,7 +211,7 @@ fn arrows_between_the_rooms_of_the_core_are_those_of_the_plan_and_go_down_only()
     assert_eq!(circle(ARROWS), [""; 0], "a circle");
 }
 
-/// What a crate's source leans on inside the crate, by room.
+/// The dependencies between the modules of a crate.
 fn inner_arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in files(source, &["rs"]) {
@@ -264,7 +264,7 @@ fn plugins_and_their_sdk_see_nothing_of_the_core() {
     for (name, package) in packages() {
         let allowed: &[&str] = match package.folder.split('/').next() {
             Some("plugin-sdk") => {
-                // The SDK's own macro crate, where there is one.
+                // The SDK's own macro crate, if it exists.
                 &["strowger-plugin-macros", "strowger-plugin-sdk-macros"]
             }
             Some("plugins" | "examples") => &["strowger-plugin-sdk"],
@@ -286,8 +286,7 @@ fn the_default_bundle_has_a_plugin_for_every_decision() {
     }
 }
 
-/// Lines of a file that are production code, without their comments. A test module ends its file
-/// by house rule.
+/// Lines of production code without comments. By convention the test module ends its file.
 fn production(text: &str) -> impl Iterator<Item = &str> {
     let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
     production.lines().map(|line| line.split("//").next().unwrap_or(line))
@@ -364,8 +363,8 @@ fn named_tests(text: &str) -> BTreeSet<(&str, &str)> {
         .collect()
 }
 
-/// The functions of a source file that cargo runs as tests: those with an attribute that says so,
-/// and none that says `ignore`. House rule: attributes stand in lines of their own.
+/// Functions of a source file that cargo runs as tests: with a test attribute and without `ignore`.
+/// By convention each attribute is on a separate line.
 fn tests_in(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let (mut is_test, mut is_ignored) = (false, false);
@@ -403,8 +402,7 @@ fn every_cited_capability_is_listed() {
     assert!(missing.is_empty(), "cited, but not in docs/capabilities.md: {missing:#?}");
 }
 
-/// `scripts/test.sh` looks for the names among those of the tests that have passed, so each must
-/// stand for one test.
+/// `scripts/test.sh` looks for these names among passed tests, so each must be unique.
 #[test]
 fn every_test_that_shows_a_capability_is_a_test_and_the_only_one_of_its_name() {
     for (id, test) in listed_capabilities() {

@@ -1,4 +1,4 @@
-//! The commands of `docs/attacks.md`, run as they stand there against a running switch.
+//! Runs the commands of `docs/attacks.md` unchanged against a running switch.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,10 +10,10 @@ use strowger_tests::switch::{Setup, program};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/attacks.md");
 
-/// Media ports of the calls here: few, so that a sweep is short.
+/// Media ports: few, so that a sweep is short.
 const PORTS: &str = "20000-20099";
 
-/// The shell commands of the section with this heading.
+/// The shell commands in the section with this heading.
 fn commands(heading: &str) -> String {
     let page = std::fs::read_to_string(PAGE).expect("docs/attacks.md is there");
     let (_, section) =
@@ -23,7 +23,7 @@ fn commands(heading: &str) -> String {
     block.split("\n```").next().unwrap_or_default().to_owned()
 }
 
-/// What they print. `strowger` is the program under test.
+/// Their output. `strowger` is the program under test.
 fn run(stage: &Stage, heading: &str) -> String {
     let program = program();
     let folder = program.parent().expect("the program lies in a folder").display().to_string();
@@ -109,9 +109,8 @@ fn a_guesser_is_locked_out_and_listed() {
     assert!(list.lines().any(|line| line.contains(&address) && line.contains("nomad")), "{list}");
 }
 
-/// MEDIA-11: whoever sends a few packets to every port, before anybody has spoken or after a
-/// silence, takes no call over: audio
-/// goes where it went, and the party that was silent is heard at once when it speaks again.
+/// MEDIA-11: a few packets to every port, before any audio or after a silence, take over no call:
+/// audio keeps its way, and the silent party is heard at once when it speaks again.
 #[test]
 fn a_sweep_over_all_media_ports_takes_no_call() {
     let mut setup = Setup::new();
@@ -126,22 +125,22 @@ fn a_sweep_over_all_media_ports_takes_no_call() {
     let speak = || talk((&at_caller, answer), (&at_vendor, offer), 10, Duration::from_millis(20));
     assert_eq!(run(&stage, "Taking a call's audio over"), "0 packets heard\n", "nobody has spoken");
     for peer in [&at_caller, &at_vendor] {
-        // A media server of another host may be about to speak: what it sends is not held back.
+        // It may be a media server of another host: its packets are not held back.
         let _ = peer.take(usize::MAX);
     }
     assert_eq!(speak().map(|packets| packets.len()), [10, 10]);
-    // Longer than the silence after which another source is looked at.
+    // Longer than the silence after which another source is considered.
     std::thread::sleep(Duration::from_millis(5_200));
     assert_eq!(run(&stage, "Taking a call's audio over"), "0 packets heard\n");
     assert_eq!(speak().map(|packets| packets.len()), [10, 10], "the parties hear each other");
     caller.succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
-    // Those of the second sweep: before anybody has spoken a media server may be about to.
+    // Those of the second sweep: before any audio the source may be a media server.
     stage.switch.record().shows("/media/dropped", 10).shows("/attempts/0/media/dropped", 10);
     assert_eq!(stage.switch.metric("strowger_relay_takeovers_total", &[]), 0.0);
 }
 
-/// BILL-40: many calls at once spend what was paid and no more.
+/// BILL-40: concurrent calls do not overdraw a balance.
 #[test]
 fn calls_at_once_do_not_overdraw_a_prepaid_balance() {
     let mut setup = Setup::new();
@@ -155,7 +154,7 @@ fn calls_at_once_do_not_overdraw_a_prepaid_balance() {
     let files = stage.switch.folder().path().to_owned();
     let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 20).start(&files);
     let calls = stage.caller_from(address).with("talk_ms", 4_000).script("caller_calls");
-    // They are cut where the money ends, which their script does not expect.
+    // They are cut when the money is used up, which their script does not expect.
     let caller = calls.calls(8, 20).start(&files);
     assert_eq!(stage.switch.settled_records(8).len(), 8);
     drop(caller);

@@ -1,4 +1,4 @@
-//! The story of a call, told by sipp on both sides of the real program.
+//! The story of a call, with sipp on both sides of the real program.
 
 use std::time::Duration;
 use strowger_tests::sipp::{audio_address, header};
@@ -29,8 +29,8 @@ fn an_answered_call_ends_when_the_caller_hangs_up() {
     assert_eq!(record.vendors(), ["vendor-a"]);
 }
 
-/// CDR-06: the half second in which finished calls wait for company on their way to the
-/// database is not seen by those who read records.
+/// CDR-06: readers of records do not notice the half second for which ended calls wait to be
+/// written in a batch.
 #[test]
 fn a_call_that_has_ended_is_in_the_records_at_once() {
     let stage = Stage::new();
@@ -118,7 +118,7 @@ fn a_vendor_in_trouble_is_followed_by_the_next_one() {
     assert_eq!(record.vendors(), ["vendor-a", "vendor-b"]);
 }
 
-/// SIG-86, ROUTE-50 row 12: `best` takes the most telling of all codes.
+/// SIG-86, ROUTE-50 row 12: `best` takes the most specific code.
 #[test]
 fn when_every_vendor_fails_the_caller_gets_the_most_telling_code() {
     let stage = Stage::new();
@@ -133,7 +133,7 @@ fn when_every_vendor_fails_the_caller_gets_the_most_telling_code() {
     assert_eq!(record.vendors(), ["vendor-a", "vendor-b"]);
 }
 
-/// SIG-15, SIG-21: the INVITE is repeated, then given up, then the next vendor is tried.
+/// SIG-15, SIG-21: the INVITE is retransmitted, then given up, then the next vendor is tried.
 #[test]
 fn a_silent_vendor_is_given_up_and_followed_by_the_next_one() {
     let mut setup = Setup::new();
@@ -160,9 +160,9 @@ fn a_silent_vendor_is_given_up_and_followed_by_the_next_one() {
         .shows("/attempts/1/code", 200);
 }
 
-/// SIG-24: nobody listens at the first vendor's port and its system says so. Two such
-/// answers end the attempt, long before the 10 s of SIG-15. With two shards the kernel may
-/// give what the network says to the shard that did not ask.
+/// SIG-24: the first vendor's port is closed, and its system says so. Two such errors end the
+/// attempt, long before the 10 s of SIG-15. With two shards the kernel may give the ICMP error to
+/// the shard that did not send.
 #[test]
 fn a_vendor_whose_port_is_closed_is_followed_by_the_next_one() {
     const CALLS: u32 = 6;
@@ -188,7 +188,7 @@ fn a_vendor_whose_port_is_closed_is_followed_by_the_next_one() {
     }
 }
 
-/// SIG-19, ROUTE-50 row 8: ringing without answer ends the call.
+/// SIG-19, ROUTE-50 row 8: ringing without an answer ends the call.
 #[test]
 fn a_vendor_that_only_rings_is_cancelled() {
     let mut setup = Setup::new();
@@ -234,7 +234,7 @@ fn a_long_ring_before_the_answer_is_patiently_waited_for() {
     assert!(pdd < rang, "ringing is no part of the {pdd} ms before it");
 }
 
-/// SIG-05: hold and resume pass through, in the direction of the one who holds.
+/// SIG-05: hold and resume pass through, with the direction of the holding side.
 #[test]
 fn the_caller_can_hold_the_callee_and_take_it_back() {
     let stage = Stage::new();
@@ -269,7 +269,7 @@ fn early_media_is_offered_to_the_caller() {
     assert_eq!(audio.ip(), stage.net.media());
 }
 
-/// BILL-12, BILL-17, BILL-29, CDR-05: every second begun costs 0.01, and 0.002 to us.
+/// BILL-12, BILL-17, BILL-29, CDR-05: each started second costs the customer 0.01 and us 0.002.
 #[test]
 fn a_call_of_known_length_is_priced_on_both_sides() {
     let stage = Stage::new();
@@ -281,7 +281,7 @@ fn a_call_of_known_length_is_priced_on_both_sides() {
     let record = stage.switch.record();
     let talked = record.number("/duration_ms");
     assert!(talked >= 2300, "talked for {talked} ms");
-    // 3, unless the machine held the caller back before it hung up.
+    // 3, unless the machine delayed the caller's BYE.
     let billed = talked.div_ceil(1000);
     record
         .shows("/sell/deck", "sell")
@@ -313,7 +313,7 @@ fn a_call_of_known_length_is_priced_on_both_sides() {
     assert!(near(payer["balance"].as_str().unwrap().parse().unwrap(), left), "{payer}");
 }
 
-/// BILL-03: the longest prefix decides the price.
+/// BILL-03: the longest prefix determines the price.
 #[test]
 fn the_longest_prefix_decides_the_price() {
     let stage = Stage::new();
@@ -324,7 +324,7 @@ fn the_longest_prefix_decides_the_price() {
     stage.switch.record().shows("/sell/prefix", "4420").shows("/sell/destination", "London");
 }
 
-/// The decision trail: every hook that was asked, who answered, and how long it took.
+/// The decision trail: each hook asked, who answered, and how long it took.
 #[test]
 fn the_record_explains_every_decision() {
     let stage = Stage::new();

@@ -1,5 +1,5 @@
-//! What a configuration says is done; a broken one stops the start and says where it is broken
-//! and what is allowed.
+//! A configuration takes effect; an invalid one prevents the start, with its place and what is
+//! allowed.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ fn says(text: &str, words: &[&str]) {
     }
 }
 
-/// 1-based number of the first line that contains `word`.
+/// Line number, from 1, of the first line that contains `word`.
 fn line_of(text: &str, word: &str) -> usize {
     1 + text.lines().position(|line| line.contains(word)).expect("the line is there")
 }
@@ -110,7 +110,7 @@ fn a_chain_that_cannot_be_asked_is_named_with_its_line() {
     }
 }
 
-/// What `strowger check-config` says of a configuration that it must refuse.
+/// The error of `strowger check-config` for a configuration that it must refuse.
 fn check(folder: &Folder) -> String {
     let mut command = Command::new(program());
     let done = command.arg("check-config").arg(folder.path().join("node.toml")).output();
@@ -161,7 +161,7 @@ fn a_rate_deck_that_is_not_utf_8_is_named_with_line_and_column() {
     says(&refusal(&folder), &["sell.csv:3: destination", "UTF-8"]);
 }
 
-/// A reload with an error changes nothing, and calls go on.
+/// An invalid reload changes nothing, and calls continue.
 #[test]
 fn a_broken_reload_is_refused_and_the_old_configuration_stays() {
     let stage = Stage::new();
@@ -200,7 +200,7 @@ fn holds_open(pid: u32, path: &str) -> bool {
         .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == Path::new(path)))
 }
 
-/// MEDIA-09: calls are not refused for a limit that the system lets the program raise.
+/// MEDIA-09: calls are not refused because of a limit that the program may raise.
 #[test]
 fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
     let mut setup = Setup::new();
@@ -211,7 +211,7 @@ fn the_limit_of_open_files_is_raised_as_far_as_the_system_allows() {
     assert_eq!(files, ["900", "900"]);
     // 5,000 pairs of the configured range, two sockets each.
     let words = "the limit of open files is 900, too low for all media ports: they need 11024";
-    // The log has a thread of its own.
+    // The log is written by a separate thread.
     wait::until("the log", Duration::from_secs(10), || switch.log().contains(words).then_some(()));
     says(&switch.log(), &["LimitNOFILE"]);
     drop(switch);
@@ -227,20 +227,20 @@ fn processors_wake_within_the_limit_for_as_long_as_the_switch_runs() {
     setup.node.push_str("\nprocessor_latency = \"7us\"");
     let mut switch = setup.start();
     let Some(before) = before else {
-        // Nothing to set here: it takes calls all the same, and says what is missing.
+        // Nothing can be set here: it takes calls anyway, and reports what is missing.
         says(&switch.log(), &["/dev/cpu_dma_latency", "processor_latency has no effect"]);
         return skipped("/dev/cpu_dma_latency is missing or not ours to write to");
     };
-    // Of all programs' limits the lowest counts: on a machine with one of its own the switch
-    // shows by the open device alone.
+    // The lowest limit of all programs counts: where another one is lower, only the open device
+    // shows the switch's.
     assert_eq!(latency_limit(), Some(before.min(7)));
     assert!(holds_open(switch.pid(), "/dev/cpu_dma_latency"));
     switch.stop();
     assert_eq!(latency_limit(), Some(before));
 }
 
-/// Each mistake of a rule set is named where it was written, whatever way it was written
-/// (NUM-14 to NUM-16), and the running switch goes on with what it had.
+/// An error in a rule set is reported where it was written, in either form (NUM-14 to NUM-16), and
+/// the running switch keeps its configuration.
 #[test]
 fn a_broken_rule_set_is_refused_with_its_place_before_a_call_meets_it() {
     let sets = "[[rule_set]]\nname = \"good\"\nrules = [\"00 -> \", \"120* -> 4000-5000\"]\n\
@@ -280,7 +280,7 @@ fn a_broken_rule_set_is_refused_with_its_place_before_a_call_meets_it() {
     named(answer.to_string().replace("\\\"", "\"").as_str());
 }
 
-/// Every hook that no call can do without is asked for by name.
+/// A missing plugin for a required hook is reported by name.
 #[test]
 fn a_hook_that_nobody_answers_is_named_with_what_calls_would_get() {
     for hook in ["rating", "numbering", "identity"] {
@@ -300,14 +300,14 @@ fn a_hook_that_nobody_answers_is_named_with_what_calls_would_get() {
     setup.plugin_lines = "[[plugins.chain]]\nhook = \"rating\"\nplugins = []\n".to_owned();
     says(&check(&setup.write()), &["plugins.chain[0].plugins", "nobody is asked at rating"]);
 
-    // Calls can do without these two; what they get instead is said.
+    // These two are optional; the behaviour without them is reported.
     let mut setup = Setup::new();
     setup.plugins.retain(|(name, _)| name != "screening" && name != "routing");
     let said = checked(&setup.write());
     says(&said, &["note: no plugin answers screening", "note: no plugin answers routing"]);
 }
 
-/// A misspelt list would bar nobody (SEC-17), a misspelt trunk of a chain would hold for nobody.
+/// A misspelt list would bar nobody (SEC-17), a misspelt trunk of a chain would match nobody.
 #[test]
 fn a_list_or_trunk_that_the_node_file_misspells_is_named_with_its_line() {
     let settings = |lists: &str| {
@@ -342,7 +342,7 @@ fn a_list_or_trunk_that_the_node_file_misspells_is_named_with_its_line() {
     }
 }
 
-/// A list that plugins name cannot be taken away from under them.
+/// A list named by plugins cannot be removed.
 #[test]
 fn an_apply_that_takes_a_list_away_from_a_plugin_is_refused() {
     let mut setup = Setup::new();
@@ -362,7 +362,7 @@ fn an_apply_that_takes_a_list_away_from_a_plugin_is_refused() {
     says(&answer.to_string(), &["callee_deny", "no number list `barred`"]);
 }
 
-/// What `strowger check-config` says of a configuration that is good.
+/// The output of `strowger check-config` for a valid configuration.
 fn checked(folder: &Folder) -> String {
     let mut command = Command::new(program());
     let done = command.arg("check-config").arg(folder.path().join("node.toml")).output();

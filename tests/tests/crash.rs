@@ -1,5 +1,5 @@
-//! `kill -9` under load: what was reported is there, the money adds up, calls that were
-//! up are closed and billed.
+//! `kill -9` under load: reported records exist, the money adds up, calls in progress are closed
+//! and billed.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use strowger_tests::stage::Stage;
 use strowger_tests::switch::Setup;
 use strowger_tests::wait;
 
-/// Money texts as whole 10^-10 units.
+/// A money text in 10^-10 units.
 fn units(value: &Value) -> i128 {
     let text = value.as_str().expect("money is a text");
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
@@ -49,7 +49,7 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
         (up == UP as usize).then_some(())
     });
     let since = Instant::now();
-    // Audio of the long calls is the evidence that they live (BILL-13).
+    // Audio of the long calls is the evidence that they are alive (BILL-13).
     let ports: Vec<SocketAddr> = long
         .received()
         .iter()
@@ -75,7 +75,7 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
         .script("caller_calls");
     let load = script.calls(0, 50).quiet().start(&folder);
 
-    // Until the load has left some hundred records; what was reported last is what counts.
+    // Until the load has left some hundred records; those reported last count.
     let reported: BTreeMap<String, i128> =
         wait::until("records under load", Duration::from_secs(60), || {
             let records = stage.switch.records();
@@ -111,12 +111,12 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
         let answered = record["answer_ms"].as_u64();
         if record["callee_in"] == "442075550000" {
             assert!(answered.is_some(), "{record}");
-            // Interim copies come every second: what is billed may miss the last one or two.
+            // Interim copies are made every second: the billed time may lack the last one or two.
             let billed = Duration::from_millis(record["billable_ms"].as_u64().unwrap_or(0));
             assert!(billed + Duration::from_secs(2) > up_for, "{up_for:?} up: {record}");
             assert!(charge(record) > 0, "{record}");
         }
-        // BILL-28: what is charged for has cost something too.
+        // BILL-28: a charged call has a cost, too.
         if answered.is_some() && record["billable_ms"].as_u64() > Some(0) {
             assert!(cost(record) > 0, "{record}");
         }
@@ -133,7 +133,7 @@ fn a_killed_switch_loses_no_reported_record_and_no_money() {
     assert_eq!(balance("carrier"), -owed, "the vendor's balance is not the sum of postings");
 }
 
-/// A record is there at once, and once, after an ordinary restart.
+/// After an ordinary restart each record exists at once, and once.
 #[test]
 fn records_and_balances_survive_a_restart_unchanged() {
     let mut stage = Stage::new();

@@ -1,5 +1,5 @@
-//! Two editors change objects through the API while calls run and the switch is killed again and
-//! again: what was answered is in force for the next call, in the history, and on disk.
+//! Two editors change objects through the API during calls while the switch is killed repeatedly:
+//! an answered change is in force for the next call, in the history, and on disk.
 
 use postgres_server::Server;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use strowger_tests::wait;
 
 /// Changes of each editor.
 const CHANGES: u32 = 50;
-/// `kill -9` on the way.
+/// Number of `kill -9`.
 const KILLS: u32 = 10;
-/// Calls a second.
+/// Calls per second.
 const RATE: u32 = 300;
-/// Between two changes of an editor: some calls fall there.
+/// Interval between changes of an editor: some calls start within it.
 const PACE: Duration = Duration::from_millis(100);
-/// Longest that an editor tries one change.
+/// How long an editor tries one change.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn now_ms() -> u64 {
@@ -27,22 +27,22 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).expect("it is far from its end")
 }
 
-/// A client of the API that meets a switch which comes and goes.
+/// A client of the API that copes with restarts of the switch.
 struct Editor {
     base: String,
     token: String,
     agent: ureq::Agent,
 }
 
-/// A change that the API has answered.
+/// A change answered by the API.
 #[derive(Debug)]
 struct Done {
     value: u32,
-    /// When it was asked for the last time, UTC ms.
+    /// When it was last requested, UTC ms.
     asked_ms: u64,
-    /// When the answer was there, UTC ms.
+    /// When the response arrived, UTC ms.
     answered_ms: u64,
-    /// None: the answer was lost, the change was not.
+    /// `None` if the response was lost, but not the change.
     revision: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ impl Editor {
         }
     }
 
-    /// None: nobody answers.
+    /// `None` without a response.
     fn get(&self, path: &str) -> Option<(u16, Value)> {
         let url = format!("{}{path}", self.base);
         let answer = self.agent.get(&url).header("authorization", &self.token).call();
@@ -72,8 +72,8 @@ impl Editor {
         read(request.header("content-type", "application/json").send(body.to_string()))
     }
 
-    /// Has `body` put at `path` of the object at `object`, however often the switch goes away or
-    /// the other editor is faster. `is_there` finds the change where its answer was lost.
+    /// Puts `body` at `path` of the object at `object`, retrying when the switch restarts or the
+    /// other editor is faster. `is_there` finds a change whose response was lost.
     fn change(
         &self,
         value: u32,
@@ -95,7 +95,7 @@ impl Editor {
                 }
                 // The other editor was faster.
                 Some((412, _)) => None,
-                // It stops, or cannot reach its database for a moment.
+                // It is stopping, or has lost its database for a moment.
                 Some((status, answer)) => {
                     assert!(status >= 500 || status == 409, "{path}: {status} {answer}");
                     None
@@ -116,7 +116,7 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option
     Some((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
-/// The price of a change: it names it.
+/// The price of a change, which identifies it.
 fn price(value: u32) -> String {
     format!("0.1{value:03}1")
 }
@@ -131,7 +131,7 @@ fn change_price(editor: &Editor, value: u32) -> Done {
     editor.change(value, ("/v1/decks/sell", "/v1/decks/sell/rows"), &body, is_there)
 }
 
-/// A field of an object that takes the value as a text.
+/// Changes a text field of an object.
 fn change_field(editor: &Editor, object: &str, field: &str, text: &str, value: u32) -> Done {
     let is_there = |editor: &Editor| {
         let (_, seen) = editor.get(object)?;
@@ -201,7 +201,7 @@ fn edit_and_kill(database: Option<String>) {
             (prefixes, credits)
         });
         for kill in 1..=KILLS {
-            // The last falls before the last change.
+            // The last kill comes before the last change.
             let at = kill * (2 * CHANGES - 4) / KILLS;
             wait::until("changes are made", PATIENCE, || {
                 (done.load(Ordering::Relaxed) >= at).then_some(())
@@ -236,12 +236,12 @@ fn edit_and_kill(database: Option<String>) {
             let whole = stage.switch.get(&format!("/v1/records/{id}"));
             let sent = whole.pointer("/attempts/0/callee_out").and_then(Value::as_str);
             assert_eq!(sent, Some(wanted.as_str()), "{change:?}: {whole}");
-            // One of each change is looked at: the record with its attempts is asked for alone.
+            // One call per change is enough: the record with its attempts is a separate request.
             break;
         }
     }
 
-    // Every answered change is a step of its own, and none is missing between.
+    // Every answered change is one history entry, and none is missing in between.
     for (object, changes) in [
         ("/v1/decks/sell", &prices),
         ("/v1/vendor-trunks/vendor-a", &prefixes),
@@ -257,7 +257,7 @@ fn edit_and_kill(database: Option<String>) {
         let newest = stage.switch.get(object)["revision"].as_u64().expect("a revision");
         let every: Vec<u64> = (1..=newest).rev().collect();
         assert_eq!(revisions, every, "{object}: {history}");
-        // The folder's is the first.
+        // The first one is the folder's.
         assert_eq!(newest, changes.len() as u64 + 1, "{object}: {history}");
         let answered: Vec<u64> = changes.iter().filter_map(|done| done.revision).collect();
         let different: BTreeSet<u64> = answered.iter().copied().collect();
@@ -274,12 +274,12 @@ fn edit_and_kill(database: Option<String>) {
     );
 }
 
-/// Each change with the next one.
+/// Each change and the one after it.
 fn windows(changes: &[Done]) -> impl Iterator<Item = (&Done, Option<&Done>)> {
     (0..changes.len()).map(|at| (&changes[at], changes.get(at + 1)))
 }
 
-/// Calls that began when this change had been answered and the next had not been asked for.
+/// Calls started after this change was answered and before the next one was requested.
 fn within<'a>(
     records: &'a [Value],
     change: &'a Done,
@@ -300,7 +300,7 @@ fn in_force(
     let mut looked_at = 0;
     for (change, next) in windows(changes) {
         for record in within(records, change, next) {
-            // A call that was lost before it was rated has none.
+            // A call lost before its rating has none.
             let Some(found) = of(record) else { continue };
             assert_eq!(found, price(change.value), "{what} of {change:?}: {record}");
             looked_at += 1;

@@ -1,4 +1,4 @@
-//! What a vendor's failure leads to, by the routing plugin's settings and the trunks' (ROUTE-50,
+//! Effects of a vendor's failure, depending on the settings of routing plugin and trunks (ROUTE-50,
 //! ROUTE-51).
 
 use strowger_tests::stage::{CALL_LIMIT, Stage};
@@ -7,13 +7,13 @@ use strowger_tests::wait;
 
 /// A switch whose routing plugin has these settings.
 fn routing(config: &str) -> Setup {
-    // The plugin that is named last is the one whose lines come last.
+    // The plugin named last gets the lines that follow.
     let mut setup = Setup::new().plugin("routing", &built_plugin("routing"));
     setup.plugin_lines = format!("config = {{ {config} }}\n");
     setup
 }
 
-/// The newest of so many records, with its attempts.
+/// The newest of `calls` records, with its attempts.
 fn newest(stage: &Stage, calls: usize) -> Record {
     let records = stage.switch.settled_records(calls);
     let id = records[0]["id"].as_str().expect("a record has an id");
@@ -23,7 +23,7 @@ fn newest(stage: &Stage, calls: usize) -> Record {
 /// ROUTE-51: a code of each kind, under each preset.
 #[test]
 fn each_preset_stops_and_switches_as_its_column_says() {
-    // The codes at which the call stops; at the others the second vendor answers.
+    // Codes at which the call stops; at others the second vendor answers.
     let codes = [403, 404, 406, 480, 487, 488, 503, 606];
     for (preset, stops) in [
         ("wholesale", &[][..]),
@@ -51,7 +51,7 @@ fn each_preset_stops_and_switches_as_its_column_says() {
     }
 }
 
-/// ROUTE-50 row 8: what rang is not rung again, unless the customer trunk wants it.
+/// ROUTE-50 row 8: no failover after ringing, unless the customer trunk allows it.
 #[test]
 fn ringing_ends_the_search_unless_the_customer_trunk_searches_until_connect() {
     for until_connect in [false, true] {
@@ -73,7 +73,7 @@ fn ringing_ends_the_search_unless_the_customer_trunk_searches_until_connect() {
     }
 }
 
-/// ROUTE-50 rows 5 and 6: a vendor that says 503 with a cause means what the cause says.
+/// ROUTE-50 rows 5 and 6: the cause in a vendor's 503 takes precedence.
 #[test]
 fn a_q850_cause_decides_before_the_code() {
     let mut setup = Setup::new();
@@ -90,7 +90,7 @@ fn a_q850_cause_decides_before_the_code() {
     }
 }
 
-/// SIG-53, ROUTE-51: what only the operator can mend is told as an alarm, by vendor trunk.
+/// SIG-53, ROUTE-51: faults that only the operator can fix raise an alarm per vendor trunk.
 #[test]
 fn a_vendor_that_wants_other_credentials_or_sees_a_loop_raises_an_alarm() {
     let stage = Stage::new();

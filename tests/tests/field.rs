@@ -1,10 +1,10 @@
-//! Peers as they are in the field, with the default plugins on the real program.
+//! Peers as found in the field, with the default plugins on the real program.
 
 use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 
-/// What the vendor of a hiding PBX hears: the INVITE and the BYE; and the record.
+/// The INVITE and BYE at the vendor of an anonymous PBX, and the record.
 fn call_of_a_pbx(trusted: bool, privacy: &str) -> (String, String, String) {
     let mut setup = Setup::new();
     setup.customer = format!("trusted = {trusted}");
@@ -16,7 +16,7 @@ fn call_of_a_pbx(trusted: bool, privacy: &str) -> (String, String, String) {
     let record = stage.switch.record();
     record.shows("/end_reason", "caller_hangup").shows("/cause", 31);
     for message in vendor.received() {
-        // The asserted identity is the only thing that may name the PBX.
+        // Only the asserted identity may name the PBX.
         let rest: Vec<_> =
             message.lines().filter(|line| !line.starts_with("P-Asserted-Identity:")).collect();
         let told = rest.iter().any(|line| line.contains("pbx"));
@@ -26,8 +26,8 @@ fn call_of_a_pbx(trusted: bool, privacy: &str) -> (String, String, String) {
     (vendor.hears("INVITE"), vendor.hears("BYE"), number)
 }
 
-/// SIG-68, SIG-78, RFC 3325 section 7: the trusted vendor gets the number that the trusted PBX
-/// asserts, and From stays anonymous. SIG-89: it hears why the caller hung up.
+/// SIG-68, SIG-78, RFC 3325 section 7: a trusted vendor gets the number asserted by a trusted PBX,
+/// and From stays anonymous. SIG-89: it gets the caller's reason for hanging up.
 #[test]
 fn a_trusted_pbx_hides_its_caller_and_the_vendor_gets_the_asserted_number() {
     let (invite, bye, caller) = call_of_a_pbx(true, "Id");
@@ -40,8 +40,8 @@ fn a_trusted_pbx_hides_its_caller_and_the_vendor_gets_the_asserted_number() {
     assert_eq!(reason.as_deref(), Some("Q.850;cause=31, SIP;cause=200"), "{bye}");
 }
 
-/// SIG-78: nobody believes a PBX that is not trusted. SIG-76: `None` asks for no privacy, whatever
-/// its case.
+/// SIG-78: the identity asserted by an untrusted PBX is ignored. SIG-76: `None`, in any case,
+/// requests no privacy.
 #[test]
 fn a_pbx_that_is_not_trusted_has_no_number() {
     let (invite, _, caller) = call_of_a_pbx(false, "None");

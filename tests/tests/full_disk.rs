@@ -1,5 +1,5 @@
-//! A full disk: it is told at once, calls are refused before records are lost, and no signal
-//! drops the record of an answered call (CDR-14).
+//! A full disk: reported at once, calls are refused before records are lost, and no signal drops
+//! the record of an answered call (CDR-14).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -10,14 +10,14 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, Switch};
 use strowger_tests::wait;
 
-/// A small file system of its own in place of a folder, for those who enter its namespace.
+/// A small file system mounted on a folder, in a separate mount namespace.
 struct SmallDisk {
     holder: Child,
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Needs the right to mount, as root has it: without it the test fails.
+    /// Requires the right to mount, as root has: the test fails without it.
     fn mount(folder: &Path, size: &str) -> SmallDisk {
         let options = format!("size={size}");
         let script = "mount -t tmpfs -o \"$1\" tmpfs \"$2\" && echo mounted && exec sleep 600";
@@ -35,19 +35,19 @@ impl SmallDisk {
         SmallDisk { holder, folder: folder.to_owned() }
     }
 
-    /// The command line of what runs inside.
+    /// The command line for programs inside.
     fn wrapper(&self) -> Vec<String> {
         ["nsenter", "-m", "-t", &self.holder.id().to_string(), "--"].map(str::to_owned).to_vec()
     }
 
-    /// A file of it, seen from outside.
+    /// A file in it, seen from outside.
     fn file(&self, name: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
         let inside = self.folder.strip_prefix("/").expect("an absolute path");
         root.join(inside).join(name)
     }
 
-    /// Takes all room that is left.
+    /// Fills the remaining space.
     fn fill(&self) {
         let mut file = File::create(self.file("filler")).expect("room for a name");
         for size in [1 << 20, 4096, 1] {
@@ -68,9 +68,9 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A switch whose records, journal and database are on a disk of 96 MB.
+/// A switch with records, journal and database on a disk of 96 MB.
 fn on_a_small_disk(mut setup: Setup) -> (SmallDisk, Stage) {
-    // The files of the node are where the test does not see them, the token that it makes too.
+    // The test does not see the node's files, including a token that it creates.
     setup.admin = "token = \"the-token-of-this-test\"".to_owned();
     let folder = setup.write();
     let data = folder.path().join("data");
@@ -100,7 +100,7 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
     assert_eq!(stage.switch.settled_records(1).len(), 1);
 
     disk.fill();
-    // The last page of the journal may take one more call.
+    // The last page of the journal may have room for one more call.
     let mut calls = 1;
     wait::until("the alarm", Duration::from_secs(60), || {
         call();
@@ -115,7 +115,7 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
     let names = alarms.as_array().into_iter().flatten().map(|one| one["alarm"].as_str());
     assert!(names.flatten().any(|name| name == "disk_critical"), "{alarms}");
     assert!(stage.switch.log().contains("the journal cannot be written"));
-    // Calls go on until as many records wait as may; then they are refused, with a record.
+    // Calls continue until the limit of waiting records; then they are refused, with a record.
     let long = stage.caller().with("talk_ms", 600_000).script("caller_calls").port(5072);
     let mut long = long.start(&files);
     wait::until("one call stays up", CALL_LIMIT, || {
@@ -136,7 +136,7 @@ fn a_full_disk_is_told_and_loses_no_answered_call() {
     let reasons = stage.switch.metric("strowger_calls_end_reason_total", &["system_overload"]);
     assert_eq!(reasons, 1.0);
 
-    // Two signals end the call that is up, and wait for the disk.
+    // Two signals end the call in progress, and wait for the disk.
     terminate(&stage.switch);
     wait::until("the first signal", CALL_LIMIT, || {
         stage.switch.log().contains("stopping: no new calls").then_some(())

@@ -1,4 +1,4 @@
-//! Plugins that loop, trap, eat memory or stack, or answer nonsense cost one decision.
+//! Plugins that loop, trap, exhaust memory or stack, or answer nonsense cost one decision.
 
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use strowger_tests::sipp::audio_address;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, built_plugin};
 
-/// What the guest `rogue-screening` does when somebody calls a destination of this name.
+/// Names of callees for which the guest `rogue-screening` misbehaves.
 const DEEDS: [&str; 5] = ["loop", "trap", "recurse", "eat", "flood"];
 
-/// A switch whose screening plugin does what the callee's name says, and whose vendors
-/// and prices take any name.
+/// A switch whose screening plugin misbehaves by the callee's name, with vendors and prices for any
+/// name.
 fn stage() -> Stage {
     let mut setup = Setup::new().plugin("screening", &built_plugin("rogue-screening"));
     setup.prefixes = vec![""];
@@ -22,7 +22,7 @@ fn stage() -> Stage {
     Stage::on(&setup, folder)
 }
 
-/// The trail's entry about screening.
+/// The screening entry of the trail.
 fn screening(record: &Value) -> &Value {
     let trail = record["trail"].as_array().expect("a trail");
     trail.iter().find(|entry| entry["hook"] == "screening").expect("screening was asked")
@@ -57,7 +57,7 @@ fn every_misdeed_costs_one_decision_and_the_call_goes_on() {
     assert!(fallbacks >= DEEDS.len() as f64, "{fallbacks} fallbacks counted");
 }
 
-/// The same plugin, asked again, is well: its instance was replaced.
+/// The same plugin works when asked again: its instance was replaced.
 #[test]
 fn a_plugin_that_trapped_answers_the_next_call() {
     let stage = stage();
@@ -74,7 +74,7 @@ fn a_plugin_that_trapped_answers_the_next_call() {
     assert_eq!(screening(&record)["fault"], "", "{record:#}");
 }
 
-/// RTP of a running call does not notice that plugins loop at ten calls a second.
+/// RTP of a running call is not affected by plugins looping at ten calls per second.
 #[test]
 fn audio_of_another_call_does_not_notice() {
     let stage = stage();
@@ -98,7 +98,7 @@ fn audio_of_another_call_does_not_notice() {
     assert!(stage.switch.metric("strowger_hook_faults_total", &["screening"]) >= 30.0);
 }
 
-/// An import that was not granted, or that no host offers, refuses the load and names it.
+/// An import that is not granted or not offered by the host prevents loading and is named.
 #[test]
 fn a_plugin_that_reaches_for_a_disk_is_refused_by_name() {
     let stage = Stage::new();

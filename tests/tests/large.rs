@@ -1,5 +1,5 @@
-//! Requests that are too large for a datagram go over TCP, and come back to UDP where nobody takes
-//! them (RFC 3261 section 18.1.1, SIG-24).
+//! Requests too large for a datagram go over TCP, and fall back to UDP if connections are refused
+//! (RFC 3261 section 18.1.1, SIG-24).
 
 use std::time::{Duration, Instant};
 use strowger_tests::both::{BothVendor, Heard};
@@ -10,7 +10,7 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 use strowger_tests::wait;
 
-/// A switch with a UDP listener, and one of TCP at the same address if wanted; vendor-a is reached
+/// A switch with a UDP listener and optionally a TCP one at the same address; vendor-a is reached
 /// over UDP.
 fn stage(tcp: bool, vendor_a: &str) -> Stage {
     let mut setup = Setup::new();
@@ -24,7 +24,7 @@ fn stage(tcp: bool, vendor_a: &str) -> Stage {
     Stage::with(&setup)
 }
 
-/// A description of about so many bytes that says no more than a short one.
+/// A valid SDP of about `bytes` bytes, with nothing but filler added.
 fn description(bytes: usize) -> String {
     let mut sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                    m=audio 4000 RTP/AVP 8 0\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
@@ -35,7 +35,7 @@ fn description(bytes: usize) -> String {
     sdp
 }
 
-/// A call with an offer of so many bytes: its 200, after which it is hung up.
+/// A call with an offer of `bytes` bytes: answered with 200, then hung up.
 fn call(stage: &Stage, caller: &RawCaller, id: &str, bytes: usize) {
     let invite = caller.invite_with(id, "442071234567", &description(bytes));
     caller.send(&invite);
@@ -54,8 +54,8 @@ fn over(heard: &[Heard]) -> Vec<&'static str> {
     heard.iter().map(|(over, _)| *over).collect()
 }
 
-/// The Via says TCP, all else is as it would be over UDP: ACK, BYE and the vendor's own requests
-/// are small and go by datagram.
+/// The Via says TCP, everything else is as over UDP: ACK, BYE and the vendor's requests are small
+/// and go by datagram.
 #[test]
 fn a_large_invite_goes_over_tcp_and_its_dialog_over_udp() {
     let stage = stage(true, "");
@@ -79,8 +79,8 @@ fn a_large_invite_goes_over_tcp_and_its_dialog_over_udp() {
     assert_eq!(records[0]["attempts"][0]["sends"], 1);
 }
 
-/// A vendor that refuses connections or drops them is called over UDP, at once or after three
-/// seconds; the next large call does not try again.
+/// A vendor that refuses or drops connections is called over UDP, at once or after three seconds;
+/// the next large call does not try TCP again.
 #[test]
 fn a_large_invite_comes_back_to_udp_where_no_connection_is_taken() {
     for black_hole in [false, true] {
@@ -106,7 +106,7 @@ fn a_large_invite_comes_back_to_udp_where_no_connection_is_taken() {
     }
 }
 
-/// Without a TCP listener, and where the trunk does not want it, large requests go over UDP.
+/// Without a TCP listener, or if the trunk disables it, large requests go over UDP.
 #[test]
 fn large_requests_stay_on_udp_where_tcp_is_not_wanted() {
     for (tcp, lines) in [(false, ""), (true, "large_over_tcp = false")] {

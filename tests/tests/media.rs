@@ -52,7 +52,7 @@ fn every_packet_passes_both_ways() {
         .shows("/attempts/0/media/rtp_out", packets);
 }
 
-/// MEDIA-11: once latched, packets of anybody else are dropped and counted.
+/// MEDIA-11: once latched, packets from other sources are dropped and counted.
 #[test]
 fn a_third_party_cannot_speak_into_a_call() {
     let stage = Stage::new();
@@ -76,8 +76,8 @@ fn a_third_party_cannot_speak_into_a_call() {
     stage.switch.record().shows("/media/dropped", 10);
 }
 
-/// MEDIA-09: one call takes all four ports. The alarm stands, the next call has no audio to
-/// offer and is refused with the reason; MEDIA-08: the ports rest when the call has ended.
+/// MEDIA-09: one call takes all four ports. The alarm stands, and the next call gets no ports and
+/// is refused with the reason; MEDIA-08: the ports rest after the call.
 #[test]
 fn the_alarm_stands_while_the_ports_run_out() {
     let mut setup = Setup::new();
@@ -93,7 +93,7 @@ fn the_alarm_stands_while_the_ports_run_out() {
     assert!(log.contains("80 % of the media ports are in use"), "{log}");
     let refused = stage.caller().with("code", 503).script("caller_expects_refusal").port(5062);
     refused.start(stage.switch.folder().path()).succeeds(CALL_LIMIT);
-    // One call, tried at both vendors.
+    // One call, attempted at both vendors.
     wait::until("the alarm", CALL_LIMIT, || {
         let alarms = stage.switch.get("/v1/alarms").to_string();
         alarms.contains("\"2 attempts got no media port\"").then_some(())

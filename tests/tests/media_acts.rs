@@ -1,5 +1,5 @@
-//! Media that act, with real sockets: codecs that are converted, tones and files that are
-//! played, one stream over a failover, silence that ends a call.
+//! The relay acting on media, with real sockets: transcoding, playback of tones and files, one
+//! stream across a failover, calls ended by silence.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use strowger_tests::wait;
 const CALLEE: &str = "442071234567";
 const PACKET: Duration = Duration::from_millis(20);
 
-/// A packet as it was heard.
+/// A received packet.
 #[derive(Debug)]
 struct Heard {
     payload_type: u8,
@@ -23,11 +23,11 @@ struct Heard {
     payload: Vec<u8>,
 }
 
-/// A telephone or gateway: SIP written by hand, and audio.
+/// A telephone or gateway: hand-written SIP, and audio.
 struct Peer {
     sip: RawCaller,
     rtp: UdpSocket,
-    /// Formats of its description.
+    /// Formats of its SDP.
     formats: &'static str,
     ssrc: u32,
     sent: u16,
@@ -52,7 +52,7 @@ impl Peer {
         sdp
     }
 
-    /// Answers a request of the switch, with a description or without.
+    /// Answers a request of the switch, with or without SDP.
     fn answers(&self, request: &str, status: &str, described: bool) {
         let of = |name: &str| header(request, name).expect("a request of the switch has it");
         let to = of("To");
@@ -103,7 +103,7 @@ impl Peer {
         })
     }
 
-    /// Packets heard within a time.
+    /// Packets received within a time.
     fn hears_for(&self, time: Duration) -> Vec<Heard> {
         let end = Instant::now() + time;
         let mut heard = Vec::new();
@@ -120,7 +120,7 @@ struct Talk {
     caller: Peer,
     vendor: Peer,
     invite: String,
-    /// What the vendor got.
+    /// The SDP sent to the vendor.
     offer: String,
 }
 
@@ -136,7 +136,7 @@ impl Talk {
         Talk { stage, caller, vendor, invite, offer }
     }
 
-    /// The vendor answers and the caller acknowledges: the 200, and where each side sends to.
+    /// The vendor answers and the caller acknowledges; returns the 200, and where each side sends.
     fn connect(&self) -> (String, SocketAddr, SocketAddr) {
         self.vendor.answers(&self.offer, "200 OK", true);
         let ok = self.caller.sip.hear_final("acts", "1 INVITE");
@@ -145,7 +145,7 @@ impl Talk {
         (ok, at_caller, audio_address(&self.offer).expect("an offer"))
     }
 
-    /// The caller hangs up; everything is given back.
+    /// The caller hangs up; all resources are released.
     fn end(&self, ok: &str) {
         self.caller.sip.send(&self.caller.sip.in_dialog(&self.invite, ok, "BYE", 2));
         let bye = self.vendor.gets("BYE");
@@ -168,7 +168,7 @@ fn media_line(message: &str) -> &str {
     message.lines().find(|line| line.starts_with("m=")).expect("a stream")
 }
 
-/// Every packet one later than the one before, in one stream.
+/// Asserts one stream: same SSRC, consecutive sequence numbers, advancing timestamps.
 fn assert_one_stream(heard: &[Heard]) {
     for pair in heard.windows(2) {
         assert_eq!(pair[0].ssrc, pair[1].ssrc, "{pair:?}");
@@ -178,7 +178,7 @@ fn assert_one_stream(heard: &[Heard]) {
     }
 }
 
-/// MEDIA-21, MEDIA-22, MEDIA-23: A-law meets µ-law; telephone events keep their meaning.
+/// MEDIA-21, MEDIA-22, MEDIA-23: A-law to µ-law; telephone events are preserved.
 #[test]
 fn a_vendor_of_the_other_law_is_understood() {
     let mut talk = Talk::begin(&Setup::new(), "8 101", "0 97");
@@ -221,7 +221,7 @@ fn a_caller_hears_a_tone_until_the_vendor_answers() {
     let mut heard = talk.caller.hears_for(Duration::from_millis(1_500));
     assert!((60..90).contains(&heard.len()), "{} packets in 1.5 s", heard.len());
     assert!(heard.iter().all(|packet| (packet.payload_type, packet.payload.len()) == (8, 160)));
-    // Two rings of 400 ms, 200 ms apart; a quiet packet has one value only.
+    // Two rings of 400 ms, 200 ms apart; silent packets contain one value only.
     let sounds = |packet: &Heard| packet.payload.iter().any(|code| code | 0x80 != 0xd5);
     let loud = heard.iter().filter(|packet| sounds(packet)).count();
     assert!((36..46).contains(&loud), "{loud} packets sound");
@@ -242,8 +242,8 @@ fn a_caller_hears_a_tone_until_the_vendor_answers() {
     talk.end(&ok);
 }
 
-/// MEDIA-13: a file of the node in place of a tone; one that cannot be played keeps the node from
-/// starting, and says why.
+/// MEDIA-13: a file of the node replaces the tone; one that cannot be played prevents the start,
+/// with the reason.
 #[test]
 fn a_caller_hears_a_file_of_the_node() {
     let mut setup = Setup::new();
@@ -287,8 +287,8 @@ fn a_caller_hears_a_file_of_the_node() {
     assert_eq!(stage.switch.metric("strowger_relay_pairs_used", &[]), 0.0);
 }
 
-/// MEDIA-12, ROUTE-52: early media of one vendor, the answer of the next: one stream, and late
-/// packets of the first do not disturb it.
+/// MEDIA-12, ROUTE-52: early media of one vendor, then the answer of the next: one stream, not
+/// disturbed by late packets of the first.
 #[test]
 fn a_failover_goes_on_in_the_same_stream() {
     let mut setup = Setup::new();
@@ -329,7 +329,7 @@ fn a_failover_goes_on_in_the_same_stream() {
     talk.nothing_is_left();
 }
 
-/// MEDIA-16, MEDIA-20, BILL-13: nobody has sent anything since the answer.
+/// MEDIA-16, MEDIA-20, BILL-13: no media since the answer.
 #[test]
 fn a_call_without_media_is_ended_and_not_billed() {
     let mut setup = Setup::new();
@@ -349,8 +349,8 @@ fn a_call_without_media_is_ended_and_not_billed() {
     talk.nothing_is_left();
 }
 
-/// MEDIA-17, MEDIA-18: one silent side is told and ends nothing; when the other falls silent too,
-/// the call ends.
+/// MEDIA-17, MEDIA-18: one silent side is reported and ends nothing; when both are silent, the call
+/// ends.
 #[test]
 fn a_one_way_call_is_flagged_and_ends_when_nobody_speaks() {
     let mut setup = Setup::new();

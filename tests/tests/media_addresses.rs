@@ -1,11 +1,11 @@
-//! Session descriptions whose audio could be sent nowhere: no call is connected in silence.
+//! SDP with an address to which audio cannot be sent: no call is connected in silence.
 
 use strowger_tests::raw::{RawCaller, RawVendor, sdp};
 use strowger_tests::sipp::header;
 use strowger_tests::stage::Stage;
 use strowger_tests::switch::Setup;
 
-/// What stands after `c=`, and the Warning (RFC 3261 section 20.43) that says what is wrong.
+/// The value of `c=`, and the Warning (RFC 3261 section 20.43) that explains it.
 const WRONG: [(&str, &str); 4] = [
     ("IN IP4 phone.example.com", "301 "),
     ("IN IP6 [2001:db8::7]", "300 "),
@@ -21,8 +21,8 @@ fn stage(shards: u16) -> (Stage, RawCaller) {
     (stage, caller)
 }
 
-/// RFC 3261 section 21.4.26: the caller learns why it would hear nothing, no vendor is
-/// troubled, and the record says it.
+/// RFC 3261 section 21.4.26: the caller gets the reason, no vendor is called, and the record has
+/// it.
 #[test]
 fn an_offer_that_cannot_be_spoken_to_is_refused_with_the_reason() {
     for shards in [1, 2] {
@@ -45,7 +45,7 @@ fn an_offer_that_cannot_be_spoken_to_is_refused_with_the_reason() {
     }
 }
 
-/// The vendor's answer is as bad: it is hung up on, and the caller is refused instead of billed.
+/// The same in the vendor's answer: the vendor gets a BYE, and the caller is refused, not billed.
 #[test]
 fn an_answer_that_cannot_be_spoken_to_ends_the_call() {
     let (stage, caller) = stage(1);
@@ -60,7 +60,7 @@ fn an_answer_that_cannot_be_spoken_to_ends_the_call() {
     record.shows("/sell", serde_json::Value::Null);
 }
 
-/// RFC 3261 section 14.1: a re-INVITE that is refused leaves the call as it was.
+/// RFC 3261 section 14.1: a refused re-INVITE leaves the call unchanged.
 #[test]
 fn an_offer_inside_the_call_is_refused_and_the_call_goes_on() {
     let (stage, caller) = stage(2);
@@ -82,7 +82,7 @@ fn an_offer_inside_the_call_is_refused_and_the_call_goes_on() {
     let refusal = caller.hear_final("again", "2 INVITE");
     assert!(refusal.starts_with("SIP/2.0 488 "), "{refusal}");
     assert!(header(&refusal, "Warning").is_some_and(|warning| warning.starts_with("301 ")));
-    // The ACK of a refusal belongs to the transaction of its request.
+    // The ACK of a refusal belongs to its request's transaction.
     let ack = caller.in_dialog(&invite, &answer, "ACK", 2);
     caller.send(&ack.replace("z9hG4bKACK2", "z9hG4bKINVITE2"));
     caller.send(&caller.in_dialog(&invite, &answer, "BYE", 3));

@@ -1,5 +1,5 @@
-//! Money that comes late, twice, or on a bad day: charges rated again, payments whose answer is
-//! lost, records searched for, a damaged journal.
+//! Late and repeated bookings: re-rated charges, payments with lost responses, searches for
+//! records, a damaged journal.
 
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, built_plugin, program};
 use strowger_tests::wait;
 
-/// The command line against a running switch.
+/// Runs the command line against a running switch.
 fn strowger(stage: &Stage, arguments: &[&str]) -> Output {
     let node = stage.switch.folder().path().join("node.toml");
     let mut command = Command::new(program());
@@ -30,7 +30,7 @@ fn balance(stage: &Stage, name: &str) -> String {
     account["balance"].as_str().expect("a balance is a text").to_owned()
 }
 
-/// The guest that does bad things, as the build that traps at every rating.
+/// The misbehaving guest, built to trap at every rating.
 fn put_broken_rating(file: &Path) {
     let mut bytes = std::fs::read(built_plugin("hostile")).expect("`make test` built it");
     let version = b"1.0.0-build-a";
@@ -43,12 +43,12 @@ fn put_broken_rating(file: &Path) {
     std::fs::write(file, bytes).expect("test folder is writable");
 }
 
-/// BILL-73, CDR-07: what could not be rated at the end is rated later, with new postings, once;
-/// the balances are right after a crash too.
+/// BILL-73, CDR-07: a charge that failed at the end is rated later, once, with new postings; the
+/// balances are right even after a crash.
 #[test]
 fn charges_that_failed_are_rated_again_once() {
     let mut setup = Setup::new();
-    // Without the relay a call is evidence of itself (BILL-13).
+    // Without the relay a call needs no media as evidence (BILL-13).
     setup.relay = false;
     setup.calls = "interim = \"1s\"".to_owned();
     for hook in ["screening", "numbering", "rating", "routing", "identity"] {
@@ -62,7 +62,7 @@ fn charges_that_failed_are_rated_again_once() {
         let calls = stage.switch.get("/v1/calls");
         (calls.as_array()?.first()?["state"] == "answered").then_some(())
     });
-    // The copy at the answer and those of the seconds after it.
+    // The copy at the answer and those of the following seconds.
     let journal = || stage.switch.metric("strowger_journal_bytes", &[]);
     let first = wait::until("the copy at the answer", CALL_LIMIT, || {
         Some(journal()).filter(|bytes| *bytes > 500.0)
@@ -70,7 +70,7 @@ fn charges_that_failed_are_rated_again_once() {
     wait::until("two more copies", CALL_LIMIT, || (journal() > 2.5 * first).then_some(()));
     stage.switch.kill_hard();
     drop((vendor, caller));
-    // The next run has another rater, which fails.
+    // The next run has another rating plugin, which fails.
     put_broken_rating(&stage.switch.folder().path().join("plugins/hostile.wasm"));
     let node = stage.switch.folder().read("node.toml");
     let broken = node.replace("plugins = [\"rating\"]", "plugins = [\"hostile\"]").replace(
@@ -118,7 +118,7 @@ fn charges_that_failed_are_rated_again_once() {
     }
 }
 
-/// Money texts as whole 10^-10 units.
+/// A money text in 10^-10 units.
 fn amount(value: &Value) -> i128 {
     let text = value.as_str().expect("money is a text");
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
@@ -126,7 +126,7 @@ fn amount(value: &Value) -> i128 {
     sign * format!("{whole}{fraction:0<10}").parse::<i128>().expect("money is a number")
 }
 
-/// Passes requests on; of the first `lost` ones the answers are thrown away.
+/// A proxy that discards the responses to the first `lost` requests.
 fn losing_answers(admin: std::net::SocketAddr, lost: usize) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -137,7 +137,7 @@ fn losing_answers(admin: std::net::SocketAddr, lost: usize) -> std::net::SocketA
             };
             let mut request = vec![0; 65_536];
             let mut length = client.read(&mut request).unwrap_or(0);
-            // Head and body may come apart.
+            // Head and body may arrive separately.
             client.set_read_timeout(Some(Duration::from_millis(100))).expect("a time is set");
             while let Ok(more @ 1..) = client.read(&mut request[length..]) {
                 length += more;
@@ -155,7 +155,8 @@ fn losing_answers(admin: std::net::SocketAddr, lost: usize) -> std::net::SocketA
     address
 }
 
-/// BILL-46: whoever gets no answer asks again under the same key, by itself and by hand.
+/// BILL-46: after a lost response the payment is retried with the same key, automatically and by
+/// hand.
 #[test]
 fn a_payment_whose_answer_is_lost_is_booked_once() {
     let stage = Stage::new();
@@ -186,7 +187,7 @@ fn a_payment_whose_answer_is_lost_is_booked_once() {
     assert_eq!(balance(&stage, "broke"), "9.5");
 }
 
-/// CDR-22, CDR-24: one call of many is found by each of its marks, and pages follow one another.
+/// CDR-22, CDR-24: a call is found by each of its attributes, and pages follow each other.
 #[test]
 fn records_are_found_by_what_is_known_of_them() {
     let stage = Stage::new();
@@ -251,7 +252,7 @@ fn records_are_found_by_what_is_known_of_them() {
     assert!(told.contains("no vendor trunk has or had the name `vendor-z`"), "{told}");
 }
 
-/// CDR-06: a bit that flipped in the journal is told, set aside, and keeps no node from starting.
+/// CDR-06: a flipped bit in the journal is reported, set aside, and does not prevent the start.
 #[test]
 fn a_damaged_journal_is_told_and_set_aside() {
     let mut stage = Stage::new();

@@ -1,5 +1,5 @@
-//! Vendors by host name: NAPTR, SRV and addresses, what changes, what falls silent (SIG-65,
-//! SIG-66), and a transport of the target's own.
+//! Vendors by host name: NAPTR, SRV and address records, changes, unresponsive name servers
+//! (SIG-65, SIG-66), and transports set in targets.
 
 use std::time::{Duration, Instant};
 use strowger_tests::dns::NameServer;
@@ -8,11 +8,11 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 use strowger_tests::wait;
 
-/// Host of the test's network at which its name server is.
+/// Host number of the test's name server.
 const NAME_SERVER: u8 = 53;
 
-/// A switch whose vendor-a has these targets, the name server that it asks, and further lines of
-/// the node file's `[dns]` table.
+/// A switch with these targets of vendor-a and more lines of the node file's `[dns]` table, and its
+/// name server.
 fn setup(targets: &str, dns: &str) -> (Setup, NameServer) {
     let mut setup = Setup::new();
     let server = NameServer::at(setup.net.host(NAME_SERVER));
@@ -21,7 +21,7 @@ fn setup(targets: &str, dns: &str) -> (Setup, NameServer) {
     (setup, server)
 }
 
-/// Has the switch listen on TCP at the port of its UDP listener as well.
+/// Adds a TCP listener at the port of the UDP listener.
 fn with_tcp(setup: &mut Setup) {
     setup.plugin_lines.push_str(&format!(
         "[[listeners]]\nname = \"tcp\"\naddress = \"{}\"\ntransport = \"tcp\"\n",
@@ -29,7 +29,7 @@ fn with_tcp(setup: &mut Setup) {
     ));
 }
 
-/// One more call, which the vendor takes.
+/// One more call, accepted by the vendor.
 fn call(stage: &Stage, mut vendor: Sipp) -> Sipp {
     stage.caller().calls().succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
@@ -50,8 +50,8 @@ fn last_target(stage: &Stage, calls: usize) -> String {
     attempts.last().expect("one")["target"].as_str().expect("a text").to_owned()
 }
 
-/// SIG-66: the SRV record tells the port, the Request-URI keeps the name; of two servers the one
-/// of the lower priority comes first, and the other one after it (SIG-65).
+/// SIG-66: the SRV record gives the port, the Request-URI keeps the name; the server with the lower
+/// priority value comes first, the other one second (SIG-65).
 #[test]
 fn a_vendor_by_name_is_found_through_its_srv_records() {
     let (setup, server) = setup("\"gw.vendor.test\"", "");
@@ -70,7 +70,7 @@ fn a_vendor_by_name_is_found_through_its_srv_records() {
     assert_eq!(last_target(&stage, 1), format!("{first}:5060"));
     drop(vendor);
 
-    // Nobody is at the first one any more: the call goes on at the second one of the same trunk.
+    // The first server is gone: the call continues at the second one of the same trunk.
     let begun = Instant::now();
     call(&stage, stage.vendor_b().answers());
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
@@ -82,8 +82,8 @@ fn a_vendor_by_name_is_found_through_its_srv_records() {
     assert_eq!(stage.switch.metric("strowger_names", &["resolved"]), 1.0);
 }
 
-/// SIG-66: the address changes under a running call: the next call goes to the new one, and the
-/// old vendor still hangs its call up.
+/// SIG-66: the address changes during a call: the next call goes to the new one, and the old vendor
+/// can still hang up.
 #[test]
 fn a_name_that_changes_takes_new_calls_along_and_leaves_the_running_ones() {
     let (setup, server) = setup("\"gw.vendor.test:5060\"", "");
@@ -103,7 +103,7 @@ fn a_name_that_changes_takes_new_calls_along_and_leaves_the_running_ones() {
         stage.switch.log().contains(&shown).then_some(())
     });
     let mut new = script(second, "vendor_answers");
-    // The caller's own address is taken by the call that is up.
+    // The running call uses the caller's usual address.
     let mut next = stage
         .caller()
         .with("caller", "15551230002")
@@ -121,9 +121,9 @@ fn a_name_that_changes_takes_new_calls_along_and_leaves_the_running_ones() {
     assert!(records.iter().any(|record| record["end_reason"] == "callee_hangup"), "{records:?}");
 }
 
-/// SIG-66: name servers that say nothing more: calls go on to the last address, with an alarm; when
-/// that is too old the attempt ends at once with `connect_failed` (SIG-24), and the next vendor
-/// takes the call.
+/// SIG-66: without responses of name servers, calls go to the last address, with an alarm; once
+/// that is too old, the attempt ends at once with `connect_failed` (SIG-24), and the next vendor
+/// gets the call.
 #[test]
 fn the_last_good_answer_is_kept_while_name_servers_are_silent() {
     let (setup, server) = setup("\"gw.vendor.test:5060\"", "keep = \"8s\"");
@@ -155,7 +155,7 @@ fn the_last_good_answer_is_kept_while_name_servers_are_silent() {
     call(&stage, stage.vendor_a().answers());
 }
 
-/// SIG-24: a name that does not exist costs a call nothing but an attempt.
+/// SIG-24: a name that does not exist costs a call one attempt.
 #[test]
 fn a_name_that_does_not_exist_is_followed_by_the_next_vendor() {
     let (setup, _server) = setup("\"nowhere.vendor.test\"", "");
@@ -170,8 +170,8 @@ fn a_name_that_does_not_exist_is_followed_by_the_next_vendor() {
     assert!(told.contains("the name servers know no address of it"), "{told}");
 }
 
-/// RFC 3263 section 4.1: the transport as the target says it, or as NAPTR records do; both leave
-/// from the TCP listener at the address of the trunk's UDP listener.
+/// RFC 3263 section 4.1: the transport comes from the target or from NAPTR records; both use the
+/// TCP listener at the address of the trunk's UDP listener.
 #[test]
 fn a_target_over_tcp_needs_no_trunk_of_its_own() {
     for by_naptr in [false, true] {

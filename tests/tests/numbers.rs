@@ -1,12 +1,11 @@
-//! What becomes of caller and callee on their way through the real program.
+//! Rewriting of caller and callee by the real program.
 
 use strowger_tests::sipp::header;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 
-/// NUM-01, NUM-04, NUM-05, NUM-07 to NUM-10, NUM-22: the customer's rules make the numbers that
-/// are rated and routed; each vendor's rules begin with those, whatever the vendor before made of
-/// them.
+/// NUM-01, NUM-04, NUM-05, NUM-07 to NUM-10, NUM-22: the customer's rules produce the numbers that
+/// are rated and routed; each vendor's rules start from those, regardless of earlier vendors.
 #[test]
 fn numbers_are_rewritten_for_the_customer_and_for_each_vendor() {
     let mut setup = Setup::new();

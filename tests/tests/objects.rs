@@ -1,5 +1,5 @@
-//! Objects that are made and changed one by one while the switch runs: in force for the next call,
-//! with revisions and a history, kept over restarts, and left alone by the folder.
+//! Objects created and changed one by one at runtime: in force for the next call, with revisions
+//! and history, preserved across restarts, and left alone by the folder.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ fn run(stage: &Stage, arguments: &[&str]) -> Output {
     output.expect("the program is built")
 }
 
-/// What the command says; it must succeed.
+/// The output of a command that must succeed.
 fn done(stage: &Stage, arguments: &[&str]) -> String {
     let output = run(stage, arguments);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -22,14 +22,14 @@ fn done(stage: &Stage, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Why the command fails.
+/// The error of a command that must fail.
 fn refused(stage: &Stage, arguments: &[&str]) -> String {
     let output = run(stage, arguments);
     assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).expect("text")
 }
 
-/// The newest record of `shop`, once there are so many.
+/// The newest record of `shop`, once there are `count`.
 fn record(stage: &Stage, count: usize) -> Value {
     wait::until("the record", Duration::from_secs(30), || {
         let records = stage.switch.get("/v1/records?limit=100");
@@ -71,7 +71,7 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     done(&stage, &["deck", "remove-price", "sell", "4477009"]);
     assert_eq!(call(&stage, 3)["sell"]["price"], "0.6");
 
-    // Mistakes are told with their field, and change nothing.
+    // Errors name the field, and change nothing.
     for (arguments, told) in [
         (
             &["account", "set", "shop", "credit_limit=much"][..],
@@ -95,14 +95,14 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     let shown = done(&stage, &["customer", "show", "shop"]);
     assert!(shown.contains("revision 1, owned by the API"), "{shown}");
 
-    // A password is told to nobody; its hashes stay when other fields change.
+    // A password is never shown; its hashes stay when other fields change.
     let user = ["authentication=both", "user=shop", "password=correct-horse-9"];
     done(&stage, &[&["customer", "set", "shop"][..], &user].concat());
     let shown = done(&stage, &["customer", "show", "shop"]);
     assert!(shown.contains("(secret)") && !shown.contains("correct"), "{shown}");
     done(&stage, &["customer", "set", "shop", "authentication=address", "channels=5"]);
 
-    // All of it is there after a restart, and after the folder was applied.
+    // Everything survives a restart and an apply of the folder.
     stage.switch.stop();
     stage.switch.start_again();
     let applied = done(&stage, &["apply"]);
@@ -114,7 +114,7 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     assert!(history.contains("channels: 0 -> 5"), "{history}");
     assert!(!history.contains("correct-horse"), "{history}");
 
-    // An account goes once nothing is owed (BILL-61).
+    // An account can be removed once its balance is zero (BILL-61).
     done(&stage, &["customer", "remove", "shop"]);
     let owed = refused(&stage, &["account", "remove", "shop"]);
     let payment = owed.split("book a payment of ").nth(1).and_then(|rest| rest.split(' ').next());
@@ -127,7 +127,7 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     drop(vendor);
 }
 
-/// The end reason of the next call, which sends nothing else.
+/// The end reason of the next call.
 fn ends_with(stage: &Stage, count: usize) -> String {
     let caller = stage.caller().with("callee", "447700900123").with("caller", "4915550001");
     let sipp = caller.calls();
@@ -140,7 +140,7 @@ fn ends_with(stage: &Stage, count: usize) -> String {
     record["end_reason"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A number list whose rows the database keeps, and the settings of the plugin that looks into it.
+/// A number list kept in the database, and the settings of the plugin that uses it.
 #[test]
 fn numbers_and_settings_of_plugins_are_changed_while_calls_run() {
     let setup = Setup { relay: false, ..Setup::new() };
@@ -149,7 +149,7 @@ fn numbers_and_settings_of_plugins_are_changed_while_calls_run() {
     let vendor = script.calls(0, 100).quiet().start(stage.switch.folder().path());
     assert_eq!(ends_with(&stage, 1), "caller_hangup");
 
-    // The plugin's own words, its schema, and lists that are not there.
+    // Checked by the plugin, by its schema, and for lists that do not exist.
     let settings = |value: &str| -> Vec<String> {
         ["plugin", "settings", "set", "screening", value].map(str::to_owned).to_vec()
     };
@@ -186,14 +186,14 @@ fn numbers_and_settings_of_plugins_are_changed_while_calls_run() {
     let needed = refused(&stage, &["numbers", "remove", "pests"]);
     assert!(needed.contains("the settings of plugin `screening` name it"), "{needed}");
 
-    // Both are there after a restart.
+    // Both survive a restart.
     stage.switch.stop();
     stage.switch.start_again();
     assert_eq!(ends_with(&stage, 4), "caller_barred");
     let log = stage.switch.log();
     assert!(log.contains("its settings were changed by themselves"), "{log}");
 
-    // A rollback takes the settings back, on disk too.
+    // A rollback restores the settings, in the database too.
     done(&stage, &["numbers", "drop", "pests", "4915550001"]);
     assert_eq!(ends_with(&stage, 5), "caller_hangup");
     done(&stage, &["numbers", "add", "pests", "4915550001"]);
@@ -211,7 +211,7 @@ fn numbers_and_settings_of_plugins_are_changed_while_calls_run() {
     drop(vendor);
 }
 
-/// Rows of a deck are seen as they are.
+/// Rows of a deck can be read as stored.
 #[test]
 fn prices_are_read_in_pages() {
     let stage = Stage::with(&Setup { relay: false, ..Setup::new() });
@@ -224,7 +224,7 @@ fn prices_are_read_in_pages() {
     let rows: Value = serde_json::from_str(&narrow).expect("JSON");
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{narrow}");
     assert_eq!(rows[0]["connect_fee"], "0.05");
-    // What is read can be written.
+    // Rows can be written back as read.
     let page = stage.switch.get("/v1/decks/sell/rows?limit=2");
     assert_eq!(page["items"].as_array().map(Vec::len), Some(2));
     let rest = format!("/v1/decks/sell/rows?after={}", page["after"].as_str().unwrap_or_default());

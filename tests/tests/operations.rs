@@ -1,4 +1,4 @@
-//! What docs/operations.md promises: signals, the log, the files of the node.
+//! The promises of docs/operations.md: signals, the log, the files of the node.
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
@@ -22,7 +22,7 @@ fn wait_for_line(switch: &Switch, words: &str) {
     wait::until(words, LIMIT, || switch.log().contains(words).then_some(()));
 }
 
-/// A reload by signal: what is wrong with it is an alarm until another one is taken.
+/// A reload by signal: an error raises an alarm until another reload succeeds.
 #[test]
 fn sighup_reloads_and_other_signals_end_nothing() {
     let stage = Stage::new();
@@ -59,7 +59,7 @@ fn sighup_reloads_and_other_signals_end_nothing() {
     wait_for_line(&stage.switch, "alarm is over");
 }
 
-/// While another program holds the database, records wait in the journal, and a list of them says
+/// While another program locks the database, records wait in the journal, and lists of records say
 /// so.
 #[test]
 fn a_list_of_records_says_that_some_wait_for_the_database() {
@@ -101,7 +101,7 @@ fn a_list_of_records_says_that_some_wait_for_the_database() {
     });
 }
 
-/// A caller writes line ends and escape sequences into the fields that are logged and shown.
+/// A caller puts newlines and escape sequences into fields that are logged and shown.
 #[test]
 fn control_characters_of_a_caller_reach_no_terminal() {
     let mut setup = Setup::new();
@@ -137,7 +137,7 @@ fn invite(socket: &UdpSocket) -> String {
     )
 }
 
-/// Others could have put compiled plugins there: they are not run, and the alarm says so.
+/// Others could have written compiled plugins there: they are not run, and an alarm says so.
 #[test]
 fn a_plugin_cache_that_others_can_write_to_is_an_alarm() {
     let mut stage = Stage::new();

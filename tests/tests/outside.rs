@@ -1,4 +1,4 @@
-//! A plugin that asks a server outside: the server's slowness is that of one call.
+//! A plugin that queries an external server: its slowness affects only the call concerned.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -9,13 +9,13 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, built_plugin};
 use strowger_tests::wait;
 
-/// The number whose dip is slow.
+/// The number with the slow query.
 const SLOW: &str = "442071230001";
 const QUICK: &str = "442071230002";
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A portability database: every number is ported to France, and the slow one is not told
-/// before it is let go.
+/// A number portability database: every number is ported to France; the response for the slow one
+/// is held until it is released.
 #[derive(Clone)]
 struct Database {
     address: SocketAddr,
@@ -83,7 +83,7 @@ impl Database {
     }
 }
 
-/// A stage whose numbering asks the database after the rewrite.
+/// A stage whose numbering plugin queries the database after the rewrite.
 fn stage(database: &Database, timeout_ms: u32) -> Stage {
     let setup = Setup::new();
     let folder = setup.write();
@@ -113,7 +113,7 @@ fn destination(stage: &Stage, callee: &str, records: usize) -> String {
     record["sell"]["destination"].as_str().unwrap_or_default().to_owned()
 }
 
-/// ROUTE-61, ROUTE-62: the dialled number goes to the vendor, the LRN chooses the price.
+/// ROUTE-61, ROUTE-62: the vendor gets the dialled number, the LRN determines the price.
 #[test]
 fn a_slow_dip_delays_its_own_call_only() {
     let database = Database::start();
@@ -139,7 +139,7 @@ fn a_slow_dip_delays_its_own_call_only() {
     assert!(answered >= 2.0, "{answered} requests; five equal calls are at most five");
 }
 
-/// ROUTE-61: a database that does not answer makes no call fail.
+/// ROUTE-61: an unresponsive database fails no call.
 #[test]
 fn a_call_whose_dip_times_out_goes_on_with_the_dialled_number() {
     let database = Database::start();

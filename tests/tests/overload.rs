@@ -1,5 +1,4 @@
-//! More than the switch can do: nobody waits long, and whoever is refused is told when to come
-//! back.
+//! Overload: nobody waits long, and refused callers are told when to retry.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,15 +9,15 @@ use strowger_tests::switch::{Setup, built_plugin};
 
 const CALLS: usize = 400;
 
-/// Each call costs a shard this much in the slow plugin.
+/// Time that each call takes of a shard in the slow plugin.
 const SLOWNESS: &str = "50ms";
 
-/// All calls one after the other would take 20 s.
+/// All calls in sequence would take 20 s.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// SIG-91, SIG-93: a plugin that takes 50 ms for each call, and a burst of 400: the first of each
-/// shard are served, the rest is refused with 503 and Retry-After before they have waited long.
-/// Each is recorded, and the log tells of it once.
+/// SIG-91, SIG-93: a plugin takes 50 ms per call, and 400 calls arrive at once: the first of each
+/// shard are served, the others are refused with 503 and Retry-After before they have waited long.
+/// Each has a record, and the log reports it once.
 #[test]
 fn a_burst_on_a_slow_switch_is_refused_in_time() {
     for shards in [1, 2] {
@@ -35,13 +34,13 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
         let stage = Stage::on(&setup, folder);
         let caller = RawCaller::at(stage.net.caller(), stage.switch.address());
 
-        // A first call: the kernel begins to note the time of datagrams a moment after it is asked.
+        // A first call: the kernel starts to timestamp datagrams shortly after it is enabled.
         caller.send(&caller.invite("first", "loop"));
         assert!(caller.hear_final("first", "1 INVITE").starts_with("SIP/2.0 500 "));
 
         let begun = Instant::now();
         for call in 0..CALLS {
-            // The plugin takes its time for this callee, and says nothing in the end.
+            // The plugin loops for this callee, and gives no answer.
             caller.send(&caller.invite(&format!("burst{call}"), "loop"));
         }
         let mut finals = BTreeMap::new();
@@ -77,7 +76,7 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
         let lines = stage.switch.log().matches("new calls are refused with 503").count();
         assert!((1..=shards).contains(&lines), "{lines} lines");
 
-        // The queue is gone, and calls are taken again: there is no price for this one.
+        // The queue is empty, and calls are accepted again; this one has no price.
         caller.send(&caller.invite("later", "99"));
         assert!(caller.hear_final("later", "1 INVITE").starts_with("SIP/2.0 403 "));
     }

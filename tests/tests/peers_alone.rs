@@ -1,4 +1,4 @@
-//! The peers without a switch between them: what fails here is a fault of a script.
+//! The peers without a switch in between: a failure here is an error in a script.
 
 use std::time::Duration;
 use strowger_tests::net::Net;

@@ -1,5 +1,5 @@
-//! The whole switch on PostgreSQL: what it is with SQLite, and what happens when the server stops,
-//! comes late or does not let us in.
+//! The whole switch on PostgreSQL: the same as with SQLite, and with a server that stops, comes
+//! late or refuses access.
 
 use postgres_server::{PASSWORD, Server};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Folder, Setup, program, refusal};
 use strowger_tests::wait;
 
-/// The command line against a running switch.
+/// Runs the command line against a running switch.
 fn strowger(folder: &Folder, arguments: &[&str]) -> Output {
     let node = folder.path().join("node.toml");
     let mut command = Command::new(program());
@@ -61,7 +61,7 @@ fn one_call(stage: &Stage) {
     vendor.succeeds(CALL_LIMIT);
 }
 
-/// What the server itself says: calls, and whether balances are the sums of their postings.
+/// Queries the server itself: number of calls, and whether balances are the sums of their postings.
 fn on_the_server(server: &Server, url: &str) -> (String, String) {
     let wrong = "SELECT COUNT(*) FROM account a WHERE balance_units * 10000000000::numeric \
                  + balance_fraction <> (SELECT COALESCE(SUM(units * 10000000000::numeric \
@@ -107,8 +107,8 @@ fn a_switch_on_postgresql_is_one_on_sqlite() {
     assert!(!files.exists(), "no SQLite file is made");
 }
 
-/// CDR-14: while the server is stopped calls go on, the alarm stands, a payment is refused and
-/// not booked; when it is back the records arrive by themselves and the alarm goes.
+/// CDR-14: while the server is stopped, calls continue, the alarm stands, and a payment is refused,
+/// not booked; once it is back, the records are written and the alarm clears.
 #[test]
 fn calls_go_on_while_the_server_is_stopped() {
     let server = Server::start();
@@ -147,7 +147,7 @@ fn calls_go_on_while_the_server_is_stopped() {
     assert_eq!(on_the_server(&server, &url), ("3".to_owned(), "0".to_owned()));
 }
 
-/// A node that starts before its server waits for it, says so, and then takes calls.
+/// A node that starts before its server logs that it waits, and then takes calls.
 #[test]
 fn a_node_waits_for_a_server_that_comes_late() {
     let server = Server::start();
@@ -174,7 +174,7 @@ fn a_node_waits_for_a_server_that_comes_late() {
     assert!(log.contains("Connection refused") && log.contains("the database is there"), "{log}");
 }
 
-/// What no waiting helps with is told at once, by name and without the password.
+/// An error that waiting cannot solve is reported at once, by name and without the password.
 #[test]
 fn a_server_that_does_not_let_us_in_is_told_at_once() {
     let server = Server::shared();
@@ -195,7 +195,7 @@ fn a_server_that_does_not_let_us_in_is_told_at_once() {
     assert!(told.contains("account") && told.contains("already exists"), "{told}");
 }
 
-/// The form of the URL is checked before anything is started.
+/// The URL is checked before anything is started.
 #[test]
 fn check_config_names_a_database_url_that_is_wrong() {
     let folder = setup("postgres://strowger:hidden@127.0.0.1:5432").write();

@@ -1,5 +1,5 @@
-//! Prepaid accounts: calls hold the money that they talk for, so that nobody talks for more than
-//! there is, whatever happens (BILL-40, BILL-41, BILL-51).
+//! Prepaid accounts: calls reserve the money for their talk time, so that nobody can talk for more
+//! than the balance, whatever happens (BILL-40, BILL-41, BILL-51).
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -9,12 +9,12 @@ use strowger_tests::stage::Stage;
 use strowger_tests::switch::{Setup, program};
 use strowger_tests::wait;
 
-/// Calls of this prefix are those of the account `prepaid`; a second costs a cent.
+/// Calls of the account `prepaid` have this callee; a second costs one cent.
 const CALLEE: &str = "77447700900123";
 
 fn setup() -> Setup {
     let mut setup = Setup::new();
-    // Without the relay a call is evidence of itself (BILL-13).
+    // Without the relay a call needs no media as evidence (BILL-13).
     setup.relay = false;
     setup.calls = "slice = \"10s\"\ninterim = \"1s\"".to_owned();
     setup.business = business(&setup, "");
@@ -42,13 +42,13 @@ fn pay(stage: &Stage, amount: &str) {
     strowger(stage, &["account", "pay", "prepaid", amount]);
 }
 
-/// BILL-48: balances, postings, records and the purses that calls count with tell the same.
+/// BILL-48: balances, postings, records and the purses used by calls agree.
 fn the_books_are_right(stage: &Stage) {
     let proof = String::from_utf8(strowger(stage, &["ledger", "verify"]).stdout).expect("text");
     assert!(proof.ends_with("the books are right\n"), "{proof}");
 }
 
-/// A field of the account in 10^-10 of a unit.
+/// A field of the account in 10^-10 units.
 fn money(stage: &Stage, field: &str) -> i128 {
     let accounts = stage.switch.get("/v1/accounts");
     let list = accounts.as_array().expect("accounts");
@@ -62,7 +62,7 @@ fn amount(text: &str) -> i128 {
     sign * format!("{whole}{fraction:0<10}").parse::<i128>().expect("money is a number")
 }
 
-/// Calls at once that stay until the other side hangs up.
+/// Concurrent calls that last until the other side hangs up.
 fn burst(stage: &Stage, calls: u32, port: u16) -> Sipp {
     let caller = stage.caller_from(stage.net.poor_caller()).with("callee", CALLEE);
     let script = caller.script("caller_waits_for_bye").calls(calls, 1000).port(port);
@@ -74,7 +74,7 @@ fn vendor(stage: &Stage) -> Sipp {
     script.calls(0, 100).quiet().start(stage.switch.folder().path())
 }
 
-/// All records of the account, once there are so many.
+/// All records of the account, once there are `count`.
 fn records(stage: &Stage, count: usize) -> Vec<Value> {
     wait::until("the records", Duration::from_secs(60), || {
         let records = stage.switch.get("/v1/records?limit=1000");
@@ -91,7 +91,7 @@ fn up(stage: &Stage, count: usize) {
     });
 }
 
-/// S-64: two hundred calls at once on money for thirty seconds.
+/// S-64: two hundred concurrent calls with money for thirty seconds.
 #[test]
 fn a_burst_on_a_small_balance_ends_with_it() {
     let stage = Stage::with(&setup());
@@ -122,8 +122,8 @@ fn a_burst_on_a_small_balance_ends_with_it() {
     drop((callers, vendor));
 }
 
-/// BILL-41: a payment while the call runs lets it talk on; BILL-40: no reservation survives its
-/// call, also through `kill -9`.
+/// BILL-41: a payment during the call extends its talk time; BILL-40: no reservation survives its
+/// call, even across `kill -9`.
 #[test]
 fn nothing_stays_reserved_through_a_kill_and_nobody_is_overdrawn() {
     let mut stage = Stage::with(&setup());
@@ -159,8 +159,8 @@ fn nothing_stays_reserved_through_a_kill_and_nobody_is_overdrawn() {
     the_books_are_right(&stage);
 }
 
-/// BILL-51: an account that is locked with `running_calls = "cut"` loses its calls at once, one
-/// without it keeps them; channels of an account are kept over its trunks.
+/// BILL-51: an account locked with `running_calls = "cut"` loses its calls at once, another keeps
+/// them; the channel limit of an account spans its trunks.
 #[test]
 fn a_locked_account_keeps_or_loses_its_running_calls() {
     let setup = setup();

@@ -1,4 +1,4 @@
-//! What the switch refuses, and how: money, numbers, strangers, nonsense.
+//! Refusals of the switch: money, numbers, strangers, malformed messages.
 
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
@@ -21,8 +21,7 @@ fn a_customer_without_money_is_refused_with_403() {
     assert!(record.vendors().is_empty(), "no vendor is called for a refused call");
 }
 
-/// BILL-46: a payment from the command line is in force for the next call, and is still there
-/// after a crash.
+/// BILL-46: a payment on the command line is in force for the next call, and survives a crash.
 #[test]
 fn a_customer_who_has_paid_is_let_in() {
     let mut stage = Stage::new();
@@ -42,7 +41,7 @@ fn a_customer_who_has_paid_is_let_in() {
     let mut vendor = stage.vendor_a().answers();
     stage.caller_from(poor).calls().succeeds(CALL_LIMIT);
     vendor.succeeds(CALL_LIMIT);
-    // The refused call may have been durable before the crash, or not.
+    // The refused call may or may not have been durable before the crash.
     let record = wait::until("the record of the paid call", CALL_LIMIT, || {
         let records = stage.switch.records();
         records.into_iter().find(|record| record["end_reason"] == "caller_hangup")
@@ -59,7 +58,7 @@ fn a_destination_without_price_is_refused_with_403() {
     stage.switch.record().shows("/end_reason", "no_rate").shows("/code_returned", 403);
 }
 
-/// ROUTE-15 step 9: the deny list is the screening plugin's.
+/// ROUTE-15 step 9: the screening plugin's deny list.
 #[test]
 fn a_denied_destination_is_refused_with_403() {
     let stage = Stage::new();
@@ -89,7 +88,7 @@ fn a_destination_without_route_is_refused_with_404() {
     stage.switch.record().shows("/end_reason", "no_route").shows("/code_returned", 404);
 }
 
-/// SIG-50, SIG-54, ROUTE-12. sipp knows MD5 only, so the caller is a socket here.
+/// SIG-50, SIG-54, ROUTE-12. sipp supports MD5 only, so the caller is a socket here.
 #[test]
 fn a_customer_with_password_is_challenged_and_let_in() {
     for algorithm in ["SHA-256", "MD5"] {
@@ -114,7 +113,7 @@ fn a_customer_with_password_is_challenged_and_let_in() {
     }
 }
 
-/// SIG-50: a wrong password is a refusal, and no vendor hears of it.
+/// SIG-50: a wrong password is refused, and no vendor is called.
 #[test]
 fn a_wrong_password_is_refused() {
     let stage = Stage::new();
@@ -131,7 +130,7 @@ fn a_wrong_password_is_refused() {
     assert!(vendor.recv(&mut [0; 16]).is_err(), "a vendor was called");
 }
 
-/// SIG-92, SEC-20: to a stranger the switch does not exist, but it counts.
+/// SIG-92, SEC-20: a stranger gets no response, but is counted.
 #[test]
 fn a_stranger_hears_nothing() {
     let stage = Stage::new();
@@ -154,7 +153,7 @@ fn a_stranger_hears_nothing() {
     assert!(stage.switch.records().is_empty(), "a stranger leaves no call record");
 }
 
-/// SIG-13: a known peer learns what is wrong.
+/// SIG-13: a known peer is told what is wrong.
 #[test]
 fn a_malformed_request_of_a_known_peer_is_answered_with_400_and_the_reason() {
     let stage = Stage::new();
@@ -185,7 +184,7 @@ fn a_request_that_has_hopped_too_often_is_answered_with_483() {
     assert!(answer.starts_with("SIP/2.0 483 "), "{answer}");
 }
 
-/// A screening plugin that never answers a call to `loop`, and is given up after this long.
+/// A screening plugin that never answers for `loop`, with this deadline.
 fn with_a_slow_plugin(deadline: &str) -> Stage {
     let mut setup = Setup::new().plugin("screening", &built_plugin("rogue-screening"));
     setup.prefixes = vec![""];
@@ -200,8 +199,8 @@ fn with_a_slow_plugin(deadline: &str) -> Stage {
     Stage::on(&setup, folder)
 }
 
-/// SIG-14: whoever comes while another call's plugin takes its time has its 100 when that one
-/// question is over, not when all questions before its own are.
+/// SIG-14: an INVITE that arrives during another call's question gets its 100 after that one
+/// question, not after all earlier ones.
 #[test]
 fn invites_behind_slow_questions_have_their_100_first() {
     const CALLS: usize = 12;
@@ -228,8 +227,8 @@ fn invites_behind_slow_questions_have_their_100_first() {
     assert_eq!(heard.len(), CALLS, "half of the calls are decided");
 }
 
-/// SIG-14: 100 has left the machine before a plugin is asked: here one that never answers, and
-/// is given up after a second.
+/// SIG-14: the 100 is sent before a plugin is asked: here one that never answers and times out
+/// after a second.
 #[test]
 fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
     let stage = with_a_slow_plugin("1s");
@@ -243,7 +242,7 @@ fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
         let sent = Instant::now();
         peer.send_to(message.as_bytes(), stage.switch.address()).unwrap();
         let call_id = header(&message, "Call-ID").expect("a Call-ID");
-        // The 487 of the call before is repeated, as it is not acknowledged.
+        // The 487 of the previous call is retransmitted, as it is not acknowledged.
         let first = loop {
             let (length, _) = peer.recv_from(&mut buffer).unwrap();
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
@@ -254,7 +253,7 @@ fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
         let heard = Instant::now();
         assert!(first.starts_with("SIP/2.0 100 "), "{first}");
         best = best.min(heard - sent);
-        // The vendor's INVITE comes when the plugin has been given up.
+        // The vendor's INVITE is sent when the plugin has timed out.
         loop {
             let (length, _) = vendor.recv_from(&mut buffer).unwrap();
             let text = String::from_utf8_lossy(&buffer[..length]);
@@ -270,8 +269,7 @@ fn an_invite_is_answered_with_100_before_a_slow_plugin_is_asked() {
     assert!(best < Duration::from_millis(10), "the quickest 100 came after {best:?}");
 }
 
-/// CDR-01: what is refused before it is a call has its record, whatever signalling thread it
-/// came to.
+/// CDR-01: a refusal before call setup has a record, on any signalling thread.
 #[test]
 fn invites_that_are_refused_as_they_stand_leave_one_record_each() {
     let mut setup = Setup::new();
@@ -303,12 +301,12 @@ fn invites_that_are_refused_as_they_stand_leave_one_record_each() {
     assert!(records.iter().all(|record| record["customer"] == "customer"));
 }
 
-/// An ACK or BYE in the dialog that `answer` made.
+/// An ACK or BYE in the dialog of `answer`.
 fn in_dialog(invite: &str, answer: &str, method: &str) -> String {
     let of = |message: &str, name: &str| header(message, name).expect("the header is there");
     let contact = of(answer, "Contact");
     let target = contact.split_once('<').map_or(contact.as_str(), |(_, rest)| rest);
-    // The INVITE has no offer, so that the ACK answers that of the 200.
+    // The INVITE has no offer, so the ACK answers the offer in the 200.
     let (cseq, body) = match method {
         "ACK" => (2, strowger_tests::raw::sdp("IN IP4 127.0.0.1", 40_000)),
         _ => (3, String::new()),

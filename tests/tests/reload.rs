@@ -1,5 +1,5 @@
-//! Another business while the switch runs: nothing waits for it, nothing is done for nothing,
-//! and the log says what changed.
+//! Replacing the business at runtime: nothing waits for it, nothing is done without a difference,
+//! and the log shows the changes.
 
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -19,14 +19,14 @@ fn reload(switch: &Switch) -> Value {
     answer["changes"].clone()
 }
 
-/// What the log says of the business, without its time and level.
+/// Log lines about the business, without time and level.
 fn told(switch: &Switch) -> Vec<String> {
     let log = switch.log();
     let lines = log.lines().filter_map(|line| Some(line.split_once("business: ")?.1.to_owned()));
     lines.collect()
 }
 
-/// `strowger apply` in processes of their own, ended when dropped.
+/// Processes of `strowger apply`; killed on drop.
 struct Applies(Vec<Child>);
 
 impl Drop for Applies {
@@ -38,8 +38,8 @@ impl Drop for Applies {
     }
 }
 
-/// A folder that takes long to read, here one with a sheet that does not end, holds up neither
-/// the admin interface nor calls nor the stop.
+/// A folder that takes long to read, here with an endless sheet, delays neither the admin API nor
+/// calls nor the stop.
 #[test]
 fn while_a_folder_is_read_the_switch_answers_and_can_be_stopped() {
     let mut stage = Stage::new();
@@ -56,9 +56,9 @@ fn while_a_folder_is_read_the_switch_answers_and_can_be_stopped() {
         command.args(["apply", "--config"]).arg(&node);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program is built")
     };
-    // More of them than the interface has threads.
+    // More of them than the API has threads.
     let applies = Applies((0..4).map(apply).collect());
-    // It can be opened for writing once somebody reads it; it is never written to.
+    // It can be opened for writing once it has a reader; nothing is ever written.
     let writer = until("a reload reads the sheet", CALL_LIMIT, || {
         OpenOptions::new().write(true).custom_flags(NONBLOCK).open(&sheet).ok()
     });
@@ -75,7 +75,7 @@ fn while_a_folder_is_read_the_switch_answers_and_can_be_stopped() {
     drop((writer, applies));
 }
 
-/// "Nothing changes" means that nothing is done, nothing is logged, and plugins see nothing.
+/// "Nothing changes" means that nothing is done or logged, and plugins see nothing.
 #[test]
 fn a_reload_that_changes_nothing_does_nothing() {
     let stage = Stage::new();
@@ -87,7 +87,7 @@ fn a_reload_that_changes_nothing_does_nothing() {
     assert_eq!(told(&stage.switch), lines);
 }
 
-/// The log says which object changed, which field, from what to what; secrets stay secret.
+/// The log shows the changed object and field, with old and new value; secrets stay secret.
 #[test]
 fn the_log_says_in_words_what_an_apply_changed() {
     let mut setup = Setup::new();
@@ -105,7 +105,7 @@ fn the_log_says_in_words_what_an_apply_changed() {
     let sheet = folder.read("business/sell.csv");
     folder.put("business/sell.csv", &sheet.replace("33,France,0.3,", "33,France,0.35,"));
     reload(&switch);
-    // The log has a thread of its own.
+    // The log is written by a separate thread.
     let lines = until("the log", Duration::from_secs(10), || {
         let lines = told(&switch).split_off(known);
         (lines.len() >= 2).then_some(lines)

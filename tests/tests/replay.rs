@@ -1,4 +1,4 @@
-//! Decisions of real calls, put to other builds afterwards.
+//! Replays decisions of real calls with other builds.
 
 use serde_json::Value;
 use std::path::Path;
@@ -8,14 +8,14 @@ use strowger_tests::switch::{Setup, Switch, built_plugin, program};
 
 const CALLS: u64 = 3;
 
-/// A switch that has taken calls and was stopped.
+/// A stopped switch with a history of calls.
 struct Past {
     switch: Switch,
     /// Ids of the calls.
     calls: Vec<String>,
 }
 
-/// Three answered calls whose callee a rule changes.
+/// Three answered calls with a rewritten callee.
 fn three_calls(node: &str) -> Past {
     let mut setup = Setup::new();
     setup.relay = false;
@@ -56,8 +56,8 @@ fn shows(report: &Value, pointer: &str, value: impl Into<Value>) {
     assert_eq!(*found, value.into(), "{pointer} of {report:#}");
 }
 
-/// ROUTE-82: the build that decided the calls decides them again in the same way, from the
-/// log alone.
+/// ROUTE-82: the build that decided the calls decides them in the same way again, from the log
+/// alone.
 #[test]
 fn the_same_build_gives_the_same_answers() {
     let stage = three_calls("");
@@ -91,7 +91,7 @@ fn the_same_build_gives_the_same_answers() {
     );
 }
 
-/// ROUTE-82: another order of vendors, and what it would cost.
+/// ROUTE-82: another order of vendors, and its cost.
 #[test]
 fn other_routes_are_told_with_trunk_destination_and_margin() {
     let stage = three_calls("");
@@ -126,7 +126,7 @@ fn other_routes_are_told_with_trunk_destination_and_margin() {
     shows(&none, "/asked", 0);
 }
 
-/// Other numbers and new refusals, these by a counter that follows the recorded clock.
+/// Other numbers and new refusals, the latter by a counter that follows the recorded clock.
 #[test]
 fn other_numbers_and_new_refusals_are_told() {
     let stage = three_calls("");
@@ -149,7 +149,7 @@ fn other_numbers_and_new_refusals_are_told() {
     assert!(!wrong.status.success() && words.contains("levls"), "{words}");
 }
 
-/// The last digits of numbers are nowhere in the log, and replay works all the same.
+/// The log lacks the last digits of numbers, and replay works nevertheless.
 #[test]
 fn masked_numbers_replay_like_real_ones() {
     let stage = three_calls("[decisions]\nmask_numbers = 4\n");
@@ -187,7 +187,7 @@ fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
     entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
-/// OPS-49: what is kept is counted.
+/// OPS-49: recorded decisions are counted.
 #[test]
 fn kept_decisions_are_counted() {
     let stage = Stage::new();

@@ -1,10 +1,10 @@
-//! Several shards: every message of a call finds it, however it is written.
+//! Several shards: every message reaches its call, however it is written.
 
 use strowger_tests::raw::{RawCaller, RawVendor, sdp};
 use strowger_tests::stage::Stage;
 use strowger_tests::switch::Setup;
 
-/// What a header line may look like (RFC 3261 sections 7.3.1 and 7.5, SIG-13); `*` is the value.
+/// Forms of a header line (RFC 3261 sections 7.3.1 and 7.5, SIG-13); `*` is the value.
 const WAYS: [(&str, &str); 6] = [
     ("", "Call-ID: *\r\n"),
     ("\r\n\r\n", "Call-ID: *\r\n"),
@@ -14,7 +14,7 @@ const WAYS: [(&str, &str); 6] = [
     ("\r\n\r\n\r\n", "I\r\n :\r\n\t *\r\n  \r\n"),
 ];
 
-/// A message in one of the ways.
+/// A message in one of the forms.
 fn written(message: &str, id: &str, way: usize) -> String {
     let (before, line) = WAYS[way % WAYS.len()];
     let line = line.replace('*', id);
@@ -23,8 +23,7 @@ fn written(message: &str, id: &str, way: usize) -> String {
     format!("{before}{message}")
 }
 
-/// SIG-13: with one shard and with several, whatever the way in which the INVITE, its ACK and
-/// its BYE are written.
+/// SIG-13: with one shard and with several, for any form of INVITE, ACK and BYE.
 #[test]
 fn every_message_finds_its_call_however_it_is_written() {
     for shards in [1, 2, 3] {

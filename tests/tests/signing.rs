@@ -1,4 +1,4 @@
-//! A node that loads signed plugins only: at its start, at a swap, from the watched folder.
+//! A node that loads only signed plugins: at start, at a swap, from the watched folder.
 
 use serde_json::json;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("test paths are UTF-8")
 }
 
-/// A folder whose node file wants signatures of a new key, and that key's id.
+/// A folder whose node file requires signatures of a new key, and the id of the key.
 fn strict(setup: &Setup) -> (Folder, String) {
     let folder = setup.write();
     let said = command(&["keygen", text(&folder.path().join("key"))]);
@@ -64,7 +64,7 @@ fn a_node_that_wants_signatures_refuses_what_is_not_signed() {
     }
     let before = generation(&switch);
 
-    // A file of the node's disk, and the bytes themselves.
+    // A file on the node's disk, and an upload.
     let rival = built_plugin("rival-routing");
     let (status, answer) = switch.post("/v1/plugins/routing/swap", &json!({ "path": rival }));
     assert_ne!(status, 200, "{answer}");
@@ -102,8 +102,7 @@ fn a_node_that_wants_signatures_refuses_what_is_not_signed() {
     wait::until("the new generation", LIMIT, || (generation(&switch) > before).then_some(()));
 }
 
-/// Where nothing is required, an operator can still see who signed what, and what may be
-/// configured.
+/// Without required signatures an operator can still see signers and configuration schemas.
 #[test]
 fn a_plugin_tells_who_signed_it_and_what_its_configuration_may_be() {
     let setup = Setup::new();

@@ -1,5 +1,5 @@
-//! An ordinary stop: the switch waits two seconds for its peers and for nobody longer, yet
-//! every call has its record (CDR-01).
+//! An ordinary stop: the switch waits two seconds for its peers and no longer, and every call has a
+//! record (CDR-01).
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Record, Setup};
 use strowger_tests::wait;
 
-/// CDR-01, CDR-02: the vendor rings and takes no notice of the CANCEL.
+/// CDR-01, CDR-02: the vendor rings and ignores the CANCEL.
 #[test]
 fn a_call_that_is_being_set_up_has_its_record_after_a_stop() {
     let mut stage = Stage::new();
@@ -30,8 +30,8 @@ fn a_call_that_is_being_set_up_has_its_record_after_a_stop() {
     hear(&vendor, "CANCEL ");
 }
 
-/// CDR-01, RFC 3261 section 15: BYE waits for the ACK of the caller, the record does not. An
-/// answer that was never acknowledged is not sold (SIG-93).
+/// CDR-01, RFC 3261 section 15: BYE waits for the caller's ACK, the record does not. An answer that
+/// was never acknowledged is not charged (SIG-93).
 #[test]
 fn an_answered_call_without_ack_has_its_record_after_a_stop() {
     let mut stage = Stage::new();
@@ -49,8 +49,8 @@ fn an_answered_call_without_ack_has_its_record_after_a_stop() {
     vendor.succeeds(CALL_LIMIT);
 }
 
-/// SIG-57, OPS-65, SIG-91, SIG-93: from the signal on INVITE and OPTIONS get 503 with Retry-After,
-/// so that peers go elsewhere; the call that is up goes on. With one shard and with two.
+/// SIG-57, OPS-65, SIG-91, SIG-93: after the signal INVITE and OPTIONS get 503 with Retry-After, so
+/// that peers go elsewhere; the running call continues. With one shard and with two.
 #[test]
 fn a_stopping_switch_sends_new_calls_away() {
     for shards in [1, 2] {
@@ -75,7 +75,7 @@ fn a_stopping_switch_sends_new_calls_away() {
             (stage.switch.try_get("/health").1["status"] == "draining").then_some(())
         });
         for call in 0..8 {
-            // One after the other: with two shards the answers may change places.
+            // One after the other: with two shards the responses may be reordered.
             let (late, ping) = (format!("late{call}"), format!("ping{call}"));
             caller.send(&caller.invite_with(&late, "442071234567", &offer));
             let to_invite = caller.hear_final(&late, "1 INVITE");
@@ -97,7 +97,7 @@ fn a_stopping_switch_sends_new_calls_away() {
     }
 }
 
-/// Stops and starts the switch; the record of the only call.
+/// Stops and starts the switch; returns the record of the only call.
 fn record_after_a_stop(stage: &mut Stage) -> Record {
     stage.switch.stop();
     stage.switch.start_again();
@@ -106,7 +106,7 @@ fn record_after_a_stop(stage: &mut Stage) -> Record {
     Record(stage.switch.get(&format!("/v1/records/{id}")))
 }
 
-/// Reads until a message begins with `start`; the message and where it came from.
+/// Reads until a message starts with `start`; returns it and its source.
 fn hear(socket: &UdpSocket, start: &str) -> (String, SocketAddr) {
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a time is set");
     let mut buffer = [0; 4096];
@@ -117,7 +117,7 @@ fn hear(socket: &UdpSocket, start: &str) -> (String, SocketAddr) {
     })
 }
 
-/// A vendor's 180 to an INVITE.
+/// A vendor's 180 for an INVITE.
 fn ringing(invite: &str) -> String {
     let of = |name: &str| header(invite, name).unwrap_or_else(|| panic!("no {name} in {invite}"));
     format!(

@@ -1,5 +1,5 @@
-//! What strangers can make the switch do where customers with a password may call from
-//! anywhere: one small answer, a few times, and then nothing.
+//! What strangers can cause where customers with a password may call from anywhere: one small
+//! response, a few times, and then nothing.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -9,14 +9,14 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, Switch, program};
 use strowger_tests::wait;
 
-/// Two signalling threads, and a customer that may call from anywhere.
+/// Two shards, and a customer that may call from anywhere.
 fn stage() -> Stage {
     let mut setup = Setup::with_a_nomad();
     setup.node = "shards = 2".to_owned();
     Stage::with(&setup)
 }
 
-/// Everything that comes within `time`.
+/// Everything received within `time`.
 fn all(socket: &UdpSocket, time: Duration) -> Vec<String> {
     let end = std::time::Instant::now() + time;
     let mut heard = Vec::new();
@@ -33,7 +33,7 @@ fn all(socket: &UdpSocket, time: Duration) -> Vec<String> {
     }
 }
 
-/// The command line's view.
+/// The output of `strowger lockouts`.
 fn lockouts(switch: &Switch, more: &[&str]) -> String {
     let node = switch.folder().path().join("node.toml");
     let mut command = Command::new(program());
@@ -42,15 +42,15 @@ fn lockouts(switch: &Switch, more: &[&str]) -> String {
     String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
 }
 
-/// Whether the alarm stands, with these words in it.
+/// Whether the alarm stands with `words` in its detail.
 fn alarmed(switch: &Switch, kind: &str, words: &str) -> bool {
     let alarms = switch.get("/v1/alarms");
     let mut alarms = alarms.as_array().into_iter().flatten();
     alarms.any(|alarm| alarm["alarm"] == kind && alarm["detail"].to_string().contains(words))
 }
 
-/// RFC 3261 section 26.3.2.4, SIG-92: one 401, never sent again, small; nothing is kept. The
-/// smallest INVITE that there is brings at most three bytes for each of its own.
+/// RFC 3261 section 26.3.2.4, SIG-92: one small 401, never retransmitted; no state is kept. The
+/// smallest possible INVITE gets at most three bytes for each of its own.
 #[test]
 fn a_stranger_is_answered_once() {
     let stage = stage();
@@ -63,7 +63,7 @@ fn a_stranger_is_answered_once() {
     );
     for (message, factor) in [(&usual, 2), (&tiny, 3)] {
         stranger.send_to(message.as_bytes(), stage.switch.address()).unwrap();
-        // A resend would come after 0.5 s and after 1.5 s.
+        // A retransmission would come after 0.5 s and after 1.5 s.
         let heard = all(&stranger, Duration::from_secs(2));
         assert!(heard.len() <= 1, "{heard:?}");
         let bytes: usize = heard.iter().map(String::len).sum();
@@ -74,8 +74,8 @@ fn a_stranger_is_answered_once() {
     assert!(stage.switch.metric("strowger_challenges_total", &[]) >= 1.0);
 }
 
-/// SEC-22, SEC-29: a flood of one source is answered within its budget, over all signalling
-/// threads, and leaves no transaction; then the source is locked out, and nobody else.
+/// SEC-22, SEC-29: a flood from one source is answered within its budget, across all shards, and
+/// leaves no transaction; then only that source is locked out.
 #[test]
 fn a_flood_of_one_stranger_is_answered_a_few_times() {
     let stage = stage();
@@ -97,8 +97,8 @@ fn a_flood_of_one_stranger_is_answered_a_few_times() {
     assert!(hear_final(&other).starts_with("SIP/2.0 401 "));
 }
 
-/// SEC-01, SEC-02, SEC-29: who tries passwords is locked out with that user, on every signalling thread;
-/// it is listed, and an operator can let it in again.
+/// SEC-01, SEC-02, SEC-29: guessing passwords locks the source out with that user, on every shard;
+/// the lockout is listed, and an operator can end it.
 #[test]
 fn who_guesses_passwords_is_locked_out_and_listed() {
     let stage = stage();
@@ -144,8 +144,8 @@ fn who_guesses_passwords_is_locked_out_and_listed() {
     });
 }
 
-/// SIG-54: sipp, like other clients of before RFC 8760, answers the first challenge or none, and
-/// knows MD5 only.
+/// SIG-54: sipp, like other clients older than RFC 8760, answers only the first challenge and
+/// supports MD5 only.
 #[test]
 fn a_client_that_looks_at_the_first_challenge_only_can_log_in() {
     let stage = stage();

@@ -1,4 +1,4 @@
-//! A plugin that looks after calls while they are up, against real sockets.
+//! A plugin that supervises running calls, with real sockets.
 
 use serde_json::Value;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
@@ -26,14 +26,14 @@ fn record(stage: &Stage) -> Value {
     stage.switch.get(&format!("/v1/records/{id}"))
 }
 
-/// What supervision said, in order.
+/// Supervision entries of the trail, in order.
 fn supervision(record: &Value) -> Vec<&str> {
     let trail = record["trail"].as_array().expect("a trail").iter();
     let own = trail.filter(|entry| entry["hook"] == "supervision");
     own.filter_map(|entry| entry["answer"].as_str()).collect()
 }
 
-/// SIG-35, SIG-93: marked after a second, ended after two, and billed.
+/// SIG-35, SIG-93: marked after one second, ended after two, and billed.
 #[test]
 fn a_call_to_a_limited_range_is_marked_and_ended() {
     let stage = stage("");
@@ -60,7 +60,7 @@ fn a_call_to_a_limited_range_is_marked_and_ended() {
     assert_eq!(answered as u64, 3);
 }
 
-/// A plugin that stands in the chain of others costs a call nothing.
+/// A plugin in the chain of another trunk costs a call nothing.
 #[test]
 fn calls_of_other_trunks_are_not_asked_about() {
     let chains = "by_default = false\n[[plugins.chain]]\nhook = \"supervision\"\n\

@@ -1,4 +1,4 @@
-//! Plugins replaced under load: no call fails, and no call sees two versions.
+//! Plugins replaced under load: no call fails, and no call mixes versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use strowger_tests::skip::skipped;
 use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::{Setup, built_plugin, refusal};
 
-/// Calls a second.
+/// Calls per second.
 const RATE: u32 = 100;
-/// For so long.
+/// Duration of the load, seconds.
 const SECONDS: u32 = 60;
-/// One every two seconds.
+/// Number of swaps: one every two seconds.
 const SWAPS: u32 = 30;
 
 /// Promise 4: a call keeps the plugin generation it began with.
@@ -20,8 +20,8 @@ const SWAPS: u32 = 30;
 fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
     let calls = RATE * SECONDS;
 
-    // The default plugin goes by priority, which prefers vendor-a; the other one by price,
-    // which prefers vendor-b.
+    // The default plugin routes by priority and prefers vendor-a; the other one routes by price and
+    // prefers vendor-b.
     let versions = [built_plugin("rival-routing"), built_plugin("routing")];
     let mut setup = Setup::new();
     setup.relay = false;
@@ -44,7 +44,7 @@ fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
     let mut caller = stage
         .caller()
         .with("talk_ms", 500)
-        // One caller calling this often would be blocked (SEC-18).
+        // One caller with this many calls would be blocked (SEC-18).
         .with("caller", "1555[call_number]")
         .script("caller_calls")
         .calls(calls, RATE)
@@ -99,8 +99,8 @@ fn thirty_swaps_of_the_routing_plugin_fail_no_call_and_mix_no_versions() {
     }
 }
 
-/// A call that is ringing when the swap comes is decided to its end by the version it
-/// began with: here the choice after the failure of its first vendor.
+/// A call ringing during a swap keeps its version: here for the choice after its first vendor's
+/// failure.
 #[test]
 fn a_ringing_call_keeps_its_version_and_the_next_call_gets_the_new_one() {
     let stage = Stage::new();
@@ -123,8 +123,8 @@ fn a_ringing_call_keeps_its_version_and_the_next_call_gets_the_new_one() {
     assert!(records.iter().any(|record| record["generation"] == done["generation"]));
 }
 
-/// Replacing the file in the watched folder is a swap, too. A file that no plugin is named for is
-/// none, although it calls itself `routing`.
+/// Replacing the file in the watched folder is a swap, too. A file of no configured plugin is
+/// ignored, even if it calls itself `routing`.
 #[test]
 fn a_replaced_file_in_the_watched_folder_goes_into_service() {
     let stage = Stage::new();
@@ -150,7 +150,7 @@ fn a_replaced_file_in_the_watched_folder_goes_into_service() {
     assert!(stage.switch.record().number("/generation") > before);
 }
 
-/// A file that is no plugin is refused, and nothing changes.
+/// A file that is not a plugin is refused, and nothing changes.
 #[test]
 fn a_swap_to_something_that_is_no_plugin_is_refused_and_changes_nothing() {
     let stage = Stage::new();
@@ -164,7 +164,7 @@ fn a_swap_to_something_that_is_no_plugin_is_refused_and_changes_nothing() {
     assert_eq!(stage.switch.get("/v1/plugins"), before);
 }
 
-/// Signalling and relay threads have processors on which nothing is compiled.
+/// Nothing compiles on the CPUs of signalling and relay threads.
 #[test]
 fn nothing_compiles_on_a_processor_that_carries_calls() {
     let own = threads(std::process::id());

@@ -1,4 +1,4 @@
-//! Number tables in files: what they bar, and how they are replaced while calls run.
+//! Number tables in files: what they bar, and how they are replaced during calls.
 
 use serde_json::Value;
 use std::fs::File;
@@ -10,7 +10,7 @@ use strowger_tests::{switch::Setup, wait};
 const LIMIT: Duration = Duration::from_secs(10);
 const CALLER: &str = "15559990001";
 
-/// A stage whose screening plugin bars the callers of a file.
+/// A stage whose screening plugin bars the callers in a file.
 fn stage(callers: &str) -> Stage {
     let mut setup = Setup::new();
     setup.business = "[[number_list]]\nname = \"barred-callers\"\nkind = \"exact\"\n\
@@ -37,8 +37,8 @@ fn is_barred(stage: &Stage) {
     caller.succeeds(CALL_LIMIT);
 }
 
-/// SEC-17, promise 4: the file is the table. A call that is up when its caller gets barred
-/// goes on, because it keeps its snapshot.
+/// SEC-17, promise 4: the file is the table. A running call whose caller gets barred continues with
+/// its snapshot.
 #[test]
 fn a_deny_list_in_a_file_is_replaced_while_calls_run() {
     let stage = stage("number,value\n15559990001,fraud\n");
@@ -51,7 +51,7 @@ fn a_deny_list_in_a_file_is_replaced_while_calls_run() {
     let mut caller = stage.caller().with("caller", CALLER).with("talk_ms", 1500).calls();
     wait::until("the call is up", LIMIT, || (stage.switch.calls_now() == 1).then_some(()));
 
-    // Moved into place, as a careful script does it.
+    // Moved into place, as a careful script would.
     let folder = stage.switch.folder();
     folder.put("business/new", "15559990001\n15559990002\n15559990003\n");
     let business = folder.path().join("business");
@@ -63,8 +63,7 @@ fn a_deny_list_in_a_file_is_replaced_while_calls_run() {
     is_barred(&stage);
 }
 
-/// A file that is cut off or wrong is not taken: the live table goes on, and the place is
-/// told.
+/// A truncated or invalid file is rejected: the live table stays, and the error names the place.
 #[test]
 fn a_half_written_file_leaves_the_table_as_it_was() {
     let stage = stage("15559990001\n");
@@ -84,8 +83,8 @@ fn a_half_written_file_leaves_the_table_as_it_was() {
     assert_eq!(table(&stage)["rows"], 1);
 }
 
-/// SEC-17: a list that somebody still writes is not read because another file of its folder was
-/// closed, however complete its last line looks; it is when its writer is done.
+/// SEC-17: a list still being written is not read because another file in its folder was closed,
+/// however complete it looks; it is read once its writer closes it.
 #[test]
 fn a_file_that_is_being_written_waits_for_its_writer() {
     let mut setup = Setup::new();
@@ -118,8 +117,7 @@ fn a_file_that_is_being_written_waits_for_its_writer() {
     is_barred(&stage);
 }
 
-/// SEC-17: a folder in which something happens all the time does not keep its lists from being
-/// read.
+/// SEC-17: continuous events in a folder do not prevent its lists from being read.
 #[test]
 fn a_busy_folder_does_not_hold_its_lists_up() {
     let stage = stage("15559990002\n");
@@ -132,13 +130,12 @@ fn a_busy_folder_does_not_hold_its_lists_up() {
     is_barred(&stage);
 }
 
-/// A do-not-originate list as regulators give them out: a million rows, in no order. The
-/// plugin is the example of that name; the rows stay with the switch.
+/// A do-not-originate list as published by regulators: a million unsorted rows. The plugin is the
+/// example of that name; the switch keeps the rows.
 #[test]
 fn a_list_of_a_million_callers_that_never_call_bars_them_on_the_wire() {
     const ROWS: u64 = 1_000_000;
-    // 7,919 has no factor in common with a million: every row comes once, far from its
-    // neighbours.
+    // 7,919 is coprime to a million: every row occurs once, far from its neighbours.
     let number = |row: u64| 18_000_000_000 + 37 * (row * 7_919 % ROWS);
     let mut list = String::from("number\n");
     for row in 0..ROWS {

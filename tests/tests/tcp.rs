@@ -1,4 +1,4 @@
-//! SIP over TCP: callers and vendors on connections, in any mixture with UDP (SIG-02, SIG-03,
+//! SIP over TCP: callers and vendors on connections, in any combination with UDP (SIG-02, SIG-03,
 //! SIG-13, SIG-23, SIG-24).
 
 use std::io::{ErrorKind, Read, Write};
@@ -9,13 +9,12 @@ use strowger_tests::stage::{CALL_LIMIT, Stage};
 use strowger_tests::switch::Setup;
 use strowger_tests::wait;
 
-/// A switch that listens on TCP at the port of its UDP listener as well. `vendors` are lines of
-/// vendor-a.
+/// A switch with a TCP listener at the port of its UDP listener. `vendor_a` are lines of vendor-a.
 fn stage(vendor_a: &str) -> Stage {
     stage_with(vendor_a, "")
 }
 
-/// The same with further lines of the TCP listener.
+/// The same with more lines of the TCP listener.
 fn stage_with(vendor_a: &str, listener: &str) -> Stage {
     let mut setup = Setup::new();
     setup.plugin_lines.push_str(&format!(
@@ -26,7 +25,7 @@ fn stage_with(vendor_a: &str, listener: &str) -> Stage {
     Stage::with(&setup)
 }
 
-/// Arguments that make sipp speak TCP.
+/// Arguments that make sipp use TCP.
 const TCP: &[&str] = &["-t", "t1"];
 
 fn open(stage: &Stage) -> f64 {
@@ -68,8 +67,8 @@ fn a_caller_on_udp_reaches_a_vendor_on_tcp_over_one_connection() {
     wait::until("the end of the connection", CALL_LIMIT, || (open(&stage) == 0.0).then_some(()));
 }
 
-/// SIG-24: a vendor that refuses connections is left at once, and one that does not answer them
-/// after three seconds.
+/// SIG-24: a vendor that refuses connections is skipped at once, one that does not respond after
+/// three seconds.
 #[test]
 fn a_vendor_that_takes_no_connection_is_followed_by_the_next_one() {
     for black_hole in [false, true] {
@@ -87,7 +86,7 @@ fn a_vendor_that_takes_no_connection_is_followed_by_the_next_one() {
     }
 }
 
-/// A connection of the caller.
+/// A caller's connection.
 fn connect(stage: &Stage, from: IpAddr) -> TcpStream {
     let domain = socket2::Domain::for_address(stage.switch.address());
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
@@ -109,7 +108,7 @@ fn options(n: u32, local: SocketAddr, body: &str) -> String {
     )
 }
 
-/// Reads until `wanted` of the status lines are there, and gives all of it.
+/// Reads until there are `wanted` 2xx status lines; returns everything read.
 fn hear(stream: &mut TcpStream, wanted: usize) -> String {
     let mut heard = Vec::new();
     let mut buffer = [0; 4096];
@@ -126,7 +125,7 @@ fn hear(stream: &mut TcpStream, wanted: usize) -> String {
     }
 }
 
-/// Whether the other end closes within the time-out.
+/// Whether the peer closes within the time limit.
 fn is_closed(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0; 64]) {
         Ok(bytes) => bytes == 0,
@@ -135,7 +134,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 /// RFC 3261 section 18.3, RFC 5626 section 3.5.1, SIG-13: two messages in one segment, one byte by
-/// byte, a ping between them, a message that fits into no datagram.
+/// byte, a ping in between, a message too large for a datagram.
 #[test]
 fn messages_are_found_wherever_the_segments_end() {
     let stage = stage("");
@@ -160,8 +159,8 @@ fn messages_are_found_wherever_the_segments_end() {
     wait::until("the end of the connection", CALL_LIMIT, || (open(&stage) == 0.0).then_some(()));
 }
 
-/// What is no stream of messages is closed: no length, garbage, a message that never ends, one
-/// byte a second; strangers have no connection at all.
+/// A stream without messages is closed: no Content-Length, garbage, a message that never ends, one
+/// byte per second; strangers get no connection at all.
 #[test]
 fn connections_that_carry_no_messages_are_closed() {
     let stage = stage("");
@@ -170,7 +169,7 @@ fn connections_that_carry_no_messages_are_closed() {
         ["OPTIONS sip:a SIP/2.0\r\nX: 1\r\n\r\n", "l: 1\r\nl: 2\r\n\r\n", &"x".repeat(70_000)]
     {
         let mut caller = known();
-        // It may be closed before all is sent.
+        // It may be closed before everything is sent.
         let _ = caller.write_all(nonsense.as_bytes());
         assert!(is_closed(&mut caller), "{}", &nonsense[..20.min(nonsense.len())]);
     }
@@ -185,7 +184,7 @@ fn connections_that_carry_no_messages_are_closed() {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    // It asks for pongs and never reads one.
+    // It requests pongs and never reads one.
     let mut deaf = known();
     let begun = Instant::now();
     deaf.set_write_timeout(Some(Duration::from_secs(1))).expect("a time is set");
@@ -202,7 +201,7 @@ fn connections_that_carry_no_messages_are_closed() {
     assert!(stage.switch.metric("strowger_connections_refused_total", &[]) >= 1.0);
 }
 
-/// A vendor that dies in the middle of a message: the call goes to the next one.
+/// A vendor dies in the middle of a message: the call goes to the next one.
 #[test]
 fn a_connection_that_ends_in_a_message_ends_its_attempt() {
     let stage = stage("listener = \"tcp\"");
@@ -221,8 +220,7 @@ fn a_connection_that_ends_in_a_message_ends_its_attempt() {
     stage.switch.record().shows("/attempts/0/end_reason", "connect_failed");
 }
 
-/// RFC 5923: a request of ours goes to the caller on the connection that it called on; the caller
-/// closes it first.
+/// RFC 5923: our requests to a caller use its own connection; then the caller closes it first.
 #[test]
 fn a_caller_is_hung_up_on_over_its_own_connection() {
     let stage = stage("");
@@ -236,7 +234,7 @@ fn a_caller_is_hung_up_on_over_its_own_connection() {
     wait::until("the end of the connection", CALL_LIMIT, || (open(&stage) == 0.0).then_some(()));
 }
 
-/// SIG-03: what the switch closes ends with FIN, or with RST where the listener says so.
+/// SIG-03: a connection closed by the switch ends with FIN, or with RST if the listener says so.
 #[test]
 fn a_connection_that_we_close_ends_with_fin_or_with_reset() {
     for reset in [false, true] {
@@ -253,7 +251,7 @@ fn a_connection_that_we_close_ends_with_fin_or_with_reset() {
     }
 }
 
-/// A target says its transport itself: UDP first, then TCP at the same trunk (SIG-65).
+/// Targets set the transport: UDP first, then TCP in the same trunk (SIG-65).
 #[test]
 fn one_trunk_has_targets_of_both_transports() {
     let mut setup = Setup::new();

@@ -15,7 +15,7 @@ use strowger_tests::wait;
 
 const CALLEE: &str = "442071234567";
 
-/// Level of the largest sine of G.711, dBm0.
+/// Level of a full-scale sine in G.711, dBm0.
 #[expect(clippy::approx_constant, reason = "the overload point of A-law, and no circle")]
 const LARGEST_DBM0: f64 = 3.14;
 
@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What the command says when it fails.
+/// The error of a command that must fail.
 fn refusal(stage: &Stage, words: &[&str]) -> String {
     let done = strowger(stage, &[&["call", "test"][..], words].concat());
     assert_eq!(done.status.code(), Some(1), "{}", text(&done.stdout));
@@ -57,7 +57,7 @@ fn nothing_is_left(stage: &Stage) {
     assert_eq!(stage.switch.calls_now(), 0);
 }
 
-/// Keeps what it hears, and says as much itself.
+/// Records what it receives and echoes it.
 struct Echo {
     stop: Arc<AtomicBool>,
     heard: thread::JoinHandle<Vec<Vec<u8>>>,
@@ -86,7 +86,7 @@ impl Echo {
     }
 }
 
-/// The sample of a code of A-law (ITU-T G.711), of 13 bits.
+/// Decodes an A-law code (ITU-T G.711) to 13 bits.
 fn a_law(code: u8) -> f64 {
     let code = code ^ 0x55;
     let (segment, step) = (u32::from(code >> 4 & 7), f64::from(code & 15));
@@ -97,7 +97,7 @@ fn a_law(code: u8) -> f64 {
     if code & 0x80 == 0 { -size } else { size }
 }
 
-/// How much of a frequency is in some samples (Goertzel), 1.0 for nothing else.
+/// The share of a frequency in the samples (Goertzel), 1.0 if there is nothing else.
 fn share(samples: &[f64], hz: f64) -> f64 {
     let step = TAU * hz / 8_000.0;
     let (mut re, mut im, mut power) = (0.0, 0.0, 0.0);
@@ -110,8 +110,8 @@ fn share(samples: &[f64], hz: f64) -> f64 {
     2.0 * (re * re + im * im) / (power * samples.len() as f64)
 }
 
-/// ROUTE-83: the vendor hears 1004 Hz at -10 dBm0 for as long as was asked for; the command tells
-/// what happened, the record is marked as a test, the vendor is owed for it and nobody pays.
+/// ROUTE-83: the vendor gets 1004 Hz at -10 dBm0 for the requested time; the command reports the
+/// call, the record is flagged as a test, the vendor's cost is booked and no customer pays.
 #[test]
 fn a_vendor_hears_the_tone_and_the_record_says_test() {
     let stage = Stage::new();
@@ -169,7 +169,7 @@ fn a_vendor_hears_the_tone_and_the_record_says_test() {
     drop(vendor);
 }
 
-/// ROUTE-83: without a tone it sends silence, told as JSON; the number that calls is told.
+/// ROUTE-83: without a tone it sends silence, reported as JSON; the caller number is sent.
 #[test]
 fn a_vendor_that_rings_hears_silence() {
     let stage = Stage::new();
@@ -192,7 +192,7 @@ fn a_vendor_that_rings_hears_silence() {
     nothing_is_left(&stage);
 }
 
-/// ROUTE-83: a refusal is told with its code, and no other trunk is tried.
+/// ROUTE-83: a refusal is reported with its code, and no other trunk is tried.
 #[test]
 fn a_refused_test_call_ends_with_its_code() {
     let stage = Stage::new();
@@ -210,7 +210,7 @@ fn a_refused_test_call_ends_with_its_code() {
     nothing_is_left(&stage);
 }
 
-/// Ctrl-C hangs up, and the record is told all the same.
+/// Ctrl-C hangs up, and the record is still shown.
 #[test]
 fn ctrl_c_hangs_a_test_call_up() {
     let stage = Stage::new();
@@ -232,7 +232,7 @@ fn ctrl_c_hangs_a_test_call_up() {
     nothing_is_left(&stage);
 }
 
-/// What is wrong with a test call is told before anything is sent.
+/// Errors of a test call are reported before anything is sent.
 #[test]
 fn what_is_wrong_with_a_test_call_is_told() {
     let setup = Setup { vendor_b: "locked = true".to_owned(), ..Setup::new() };

@@ -1,5 +1,5 @@
-//! Builds beside the live one, on real calls, worked by the command line as an operator
-//! would: shadow, canary, promotion, rollback; and chains for one customer trunk.
+//! Trials of builds on real calls, with the command line as an operator would use it: shadow,
+//! canary, promotion, rollback; and chains for one customer trunk.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -10,11 +10,11 @@ use strowger_tests::sipp::Sipp;
 use strowger_tests::stage::Stage;
 use strowger_tests::switch::{Setup, built_plugin};
 
-/// Calls a second.
+/// Calls per second.
 const RATE: u32 = 25;
 
-/// A stage whose vendors differ: the default routing prefers vendor-a, `rival-routing`
-/// vendor-b.
+/// A stage whose builds choose different vendors: the default routing prefers vendor-a,
+/// `rival-routing` vendor-b.
 fn stage(setup: &Setup) -> (Stage, [Sipp; 2]) {
     let stage = Stage::with(setup);
     let vendors = [stage.vendor_a(), stage.vendor_b()].map(|vendor| {
@@ -24,7 +24,7 @@ fn stage(setup: &Setup) -> (Stage, [Sipp; 2]) {
     (stage, vendors)
 }
 
-/// Makes so many calls and returns the vendor of each record, newest first.
+/// Makes `calls` calls; returns the vendor of each record, newest first.
 fn call(stage: &Stage, calls: u32, all: usize) -> Vec<String> {
     let mut caller = stage
         .caller()
@@ -44,7 +44,7 @@ fn call(stage: &Stage, calls: u32, all: usize) -> Vec<String> {
     records.iter().take(calls as usize).map(vendor).collect()
 }
 
-/// Runs `strowger plugin ...` against the stage's switch and returns what it printed.
+/// Runs `strowger plugin ...` against the stage's switch; returns its output.
 fn plugin(stage: &Stage, arguments: &[&str]) -> String {
     let node = stage.switch.folder().path().join("node.toml");
     let output = Command::new(strowger_tests::switch::program())
@@ -104,7 +104,7 @@ fn a_build_goes_from_shadow_over_canary_to_live_and_back() {
     plugin(&stage, &["rollback", "routing"]);
     assert!(call(&stage, 20, 140).iter().all(|vendor| vendor == "vendor-a"), "rolled back");
 
-    // Every decision of a record belongs to one build of the plugin.
+    // Every decision of a record is by one build of the plugin.
     for record in stage.switch.settled_records(140).iter().step_by(7) {
         let id = record["id"].as_str().expect("an id");
         let whole = stage.switch.get(&format!("/v1/records/{id}"));

@@ -1,4 +1,4 @@
-//! The next program takes over from the running one, and nobody who calls notices (OPS-64).
+//! The next program takes over from the running one, and no caller notices (OPS-64).
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
@@ -29,7 +29,7 @@ fn upgrade(stage: &Stage) -> Output {
     command.output().expect("the program runs")
 }
 
-/// Upgrades; how many calls go on.
+/// Upgrades; returns the number of calls taken over.
 fn upgraded(stage: &Stage) -> u64 {
     let done = upgrade(stage);
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -39,8 +39,8 @@ fn upgraded(stage: &Stage) -> u64 {
     done["calls"].as_u64().expect("a number")
 }
 
-/// Calls in every state, over UDP and TCP, live through two upgrades: each is answered, ends as
-/// its caller wants, and is billed once.
+/// Calls in every state, over UDP and TCP, survive two upgrades: each is answered, ends as its
+/// caller wants, and is billed once.
 #[test]
 fn calls_live_through_upgrades() {
     for arguments in [&[][..], &["-t", "t1"][..]] {
@@ -71,7 +71,7 @@ fn calls_live_through_upgrades() {
     }
 }
 
-/// The ports of a relayed call stay where its peers send, and audio passes again.
+/// A relayed call keeps the ports to which its peers send, and audio resumes.
 #[test]
 fn audio_passes_again_on_the_same_ports() {
     let stage = stage();
@@ -101,7 +101,8 @@ fn audio_passes_again_on_the_same_ports() {
     record.shows("/end_reason", "caller_hangup").shows("/media/rtp_in", 20);
 }
 
-/// What could not go on with the calls does not begin: the words say why, and nothing changes.
+/// A program that cannot take over the calls does not start: the error says why, and nothing
+/// changes.
 #[test]
 fn an_upgrade_that_would_lose_calls_is_refused() {
     let stage = stage();

@@ -1,4 +1,4 @@
-//! What `docs/plugins.md` walks through, command by command, while calls are running.
+//! The walkthrough of `docs/plugins.md`, command by command, during calls.
 
 use serde_json::Value;
 use std::fs::{self, File};
@@ -9,16 +9,16 @@ use strowger_tests::skip::skipped;
 use strowger_tests::switch::{Folder, built_plugin, program};
 use strowger_tests::wait;
 
-/// Five calls a second, of which a canary of 5 % gets one in four seconds.
+/// Five calls per second, of which a canary of 5 % gets one every four seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The line that a new user changes, and into what.
+/// The line that a new user changes, and its replacement.
 const LINE: (&str, &str) = (
     "order = sorted(q.candidates, key=lambda it: (it.buy_price, it.trunk))",
     "order = sorted(q.candidates, key=lambda it: (it.buy_price, -it.weight, it.trunk))",
 );
 
-/// A terminal in the folder that `strowger demo --stay` was given.
+/// A terminal in the folder of `strowger demo --stay`.
 struct Terminal {
     folder: Folder,
     demo: Option<Child>,
@@ -40,7 +40,7 @@ impl Terminal {
         self.command(arguments).output().expect("the program starts")
     }
 
-    /// What a command that succeeds prints.
+    /// The output of a command that must succeed.
     fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -54,7 +54,7 @@ impl Terminal {
         serde_json::from_str(&words).expect("JSON was asked for")
     }
 
-    /// The demo's own lines: how many calls, how many failed.
+    /// The demo's own lines: number of calls and failures.
     fn demo_says(&self) -> String {
         self.folder.read("demo.log")
     }
@@ -75,7 +75,7 @@ impl Terminal {
         });
     }
 
-    /// The vendor that calls of a generation try first, once so many of them have ended.
+    /// The first vendor tried by calls of a generation, once `calls` of them have ended.
     fn first_choices(&self, generation: u64, calls: usize) -> Vec<String> {
         let of = |record: &Value| {
             let first = record["attempts"][0]["vendor"].as_str().map(str::to_owned);
@@ -89,7 +89,7 @@ impl Terminal {
         })
     }
 
-    /// The routing plugin as `plugin list` knows it, and the generation of new calls.
+    /// The routing plugin in `plugin list`, and the generation of new calls.
     fn routing(&self) -> (Value, u64) {
         let list = self.json(&["plugin", "list"]);
         let lines = list["plugins"].as_array().expect("plugins");
@@ -114,10 +114,10 @@ impl Drop for Terminal {
 fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     let mut terminal = Terminal { folder: Folder::new(), demo: None };
     let build = "my-router/build/my-router.wasm";
-    // From here on calls are running.
+    // Calls run from here on.
     terminal.starts_demo();
 
-    // A project, one line changed, and tried in the real host.
+    // A project with one line changed, tested in the real host.
     let made = terminal.says(&["plugin", "new", "my-router", "--lang", "python"]);
     assert!(made.contains("the line to change is in my-router/src/app.py"), "{made}");
     let source = terminal.folder.path().join("my-router/src/app.py");
@@ -176,7 +176,7 @@ fn a_new_user_takes_a_router_from_an_idea_to_live_calls_and_back() {
     let vendors = terminal.first_choices(generation, 10);
     assert!(vendors.iter().all(|vendor| vendor == "vendor-a"), "rolled back: {vendors:?}");
 
-    // Calls that were up at any of these moments have ended well, too.
+    // Calls in progress at any of these times have ended well, too.
     let counted = terminal.demo_says();
     wait::until("the calls of all steps are counted", PATIENCE, || {
         (terminal.demo_says().len() > counted.len()).then_some(())
