@@ -84,8 +84,8 @@ pub struct CustomerTrunk {
     /// No attempt starts later than this after the INVITE (ROUTE-54).
     #[serde(default = "half_a_minute", with = "words::duration")]
     pub setup_budget: Duration,
-    /// Fails over even after ringing or early media (ROUTE-50, rows 8 and 9), as if every vendor
-    /// trunk were set to.
+    /// Fails over even after ringing or early media (ROUTE-50, rows 8 and 9), as if set on
+    /// every vendor trunk.
     #[serde(default)]
     pub until_connect: bool,
     /// The next attempt starts in parallel with one that stays silent this long; 0 s disables this

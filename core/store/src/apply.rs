@@ -87,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::apply`].
+    /// As [`Store::apply`].
     pub async fn apply_over(&self, business: &Business) -> Result<Changes, StoreError> {
         self.bring(business, Bringing { keep: true, overwrite: true }).await
     }
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::apply`].
+    /// As [`Store::apply`].
     pub async fn preview(&self, business: &Business) -> Result<Changes, StoreError> {
         self.bring(business, Bringing::default()).await
     }
@@ -105,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::apply`].
+    /// As [`Store::apply`].
     pub async fn preview_over(&self, business: &Business) -> Result<Changes, StoreError> {
         self.bring(business, Bringing { keep: false, overwrite: true }).await
     }
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::apply`].
+    /// As [`Store::apply`].
     pub async fn bring_plugin_settings(
         &self,
         of_file: &[(String, Value)],

@@ -89,7 +89,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::edit`].
+    /// As [`Store::edit`].
     pub async fn edit_rows(
         &self,
         deck: &str,

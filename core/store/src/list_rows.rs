@@ -68,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::edit`]; the rows of the list are in a file.
+    /// As [`Store::edit`]; or the rows of the list are in a file.
     pub async fn edit_list(
         &self,
         name: &str,

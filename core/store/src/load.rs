@@ -129,7 +129,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::load`].
+    /// As [`Store::load`].
     pub async fn load_beside(&self, before: &[LoadedDeck]) -> Result<Loaded, StoreError> {
         let mut writer = self.writer().await?;
         // One transaction, so that an `apply`, even by another node, is seen whole or not at all.

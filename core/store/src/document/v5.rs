@@ -34,7 +34,7 @@ impl<'a> Document<'a> {
     }
 
     /// # Errors
-    /// Those of format 4.
+    /// As for format 4.
     pub(super) fn into_ledger(self) -> Result<CallDocument, String> {
         let mut document = self.before.into_ledger()?;
         let reseller = |Reseller { account, account_name, charge }: Reseller<'_>| ResellerCharge {
