@@ -20,7 +20,7 @@ pub(crate) struct Seldom {
 }
 
 impl Seldom {
-    /// A line that was not written yet.
+    /// A limit before the first line.
     pub(crate) const fn new() -> Seldom {
         Seldom { next_ms: AtomicU64::new(0), held: AtomicU64::new(0) }
     }

@@ -23,7 +23,7 @@ static NOT_WOKEN: Seldom = Seldom::new();
 /// A command to a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// List the calls.
+    /// Lists the calls.
     Calls(oneshot::Sender<Vec<CallView>>),
     /// Returns a call, if it exists.
     Look(u128, oneshot::Sender<Option<CallView>>),
@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Panics, as a defect would.
     #[cfg(test)]
     Fail,
-    /// Read the counters.
+    /// Reads the counters.
     Read(oneshot::Sender<ShardReading>),
     /// Writes the records of remaining calls and ends the thread.
     Stop,

@@ -143,7 +143,7 @@ pub(crate) struct Accepting {
 }
 
 impl StreamRoom {
-    /// A room with the bound sockets of the TCP listeners.
+    /// A thread for the bound TCP listeners, not started yet.
     ///
     /// # Errors
     /// The system's error.
