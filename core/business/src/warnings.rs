@@ -12,7 +12,7 @@ impl Business {
     ///
     /// - `extend_mixed`: trunks of one prefix disagree whether shorter prefixes follow (ROUTE-18);
     /// - `only_last_resort`: no other trunks exist for the prefix, so that these are used normally;
-    /// - `one_failure_domain`: there are two or more trunks, and one fault takes out all (ROUTE-46).
+    /// - `one_failure_domain`: two or more trunks, all taken out by one fault (ROUTE-46).
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut prefixes: BTreeMap<&str, Entries<'_>> = BTreeMap::new();
