@@ -14,7 +14,7 @@ use crate::index::SourceIndex;
 use crate::media::SilenceLimits;
 pub use change::Change;
 pub use ledger::Terms;
-use ledger::{LayeredTable, PriceRounding, RateDeck};
+use ledger::{DEEPEST_TREE, LayeredTable, PriceRounding, RateDeck};
 pub use live::Rate;
 use serde::{Deserialize, Serialize};
 use sip::Link;
@@ -292,9 +292,6 @@ pub struct Account {
     #[serde(default)]
     pub terms: Terms,
 }
-
-/// Highest number of resellers above an account (BILL-60).
-pub const DEEPEST_TREE: usize = 8;
 
 impl Facts {
     /// Customer trunks by id.

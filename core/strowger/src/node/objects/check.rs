@@ -6,13 +6,11 @@ use crate::review;
 use business::{
     Account, Business, Currency, CustomerTrunk, Deck, NumberList, RuleSet, VendorTrunk,
 };
+use ledger::DEEPEST_TREE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use store::ObjectKind;
-
-/// Accounts above one another that are looked at (BILL-60).
-const DEEPEST_TREE: usize = 9;
 
 impl Node {
     /// The fields as they are stored, once they are good in themselves and beside what they refer
@@ -82,13 +80,13 @@ impl Node {
         found.map(|object| typed_as(kind, &object.body)).transpose()
     }
 
-    /// The accounts above, each with its deck.
+    /// The accounts above, each with its deck: one more than may be, so that the check sees it.
     async fn add_parents(
         &self,
         around: &mut Business,
         mut next: Option<String>,
     ) -> Result<(), ApiError> {
-        for _ in 0..DEEPEST_TREE {
+        for _ in 0..=DEEPEST_TREE {
             let Some(name) = next.take() else { return Ok(()) };
             let Some(parent) = self.read::<Account>(ObjectKind::Account, &name).await? else {
                 return Ok(());
