@@ -5,7 +5,7 @@ use super::{
     Account, AccountKind, Authentication, Business, ConfigErrors, CustomerTrunk, DigestAlgorithm,
     HeaderMode, Secret, Target, VendorTrunk, ambiguity, idle,
 };
-use ledger::Money;
+use ledger::{DEEPEST_TREE, Money};
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -23,8 +23,6 @@ const MOST_PARALLEL: u32 = 10;
 
 /// How long an attempt may stay silent before the next one starts in parallel (ROUTE-58).
 const HEDGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
-/// Most levels of accounts (BILL-60).
-const DEEPEST_TREE: usize = 8;
 /// Longest name of an object.
 const LONGEST_NAME: usize = 64;
 

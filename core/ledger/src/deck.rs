@@ -72,7 +72,7 @@ pub enum DeckError {
         prefix: Text,
     },
     /// More rows than can be numbered.
-    #[error("more than four thousand million rows")]
+    #[error("more than 4,294,967,295 rows")]
     Rows,
 }
 

@@ -32,4 +32,4 @@ pub use record::{
     RecordState, ResellerCharge, Text, TrailEntry,
 };
 pub use rules::{Charges, Due, Whose};
-pub use tab::{Claim, Grown, Held, Payer, Step, Tab};
+pub use tab::{Claim, DEEPEST_TREE, Grown, Held, Payer, Step, Tab};

@@ -29,6 +29,9 @@ pub enum Held {
     Blocked(Claim),
 }
 
+/// Highest number of resellers above an account, each of whom pays for its calls (BILL-60).
+pub const DEEPEST_TREE: usize = 8;
+
 /// A payer of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payer {

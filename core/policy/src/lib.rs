@@ -6,6 +6,7 @@
 //! `wit/v0.1/policy.wit` one to one; units are stated there and here.
 #![forbid(unsafe_code)]
 
+mod call;
 mod details;
 mod hook;
 mod identity;
@@ -17,6 +18,7 @@ mod routing;
 mod screening;
 mod supervision;
 
+pub use call::{CallFacts, Rejection};
 pub use details::{CallDetails, CallNumbers, Invite, Owner, PastAttempt, TrunkStatistics};
 pub use hook::{Hook, PluginStamp};
 pub use identity::{
@@ -25,9 +27,7 @@ pub use identity::{
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
-pub use question::{
-    Answer, CallFacts, EarlierStep, EventKind, EventNotice, Fault, Question, Rejection, Reply,
-};
+pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{
     Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,

@@ -7,6 +7,7 @@ mod dialog;
 pub mod digest;
 mod digits;
 mod error;
+mod flow;
 mod framer;
 mod header_name;
 mod message;
@@ -34,6 +35,7 @@ pub use call_id::call_id_of;
 pub use dialog::Dialog;
 pub use digits::{address_text, ip_text};
 pub use error::ParseError;
+pub use flow::{Flow, Link};
 pub use framer::{Frame, Framer, FramingError, MAX_STREAM_MESSAGE};
 pub use message::Message;
 pub use method::Method;
@@ -47,7 +49,7 @@ pub use sdp::SessionDescription;
 pub use stable_hash::stable_hash;
 pub use token::{Tag, hex, new_branch, random_text};
 pub use transaction::{
-    Flow, Link, Strays, TransactionEvent, TransactionId, Transactions, Transmit, with_sent_by,
+    Strays, TransactionEvent, TransactionId, Transactions, Transmit, with_sent_by,
 };
 pub use uri::{UriError, UriRef};
 pub use validate::{Refusal, ResponseFault};

@@ -1,13 +1,13 @@
 //! A message: its bytes, the index of its lines, and the values that the switch reads from it.
 
 use crate::error::ParseError;
+use crate::flow::Link;
 use crate::framer::MAX_STREAM_MESSAGE;
 use crate::header_name::{Known, Shape};
 use crate::method::Method;
 use crate::name_addr::NameAddrRef;
 use crate::params::{Parts, split_once, trim};
 use crate::scan::{self, Line, MAX_DATAGRAM, Scan, Span};
-use crate::transaction::Link;
 use crate::via::{ViaRef, ViaSpans};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

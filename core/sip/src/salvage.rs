@@ -2,12 +2,12 @@
 
 use crate::builder::MessageBuilder;
 use crate::error::ParseError;
+use crate::flow::Flow;
 use crate::framer::MAX_STREAM_MESSAGE;
 use crate::header_name::Known;
 use crate::message::Message;
 use crate::params::{Parts, trim};
 use crate::scan::trim_start;
-use crate::transaction::Flow;
 use crate::via::ViaRef;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

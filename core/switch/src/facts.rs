@@ -6,20 +6,21 @@
 //! ([`Facts::with`]).
 
 mod change;
+mod index;
 mod vendor;
 
 pub use crate::destinations::{Answer, Destination, Destinations, Directory, Exits, Name, Place};
 use crate::id_map::IdMap;
-use crate::index::SourceIndex;
 use crate::media::SilenceLimits;
 pub use change::Change;
+pub(crate) use index::SourceIndex;
 pub use ledger::Terms;
-use ledger::{LayeredTable, PriceRounding, RateDeck};
+use ledger::{DEEPEST_TREE, LayeredTable, PriceRounding, RateDeck, Text};
 pub use live::Rate;
 use serde::{Deserialize, Serialize};
-use sip::Link;
 use sip::digest::{Algorithm, Ha1s};
 pub use sip::session::{Credentials, Reliability, SessionTimers};
+use sip::{Flow, Link};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -293,10 +294,13 @@ pub struct Account {
     pub terms: Terms,
 }
 
-/// Highest number of resellers above an account (BILL-60).
-pub const DEEPEST_TREE: usize = 8;
-
 impl Facts {
+    /// The address of the listener that a message came in on or goes out from.
+    pub(crate) fn local_address(&self, flow: Flow) -> Text {
+        let listener = self.listeners.get(usize::from(flow.listener));
+        listener.map(|listener| sip::address_text(listener.local)).unwrap_or_default()
+    }
+
     /// Customer trunks by id.
     #[must_use]
     pub fn customers(&self) -> &IdMap<Arc<CustomerTrunk>> {

@@ -1,8 +1,8 @@
 //! Calls with peers at addresses that no trunk names, because a Contact led there or the trunk was
 //! removed. These peers are heard for those calls only.
 
-use crate::io::{CallKey, Now};
-use crate::switch::Switch;
+use crate::io::Now;
+use crate::shard::CallKey;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -78,43 +78,39 @@ impl ForeignCalls {
         self.shared.calls.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Some addresses are no longer known: these calls are checked for peers there at the next
+    /// time-outs.
+    pub(crate) fn check(&mut self, now: Now, calls: impl Iterator<Item = CallKey>) {
+        if let Some(look) = &mut self.look {
+            look.again = true;
+            return;
+        }
+        let left: Vec<CallKey> = calls.collect();
+        if !left.is_empty() {
+            self.look = Some(Look { since: now.instant, left, again: false });
+            self.add();
+        }
+    }
+
+    /// The calls to be checked next.
+    pub(crate) fn next(&mut self) -> Vec<CallKey> {
+        let Some(look) = &mut self.look else { return Vec::new() };
+        look.left.split_off(look.left.len().saturating_sub(LOOKED_AT_ONCE))
+    }
+
+    /// Those have been checked: ends the check after the last of them, or begins another one of
+    /// `calls` if an address was lost in the meantime.
+    pub(crate) fn checked(&mut self, now: Now, calls: impl Iterator<Item = CallKey>) {
+        let Some(look) = self.look.take_if(|look| look.left.is_empty()) else { return };
+        if look.again {
+            self.check(now, calls);
+        }
+        self.take_one();
+    }
+
     /// Since when a check is running.
     pub(crate) fn looking_since(&self) -> Option<Instant> {
         self.look.as_ref().map(|look| look.since)
-    }
-}
-
-impl Switch {
-    /// Some addresses are no longer known: checks for calls with peers there at the next time-outs.
-    pub(crate) fn look_for_foreign(&mut self, now: Now) {
-        let foreign = &mut self.core.foreign;
-        match &mut foreign.look {
-            Some(look) => look.again = true,
-            None if self.calls.is_empty() => {}
-            None => {
-                let left = self.calls.keys().copied().collect();
-                foreign.look = Some(Look { since: now.instant, left, again: false });
-                foreign.add();
-            }
-        }
-    }
-
-    /// Checks some calls.
-    pub(crate) fn look_at_some(&mut self, now: Now) {
-        let Some(look) = &mut self.core.foreign.look else { return };
-        let rest = look.left.len().saturating_sub(LOOKED_AT_ONCE);
-        for key in look.left.split_off(rest) {
-            if let Some(call) = self.calls.get_mut(&key) {
-                call.note_foreign(&mut self.core);
-            }
-        }
-        if rest == 0 {
-            let again = self.core.foreign.look.take().is_some_and(|look| look.again);
-            if again {
-                self.look_for_foreign(now);
-            }
-            self.core.foreign.take_one();
-        }
     }
 }
 

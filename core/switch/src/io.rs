@@ -1,9 +1,9 @@
 //! The machine's inputs and outputs.
 
 use crate::facts::Facts;
+use crate::shard::CallKey;
 use ledger::{CallDocument, Text};
 use policy::{CallDetails, Pin, Question};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,10 +24,6 @@ pub struct World {
     /// The plugin generation with the snapshot's lookups.
     pub pin: Pin,
 }
-
-/// A call inside one shard; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct CallKey(pub u64);
 
 /// A request of the machine to the shell. Datagrams come first, then questions and records in their
 /// order.

@@ -5,22 +5,18 @@
 //! describes the life of a call.
 #![forbid(unsafe_code)]
 
-mod authentication;
 mod call;
 mod classify;
-mod core_ops;
+mod core;
 mod destinations;
 pub mod facts;
 mod foreign;
 mod id_map;
-mod index;
-mod ingress;
 mod intake;
 mod io;
 mod media;
 mod number;
 mod reason;
-mod refusal;
 mod rescue;
 mod retry_after;
 mod sdp;
@@ -32,19 +28,20 @@ mod switch;
 mod testing;
 mod written;
 
+pub use crate::core::SwitchSettings;
 pub use call::placed::{NotPlaced, TestCall};
 pub use call::record::charge_question;
 pub use classify::{Classifier, Standing};
 pub use foreign::Foreign;
 pub use id_map::IdMap;
-pub use io::{Ask, CallKey, CallView, Counters, Now, Output, World};
+pub use io::{Ask, CallView, Counters, Now, Output, World};
 pub use media::{
     AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,
     SILENCE, SilenceLimits, TEST_TONE,
 };
 pub use reason::end_reasons;
-pub use shard::shard_of;
+pub use shard::{CallKey, shard_of};
 pub use shared_map::SharedMap;
 pub use strangers::{Lockout, Report, Strangers};
-pub use switch::{Switch, SwitchSettings};
+pub use switch::Switch;
 pub use written::{FORM, ReadError, WriteError};

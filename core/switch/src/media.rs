@@ -1,6 +1,6 @@
 //! The relay's interface for the machine: single legs, joined by paths.
 
-use crate::io::CallKey;
+use crate::shard::CallKey;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -1,9 +1,11 @@
 //! Clean-up for a shard whose machine has failed, and for calls whose relay has.
 
 use crate::call::Call;
-use crate::io::{CallKey, Now};
+use crate::core::SwitchSettings;
+use crate::io::Now;
 use crate::media::MediaControl;
-use crate::switch::{Switch, SwitchSettings};
+use crate::shard::CallKey;
+use crate::switch::Switch;
 use rand::Rng;
 use std::sync::Arc;
 

@@ -2,7 +2,12 @@
 
 use ledger::Text;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use sip::{hex, random_text};
+
+/// A call inside one shard; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallKey(pub u64);
 
 /// The shard that owns a datagram, by its Call-ID as the parser reads it: every message of a leg
 /// finds its call without a shared table, however it is formatted. Datagrams without a Call-ID

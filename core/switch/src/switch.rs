@@ -3,88 +3,23 @@
 use crate::call::placed::{NotPlaced, TestCall};
 use crate::call::{Call, Cx};
 use crate::classify::{Classifier, Standing};
-use crate::core_ops::{Farewells, Names};
-use crate::foreign::{Foreign, ForeignCalls};
-use crate::ingress::Entered;
-use crate::intake::Intake;
-use crate::io::{CallKey, CallView, Counters, Now, Output, World};
+use crate::core::{Core, Owner, SwitchSettings};
+use crate::io::{CallView, Counters, Now, Output, World};
 use crate::media::{MediaControl, MediaEvent};
-use crate::shard::CallIds;
-use crate::strangers::{Budget, Strangers, source_of};
+use crate::shard::CallKey;
+use crate::strangers::source_of;
 use foldhash::{HashMap, HashSet};
-use live::Live;
 use policy::Reply;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
 use sip::session::EXTENSIONS;
-use sip::{Flow, Message, TransactionEvent, TransactionId, Transactions};
-use std::collections::{BTreeSet, VecDeque};
+use sip::{Flow, Message, TransactionEvent, TransactionId};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Settings of a shard.
-#[derive(Clone, Debug)]
-pub struct SwitchSettings {
-    /// This shard, from 0.
-    pub shard: u16,
-    /// Number of shards, at least 1.
-    pub shards: u16,
-    /// Seed of tags, branches and ids: from the operating system in the program, fixed in tests.
-    pub seed: [u8; 32],
-    /// State that all shards share.
-    pub live: Live,
-    /// Budgets and lockouts of strangers, the same for all shards.
-    pub strangers: Arc<Strangers>,
-    /// Peers that no trunk names; the same for all shards.
-    pub foreign: Arc<Foreign>,
-}
+use std::time::Instant;
 
 /// The call machine of one shard. Feed it, then drain [`Switch::poll_output`], then wait until
 /// [`Switch::poll_timeout`] or the next input.
 pub struct Switch {
     pub(crate) calls: HashMap<CallKey, Box<Call>>,
     pub(crate) core: Core,
-}
-
-/// The call and leg that a transaction or one of our tags belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Owner {
-    pub(crate) call: CallKey,
-    /// Number of the leg in its call.
-    pub(crate) leg: u16,
-}
-
-/// Everything of the shard except the calls, so that a call can be borrowed at the same time.
-pub(crate) struct Core {
-    pub(crate) settings: SwitchSettings,
-    pub(crate) transactions: Transactions<Owner>,
-    pub(crate) rng: StdRng,
-    pub(crate) world: Arc<World>,
-    pub(crate) counters: Counters,
-    pub(crate) intake: Intake,
-    pub(crate) ids: CallIds,
-    pub(crate) names: Names,
-    pub(crate) outputs: VecDeque<Output>,
-    /// BYEs that may be challenged.
-    pub(crate) farewells: Farewells,
-    /// The leg of each of our tags.
-    pub(crate) tags: HashMap<u64, Owner>,
-    /// INVITEs of the current calls, by the parts that a forking proxy does not change.
-    pub(crate) callers: HashSet<u64>,
-    /// Calls by their payers: accounts and the resellers above them.
-    pub(crate) payers: BTreeSet<(u32, CallKey)>,
-    /// Accounts whose calls are being ended, and since when.
-    cutting: VecDeque<(Instant, u32)>,
-    /// The sender of the INVITE that is being passed to the transactions.
-    pub(crate) entered: Option<Entered>,
-    /// Remaining refusals of each customer trunk; 0: known addresses without a trunk.
-    pub(crate) refusals: HashMap<u32, Budget>,
-    /// Calls with a peer that wants its requests at an address that no trunk names.
-    pub(crate) foreign: ForeignCalls,
-    /// When each call wants [`Call::on_timeout`]: one entry for each call with a timer.
-    deadlines: BTreeSet<(Instant, CallKey)>,
-    pub(crate) next_key: u64,
 }
 
 /// Calls that are ended before other work gets its turn: less than a millisecond.
@@ -94,29 +29,7 @@ impl Switch {
     /// A shard without calls.
     #[must_use]
     pub fn new(settings: SwitchSettings, world: Arc<World>) -> Switch {
-        let mut rng = StdRng::from_seed(settings.seed);
-        let core = Core {
-            transactions: Transactions::with_secret(rng.random()),
-            rng,
-            world,
-            counters: Counters::default(),
-            intake: Intake::default(),
-            ids: CallIds::default(),
-            names: Names::default(),
-            outputs: VecDeque::new(),
-            farewells: Farewells::default(),
-            tags: HashMap::default(),
-            callers: HashSet::default(),
-            payers: BTreeSet::new(),
-            cutting: VecDeque::new(),
-            entered: None,
-            refusals: HashMap::default(),
-            foreign: ForeignCalls::new(Arc::clone(&settings.foreign)),
-            deadlines: BTreeSet::new(),
-            next_key: 1,
-            settings,
-        };
-        Switch { calls: HashMap::default(), core }
+        Switch { calls: HashMap::default(), core: Core::new(settings, world) }
     }
 
     /// Replaces the world of new calls. Running calls keep what they began with, and their peers
@@ -390,6 +303,21 @@ impl Switch {
         core.farewells.len() + tables + core.deadlines.len()
     }
 
+    /// Some addresses are no longer known: checks for calls with peers there at the next time-outs.
+    pub(crate) fn look_for_foreign(&mut self, now: Now) {
+        self.core.foreign.check(now, self.calls.keys().copied());
+    }
+
+    /// Checks some of them.
+    fn look_at_some(&mut self, now: Now) {
+        for key in self.core.foreign.next() {
+            if let Some(call) = self.calls.get_mut(&key) {
+                call.note_foreign(&mut self.core);
+            }
+        }
+        self.core.foreign.checked(now, self.calls.keys().copied());
+    }
+
     pub(crate) fn drain_transactions(&mut self, now: Now, media: &mut dyn MediaControl) {
         while let Some(event) = self.core.transactions.poll_event() {
             self.on_transaction(now, event, media);
@@ -475,7 +403,8 @@ impl Switch {
             return;
         }
         let Some(tag) = message.to_tag() else {
-            if let Some(call) = self.core.admit(now, id, flow, message) {
+            if let Some(new) = self.core.admit(now, id, flow, message) {
+                let call = Call::new(&mut self.core, now, new);
                 let key = call.key();
                 self.calls.insert(key, Box::new(call));
                 self.with_call(key, now, media, |call, cx| call.begin(cx));
@@ -554,9 +483,6 @@ impl Switch {
     }
 }
 
-/// How long a transaction may resend (SIG-21, window W).
-pub(crate) const WINDOW: Duration = Duration::from_secs(32);
-
 /// Capacity that an empty table keeps.
 const ROOM_KEPT: usize = 2048;
 
@@ -564,14 +490,5 @@ const ROOM_KEPT: usize = 2048;
 fn give_back_room<K, V>(table: &mut HashMap<K, V>) {
     if table.is_empty() && table.capacity() > ROOM_KEPT {
         *table = HashMap::default();
-    }
-}
-
-impl Core {
-    /// A new, unique key.
-    pub(crate) fn new_key(&mut self) -> CallKey {
-        let key = CallKey(self.next_key);
-        self.next_key += 1;
-        key
     }
 }

@@ -2,10 +2,12 @@
 //! one with other settings) continues its calls and no peer notices.
 
 use crate::call::{Call, Objects, against};
+use crate::core::{Owner, SwitchSettings};
 use crate::facts::{Facts, Listener};
-use crate::io::{CallKey, Now, World};
+use crate::io::{Now, World};
 use crate::media::MediaControl;
-use crate::switch::{Owner, Switch, SwitchSettings};
+use crate::shard::CallKey;
+use crate::switch::Switch;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sip::session::Farewell;

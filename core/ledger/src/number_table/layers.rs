@@ -160,7 +160,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % below
         };
-        let mut number = |draw: &mut dyn FnMut(u64) -> u64| -> String {
+        let number = |draw: &mut dyn FnMut(u64) -> u64| -> String {
             (0..draw(5)).map(|_| ['1', '2', 'x', 'é'][draw(4) as usize]).collect()
         };
         for round in 0..40 {

@@ -21,11 +21,11 @@ mod timers;
 mod way_back;
 mod written;
 
-pub use event::{Flow, Link, TransactionEvent, TransactionId, Transmit};
+pub use event::{TransactionEvent, TransactionId, Transmit};
 pub use way_back::with_sent_by;
 
 use crate::schedule::Resends;
-use crate::{Message, Method, ResendSchedule};
+use crate::{Flow, Link, Message, Method, ResendSchedule};
 use flows::Flows;
 use invite_client::InviteClient;
 use key::{Key, KeyMap, Keys};

@@ -2,9 +2,9 @@
 
 use super::attempt::{Phase, Progress, since};
 use super::{CALLER, Call, Connected, Cx, End, State};
+use crate::core::Core;
 use crate::reason::{Causes, name};
 use crate::sdp::{self, Unusable};
-use crate::switch::Core;
 use compact_str::format_compact;
 use ledger::EndedBy;
 use live::Outcome;

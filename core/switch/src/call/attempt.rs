@@ -4,13 +4,13 @@
 use super::media::LegMedia;
 use super::pipeline::NotMade;
 use super::{Call, Cx, State};
+use crate::core::Owner;
 use crate::destinations::{Way, Ways};
 use crate::facts::VendorTrunk;
 use crate::media::MediaLeg;
 use crate::reason::name;
 use crate::sdp::Origin;
 use crate::shard::{new_call_id, tag_text};
-use crate::switch::Owner;
 use ledger::{AttemptRecord, EndedBy, MediaRecord, Text};
 use policy::{
     Answer, IdentityAnswer, IdentityQuestion, NumberAnswer, NumberQuestion, Question, Reply, Stage,

@@ -6,11 +6,11 @@ use super::attempt::{Phase, since};
 use super::media::NoOffer;
 use super::pipeline::Step;
 use super::{Call, Choice, Cx, End};
+use crate::core::Owner;
 use crate::reason::{self, Causes, Failed, name};
 use crate::retry_after;
 use crate::sdp::Unusable;
 use crate::shard::tag_text;
-use crate::switch::Owner;
 use ledger::{EndedBy, Text};
 use policy::{Advance, AdvanceQuestion, Answer, AttemptFailure, EventKind, Question, Reply};
 use sip::Message;
@@ -179,7 +179,7 @@ impl Call {
         let id = attempt.leg.as_ref().and_then(Leg::invite_transaction);
         if let Some(flow) = id.and_then(|id| cx.core.transactions.flow(id)) {
             attempt.record.transport = flow.link.name().into();
-            attempt.record.local = super::record::local_of(&world, flow);
+            attempt.record.local = world.local_address(flow);
         }
     }
 

@@ -2,9 +2,9 @@
 //! BILL-51): all are taken together at admission, and the channels are returned at the end.
 
 use super::{Call, Cx};
+use crate::core::Core;
 use crate::facts::{Rate, VendorTrunk};
 use crate::reason::name;
-use crate::switch::Core;
 use compact_str::format_compact;
 use ledger::Text;
 use live::{Holder, Live};

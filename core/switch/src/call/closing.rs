@@ -284,7 +284,7 @@ impl Call {
             cx.core.callers.remove(&key);
         }
         if std::mem::take(&mut self.foreign) {
-            cx.core.foreign.end(cx.now.instant + crate::switch::WINDOW);
+            cx.core.foreign.end(cx.now.instant + crate::core::WINDOW);
         }
         if let Some(tag) = self.tag {
             cx.core.tags.remove(&tag);

@@ -32,14 +32,16 @@ mod written;
 pub(crate) use attempt::Attempt;
 pub(crate) use written::{Objects, against};
 
+use crate::core::ingress::NewCall;
+use crate::core::{Core, Owner};
 use crate::destinations::Ways;
 use crate::facts::{Account, CustomerTrunk, Facts, VendorTrunk};
-use crate::io::{CallKey, CallView, Now};
+use crate::io::{CallView, Now};
 use crate::media::{MediaControl, MediaLeg};
 use crate::reason::{Causes, Failed};
 use crate::sdp::Origin;
+use crate::shard::CallKey;
 use crate::shard::tag_text;
-use crate::switch::{Core, Owner};
 use asking::Asked;
 use bridge::Passed;
 use caller::{Caller, CallerIdentity};
@@ -355,19 +357,6 @@ impl std::fmt::Display for ShownId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:032x}", self.0)
     }
-}
-
-/// Results of [`Core::admit`] about a new call.
-pub(crate) struct NewCall {
-    pub(crate) customer: Arc<CustomerTrunk>,
-    pub(crate) account: Arc<Account>,
-    pub(crate) callee_in: Text,
-    pub(crate) authenticated: bool,
-    pub(crate) ingress: TransactionId,
-    pub(crate) flow: Flow,
-    pub(crate) invite: Message,
-    /// Its entry in the shard's table of callers.
-    pub(crate) merge_key: u64,
 }
 
 /// Data about a call at its beginning.

@@ -3,6 +3,7 @@
 //! call like any other, over one vendor trunk.
 
 use super::{Beginning, CALLER, Call, CallerIdentity, Choice, Cx, End, Numbers, Source};
+use crate::core::{Core, Owner};
 use crate::facts::{
     Account, Authentication, CustomerTrunk, Facts, FailureReply, Rate, Reliability, Terms,
 };
@@ -10,7 +11,6 @@ use crate::io::Now;
 use crate::media::{SILENCE, TEST_TONE};
 use crate::number;
 use crate::reason::{Causes, name};
-use crate::switch::{Core, Owner};
 use ledger::{EndedBy, PriceRounding, Text};
 use serde::{Deserialize, Serialize};
 use sip::session::Leg;

@@ -11,7 +11,6 @@ use policy::{
     AttemptFailure, CallFacts, DeckRow, Hook, Question, RateQuestion, RateSubject, Rounding,
     RoundingMode, Side,
 };
-use sip::Flow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -117,7 +116,7 @@ impl Call {
             listener: Arc::clone(&source.listener),
             source: part(&mut source.address, last),
             transport: source.flow.map(|flow| flow.link.name().into()).unwrap_or_default(),
-            local: source.flow.map(|flow| local_of(&self.world, flow)).unwrap_or_default(),
+            local: source.flow.map(|flow| self.world.local_address(flow)).unwrap_or_default(),
             sip_call_id: part(&mut source.call_id, last),
             caller_tag: part(&mut source.caller_tag, last),
             our_tag: self.tag.map(crate::shard::tag_text).unwrap_or_default(),
@@ -170,12 +169,6 @@ impl Call {
         let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }
     }
-}
-
-/// The address of the listener that a message came in on or goes out from.
-pub(crate) fn local_of(facts: &Facts, flow: Flow) -> Text {
-    let listener = facts.listeners.get(usize::from(flow.listener));
-    listener.map(|listener| sip::address_text(listener.local)).unwrap_or_default()
 }
 
 /// A part of the record: moved from a call that is over, copied from one that goes on.

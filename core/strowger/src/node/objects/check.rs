@@ -7,13 +7,11 @@ use crate::review;
 use business::{
     Account, Business, Currency, CustomerTrunk, Deck, NumberList, RuleSet, VendorTrunk,
 };
+use ledger::DEEPEST_TREE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use store::ObjectKind;
-
-/// Levels of accounts checked (BILL-60).
-const DEEPEST_TREE: usize = 9;
 
 impl Node {
     /// Checks the fields of an object and returns them in stored form.
@@ -82,13 +80,14 @@ impl Node {
         found.map(|object| typed_as(kind, &object.body)).transpose()
     }
 
-    /// Adds the accounts above, each with its deck.
+    /// Adds the accounts above, each with its deck: one level more than is allowed, for the check
+    /// to find.
     async fn add_parents(
         &self,
         around: &mut Business,
         mut next: Option<String>,
     ) -> Result<(), ApiError> {
-        for _ in 0..DEEPEST_TREE {
+        for _ in 0..=DEEPEST_TREE {
             let Some(name) = next.take() else { return Ok(()) };
             let Some(parent) = self.read::<Account>(ObjectKind::Account, &name).await? else {
                 return Ok(());

@@ -169,7 +169,7 @@ fn finds_the_same(one: &Facts, other: &Facts, draws: &mut Draws) {
     assert_eq!(sources.has_realm(&realm), others.has_realm(&realm));
     assert_eq!(sources.realm(&realm, "realm-1"), others.realm(&realm, "realm-1"));
     for callee in ["4244", "94244", "2"] {
-        let of = |index: &crate::index::SourceIndex| {
+        let of = |index: &crate::facts::SourceIndex| {
             let here = index.customer(source, callee, Some(&user)).map(|trunk| trunk.id);
             (here, index.user(&claim, callee).map(|trunk| trunk.id))
         };

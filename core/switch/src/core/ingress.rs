@@ -3,16 +3,15 @@
 //! A required password is checked at the door, before the INVITE gets a transaction: one answer,
 //! and no state is kept (RFC 3261 section 26.3.2.4).
 
-use crate::authentication::{Proof, Verified, claim_of, credentials_for};
-use crate::call::{Call, NewCall};
+use super::Core;
+use super::authentication::{Proof, Verified, claim_of, credentials_for};
+use super::refusal::Refused;
 use crate::classify::Standing;
-use crate::facts::{Authentication, CustomerTrunk, DigestUser};
+use crate::facts::{Account, Authentication, CustomerTrunk, DigestUser};
 use crate::io::Now;
 use crate::number;
 use crate::reason::name;
-use crate::refusal::Refused;
 use crate::strangers::source_of;
-use crate::switch::Core;
 use ledger::Text;
 use sip::digest::{Credentials, Ha1s};
 use sip::session::EXTENSIONS;
@@ -47,20 +46,33 @@ pub(crate) enum Entered {
     Nobody,
 }
 
+/// A call that an admitted INVITE starts.
+pub(crate) struct NewCall {
+    pub(crate) customer: Arc<CustomerTrunk>,
+    pub(crate) account: Arc<Account>,
+    pub(crate) callee_in: Text,
+    pub(crate) authenticated: bool,
+    pub(crate) ingress: TransactionId,
+    pub(crate) flow: Flow,
+    pub(crate) invite: Message,
+    /// Its entry in the shard's table of callers.
+    pub(crate) merge_key: u64,
+}
+
 /// The number that an INVITE calls (NUM-02).
 pub(crate) fn callee_of(invite: &Message) -> Text {
     UriRef::parse(invite.uri()).map(|uri| number::of_uri(&uri)).unwrap_or_default()
 }
 
 impl Core {
-    /// Handles a request outside any dialog: starts a call, or answers it.
+    /// Handles a request outside any dialog: gives the call that it starts, or answers it.
     pub(crate) fn admit(
         &mut self,
         now: Now,
         id: TransactionId,
         flow: Flow,
         request: Message,
-    ) -> Option<Call> {
+    ) -> Option<NewCall> {
         match request.method() {
             Method::Invite => {}
             // SIG-57
@@ -119,7 +131,8 @@ impl Core {
         };
         // SIG-14: before any question is asked.
         self.respond_plain(now, id, &request, 100, "Trying", &[]);
-        let new = NewCall {
+        self.callers.insert(merge_key);
+        Some(NewCall {
             customer,
             account,
             callee_in,
@@ -128,9 +141,7 @@ impl Core {
             flow,
             invite: request,
             merge_key,
-        };
-        self.callers.insert(merge_key);
-        Some(Call::new(self, now, new))
+        })
     }
 
     /// Refuses an invalid INVITE of a known source.

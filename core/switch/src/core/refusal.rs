@@ -1,12 +1,12 @@
 //! INVITEs of known sources that are refused before there is a call: each leaves one record with
 //! the reason (CDR-01).
 
+use super::Core;
+use super::ingress::callee_of;
 use crate::facts::CustomerTrunk;
-use crate::ingress::callee_of;
 use crate::io::{Now, Output};
 use crate::number;
 use crate::strangers::Rate;
-use crate::switch::Core;
 use ledger::{CallDocument, CallRecord, EndedBy, MediaRecord, Money, RecordState, Text};
 use sip::{Flow, Message, TransactionId};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Core {
             listener: listener.map_or_else(nobody, |listener| Arc::clone(&listener.name)),
             source: sip::address_text(flow.remote),
             transport: flow.link.name().into(),
-            local: crate::call::record::local_of(&facts, flow),
+            local: facts.local_address(flow),
             sip_call_id: invite.call_id().into(),
             caller_tag: invite.from_tag().unwrap_or_default().into(),
             our_tag: Text::default(),

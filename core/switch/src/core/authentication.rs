@@ -1,9 +1,9 @@
 //! Digest authentication of customers (ROUTE-11, SIG-50 to SIG-54).
 
+use super::Core;
 use crate::facts::DigestUser;
 use crate::io::Now;
 use crate::strangers::source_of;
-use crate::switch::Core;
 use sip::digest::{Algorithm, Authority, Check, Denial};
 use sip::{Flow, Message};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Operations of calls and shard on the wire: plain responses, and BYE for unwanted answers.
 
+use super::{Core, Owner};
 use crate::facts::Facts;
 use crate::io::Now;
 use crate::reason::Causes;
-use crate::switch::{Core, Owner};
 use policy::{Hook, PluginStamp};
 use sip::session::{ALLOW, EXTENSIONS, Farewell, Leg, Listeners, Wire, decline_answer};
 use sip::{Flow, Link, Message, MessageBuilder, TransactionId};
@@ -125,7 +125,7 @@ impl Core {
     /// that no trunk names.
     pub(crate) fn hear_for_a_window(&mut self, now: Now, hop: Flow) {
         if !self.world.facts.knows(hop.remote) {
-            self.settings.foreign.hear_until(now.instant + crate::switch::WINDOW);
+            self.settings.foreign.hear_until(now.instant + super::WINDOW);
         }
     }
 
