@@ -1,7 +1,6 @@
 //! The command line: `run` and `demo` are the switch itself, `plugin new`, `build` and `test`
 //! are the plugin kit, everything else speaks to the admin interface of a running one.
 
-mod client;
 mod ledger;
 mod moment;
 mod objects;
@@ -17,11 +16,10 @@ mod upgrade;
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
-use crate::admin::AdminToken;
-use crate::api::ReloadRequest;
+use admin::AdminToken;
 use anyhow::{Context, Result};
+use api::{Client, ReloadRequest};
 use clap::{Args, Parser, Subcommand};
-use client::Client;
 use config::Config;
 use kit::{KitCommand, ReleaseCommand};
 use objects::{NumberCommand, ObjectCommand, RowCommand};
@@ -254,7 +252,7 @@ impl NodeArgs {
         // The token is for no other node than the one that it was made for.
         let (token, absent) = match (token, config) {
             (Some(token), _) => (Some(token), String::new()),
-            (None, Some(config)) if client::same_place(&url, &own) => token_of(&config),
+            (None, Some(config)) if api::same_place(&url, &own) => token_of(&config),
             (None, _) => (None, "give --token, or --config FILE for the node's own".to_owned()),
         };
         Ok(Client::new(&url, token, absent))
@@ -399,14 +397,14 @@ fn print<T: serde::Serialize>(
     if json {
         // What a terminal obeys stands in texts only, where JSON has escapes for it.
         let json = serde_json::to_string_pretty(value)?;
-        writeln!(out, "{}", kit::plain_lines(&json))?;
+        writeln!(out, "{}", platform::plain_lines(&json))?;
     } else {
-        write!(out, "{}", kit::plain_lines(&text(value)))?;
+        write!(out, "{}", platform::plain_lines(&text(value)))?;
     }
     Ok(())
 }
 
 /// UTC milliseconds.
 fn now_ms() -> u64 {
-    crate::clock::utc_ms()
+    platform::utc_ms()
 }

@@ -1,7 +1,7 @@
 //! What the node does on signals. One that nobody handles would end the process on the spot,
 //! with all its calls, so that every usual one is handled.
 
-use crate::node::Node;
+use engine::Node;
 use nix::sys::signal::{SigSet, Signal as Hold};
 use std::io;
 use std::sync::Arc;
