@@ -1,6 +1,7 @@
 //! Faults in the middle of calls, on the stage of the demo: a defect in a shard or a relay
 //! thread ends calls in order and leaves the node at work (OPS-62).
 
+// The stage and its players are the demo's; only a test of this crate can make a shard fail.
 #[path = "../../strowger/src/agents/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)]
 mod agents;

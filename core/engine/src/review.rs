@@ -13,7 +13,7 @@ const LISTED: usize = 10;
 
 /// Why a configuration is not taken.
 #[derive(Debug, Error)]
-pub(crate) enum ReviewError {
+pub enum ReviewError {
     /// Settings of the node file that do not fit the business.
     #[error(transparent)]
     Settings(#[from] ConfigErrors),

@@ -41,7 +41,7 @@ pub(crate) struct Snapshot {
 /// Business objects that name something the node file does not have. One line each.
 #[derive(Debug, Error)]
 #[error("{}", .0.join("\n"))]
-pub(crate) struct SnapshotError(pub(crate) Vec<String>);
+pub struct SnapshotError(pub(crate) Vec<String>);
 
 /// What the next snapshot shares with this one because it has not changed, and the live state,
 /// which is found by ids that never change.

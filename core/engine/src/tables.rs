@@ -25,7 +25,7 @@ pub(crate) struct Table {
 
 /// Why a table is not there.
 #[derive(Debug, Error)]
-pub(crate) enum TableError {
+pub enum TableError {
     /// Its file.
     #[error(transparent)]
     File(#[from] ConfigErrors),

@@ -32,6 +32,7 @@ impl Node {
         !self.alarms.keep_calls_away() && !self.recorder.is_full()
     }
 
+    /// How the node is.
     pub async fn health(&self) -> Health {
         let alarms = self.alarms.lines();
         let bad = |alarm: &AlarmLine| alarm.severity != Severity::Warning.name();
@@ -67,6 +68,7 @@ impl Node {
         &self.alarms
     }
 
+    /// The plugin generation that new calls get.
     pub fn generation(&self) -> u64 {
         self.desk.published().load().pin.generation
     }
@@ -157,6 +159,7 @@ impl Node {
         lines
     }
 
+    /// The live plugins.
     pub fn plugins(&self) -> PluginList {
         let plugins = self.desk.host().list().iter().map(crate::lines::plugin).collect();
         PluginList { generation: self.generation(), plugins }
@@ -167,6 +170,7 @@ impl Node {
         self.changed(name, |host| host.swap(name, source))
     }
 
+    /// Metrics in the Prometheus text format.
     pub async fn metrics(&self) -> String {
         let shards = self.readings().await;
         let mailboxes: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.counters()).collect();

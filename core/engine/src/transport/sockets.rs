@@ -14,7 +14,7 @@ const BUFFER_BYTES: usize = 8 << 20;
 /// A listener that cannot be bound.
 #[derive(Debug, Error)]
 #[error("listener `{name}` cannot use {address}")]
-pub(crate) struct BindError {
+pub struct BindError {
     name: String,
     address: std::net::SocketAddr,
     source: io::Error,

@@ -1,6 +1,6 @@
 //! What a change costs in a large business. Not for every run:
 //!
-//! `cargo test --release -p strowger --lib -- --ignored one_change --nocapture`
+//! `cargo test --release -p strowger-engine --lib -- --ignored one_change --nocapture`
 
 use super::*;
 use crate::snapshot::Changed;
