@@ -1,6 +1,6 @@
 //! Aligned tables for people.
 
-use crate::plain;
+use platform::plain;
 use std::fmt::Write;
 
 /// Rows under a heading, columns aligned, figures to the right. Every command that prints a list

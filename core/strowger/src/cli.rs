@@ -1,7 +1,6 @@
 //! The command line: `run` and `demo` are the switch itself, `plugin new`, `build` and `test` the
 //! plugin kit; everything else uses the admin API of a running node.
 
-mod client;
 mod ledger;
 mod moment;
 mod objects;
@@ -17,11 +16,10 @@ mod upgrade;
 pub(crate) use show::{decision_trail, vendors};
 pub(crate) use times::date_time;
 
-use crate::admin::AdminToken;
-use crate::api::ReloadRequest;
+use admin::AdminToken;
 use anyhow::{Context, Result};
+use api::{Client, ReloadRequest};
 use clap::{Args, Parser, Subcommand};
-use client::Client;
 use config::Config;
 use kit::{KitCommand, ReleaseCommand};
 use objects::{NumberCommand, ObjectCommand, RowCommand};
@@ -253,7 +251,7 @@ impl NodeArgs {
         // Never send the token to another node.
         let (token, absent) = match (token, config) {
             (Some(token), _) => (Some(token), String::new()),
-            (None, Some(config)) if client::same_place(&url, &own) => token_of(&config),
+            (None, Some(config)) if api::same_place(&url, &own) => token_of(&config),
             (None, _) => (None, "give --token, or --config FILE for the node's own".to_owned()),
         };
         Ok(Client::new(&url, token, absent))
@@ -398,14 +396,14 @@ fn print<T: serde::Serialize>(
     if json {
         // Only texts can contain terminal control characters, and JSON escapes them.
         let json = serde_json::to_string_pretty(value)?;
-        writeln!(out, "{}", kit::plain_lines(&json))?;
+        writeln!(out, "{}", platform::plain_lines(&json))?;
     } else {
-        write!(out, "{}", kit::plain_lines(&text(value)))?;
+        write!(out, "{}", platform::plain_lines(&text(value)))?;
     }
     Ok(())
 }
 
 /// UTC milliseconds.
 fn now_ms() -> u64 {
-    crate::clock::utc_ms()
+    platform::utc_ms()
 }

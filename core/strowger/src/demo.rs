@@ -1,18 +1,17 @@
 //! `strowger demo`: the real switch on loopback, a caller, two vendors, and a routing plugin
 //! swapped during calls; then two calls that use more features.
 
-#[cfg(test)]
-mod faults;
 mod scene;
 mod stay;
 mod text;
 
 use crate::agents::{Behaviour, CallOutcome, CallPlan, Caller, Ladder, Manner, Vendor};
-use crate::api::RecordView;
-use crate::node::{Node, RunningNode};
+use crate::running::RunningNode;
 use anyhow::{Context, Result, bail};
+use api::RecordView;
 use clap::Args;
 use codec::Law;
+use engine::Node;
 use scene::{Addresses, Guests, Scene};
 use sip::Link;
 use std::io::Write;
@@ -174,7 +173,7 @@ fn whole(
     node: &Node,
     record: &RecordView,
 ) -> Result<RecordView> {
-    let id = crate::api::parse_call_id(&record.id).context("a record without an id")?;
+    let id = api::parse_call_id(&record.id).context("a record without an id")?;
     let found = runtime.block_on(node.record(id)).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     found.0.context("a record that is gone")
 }

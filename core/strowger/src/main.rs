@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", kit::plain_lines(&format!("{error:#}")));
+            eprintln!("{}", platform::plain_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -1,11 +1,10 @@
 //! `strowger run` and `strowger check-config`.
 
-use crate::handover::{Handover, TAKES_OVER, Terms};
-use crate::node::{Program, RunningNode};
+use crate::running::RunningNode;
 use crate::signals::Signals;
-use crate::{database, log};
 use anyhow::{Context, Result};
 use config::{Config, ListenerConfig};
+use engine::{Handover, Program, TAKES_OVER, Terms, log};
 use platform::{ProcessorSet, keep_to};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let program = Program { file: own_file()?, config: file.to_owned() };
     let config = Config::load(file)?;
     let _log = log::start(&config.log)?;
-    let handover = Handover::take()?.unwrap_or_default();
+    let handover = Handover::take()?;
     let drain = config.calls.drain;
     let runtime = runtime(config.processors().housekeeping())?;
     let done = runtime.block_on(async {
@@ -32,7 +31,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
         let (shards, node_name) = (config.shards(), config.name.clone());
         let token_file = config.admin_token_file();
         // A start may wait for a database; it can be aborted unless it takes over calls.
-        let fresh = handover.listeners.is_empty();
+        let (fresh, handover) = (handover.is_none(), handover.unwrap_or_default());
         let running = tokio::select! {
             running = RunningNode::start_after(config, handover) => running?,
             () = signals.next(), if fresh => {
@@ -74,7 +73,7 @@ pub(crate) fn run(file: &Path) -> Result<()> {
 /// A listener for the log.
 fn described(listener: &ListenerConfig) -> String {
     let ListenerConfig { name, address, .. } = listener;
-    format!("{name} on {address}/{}", crate::transport::sockets::link(listener).name())
+    format!("{name} on {address}/{}", engine::link(listener).name())
 }
 
 /// Executes the next program, which takes over the calls. Returns only if that fails.
@@ -105,9 +104,10 @@ pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     let terms: Terms = serde_json::from_str(terms).context("the terms cannot be read")?;
     let config = Config::load(file)?;
     terms.meet(&Terms::of(&config)?)?;
-    crate::node::check(&config)?;
-    crate::node::try_addresses(&config, |address| terms.have(address))?;
-    runtime(None)?.block_on(database::try_server(&database::of(&config)?))?;
+    runtime(None)?.block_on(engine::rehearse(&config, &terms))?;
+    if !terms.have(config.admin.address) {
+        admin::try_address(config.admin.address)?;
+    }
     Ok(format!("{TAKES_OVER}{}", env!("CARGO_PKG_VERSION")))
 }
 
@@ -146,6 +146,6 @@ pub(crate) fn runtime(housekeeping: Option<ProcessorSet>) -> Result<tokio::runti
 /// All errors, one per line.
 pub(crate) fn check(file: &Path) -> Result<String> {
     let config = Config::load(file)?;
-    let summary = crate::node::check(&config)?;
+    let summary = engine::check(&config)?;
     Ok(format!("{}: good\n{summary}", file.display()))
 }

@@ -1,7 +1,7 @@
 //! Signal handling of the node. An unhandled signal would end the process and all its calls, so
 //! every usual one is handled.
 
-use crate::node::Node;
+use engine::Node;
 use nix::sys::signal::{SigSet, Signal as Hold};
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `strowger ledger`.
 
 use super::{NodeArgs, print};
-use crate::api::LedgerProof;
 use anyhow::{Result, bail};
+use api::LedgerProof;
 use clap::Subcommand;
 use std::fmt::Write as _;
 use std::io::Write;

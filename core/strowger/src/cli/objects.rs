@@ -1,10 +1,9 @@
 //! `strowger account|customer|vendor|rules|deck|numbers` and `strowger plugin settings`: single
 //! objects of the running node.
 
-use super::client::Client;
 use super::{NodeArgs, print, show};
-use crate::api::{HistoryLine, ObjectChanged, ObjectView, RowsRequest};
 use anyhow::{Result, anyhow, bail};
+use api::{Client, HistoryLine, ObjectChanged, ObjectView, RowsRequest};
 use clap::{Args, Subcommand};
 use kit::Table;
 use serde_json::{Map, Value};

@@ -1,9 +1,8 @@
 //! `strowger account pay`.
 
-use super::client::{Client, NoAnswer};
 use super::{NodeArgs, print, show};
-use crate::api::{PaymentDone, PaymentRequest};
 use anyhow::Result;
+use api::{Client, NoAnswer, PaymentDone, PaymentRequest};
 use clap::Args;
 use rand::TryRngCore;
 use rand::rngs::OsRng;

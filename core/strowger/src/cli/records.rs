@@ -1,10 +1,9 @@
 //! `strowger cdr` and `strowger rerate`.
 
-use super::client::Client;
 use super::show;
 use super::{NodeArgs, moment, now_ms, print};
-use crate::api::{RecordView, RerateDone, RerateRequest};
 use anyhow::{Result, bail};
+use api::{Client, RecordView, RerateDone, RerateRequest};
 use clap::Args;
 use ledger::Money;
 use std::collections::BTreeMap;
@@ -142,7 +141,7 @@ fn check_reason(client: &Client, reason: &str) -> Result<()> {
 
 /// The known end reason at most two edits away.
 fn nearest(reason: &str) -> Option<&'static str> {
-    let nearest = crate::nearest::nearest(reason, switch::end_reasons());
+    let nearest = engine::nearest(reason, switch::end_reasons());
     nearest.filter(|(changes, _)| *changes <= 2).map(|(_, known)| known)
 }
 

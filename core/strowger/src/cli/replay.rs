@@ -2,21 +2,18 @@
 
 use super::moment;
 use super::times::date_time;
-use crate::snapshot::{Registry, Snapshot};
-use crate::tables::Tables;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use config::Config;
+use engine::Surroundings;
 use host::decisions::DecisionReader;
 use host::replay::{Group, Names, ReplayHost, ReplayOptions, Report, Sums};
 use host::{Grant, PluginSettings};
 use kit::Table;
-use policy::{Hook, Lookup};
-use std::collections::{BTreeMap, BTreeSet};
+use policy::Hook;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use store::{ObjectKind, Ownership, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -76,7 +73,10 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
     let cache = config.as_ref().map(|config| config.data_dir.join("plugin-cache"));
     let host = ReplayHost::new(cache.filter(|cache| cache.exists()))?;
     let mut settings = settings(args, config.as_ref(), &host)?;
-    let surroundings = config.as_ref().map(surroundings);
+    let surroundings = match &config {
+        Some(config) => Some(crate::run::runtime(None)?.block_on(Surroundings::of(config))),
+        None => None,
+    };
     let (names, lookup, problem) = match surroundings {
         Some(Ok(Surroundings { names, lookup, problem, mut configs })) => {
             if args.settings.is_none()
@@ -137,47 +137,6 @@ fn settings(
         settings.config = serde_json::from_str(json).context("--settings is not JSON")?;
     }
     Ok(settings)
-}
-
-/// State of the node besides its decision log.
-struct Surroundings {
-    names: Names,
-    lookup: Arc<dyn Lookup>,
-    /// Why a part is missing.
-    problem: Option<String>,
-    /// Plugin settings owned by the API, by plugin name.
-    configs: BTreeMap<String, serde_json::Value>,
-}
-
-/// The current state of the node besides the log. If a number list cannot be read, the rest is
-/// still returned.
-fn surroundings(config: &Config) -> Result<Surroundings> {
-    let database = crate::database::of(config)?;
-    let runtime = crate::run::runtime(None)?;
-    let (business, tables, settings) = runtime.block_on(async {
-        let store = Store::open_to_read(database).await?;
-        let business = store.load().await?;
-        let tables = Tables::read(&store, &business.number_lists, &Tables::default()).await;
-        let settings = store.objects(ObjectKind::PluginSettings).await?;
-        Ok::<_, store::StoreError>((business, tables, settings))
-    })?;
-    let (tables, problem) = match tables {
-        Ok(tables) => (tables, None),
-        Err(error) => (Tables::default(), Some(format!("number lists: {error}"))),
-    };
-    let snapshot = Snapshot::build(config, &business, tables, &Registry::default(), [0; 32])?;
-    let facts = &snapshot.facts;
-    let customers = facts.customers().values().map(|trunk| (trunk.id, trunk.name.to_string()));
-    let vendors = facts.vendors().values().map(|trunk| (trunk.id, trunk.name.to_string()));
-    let names = Names { customers: customers.collect(), vendors: vendors.collect() };
-    // The node file may have changed since the node read it, and lacks what the API owns.
-    let of_api = settings.into_iter().filter(|settings| settings.origin == Ownership::Api);
-    let configs = of_api.filter_map(|mut settings| {
-        let config = settings.body.remove("config")?;
-        Some((settings.name, config))
-    });
-    let configs = configs.collect();
-    Ok(Surroundings { names, lookup: snapshot.lookup.clone(), problem, configs })
 }
 
 /// The report for display.

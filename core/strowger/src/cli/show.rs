@@ -1,13 +1,14 @@
 //! Output of the command line.
 
 use super::times::{clock, date_time, elapsed};
-use crate::api::{
+use api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
     PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
     UnlockDone,
 };
-use kit::{Table, plain, plain_lines};
+use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
+use platform::{plain, plain_lines};
 use std::fmt::Write;
 
 /// Alarms with effect and action.

@@ -1,11 +1,10 @@
 //! `strowger call test` (ROUTE-83).
 
-use super::client::Client;
 use super::{NodeArgs, print};
-use crate::api::{AttemptView, CallLine, RecordView, TestCallRequest};
 use anyhow::{Context, Result, bail};
+use api::{AttemptView, CallLine, Client, RecordView, TestCallRequest};
 use clap::Args;
-use kit::plain_lines;
+use platform::plain_lines;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;

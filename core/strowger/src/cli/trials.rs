@@ -1,10 +1,8 @@
 //! Canary, shadow, promotion and rollback on the command line.
 
-use super::client::Client;
-
 use super::{NodeArgs, print};
-use crate::api::{DifferenceLine, SwapDone, TrialParameters};
 use anyhow::{Context, Result};
+use api::{Client, DifferenceLine, SelectBy, SwapDone, TrialParameters};
 use clap::{Args, Subcommand, ValueEnum};
 use kit::Table;
 use std::io::Write;
@@ -84,8 +82,8 @@ impl SelectionArgs {
         TrialParameters {
             share: self.share.clone(),
             by: match self.by {
-                By::Call => host::SelectBy::Call,
-                By::Number => host::SelectBy::Number,
+                By::Call => SelectBy::Call,
+                By::Number => SelectBy::Number,
             },
             trunks: self.trunks.clone(),
         }

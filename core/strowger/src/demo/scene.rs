@@ -79,14 +79,6 @@ impl Scene {
         Ok(scene)
     }
 
-    /// In a test's own folder, which is removed with it.
-    #[cfg(test)]
-    pub(super) fn of_test(folder: PathBuf, plugins: &Path, addresses: &Addresses) -> Result<Scene> {
-        let scene = Scene { folder, removed: true };
-        scene.fill(plugins, addresses, "127.0.0.1:0".parse()?, "1000000")?;
-        Ok(scene)
-    }
-
     fn fill(
         &self,
         plugins: &Path,

@@ -3,7 +3,7 @@
 use super::scene::{self, Addresses, Scene};
 use super::{RING, TALK};
 use crate::agents::{Behaviour, CallPlan, Caller, Vendor};
-use crate::node::RunningNode;
+use crate::running::RunningNode;
 use anyhow::Result;
 use std::io::Write;
 use std::net::SocketAddr;

@@ -2,8 +2,8 @@
 
 use super::scene::{Addresses, Guests};
 use crate::agents::{CallOutcome, Ladder};
-use crate::api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
 use crate::cli::{date_time, decision_trail, vendors};
+use api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
 use kit::Table;
 use std::fmt::Write;
 use std::time::Duration;

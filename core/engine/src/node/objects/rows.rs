@@ -1,0 +1,171 @@
+//! Rows of decks and number lists: read page by page, changed one by one.
+
+use super::fields::{row, texts};
+use super::{ApiError, LARGEST_PAGE, Node, ObjectChanged, WHO, store_failed};
+use api::{RowPage, RowsRequest};
+use business::{check_number_row, instant_text};
+use ledger::{Money, NumberChange, RateRow, RowChange};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use store::ObjectKind;
+
+impl Node {
+    /// A page of a deck's rows in the order of its sheet; with `prefix`, only rows whose prefix
+    /// begins with it.
+    pub async fn deck_rows(
+        &self,
+        deck: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<RowPage, ApiError> {
+        let after = after
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| ApiError::invalid("after", "it is not the `after` of a page before"))?;
+        let id = self.stored(ObjectKind::Deck, deck).await?.id;
+        let (limit, asked) = of_page(limit);
+        let rows = self.store.deck_page(id, after, prefix, asked).await.map_err(store_failed)?;
+        Ok(page(rows, limit, |(number, _)| number.to_string(), |(_, row)| deck_row_fields(&row)))
+    }
+
+    /// A page of the rows of a number list kept in the database, in number order.
+    pub async fn list_rows(
+        &self,
+        list: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<RowPage, ApiError> {
+        let object = self.stored(ObjectKind::NumberList, list).await?;
+        if let Some(file) = object.body.get("file") {
+            let detail = format!("the rows of `{list}` are those of {file}");
+            return Err(ApiError::refused("rows_in_a_file", detail));
+        }
+        let (limit, asked) = of_page(limit);
+        let rows = self.store.list_page(object.id, after, asked).await.map_err(store_failed)?;
+        let fields = |(number, value): (String, String)| {
+            let fields = [("number", number), ("value", value)];
+            fields.map(|(name, text)| (name.to_owned(), Value::from(text))).into_iter().collect()
+        };
+        Ok(page(rows, limit, |(number, _)| number.clone(), fields))
+    }
+
+    /// Changes rows of a deck.
+    pub async fn change_rows(
+        self: &Arc<Node>,
+        deck: &str,
+        revision: u64,
+        request: RowsRequest,
+    ) -> Result<ObjectChanged, ApiError> {
+        let free_seconds = self.config.calls.free_seconds;
+        let mut changes = Vec::new();
+        for (at, fields) in request.remove.iter().enumerate() {
+            let place = format!("remove[{at}]");
+            // Only the identifying fields are used.
+            let mut fields = texts(&place, fields)?;
+            fields.push(("blocked", "yes".to_owned()));
+            fields.push(("price", String::new()));
+            let row = row(&place, &fields, free_seconds)?;
+            let (prefix, valid_from_ms) = (row.prefix, row.valid_from_ms);
+            changes.push(RowChange::Remove { prefix, valid_from_ms });
+        }
+        for (at, fields) in request.put.iter().enumerate() {
+            let place = format!("put[{at}]");
+            changes.push(RowChange::Put(row(&place, &texts(&place, fields)?, free_seconds)?));
+        }
+        let _turn = self.reloading.lock().await;
+        self.takes_changes()?;
+        let edited = self.store.edit_rows(deck, revision, WHO, &changes).await;
+        let edited = edited.map_err(store_failed)?;
+        self.publish_change(ObjectKind::Deck, deck, edited, &changes).await
+    }
+
+    /// Changes rows of a number list kept in the database.
+    pub async fn change_list(
+        self: &Arc<Node>,
+        list: &str,
+        revision: u64,
+        request: RowsRequest,
+    ) -> Result<ObjectChanged, ApiError> {
+        let mut changes = Vec::new();
+        for (at, fields) in request.remove.iter().enumerate() {
+            changes.push(NumberChange::Remove(number_row(&format!("remove[{at}]"), fields)?.0));
+        }
+        for (at, fields) in request.put.iter().enumerate() {
+            let (number, value) = number_row(&format!("put[{at}]"), fields)?;
+            changes.push(NumberChange::Put { number, value });
+        }
+        let _turn = self.reloading.lock().await;
+        self.takes_changes()?;
+        let edited = self.store.edit_list(list, revision, WHO, &changes).await;
+        self.publish_list_rows(list, edited.map_err(store_failed)?, &changes).await
+    }
+}
+
+/// Rows per page, and rows to read: one more, to detect a further page.
+fn of_page(limit: usize) -> (usize, u32) {
+    let limit = limit.clamp(1, LARGEST_PAGE);
+    (limit, u32::try_from(limit + 1).unwrap_or(u32::MAX))
+}
+
+fn page<T>(
+    mut rows: Vec<T>,
+    limit: usize,
+    cursor: impl Fn(&T) -> String,
+    fields: impl Fn(T) -> Map<String, Value>,
+) -> RowPage {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let after = rows.last().filter(|_| more).map(cursor);
+    RowPage { items: rows.into_iter().map(fields).collect(), after }
+}
+
+/// A row as columns of a sheet, without empty ones.
+fn deck_row_fields(row: &RateRow) -> Map<String, Value> {
+    let RateRow { prefix, destination, price, valid_from_ms, valid_to_ms, blocked } = row;
+    let prefix = if prefix.as_str().is_empty() { "*" } else { prefix.as_str() };
+    let amount = |amount: Money| Some(amount).filter(|a| *a != Money::ZERO).map(|a| a.to_string());
+    let instant = |ms: Option<u64>| ms.filter(|ms| *ms > 0).map(instant_text);
+    let columns = [
+        ("prefix", Some(prefix.to_owned())),
+        ("destination", Some(destination.to_string()).filter(|text| !text.is_empty())),
+        ("price", Some(price.price_first.to_string())),
+        (
+            "price_next",
+            Some(price.price_next)
+                .filter(|next| *next != price.price_first)
+                .map(|next| next.to_string()),
+        ),
+        ("connect_fee", amount(price.connect_fee)),
+        ("first_increment", Some(price.first_increment_s.to_string())),
+        ("next_increment", Some(price.next_increment_s.to_string())),
+        ("free_seconds", Some(price.free_seconds.to_string())),
+        ("minimum_charge", amount(price.minimum_charge)),
+        ("valid_from", instant(Some(*valid_from_ms))),
+        ("valid_to", instant(*valid_to_ms)),
+        ("blocked", blocked.then(|| "yes".to_owned())),
+    ];
+    let column = |(name, text): (&str, Option<String>)| Some((name.to_owned(), Value::from(text?)));
+    columns.into_iter().filter_map(column).collect()
+}
+
+/// Number and value of a row.
+fn number_row(place: &str, fields: &Map<String, Value>) -> Result<(String, String), ApiError> {
+    let (mut number, mut value) = (None, String::new());
+    for (field, text) in texts(place, fields)? {
+        match field {
+            "number" => number = Some(text.trim().to_owned()),
+            "value" => text.trim().clone_into(&mut value),
+            other => {
+                let detail = "a row of a number list has `number` and `value`";
+                return Err(ApiError::invalid(&format!("{place}.{other}"), detail));
+            }
+        }
+    }
+    let Some(number) = number else {
+        return Err(ApiError::invalid(&format!("{place}.number"), "the number is missing"));
+    };
+    check_number_row(&number, &value)
+        .map_err(|(column, problem)| ApiError::invalid(&format!("{place}.{column}"), problem))?;
+    Ok((number, value))
+}
