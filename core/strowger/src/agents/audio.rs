@@ -20,13 +20,13 @@ fn payload_type(law: Law) -> u8 {
 
 /// Packets that one leg sent and received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AudioCounts {
+pub(crate) struct AudioCounts {
     /// RTP packets sent.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// RTP packets received.
-    pub received: u64,
+    pub(crate) received: u64,
     /// Missing sequence numbers.
-    pub lost: u64,
+    pub(crate) lost: u64,
 }
 
 /// A leg's RTP socket and its clock.

@@ -16,42 +16,42 @@ const AUDIO_TURN: Duration = Duration::from_millis(10);
 
 /// A call to place.
 #[derive(Clone, Debug)]
-pub struct CallPlan {
+pub(crate) struct CallPlan {
     /// Caller number.
-    pub caller: String,
+    pub(crate) caller: String,
     /// Callee number.
-    pub callee: String,
+    pub(crate) callee: String,
     /// When to begin, after the first call.
-    pub after: Duration,
+    pub(crate) after: Duration,
     /// How long to talk before hanging up.
-    pub talk: Duration,
+    pub(crate) talk: Duration,
 }
 
 /// The outcome of a call.
 #[derive(Clone, Debug)]
-pub struct CallOutcome {
+pub(crate) struct CallOutcome {
     /// Callee number.
-    pub callee: String,
+    pub(crate) callee: String,
     /// Final status code; 0 without one.
-    pub code: u16,
+    pub(crate) code: u16,
     /// Reason phrase, or why there is none.
-    pub reason: String,
+    pub(crate) reason: String,
     /// INVITE to the first 180 or 183.
-    pub ringing: Option<Duration>,
+    pub(crate) ringing: Option<Duration>,
     /// INVITE to the final response.
-    pub final_after: Option<Duration>,
+    pub(crate) final_after: Option<Duration>,
     /// Time from the answer to the end.
-    pub talked: Duration,
+    pub(crate) talked: Duration,
     /// The callee hung up.
-    pub ended_by_callee: bool,
+    pub(crate) ended_by_callee: bool,
     /// RTP packets heard before the answer.
-    pub heard_ringing: u64,
+    pub(crate) heard_ringing: u64,
     /// Audio of this leg.
-    pub audio: AudioCounts,
+    pub(crate) audio: AudioCounts,
 }
 
 /// A user agent that calls a switch.
-pub struct Caller {
+pub(crate) struct Caller {
     endpoint: Endpoint,
     switch: SocketAddr,
 }
@@ -78,7 +78,7 @@ impl Caller {
     ///
     /// # Errors
     /// The socket cannot be opened.
-    pub fn bind(
+    pub(crate) fn bind(
         name: &str,
         address: SocketAddr,
         switch: SocketAddr,
@@ -89,7 +89,7 @@ impl Caller {
 
     /// The address that the switch sees.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.endpoint.local
     }
 
@@ -97,7 +97,7 @@ impl Caller {
     ///
     /// # Errors
     /// A socket fails.
-    pub fn place(&mut self, plans: &[CallPlan]) -> io::Result<Vec<CallOutcome>> {
+    pub(crate) fn place(&mut self, plans: &[CallPlan]) -> io::Result<Vec<CallOutcome>> {
         let begun = Instant::now();
         let mut waiting: Vec<(usize, &CallPlan)> = plans.iter().enumerate().collect();
         waiting.sort_by_key(|(_, plan)| std::cmp::Reverse(plan.after));

@@ -10,7 +10,7 @@ const LONGEST: usize = 18;
 
 /// Direction of a message, seen from the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The agent sent it.
     Sent,
     /// The agent received it.
@@ -29,7 +29,7 @@ struct Rung {
 
 /// A recording shared by the agents of a scene.
 #[derive(Debug)]
-pub struct Ladder {
+pub(crate) struct Ladder {
     start: Instant,
     rungs: Mutex<Vec<Rung>>,
 }
@@ -85,7 +85,7 @@ impl Ladder {
     /// Draws all legs whose INVITE was for a number ending in `callee`: the caller on the left, the
     /// switch in the middle, each leg's vendor on the right.
     #[must_use]
-    pub fn draw(&self, caller: &str, switch: &str, callee: &str) -> String {
+    pub(crate) fn draw(&self, caller: &str, switch: &str, callee: &str) -> String {
         let rungs = self.rungs.lock().unwrap_or_else(PoisonError::into_inner);
         let legs: Vec<&str> = rungs
             .iter()

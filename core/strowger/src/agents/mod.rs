@@ -1,5 +1,5 @@
-//! Small SIP user agents with real sockets and real RTP: a caller and a vendor, for the demo and
-//! for load generation.
+//! Small SIP user agents with real sockets and real RTP, a caller and a vendor: the parties of the
+//! demo.
 
 mod audio;
 mod caller;
@@ -8,7 +8,6 @@ mod ladder;
 mod transport;
 mod vendor;
 
-pub use audio::AudioCounts;
-pub use caller::{CallOutcome, CallPlan, Caller};
-pub use ladder::{Ladder, Side};
-pub use vendor::{Behaviour, Manner, Vendor, VendorTotals};
+pub(crate) use caller::{CallOutcome, CallPlan, Caller};
+pub(crate) use ladder::Ladder;
+pub(crate) use vendor::{Behaviour, Manner, Vendor};

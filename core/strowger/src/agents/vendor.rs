@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const TURN: Duration = Duration::from_millis(10);
 
 /// How a vendor handles an INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub(crate) enum Behaviour {
     /// Refuses at once with this status code.
     Refuse(u16),
     /// Sends 100 and nothing more until it is cancelled.
@@ -33,11 +33,11 @@ pub enum Behaviour {
 
 /// Transport and codec of a vendor.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub(crate) struct Manner {
     /// UDP, or TCP.
-    pub link: Link,
+    pub(crate) link: Link,
     /// The only codec that it supports.
-    pub law: Law,
+    pub(crate) law: Law,
 }
 
 impl Default for Manner {
@@ -47,23 +47,9 @@ impl Default for Manner {
     }
 }
 
-/// Totals of a vendor.
-#[derive(Debug, Default)]
-pub struct VendorTotals {
-    /// INVITEs received.
-    pub invites: AtomicU64,
-    /// Calls answered.
-    pub answered: AtomicU64,
-    /// RTP packets received.
-    pub rtp_received: AtomicU64,
-    /// RTP packets sent.
-    pub rtp_sent: AtomicU64,
-}
-
 /// A vendor on a separate thread; ends on drop.
-pub struct Vendor {
+pub(crate) struct Vendor {
     address: SocketAddr,
-    totals: Arc<VendorTotals>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,7 +59,7 @@ impl Vendor {
     ///
     /// # Errors
     /// The socket cannot be opened.
-    pub fn start(
+    pub(crate) fn start(
         name: &str,
         address: SocketAddr,
         behaviour: Behaviour,
@@ -86,7 +72,7 @@ impl Vendor {
     ///
     /// # Errors
     /// The socket cannot be opened.
-    pub fn start_as(
+    pub(crate) fn start_as(
         name: &str,
         address: SocketAddr,
         behaviour: Behaviour,
@@ -98,16 +84,9 @@ impl Vendor {
             Link::Stream => Endpoint::listen(name, address, ladder)?,
         };
         let address = endpoint.local;
-        let totals = Arc::new(VendorTotals::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let mut service = Service {
-            endpoint,
-            behaviour,
-            law: manner.law,
-            totals: totals.clone(),
-            calls: HashMap::new(),
-            lines: 0,
-        };
+        let mut service =
+            Service { endpoint, behaviour, law: manner.law, calls: HashMap::new(), lines: 0 };
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -117,19 +96,13 @@ impl Vendor {
                 }
             }
         })?;
-        Ok(Vendor { address, totals, stop, thread: Some(thread) })
+        Ok(Vendor { address, stop, thread: Some(thread) })
     }
 
     /// Its SIP address.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Its totals so far.
-    #[must_use]
-    pub fn totals(&self) -> &VendorTotals {
-        &self.totals
     }
 }
 
@@ -146,7 +119,6 @@ struct Service {
     endpoint: Endpoint,
     behaviour: Behaviour,
     law: Law,
-    totals: Arc<VendorTotals>,
     calls: HashMap<Line, Call>,
     lines: Line,
 }
@@ -181,7 +153,6 @@ impl Service {
             let sdp = call.audio.description()?;
             call.leg.answer(&mut self.endpoint.wire(), Some(&sdp));
             call.audio.talk_to(&call.offer, now);
-            self.totals.answered.fetch_add(1, Ordering::Relaxed);
         }
         call.audio.tick(now);
         if call.leg.poll_timeout().is_some_and(|at| at <= now)
@@ -251,7 +222,6 @@ impl Service {
             self.endpoint.turn_away(id, &invite);
             return Ok(());
         }
-        self.totals.invites.fetch_add(1, Ordering::Relaxed);
         self.lines += 1;
         let (line, tag) = (self.lines, self.endpoint.tag());
         let (call_id, offer) = (invite.call_id().to_owned(), invite.body().to_vec());
@@ -282,8 +252,6 @@ impl Service {
     fn end(&mut self, line: Line) {
         let Some(mut call) = self.calls.remove(&line) else { return };
         let AudioCounts { sent, received, .. } = call.audio.counts();
-        self.totals.rtp_sent.fetch_add(sent, Ordering::Relaxed);
-        self.totals.rtp_received.fetch_add(received, Ordering::Relaxed);
         if sent > 0 {
             self.endpoint.remark(&call.call_id, format!("RTP {sent} sent, {received} heard"));
         }
