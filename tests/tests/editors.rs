@@ -231,13 +231,12 @@ fn edit_and_kill(database: Option<String>) {
     let of_prefix = |done: &Done| (1000 + done.value).to_string();
     for (change, next) in windows(&prefixes) {
         let wanted = of_prefix(change) + "447700900123";
-        for record in within(&records, change, next) {
+        // One call per change is enough: the record with its attempts is a separate request.
+        if let Some(record) = within(&records, change, next).next() {
             let id = record["id"].as_str().expect("an id");
             let whole = stage.switch.get(&format!("/v1/records/{id}"));
             let sent = whole.pointer("/attempts/0/callee_out").and_then(Value::as_str);
             assert_eq!(sent, Some(wanted.as_str()), "{change:?}: {whole}");
-            // One call per change is enough: the record with its attempts is a separate request.
-            break;
         }
     }
 

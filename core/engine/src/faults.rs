@@ -10,9 +10,9 @@ mod agents;
 mod scene;
 
 use crate::handover::Handover;
+use crate::mailbox::Command;
 use crate::media_plane::DEFECT;
 use crate::node::{PreparedNode, RunningNode};
-use crate::shard::Command;
 use agents::{Behaviour, CallOutcome, CallPlan, Caller, Vendor};
 use api::RecordView;
 use scene::{Addresses, Scene, free_address, plugin_folder};

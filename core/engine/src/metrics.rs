@@ -4,9 +4,9 @@
 mod plugins;
 
 use crate::alarms::AlarmCount;
+use crate::mailbox::{ShardCounters, ShardReading};
 use crate::media_plane::PlaneStats;
 use crate::refusals::Refusals;
-use crate::shard::{ShardCounters, ShardReading};
 use crate::transport::resolve::NameCounts;
 use crate::transport::streams::StreamCounters;
 use api::TableLine;

@@ -25,9 +25,10 @@ pub use upgrade::Program;
 
 use crate::alarms::Alarms;
 use crate::handover::KeptListener;
+use crate::mailbox::Mailbox;
 use crate::media_plane::MediaPlane;
 use crate::refusals::Refusals;
-use crate::shard::{Mailbox, Shard};
+use crate::shard::Shard;
 use crate::snapshot::Registry;
 use crate::transport::resolve::Resolver;
 use crate::transport::streams::{StreamThread, Streams};

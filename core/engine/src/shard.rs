@@ -4,14 +4,12 @@
 //! plugin counters, used nonces, the recorder's queue.
 
 mod drive;
-mod mailbox;
 mod queue;
 mod rescue;
 
 pub(crate) use drive::{ShardParts, WAKER};
-pub(crate) use mailbox::{Arrived, Command, Mailbox, ShardCounters, ShardReading, mailbox};
-pub(crate) use rescue::words_of;
 
+use crate::mailbox::{Command, Mailbox};
 use platform::{ProcessorSet, keep_to, shorten_time_slice};
 use std::io;
 use std::thread::JoinHandle;

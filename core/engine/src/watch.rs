@@ -1,7 +1,6 @@
 //! Watched folders: a replaced plugin is swapped in, a changed number file is read again.
 
 use crate::alarms::{AlarmKind, Alarms};
-use crate::node::Node;
 use crate::world::WorldDesk;
 use host::LoadError;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
@@ -9,8 +8,8 @@ use notify::{Event, EventKind, RecursiveMode, Watcher};
 use platform::{ProcessorSet, keep_to};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// A file is read after this time without events in the folder: a copy causes many events.
@@ -50,15 +49,14 @@ impl FolderWatch {
         Ok(watch)
     }
 
-    /// Watches the folders of number files, which are added one by one.
+    /// Watches the folders of number files, which are added one by one; `read` gets the files that
+    /// are still being written.
     pub(crate) fn tables(
-        node: Weak<Node>,
         housekeeping: Option<ProcessorSet>,
+        read: impl Fn(&BTreeSet<PathBuf>) + Send + 'static,
     ) -> anyhow::Result<FolderWatch> {
         FolderWatch::start("table-folders", housekeeping, finished, move |changes| {
-            if let Some(node) = node.upgrade() {
-                node.read_outdated_tables(&changes.being_written);
-            }
+            read(&changes.being_written);
         })
     }
 

@@ -2,8 +2,8 @@
 //! one atomic store (promise 4 of the design).
 
 use crate::chains;
+use crate::mailbox::{Command, Mailbox};
 use crate::retired::Retired;
-use crate::shard::{Command, Mailbox};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use config::ChainConfig;

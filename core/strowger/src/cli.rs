@@ -7,15 +7,11 @@ mod objects;
 mod pay;
 mod records;
 mod replay;
-mod show;
 mod test_call;
-mod times;
 mod trials;
 mod upgrade;
 
-pub(crate) use show::{decision_trail, vendors};
-pub(crate) use times::date_time;
-
+use crate::show;
 use admin::AdminToken;
 use anyhow::{Context, Result};
 use api::{Client, ReloadRequest};

@@ -6,4 +6,5 @@ pub mod cli;
 mod demo;
 mod run;
 mod running;
+mod show;
 mod signals;

@@ -2,9 +2,9 @@
 
 use super::Node;
 use crate::alarms::{Alarms, Severity};
+use crate::mailbox::{Command, ShardReading};
 use crate::metrics::{self, Readings};
 use crate::refusals::Refusals;
-use crate::shard::{Command, ShardReading};
 use crate::transport::streams::Streams;
 use api::{AccountLine, AlarmLine, ApiError, CallLine, Health, PluginList, SwapDone};
 use host::{LoadError, Source};

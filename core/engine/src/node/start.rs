@@ -4,9 +4,10 @@ use super::objects::{Folds, Sources, bring_plugin_settings};
 use super::{Node, RunningNode, keeping, monitor};
 use crate::alarms::{AlarmKind, Alarms};
 use crate::handover::{self, Handover, KeptListener, Terms, WrittenShard};
+use crate::mailbox::{Mailbox, mailbox};
 use crate::media_plane::{MediaAddress, MediaPlane, MediaSettings, PlaneControl, Sounds};
 use crate::review::{self, ReviewError};
-use crate::shard::{Mailbox, Shard, ShardParts, WAKER, mailbox};
+use crate::shard::{Shard, ShardParts, WAKER};
 use crate::snapshot::{Registry, Snapshot, SnapshotError};
 use crate::tables::{TableError, Tables};
 use crate::transport::resolve::Resolver;
@@ -24,7 +25,7 @@ use mio::{Poll, Waker};
 use platform::{LatencyLimit, files};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -261,8 +262,13 @@ impl PreparedNode {
             started_ms: crate::clock::utc_ms(),
         });
         if node.config.tables.watch {
-            let watch = FolderWatch::tables(Arc::downgrade(&node), housekeeping)
-                .map_err(io::Error::other)?;
+            let owner = Arc::downgrade(&node);
+            let read = move |being_written: &BTreeSet<PathBuf>| {
+                if let Some(node) = owner.upgrade() {
+                    node.read_outdated_tables(being_written);
+                }
+            };
+            let watch = FolderWatch::tables(housekeeping, read).map_err(io::Error::other)?;
             *node.table_watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
             node.watch_tables().map_err(io::Error::other)?;
         }

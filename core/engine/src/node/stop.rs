@@ -2,7 +2,8 @@
 
 use super::{Node, RunningNode};
 use crate::handover::Handover;
-use crate::shard::{Command, Shard};
+use crate::mailbox::Command;
+use crate::shard::Shard;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

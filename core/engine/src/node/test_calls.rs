@@ -2,8 +2,8 @@
 
 use super::Node;
 use crate::clock;
+use crate::mailbox::Command;
 use crate::nearest::nearest;
-use crate::shard::Command;
 use api::ApiError;
 use api::{LONGEST_TEST_CALL_S, TestCallPlaced, TestCallRequest, call_id_text};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! The loop around a call machine: datagrams, letters and timers in; datagrams, questions and
 //! records out.
 
-use super::mailbox::{Answer, Arrived, Command, Inbox, Letter, Mailbox, ShardReading};
 use super::queue::Queue;
 use super::rescue;
 use crate::handover::WrittenShard;
+use crate::mailbox::{Answer, Arrived, Command, Inbox, Letter, Mailbox, ShardReading};
 use crate::media_plane::{PlaneControl, Report};
 use crate::transport::streams::Streams;
 use crate::transport::{arrival, icmp};

@@ -5,7 +5,7 @@
 
 use super::drive::Driver;
 use crate::clock;
-use std::any::Any;
+use crate::panic_text::words_of;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -40,13 +40,6 @@ pub(super) fn run_to_the_end(driver: &mut Driver) {
 
 fn poll_failed(error: &io::Error) -> String {
     format!("its poll fails: {error}")
-}
-
-/// The message of a panic.
-pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("a panic: {}", text.unwrap_or("it says nothing"))
 }
 
 impl Driver {

@@ -5,8 +5,9 @@ mod connection;
 
 use crate::clock;
 use crate::handover::KeptConnection;
+use crate::mailbox::{Arrived, Mailbox};
+use crate::panic_text::words_of;
 use crate::seldom::Seldom;
-use crate::shard::{Arrived, Mailbox, words_of};
 use arc_swap::ArcSwap;
 use connection::{Connection, Heard};
 use mio::net::{TcpListener, TcpStream};

@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::date_time;
+    use crate::show::date_time;
 
     #[test]
     fn moments_are_durations_dates_and_milliseconds() {

@@ -1,7 +1,8 @@
 //! `strowger account|customer|vendor|rules|deck|numbers` and `strowger plugin settings`: single
 //! objects of the running node.
 
-use super::{NodeArgs, print, show};
+use super::{NodeArgs, print};
+use crate::show;
 use anyhow::{Result, anyhow, bail};
 use api::{Client, HistoryLine, ObjectChanged, ObjectView, RowsRequest};
 use clap::{Args, Subcommand};

@@ -1,6 +1,7 @@
 //! `strowger account pay`.
 
-use super::{NodeArgs, print, show};
+use super::{NodeArgs, print};
+use crate::show;
 use anyhow::Result;
 use api::{Client, NoAnswer, PaymentDone, PaymentRequest};
 use clap::Args;

@@ -1,7 +1,7 @@
 //! `strowger cdr` and `strowger rerate`.
 
-use super::show;
 use super::{NodeArgs, moment, now_ms, print};
+use crate::show;
 use anyhow::{Result, bail};
 use api::{Client, RecordView, RerateDone, RerateRequest};
 use clap::Args;

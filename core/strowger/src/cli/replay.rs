@@ -1,7 +1,7 @@
 //! `strowger plugin replay`.
 
 use super::moment;
-use super::times::date_time;
+use crate::show::date_time;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use config::Config;

@@ -2,7 +2,7 @@
 
 use super::scene::{Addresses, Guests};
 use crate::agents::{CallOutcome, Ladder};
-use crate::cli::{date_time, decision_trail, vendors};
+use crate::show::{date_time, decision_trail, vendors};
 use api::{AccountLine, CallLine, PluginList, RecordView, SwapDone};
 use kit::Table;
 use std::fmt::Write;

@@ -66,7 +66,8 @@ impl Node {
             error => refused(error.to_string()),
         })?;
         let tables = self.live_tables();
-        for NamedList { setting, list, .. } in absent_lists(&tried, &tables) {
+        let absent = absent_lists(&tried, &tables).into_iter().next();
+        if let Some(NamedList { setting, list, .. }) = absent {
             let detail = format!("no number list `{list}`");
             return Err(ApiError::invalid(&format!("config.{setting}"), detail));
         }

@@ -95,7 +95,7 @@ pub(crate) struct Arrived {
     pub(crate) at_ms: u64,
 }
 
-pub(super) enum Letter {
+pub(crate) enum Letter {
     /// A message for this shard.
     Datagram(Arrived, Box<[u8]>),
     /// An event of a call's media.
@@ -107,11 +107,11 @@ pub(super) enum Letter {
 }
 
 /// A deferred answer of a plugin.
-pub(super) struct Answer {
-    pub(super) ask: Box<Ask>,
+pub(crate) struct Answer {
+    pub(crate) ask: Box<Ask>,
     /// The call's random draws before it.
-    pub(super) draw: u32,
-    pub(super) reply: Reply,
+    pub(crate) draw: u32,
+    pub(crate) reply: Reply,
 }
 
 /// The sending end; cheap to clone.
@@ -198,7 +198,7 @@ impl Mailbox {
     }
 
     /// Answers a question of this shard; ignored if the call has ended meanwhile.
-    pub(super) fn answer(&self, answer: Answer) {
+    pub(crate) fn answer(&self, answer: Answer) {
         let _ = self.letters.send(Letter::Answer(answer));
         self.wake();
     }
@@ -221,16 +221,16 @@ impl Mailbox {
 
 impl Inbox {
     /// Before letters are taken: later letters wake the poll again.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.signalled.store(false, Ordering::Release);
     }
 
-    pub(super) fn take(&mut self) -> Option<Letter> {
+    pub(crate) fn take(&mut self) -> Option<Letter> {
         self.passed_over.pop_front().or_else(|| self.receive())
     }
 
     /// The next datagram. Other letters stay for [`Inbox::take`].
-    pub(super) fn take_datagram(&mut self) -> Option<(Arrived, Box<[u8]>)> {
+    pub(crate) fn take_datagram(&mut self) -> Option<(Arrived, Box<[u8]>)> {
         loop {
             match self.receive()? {
                 Letter::Datagram(arrived, datagram) => return Some((arrived, datagram)),
@@ -247,7 +247,7 @@ impl Inbox {
         Some(letter)
     }
 
-    pub(super) fn counters(&self) -> &ShardCounters {
+    pub(crate) fn counters(&self) -> &ShardCounters {
         &self.counters
     }
 }

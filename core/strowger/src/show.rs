@@ -1,6 +1,7 @@
-//! Output of the command line.
+//! Answers of the API as text for people: the output of the command line and of the demo.
 
-use super::times::{clock, date_time, elapsed};
+mod times;
+
 use api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
     PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
@@ -10,9 +11,11 @@ use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
 use platform::{plain, plain_lines};
 use std::fmt::Write;
+pub(crate) use times::date_time;
+use times::{clock, elapsed};
 
 /// Alarms with effect and action.
-pub(super) fn alarms(alarms: &[AlarmLine]) -> String {
+pub(crate) fn alarms(alarms: &[AlarmLine]) -> String {
     if alarms.is_empty() {
         return "no alarms\n".to_owned();
     }
@@ -30,7 +33,7 @@ pub(super) fn alarms(alarms: &[AlarmLine]) -> String {
 }
 
 /// Running calls.
-pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
+pub(crate) fn calls(calls: &[CallLine], now_ms: u64) -> String {
     if calls.is_empty() {
         return "no calls\n".to_owned();
     }
@@ -63,7 +66,7 @@ pub(super) fn calls(calls: &[CallLine], now_ms: u64) -> String {
 }
 
 /// Lockouts.
-pub(super) fn lockouts(lockouts: &[LockoutLine]) -> String {
+pub(crate) fn lockouts(lockouts: &[LockoutLine]) -> String {
     if lockouts.is_empty() {
         return "nobody is locked out\n".to_owned();
     }
@@ -81,12 +84,12 @@ pub(super) fn lockouts(lockouts: &[LockoutLine]) -> String {
 }
 
 /// Lockouts ended by the operator.
-pub(super) fn unlocked(done: &UnlockDone) -> String {
+pub(crate) fn unlocked(done: &UnlockDone) -> String {
     format!("{} lockouts of {} are ended\n", done.ended, done.source)
 }
 
 /// Number tables.
-pub(super) fn tables(tables: &[TableLine]) -> String {
+pub(crate) fn tables(tables: &[TableLine]) -> String {
     if tables.is_empty() {
         return "no tables\n".to_owned();
     }
@@ -108,7 +111,7 @@ pub(super) fn tables(tables: &[TableLine]) -> String {
 }
 
 /// Call records in a list.
-pub(super) fn records(records: &[RecordView]) -> String {
+pub(crate) fn records(records: &[RecordView]) -> String {
     if records.is_empty() {
         return "no records\n".to_owned();
     }
@@ -172,7 +175,7 @@ fn money(charge: &ChargeView) -> String {
 }
 
 /// One record in full.
-pub(super) fn record(record: &RecordView) -> String {
+pub(crate) fn record(record: &RecordView) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -351,7 +354,7 @@ fn media(media: &MediaRecord) -> String {
 }
 
 /// Accounts.
-pub(super) fn accounts(accounts: &[AccountLine]) -> String {
+pub(crate) fn accounts(accounts: &[AccountLine]) -> String {
     if accounts.is_empty() {
         return "no accounts\n".to_owned();
     }
@@ -381,14 +384,14 @@ pub(super) fn accounts(accounts: &[AccountLine]) -> String {
 }
 
 /// A payment.
-pub(super) fn payment(done: &PaymentDone) -> String {
+pub(crate) fn payment(done: &PaymentDone) -> String {
     let PaymentDone { account, amount, balance, booked } = done;
     let what = if *booked { "is booked" } else { "had been booked before" };
     format!("{amount} {what} to {account}; the balance is {balance}\n")
 }
 
 /// The result of re-rating.
-pub(super) fn rerated(done: &RerateDone) -> String {
+pub(crate) fn rerated(done: &RerateDone) -> String {
     let what = if done.dry_run { "would be rated again" } else { "rated again" };
     let mut out = format!("{} calls {what}\n", done.rated);
     for (account, amount) in &done.booked {
@@ -401,7 +404,7 @@ pub(super) fn rerated(done: &RerateDone) -> String {
 }
 
 /// Live plugins.
-pub(super) fn plugins(list: &PluginList) -> String {
+pub(crate) fn plugins(list: &PluginList) -> String {
     let mut table = Table::new(&[
         "PLUGIN",
         "VERSION",
@@ -459,7 +462,7 @@ pub(super) fn plugins(list: &PluginList) -> String {
 }
 
 /// One plugin.
-pub(super) fn plugin(plugin: &PluginLine) -> String {
+pub(crate) fn plugin(plugin: &PluginLine) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -499,7 +502,7 @@ fn micros(nanos: u64) -> String {
 }
 
 /// A swap.
-pub(super) fn swap(done: &SwapDone) -> String {
+pub(crate) fn swap(done: &SwapDone) -> String {
     if done.before == done.after {
         return format!("{} is live already; nothing changes\n", done.after);
     }
@@ -516,7 +519,7 @@ pub(super) fn swap(done: &SwapDone) -> String {
 }
 
 /// A reload.
-pub(super) fn changes(done: &ReloadDone) -> String {
+pub(crate) fn changes(done: &ReloadDone) -> String {
     let mut out = String::new();
     for change in &done.changes {
         let _ = writeln!(out, "{}", plain(change));
