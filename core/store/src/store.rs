@@ -4,8 +4,12 @@ use crate::{balance, migrations, proof};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+/// How long a payment or a change of the business waits for the connection that writes.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The database: business objects, balances and records.
 ///
@@ -51,10 +55,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When it cannot be opened. A database of another version shows when it is read.
+    /// When it cannot be opened, or a later version has changed its schema. That of an older
+    /// version shows when it is read.
     pub async fn open_to_read(database: impl Into<Database>) -> Result<Store, StoreError> {
         let database = database.into();
-        let writer = connect(&database, true).await?;
+        let mut writer = connect(&database, true).await?;
+        migrations::look(&mut writer, &database).await?;
         let readers = Pool::of(&database, true);
         Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, database })
     }
@@ -65,9 +71,30 @@ impl Store {
         &self.database
     }
 
-    /// The connection that writes, fit for a task: for one at a time.
+    /// The connection that writes, fit for a task: for one at a time. Whoever asks is waited for
+    /// by somebody, so that it gives up while a server that has stopped keeps another task busy.
     pub(crate) async fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
-        let mut writer = self.writer.lock().await;
+        let Ok(writer) = timeout(LONGEST_WAIT, self.writer.lock()).await else {
+            let words = format!(
+                "it has been busy with another task for {} s; try again",
+                LONGEST_WAIT.as_secs()
+            );
+            let busy = std::io::Error::new(std::io::ErrorKind::TimedOut, words);
+            return Err(unreachable(&self.database)(busy.into()));
+        };
+        self.revived(writer).await
+    }
+
+    /// The same for records, which nobody waits for: it waits as long as others need.
+    pub(crate) async fn patient_writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        let writer = self.writer.lock().await;
+        self.revived(writer).await
+    }
+
+    async fn revived<'w>(
+        &self,
+        mut writer: MutexGuard<'w, Connection>,
+    ) -> Result<MutexGuard<'w, Connection>, StoreError> {
         writer.revive().await.map_err(unreachable(&self.database))?;
         Ok(writer)
     }
@@ -79,7 +106,7 @@ impl Store {
 
     /// Makes what was committed before survive a power failure after.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer().await?;
+        let mut writer = self.patient_writer().await?;
         if writer.settle().await.during("forcing the database to disk")? {
             return Ok(());
         }
