@@ -1,6 +1,6 @@
 //! Records become durable, once, whatever happens to the process.
 
-use crate::support::database::database;
+use crate::support::database::{Other, database};
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
 use crate::support::recorder::{
