@@ -396,16 +396,24 @@ fn a_database_of_a_later_version_is_refused_and_stays_as_it_is() {
         let _vendor = vendor(&stage);
         call_from(&stage, "15550001");
         stage.switch.settled_records(1);
-        stage.switch.stop();
-        let folder = stage.switch.folder();
         kind.sql(
-            folder,
+            stage.switch.folder(),
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
              execution_time) VALUES (99, 'later', TRUE, X'00', 1)",
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
              execution_time) VALUES (99, 'later', TRUE, '\\x00', 1)",
         );
+        // A program that is older than the database does not take a running node over.
+        let node = stage.switch.folder().path().join("node.toml");
+        let upgrade = Command::new(program()).args(["upgrade", "--config"]).arg(node).output();
+        let upgrade = upgrade.expect("the program is built");
+        let told = errors(&upgrade);
+        assert!(!upgrade.status.success() && told.contains("has step 99"), "{told}");
+        call_from(&stage, "15550002");
+        is_complete(&stage, 2);
+        stage.switch.stop();
         // Business that a start would write.
+        let folder = stage.switch.folder();
         let file = "business/business.toml";
         folder.put(file, &folder.read(file).replace("1000000", "2000000"));
         let contents = || match &kind {

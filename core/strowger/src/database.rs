@@ -58,13 +58,11 @@ pub(crate) async fn open(database: &Database) -> Result<Store, StoreError> {
 }
 
 /// Whether the database could be opened at this moment, for a program that takes a running one
-/// over: its calls are not to wait for a server. A file is that of the running program.
+/// over: its calls are not to wait for a server, nor to end with a program that is older than the
+/// database.
 ///
 /// # Errors
 /// As [`Store::open_to_read`].
-pub(crate) async fn try_server(database: &Database) -> Result<(), StoreError> {
-    if database.file().is_none() {
-        Store::open_to_read(database.clone()).await?;
-    }
-    Ok(())
+pub(crate) async fn try_to_read(database: &Database) -> Result<(), StoreError> {
+    Store::open_to_read(database.clone()).await.map(|_| ())
 }

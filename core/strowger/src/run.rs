@@ -108,7 +108,7 @@ pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
     terms.meet(&Terms::of(&config)?)?;
     crate::node::check(&config)?;
     crate::node::try_addresses(&config, |address| terms.have(address))?;
-    runtime(None)?.block_on(database::try_server(&database::of(&config)?))?;
+    runtime(None)?.block_on(database::try_to_read(&database::of(&config)?))?;
     Ok(format!("{TAKES_OVER}{}", env!("CARGO_PKG_VERSION")))
 }
 
