@@ -10,7 +10,7 @@
 mod aside;
 mod framing;
 
-pub(crate) use framing::{Damage, Entry, Kind, Segment};
+pub(crate) use framing::{Entry, Kind, Segment};
 
 use crate::error::StoreError;
 use aside::Aside;

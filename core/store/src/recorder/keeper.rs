@@ -133,7 +133,8 @@ impl Keeper {
         for (call, error) in &refused {
             self.set_aside(call, &error.to_string());
         }
-        self.recover(failures + std::mem::take(&mut self.tries));
+        let tries = std::mem::take(&mut self.tries);
+        self.recover(failures + tries);
         self.stored(count);
     }
 
