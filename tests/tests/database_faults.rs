@@ -395,7 +395,7 @@ fn a_database_of_a_later_version_is_refused_and_stays_as_it_is() {
         let mut stage = Stage::with(&kind.setup());
         let _vendor = vendor(&stage);
         call_from(&stage, "15550001");
-        stage.switch.settled_records(1);
+        assert_eq!(stage.switch.settled_records(1).len(), 1);
         kind.sql(
             stage.switch.folder(),
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
@@ -447,7 +447,7 @@ fn a_database_that_takes_nothing_is_told_in_its_own_words() {
         let stage = Stage::with(&kind.setup());
         let _vendor = vendor(&stage);
         call_from(&stage, "15550001");
-        stage.switch.settled_records(1);
+        assert_eq!(stage.switch.settled_records(1).len(), 1);
         let folder = stage.switch.folder();
         let (why, undo) = match &kind {
             Kind::Sqlite => {
@@ -501,7 +501,7 @@ fn a_record_that_is_refused_holds_no_other_up() {
         let mut stage = Stage::with(&kind.setup());
         let first = vendor(&stage);
         call_from(&stage, "15550001");
-        stage.switch.settled_records(1);
+        assert_eq!(stage.switch.settled_records(1).len(), 1);
         kind.sql(
             stage.switch.folder(),
             "CREATE TRIGGER picky BEFORE INSERT ON call_record WHEN NEW.caller = '15550666' \
