@@ -57,14 +57,11 @@ pub(crate) async fn open(database: &Database) -> Result<Store, StoreError> {
     }
 }
 
-/// Whether the database can be opened now, for a program that takes over a running one, whose calls
-/// must not wait for a server. An SQLite file is in use by the running program.
+/// Whether the database can be opened now, for a program that takes over a running one: its calls
+/// must not wait for a server, nor end with a program that is older than the database.
 ///
 /// # Errors
 /// As [`Store::open_to_read`].
-pub(crate) async fn try_server(database: &Database) -> Result<(), StoreError> {
-    if database.file().is_none() {
-        Store::open_to_read(database.clone()).await?;
-    }
-    Ok(())
+pub(crate) async fn try_to_read(database: &Database) -> Result<(), StoreError> {
+    Store::open_to_read(database.clone()).await.map(|_| ())
 }

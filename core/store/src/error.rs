@@ -91,6 +91,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the database refuses what it was given, and would take something else.
+    pub(crate) fn is_about_rows(&self) -> bool {
+        matches!(self, StoreError::Database { source, .. } if db::is_about_rows(source))
+    }
+
     pub(crate) fn unreadable(what: impl Into<String>, problem: impl ToString) -> Self {
         StoreError::Unreadable { what: what.into(), problem: problem.to_string() }
     }

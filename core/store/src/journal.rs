@@ -4,26 +4,32 @@
 //! A segment begins with [`MAGIC`]; then come entries: length (4 bytes, little-endian, of
 //! kind and payload), CRC-32 of kind and payload (4 bytes), kind (1 byte), payload
 //! ([`framing`]). What a crash left half-written at the end is cut off; a segment that is
-//! damaged elsewhere is read around the damage and set aside instead of being deleted.
+//! damaged elsewhere is read around the damage and set aside instead of being deleted
+//! ([`aside`]).
 
+mod aside;
 mod framing;
 
-pub(crate) use framing::{Damage, Entry, Kind, Segment};
+pub(crate) use framing::{Entry, Kind, Segment};
 
 use crate::error::StoreError;
-use framing::{MAGIC, entries};
-use std::collections::BTreeSet;
+use aside::Aside;
+use framing::{MAGIC, entries, frame};
+use ledger::CallId;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rights of the folder and of the files in it: numbers and money are their owner's only.
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
+/// Kind of the file of a call that the database refuses.
+const REFUSED: &str = "refused";
+/// Number of a segment that nobody reaches: a file of a greater one is not ours.
+const LAST: u64 = 9_999_999_999_999_999 / 2;
 /// Room kept from one commit to the next, bytes: some 1,000 calls. A disk that stood still for a
 /// second makes one commit of tens of megabytes.
 const PENDING_KEPT: usize = 2 * 1024 * 1024;
@@ -38,23 +44,9 @@ pub(crate) struct Journal {
     committed: u64,
     /// Entries since the last commit.
     pending: Vec<u8>,
-    damaged: Damaged,
+    aside: Aside,
     /// Held for the life of the journal: two nodes must not share a folder.
     _lock: File,
-}
-
-/// Segments in which damage was found: they are kept.
-#[derive(Clone, Debug, Default)]
-struct Damaged(Arc<Mutex<BTreeSet<u64>>>);
-
-impl Damaged {
-    fn add(&self, segment: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
-    }
-
-    fn take(&self, segment: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment)
-    }
 }
 
 /// Whole entries of a segment, on disk.
@@ -71,23 +63,53 @@ pub(crate) struct Stretch {
 #[derive(Clone, Debug)]
 pub(crate) struct JournalReader {
     folder: PathBuf,
-    damaged: Damaged,
+    aside: Aside,
 }
 
 impl JournalReader {
-    /// The entries of a stretch, all of them unless the disk has changed some.
+    /// The entries of a stretch, all of them unless the disk has changed some. What is missing of
+    /// a file that has become shorter, or is gone, is damage.
     pub(crate) fn read(&self, stretch: Stretch) -> Result<Segment, StoreError> {
         let path = path(&self.folder, stretch.segment);
         let length = usize::try_from(stretch.to.saturating_sub(stretch.from)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
-        File::open(&path)
-            .and_then(|file| file.read_exact_at(&mut bytes, stretch.from))
-            .map_err(StoreError::io(&path))?;
+        let read = match File::open(&path) {
+            Ok(file) => read_at(&file, &mut bytes, stretch.from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        };
+        let there = read.map_err(StoreError::io(&path))?;
+        // Zeros are no entries.
+        bytes[there..].fill(0);
         let segment = entries(&bytes, stretch.from).whole();
-        if !segment.damage.is_empty() {
-            self.damaged.add(stretch.segment);
+        for part in &segment.damage {
+            self.aside.damage(&path, stretch.segment, *part);
         }
         Ok(segment)
+    }
+
+    /// Keeps a segment for people to look at: something in it was not read.
+    pub(crate) fn keep(&self, segment: u64, what: &str) {
+        self.aside.keep(&path(&self.folder, segment), segment, what);
+    }
+
+    /// Writes a finished call that the database refuses to a file of its own.
+    pub(crate) fn refuse(&self, id: CallId, payload: &[u8], why: &str) -> Result<(), StoreError> {
+        let path = self.folder.join(format!("{id:032x}.{REFUSED}"));
+        let mut bytes = MAGIC.to_vec();
+        frame(&mut bytes, Kind::Final, payload);
+        write_whole(&self.folder, &path, &bytes).map_err(StoreError::io(&path))?;
+        tracing::error!(
+            file = %path.display(), why,
+            "the database refuses this call, which is kept in a file; each start tries it again"
+        );
+        self.aside.note(path, format!("the database refuses the call: {why}"));
+        Ok(())
+    }
+
+    /// What people have to look at, as long as it is there; none if there is nothing.
+    pub(crate) fn set_aside(&self) -> Option<String> {
+        self.aside.words()
     }
 }
 
@@ -112,6 +134,7 @@ impl Journal {
             }
             Err(TryLockError::Error(error)) => return Err(StoreError::io(lock_path)(error)),
         }
+        let aside = Aside::find(folder).map_err(StoreError::io(folder))?;
         let segment = segments(folder)?.last().map_or(1, |last| last + 1);
         let file = begin(folder, segment).map_err(StoreError::io(path(folder, segment)))?;
         Ok(Journal {
@@ -120,14 +143,14 @@ impl Journal {
             segment,
             committed: MAGIC.len() as u64,
             pending: Vec::new(),
-            damaged: Damaged::default(),
+            aside,
             _lock: lock,
         })
     }
 
     /// For those who read what was written.
     pub(crate) fn reader(&self) -> JournalReader {
-        JournalReader { folder: self.folder.clone(), damaged: self.damaged.clone() }
+        JournalReader { folder: self.folder.clone(), aside: self.aside.clone() }
     }
 
     /// Number of the segment that is written to.
@@ -142,15 +165,7 @@ impl Journal {
 
     /// Adds an entry to the next commit.
     pub(crate) fn append(&mut self, kind: Kind, payload: &[u8]) {
-        let mut check = crc32fast::Hasher::new();
-        check.update(&[kind as u8]);
-        check.update(payload);
-        // Payloads are one call each: kilobytes.
-        let length = payload.len() as u32 + 1;
-        self.pending.extend_from_slice(&length.to_le_bytes());
-        self.pending.extend_from_slice(&check.finalize().to_le_bytes());
-        self.pending.push(kind as u8);
-        self.pending.extend_from_slice(payload);
+        frame(&mut self.pending, kind, payload);
     }
 
     /// Writes what was appended and forces it to disk. After an error the entries are
@@ -180,20 +195,29 @@ impl Journal {
         Ok(())
     }
 
-    /// Deletes a segment whose entries are no longer needed; one that is damaged is kept
-    /// under another name.
+    /// Deletes a segment whose entries are no longer needed; one of which something was not read
+    /// is kept under another name.
     pub(crate) fn delete(&self, segment: u64) -> io::Result<()> {
         let path = path(&self.folder, segment);
-        if !self.damaged.take(segment) {
-            return std::fs::remove_file(path);
+        match self.aside.name(segment) {
+            None => std::fs::remove_file(path),
+            Some(kind) => {
+                std::fs::rename(&path, free_name(&path, kind))?;
+                self.aside.done(segment);
+                Ok(())
+            }
         }
-        let aside = path.with_extension("damaged");
-        std::fs::rename(&path, &aside).inspect_err(|_| self.damaged.add(segment))
     }
 
-    /// Keeps a segment for people to look at: something in it was not read.
-    pub(crate) fn keep(&self, segment: u64) {
-        self.damaged.add(segment);
+    /// Files with calls that the database has refused before, and the calls.
+    pub(crate) fn refused(&self) -> Result<Vec<(PathBuf, Vec<Entry>)>, StoreError> {
+        let mut refused = Vec::new();
+        for path in self.aside.refused() {
+            let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
+            let body = bytes.strip_prefix(MAGIC).unwrap_or(&bytes);
+            refused.push((path, entries(body, 0).entries));
+        }
+        Ok(refused)
     }
 
     /// Numbers of the segments before the one written to.
@@ -210,6 +234,12 @@ impl Journal {
         if MAGIC.starts_with(&bytes) {
             // A crash while the segment was made leaves a part of the head.
             let torn = if bytes.len() < MAGIC.len() { bytes.len() as u64 } else { 0 };
+            if bytes.len() < MAGIC.len() {
+                tracing::warn!(
+                    file = %path.display(), bytes = torn,
+                    "a segment of the journal has no whole head, and no records in it"
+                );
+            }
             return Ok(Segment::torn(torn));
         }
         let read = match bytes.strip_prefix(MAGIC) {
@@ -224,11 +254,38 @@ impl Journal {
                 "it is not a journal of this version",
             ));
         }
-        if !read.damage.is_empty() {
-            self.damaged.add(segment);
+        for part in &read.damage {
+            self.aside.damage(&path, segment, *part);
+        }
+        if read.torn > 0 {
+            self.aside.torn(&path, segment, bytes.len() as u64 - read.torn, read.torn);
         }
         Ok(read)
     }
+}
+
+/// Reads until the bytes are full or the file ends; gives back how many were read.
+fn read_at(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read_at(&mut bytes[read..], from + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// Writes a file that survives a power failure with its name.
+fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(PRIVATE_FILE);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    File::open(folder)?.sync_all()
 }
 
 /// Makes the folder; one that others may look into is closed to them.
@@ -241,14 +298,16 @@ fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 fn begin(folder: &Path, segment: u64) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true).mode(PRIVATE_FILE);
-    let mut file = options.open(path(folder, segment))?;
-    file.write_all(MAGIC)?;
-    file.sync_data()?;
-    // The name has to survive as well.
-    File::open(folder)?.sync_all()?;
-    Ok(file)
+    let path = path(folder, segment);
+    write_whole(folder, &path, MAGIC)?;
+    OpenOptions::new().write(true).open(path)
+}
+
+/// A name of this kind that no file has: one of a run before is not written over.
+fn free_name(path: &Path, kind: &str) -> PathBuf {
+    let numbered = (2_u32..).map(|number| path.with_extension(format!("{number}.{kind}")));
+    let mut names = std::iter::once(path.with_extension(kind)).chain(numbered);
+    names.find(|name| !name.exists()).unwrap_or_else(|| path.with_extension(kind))
 }
 
 fn path(folder: &Path, segment: u64) -> PathBuf {
@@ -258,9 +317,20 @@ fn path(folder: &Path, segment: u64) -> PathBuf {
 fn segments(folder: &Path) -> Result<Vec<u64>, StoreError> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(StoreError::io(folder))? {
-        let name = entry.map_err(StoreError::io(folder))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".journal"));
-        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        let found = entry.map_err(StoreError::io(folder))?.path();
+        if found.extension().is_none_or(|extension| extension != "journal") {
+            continue;
+        }
+        let stem = found.file_stem().and_then(|stem| stem.to_str());
+        // Only as it is written here: a number of another form would name another file.
+        let number = stem.and_then(|stem| stem.parse::<u64>().ok());
+        match number.filter(|number| *number <= LAST && path(folder, *number) == found) {
+            Some(number) => numbers.push(number),
+            None => tracing::warn!(
+                file = %found.display(),
+                "this is no segment of the journal by its name, and is not read"
+            ),
+        }
     }
     numbers.sort_unstable();
     Ok(numbers)

@@ -3,7 +3,7 @@
 //! They are listed here instead of using `sqlx::migrate!`: that macro builds its own database
 //! driver, which would compile SQLite twice.
 
-use crate::db::{Connection, Database, Driver};
+use crate::db::{Connection, Database, Dialect, Driver, Statement};
 use crate::error::{StoreError, Task};
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -28,6 +28,12 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (4, "list rows", include_str!("../migrations/postgres/0004_list_rows.sql")),
 ];
 
+static HAS_STEPS: Statement = Statement::each(
+    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')",
+    "SELECT to_regclass('_sqlx_migrations') IS NOT NULL",
+);
+static NEWEST_STEP: Statement = Statement::both("SELECT MAX(version) FROM _sqlx_migrations");
+
 /// Migrates a database to this version's schema. Nodes that start at the same time migrate one
 /// after the other.
 pub(crate) async fn run(
@@ -47,16 +53,43 @@ pub(crate) async fn run(
         }
     };
     migrated.map_err(|source| match source {
-        MigrateError::VersionMissing(step) => StoreError::Refused(format!(
-            "the database {database} has step {step} of a later version of strowger; start that \
-             version, or give this one a database of its own"
-        )),
+        MigrateError::VersionMissing(step) => later(database, step),
         MigrateError::VersionMismatch(step) => StoreError::Refused(format!(
             "step {step} of the database {database} is not the one of strowger: another program \
              has made it; give this one a database of its own"
         )),
         source => StoreError::Migrate { database: database.to_string(), source },
     })
+}
+
+fn later(database: &Database, step: i64) -> StoreError {
+    StoreError::Refused(format!(
+        "the database {database} has step {step} of a later version of strowger; start that \
+         version, or give this one a database of its own"
+    ))
+}
+
+/// Refuses the database of a later version, and changes nothing.
+pub(crate) async fn look(
+    connection: &mut Connection,
+    database: &Database,
+) -> Result<(), StoreError> {
+    let steps = match connection.dialect() {
+        Dialect::Sqlite => STEPS,
+        Dialect::Postgres => POSTGRES,
+    };
+    let known = steps.last().map_or(0, |(number, _, _)| *number);
+    let (has_steps,): (bool,) =
+        connection.one(&HAS_STEPS, &[]).await.during("looking at the schema")?;
+    if !has_steps {
+        return Ok(());
+    }
+    let (newest,): (Option<i64>,) =
+        connection.one(&NEWEST_STEP, &[]).await.during("looking at the schema")?;
+    match newest {
+        Some(step) if step > known => Err(later(database, step)),
+        _ => Ok(()),
+    }
 }
 
 fn steps(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -149,6 +182,73 @@ mod tests {
             assert!(refused.contains("account acme (id 7)"), "{refused}");
             assert!(refused.contains("9999999999999999990.0000000005"), "{refused}");
         }
+    }
+
+    /// A step that fails leaves the file as the step before it has left it, and the next start
+    /// goes on from there.
+    #[tokio::test]
+    async fn a_step_that_fails_is_undone_and_taken_again() {
+        let (path, mut old) = older("undone", &[12]).await;
+        sqlx::query("CREATE TABLE history (n INT)").execute(&mut old).await.expect("written");
+        drop(old);
+        for _ in 0..2 {
+            let refused = Store::open(&path).await.expect_err("it is in the way").to_string();
+            assert!(refused.contains("history") && refused.contains("strowger.db"), "{refused}");
+            let steps: (i64, i64) =
+                sqlx::query_as("SELECT COUNT(*), MAX(version) FROM _sqlx_migrations")
+                    .fetch_one(&mut reopened(&path).await)
+                    .await
+                    .expect("read");
+            assert_eq!(steps, (5, 5));
+        }
+        let mut driver = reopened(&path).await;
+        sqlx::query("DROP TABLE history").execute(&mut driver).await.expect("it is ours");
+        let store = Store::open(&path).await.expect("it opens");
+        assert_eq!(store.balance(7).await.expect("read"), Some(Money(12 * Money::ONE.0 + 5)));
+        assert!(store.prove().await.expect("read").faults.is_empty());
+    }
+
+    /// The same on a server, from its first version on.
+    #[tokio::test]
+    async fn an_older_database_of_a_server_is_brought_to_this_version() {
+        let server = postgres_server::Server::shared();
+        let url = server.database();
+        let name = url.rsplit('/').next().expect("a database");
+        let database = Database::from_url(&url).expect("a URL");
+        let mut connection = Connection::open(&database, false).await.expect("a connection");
+        match connection.drivers().expect("a connection") {
+            Driver::Postgres(driver) => {
+                steps(&POSTGRES[..1]).run(driver).await.expect("the schema of then");
+            }
+            Driver::Sqlite(_) => panic!("it is a server"),
+        }
+        drop(connection);
+        server.sql(
+            name,
+            "INSERT INTO account VALUES (7, 'acme', '{}', 12, 5, FALSE), \
+             (8, 'carrier', '{\"kind\": \"vendor\"}', -3, 0, FALSE); \
+             INSERT INTO posting (account, units, fraction, kind, at_ms, note) VALUES \
+             (7, 12, 0, 'payment', 1, 'cash'), (7, 0, 5, 'opening', 1, ''), \
+             (8, -3, 0, 'correction', 1, ''); \
+             CREATE TABLE history (n INT)",
+        );
+        let refused = Store::open(database.clone()).await.expect_err("it is in the way");
+        let told = refused.to_string();
+        assert!(told.contains("history") && told.contains(&format!("/{name}")), "{told}");
+        assert!(!refused.is_away() && !told.contains("secret"), "{told}");
+        let done = "SELECT COUNT(*), MAX(version) FROM _sqlx_migrations";
+        assert_eq!(server.sql(name, done), "2|2");
+        let half = "SELECT COUNT(*) FROM information_schema.columns \
+                    WHERE table_name = 'account' AND column_name = 'revision'";
+        assert_eq!(server.sql(name, half), "0", "a part of the third step");
+        server.sql(name, "DROP TABLE history");
+        let store = Store::open(database).await.expect("it opens");
+        let exact = Some(Money(12 * Money::ONE.0 + 5));
+        assert_eq!(store.balance(7).await.expect("read"), exact);
+        let proof = store.prove().await.expect("read");
+        assert!(proof.faults.is_empty());
+        assert_eq!(proof.books["cash"], Money(-12 * Money::ONE.0));
+        assert_eq!(server.sql(name, done), format!("{0}|{0}", POSTGRES.len()));
     }
 
     /// The columns of every table enforce their type.

@@ -10,7 +10,7 @@ mod segments;
 pub use alarm::Alarm;
 
 use crate::error::StoreError;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalReader};
 use crate::recovery::{Recovery, recover};
 use crate::store::Store;
 use clerk::Clerk;
@@ -30,6 +30,8 @@ use tokio::sync::watch;
 const LARGEST_BATCH: usize = 4096;
 /// Between attempts when journal or database fail.
 const RETRY: Duration = Duration::from_secs(1);
+/// An attempt to write the database that takes longer is told.
+const SLOW: Duration = Duration::from_secs(8);
 /// Attempts that fail one after the other, of which one is told: once a minute.
 const TOLD: u64 = 60;
 
@@ -165,8 +167,10 @@ struct Shared {
     commit_ms: AtomicU64,
     /// The last attempt to write the journal failed.
     journal_fails: AtomicBool,
-    /// The last attempt to write the database failed.
-    database_fails: AtomicBool,
+    /// What the last attempt to write the database says, if it failed, and when one that is
+    /// under way has begun.
+    database: Mutex<(Option<String>, Option<Instant>)>,
+    journal: JournalReader,
     /// No new calls are to be taken.
     full: AtomicBool,
 }
@@ -175,6 +179,26 @@ impl Shared {
     /// A panic elsewhere cannot leave the queue half-changed.
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last attempt to write the database failed with these words, or did not.
+    fn trouble(&self, words: Option<String>) {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).0 = words;
+    }
+
+    /// An attempt to write the database begins or ends.
+    fn attempt(&self, begins: bool) {
+        let since = begins.then(Instant::now);
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).1 = since;
+    }
+
+    /// Why the database does not take records, or not at once.
+    fn database_trouble(&self) -> Option<String> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let (words, since) = &*database;
+        let slow = since.map(|since| since.elapsed()).filter(|time| *time >= SLOW);
+        let slow = slow.map(|time| format!("no answer for {} s", time.as_secs()));
+        words.clone().or(slow)
     }
 
     /// Looks again at whether new calls may be taken, with so many documents in the inbox.
@@ -246,7 +270,8 @@ impl Recorder {
             failures: AtomicU64::new(0),
             commit_ms: AtomicU64::new(0),
             journal_fails: AtomicBool::new(false),
-            database_fails: AtomicBool::new(false),
+            database: Mutex::default(),
+            journal: journal.reader(),
             full: AtomicBool::new(false),
         });
         let (progress, watcher) = watch::channel(Progress::default());
@@ -273,8 +298,15 @@ impl Recorder {
             .spawn(move || clerk.run())
             .map_err(StoreError::io("the journal's thread"))?;
         let store = store.clone();
-        let keeper =
-            Keeper { store, journal: reader, shared: shared.clone(), progress, jobs: inbox };
+        let keeper = Keeper {
+            store,
+            journal: reader,
+            shared: shared.clone(),
+            progress,
+            jobs: inbox,
+            suspects: Vec::new(),
+            tries: 0,
+        };
         let runtime = Runtime::current();
         std::thread::Builder::new()
             .name("database".to_owned())
@@ -330,11 +362,25 @@ impl Recorder {
             (shared.stored.load(Ordering::Acquire), shared.durable.load(Ordering::Acquire));
         let states = [
             (Alarm::JournalFails, shared.journal_fails.load(Ordering::Acquire)),
-            (Alarm::DatabaseFails, shared.database_fails.load(Ordering::Acquire)),
+            (Alarm::DatabaseFails, shared.database_trouble().is_some()),
             (Alarm::DatabaseBehind, durable.saturating_sub(stored) >= shared.capacity),
             (Alarm::Full, self.is_full()),
         ];
         states.into_iter().filter(|(_, is_so)| *is_so).map(|(alarm, _)| alarm).collect()
+    }
+
+    /// Why the database does not take records, in its own words where it has any; none when it
+    /// does.
+    #[must_use]
+    pub fn database_trouble(&self) -> Option<String> {
+        self.handle.shared.database_trouble()
+    }
+
+    /// Files of the journal's folder with calls that are not in the database, as long as they are
+    /// there: damaged segments, and calls that the database refuses.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<String> {
+        self.handle.shared.journal.set_aside()
     }
 
     /// Finished calls that have become durable since the start.

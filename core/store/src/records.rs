@@ -1,17 +1,32 @@
 //! Writes finished calls: record, attempts, postings and balances in one transaction.
 
 use crate::amount::{small, split};
-use crate::db::{Connection, Insertion, Statement, Value, is_duplicate, values};
+use crate::db::{Connection, Insertion, Statement, Value, values};
 use crate::error::{StoreError, Task};
 use crate::store::{Store, column};
 use ledger::{AttemptRecord, Book, CallDocument, CallId, Money, Posting};
 use std::collections::{BTreeMap, HashSet};
+
+/// Calls that the database may refuse, each by itself, before it counts as the database's fault.
+const MOST_REFUSED: usize = 100;
+/// Characters of a number that are searched. What is longer is no number, and the index of a
+/// database may not take it; the document of the call has all of it.
+const LONGEST_NUMBER: usize = 250;
 
 /// A finished call and its stored form.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) document: Box<CallDocument>,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// What has become of finished calls.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// How many the database has got.
+    pub(crate) new: u64,
+    /// Those that it refuses for what they are, by their places in what was given, and why.
+    pub(crate) refused: Vec<(usize, StoreError)>,
 }
 
 pub(crate) static CALLS: Insertion = Insertion::new(
@@ -74,26 +89,55 @@ pub(crate) static IS_RECORDED: Statement =
 
 impl Store {
     /// Writes finished calls. Recorded ones are skipped, including their postings and balances, so
-    /// that a replay changes nothing. Returns the number of new ones.
-    pub(crate) async fn record(&self, calls: &[Finished]) -> Result<u64, StoreError> {
+    /// that a replay changes nothing. A call that the database refuses delays no other.
+    ///
+    /// # Errors
+    ///
+    /// The database fails, or refuses too many calls for their contents to be the cause. Some calls
+    /// may be recorded then.
+    pub(crate) async fn record(&self, calls: &[Finished]) -> Result<Recorded, StoreError> {
+        let mut recorded = Recorded::default();
         if calls.is_empty() {
-            return Ok(0);
+            return Ok(recorded);
         }
-        let mut writer = self.writer().await?;
+        let mut writer = self.patient_writer().await?;
         let all: Vec<&Finished> = calls.iter().collect();
         match insert(&mut writer, &all).await {
-            Err(StoreError::Database { source, .. }) if is_duplicate(&source) => {}
-            result => return result,
+            Err(error) if error.is_about_rows() => {}
+            result => return result.map(|new| Recorded { new, ..recorded }),
         }
         let mut fresh = Vec::new();
         let mut seen = HashSet::new();
-        for call in calls {
+        for (place, call) in calls.iter().enumerate() {
             let id = call.document.call.id;
             if seen.insert(id) && !is_recorded(&mut writer, id).await? {
-                fresh.push(call);
+                fresh.push((place, call));
             }
         }
-        insert(&mut writer, &fresh).await
+        // Halves of what is refused, the first half on top: calls keep their order.
+        let mut parts = vec![&fresh[..]];
+        while let Some(part) = parts.pop() {
+            let calls: Vec<&Finished> = part.iter().map(|(_, call)| *call).collect();
+            match (insert(&mut writer, &calls).await, part) {
+                (Ok(new), _) => recorded.new += new,
+                (Err(error), _) if !error.is_about_rows() => return Err(error),
+                (Err(error), [(place, call)]) => {
+                    // A server that was away may have committed it at last.
+                    if is_recorded(&mut writer, call.document.call.id).await? {
+                        continue;
+                    }
+                    if recorded.refused.len() >= MOST_REFUSED {
+                        return Err(error);
+                    }
+                    recorded.refused.push((*place, error));
+                }
+                (Err(_), part) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+        }
+        Ok(recorded)
     }
 }
 
@@ -109,6 +153,9 @@ pub(crate) async fn is_recorded(
 }
 
 async fn insert(connection: &mut Connection, calls: &[&Finished]) -> Result<u64, StoreError> {
+    if calls.is_empty() {
+        return Ok(0);
+    }
     connection.begin().await.during("beginning to write")?;
     let outcome = insert_all(connection, calls).await;
     connection.finish(outcome).await?;
@@ -210,8 +257,8 @@ fn call_row<'r>(seq: i64, id: &'r [u8], call: &'r Finished) -> [Value<'r>; 17] {
         record.end_ms.map(column).into(),
         record.trunk.into(),
         record.account.into(),
-        (&*record.caller_in).into(),
-        (&*record.callee_route).into(),
+        searched(&record.caller_in).into(),
+        searched(&record.callee_route).into(),
         (&*record.end_reason).into(),
         record.code_returned.into(),
         column(record.duration_ms).into(),
@@ -223,13 +270,21 @@ fn call_row<'r>(seq: i64, id: &'r [u8], call: &'r Finished) -> [Value<'r>; 17] {
     ]
 }
 
+/// As much of a number as is searched.
+fn searched(number: &str) -> &str {
+    match number.char_indices().nth(LONGEST_NUMBER) {
+        Some((end, _)) => &number[..end],
+        None => number,
+    }
+}
+
 fn attempt_row(seq: i64, attempt: &AttemptRecord) -> [Value<'_>; 11] {
     [
         seq.into(),
         attempt.number.into(),
         attempt.trunk.into(),
         attempt.vendor_account.into(),
-        (&*attempt.callee_out).into(),
+        searched(&attempt.callee_out).into(),
         column(attempt.sent_ms).into(),
         attempt.answer_ms.map(column).into(),
         column(attempt.duration_ms).into(),

@@ -2,11 +2,12 @@
 
 use crate::document::{decode, later_format};
 use crate::error::StoreError;
-use crate::journal::{Damage, Journal, Kind};
+use crate::journal::{Entry, Journal, JournalReader, Kind};
 use crate::records::{Finished, is_recorded};
 use crate::store::Store;
 use ledger::{CallDocument, CallId, EndedBy, RecordState};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// End reason of calls that a dead node left up (SIG-93).
 const NODE_LOST: &str = "node_lost";
@@ -34,17 +35,13 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
     let mut recovery = Recovery::default();
     let mut interims: BTreeMap<CallId, Vec<u8>> = BTreeMap::new();
     let earlier = journal.earlier()?;
+    let reader = journal.reader();
+    let taken = try_again(store, journal, &mut recovery.replayed).await?;
     for segment in &earlier {
         let what = format!("an entry of journal segment {segment}");
         let read = journal.read(*segment)?;
         recovery.torn_bytes += read.torn;
-        if read.torn > 0 {
-            tracing::warn!(segment, bytes = read.torn, "a half-written end of the journal is cut");
-        }
-        for part in &read.damage {
-            report_damage(*segment, *part);
-            recovery.damaged_bytes += part.length;
-        }
+        recovery.damaged_bytes += read.damage.iter().map(|part| part.length).sum::<u64>();
         let mut finished = Vec::new();
         for entry in read.entries {
             if let Some(format) = later_format(&entry.payload) {
@@ -56,9 +53,8 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
             let document = match decode(&entry.payload, &what) {
                 Ok(document) => Box::new(document),
                 Err(error) => {
-                    tracing::error!(segment, %error, "an entry is not read; its segment is kept");
                     recovery.damaged_bytes += entry.payload.len() as u64;
-                    journal.keep(*segment);
+                    reader.keep(*segment, &error.to_string());
                     continue;
                 }
             };
@@ -70,10 +66,10 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
                 finished.push(Finished { document, bytes: entry.payload });
             }
         }
-        recovery.replayed += store.record(&finished).await?;
+        recovery.replayed += store_calls(store, &reader, &finished).await?;
     }
     for (id, bytes) in interims {
-        if is_recorded(&mut *store.writer().await?, id).await? {
+        if is_recorded(&mut *store.patient_writer().await?, id).await? {
             continue;
         }
         // Kept until its final document comes.
@@ -83,8 +79,11 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
         recovery.unfinished.push(document);
     }
     journal.commit().map_err(StoreError::io("the journal"))?;
-    if !earlier.is_empty() {
+    if !earlier.is_empty() || !taken.is_empty() {
         store.settle().await?;
+    }
+    for path in taken {
+        std::fs::remove_file(&path).map_err(StoreError::io(path))?;
     }
     for segment in earlier {
         journal.delete(segment).map_err(StoreError::io(format!("journal segment {segment}")))?;
@@ -92,15 +91,55 @@ pub(crate) async fn recover(store: &Store, journal: &mut Journal) -> Result<Reco
     Ok(recovery)
 }
 
-/// Tells the operator which part of the journal is lost.
-pub(crate) fn report_damage(segment: u64, Damage { from, length }: Damage) {
-    tracing::error!(
-        segment,
-        from,
-        bytes = length,
-        "a damaged part of the journal is not read; its segment is kept as \
-         {segment:016}.damaged once the rest of it is in the database"
-    );
+/// Tries the calls again that the database has refused before; those that it takes now lose their
+/// files at the end of the recovery, which are given back.
+async fn try_again(
+    store: &Store,
+    journal: &Journal,
+    replayed: &mut u64,
+) -> Result<Vec<PathBuf>, StoreError> {
+    let mut done = Vec::new();
+    for (path, entries) in journal.refused()? {
+        let what = path.display().to_string();
+        let (mut calls, mut unreadable) = (Vec::new(), entries.is_empty());
+        for Entry { payload: bytes, .. } in entries {
+            match decode(&bytes, &what) {
+                Ok(document) => calls.push(Finished { document: Box::new(document), bytes }),
+                Err(error) => {
+                    tracing::error!(%error, "a call that was set aside is not read");
+                    unreadable = true;
+                }
+            }
+        }
+        let recorded = store.record(&calls).await?;
+        *replayed += recorded.new;
+        if recorded.new > 0 {
+            tracing::info!(file = %what, "the database takes a call that it refused before");
+        }
+        match recorded.refused.first() {
+            Some((_, error)) => {
+                tracing::error!(file = %what, %error, "the database still refuses this call");
+            }
+            None if unreadable => tracing::error!(file = %what, "this file holds no call"),
+            None => done.push(path),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes finished calls to the database, and those that it refuses to files.
+async fn store_calls(
+    store: &Store,
+    journal: &JournalReader,
+    calls: &[Finished],
+) -> Result<u64, StoreError> {
+    let recorded = store.record(calls).await?;
+    for (place, error) in &recorded.refused {
+        if let Some(Finished { document, bytes }) = calls.get(*place) {
+            journal.refuse(document.call.id, bytes, &error.to_string())?;
+        }
+    }
+    Ok(recorded.new)
 }
 
 /// Ends a call that was up when its node died: billed to the last evidence of life, by the

@@ -4,8 +4,12 @@ use crate::{balance, migrations, proof};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+/// How long a payment or a change of the business waits for the connection that writes.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The database: business objects, balances and records.
 ///
@@ -50,10 +54,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// It cannot be opened. A different schema version shows when it is read.
+    /// It cannot be opened, or a later version has changed its schema. An older schema shows when it
+    /// is read.
     pub async fn open_to_read(database: impl Into<Database>) -> Result<Store, StoreError> {
         let database = database.into();
-        let writer = connect(&database, true).await?;
+        let mut writer = connect(&database, true).await?;
+        migrations::look(&mut writer, &database).await?;
         let readers = Pool::of(&database, true);
         Ok(Store { writer: Arc::new(Mutex::new(writer)), readers, database })
     }
@@ -64,9 +70,30 @@ impl Store {
         &self.database
     }
 
-    /// The writing connection, reconnected if needed; one task at a time.
+    /// The writing connection, reconnected if needed; one task at a time. A user waits for the
+    /// result, so it fails after [`LONGEST_WAIT`] if a server that stands still keeps another task.
     pub(crate) async fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
-        let mut writer = self.writer.lock().await;
+        let Ok(writer) = timeout(LONGEST_WAIT, self.writer.lock()).await else {
+            let words = format!(
+                "it has been busy with another task for {} s; try again",
+                LONGEST_WAIT.as_secs()
+            );
+            let busy = std::io::Error::new(std::io::ErrorKind::TimedOut, words);
+            return Err(unreachable(&self.database)(busy.into()));
+        };
+        self.revived(writer).await
+    }
+
+    /// The same for records, for which no user waits: it waits without a limit.
+    pub(crate) async fn patient_writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        let writer = self.writer.lock().await;
+        self.revived(writer).await
+    }
+
+    async fn revived<'w>(
+        &self,
+        mut writer: MutexGuard<'w, Connection>,
+    ) -> Result<MutexGuard<'w, Connection>, StoreError> {
         writer.revive().await.map_err(unreachable(&self.database))?;
         Ok(writer)
     }
@@ -78,7 +105,7 @@ impl Store {
 
     /// Makes everything committed so far survive a power failure.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer().await?;
+        let mut writer = self.patient_writer().await?;
         if writer.settle().await.during("forcing the database to disk")? {
             return Ok(());
         }

@@ -158,6 +158,16 @@ impl Server {
         self.tell("start");
     }
 
+    /// Stops its processes where they stand: connections stay, new ones too, and nothing answers.
+    pub fn freeze(&self) {
+        self.tell("freeze");
+    }
+
+    /// Lets it go on after [`Server::freeze`].
+    pub fn thaw(&self) {
+        self.tell("thaw");
+    }
+
     fn tell(&self, order: &str) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answer = String::new();

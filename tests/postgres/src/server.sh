@@ -14,7 +14,15 @@ start() {
         -c max_connections=200 -c shared_buffers=64MB -c max_wal_size=2GB"
 }
 
+# Stops every process of the server where it stands (STOP), or lets them go on (CONT). The first
+# process comes first, so that it starts no other meanwhile.
+signal() {
+    first=$(head -n 1 "$folder/data/postmaster.pid") &&
+        kill "-$1" "$first" && kill "-$1" $(cat "/proc/$first/task/$first/children")
+}
+
 end() {
+    signal CONT 2>/dev/null
     control stop -m immediate
     rm -rf "$folder"
 }
@@ -41,6 +49,8 @@ while read -r line; do
         make) answer make ;;
         start) answer start ;;
         stop) answer control stop -m fast ;;
+        freeze) answer signal STOP ;;
+        thaw) answer signal CONT ;;
         kill) answer control stop -m immediate ;;
         *) echo "what is $line?" ;;
     esac

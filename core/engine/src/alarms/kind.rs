@@ -35,6 +35,8 @@ pub enum AlarmKind {
     CdrLag,
     /// The database accepts no records.
     DatabaseSlow,
+    /// The journal's folder has files with records that are not in the database.
+    RecordsSetAside,
     /// A balance is not the sum of its postings (BILL-48).
     BalanceWrong,
     /// Calls are refused because the node cannot keep up.
@@ -73,12 +75,13 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All kinds.
-    pub(crate) const ALL: [AlarmKind; 22] = [
+    pub(crate) const ALL: [AlarmKind; 23] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
         AlarmKind::CdrLag,
         AlarmKind::DatabaseSlow,
+        AlarmKind::RecordsSetAside,
         AlarmKind::BalanceWrong,
         AlarmKind::SystemOverload,
         AlarmKind::PortsExhausted,
@@ -106,6 +109,7 @@ impl AlarmKind {
             AlarmKind::InternalError => "internal_error",
             AlarmKind::CdrLag => "cdr_lag",
             AlarmKind::DatabaseSlow => "database_slow",
+            AlarmKind::RecordsSetAside => "records_set_aside",
             AlarmKind::BalanceWrong => "balance_wrong",
             AlarmKind::SystemOverload => "system_overload",
             AlarmKind::PortsExhausted => "ports_exhausted",
@@ -134,6 +138,7 @@ impl AlarmKind {
             }
             AlarmKind::CdrLag
             | AlarmKind::DatabaseSlow
+            | AlarmKind::RecordsSetAside
             | AlarmKind::BalanceWrong
             | AlarmKind::SystemOverload
             | AlarmKind::PortsExhausted
@@ -175,6 +180,9 @@ impl AlarmKind {
             AlarmKind::CdrLag => "Records and balances are seen late; nothing is lost.",
             AlarmKind::DatabaseSlow => {
                 "Records are safe in the journal and come later; payments and `apply` wait for it."
+            }
+            AlarmKind::RecordsSetAside => {
+                "These calls are not in the database; all others are, and new ones go on."
             }
             AlarmKind::BalanceWrong => {
                 "Calls of these accounts are let in or refused by a wrong sum."
@@ -229,6 +237,10 @@ impl AlarmKind {
             AlarmKind::DatabaseSlow => {
                 "See whether the database file can be written and who else has it open, or whether \
                  the server answers"
+            }
+            AlarmKind::RecordsSetAside => {
+                "See the files that it names in data_dir/journal (docs/operations.md), then move \
+                 them elsewhere"
             }
             AlarmKind::BalanceWrong => {
                 "See which accounts the log names, and their rows of the table `posting`"

@@ -53,7 +53,11 @@ impl Node {
                 Alarm::DatabaseFails,
                 AlarmKind::DatabaseSlow,
                 "database",
-                format!("the database cannot be written: {in_journal} records wait in the journal"),
+                format!(
+                    "the database {} takes no records: {}; {in_journal} wait in the journal",
+                    self.store.database(),
+                    self.recorder.database_trouble().unwrap_or_default()
+                ),
             ),
             (
                 Alarm::DatabaseBehind,
@@ -65,6 +69,7 @@ impl Node {
         for (alarm, kind, object, detail) in rows {
             self.alarms.set(kind, object, now.contains(&alarm).then_some(detail));
         }
+        self.alarms.set(AlarmKind::RecordsSetAside, "journal", self.recorder.set_aside());
         let lost = gauges.refused;
         if lost > self.records_lost.swap(lost, Ordering::Relaxed) {
             let detail = format!("{lost} calls that were not answered have no record");

@@ -357,7 +357,7 @@ pub fn check(config: &Config) -> Result<String, StartError> {
 pub async fn rehearse(config: &Config, terms: &Terms) -> Result<(), StartError> {
     check(config)?;
     try_addresses(config, |address| terms.have(address))?;
-    Ok(database::try_server(&database::of(config)?).await?)
+    Ok(database::try_to_read(&database::of(config)?).await?)
 }
 
 /// Whether this node could bind its addresses, except those already `taken` by the running one.

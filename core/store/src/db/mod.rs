@@ -56,6 +56,24 @@ pub(crate) enum Dialect {
     Postgres,
 }
 
+/// Whether rows were refused for what they are: a value that does not fit, a constraint, a trigger.
+/// A database that is full, locked or only reads refuses every row.
+pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| match code.parse::<i64>() {
+                // SQLite's codes are small numbers, their low byte the kind: too big, constraint,
+                // mismatch.
+                Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
+                // Data exceptions, integrity constraints, triggers, limits of an index.
+                _ => ["22", "23", "P0001", "54000"].iter().any(|class| code.starts_with(class)),
+            })
+        }
+        _ => false,
+    }
+}
+
 /// Whether a row was refused because there is one with its key.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)

@@ -89,9 +89,11 @@ impl Link {
         Link { held, options: None, broken: false, used: Instant::now(), patience }
     }
 
-    /// The driver's connection.
+    /// The driver's connection. One that broke is not asked again: a server that has stopped
+    /// would be waited for once more.
     pub(super) fn driver(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         match &mut self.held {
+            _ if self.broken => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
             Held::Own(connection) => Ok(connection),
             Held::Pooled(connection) => Ok(connection),
             Held::Gone => Err(io::Error::from(io::ErrorKind::NotConnected).into()),

@@ -63,6 +63,19 @@ impl Segment {
     }
 }
 
+/// Appends an entry.
+pub(super) fn frame(bytes: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
+    let mut check = crc32fast::Hasher::new();
+    check.update(&[kind as u8]);
+    check.update(payload);
+    // Payloads are one call each: kilobytes.
+    let length = payload.len() as u32 + 1;
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(&check.finalize().to_le_bytes());
+    bytes.push(kind as u8);
+    bytes.extend_from_slice(payload);
+}
+
 /// The entries in some bytes, of which `before` others lie before them in the segment.
 pub(super) fn entries(bytes: &[u8], before: u64) -> Segment {
     let mut segment = Segment { end: before + bytes.len() as u64, ..Segment::default() };

@@ -5,7 +5,7 @@
 pub enum Alarm {
     /// The journal cannot be written: what ends now is in memory only.
     JournalFails,
-    /// The database cannot be written: records wait in the journal.
+    /// The database cannot be written, or takes long: records wait in the journal.
     DatabaseFails,
     /// So many finished calls wait for the database as may be in memory.
     DatabaseBehind,

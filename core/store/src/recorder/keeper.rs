@@ -5,10 +5,11 @@ use crate::document::decode;
 use crate::error::StoreError;
 use crate::journal::{Entry, JournalReader, Kind, Stretch};
 use crate::records::Finished;
-use crate::recovery::report_damage;
 use crate::store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
@@ -33,45 +34,126 @@ pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) progress: Arc<watch::Sender<Progress>>,
     pub(super) jobs: mpsc::Receiver<Job>,
+    /// Calls that the database has refused while it took no other: whether that is their fault or
+    /// its own shows when it takes one.
+    pub(super) suspects: Vec<Finished>,
+    /// How often these were tried in vain.
+    pub(super) tries: u64,
 }
 
 impl Keeper {
-    pub(super) fn run(self, runtime: &Runtime) {
-        while let Ok(job) = self.jobs.recv() {
+    pub(super) fn run(mut self, runtime: &Runtime) {
+        while let Some(job) = self.next() {
             match job {
                 Job::Store(calls) => {
                     let count = calls.len() as u64;
-                    self.store(runtime, &calls, count);
+                    self.store(runtime, calls, count);
                 }
                 Job::ReadBack(stretch, count) => {
-                    self.store(runtime, &self.read_back(stretch), count);
+                    let calls = self.read_back(stretch);
+                    self.store(runtime, calls, count);
                 }
                 Job::Settle => self.settle(runtime),
             }
         }
     }
 
+    /// The next job; while there are suspects, after a while without one, another attempt at
+    /// these. None when the recorder has gone.
+    fn next(&self) -> Option<Job> {
+        if self.suspects.is_empty() {
+            return self.jobs.recv().ok();
+        }
+        match self.jobs.recv_timeout(RETRY) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => Some(Job::Store(Vec::new())),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
     /// Tries until the database takes them. They are `count`, whether they could be read or
     /// not: nobody waits for those that are lost.
-    fn store(&self, runtime: &Runtime, calls: &[Finished], count: u64) {
+    fn store(&mut self, runtime: &Runtime, calls: Vec<Finished>, count: u64) {
         let started = Instant::now();
-        let mut left = count;
-        for calls in calls.chunks(LARGEST_BATCH) {
-            let mut failures = 0;
-            while let Err(error) = runtime.block_on(self.store.record(calls)) {
-                self.fail(failures, &error, "records are not stored; they wait in the journal");
-                failures += 1;
+        let lost = count.saturating_sub(calls.len() as u64);
+        let mut rest = calls;
+        while !rest.is_empty() || !self.suspects.is_empty() {
+            let mut calls = self.with_suspects(rest);
+            rest = calls.split_off(calls.len().min(LARGEST_BATCH));
+            self.store_batch(runtime, calls);
+            if rest.is_empty() {
+                break;
             }
-            self.recover(failures);
-            let stored = left.min(calls.len() as u64);
-            left -= stored;
-            self.stored(stored);
         }
-        self.stored(left);
+        self.stored(lost);
         tracing::debug!(calls = count, elapsed = ?started.elapsed(), "records stored");
     }
 
+    /// Calls behind those that are suspected.
+    fn with_suspects(&mut self, calls: Vec<Finished>) -> Vec<Finished> {
+        let mut all = std::mem::take(&mut self.suspects);
+        all.extend(calls);
+        all
+    }
+
+    fn store_batch(&mut self, runtime: &Runtime, calls: Vec<Finished>) {
+        let count = calls.len() as u64;
+        let mut failures = 0;
+        let recorded = loop {
+            self.shared.attempt(true);
+            let recorded = runtime.block_on(self.store.record(&calls));
+            self.shared.attempt(false);
+            match recorded {
+                Ok(recorded) => break recorded,
+                Err(error) => {
+                    self.fail(failures, &error, "records are not stored; they wait in the journal");
+                    failures += 1;
+                    std::thread::sleep(RETRY);
+                }
+            }
+        };
+        let mut places = BTreeMap::new();
+        places.extend(recorded.refused);
+        let refused = calls.into_iter().enumerate();
+        let refused: Vec<(Finished, StoreError)> =
+            refused.filter_map(|(at, call)| Some((call, places.remove(&at)?))).collect();
+        if recorded.new == 0 && !refused.is_empty() {
+            let told = refused.first().map(|(call, error)| {
+                StoreError::Refused(format!("call {:032x}: {error}", call.document.call.id))
+            });
+            let taken = count.saturating_sub(refused.len() as u64);
+            self.suspects = refused.into_iter().map(|(call, _)| call).collect();
+            if let Some(error) = told {
+                self.fail(self.tries, &error, "a record is refused, and no other was taken since");
+                self.tries += 1;
+            }
+            self.stored(taken);
+            return;
+        }
+        for (call, error) in &refused {
+            self.set_aside(call, &error.to_string());
+        }
+        let tries = std::mem::take(&mut self.tries);
+        self.recover(failures + tries);
+        self.stored(count);
+    }
+
+    /// Tries until a call that the database refuses, while it takes others, is in a file of its
+    /// own: its segment of the journal will go.
+    fn set_aside(&self, call: &Finished, why: &str) {
+        let mut failures = 0;
+        while let Err(error) = self.journal.refuse(call.document.call.id, &call.bytes, why) {
+            self.fail(failures, &error, "a refused record is not set aside");
+            failures += 1;
+            std::thread::sleep(RETRY);
+        }
+        self.recover(failures);
+    }
+
     fn stored(&self, count: u64) {
+        if count == 0 {
+            return;
+        }
         let stored = self.shared.stored.fetch_add(count, Ordering::AcqRel) + count;
         self.progress.send_modify(|progress| progress.stored = stored);
     }
@@ -84,34 +166,47 @@ impl Keeper {
             match self.journal.read(stretch) {
                 Ok(read) => {
                     self.recover(failures);
-                    for part in read.damage {
-                        report_damage(stretch.segment, part);
-                        self.shared.damaged.fetch_add(part.length, Ordering::Relaxed);
-                    }
-                    return finals(read.entries);
+                    let damaged: u64 = read.damage.iter().map(|part| part.length).sum();
+                    self.shared.damaged.fetch_add(damaged, Ordering::Relaxed);
+                    return self.finals(stretch.segment, read.entries);
                 }
                 Err(error) => {
                     self.fail(failures, &error, "the journal is not read back");
                     failures += 1;
+                    std::thread::sleep(RETRY);
                 }
             }
         }
     }
 
-    /// Tells of the first failure and of one a minute after it, and waits before the next
-    /// attempt.
+    /// The finished calls among some entries.
+    fn finals(&self, segment: u64, entries: Vec<Entry>) -> Vec<Finished> {
+        let last = entries.into_iter().filter(|entry| entry.kind == Kind::Final);
+        last.filter_map(|Entry { payload: bytes, .. }| {
+            match decode(&bytes, "a finished call in the journal") {
+                Ok(document) => Some(Finished { document: Box::new(document), bytes }),
+                // It was encoded here, and its check sum is right.
+                Err(error) => {
+                    self.journal.keep(segment, &error.to_string());
+                    None
+                }
+            }
+        })
+        .collect()
+    }
+
+    /// Tells of the first failure and of one a minute after it.
     fn fail(&self, failures: u64, error: &StoreError, what: &str) {
         if failures.is_multiple_of(TOLD) {
             tracing::error!(%error, "{what}; trying again each second");
         }
-        self.shared.database_fails.store(true, Ordering::Release);
+        self.shared.trouble(Some(error.to_string()));
         self.shared.failures.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(RETRY);
     }
 
     fn recover(&self, failures: u64) {
         if failures > 0 {
-            self.shared.database_fails.store(false, Ordering::Release);
+            self.shared.trouble(None);
             tracing::info!(failures, "records are stored again");
         }
     }
@@ -126,16 +221,4 @@ impl Keeper {
             Err(error) => tracing::warn!(%error, "the journal keeps its segments"),
         }
     }
-}
-
-/// The finished calls among some entries.
-fn finals(entries: Vec<Entry>) -> Vec<Finished> {
-    let last = entries.into_iter().filter(|entry| entry.kind == Kind::Final);
-    last.filter_map(|Entry { payload: bytes, .. }| {
-        let document = decode(&bytes, "a finished call in the journal");
-        // It was encoded here, and its check sum is right.
-        let document = document.inspect_err(|error| tracing::error!(%error, "not recorded"));
-        Some(Finished { document: Box::new(document.ok()?), bytes })
-    })
-    .collect()
 }

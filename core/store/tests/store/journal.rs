@@ -161,6 +161,91 @@ async fn damage_met_while_the_database_catches_up_holds_nobody_up() {
     assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
+/// A file that has lost its end, or is gone, while it is to be read back: nobody waits for what is
+/// nowhere any more, the others are taken, and the place is told.
+#[tokio::test]
+async fn a_journal_that_becomes_shorter_holds_nobody_up() {
+    for cut in [true, false] {
+        let folder = Folder::new("shorter");
+        let store = open(folder.path()).await;
+        let settings = RecorderSettings { held: 0, ..RecorderSettings::default() };
+        let (recorder, mut other) = start_locked(&store, folder.path(), settings).await;
+        for number in 0..10 {
+            recorder.submit(call(number));
+            wait_until_durable(&recorder, number + 1).await;
+        }
+        let segment = segments(folder.path()).remove(0);
+        let length = segment.metadata().expect("it is ours").len();
+        let mut kept = 0;
+        if cut {
+            let file = std::fs::OpenOptions::new().write(true).open(&segment);
+            file.and_then(|file| file.set_len(length / 2)).expect("it is ours");
+            kept = (length / 2 - 8) / ((length - 8) / 10);
+        } else {
+            std::fs::remove_file(&segment).expect("it is ours");
+        }
+        other.release().await;
+        recorder.flush().await;
+        // The first call went by memory before the database was held, or was read before.
+        let calls = store.count_calls().await.expect("the store reads");
+        assert!((kept..=kept + 1).contains(&calls), "{calls}, {kept} were whole");
+        assert_eq!(recorder.gauges().stored_finals, 10);
+        assert!(recorder.gauges().damaged_bytes > 0);
+        if cut {
+            let told = recorder.set_aside().expect("it is told");
+            let name = segment.with_extension("damaged").display().to_string();
+            assert!(told.starts_with(&name) && told.contains("from byte"), "{told}");
+        }
+        assert!(store.prove().await.expect("the store reads").faults.is_empty());
+    }
+}
+
+/// Files of other names are left alone, and one that is kept is not written over.
+#[tokio::test]
+async fn files_that_are_no_segments_are_left_alone() {
+    let (whole, entry) = ten_calls().await;
+    let folder = Folder::new("others");
+    let store = open(folder.path()).await;
+    let journal = folder.join("journal");
+    std::fs::create_dir(&journal).expect("it is ours");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(journal.join(name), bytes).expect("it is ours");
+    };
+    let others = ["5.journal", "+5.journal", "18446744073709551615.journal", "x.journal"];
+    for name in others {
+        put(name, b"something");
+    }
+    let mut bytes = whole.clone();
+    bytes[8 + 4 * entry + 200] ^= 1;
+    put("0000000000000001.damaged", b"kept before");
+    put("0000000000000001.journal", &bytes);
+    let (recorder, recovery) = start(&store, folder.path()).await;
+    assert_eq!(recovery.replayed, 9);
+    let read = |name: &str| std::fs::read(journal.join(name)).expect("it is there");
+    assert_eq!(read("0000000000000001.damaged"), b"kept before");
+    assert_eq!(read("0000000000000001.2.damaged"), bytes);
+    for name in others {
+        assert_eq!(read(name), b"something", "{name}");
+    }
+    let told = recorder.set_aside().expect("it is told");
+    assert!(told.contains("0000000000000001.damaged"), "{told}");
+}
+
+/// What a crash has left half-written is cut, and kept for who wants to look at it.
+#[tokio::test]
+async fn a_torn_end_is_kept_beside_the_journal() {
+    let (whole, _) = ten_calls().await;
+    let folder = Folder::new("torn");
+    let store = open(folder.path()).await;
+    std::fs::create_dir(folder.join("journal")).expect("it is ours");
+    let torn = &whole[..whole.len() - 1];
+    std::fs::write(folder.join("journal/0000000000000001.journal"), torn).expect("it is ours");
+    let (recorder, recovery) = start(&store, folder.path()).await;
+    assert_eq!((recovery.replayed, recorder.set_aside()), (9, None));
+    let kept = std::fs::read(folder.join("journal/0000000000000001.torn"));
+    assert_eq!(kept.expect("it is kept"), torn);
+}
+
 /// Numbers and money are nobody else's: neither in a new folder nor in one that was open.
 #[tokio::test]
 async fn the_journal_is_readable_for_its_owner_only() {

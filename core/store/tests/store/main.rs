@@ -9,6 +9,7 @@ mod deck;
 mod edit;
 mod journal;
 mod money;
+mod outage;
 mod recorder;
 mod scale;
 mod support;

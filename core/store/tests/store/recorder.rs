@@ -1,6 +1,6 @@
 //! Records become durable, once, whatever happens to the process.
 
-use crate::support::database::database;
+use crate::support::database::{Other, database};
 use crate::support::documents::{call, call_up};
 use crate::support::folder::Folder;
 use crate::support::recorder::{
@@ -379,6 +379,71 @@ async fn a_locked_database_loses_no_call() {
     let ids = other.ids().await;
     let ended: Vec<Vec<u8>> = (0..CALLS).map(|n| call(n).call.id.to_be_bytes().to_vec()).collect();
     assert_eq!(ids, ended);
+}
+
+/// What is no number at all, as a peer may send it, holds no record up: an index of PostgreSQL
+/// takes no more than 2,704 bytes. The document has all of it.
+#[tokio::test]
+async fn a_number_without_end_is_recorded() {
+    let folder = Folder::new("endless");
+    let store = open(folder.path()).await;
+    let (recorder, _) = start(&store, folder.path()).await;
+    let mut seed = 1_u64;
+    let mut letter = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + (seed >> 33) as u8 % 90)
+    };
+    // Nothing that a database could compress.
+    let endless: String = (0..20_000).map(|_| letter()).collect();
+    let mut odd = call(1);
+    odd.call.caller_in = endless.as_str().into();
+    odd.call.callee_route = endless.as_str().into();
+    odd.attempts[0].callee_out = endless.as_str().into();
+    recorder.submit(odd.clone());
+    recorder.submit(call(2));
+    recorder.flush().await;
+    assert_eq!(store.count_calls().await.unwrap(), 2);
+    let found = store.call(odd.call.id).await.unwrap().expect("it is there");
+    assert_eq!(found.document.call.caller_in, odd.call.caller_in);
+}
+
+/// A database that refuses more calls than could each be at fault is at fault itself: they stay in
+/// the journal, in order, and no file is made of each.
+#[tokio::test]
+async fn a_database_that_refuses_every_call_is_waited_for() {
+    const CALLS: u64 = 150;
+    let folder = Folder::new("refuses");
+    let store = open(folder.path()).await;
+    let (recorder, _) = start(&store, folder.path()).await;
+    let mut other = Other::connect(folder.path()).await;
+    other
+        .execute(
+            "CREATE TRIGGER never BEFORE INSERT ON call_record BEGIN \
+             SELECT RAISE(ABORT, 'never any'); END",
+            "ALTER TABLE call_record ADD CONSTRAINT never CHECK (seq < 0)",
+        )
+        .await;
+    for number in 0..CALLS {
+        recorder.submit(call(number));
+    }
+    let alarm = async |words: &str| {
+        for _ in 0..2_000 {
+            if recorder.database_trouble().is_some_and(|trouble| trouble.contains(words)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{:?}", recorder.database_trouble());
+    };
+    alarm("never").await;
+    assert_eq!((recorder.gauges().in_journal, recorder.set_aside()), (CALLS, None));
+    let all = "ALTER TABLE call_record DROP CONSTRAINT never";
+    other.execute("DROP TRIGGER never", all).await;
+    recorder.flush().await;
+    assert_eq!(recorder.database_trouble(), None);
+    assert_eq!(recorder.set_aside(), None);
+    assert_eq!(store.count_calls().await.unwrap(), CALLS);
+    assert!(store.prove().await.unwrap().faults.is_empty());
 }
 
 /// The child of the test below: writes calls as fast as it can and prints the id of each

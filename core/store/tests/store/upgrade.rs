@@ -163,4 +163,6 @@ async fn a_database_of_a_later_version_is_refused() {
     let told = refused.to_string();
     assert!(told.contains("has step 99 of a later version of strowger"), "{told}");
     assert!(!refused.is_away(), "nobody waits for it");
+    let refused = Store::open_to_read(database(folder.path())).await.expect_err("nor to read");
+    assert_eq!(refused.to_string(), told);
 }
