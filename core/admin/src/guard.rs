@@ -133,8 +133,8 @@ impl Guard {
                 || self.access.hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
             if !is_own || authority.as_str().contains('@') {
                 let detail = format!(
-                    "`{}` is no name of this interface: ask for its IP address, or put the name \
-                     into `hosts` of [admin]",
+                    "`{}` is not a name of this interface: use its IP address, or add the name \
+                     to `hosts` of [admin]",
                     host.escape_default()
                 );
                 return Err(ApiError::wrong_host(&detail));

@@ -107,7 +107,7 @@ async fn serve(
     drop(listener);
     // A client that never completes its request does not delay the stop.
     if timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
-        tracing::info!("admin interface: a request that is not complete is broken off");
+        tracing::info!("admin interface: an incomplete request is closed");
     }
 }
 

@@ -200,7 +200,7 @@ fn revision(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
         (Some(tag), None) => {
             let number = tag.trim().trim_matches('"').parse();
             number.map(Some).map_err(|_| {
-                ApiError::invalid("If-Match", format!("`{tag}` is no revision, such as \"3\""))
+                ApiError::invalid("If-Match", format!("`{tag}` is not a revision, such as \"3\""))
             })
         }
         _ => Err(ApiError::without_revision()),

@@ -81,7 +81,7 @@ impl Client {
         let health = self.read::<serde_json::Value>(reply)?;
         if health.get("node").is_none() {
             let absent = if self.absent.is_empty() { "this one is wrong" } else { &self.absent };
-            bail!("{} wants a token: {absent}", self.base);
+            bail!("{} needs a token: {absent}", self.base);
         }
         Ok(serde_json::from_value(health)?)
     }
@@ -330,10 +330,10 @@ impl Client {
         let text = text.map_err(lost)?;
         if status.is_success() {
             return serde_json::from_str(&text)
-                .with_context(|| format!("{} answers in another version's words", self.base));
+                .with_context(|| format!("the answer of {} is of another version", self.base));
         }
         if status == ureq::http::StatusCode::UNAUTHORIZED && !self.absent.is_empty() {
-            bail!("{} wants a token: {}", self.base, self.absent);
+            bail!("{} needs a token: {}", self.base, self.absent);
         }
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(ErrorBody { detail, field: Some(field), .. }) => bail!("{field}: {detail}"),

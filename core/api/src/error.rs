@@ -58,7 +58,7 @@ impl ApiError {
 
     /// A change without the revision that it changes.
     pub fn without_revision() -> ApiError {
-        let detail = "say which revision is changed: `If-Match: \"3\"`, or `If-None-Match: *` for a \
+        let detail = "name the revision to change: `If-Match: \"3\"`, or `If-None-Match: *` for a \
                       new one";
         ApiError::new(StatusCode::PRECONDITION_REQUIRED, "revision_needed", detail)
     }
@@ -77,7 +77,7 @@ impl ApiError {
 
     /// The request comes from a web page of another origin.
     pub fn foreign_origin() -> ApiError {
-        let detail = "web pages of other origins may not ask here";
+        let detail = "requests from web pages of other origins are refused";
         ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
     }
 
@@ -89,7 +89,7 @@ impl ApiError {
 
     /// The body did not arrive in time.
     pub fn too_slow() -> ApiError {
-        let detail = "the body did not come in time";
+        let detail = "the request body did not arrive in time";
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)
     }
 
@@ -101,7 +101,7 @@ impl ApiError {
 
     /// The node takes no new calls at the moment.
     pub fn no_calls_now(why: &str) -> ApiError {
-        let detail = format!("no new calls are taken now: {why}");
+        let detail = format!("new calls are refused at the moment: {why}");
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_calls_now", detail)
     }
 

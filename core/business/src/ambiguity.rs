@@ -21,7 +21,7 @@ pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigE
         };
         if let Some((address, earlier)) = seen.same_source(trunk) {
             let (name, place) = told(earlier);
-            let problem = format!("trunk {name:?} at {place} has this address too; {REMEDY}");
+            let problem = format!("trunk {name:?} at {place} also has this address; {REMEDY}");
             refuse(origin, "addresses", format!("\"{address}\""), problem, errors);
         } else if let Some(earlier) = seen.same_user(trunk) {
             let (name, place) = told(earlier);

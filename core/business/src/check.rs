@@ -288,7 +288,7 @@ impl<'a> Known<'a> {
                         format!("expected at least {SHORTEST_PASSWORD} characters (SEC-05)");
                     errors.push(origin.error(TABLE, "password", "", problem));
                 } else if trunk.user.as_ref() == Some(password) {
-                    let problem = "expected something else than the user name (SEC-05)";
+                    let problem = "expected a password other than the user name (SEC-05)";
                     errors.push(origin.error(TABLE, "password", "", problem));
                 }
             }

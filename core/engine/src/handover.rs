@@ -267,7 +267,7 @@ impl Handover {
         let number: RawFd = number.parse().with_context(|| format!("{VARIABLE}={number}"))?;
         let Some(memory) = inherited::memory(number, MEMORY) else { return Ok(None) };
         let taken = Handover::read(memory);
-        taken.context("what the program before has left cannot be read").map(Some)
+        taken.context("the handover of the previous program cannot be read").map(Some)
     }
 
     fn read(memory: OwnedFd) -> Result<Handover> {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 /// Why requests were refused, since start.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// A `Host` that is no name of this interface.
+    /// A `Host` that is not a name of this interface.
     pub host: AtomicU64,
     /// From a web page of another origin.
     pub origin: AtomicU64,

@@ -172,7 +172,7 @@ fn swap(path: &Path, desk: &WorldDesk, alarms: &Alarms) {
         }
         // The folder may also contain builds for trials.
         Err(LoadError::UnknownPlugin { .. }) => {
-            tracing::info!(%file, "the node file has no plugin for this file: it is left alone");
+            tracing::info!(%file, "the node file has no plugin for this file: ignored");
         }
         Err(error) => {
             alarms.raise(

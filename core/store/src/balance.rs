@@ -115,7 +115,7 @@ pub(crate) async fn mend_inexact(connection: &mut Connection) -> Result<(), Stor
                  again; the balance is then summed up anew"
             )));
         };
-        tracing::warn!(account = %name, %before, balance = %sum, "a wrong balance is summed up anew");
+        tracing::warn!(account = %name, %before, balance = %sum, "a wrong balance is replaced by the sum of its postings");
         connection
             .execute(&MEND, values![units, fraction, account])
             .await

@@ -93,7 +93,7 @@ impl Store {
                 if Instant::now() >= end || took_too_long(&source) =>
             {
                 Err(StoreError::Refused(format!(
-                    "the search takes longer than {} s: name a shorter time or more of the number",
+                    "the search takes longer than {} s: choose a shorter period or more digits of the number",
                     LONGEST_QUERY.as_secs()
                 )))
             }

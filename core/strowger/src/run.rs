@@ -91,7 +91,7 @@ async fn replace(running: RunningNode, program: &Program, signals: &mut Signals)
     crate::signals::hold(stop);
     // This program can be started again, whatever happened to its file.
     let error = handover.execute(&program.file);
-    tracing::error!(%error, "the next program does not start; this one starts anew");
+    tracing::error!(%error, "the next program does not start; this one restarts");
     Err(handover.execute(Path::new("/proc/self/exe")))
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn takes_over(file: &Path, terms: &str) -> Result<String> {
 
 /// The path of this program, even if its file was replaced.
 fn own_file() -> Result<PathBuf> {
-    let file = std::env::current_exe().context("the program does not know its file")?;
+    let file = std::env::current_exe().context("the file of the running program is unknown")?;
     let replaced = file.to_str().and_then(|name| name.strip_suffix(" (deleted)"));
     Ok(replaced.map_or_else(|| file.clone(), PathBuf::from))
 }

@@ -26,7 +26,7 @@ impl RunningNode {
         RunningNode::start_after(config, Handover::default()).await
     }
 
-    /// The same with what the program before has left; calls are taken and go on when it returns.
+    /// The same with the handover of the previous program, whose calls continue.
     pub(crate) async fn start_after(config: Config, handover: Handover) -> Result<RunningNode> {
         let prepared = PreparedNode::new(config)?;
         // Its address may be taken: then nothing of the node is changed.

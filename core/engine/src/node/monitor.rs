@@ -44,7 +44,7 @@ pub(super) async fn watch(node: Arc<Node>) {
                     node.keep_settings_in_force(&plugin).await;
                 }
             }
-            Err(error) => tracing::error!(%error, "nothing was swept, builds were not watched"),
+            Err(error) => tracing::error!(%error, "the sweep failed, and builds were not checked"),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Node {
         for retreat in &retreats {
             let what = if retreat.was_canary { "canary" } else { "build" };
             let detail = format!(
-                "{what} {} is taken back for {}: {}",
+                "{what} {} is rolled back to {}: {}",
                 retreat.from, retreat.to, retreat.why
             );
             self.alarms.notice(AlarmKind::PluginRolledBack, &retreat.to.name, detail);

@@ -134,7 +134,7 @@ impl PreparedNode {
         &self.config
     }
 
-    /// Starts everything, with what the program before has left; calls are taken and go on when it
+    /// Starts everything, with the handover of the previous program; calls are accepted and continue when it
     /// returns.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl PreparedNode {
             tracing::info!(
                 records = recovery.replayed,
                 torn_bytes = recovery.torn_bytes,
-                "records of the run before were brought from the journal into the database"
+                "records of the previous run were moved from the journal to the database"
             );
         }
         let live = Live::in_process(NONCES_KEPT, crate::clock::utc_ms());
@@ -539,7 +539,7 @@ fn start_shards(
         let switch = written.next().flatten().and_then(|left| {
             let calls = left.calls.len();
             let switch = take_over(settings.clone(), world.load_full(), &left, &mut media)?;
-            tracing::info!(shard = number, calls, "calls of the program before go on");
+            tracing::info!(shard = number, calls, "calls of the previous program continue");
             taken.extend(left.calls);
             Some(switch)
         });

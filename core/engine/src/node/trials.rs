@@ -93,7 +93,8 @@ impl Node {
         let share = match &parameters.share {
             None => Selection::all().share,
             Some(text) => share(text).ok_or_else(|| {
-                let detail = format!("`{text}` is no share; write 0% to 100%, such as 5% or 0.25%");
+                let detail =
+                    format!("`{text}` is not a share; write 0% to 100%, such as 5% or 0.25%");
                 ApiError::invalid("share", detail)
             })?,
         };

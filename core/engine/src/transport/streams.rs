@@ -111,7 +111,7 @@ impl Streams {
         if !self.signalled.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
         {
-            tracing::error!(%error, "the thread of TCP cannot be woken");
+            tracing::error!(%error, "the TCP thread cannot be woken");
         }
     }
 }

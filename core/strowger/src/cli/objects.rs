@@ -338,7 +338,7 @@ fn settings(fields: &[String]) -> Result<Map<String, Value>> {
                 break;
             }
             let inner = table.entry(name).or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(inner) = inner else { bail!("`{path}`: {name} is no table") };
+            let Value::Object(inner) = inner else { bail!("`{path}`: {name} is not a table") };
             table = inner;
         }
     }

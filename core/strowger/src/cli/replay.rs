@@ -106,7 +106,7 @@ fn hooks(names: &[String]) -> Result<Option<BTreeSet<Hook>>> {
             Some(hook) => hooks.insert(hook),
             None => {
                 let known = Hook::ALL.map(Hook::name).join(", ");
-                bail!("`{name}` is no hook: there are {known}");
+                bail!("`{name}` is not a hook; the hooks are {known}");
             }
         };
     }

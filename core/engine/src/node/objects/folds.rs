@@ -58,7 +58,7 @@ impl Node {
             let before = node.desk.snapshot();
             match before.patched(&node.config, Changed::Deck(&folded), &node.registry) {
                 Ok(snapshot) => node.desk.replace_snapshot(Arc::new(snapshot)),
-                Err(error) => tracing::error!(%error, deck = name, "a deck is not built again"),
+                Err(error) => tracing::error!(%error, deck = name, "a deck could not be rebuilt"),
             }
         });
     }
@@ -89,7 +89,7 @@ impl Node {
                     let snapshot = node.desk.snapshot().with(vec![table]);
                     node.desk.replace_snapshot(Arc::new(snapshot));
                 }
-                Err(error) => tracing::error!(%error, list = name, "a list is not built again"),
+                Err(error) => tracing::error!(%error, list = name, "a list could not be rebuilt"),
             }
         });
     }

@@ -22,7 +22,7 @@ impl Node {
         let after = after
             .map(str::parse)
             .transpose()
-            .map_err(|_| ApiError::invalid("after", "it is not the `after` of a page before"))?;
+            .map_err(|_| ApiError::invalid("after", "it is not the `after` of an earlier page"))?;
         let id = self.stored(ObjectKind::Deck, deck).await?.id;
         let (limit, asked) = of_page(limit);
         let rows = self.store.deck_page(id, after, prefix, asked).await.map_err(store_failed)?;
