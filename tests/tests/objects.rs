@@ -77,7 +77,7 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
             &["account", "set", "shop", "credit_limit=much"][..],
             "credit_limit: `much` is not an amount",
         ),
-        (&["account", "set", "shop", "deck=none"], "account.deck = \"none\": no such deck"),
+        (&["account", "set", "shop", "deck=none"], "deck = \"none\": no such deck"),
         (&["account", "set", "shop", "colour=red"], "unknown field `colour`"),
         (&["customer", "set", "shop", "media_address=b"], "media_address"),
         (

@@ -4,6 +4,7 @@ use super::refusal::Refusal;
 use super::routes::{Reply, json};
 use api::{ApiError, HistoryLine, ObjectChanged, ObjectPage, ObjectView, RowPage, RowsRequest};
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
@@ -83,11 +84,18 @@ pub(super) fn routes() -> Router<Arc<Node>> {
     router
 }
 
+fn query<T>(parameters: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
+    let Query(parameters) =
+        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
+    Ok(parameters)
+}
+
 async fn list(
     kind: ObjectKind,
     State(node): State<Arc<Node>>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Reply<ObjectPage> {
+    let page = query(page)?;
     Ok(Json(node.objects(kind, page.after.as_deref(), page.limit).await?))
 }
 
@@ -148,17 +156,18 @@ async fn remove(
 async fn deck_rows(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
-    Query(rows): Query<Rows>,
+    rows: Result<Query<Rows>, QueryRejection>,
 ) -> Reply<RowPage> {
-    let Rows { after, prefix, limit } = rows;
+    let Rows { after, prefix, limit } = query(rows)?;
     Ok(Json(node.deck_rows(&name, after.as_deref(), &prefix, limit).await?))
 }
 
 async fn list_rows(
     State(node): State<Arc<Node>>,
     Path(name): Path<String>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Reply<RowPage> {
+    let page = query(page)?;
     Ok(Json(node.list_rows(&name, page.after.as_deref(), page.limit).await?))
 }
 

@@ -26,6 +26,26 @@ const HEDGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::f
 /// Longest name of an object.
 const LONGEST_NAME: usize = 64;
 
+/// Refuses a name that an object cannot have; returns what is allowed.
+///
+/// # Errors
+///
+/// It is blank, `.` or `..` (clients drop them from paths), longer than 64 bytes, or has control
+/// characters or characters that reverse the direction of text.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let misleads = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let blank = name.trim().is_empty() || matches!(name, "." | "..");
+    if blank || name.len() > LONGEST_NAME || name.chars().any(misleads) {
+        return Err(format!(
+            "expected 1 to {LONGEST_NAME} characters other than `.` and `..`, none of control"
+        ));
+    }
+    Ok(())
+}
+
 pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
     names(business, origins, errors);
     let known = Known::new(business);
@@ -79,11 +99,7 @@ fn names(business: &Business, origins: &Origins, errors: &mut ConfigErrors) {
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (n, name) in names.into_iter().enumerate() {
             let origin = origins.get(kind, n);
-            let usable = !name.trim().is_empty()
-                && name.len() <= LONGEST_NAME
-                && !name.chars().any(char::is_control);
-            if !usable {
-                let problem = format!("expected 1 to {LONGEST_NAME} characters, none of control");
+            if let Err(problem) = check_name(name) {
                 errors.push(origin.error(table, "name", format!("{name:?}"), problem));
             } else if let Some(before) = first.insert(name, n) {
                 let place = origins.get(kind, before).place();

@@ -21,6 +21,7 @@ mod warnings;
 mod words;
 
 pub use account::{Account, AccountKind, Currency, Rounding, RunningCalls};
+pub use check::check_name;
 pub use customer::{Authentication, CustomerTrunk, FailureReply, Reliability, Transcode};
 pub use error::{ConfigError, ConfigErrors};
 pub use instant::{instant_text, parse_instant};

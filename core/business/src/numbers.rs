@@ -14,6 +14,8 @@ use std::sync::Arc;
 const COLUMNS: [&str; 2] = ["number", "value"];
 /// Longest number, in characters.
 const LONGEST_NUMBER: usize = 64;
+/// Largest number file, in bytes.
+const LARGEST_FILE: u64 = 1 << 30;
 /// Longest value, in bytes.
 const LONGEST_VALUE: usize = 255;
 
@@ -79,7 +81,7 @@ impl NumberList {
 /// # Errors
 ///
 /// The number has more than 64 characters or one not allowed in numbers (NUM-03); the value is
-/// longer than 255 bytes.
+/// longer than 255 bytes or has control characters.
 pub fn check_number_row(number: &str, value: &str) -> Result<(), (&'static str, String)> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*#._-".contains(&byte);
     if number.len() > LONGEST_NUMBER || !number.bytes().all(plain) {
@@ -91,14 +93,32 @@ pub fn check_number_row(number: &str, value: &str) -> Result<(), (&'static str, 
     if value.len() > LONGEST_VALUE {
         return Err((COLUMNS[1], format!("expected at most {LONGEST_VALUE} bytes")));
     }
+    if value.chars().any(char::is_control) {
+        return Err((COLUMNS[1], "expected no control characters".to_owned()));
+    }
+    Ok(())
+}
+
+/// A number file is a regular file of limited size: a device or a pipe has no end.
+fn good_file(metadata: &Metadata) -> Result<(), String> {
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if metadata.len() > LARGEST_FILE {
+        return Err(format!("it has {} bytes, more than {LARGEST_FILE}", metadata.len()));
+    }
     Ok(())
 }
 
 /// The rows of a file; an error concerns the whole file.
 fn read(path: &Path, errors: &mut ConfigErrors) -> Result<(NumberTable, FileStamp), String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    // Before it is opened: opening a pipe waits for a writer.
+    good_file(&path.metadata().map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
-    let stamp = FileStamp::from(&file.metadata().map_err(unreadable)?);
+    let metadata = file.metadata().map_err(unreadable)?;
+    good_file(&metadata)?;
+    let stamp = FileStamp::from(&metadata);
     let mut rows = Rows::open(path, file);
     let mut builder = NumberTableBuilder::new();
     while let Some((number, value)) = rows.next(errors) {

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// Longest name of a destination, in bytes.
+const LONGEST_DESTINATION: usize = 255;
 /// Columns of a deck sheet; the header row lists those present, in any order.
 pub(super) const DECK_COLUMNS: [&str; 12] = [
     "prefix",
@@ -47,6 +49,15 @@ pub fn deck_row<'a>(
         });
     }
     rows.into_iter().next().ok_or_else(|| "a row has at least a prefix and a price".to_owned())
+}
+
+fn good_destination(name: &str) -> Result<(), String> {
+    if name.len() > LONGEST_DESTINATION || name.chars().any(char::is_control) {
+        return Err(format!(
+            "expected at most {LONGEST_DESTINATION} bytes without control characters"
+        ));
+    }
+    Ok(())
 }
 
 /// Reads the rows of a deck (BILL-01). `prefix` and `price` are required, but a blocked row needs
@@ -110,6 +121,7 @@ pub(super) fn deck_rows(
         let minimum_charge = money(minimum_at, errors);
         let valid_from = time(from_at, errors);
         let valid_to = time(to_at, errors);
+        cells.read(destination_at, errors, good_destination);
         let destination = cells.get(destination_at);
         let destination = match destinations.get(destination) {
             Some(known) => known.clone(),

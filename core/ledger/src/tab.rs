@@ -29,6 +29,9 @@ pub enum Held {
     Blocked(Claim),
 }
 
+/// How long a late slice may take, milliseconds: longer than a plugin may take for its price.
+const LATE_SLICE_MS: u64 = 2_000;
+
 /// Highest number of resellers above an account, each of whom pays for its calls (BILL-60).
 pub const DEEPEST_TREE: usize = 8;
 
@@ -69,6 +72,10 @@ pub struct Tab {
     growth: Option<Growth>,
     /// Reservations that are no longer needed; to be released.
     surplus: Vec<(u32, Money)>,
+    /// How long a slice that begins after the end of the paid talk may take, milliseconds after the
+    /// answer.
+    #[serde(default)]
+    late_until_ms: Option<u64>,
 }
 
 /// A slice in progress.
@@ -128,13 +135,30 @@ impl Tab {
     #[must_use]
     pub fn new(payers: Vec<Payer>, slice_s: u32) -> Tab {
         let slice_s = slice_s.max(1);
-        Tab { payers, slice_s, covered_s: 0, look_ms: None, growth: None, surplus: Vec::new() }
+        Tab {
+            payers,
+            slice_s,
+            covered_s: 0,
+            look_ms: None,
+            growth: None,
+            surplus: Vec::new(),
+            late_until_ms: None,
+        }
     }
 
     /// Milliseconds of talk paid for.
     #[must_use]
     pub fn covered_ms(&self) -> u64 {
         u64::from(self.covered_s) * 1000
+    }
+
+    /// When the call ends for want of money, in milliseconds after the answer: when the paid talk is
+    /// used up. `None` if none is paid for. A slice that begins later than that, because the machine
+    /// stood still, gets two seconds.
+    #[must_use]
+    pub fn exhausted_ms(&self) -> Option<u64> {
+        let late_ms = self.late_until_ms.unwrap_or(0);
+        self.is_covering().then(|| self.covered_ms().max(late_ms))
     }
 
     /// When the next slice begins, in milliseconds after the answer: after three quarters of the
@@ -176,11 +200,21 @@ impl Tab {
 
     /// Begins a slice.
     pub fn grow(&mut self) -> Step {
+        self.grow_past(0)
+    }
+
+    /// Begins a slice of a call that has talked so long, milliseconds: also longer than was paid
+    /// for, when the machine stood still. Then the slice includes the talk in between.
+    pub fn grow_past(&mut self, talked_ms: u64) -> Step {
         let (to_s, least_s) = if self.covered_s == 0 {
             let least_s = self.payers.iter().map(Payer::least_s).max().unwrap_or(1);
             (self.slice_s.max(least_s), least_s)
         } else {
-            (self.covered_s.saturating_add(self.slice_s), self.covered_s.saturating_add(1))
+            let is_late = talked_ms >= self.covered_ms();
+            self.late_until_ms = is_late.then(|| talked_ms.saturating_add(LATE_SLICE_MS));
+            let talked_s = u32::try_from(talked_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+            let to_s = self.covered_s.max(talked_s).saturating_add(self.slice_s);
+            (to_s, self.covered_s.saturating_add(1))
         };
         self.growth = Some(Growth::Pricing { to_s, least_s, prices: Vec::new() });
         Step::Ask
@@ -357,6 +391,7 @@ impl Tab {
     }
 
     fn look_again(&mut self, now_ms: u64) {
+        self.late_until_ms = None;
         let left_ms = self.covered_ms().saturating_sub(now_ms);
         let look_ms = now_ms + (left_ms / 4 * 3).max(1000);
         self.look_ms = Some(look_ms).filter(|look_ms| *look_ms < self.covered_ms());

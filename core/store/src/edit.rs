@@ -131,7 +131,7 @@ async fn write(connection: &mut Connection, edit: &Edit) -> Result<Edited, Store
     current(*kind, name, seen, *revision)?;
     let Some(body) = body else {
         let Some(object) = seen else { return Err(absent(*kind, name)) };
-        references::none_refers(connection, *kind, name).await?;
+        references::none_refers(connection, *kind, name, "is not removed").await?;
         if *kind == ObjectKind::Account {
             is_settled(connection, object.id, name).await?;
         }
@@ -149,6 +149,9 @@ async fn write(connection: &mut Connection, edit: &Edit) -> Result<Edited, Store
         && let Some(before) = &present
     {
         currency::refuse_change(connection, (before.id, name), &before.body, &body).await?;
+        if !before.removed && before.body.get("kind") != body.get("kind") {
+            references::none_refers(connection, *kind, name, "keeps its kind").await?;
+        }
         // It was booked when the account was created and cannot change.
         if let Some(booked) = before.body.get("opening_balance") {
             body.insert("opening_balance".to_owned(), booked.clone());

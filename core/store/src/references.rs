@@ -84,11 +84,12 @@ fn dangling(Reference { from, field, to, .. }: &Reference, name: &str, wanted: &
     ))
 }
 
-/// Refuses to remove an object that others refer to.
+/// Refuses an act on an object that others refer to; `refused` says it, such as "is not removed".
 pub(crate) async fn none_refers(
     connection: &mut Connection,
     kind: ObjectKind,
     name: &str,
+    refused: &str,
 ) -> Result<(), StoreError> {
     for reference in REFERENCES.iter().filter(|reference| reference.to == kind) {
         let referrer: Option<(String,)> = connection
@@ -97,7 +98,7 @@ pub(crate) async fn none_refers(
             .during("looking for references to an object")?;
         if let Some((referrer,)) = referrer {
             return Err(StoreError::Refused(format!(
-                "{kind} {name} is not removed: {} {referrer} has it as `{}`",
+                "{kind} {name} {refused}: {} {referrer} has it as `{}`",
                 reference.from, reference.field
             )));
         }

@@ -18,6 +18,7 @@ use super::reload::{refused, store_failed, unreadable};
 use super::start::FIRST_ANSWERS;
 use api::ApiError;
 use api::{HistoryLine, ObjectChanged, ObjectPage, ObjectView};
+use check::keeps;
 use fields::{masked, merge, unmasked};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -99,6 +100,15 @@ impl Node {
         let stored = self.store.object(kind, name).await.map_err(store_failed)?;
         let stored = stored.filter(|object| !object.removed);
         let before = stored.as_ref().map(|object| &object.body);
+        if let (Change::Put(fields) | Change::Merge(fields), Some(object)) = (&change, &stored) {
+            keeps("name", fields, Some(&Value::from(name)), "an object keeps its name")?;
+            keeps("id", fields, Some(&Value::from(object.id)), "an object keeps its id")?;
+            if kind == ObjectKind::Account {
+                let why = "it was booked when the account was made; payments change a balance";
+                let booked = object.body.get("opening_balance");
+                keeps("opening_balance", fields, booked, why)?;
+            }
+        }
         let body = match change {
             Change::Remove => None,
             Change::Put(fields) => Some(unmasked(fields, before)),

@@ -183,8 +183,9 @@ impl Call {
     }
 
     fn grow(&mut self, cx: &mut Cx<'_>) {
+        let talked_ms = self.talked_ms(cx).unwrap_or(0);
         if let Some(tab) = &mut self.tab {
-            tab.grow();
+            tab.grow_past(talked_ms);
             self.ask_slice(cx);
         }
     }
@@ -211,10 +212,8 @@ impl Call {
     }
 
     fn take_slice(&mut self, cx: &mut Cx<'_>, price: Option<Money>) {
-        let Some(since) = self.connected().map(|connected| connected.since) else { return };
+        let Some(talked_ms) = self.talked_ms(cx) else { return };
         let Some(tab) = &mut self.tab else { return };
-        let talked = cx.now.instant.saturating_duration_since(since).as_millis();
-        let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
         let step = match price {
             Some(price) => tab.priced(price, talked_ms),
             None => tab.unpriced(talked_ms),
@@ -223,6 +222,12 @@ impl Call {
         if grown.is_some() && !tab.is_covering() {
             self.end_exhausted(cx);
         }
+    }
+
+    /// Milliseconds since the call is up.
+    fn talked_ms(&self, cx: &Cx<'_>) -> Option<u64> {
+        let talked = cx.now.instant.saturating_duration_since(self.connected()?.since);
+        Some(u64::try_from(talked.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The paid talk time is used up.

@@ -54,9 +54,10 @@ impl Call {
                 show_set(connected.longest, Timer::Longest);
                 let after_answer = |ms| connected.since + Duration::from_millis(ms);
                 let tab = self.tab.as_ref();
-                let covered = tab.filter(|tab| tab.is_covering()).map(Tab::covered_ms);
-                show_set(covered.map(after_answer), Timer::Exhausted);
+                // After a standstill both are due: the next slice may pay for the talk meanwhile.
                 show_set(tab.and_then(Tab::look_ms).map(after_answer), Timer::Slice);
+                let exhausted = tab.and_then(Tab::exhausted_ms);
+                show_set(exhausted.map(after_answer), Timer::Exhausted);
                 let supervisor = connected.supervisor;
                 show_set(supervisor.and_then(|it| it.limit()), Timer::SupervisedLimit);
                 show_set(supervisor.and_then(|it| it.due()), Timer::Supervision);

@@ -106,6 +106,26 @@ fn bill_41_money_that_comes_while_a_call_runs_lets_it_go_on() {
     assert_eq!(stage.balance(1), talk(370 - 201));
 }
 
+/// A machine that stood still for longer than a slice reserves for the talk in between, as far as the
+/// money goes: the call goes on, or ends with all of it billed.
+#[test]
+fn bill_41_a_standstill_ends_no_call_that_has_money() {
+    for (money, billed_s, reason) in [(300, 101, "caller_hangup"), (40, 40, "balance_exhausted")] {
+        let mut facts = small_operator();
+        facts.settings.slice = Duration::from_secs(10);
+        let mut stage = stage_of(facts, VendorPlan::answers(), VendorPlan::answers());
+        stage.set_balance(1, talk(money));
+        call(&mut stage, hangs_up_after(100));
+        stage.run(5 * SECOND);
+        stage.stand_still(60 * SECOND);
+        stage.run_until_quiet();
+        stage.assert_nothing_leaks();
+        let (end, billed_ms, _) = &ends(&stage)[0];
+        assert_eq!((&**end, billed_ms.div_ceil(1000)), (reason, billed_s));
+        assert_eq!(stage.balance(1), talk(money - i128::from(billed_s)));
+    }
+}
+
 /// Reserved money that a call did not use is available to others as soon as it ends.
 #[test]
 fn bill_41_what_is_not_used_is_free_at_the_end() {

@@ -33,18 +33,24 @@ impl Node {
         match kind {
             ObjectKind::Account => {
                 let account: Account = typed(&body)?;
-                self.add_parents(&mut around, account.parent.clone()).await?;
-                self.add_deck(&mut around, account.deck.as_deref()).await?;
-                around.accounts.insert(0, account);
+                let (above, deck) = (account.parent.clone(), account.deck.clone());
+                // Before those above it, where a circle would lead back to its old form.
+                around.accounts.push(account);
+                self.add_parents(&mut around, above).await?;
+                self.add_deck(&mut around, deck.as_deref()).await?;
             }
             ObjectKind::CustomerTrunk => {
                 let trunk: CustomerTrunk = typed(&body)?;
+                if let Some(before) = before {
+                    keeps_its_hashes(before, &body)?;
+                }
                 self.add_account(&mut around, &trunk.account).await?;
                 for rules in [&trunk.caller_rules, &trunk.callee_rules] {
                     self.add_rules(&mut around, rules.as_deref()).await?;
                 }
                 around.customer_trunks = self.sources.beside(&trunk);
-                around.customer_trunks.insert(0, trunk);
+                // The last one, so that an address that two trunks have is told of this one.
+                around.customer_trunks.push(trunk);
             }
             ObjectKind::VendorTrunk => {
                 let trunk: VendorTrunk = typed(&body)?;
@@ -64,7 +70,7 @@ impl Node {
         reviewed.map_err(|error| refused(error.to_string()))?;
         match kind {
             ObjectKind::Account => fields(around.accounts.first()),
-            ObjectKind::CustomerTrunk => fields(around.customer_trunks.first()),
+            ObjectKind::CustomerTrunk => fields(around.customer_trunks.last()),
             ObjectKind::VendorTrunk => fields(around.vendor_trunks.first()),
             _ => fields(around.rule_sets.first()),
         }
@@ -88,10 +94,11 @@ impl Node {
         mut next: Option<String>,
     ) -> Result<(), ApiError> {
         for _ in 0..=DEEPEST_TREE {
-            let Some(name) = next.take() else { return Ok(()) };
-            let Some(parent) = self.read::<Account>(ObjectKind::Account, &name).await? else {
-                return Ok(());
-            };
+            // A circle shows in the check.
+            let fresh = |name: &String| around.accounts.iter().all(|known| known.name != *name);
+            let Some(name) = next.take().filter(fresh) else { return Ok(()) };
+            let parent = self.read::<Account>(ObjectKind::Account, &name).await?;
+            let parent = parent.ok_or_else(|| dangling("parent", ObjectKind::Account, &name))?;
             self.add_deck(around, parent.deck.as_deref()).await?;
             next.clone_from(&parent.parent);
             around.accounts.push(parent);
@@ -100,13 +107,12 @@ impl Node {
     }
 
     async fn add_account(&self, around: &mut Business, name: &str) -> Result<(), ApiError> {
-        if let Some(account) = self.read::<Account>(ObjectKind::Account, name).await? {
-            self.add_deck(around, account.deck.as_deref()).await?;
-            let above = account.parent.clone();
-            around.accounts.push(account);
-            self.add_parents(around, above).await?;
-        }
-        Ok(())
+        let account = self.read::<Account>(ObjectKind::Account, name).await?;
+        let account = account.ok_or_else(|| dangling("account", ObjectKind::Account, name))?;
+        self.add_deck(around, account.deck.as_deref()).await?;
+        let above = account.parent.clone();
+        around.accounts.push(account);
+        self.add_parents(around, above).await
     }
 
     async fn add_deck(&self, around: &mut Business, name: Option<&str>) -> Result<(), ApiError> {
@@ -115,10 +121,10 @@ impl Node {
             return Ok(());
         };
         let found = self.store.object(ObjectKind::Deck, name).await.map_err(store_failed)?;
-        if let Some(object) = found.filter(|object| !object.removed) {
-            let currency = currency(&object.body)?;
-            around.decks.push(Deck { name: name.to_owned(), currency, rows: Vec::new() });
-        }
+        let object = found.filter(|object| !object.removed);
+        let object = object.ok_or_else(|| dangling("deck", ObjectKind::Deck, name))?;
+        let currency = currency(&object.body)?;
+        around.decks.push(Deck { name: name.to_owned(), currency, rows: Vec::new() });
         Ok(())
     }
 
@@ -128,9 +134,15 @@ impl Node {
             return Ok(());
         };
         let set: Option<RuleSet> = self.read(ObjectKind::RuleSet, name).await?;
-        around.rule_sets.extend(set);
+        let set = set.ok_or_else(|| dangling("rules", ObjectKind::RuleSet, name))?;
+        around.rule_sets.push(set);
         Ok(())
     }
+}
+
+/// A field that names an object which does not exist.
+fn dangling(field: &str, kind: ObjectKind, name: &str) -> ApiError {
+    refused(format!("{field} = \"{name}\": no such {kind}"))
 }
 
 fn typed<T: DeserializeOwned>(body: &Map<String, Value>) -> Result<T, ApiError> {
@@ -201,9 +213,40 @@ fn list_body(name: &str, list: NumberList) -> Result<Map<String, Value>, ApiErro
 }
 
 fn good_name(name: &str) -> Result<(), ApiError> {
-    if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
-        let detail = "expected 1 to 64 characters, none of control";
-        return Err(ApiError::invalid("name", detail));
+    business::check_name(name).map_err(|problem| ApiError::invalid("name", problem))
+}
+
+/// Refuses another user or realm without a password: the stored hashes contain both (RFC 7616).
+fn keeps_its_hashes(
+    before: &Map<String, Value>,
+    body: &Map<String, Value>,
+) -> Result<(), ApiError> {
+    let given = |field: &str| body.get(field).filter(|value| !value.is_null());
+    let known = |field: &str| before.get(field).filter(|value| !value.is_null());
+    let hashes = ["ha1_md5", "ha1_sha256"];
+    let kept = hashes.iter().any(|hash| given(hash).is_some() && given(hash) == known(hash));
+    let renamed = ["user", "realm"].into_iter().find(|field| given(field) != known(field));
+    match renamed {
+        Some(field) if kept && given("password").is_none() => {
+            let detail = "the stored hashes are those of the old user and realm: give the password";
+            Err(ApiError::invalid(field, detail))
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses other values of fields that an object keeps.
+pub(super) fn keeps(
+    field: &str,
+    asked: &Map<String, Value>,
+    kept: Option<&Value>,
+    why: &str,
+) -> Result<(), ApiError> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match (asked.get(field).filter(|value| !value.is_null()), kept) {
+        (Some(asked), kept) if kept.map(text) != Some(text(asked)) => {
+            Err(ApiError::invalid(field, why))
+        }
+        _ => Ok(()),
+    }
 }

@@ -6,6 +6,7 @@ use api::{RowPage, RowsRequest};
 use business::{check_number_row, instant_text};
 use ledger::{Money, NumberChange, RateRow, RowChange};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 use store::ObjectKind;
 
@@ -59,6 +60,7 @@ impl Node {
     ) -> Result<ObjectChanged, ApiError> {
         let free_seconds = self.config.calls.free_seconds;
         let mut changes = Vec::new();
+        let mut named = HashSet::new();
         for (at, fields) in request.remove.iter().enumerate() {
             let place = format!("remove[{at}]");
             // Only the identifying fields are used.
@@ -67,11 +69,14 @@ impl Node {
             fields.push(("price", String::new()));
             let row = row(&place, &fields, free_seconds)?;
             let (prefix, valid_from_ms) = (row.prefix, row.valid_from_ms);
+            once(&place, named.insert((prefix.clone(), valid_from_ms)))?;
             changes.push(RowChange::Remove { prefix, valid_from_ms });
         }
         for (at, fields) in request.put.iter().enumerate() {
             let place = format!("put[{at}]");
-            changes.push(RowChange::Put(row(&place, &texts(&place, fields)?, free_seconds)?));
+            let row = row(&place, &texts(&place, fields)?, free_seconds)?;
+            once(&place, named.insert((row.prefix.clone(), row.valid_from_ms)))?;
+            changes.push(RowChange::Put(row));
         }
         let _turn = self.reloading.lock().await;
         self.takes_changes()?;
@@ -88,11 +93,17 @@ impl Node {
         request: RowsRequest,
     ) -> Result<ObjectChanged, ApiError> {
         let mut changes = Vec::new();
+        let mut named = HashSet::new();
         for (at, fields) in request.remove.iter().enumerate() {
-            changes.push(NumberChange::Remove(number_row(&format!("remove[{at}]"), fields)?.0));
+            let place = format!("remove[{at}]");
+            let (number, _) = number_row(&place, fields)?;
+            once(&place, named.insert(number.clone()))?;
+            changes.push(NumberChange::Remove(number));
         }
         for (at, fields) in request.put.iter().enumerate() {
-            let (number, value) = number_row(&format!("put[{at}]"), fields)?;
+            let place = format!("put[{at}]");
+            let (number, value) = number_row(&place, fields)?;
+            once(&place, named.insert(number.clone()))?;
             changes.push(NumberChange::Put { number, value });
         }
         let _turn = self.reloading.lock().await;
@@ -100,6 +111,14 @@ impl Node {
         let edited = self.store.edit_list(list, revision, WHO, &changes).await;
         self.publish_list_rows(list, edited.map_err(store_failed)?, &changes).await
     }
+}
+
+/// Refuses a row that one change names twice: which of them counts would be a guess.
+fn once(place: &str, is_first: bool) -> Result<(), ApiError> {
+    if is_first {
+        return Ok(());
+    }
+    Err(ApiError::invalid(place, "this row is named twice in one change"))
 }
 
 /// Rows per page, and rows to read: one more, to detect a further page.

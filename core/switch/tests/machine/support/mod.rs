@@ -435,6 +435,11 @@ impl Stage {
         [network, agents, phones, late, self.switch.poll_timeout()].into_iter().flatten().min()
     }
 
+    /// Nothing runs for so long, as when the operating system gives the machine no time.
+    pub(crate) fn stand_still(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+
     /// Lets `duration` of virtual time pass.
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
