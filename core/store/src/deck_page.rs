@@ -32,6 +32,9 @@ macro_rules! deck_page {
     };
 }
 
+/// Rows of one prefix that are looked at.
+const MOST_OF_A_PREFIX: i64 = 10_000;
+
 pub(crate) static DECK_PAGE: Statement = deck_page!("", "");
 /// SQLite would scan all rows of the deck: without statistics it prefers the primary key.
 pub(crate) static DECK_PAGE_OF: Statement =
@@ -61,13 +64,30 @@ impl Store {
             reader.row(&DECK_PAGE_OF, values![deck, after, prefix, &end, limit]).await
         }
         .during("reading a deck")?;
-        let rows = rows.map_or_else(|| "[]".to_owned(), |(rows,)| rows);
-        let rows: Result<Vec<DeckColumns>, _> = serde_json::from_str(&rows);
-        let mut rows =
-            rows.map_err(|error| StoreError::unreadable(format!("deck {deck}"), error))?;
-        // Neither database guarantees an order within an aggregate.
-        rows.sort_by_key(|row| row.0);
-        let mut destinations = HashSet::new();
-        Ok(rows.into_iter().map(|row| (row.0, deck_row(row, &mut destinations))).collect())
+        read(deck, rows)
     }
+
+    /// The rows of a deck for exactly this prefix: one for each time from which a price is valid.
+    ///
+    /// # Errors
+    ///
+    /// The database fails or a row is unreadable.
+    pub async fn deck_rows_of(&self, deck: u32, prefix: &str) -> Result<Vec<RateRow>, StoreError> {
+        // The first of the longer prefixes, which are digits.
+        let end = format!("{prefix}0");
+        let mut reader = self.reader().await?;
+        let values = values![deck, -1_i64, prefix, &end, MOST_OF_A_PREFIX];
+        let rows = reader.row(&DECK_PAGE_OF, values).await.during("reading a deck")?;
+        Ok(read(deck, rows)?.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+fn read(deck: u32, rows: Option<(String,)>) -> Result<Vec<(i64, RateRow)>, StoreError> {
+    let rows = rows.map_or_else(|| "[]".to_owned(), |(rows,)| rows);
+    let rows: Result<Vec<DeckColumns>, _> = serde_json::from_str(&rows);
+    let mut rows = rows.map_err(|error| StoreError::unreadable(format!("deck {deck}"), error))?;
+    // Neither database guarantees an order within an aggregate.
+    rows.sort_by_key(|row| row.0);
+    let mut destinations = HashSet::new();
+    Ok(rows.into_iter().map(|row| (row.0, deck_row(row, &mut destinations))).collect())
 }

@@ -15,10 +15,14 @@ start() {
 }
 
 # Stops every process of the server where it stands (STOP), or lets them go on (CONT). The first
-# process comes first, so that it starts no other meanwhile.
+# process stands still while the others are told, so that it starts none and ends none meanwhile.
 signal() {
-    first=$(head -n 1 "$folder/data/postmaster.pid") &&
-        kill "-$1" "$first" && kill "-$1" $(cat "/proc/$first/task/$first/children")
+    first=$(head -n 1 "$folder/data/postmaster.pid") && kill -STOP "$first" || return 1
+    for child in $(cat "/proc/$first/task/$first/children"); do
+        # One that has just ended is still listed.
+        kill "-$1" "$child" || true
+    done
+    kill "-$1" "$first"
 }
 
 end() {

@@ -235,6 +235,9 @@ impl NumberCommand {
         let (list, node, request) = match self {
             NumberCommand::Rows(rows) => return rows.run("number-lists", "", out),
             NumberCommand::Add { list, number, value, node } => {
+                if number.trim().is_empty() {
+                    bail!("the number is empty: a row for all numbers is set by the API or a file");
+                }
                 let put = vec![row(&[("number", number), ("value", value)])];
                 (list, node, RowsRequest { put, remove: Vec::new() })
             }

@@ -4,7 +4,7 @@ use super::fields::{row, texts};
 use super::{ApiError, LARGEST_PAGE, Node, ObjectChanged, WHO, store_failed};
 use api::{RowPage, RowsRequest};
 use business::{check_number_row, instant_text};
-use ledger::{Money, NumberChange, RateRow, RowChange};
+use ledger::{Money, NumberChange, RateRow, RowChange, Text};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -58,23 +58,17 @@ impl Node {
         revision: u64,
         request: RowsRequest,
     ) -> Result<ObjectChanged, ApiError> {
-        let free_seconds = self.config.calls.free_seconds;
         let mut changes = Vec::new();
         let mut named = HashSet::new();
         for (at, fields) in request.remove.iter().enumerate() {
             let place = format!("remove[{at}]");
-            // Only the identifying fields are used.
-            let mut fields = texts(&place, fields)?;
-            fields.push(("blocked", "yes".to_owned()));
-            fields.push(("price", String::new()));
-            let row = row(&place, &fields, free_seconds)?;
-            let (prefix, valid_from_ms) = (row.prefix, row.valid_from_ms);
+            let (prefix, valid_from_ms) = key_of(&place, &texts(&place, fields)?)?;
             once(&place, named.insert((prefix.clone(), valid_from_ms)))?;
             changes.push(RowChange::Remove { prefix, valid_from_ms });
         }
         for (at, fields) in request.put.iter().enumerate() {
             let place = format!("put[{at}]");
-            let row = row(&place, &texts(&place, fields)?, free_seconds)?;
+            let row = self.merged_row(deck, &place, texts(&place, fields)?).await?;
             once(&place, named.insert((row.prefix.clone(), row.valid_from_ms)))?;
             changes.push(RowChange::Put(row));
         }
@@ -83,6 +77,26 @@ impl Node {
         let edited = self.store.edit_rows(deck, revision, WHO, &changes).await;
         let edited = edited.map_err(store_failed)?;
         self.publish_change(ObjectKind::Deck, deck, edited, &changes).await
+    }
+
+    /// A row with these columns; columns that are not named keep the values of the row that is there.
+    async fn merged_row(
+        &self,
+        deck: &str,
+        place: &str,
+        mut fields: Vec<(&str, String)>,
+    ) -> Result<RateRow, ApiError> {
+        let (prefix, valid_from_ms) = key_of(place, &fields)?;
+        let id = self.stored(ObjectKind::Deck, deck).await?.id;
+        let rows = self.store.deck_rows_of(id, &prefix).await.map_err(store_failed)?;
+        let before = rows.iter().find(|row| row.valid_from_ms == valid_from_ms);
+        let before = before.map(deck_row_fields).unwrap_or_default();
+        for (column, value) in &before {
+            if fields.iter().all(|(field, _)| field != column) {
+                fields.push((column, value.as_str().unwrap_or_default().to_owned()));
+            }
+        }
+        row(place, &fields, self.config.calls.free_seconds)
     }
 
     /// Changes rows of a number list kept in the database.
@@ -111,6 +125,16 @@ impl Node {
         let edited = self.store.edit_list(list, revision, WHO, &changes).await;
         self.publish_list_rows(list, edited.map_err(store_failed)?, &changes).await
     }
+}
+
+/// Prefix and start of validity, which identify a row; its other columns are ignored.
+fn key_of(place: &str, fields: &[(&str, String)]) -> Result<(Text, u64), ApiError> {
+    let keys = fields.iter().filter(|(field, _)| matches!(*field, "prefix" | "valid_from"));
+    let mut keys: Vec<(&str, String)> = keys.cloned().collect();
+    // A blocked row needs no price.
+    keys.extend([("blocked", "yes".to_owned()), ("price", String::new())]);
+    let row = row(place, &keys, 0)?;
+    Ok((row.prefix, row.valid_from_ms))
 }
 
 /// Refuses a row that one change names twice: which of them counts would be a guess.
