@@ -28,15 +28,21 @@ pub enum ReviewError {
     Sound(String),
 }
 
-/// Checks node file, plugins and a new business against each other.
+/// Checks node file, plugins and a new business against each other; `others` are the number lists
+/// that exist besides those of the business, made by the API.
 ///
 /// # Errors
 /// Everything at which a call would fail, with file, line and field.
-pub(crate) fn review(config: &Config, host: &Host, business: &Business) -> Result<(), ReviewError> {
+pub(crate) fn review(
+    config: &Config,
+    host: &Host,
+    business: &Business,
+    others: &[String],
+) -> Result<(), ReviewError> {
     rule_sets(host, business)?;
     sounds(config, business)?;
     let mut problems = Vec::new();
-    lists(config, host, business, &mut problems);
+    lists(config, host, (business, others), &mut problems);
     if !business.customer_trunks.is_empty() {
         hooks(config, &host.list(), &mut problems);
     }
@@ -169,8 +175,14 @@ fn asked<'a>(config: &'a Config, plugins: &[PluginState], hook: Hook) -> Vec<&'a
 
 /// Number lists named in plugin settings that the business lacks: a misspelt deny list would bar
 /// nobody.
-fn lists(config: &Config, host: &Host, business: &Business, problems: &mut Vec<(String, String)>) {
-    let lists = || business.number_lists.iter().map(|filled| filled.list.name.as_str());
+fn lists(
+    config: &Config,
+    host: &Host,
+    (business, others): (&Business, &[String]),
+    problems: &mut Vec<(String, String)>,
+) {
+    let own = || business.number_lists.iter().map(|filled| filled.list.name.as_str());
+    let lists = || own().chain(others.iter().map(String::as_str));
     for named in host.named_lists() {
         if lists().any(|list| named.may_be(list)) {
             continue;

@@ -57,7 +57,9 @@ impl Node {
         let _turn = self.reloading.lock().await;
         let business =
             read_business(&self.config, folder).map_err(|errors| refused(errors.to_string()))?;
-        review::review(&self.config, self.desk.host(), &business)
+        let others: Vec<String> =
+            self.lists_of_the_api().await?.into_iter().map(|list| list.name).collect();
+        review::review(&self.config, self.desk.host(), &business, &others)
             .map_err(|error| refused(error.to_string()))?;
         let live = self.live_tables();
         let filled = Tables::of(&business.number_lists, &live);
@@ -78,14 +80,19 @@ impl Node {
     /// The tables of a folder that would be in force: lists owned by the API stay as they are.
     async fn of_folder(&self, mut filled: Tables, overwrite: bool) -> Result<Tables, ApiError> {
         if !overwrite {
-            let lists = self.store.objects(store::ObjectKind::NumberList).await;
-            for list in lists.map_err(store_failed)? {
-                if list.origin == store::Ownership::Api {
-                    filled.remove(&list.name);
-                }
+            for list in self.lists_of_the_api().await? {
+                filled.remove(&list.name);
             }
         }
         Ok(filled)
+    }
+
+    /// Number lists that the API owns, which a folder never removes.
+    async fn lists_of_the_api(&self) -> Result<Vec<store::Object>, ApiError> {
+        let lists = self.store.objects(store::ObjectKind::NumberList).await;
+        let mut lists = lists.map_err(store_failed)?;
+        lists.retain(|list| list.origin == store::Ownership::Api);
+        Ok(lists)
     }
 
     /// Clears the alarms of rejected tables: every file has been read.

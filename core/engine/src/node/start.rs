@@ -123,7 +123,7 @@ impl PreparedNode {
         let host = load_plugins(&config, host_settings(&config))?;
         if let Some(business) = &business {
             review::chains(&config, business)?;
-            review::review(&config, &host, business)?;
+            review::review(&config, &host, business, &[])?;
         }
         Ok(PreparedNode { config, nonce_secret, database, business, host })
     }
@@ -331,7 +331,7 @@ pub fn check(config: &Config) -> Result<String, StartError> {
     let host = load_plugins(config, settings)?;
     if let Some(business) = &business {
         review::chains(config, business)?;
-        review::review(config, &host, business)?;
+        review::review(config, &host, business, &[])?;
     }
     let plugins = host.list();
     for plugin in &plugins {
