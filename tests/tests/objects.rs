@@ -68,6 +68,10 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     let price = done(&stage, &["deck", "set-price", "sell", "4477009", "price=1.2"]);
     assert!(price.contains("prefix 4477009: (none) -> "), "{price}");
     assert_eq!(call(&stage, 2)["sell"]["price"], "1.2");
+    // Columns that a change does not name stay.
+    done(&stage, &["deck", "set-price", "sell", "4477009", "destination=Mobile"]);
+    let price = done(&stage, &["deck", "set-price", "sell", "4477009", "price=1.3"]);
+    assert!(price.contains("price 1.2 -> 1.3") && !price.contains("destination"), "{price}");
     done(&stage, &["deck", "remove-price", "sell", "4477009"]);
     assert_eq!(call(&stage, 3)["sell"]["price"], "0.6");
 
@@ -79,6 +83,12 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
         ),
         (&["account", "set", "shop", "deck=none"], "deck = \"none\": no such deck"),
         (&["account", "set", "shop", "colour=red"], "unknown field `colour`"),
+        (&["account", "set", "shop", "kind=vendor"], "account shop keeps its kind"),
+        (&["account", "set", "shop", "opening_balance=7"], "it was booked when"),
+        (&["account", "set", "shop", "name=store"], "an object keeps its name"),
+        (&["account", "set", "shop", "parent=shop"], "account.parent"),
+        (&["numbers", "set", "endless", "kind=prefix", "file=/dev/zero"], "not a regular file"),
+        (&["numbers", "set", "..", "kind=prefix"], "expected 1 to 64 characters"),
         (&["customer", "set", "shop", "media_address=b"], "media_address"),
         (
             &["customer", "set", "shop", "channels=3", "--revision", "7"],
@@ -100,6 +110,8 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     done(&stage, &[&["customer", "set", "shop"][..], &user].concat());
     let shown = done(&stage, &["customer", "show", "shop"]);
     assert!(shown.contains("(secret)") && !shown.contains("correct"), "{shown}");
+    let renamed = refused(&stage, &["customer", "set", "shop", "user=other"]);
+    assert!(renamed.contains("give the password"), "{renamed}");
     done(&stage, &["customer", "set", "shop", "authentication=address", "channels=5"]);
 
     // Everything survives a restart and an apply of the folder.

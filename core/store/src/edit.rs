@@ -149,7 +149,8 @@ async fn write(connection: &mut Connection, edit: &Edit) -> Result<Edited, Store
         && let Some(before) = &present
     {
         currency::refuse_change(connection, (before.id, name), &before.body, &body).await?;
-        if !before.removed && before.body.get("kind") != body.get("kind") {
+        let kinds = before.body.get("kind").zip(body.get("kind"));
+        if !before.removed && kinds.is_some_and(|(before, after)| before != after) {
             references::none_refers(connection, *kind, name, "keeps its kind").await?;
         }
         // It was booked when the account was created and cannot change.
