@@ -1,7 +1,7 @@
 //! Handlers for single objects.
 
 use super::refusal::Refusal;
-use super::routes::{Reply, json};
+use super::routes::{Reply, json, query};
 use api::{ApiError, HistoryLine, ObjectChanged, ObjectPage, ObjectView, RowPage, RowsRequest};
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -82,12 +82,6 @@ pub(super) fn routes() -> Router<Arc<Node>> {
             );
     }
     router
-}
-
-fn query<T>(parameters: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
-    Ok(parameters)
 }
 
 async fn list(

@@ -1,7 +1,7 @@
 //! Handlers for call records.
 
 use super::refusal::Refusal;
-use super::routes::{Reply, call_id};
+use super::routes::{Reply, call_id, query};
 use api::{ApiError, INCOMPLETE, RecordView};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -90,8 +90,7 @@ pub(super) async fn records(
     State(node): State<Arc<Node>>,
     parameters: Result<Query<RecordParameters>, QueryRejection>,
 ) -> Result<(HeaderMap, Json<Vec<RecordView>>), Refusal> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
+    let parameters = query(parameters)?;
     let (records, complete) = node.records(&parameters.filter()?).await?;
     let mut headers = HeaderMap::new();
     if !complete {

@@ -9,7 +9,8 @@ use api::{
 };
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -145,6 +146,13 @@ pub(super) async fn reload_table(
     Path(name): Path<String>,
 ) -> Reply<TableLine> {
     aside(move || node.read_table(&name)).await
+}
+
+/// The query parameters of a request; an unknown or unreadable one is named.
+pub(super) fn query<T>(parameters: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
+    let Query(parameters) =
+        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
+    Ok(parameters)
 }
 
 pub(super) async fn reload(State(node): State<Arc<Node>>, body: Bytes) -> Reply<ReloadDone> {

@@ -1,7 +1,7 @@
 //! Handlers for canaries, shadows and rollbacks.
 
-use super::routes::{Reply, aside, source};
-use api::{ApiError, DifferenceLine, SwapDone, TrialParameters};
+use super::routes::{Reply, aside, query, source};
+use api::{DifferenceLine, SwapDone, TrialParameters};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -40,8 +40,7 @@ async fn trial(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<SwapDone> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| ApiError::invalid("query", rejection.body_text()))?;
+    let parameters = query(parameters)?;
     let source = source(&headers, &body)?;
     aside(move || node.trial(&name, trial, source, &parameters)).await
 }

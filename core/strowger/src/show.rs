@@ -527,14 +527,6 @@ pub(crate) fn changes(done: &ReloadDone) -> String {
     let _ = match (done.changes.len(), done.dry_run) {
         (0, _) => writeln!(out, "nothing changes"),
         (_, true) => writeln!(out, "dry run: nothing was applied"),
-        (_, false)
-            if done
-                .changes
-                .iter()
-                .all(|change| change.contains(" by itself and is not what the folder says")) =>
-        {
-            writeln!(out, "nothing was applied")
-        }
         (_, false) => writeln!(out, "applied; new calls see it"),
     };
     out

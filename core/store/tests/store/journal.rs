@@ -186,9 +186,9 @@ async fn a_journal_that_becomes_shorter_holds_nobody_up() {
         }
         other.release().await;
         recorder.flush().await;
-        // The first ones may have been read before.
+        // The first one may have been read before.
         let calls = store.count_calls().await.expect("the store reads");
-        assert!((kept..10).contains(&calls), "{calls}, {kept} were whole");
+        assert!((kept..=kept + 1).contains(&calls), "{calls}, {kept} were whole");
         assert_eq!(recorder.gauges().stored_finals, 10);
         assert!(recorder.gauges().damaged_bytes > 0);
         if cut {

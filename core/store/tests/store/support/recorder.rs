@@ -30,7 +30,8 @@ pub(crate) async fn start_locked(
 ) -> (Recorder, Other) {
     let settings = RecorderSettings {
         commit_window: Duration::from_millis(1),
-        store_window: Duration::from_millis(1),
+        // Each commit of the journal is a job of its own for the database.
+        store_window: Duration::ZERO,
         ..settings
     };
     let started = Recorder::start(store, folder.join("journal"), settings).await;
