@@ -183,6 +183,10 @@ fn numbers_and_settings_of_plugins_are_changed_while_calls_run() {
     let shown = done(&stage, &["plugin", "settings", "show", "screening"]);
     assert!(shown.contains("revision 1, owned by the node file"), "{shown}");
 
+    // A file of the node that is none of the operator's lists is neither read nor quoted.
+    let foreign = refused(&stage, &["numbers", "set", "pests", "kind=exact", "file=/etc/passwd"]);
+    assert!(foreign.contains("expected the absolute path of a file in "), "{foreign}");
+    assert!(!foreign.contains("root"), "{foreign}");
     done(&stage, &["numbers", "set", "pests", "kind=exact"]);
     let deny: Vec<&str> = deny.iter().map(String::as_str).collect();
     let set = done(&stage, &deny);

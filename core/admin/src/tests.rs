@@ -159,8 +159,10 @@ fn requests_that_never_end_do_not_keep_the_node_from_stopping() {
 #[test]
 fn refusals_say_what_is_wrong_and_where() {
     let stage = Stage::new("refuses", "");
-    let rows: [(&str, u16, &str, Option<&str>, &str); 7] = [
+    let rows: [(&str, u16, &str, Option<&str>, &str); 9] = [
         ("/v1/records?limit=0", 400, "invalid", Some("limit"), "1 to 10000"),
+        ("/v1/customer-trunks?limit=0", 400, "invalid", Some("limit"), "1 to 1000"),
+        ("/v1/decks?limit=-1", 400, "invalid", Some("query"), "limit"),
         ("/v1/records?limt=1", 400, "invalid", Some("query"), "limit"),
         ("/v1/records/xyz", 400, "invalid", Some("id"), "32 hexadecimal digits"),
         ("/v1/records/00000000000070000000000000000001", 404, "not_found", None, "no record"),

@@ -232,7 +232,9 @@ pub struct ReloadRequest {
 pub struct ReloadDone {
     /// Whether nothing was applied.
     pub dry_run: bool,
-    /// One line per difference.
+    /// Number of objects, with number lists whose rows differ.
+    pub objects: usize,
+    /// One line per difference, and notices.
     pub changes: Vec<String>,
 }
 

@@ -16,16 +16,18 @@ pub(super) fn check(business: &Business, origins: &Origins, errors: &mut ConfigE
     for (n, trunk) in business.customer_trunks.iter().enumerate() {
         let origin = origins.get(&origins.customer_trunks, n);
         let told = |earlier: usize| {
-            let place = origins.get(&origins.customer_trunks, earlier).place();
-            (&business.customer_trunks[earlier].name, place)
+            let name = &business.customer_trunks[earlier].name;
+            match origins.get(&origins.customer_trunks, earlier) {
+                origin if origin.has_line() => format!("trunk {name:?} at {}", origin.place()),
+                // Stored, or made over the API.
+                _ => format!("trunk {name:?}"),
+            }
         };
         if let Some((address, earlier)) = seen.same_source(trunk) {
-            let (name, place) = told(earlier);
-            let problem = format!("trunk {name:?} at {place} also has this address; {REMEDY}");
+            let problem = format!("{} also has this address; {REMEDY}", told(earlier));
             refuse(origin, "addresses", format!("\"{address}\""), problem, errors);
         } else if let Some(earlier) = seen.same_user(trunk) {
-            let (name, place) = told(earlier);
-            let problem = format!("trunk {name:?} at {place} has this user too; {REMEDY}");
+            let problem = format!("{} has this user too; {REMEDY}", told(earlier));
             let value = format!("{:?}", trunk.user.as_deref().unwrap_or(""));
             refuse(origin, "user", value, problem, errors);
         }

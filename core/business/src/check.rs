@@ -15,6 +15,8 @@ use std::time::Duration;
 const SHORTEST_PASSWORD: usize = 12;
 /// Latest start of a call's last attempt (ROUTE-54).
 const SETUP_BUDGET: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
+/// Upper bound of the limits of a call's duration (SIG-35): a longer one is a slip of the pen.
+const LONGEST_CALL: Duration = Duration::from_secs(720 * 3_600);
 /// Upper bound of the limit of attempts (ROUTE-53).
 const MOST_ATTEMPTS: u32 = 100;
 
@@ -167,6 +169,7 @@ impl<'a> Known<'a> {
     }
 
     fn account_fields(&self, account: &Account, origin: &Origin, errors: &mut ConfigErrors) {
+        call_limit("account", account.max_duration, origin, errors);
         let mut refuse = |field, value: String, problem: String| {
             errors.push(origin.error("account", field, value, problem));
         };
@@ -269,6 +272,7 @@ impl<'a> Known<'a> {
             let problem = "expected at least one address, because authentication is by address";
             errors.push(origin.error(TABLE, "addresses", "", problem));
         }
+        call_limit(TABLE, trunk.max_duration, origin, errors);
         if !SETUP_BUDGET.contains(&trunk.setup_budget) {
             let value = format!("{:?}", super::words::duration_text(trunk.setup_budget));
             let problem = "expected 5s to 300s (ROUTE-54)";
@@ -342,6 +346,7 @@ impl<'a> Known<'a> {
         tech_prefix(TABLE, &trunk.tech_prefix, origin, errors);
         let algorithms = trunk.digest_algorithms.as_deref();
         digest_algorithms(TABLE, algorithms, trunk.user.as_deref(), origin, errors);
+        call_limit(TABLE, trunk.max_duration, origin, errors);
         let mut refuse = |field, value: String, problem: &str| {
             errors.push(origin.error(TABLE, field, value, problem));
         };
@@ -480,6 +485,16 @@ fn digest_algorithms(
         format!("[{}]", names.join(", ")),
         problem,
     ));
+}
+
+/// The limit of a call's duration is a sensible one; zero is none.
+fn call_limit(table: &str, limit: Duration, origin: &Origin, errors: &mut ConfigErrors) {
+    if limit > LONGEST_CALL {
+        let value = format!("{:?}", super::words::duration_text(limit));
+        let longest = super::words::duration_text(LONGEST_CALL);
+        let problem = format!("expected at most {longest}, or 0s for no limit (SIG-35)");
+        errors.push(origin.error(table, "max_duration", value, problem));
+    }
 }
 
 fn tech_prefix(table: &str, prefix: &str, origin: &Origin, errors: &mut ConfigErrors) {

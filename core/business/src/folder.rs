@@ -47,6 +47,11 @@ impl Origin {
         self.fields.contains_key(field)
     }
 
+    /// Whether it was read from a file.
+    pub(super) fn has_line(&self) -> bool {
+        self.line > 0
+    }
+
     /// `file:line`, for references in other errors.
     pub(super) fn place(&self) -> String {
         format!("{}:{}", self.file.display(), self.line)

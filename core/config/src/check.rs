@@ -296,6 +296,7 @@ fn calls(found: &mut Found, config: &Config) {
             format!("{} is out of range: allowed are 0 to 3600 s", config.calls.free_seconds);
         found.push(("calls.free_seconds".to_owned(), detail));
     }
+    range(found, "calls.max_duration".to_owned(), config.calls.max_duration, "0s", "720h");
     range(found, "calls.setup_limit".to_owned(), config.calls.setup_limit, "30s", "10m");
     session(found, &config.calls.session);
 }

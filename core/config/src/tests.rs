@@ -211,6 +211,11 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "[media]",
+            "[calls]\nmax_duration = \"721h\"\n[media]",
+            &["node.toml:8: calls.max_duration:", "0s to 720h"],
+        ),
+        (
+            "[media]",
             "[calls]\nsetup_limit = \"11m\"\n[media]",
             &["node.toml:8: calls.setup_limit:", "30s to 10m"],
         ),

@@ -524,8 +524,10 @@ pub(crate) fn changes(done: &ReloadDone) -> String {
     for change in &done.changes {
         let _ = writeln!(out, "{}", plain(change));
     }
-    let _ = match (done.changes.len(), done.dry_run) {
-        (0, _) => writeln!(out, "nothing changes"),
+    let _ = match (done.objects, done.dry_run) {
+        // Notices alone begin with `no changes`.
+        (0, _) if out.is_empty() => writeln!(out, "nothing changes"),
+        (0, _) => Ok(()),
         (_, true) => writeln!(out, "dry run: nothing was applied"),
         (_, false) => writeln!(out, "applied; new calls see it"),
     };
@@ -620,7 +622,17 @@ mod tests {
 
     #[test]
     fn a_reload_says_how_much_it_changed() {
-        let done = ReloadDone { dry_run: true, changes: vec!["+ vendor trunk `b`".into()] };
-        assert_eq!(changes(&done), "+ vendor trunk `b`\ndry run: nothing was applied\n");
+        let done = |dry_run, objects, lines: &[&str]| ReloadDone {
+            dry_run,
+            objects,
+            changes: lines.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        let planned = done(true, 1, &["+ vendor_trunk b"]);
+        assert_eq!(changes(&planned), "+ vendor_trunk b\ndry run: nothing was applied\n");
+        assert_eq!(changes(&done(false, 0, &[])), "nothing changes\n");
+        let told = done(false, 0, &["no changes", "note: b stays"]);
+        assert_eq!(changes(&told), "no changes\nnote: b stays\n");
+        let made = done(false, 1, &["- vendor_trunk b"]);
+        assert_eq!(changes(&made), "- vendor_trunk b\napplied; new calls see it\n");
     }
 }

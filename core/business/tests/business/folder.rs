@@ -315,6 +315,11 @@ fn each_mistake_is_named_by_file_line_field_and_what_is_allowed() {
         ),
         (
             "[[customer_trunk]]",
+            "[[customer_trunk]]\nmax_duration = \"721h\"",
+            &["customer_trunk.max_duration = \"721h\"", "at most 720h", "SIG-35"],
+        ),
+        (
+            "[[customer_trunk]]",
             "[[customer_trunk]]\nsetup_budget = \"4s\"",
             &["customer_trunk.setup_budget = \"4s\"", "5s to 300s", "ROUTE-54"],
         ),

@@ -281,9 +281,7 @@ impl Relayed {
         Some(match (port, latched) {
             (Port::Bound(_, Kind::Rtp), _) => pair.rtp.recv_from(buffer),
             (Port::Bound(_, Kind::Rtcp), _) => pair.rtcp.recv_from(buffer),
-            (Port::Connected(_), Latched::Connected(latched)) => {
-                latched.receive(buffer).map(|len| (len, latched.peer))
-            }
+            (Port::Connected(_), Latched::Connected(latched)) => latched.receive(buffer),
             (Port::Connected(_), _) => return None,
         })
     }

@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -37,8 +38,14 @@ impl SocketPair {
 pub(super) struct LatchedSocket {
     pub(super) socket: UdpSocket,
     pub(super) peer: SocketAddr,
+    /// Packets whose source is still read.
+    unproven: Cell<u16>,
     _place: Place,
 }
+
+/// How many packets a new [`LatchedSocket`] may contain from before it was connected: more than
+/// the system's default buffer holds.
+const BEFORE_CONNECT: u16 = 1_024;
 
 /// Budget of connected sockets: they only increase speed and must not take descriptors that a call
 /// needs to have audio at all.
@@ -86,17 +93,33 @@ impl LatchedSocket {
         let place = budget.take()?;
         let shared = SockRef::from(first);
         shared.set_reuse_address(true)?;
-        let connected = connect_beside(first.local_addr()?, peer, dscp);
+        let bound = bind_beside(first.local_addr()?, dscp);
         shared.set_reuse_address(false)?;
-        Ok(LatchedSocket { socket: connected?.into(), peer, _place: place })
+        LatchedSocket::of(bound?, peer, place)
     }
 
-    /// Receives a packet of the peer and returns its length. This and [`LatchedSocket::send`] make
-    /// system calls without the C library, whose wrappers (thread cancellation points) are a
-    /// twentieth of a packet's cost.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn of(bound: Socket, peer: SocketAddr, place: Place) -> io::Result<LatchedSocket> {
+        bound.connect(&peer.into())?;
+        let unproven = Cell::new(BEFORE_CONNECT);
+        Ok(LatchedSocket { socket: bound.into(), peer, unproven, _place: place })
+    }
+
+    /// Receives a packet and returns its length and source. Between bind and connect, the socket
+    /// takes packets of any source, which stay in its queue: the source of the first packets is
+    /// read until the queue is empty once. After that it is the peer.
+    ///
+    /// This and [`LatchedSocket::send`] make system calls without the C library, whose wrappers
+    /// (thread cancellation points) are a twentieth of a packet's cost.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let unproven = self.unproven.get();
+        if unproven > 0 {
+            let received = self.socket.recv_from(buffer);
+            let empty = received.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+            self.unproven.set(if empty { 0 } else { unproven - 1 });
+            return received;
+        }
         let (len, _) = recv(&self.socket, buffer, RecvFlags::empty())?;
-        Ok(len)
+        Ok((len, self.peer))
     }
 
     /// Sends to the peer. An error pending from an earlier packet, which is lost anyway, does not
@@ -110,12 +133,11 @@ impl LatchedSocket {
     }
 }
 
-fn connect_beside(local: SocketAddr, peer: SocketAddr, dscp: u8) -> io::Result<Socket> {
+fn bind_beside(local: SocketAddr, dscp: u8) -> io::Result<Socket> {
     let socket = marked(local, dscp)?;
     socket.set_reuse_address(true)?;
     socket.bind(&local.into())?;
     socket.set_reuse_address(false)?;
-    socket.connect(&peer.into())?;
     Ok(socket)
 }
 
@@ -201,6 +223,29 @@ mod tests {
         let thief = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("socket");
         thief.set_reuse_address(true).expect("set");
         assert!(thief.bind(&local.into()).is_err());
+    }
+
+    /// MEDIA-11: a packet of a stranger that arrives between bind and connect is not the peer's.
+    #[test]
+    fn a_packet_from_before_the_connect_keeps_its_source() {
+        let local = SocketAddr::new(address(6), 21_020);
+        let first = bind(local, 0).expect("bind");
+        let party = |port| std::net::UdpSocket::bind((address(6), port)).expect("bind");
+        let (peer, stranger) = (party(21_030), party(21_040));
+        let [peer_address, stranger_address] =
+            [&peer, &stranger].map(|party| party.local_addr().expect("address"));
+        SockRef::from(&first).set_reuse_address(true).expect("set");
+        let bound = bind_beside(local, 0).expect("bind");
+        stranger.send_to(b"stranger", local).expect("sent");
+        let place = ConnectedBudget::new(1).take().expect("a place");
+        let latched = LatchedSocket::of(bound, peer_address, place).expect("connected");
+        peer.send_to(b"peer", local).expect("sent");
+        let mut buffer = [0; 16];
+        assert_eq!(latched.receive(&mut buffer).expect("heard"), (8, stranger_address));
+        assert_eq!(latched.receive(&mut buffer).expect("heard"), (4, peer_address));
+        assert!(latched.receive(&mut buffer).is_err(), "empty");
+        peer.send_to(b"peer", local).expect("sent");
+        assert_eq!(latched.receive(&mut buffer).expect("heard"), (4, peer_address));
     }
 
     #[test]

@@ -43,6 +43,15 @@ pub enum Change {
     Remove,
 }
 
+/// How many entries to read for a page of `limit`: one more, which shows that there are more.
+fn of_page(limit: usize) -> Result<u32, ApiError> {
+    let asked = u32::try_from(limit).ok().filter(|_| (1..=LARGEST_PAGE).contains(&limit));
+    asked.map(|limit| limit + 1).ok_or_else(|| {
+        let detail = format!("{limit} is out of range: allowed are 1 to {LARGEST_PAGE}");
+        ApiError::invalid("limit", detail)
+    })
+}
+
 impl Node {
     /// A page of the objects of a kind, in name order.
     pub async fn objects(
@@ -51,8 +60,7 @@ impl Node {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ObjectPage, ApiError> {
-        let limit = limit.clamp(1, LARGEST_PAGE);
-        let asked = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+        let asked = of_page(limit)?;
         let page = self.store.objects_page(kind, after.unwrap_or_default(), asked).await;
         let mut objects = page.map_err(store_failed)?;
         let more = objects.len() > limit;

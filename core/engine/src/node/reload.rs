@@ -40,7 +40,7 @@ impl Node {
     /// A reload without a waiting client, such as by SIGHUP: an error raises an alarm.
     pub async fn reload_unattended(self: &Arc<Node>) {
         match self.reload(None, false, false).await {
-            Ok(done) => tracing::info!(changes = done.changes.len(), "reloaded"),
+            Ok(done) => tracing::info!(objects = done.objects, "reloaded"),
             Err(error) => {
                 let detail = format!("the business files are not taken: {error}");
                 self.alarms.raise(AlarmKind::ReloadRefused, "business", detail);
@@ -68,13 +68,12 @@ impl Node {
                 true => self.store.preview_over(&business).await,
                 false => self.store.preview(&business).await,
             };
-            let mut lines = previewed.map_err(store_failed)?.lines();
-            lines.extend(self.of_folder(filled, overwrite).await?.differences(&live));
-            return Ok(ReloadDone { dry_run, changes: lines });
+            let of_tables = self.of_folder(filled, overwrite).await?.differences(&live);
+            return Ok(done(dry_run, &previewed.map_err(store_failed)?, of_tables));
         }
-        let changes = self.bring(&business, filled, overwrite).await?;
+        let done = self.bring(&business, filled, overwrite).await?;
         self.alarms.clear(AlarmKind::ReloadRefused, "business");
-        Ok(ReloadDone { dry_run, changes })
+        Ok(done)
     }
 
     /// The tables of a folder that would be in force: lists owned by the API stay as they are.
@@ -110,7 +109,7 @@ impl Node {
         business: &Business,
         filled: Tables,
         overwrite: bool,
-    ) -> Result<Vec<String>, ApiError> {
+    ) -> Result<ReloadDone, ApiError> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(refused("the node is stopping".to_owned()));
         }
@@ -134,9 +133,7 @@ impl Node {
         if self.unpublished.load(Ordering::Relaxed) || !tables.are(&live) {
             self.publish_stored(tables).await?;
         }
-        let mut lines = changes.lines();
-        lines.extend(of_tables);
-        Ok(lines)
+        Ok(done(false, &changes, of_tables))
     }
 
     /// Publishes everything stored to new calls; lists among `tables` are not read again.
@@ -182,6 +179,14 @@ pub(super) fn store_failed(error: store::StoreError) -> ApiError {
         store::StoreError::Refused(why) => ApiError::refused("configuration_refused", why),
         error => ApiError::internal(error.to_string()),
     }
+}
+
+/// The answer to a reload with these differences.
+fn done(dry_run: bool, changes: &store::Changes, of_tables: Vec<String>) -> ReloadDone {
+    let objects = changes.changes.len() + of_tables.len();
+    let mut lines = changes.lines();
+    lines.extend(of_tables);
+    ReloadDone { dry_run, objects, changes: lines }
 }
 
 #[cfg(test)]

@@ -11,9 +11,28 @@ use ledger::DEEPEST_TREE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::path::{Component, Path};
 use store::ObjectKind;
 
 impl Node {
+    /// The stored form of a number list: a kind, and the path of a file in the business folder
+    /// unless the rows are in the database.
+    fn list_body(
+        &self,
+        name: &str,
+        list: NumberList,
+        before: Option<&Map<String, Value>>,
+    ) -> Result<Map<String, Value>, ApiError> {
+        good_name(name)?;
+        let known = before.and_then(|before| before.get("file")).and_then(Value::as_str);
+        if let Some(file) = list.file.as_ref().filter(|file| file.to_str() != known)
+            && let Some(problem) = outside(file, self.business_folder().as_deref())
+        {
+            return Err(ApiError::invalid("file", problem));
+        }
+        fields(Some(&list))
+    }
+
     /// Checks the fields of an object and returns them in stored form.
     pub(super) async fn checked(
         &self,
@@ -27,7 +46,7 @@ impl Node {
             return deck_body(name, body, before);
         }
         if kind == ObjectKind::NumberList {
-            return list_body(name, typed(&body)?);
+            return self.list_body(name, typed(&body)?, before);
         }
         let mut around = Business::default();
         match kind {
@@ -201,15 +220,23 @@ fn deck_body(
     Ok(fields.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
 }
 
-/// The stored form of a number list: a kind, and the path of a file on the node unless the rows are
-/// in the database.
-fn list_body(name: &str, list: NumberList) -> Result<Map<String, Value>, ApiError> {
-    good_name(name)?;
-    if let Some(file) = list.file.as_ref().filter(|file| !file.is_absolute()) {
-        let detail = format!("expected an absolute path on the node, not {}", file.display());
-        return Err(ApiError::invalid("file", detail));
-    }
-    fields(Some(&list))
+/// The problem with `file` as a number file named over the API: it is not in the business folder.
+/// Errors of number files quote their lines, so other files of the node must stay closed.
+fn outside(file: &Path, folder: Option<&Path>) -> Option<String> {
+    let Some(folder) = folder else {
+        return Some("the node file has no `business` folder, so rows are kept by the API".into());
+    };
+    let wanted = || {
+        let (folder, file) = (folder.display(), file.display());
+        Some(format!("expected the absolute path of a file in {folder}, not {file}"))
+    };
+    let plain = file.components().all(|part| part != Component::ParentDir);
+    let (Ok(real), Ok(inside)) = (file.canonicalize(), folder.canonicalize()) else {
+        // Whether a file outside the folder exists is not told.
+        let named_inside = plain && file.starts_with(folder);
+        return if named_inside { None } else { wanted() };
+    };
+    if file.is_absolute() && real.starts_with(inside) { None } else { wanted() }
 }
 
 fn good_name(name: &str) -> Result<(), ApiError> {
@@ -248,5 +275,34 @@ pub(super) fn keeps(
             Err(ApiError::invalid(field, why))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    #[test]
+    fn number_files_of_the_api_are_in_the_business_folder() {
+        let top = std::env::temp_dir().join(format!("strowger-lists-{}", std::process::id()));
+        let folder = top.join("business");
+        fs::create_dir_all(&folder).expect("writable");
+        for file in ["business/good.csv", "secret.csv"] {
+            fs::write(top.join(file), "number\n").expect("writable");
+        }
+        symlink(top.join("secret.csv"), folder.join("link.csv")).expect("writable");
+        let problem = |file: &Path| outside(file, Some(&folder));
+        assert_eq!(problem(&folder.join("good.csv")), None);
+        assert_eq!(problem(&folder.join("missing.csv")), None, "reading it says so");
+        for file in ["secret.csv", "business/../secret.csv", "business/link.csv", "missing.csv"] {
+            let told = problem(&top.join(file)).expect(file);
+            assert!(told.starts_with("expected the absolute path of a file in "), "{told}");
+        }
+        assert!(problem(Path::new("good.csv")).is_some());
+        assert!(outside(&folder.join("good.csv"), None).is_some());
+        fs::remove_dir_all(&top).expect("removable");
     }
 }

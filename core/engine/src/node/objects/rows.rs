@@ -1,7 +1,7 @@
 //! Rows of decks and number lists: read page by page, changed one by one.
 
 use super::fields::{row, texts};
-use super::{ApiError, LARGEST_PAGE, Node, ObjectChanged, WHO, store_failed};
+use super::{ApiError, Node, ObjectChanged, WHO, of_page, store_failed};
 use api::{RowPage, RowsRequest};
 use business::{check_number_row, instant_text};
 use ledger::{Money, NumberChange, RateRow, RowChange, Text};
@@ -25,7 +25,7 @@ impl Node {
             .transpose()
             .map_err(|_| ApiError::invalid("after", "it is not the `after` of an earlier page"))?;
         let id = self.stored(ObjectKind::Deck, deck).await?.id;
-        let (limit, asked) = of_page(limit);
+        let asked = of_page(limit)?;
         let rows = self.store.deck_page(id, after, prefix, asked).await.map_err(store_failed)?;
         Ok(page(rows, limit, |(number, _)| number.to_string(), |(_, row)| deck_row_fields(&row)))
     }
@@ -42,7 +42,7 @@ impl Node {
             let detail = format!("the rows of `{list}` are those of {file}");
             return Err(ApiError::refused("rows_in_a_file", detail));
         }
-        let (limit, asked) = of_page(limit);
+        let asked = of_page(limit)?;
         let rows = self.store.list_page(object.id, after, asked).await.map_err(store_failed)?;
         let fields = |(number, value): (String, String)| {
             let fields = [("number", number), ("value", value)];
@@ -143,12 +143,6 @@ fn once(place: &str, is_first: bool) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::invalid(place, "this row is named twice in one change"))
-}
-
-/// Rows per page, and rows to read: one more, to detect a further page.
-fn of_page(limit: usize) -> (usize, u32) {
-    let limit = limit.clamp(1, LARGEST_PAGE);
-    (limit, u32::try_from(limit + 1).unwrap_or(u32::MAX))
 }
 
 fn page<T>(
