@@ -30,6 +30,8 @@ struct State {
     request_uri: Option<String>,
     http: host_http::Http,
     lines: Vec<String>,
+    kept: HashMap<(String, String), String>,
+    reason: Option<String>,
     now_ms: u64,
     random: u64,
 }
@@ -52,6 +54,8 @@ impl State {
             request_uri: None,
             http: host_http::Http::default(),
             lines: Vec::new(),
+            kept: HashMap::new(),
+            reason: None,
             now_ms: 1_767_225_600_000,
             random: 1,
         }
@@ -162,9 +166,25 @@ impl FakeHost {
         STATE.with_borrow(|state| state.metrics.get(name).copied().unwrap_or(0))
     }
 
-    /// Ends the call: the places that it held are free.
+    /// Keeps a value for the call as another plugin does.
+    pub fn keep_for(&self, plugin: &str, key: &str, value: &str) {
+        let key = (plugin.to_owned(), key.to_owned());
+        STATE.with_borrow_mut(|state| state.kept.insert(key, value.to_owned()));
+    }
+
+    /// The plugin's last explanation.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        STATE.with_borrow(|state| state.reason.clone())
+    }
+
+    /// Ends the call: the places that it held are free, the values that were kept for it are gone.
     pub fn end_call(&self) {
-        STATE.with_borrow_mut(|state| state.held.clear());
+        STATE.with_borrow_mut(|state| {
+            state.held.clear();
+            state.kept.clear();
+            state.reason = None;
+        });
     }
 
     /// Advances the clock.
@@ -414,6 +434,34 @@ pub(crate) mod host_counters {
 pub(crate) mod host_clock {
     pub(crate) fn now_ms() -> u64 {
         super::STATE.with_borrow(|state| state.now_ms)
+    }
+}
+
+pub(crate) mod host_notes {
+    const VALUES: usize = 64;
+    const BYTES: usize = 8_192;
+
+    pub(crate) fn keep(key: &str, value: &str) -> bool {
+        assert!(key.len() <= 64, "a key has at most 64 bytes");
+        assert!(value.len() <= 1_024, "a value has at most 1,024 bytes");
+        super::STATE.with_borrow_mut(|state| {
+            let bytes: usize =
+                state.kept.iter().map(|((_, key), value)| key.len() + value.len()).sum();
+            if state.kept.len() >= VALUES || bytes + key.len() + value.len() > BYTES {
+                return false;
+            }
+            state.kept.insert((String::new(), key.to_owned()), value.to_owned());
+            true
+        })
+    }
+
+    pub(crate) fn kept(plugin: &str, key: &str) -> Option<String> {
+        let key = (plugin.to_owned(), key.to_owned());
+        super::STATE.with_borrow(|state| state.kept.get(&key).cloned())
+    }
+
+    pub(crate) fn explain(reason: &str) {
+        super::STATE.with_borrow_mut(|state| state.reason = Some(reason.to_owned()));
     }
 }
 

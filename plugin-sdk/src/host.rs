@@ -321,6 +321,31 @@ pub fn gauge(name: &str, value: i64) {
     import::host_metrics::set(name, value);
 }
 
+/// Keeps a value for the later questions of this call and for its record; false if there is no call
+/// or no room: 64 values and 8,192 bytes in all, keys of at most 64 bytes, values of at most 1,024.
+/// Import `host-notes`.
+pub fn keep(key: &str, value: &str) -> bool {
+    import::host_notes::keep(key, value)
+}
+
+/// The last value that this plugin kept for the call. Import `host-notes`.
+#[must_use]
+pub fn kept(key: &str) -> Option<String> {
+    import::host_notes::kept("", key)
+}
+
+/// The last value that another plugin kept for the call. Import `host-notes`.
+#[must_use]
+pub fn kept_by(plugin: &str, key: &str) -> Option<String> {
+    import::host_notes::kept(plugin, key)
+}
+
+/// Why the question is answered as it is, for the record: one line of at most 1,024 bytes. Import
+/// `host-notes`.
+pub fn explain(reason: &str) {
+    import::host_notes::explain(reason);
+}
+
 /// Milliseconds since 1970-01-01 UTC. Import `host-clock`.
 #[must_use]
 pub fn now() -> u64 {

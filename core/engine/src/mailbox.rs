@@ -5,7 +5,7 @@ use crate::handover::WrittenShard;
 use crate::media_plane::Report;
 use crate::seldom::Seldom;
 use mio::Waker;
-use policy::Reply;
+use policy::{NotesMark, Reply};
 use sip::Flow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -109,8 +109,8 @@ pub(crate) enum Letter {
 /// A deferred answer of a plugin.
 pub(crate) struct Answer {
     pub(crate) ask: Box<Ask>,
-    /// The call's random draws before it.
-    pub(crate) draw: u32,
+    /// The notes of the call before it.
+    pub(crate) mark: NotesMark,
     pub(crate) reply: Reply,
 }
 

@@ -107,17 +107,17 @@ fn record(host: &Host, log: &DecisionLog) -> Result<Recorded, Box<dyn Error>> {
         let asked: Vec<(Question, u32, Reply)> = questions(number, at_ms)
             .into_iter()
             .map(|question| {
-                let draw = pin.notes.draws();
+                let mark = pin.notes.mark();
                 let reply = shard.ask(context(&pin, &details, &question), &question);
-                (question, draw, reply)
+                (question, mark, reply)
             })
             .collect();
         of_a_call = asked.len();
         let now = Instant::now();
         let before = processor_ns();
-        for (question, draw, reply) in &asked {
+        for (question, mark, reply) in &asked {
             let context = context(&pin, &details, question);
-            tap.record(now, &Decided { at_ms, draw: *draw, context, question, reply });
+            tap.record(now, &Decided { at_ms, mark: *mark, context, question, reply });
         }
         spent += processor_ns() - before;
         kept += asked.len();

@@ -10,6 +10,7 @@ mod call;
 mod details;
 mod hook;
 mod identity;
+mod notes;
 mod numbering;
 mod pin;
 mod question;
@@ -26,7 +27,8 @@ pub use identity::{
     TrunkIdentity,
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
-pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
+pub use notes::{CallNotes, KEPT_BYTES, KEPT_VALUES, KeptValue, NotesMark};
+pub use pin::{Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{

@@ -1,8 +1,7 @@
-use crate::{CallDetails, Hook, Owner, Supervised, TrunkStatistics};
+use crate::{CallDetails, CallNotes, Hook, Owner, Supervised, TrunkStatistics};
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The versions that a call pins when it begins and keeps until it ends: one generation of plugins
 /// and the lookups of one configuration snapshot.
@@ -29,62 +28,6 @@ impl Pin {
     #[must_use]
     pub fn for_call(&self) -> Pin {
         Pin { notes: Arc::default(), ..self.clone() }
-    }
-}
-
-/// The host's notes for one call; they are dropped with the call's pin, which frees everything the
-/// call held.
-#[derive(Default)]
-pub struct CallNotes {
-    draws: AtomicU32,
-    number: AtomicU32,
-    held: OnceLock<Box<dyn Any + Send + Sync>>,
-}
-
-impl CallNotes {
-    /// Notes of a call that has already drawn `draws` times.
-    #[must_use]
-    pub fn starting_at(draws: u32) -> CallNotes {
-        CallNotes { draws: AtomicU32::new(draws), ..CallNotes::default() }
-    }
-
-    /// Random draws so far.
-    #[must_use]
-    pub fn draws(&self) -> u32 {
-        self.draws.load(Relaxed)
-    }
-
-    /// Stores a hash of the called number as received, by which trials may select calls.
-    pub fn set_number(&self, callee: &str) {
-        let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        let hash = callee.bytes().fold(0x811c_9dc5, mix);
-        // FNV-1a alone leaves the upper bits of short numbers equal.
-        self.number.store(hash.wrapping_mul(0x9e37_79b9) ^ hash.rotate_left(16), Relaxed);
-    }
-
-    /// The hash of that number.
-    #[must_use]
-    pub fn number_hash(&self) -> u32 {
-        self.number.load(Relaxed)
-    }
-
-    /// Index of the next random draw of this call, from 0.
-    pub fn next_draw(&self) -> u32 {
-        self.draws.fetch_add(1, Relaxed)
-    }
-
-    /// The host's own object, created on first use.
-    pub fn held(
-        &self,
-        make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
-    ) -> &(dyn Any + Send + Sync) {
-        &**self.held.get_or_init(make)
-    }
-}
-
-impl fmt::Debug for CallNotes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallNotes").field("draws", &self.draws).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use host::decisions::{Decided, DecisionTap};
 use host::{Asked, ShardHost};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use policy::{Context, Reply};
+use policy::{Context, NotesMark, Reply};
 use rustix::io::Errno;
 use sip::Flow;
 use std::io;
@@ -260,8 +260,8 @@ impl Driver {
                     self.give();
                 }
                 Letter::Command(command) => self.obey(command),
-                Letter::Answer(Answer { ask, draw, reply }) => {
-                    self.answer(&ask, draw, reply);
+                Letter::Answer(Answer { ask, mark, reply }) => {
+                    self.answer(&ask, mark, reply);
                     self.give();
                 }
             }
@@ -454,11 +454,11 @@ impl Driver {
                 Output::Transmit(transmit) => self.transmit(transmit.flow, &transmit.bytes),
                 Output::Ask(ask) => {
                     let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
-                    let draw = ask.pin.notes.draws();
+                    let mark = ask.pin.notes.mark();
                     match self.host.begin(context, &ask.question) {
                         Asked::Now(reply) => {
                             let long = u128::from(reply.nanos) > LONG_QUESTION.as_nanos();
-                            self.answer(&ask, draw, reply);
+                            self.answer(&ask, mark, reply);
                             if long {
                                 self.take_who_waits();
                             }
@@ -467,7 +467,7 @@ impl Driver {
                         Asked::Later(later) => {
                             let own = self.mailboxes[usize::from(self.number)].clone();
                             let ask = Box::new(ask);
-                            later.then(move |reply| own.answer(Answer { ask, draw, reply }));
+                            later.then(move |reply| own.answer(Answer { ask, mark, reply }));
                         }
                     }
                 }
@@ -476,12 +476,12 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, ask: &Ask, draw: u32, reply: Reply) {
+    fn answer(&mut self, ask: &Ask, mark: NotesMark, reply: Reply) {
         let now: Now = clock::now();
         if let Some(decisions) = &mut self.decisions {
             let context = Context { pin: &ask.pin, details: ask.details.as_ref() };
             let (at_ms, question, reply) = (now.utc_ms, &ask.question, &reply);
-            decisions.record(now.instant, &Decided { at_ms, draw, context, question, reply });
+            decisions.record(now.instant, &Decided { at_ms, mark, context, question, reply });
         }
         self.switch.answer(now, ask.call, ask.ticket, reply, &mut self.media);
     }

@@ -10,7 +10,7 @@ use crate::guest::verify::Said;
 use crate::plugin::{LinePass, Plugin, Services};
 use crate::services::ticker::{Deadline, Ticker, Watched};
 use arc_swap::ArcSwap;
-use policy::{Answer, Context, EarlierStep, Fault, Hook, PluginStamp, Question, Reply};
+use policy::{Answer, Context, EarlierStep, Fault, Hook, NotesMark, PluginStamp, Question, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -183,7 +183,7 @@ impl Asker {
             _ => (first, version),
         };
         if let (Some(shadow), Ok(Said::Answer(answer))) = (&live.shadow, &said) {
-            self.cast_shadow(shadow, context, link.first_draw, question, answer);
+            self.cast_shadow(shadow, context, link.mark, question, answer);
         }
         LinkReply { said, version, by_other, nanos }
     }
@@ -208,7 +208,7 @@ impl Asker {
         &self,
         shadow: &Arc<Shadow>,
         context: Context<'_>,
-        first_draw: u32,
+        mark: NotesMark,
         question: &Question,
         answer: &Answer,
     ) {
@@ -218,7 +218,7 @@ impl Asker {
             && hooks.contains(&question.hook())
             && shadow.selection.takes(question.call(), &context.pin.notes)
         {
-            self.shared.shadows.compare(shadow, context, first_draw, question, answer);
+            self.shared.shadows.compare(shadow, context, mark, question, answer);
         }
     }
 

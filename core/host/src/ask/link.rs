@@ -7,7 +7,7 @@ use crate::guest::verify::Said;
 use crate::plugin::Plugin;
 use crate::services::ticker::{Deadline, Watched};
 use crate::settings::Fallback;
-use policy::{Context, Fault, Hook, Question, Reply};
+use policy::{Context, Fault, Hook, NotesMark, Question, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ pub(super) struct Link<'a> {
     /// Asked if `version` has a fault.
     pub(super) other: Option<&'a Arc<Version>>,
     pub(super) begun: Instant,
-    /// Random draws of the call before this question.
-    pub(super) first_draw: u32,
+    /// The notes of the call before this question.
+    pub(super) mark: NotesMark,
 }
 
 impl<'a> Link<'a> {
@@ -39,7 +39,7 @@ impl<'a> Link<'a> {
             Some(canary) => (&canary.version, Some(&live.version)),
             None => (&live.version, live.previous.as_ref().filter(|_| stands_in(hook))),
         };
-        Link { live, version, other, begun, first_draw: context.pin.notes.draws() }
+        Link { live, version, other, begun, mark: context.pin.notes.mark() }
     }
 
     /// The build to ask after a fault of the first one. An error that a build returns on purpose is

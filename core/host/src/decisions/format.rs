@@ -3,7 +3,7 @@
 //! Everything is postcard. The shapes of questions and answers are those of `strowger-policy`: when
 //! they change, [`super::segment::MAGIC`] must change too. A test checks that.
 
-use policy::{Answer, CallNumbers, Fault, PastAttempt, PluginStamp, Question};
+use policy::{Answer, CallNumbers, Fault, KeptValue, PastAttempt, PluginStamp, Question};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub(super) struct DecisionItem<Q, O, D, E> {
     pub(super) nanos: u64,
     /// Random draws of the call before this question.
     pub(super) draw: u32,
+    /// Values that plugins had kept for the call before this question.
+    pub(super) kept: Vec<KeptValue>,
     pub(super) question: Q,
     pub(super) outcome: O,
     pub(super) details: Option<D>,

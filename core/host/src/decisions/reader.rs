@@ -2,7 +2,7 @@
 
 use super::format::{self, BlockHead, DecisionOwned, Item};
 use super::segment::{Next, SegmentReader, numbers, path};
-use policy::{Answer, CallDetails, Fault, Hook, Invite, PluginStamp, Question};
+use policy::{Answer, CallDetails, Fault, Hook, Invite, KeptValue, PluginStamp, Question};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ pub struct Decision {
     pub nanos: u64,
     /// Random draws of the call before the question.
     pub draw: u32,
+    /// Values that plugins had kept for the call before the question.
+    pub kept: Vec<KeptValue>,
     /// Seed of the host.
     pub random_seed: u64,
     /// What was asked.
@@ -272,6 +274,7 @@ fn whole(
         by_previous: decision.by_previous,
         nanos: decision.nanos,
         draw: decision.draw,
+        kept: decision.kept,
         random_seed,
         question: decision.question,
         outcome: decision.outcome,

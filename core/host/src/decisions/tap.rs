@@ -3,7 +3,7 @@
 use super::format::{DecisionRef, DetailsItem, EarlierItem, INVITE, append};
 use super::{Letter, Shared};
 use foldhash::HashSet;
-use policy::{Context, Invite, PluginStamp, Question, Reply};
+use policy::{Context, Invite, NotesMark, PluginStamp, Question, Reply};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub(super) struct Block {
 pub struct Decided<'a> {
     /// Time of the decision, UTC milliseconds.
     pub at_ms: u64,
-    /// Random draws of the call before the question ([`policy::CallNotes::draws`]).
-    pub draw: u32,
+    /// The notes of the call before the question ([`policy::CallNotes::mark`]).
+    pub mark: NotesMark,
     /// The context of the question.
     pub context: Context<'a>,
     /// The question.
@@ -92,7 +92,8 @@ impl DecisionTap {
             stamp,
             by_previous: reply.by_previous,
             nanos: reply.nanos,
-            draw: asked.draw,
+            draw: asked.mark.draws,
+            kept: context.pin.notes.kept_before(asked.mark),
             question,
             outcome: &reply.outcome,
             details,

@@ -283,9 +283,9 @@ fn record(tap: &mut DecisionTap, now: Instant, id: u128, at_ms: u64) {
         let reply =
             Reply { outcome, plugin, nanos: 1_000, by_previous: false, rejects: false, earlier };
         let context = Context { pin: &pin, details: Some(&details) };
-        let draw = pin.notes.draws();
+        let mark = pin.notes.mark();
         let at_ms = at_ms + number;
-        let asked = Decided { at_ms, draw, context, question: &question, reply: &reply };
+        let asked = Decided { at_ms, mark, context, question: &question, reply: &reply };
         tap.record(now, &asked);
     }
 }

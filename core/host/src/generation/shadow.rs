@@ -7,7 +7,7 @@ use crate::generation::trial::Selection;
 use crate::guest::verify::Said;
 use platform::ProcessorSet;
 use platform::keep_to;
-use policy::{Answer, CallDetails, CallNotes, Context, Pin, PluginStamp, Question};
+use policy::{Answer, CallDetails, CallNotes, Context, NotesMark, Pin, PluginStamp, Question};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -105,11 +105,13 @@ impl ShadowThread {
         &self,
         shadow: &Arc<Shadow>,
         context: Context<'_>,
-        first_draw: u32,
+        mark: NotesMark,
         question: &Question,
         live: &Answer,
     ) {
-        let notes = Arc::new(CallNotes::starting_at(first_draw));
+        // The state that the live build met, without what it kept itself.
+        let kept = context.pin.notes.kept_before(mark);
+        let notes = Arc::new(CallNotes::starting_at(mark.draws, kept));
         let job = Job {
             shadow: Arc::clone(shadow),
             pin: Pin { notes, ..context.pin.clone() },

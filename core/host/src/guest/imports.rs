@@ -101,6 +101,7 @@ fn link(linker: &mut Linker<Sandbox>, version: Interface) -> Result<()> {
     tables.func_wrap("exact", exact)?;
     tables.func_wrap("contains", contains)?;
     call_facts(&mut linker.instance(&name(Grant::Call))?)?;
+    super::notes::link(&mut linker.instance(&name(Grant::Notes))?)?;
     let mut counters = linker.instance(&name(Grant::Counters))?;
     counters.func_wrap("add-within", counter_add_within)?;
     counters.func_wrap("hold", hold)?;

@@ -146,8 +146,9 @@ impl Instance {
     pub(crate) fn ask(&mut self, context: Context<'_>, question: &Question) -> Result<Said, Fault> {
         self.store.data_mut().open(context, question.call());
         let said = self.put(question);
+        self.forget_if_told(question);
         // Otherwise an idle instance would keep a snapshot alive after its calls.
-        self.store.data_mut().close();
+        self.store.data_mut().close(said.is_ok());
         said
     }
 
@@ -162,8 +163,16 @@ impl Instance {
         self.store.data_mut().open(context, question.call());
         sandbox::begin_on_fibre(&mut self.store, deadline);
         let said = self.put_on_fibre(question).await;
-        self.store.data_mut().close();
+        self.forget_if_told(question);
+        self.store.data_mut().close(said.is_ok());
         said
+    }
+
+    /// An event has no answer that could be explained.
+    fn forget_if_told(&mut self, question: &Question) {
+        if let (Question::Event(_), Some(asking)) = (question, &mut self.store.data_mut().asking) {
+            asking.beside.reason = None;
+        }
     }
 
     fn put(&mut self, question: &Question) -> Result<Said, Fault> {

@@ -7,5 +7,6 @@ pub(crate) mod http;
 pub(crate) mod imports;
 pub(crate) mod instance;
 pub(crate) mod interface;
+mod notes;
 pub(crate) mod sandbox;
 pub(crate) mod verify;

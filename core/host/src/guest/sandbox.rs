@@ -4,7 +4,7 @@
 use crate::guest::verify::shortened;
 use crate::plugin::Plugin;
 use crate::services::ticker::{COARSE_TICK, Deadline, TICK};
-use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
+use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, KeptValue, Lookup, Text};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,6 +48,16 @@ pub(crate) struct Asking {
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) notes: Arc<CallNotes>,
     pub(crate) details: Option<Arc<CallDetails>>,
+    pub(crate) beside: Beside,
+}
+
+/// What the plugin said beside its answer; it counts only together with an answer.
+#[derive(Default)]
+pub(crate) struct Beside {
+    /// Keys and values to keep.
+    pub(crate) kept: Vec<(Text, Text)>,
+    /// Why it answers as it does.
+    pub(crate) reason: Option<Text>,
 }
 
 impl Sandbox {
@@ -59,12 +69,23 @@ impl Sandbox {
             lookup: Arc::clone(&context.pin.lookup),
             notes: Arc::clone(&context.pin.notes),
             details: context.details.cloned(),
+            beside: Beside::default(),
         });
     }
 
-    /// The question is over.
-    pub(crate) fn close(&mut self) {
-        self.asking = None;
+    /// The question is over. With an answer, what the plugin said beside it is kept for the call.
+    pub(crate) fn close(&mut self, answered: bool) {
+        let Some(Asking { notes, beside, .. }) = self.asking.take().filter(|_| answered) else {
+            return;
+        };
+        if !beside.kept.is_empty() {
+            let plugin = &self.plugin.name;
+            let value = |(key, value)| KeptValue { plugin: Arc::clone(plugin), key, value };
+            notes.keep(beside.kept.into_iter().map(value));
+        }
+        if let Some(reason) = beside.reason {
+            notes.explain(Arc::clone(&self.plugin.name), reason);
+        }
     }
 
     pub(crate) fn lookup(&self) -> Option<&Arc<dyn Lookup>> {

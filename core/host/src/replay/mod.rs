@@ -241,7 +241,7 @@ impl Replay<'_> {
             recorded.utc_ms.store(decision.at_ms, Relaxed);
             recorded.seed.store(decision.random_seed, Relaxed);
         }
-        pin.notes = Arc::new(CallNotes::starting_at(decision.draw));
+        pin.notes = Arc::new(CallNotes::starting_at(decision.draw, decision.kept.clone()));
         let context = Context { pin, details: decision.details.as_ref() };
         let deadline_ms = self.version.plugin.settings.deadline_ms;
         // No call waits, so making the next instance after a fault may take time.

@@ -168,6 +168,8 @@ pub enum Grant {
     Config,
     /// Headers, numbers, attempts and attributes of the call.
     Call,
+    /// Values kept for the later questions of a call, and explanations.
+    Notes,
     /// Prefix tables and sets.
     Tables,
     /// Sliding-window counters and places held by calls.
@@ -186,10 +188,11 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant.
-    pub const ALL: [Grant; 10] = [
+    pub const ALL: [Grant; 11] = [
         Grant::Log,
         Grant::Config,
         Grant::Call,
+        Grant::Notes,
         Grant::Tables,
         Grant::Counters,
         Grant::Trunks,
@@ -206,6 +209,7 @@ impl Grant {
             Grant::Log => "log",
             Grant::Config => "config",
             Grant::Call => "call",
+            Grant::Notes => "notes",
             Grant::Tables => "tables",
             Grant::Counters => "counters",
             Grant::Trunks => "trunks",
@@ -223,6 +227,7 @@ impl Grant {
             Grant::Log => "host-log",
             Grant::Config => "host-config",
             Grant::Call => "host-call",
+            Grant::Notes => "host-notes",
             Grant::Tables => "host-tables",
             Grant::Counters => "host-counters",
             Grant::Trunks => "host-trunks",

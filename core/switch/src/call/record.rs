@@ -166,6 +166,9 @@ impl Call {
             processing_us,
             flags: part(&mut self.flags, last),
         };
+        if last {
+            self.note_kept(now.instant);
+        }
         let trail = part(&mut self.trail, last);
         CallDocument { call, attempts, trail, postings }
     }

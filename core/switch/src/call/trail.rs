@@ -5,8 +5,9 @@ use super::{Call, Cx};
 use crate::media::LegCounters;
 use compact_str::{ToCompactString as _, format_compact};
 use ledger::{Text, TrailEntry};
-use policy::{Answer, Reply};
+use policy::{Answer, KeptValue, Reply};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Most supervision answers that a trail keeps.
 const MOST_SUPERVISED: usize = 64;
@@ -33,10 +34,13 @@ impl Call {
                 fault.to_compact_string()
             }
         };
-        let answer = match &reply.outcome {
+        let mut answer = match &reply.outcome {
             Ok(answer) => self.describe(answer),
             Err(_) => "fallback".into(),
         };
+        if reply.outcome.is_ok() && let Some(stamp) = &reply.plugin {
+            self.explain(&stamp.name, &mut answer);
+        }
         if step == Step::Slice && (fault.is_empty() || self.trail.len() >= MOST_ENTRIES) {
             return;
         }
@@ -53,11 +57,12 @@ impl Call {
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
         for step in &reply.earlier {
-            let (answer, fault) = match &step.outcome {
+            let (mut answer, fault) = match &step.outcome {
                 Ok(Some(answer)) => (self.describe(answer), Text::default()),
                 Ok(None) => ("pass".into(), Text::default()),
                 Err(fault) => ("fallback".into(), fault.to_compact_string()),
             };
+            self.explain(&step.plugin.name, &mut answer);
             self.trail.push(TrailEntry {
                 at_ms,
                 attempt,
@@ -79,6 +84,32 @@ impl Call {
             fault,
             micros: u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX),
         });
+    }
+
+    /// Appends the plugin's own explanation to the short form of its answer.
+    fn explain(&self, plugin: &str, answer: &mut Text) {
+        if let Some(reason) = self.pin.notes.take_reason(plugin) {
+            answer.push_str(if answer.is_empty() { "" } else { ": " });
+            answer.push_str(&reason);
+        }
+    }
+
+    /// Notes on the trail the values that plugins kept for the call.
+    pub(super) fn note_kept(&mut self, now: Instant) {
+        for KeptValue { plugin, key, value } in self.pin.notes.kept_at_last() {
+            let at_ms = now.saturating_duration_since(self.began).as_millis();
+            let mut answer = format_compact!("{key} = {value}");
+            answer.retain(|character| !character.is_control());
+            self.trail.push(TrailEntry {
+                at_ms: u32::try_from(at_ms).unwrap_or(u32::MAX),
+                attempt: 0,
+                hook: Arc::from("kept"),
+                plugin,
+                answer,
+                fault: Text::default(),
+                micros: 0,
+            });
+        }
     }
 
     /// Notes on the trail that a side of the relay was taken over (MEDIA-11): the source heard

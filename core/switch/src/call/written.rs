@@ -117,19 +117,33 @@ pub(super) mod facts {
     }
 }
 
-/// The plugins: the reader's.
+/// The plugins: the reader's. Only the notes of the call are written, if there are any.
 pub(super) mod pin {
     use super::*;
+    use policy::{CallNotes, KeptValue};
 
-    pub(in super::super) fn serialize<S: Serializer>(_: &Pin, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_unit()
+    #[derive(Serialize, Deserialize)]
+    struct Notes {
+        draws: u32,
+        kept: Vec<KeptValue>,
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(pin: &Pin, to: S) -> Result<S::Ok, S::Error> {
+        let notes = Notes { draws: pin.notes.draws(), kept: pin.notes.kept_at_last() };
+        let notes = Some(notes).filter(|notes| notes.draws > 0 || !notes.kept.is_empty());
+        notes.serialize(to)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Pin, D::Error> {
-        <()>::deserialize(from)?;
-        look(|around| around.pin.for_call()).ok_or_else(|| D::Error::custom("no plugins"))
+        let notes = Option::<Notes>::deserialize(from)?;
+        let pin = look(|around| around.pin.for_call());
+        let mut pin = pin.ok_or_else(|| D::Error::custom("no plugins"))?;
+        if let Some(Notes { draws, kept }) = notes {
+            pin.notes = Arc::new(CallNotes::starting_at(draws, kept));
+        }
+        Ok(pin)
     }
 }
 
