@@ -22,6 +22,7 @@ pub mod host {
                 import strowger:policy/host-log@0.1.0;
                 import strowger:policy/host-config@0.1.0;
                 import strowger:policy/host-call@0.1.0;
+                import strowger:policy/host-accounts@0.1.0;
                 import strowger:policy/host-notes@0.1.0;
                 import strowger:policy/host-tables@0.1.0;
                 import strowger:policy/host-counters@0.1.0;

@@ -1,6 +1,7 @@
 //! The host's services in native tests: the same functions as the imports, answered from state of
 //! the test's own thread.
 
+pub(crate) mod host_accounts;
 pub(crate) mod host_http;
 
 use crate::TrunkId;
@@ -30,6 +31,8 @@ struct State {
     request_uri: Option<String>,
     http: host_http::Http,
     lines: Vec<String>,
+    accounts: host_accounts::Accounts,
+    origin: [String; 3],
     kept: HashMap<(String, String), String>,
     reason: Option<String>,
     now_ms: u64,
@@ -54,6 +57,8 @@ impl State {
             request_uri: None,
             http: host_http::Http::default(),
             lines: Vec::new(),
+            accounts: host_accounts::Accounts::default(),
+            origin: ["192.0.2.1:5060", "udp", "main"].map(str::to_owned),
             kept: HashMap::new(),
             reason: None,
             now_ms: 1_767_225_600_000,
@@ -166,6 +171,13 @@ impl FakeHost {
         STATE.with_borrow(|state| state.metrics.get(name).copied().unwrap_or(0))
     }
 
+    /// Sets where the INVITE came from: source `address:port`, transport and listener; by default
+    /// `192.0.2.1:5060`, `udp` and `main`.
+    pub fn origin(&self, source: &str, transport: &str, listener: &str) {
+        let origin = [source, transport, listener].map(str::to_owned);
+        STATE.with_borrow_mut(|state| state.origin = origin);
+    }
+
     /// Keeps a value for the call as another plugin does.
     pub fn keep_for(&self, plugin: &str, key: &str, value: &str) {
         let key = (plugin.to_owned(), key.to_owned());
@@ -252,6 +264,18 @@ pub(crate) mod host_call {
                     state.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
                 named.map(|(_, value)| value.clone()).collect()
             })
+        }
+
+        pub(crate) fn source(&self) -> String {
+            super::STATE.with_borrow(|state| state.origin[0].clone())
+        }
+
+        pub(crate) fn transport(&self) -> String {
+            super::STATE.with_borrow(|state| state.origin[1].clone())
+        }
+
+        pub(crate) fn listener(&self) -> String {
+            super::STATE.with_borrow(|state| state.origin[2].clone())
         }
 
         pub(crate) fn request_uri(&self) -> String {

@@ -9,6 +9,7 @@ use crate::bindings::host::strowger::policy as import;
 use crate::fake as import;
 use crate::{Failure, TrunkId};
 
+pub mod accounts;
 pub mod http;
 
 /// The severity of a log line.
@@ -109,6 +110,24 @@ impl CallFacts {
     #[must_use]
     pub fn request_uri(&self) -> String {
         self.facts.request_uri()
+    }
+
+    /// Where the INVITE came from: `address:port`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.facts.source()
+    }
+
+    /// The transport that the INVITE came by: `udp` or `tcp`.
+    #[must_use]
+    pub fn transport(&self) -> String {
+        self.facts.transport()
+    }
+
+    /// The name of the listener that received the INVITE.
+    #[must_use]
+    pub fn listener(&self) -> String {
+        self.facts.listener()
     }
 
     /// Numbers at every stage so far.

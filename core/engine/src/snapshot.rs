@@ -8,7 +8,7 @@ mod names;
 mod trunks;
 
 pub(crate) use draft::Changed;
-pub(crate) use lookup::SnapshotLookup;
+pub(crate) use lookup::{CallLookup, SnapshotLookup};
 
 use crate::tables::{Table, Tables};
 use book::Book;

@@ -1,7 +1,7 @@
 //! What a node knows beside its decision log.
 
 use crate::database;
-use crate::snapshot::{Registry, Snapshot};
+use crate::snapshot::{CallLookup, Registry, Snapshot};
 use crate::tables::Tables;
 use anyhow::Result;
 use config::Config;
@@ -50,6 +50,7 @@ impl Surroundings {
             Some((settings.name, config))
         });
         let configs = configs.collect();
-        Ok(Surroundings { names, lookup: snapshot.lookup.clone(), problem, configs })
+        let lookup = Arc::new(CallLookup::of(&snapshot));
+        Ok(Surroundings { names, lookup, problem, configs })
     }
 }

@@ -4,7 +4,7 @@
 use crate::chains;
 use crate::mailbox::{Command, Mailbox};
 use crate::retired::Retired;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{CallLookup, Snapshot};
 use arc_swap::ArcSwap;
 use config::ChainConfig;
 use host::{Host, LoadError, Retreat, SwapReport};
@@ -155,5 +155,5 @@ fn cut_accounts(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
 }
 
 fn join(host: &Host, snapshot: &Snapshot) -> World {
-    World { facts: snapshot.facts.clone(), pin: host.pin(snapshot.lookup.clone()) }
+    World { facts: snapshot.facts.clone(), pin: host.pin(Arc::new(CallLookup::of(snapshot))) }
 }

@@ -157,6 +157,11 @@ fn details(number: u32) -> Arc<CallDetails> {
             ..CallNumbers::default()
         },
         attempts: Vec::new(),
+        origin: policy::CallOrigin {
+            source: "192.0.2.7:5061".into(),
+            transport: "udp".into(),
+            listener: "main".into(),
+        },
     })
 }
 

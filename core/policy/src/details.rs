@@ -13,6 +13,19 @@ pub struct CallDetails {
     pub numbers: CallNumbers,
     /// Attempts that have ended, oldest first.
     pub attempts: Vec<PastAttempt>,
+    /// Where the INVITE came from.
+    pub origin: CallOrigin,
+}
+
+/// Where an INVITE came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallOrigin {
+    /// `address:port` of the sender.
+    pub source: Text,
+    /// The transport, such as `udp`.
+    pub transport: Text,
+    /// Name of the listener that received it.
+    pub listener: Arc<str>,
 }
 
 /// The INVITE as received, without `Authorization` and `Proxy-Authorization` (SEC-51): its content

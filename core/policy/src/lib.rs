@@ -6,6 +6,7 @@
 //! `wit/v0.1/policy.wit` one to one; units are stated there and here.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod call;
 mod details;
 mod hook;
@@ -19,15 +20,18 @@ mod routing;
 mod screening;
 mod supervision;
 
+pub use accounts::{Price, Standing};
 pub use call::{CallFacts, Rejection};
-pub use details::{CallDetails, CallNumbers, Invite, Owner, PastAttempt, TrunkStatistics};
+pub use details::{
+    CallDetails, CallNumbers, CallOrigin, Invite, Owner, PastAttempt, TrunkStatistics,
+};
 pub use hook::{Hook, PluginStamp};
 pub use identity::{
     DISPLAY_BYTES, DisplayMode, HeaderMode, IdentityAnswer, IdentityQuestion, PrivacyMode,
     TrunkIdentity,
 };
-pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use notes::{CallNotes, KEPT_BYTES, KEPT_VALUES, KeptValue, NotesMark};
+pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use pin::{Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};

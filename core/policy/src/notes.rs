@@ -147,8 +147,7 @@ impl CallNotes {
     pub fn kept_at_last(&self) -> Vec<KeptValue> {
         let Some(words) = self.words() else { return Vec::new() };
         let later = |at: usize, value: &KeptValue| {
-            let same =
-                |other: &KeptValue| other.plugin == value.plugin && other.key == value.key;
+            let same = |other: &KeptValue| other.plugin == value.plugin && other.key == value.key;
             words.kept[at + 1..].iter().any(same)
         };
         let values = words.kept.iter().enumerate();

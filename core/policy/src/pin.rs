@@ -1,4 +1,4 @@
-use crate::{CallDetails, CallNotes, Hook, Owner, Supervised, TrunkStatistics};
+use crate::{CallDetails, CallNotes, Hook, Owner, Price, Standing, Supervised, TrunkStatistics};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -73,6 +73,23 @@ pub trait Lookup: Send + Sync {
     /// An attribute that the operator gave to an account or trunk.
     fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
         let _ = (owner, name);
+        None
+    }
+    /// The name of an account or trunk.
+    fn name(&self, owner: Owner) -> Option<Arc<str>> {
+        let _ = owner;
+        None
+    }
+    /// The money of an account, or of the account of a trunk; `None` if there is no such account
+    /// or an amount is out of range.
+    fn standing(&self, owner: Owner) -> Option<Standing> {
+        let _ = owner;
+        None
+    }
+    /// The price of `number` at `at_ms` (UTC) in the deck of an account, or of the account of a
+    /// trunk; `None` if the number is not priced there.
+    fn price(&self, owner: Owner, number: &str, at_ms: u64) -> Option<Price> {
+        let _ = (owner, number, at_ms);
         None
     }
     /// Live figures of a vendor trunk; `None` if there is no such trunk.

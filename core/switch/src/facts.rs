@@ -7,6 +7,7 @@
 
 mod change;
 mod index;
+mod price;
 mod vendor;
 
 pub use crate::destinations::{Answer, Destination, Destinations, Directory, Exits, Name, Place};
@@ -17,6 +18,7 @@ pub(crate) use index::SourceIndex;
 pub use ledger::Terms;
 use ledger::{DEEPEST_TREE, LayeredTable, PriceRounding, RateDeck, Text};
 pub use live::Rate;
+pub(crate) use price::deck_row;
 use serde::{Deserialize, Serialize};
 use sip::digest::{Algorithm, Ha1s};
 pub use sip::session::{Credentials, Reliability, SessionTimers};

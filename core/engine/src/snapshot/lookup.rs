@@ -1,12 +1,15 @@
-//! Lookups of plugins in a snapshot: texts by content handle, number lists by name.
+//! Lookups of plugins in a snapshot: texts by content handle, number lists by name, names, money and
+//! prices of accounts and trunks.
 
 use crate::tables::{Table, Tables};
 use business::ListKind;
+use ledger::Money;
 use live::{Figures, Holder, Live};
-use policy::{Lookup, Owner, PrefixHit, TrunkStatistics};
+use policy::{Lookup, Owner, PrefixHit, Price, Standing, TrunkStatistics};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use switch::SharedMap;
+use switch::facts::{Account, Facts};
 
 /// Texts and tables of one snapshot. A clone shares both.
 #[derive(Clone, Debug, Default)]
@@ -148,6 +151,83 @@ impl Lookup for SnapshotLookup {
             acd_ms,
             pdd_ms,
         })
+    }
+}
+
+/// The lookups of calls: those of a snapshot, and its facts.
+#[derive(Clone)]
+pub(crate) struct CallLookup {
+    words: Arc<SnapshotLookup>,
+    facts: Arc<Facts>,
+}
+
+impl CallLookup {
+    /// The lookups of a snapshot.
+    pub(crate) fn of(snapshot: &super::Snapshot) -> CallLookup {
+        CallLookup { words: Arc::clone(&snapshot.lookup), facts: Arc::clone(&snapshot.facts) }
+    }
+
+    /// The account itself, or that of a trunk.
+    fn account(&self, owner: Owner) -> Option<&Arc<Account>> {
+        let account = match owner {
+            Owner::Account(id) => id,
+            Owner::Customer(id) => self.facts.customers().get(&id)?.account,
+            Owner::Vendor(id) => self.facts.vendors().get(&id)?.account,
+        };
+        self.facts.accounts().get(&account)
+    }
+}
+
+impl Lookup for CallLookup {
+    fn text(&self, handle: u64) -> Option<Arc<str>> {
+        self.words.text(handle)
+    }
+
+    fn longest_prefix(&self, table: &str, number: &str) -> Option<PrefixHit> {
+        self.words.longest_prefix(table, number)
+    }
+
+    fn exact(&self, table: &str, number: &str) -> Option<Arc<str>> {
+        self.words.exact(table, number)
+    }
+
+    fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
+        self.words.attribute(owner, name)
+    }
+
+    fn name(&self, owner: Owner) -> Option<Arc<str>> {
+        match owner {
+            Owner::Account(id) => self.facts.accounts().get(&id).map(|a| Arc::clone(&a.name)),
+            Owner::Customer(id) => self.facts.customers().get(&id).map(|t| Arc::clone(&t.name)),
+            Owner::Vendor(id) => self.facts.vendors().get(&id).map(|t| Arc::clone(&t.name)),
+        }
+    }
+
+    fn standing(&self, owner: Owner) -> Option<Standing> {
+        let account = self.account(owner)?;
+        let utc_ms = crate::clock::now().utc_ms;
+        let live::Standing { balance, reserved, available, .. } =
+            self.words.live.purses.standing(account.id, utc_ms)?;
+        let amount = |money: Money| i64::try_from(money.0).ok();
+        let available = match available {
+            Some(available) => Some(amount(available)?),
+            None => None,
+        };
+        let currency = self.facts.deck_of(account).map(|deck| Arc::clone(&deck.currency));
+        Some(Standing {
+            currency: currency.unwrap_or_default(),
+            balance: amount(balance)?,
+            reserved: amount(reserved)?,
+            available,
+        })
+    }
+
+    fn price(&self, owner: Owner, number: &str, at_ms: u64) -> Option<Price> {
+        self.facts.price(self.account(owner)?, number, at_ms)
+    }
+
+    fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
+        self.words.trunk_statistics(trunk)
     }
 }
 

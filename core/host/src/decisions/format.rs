@@ -3,7 +3,9 @@
 //! Everything is postcard. The shapes of questions and answers are those of `strowger-policy`: when
 //! they change, [`super::segment::MAGIC`] must change too. A test checks that.
 
-use policy::{Answer, CallNumbers, Fault, KeptValue, PastAttempt, PluginStamp, Question};
+use policy::{
+    Answer, CallNumbers, CallOrigin, Fault, KeptValue, PastAttempt, PluginStamp, Question,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -66,18 +68,19 @@ pub(super) struct EarlierItem<E> {
 
 /// The call's details beyond the question.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct DetailsItem<N, A> {
+pub(super) struct DetailsItem<N, A, O> {
     /// The INVITE was known; it is in the block.
     pub(super) invite: bool,
     pub(super) numbers: N,
     pub(super) attempts: A,
+    pub(super) origin: O,
 }
 
 /// For writing.
 pub(super) type DecisionRef<'a> = DecisionItem<
     &'a Question,
     &'a Result<Answer, Fault>,
-    DetailsItem<&'a CallNumbers, &'a [PastAttempt]>,
+    DetailsItem<&'a CallNumbers, &'a [PastAttempt], &'a CallOrigin>,
     &'a Result<Option<Answer>, Fault>,
 >;
 
@@ -85,7 +88,7 @@ pub(super) type DecisionRef<'a> = DecisionItem<
 pub(super) type DecisionOwned = DecisionItem<
     Question,
     Result<Answer, Fault>,
-    DetailsItem<CallNumbers, Vec<PastAttempt>>,
+    DetailsItem<CallNumbers, Vec<PastAttempt>, CallOrigin>,
     Result<Option<Answer>, Fault>,
 >;
 

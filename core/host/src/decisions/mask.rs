@@ -47,6 +47,7 @@ impl Mask {
                 Err(fault) => self.fault(fault),
             }
         }
+        decision.kept.iter_mut().for_each(|kept| self.text(&mut kept.value));
         if let Some(details) = &mut decision.details {
             details.invite = false;
             let CallNumbers { caller_in, callee_in, caller, callee, route_as, tech_prefix_in } =

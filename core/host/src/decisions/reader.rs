@@ -281,7 +281,8 @@ fn whole(
         earlier,
         details: decision.details.map(|details| {
             let invite = invites.get(&call).filter(|_| details.invite).cloned();
-            Arc::new(CallDetails { invite, numbers: details.numbers, attempts: details.attempts })
+            let format::DetailsItem { numbers, attempts, origin, .. } = details;
+            Arc::new(CallDetails { invite, numbers, attempts, origin })
         }),
     }
 }

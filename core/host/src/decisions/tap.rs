@@ -80,6 +80,7 @@ impl DecisionTap {
             },
             numbers: &details.numbers,
             attempts: details.attempts.as_slice(),
+            origin: &details.origin,
         });
         let earlier = reply
             .earlier

@@ -272,6 +272,11 @@ fn record(tap: &mut DecisionTap, now: Instant, id: u128, at_ms: u64) {
             cause: 34,
             duration_ms: 20,
         }],
+        origin: policy::CallOrigin {
+            source: "192.0.2.7:5061".into(),
+            transport: "udp".into(),
+            listener: "main".into(),
+        },
     });
     for (number, (question, outcome)) in (0..).zip(decisions(id)) {
         let earlier = vec![EarlierStep {

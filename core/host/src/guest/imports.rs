@@ -101,6 +101,7 @@ fn link(linker: &mut Linker<Sandbox>, version: Interface) -> Result<()> {
     tables.func_wrap("exact", exact)?;
     tables.func_wrap("contains", contains)?;
     call_facts(&mut linker.instance(&name(Grant::Call))?)?;
+    super::accounts::link(&mut linker.instance(&name(Grant::Accounts))?)?;
     super::notes::link(&mut linker.instance(&name(Grant::Notes))?)?;
     let mut counters = linker.instance(&name(Grant::Counters))?;
     counters.func_wrap("add-within", counter_add_within)?;
@@ -305,6 +306,18 @@ fn call_facts(call: &mut LinkerInstance<'_, Sandbox>) -> Result<()> {
         };
         Ok((details(&context, &facts).and_then(of).unwrap_or_default(),))
     })?;
+    type Word = fn(&policy::CallOrigin) -> &str;
+    let words: [(&str, Word); 3] = [
+        ("[method]facts.source", |origin| &origin.source),
+        ("[method]facts.transport", |origin| &origin.transport),
+        ("[method]facts.listener", |origin| &origin.listener),
+    ];
+    for (name, word) in words {
+        call.func_wrap(name, move |context: Context<'_>, (facts,): (Resource<Facts>,)| {
+            let of = |details: &CallDetails| word(&details.origin).to_owned();
+            Ok((details(&context, &facts).map(of).unwrap_or_default(),))
+        })?;
+    }
     call.func_wrap("[method]facts.numbers", |context, (facts,): (Resource<Facts>,)| {
         let numbers = details(&context, &facts).map(|details| details.numbers.clone());
         Ok((CallNumbers::from(numbers.unwrap_or_default()),))

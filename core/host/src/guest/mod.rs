@@ -1,5 +1,6 @@
 //! One running component: its imports, its exports, its limits, and the checks of its answers.
 
+mod accounts;
 pub(crate) mod code;
 pub(crate) mod engine;
 pub(crate) mod exports;

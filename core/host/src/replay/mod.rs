@@ -269,7 +269,8 @@ fn settled(said: Said, mut fold: Fold, question: &Question) -> Result<Answer, Fa
     fold.finish().or_else(|| nobody_decided(question)).ok_or_else(undecided)
 }
 
-/// Texts as they were; tables and attributes as they are now, if `beside` has them.
+/// Texts as they were; tables, attributes, names, money and prices as they are now, if `beside` has
+/// them.
 struct KeptLookup {
     texts: Arc<Texts>,
     beside: Option<Arc<dyn Lookup>>,
@@ -290,6 +291,18 @@ impl Lookup for KeptLookup {
 
     fn attribute(&self, owner: Owner, name: &str) -> Option<Arc<str>> {
         self.beside.as_ref()?.attribute(owner, name)
+    }
+
+    fn name(&self, owner: Owner) -> Option<Arc<str>> {
+        self.beside.as_ref()?.name(owner)
+    }
+
+    fn standing(&self, owner: Owner) -> Option<policy::Standing> {
+        self.beside.as_ref()?.standing(owner)
+    }
+
+    fn price(&self, owner: Owner, number: &str, at_ms: u64) -> Option<policy::Price> {
+        self.beside.as_ref()?.price(owner, number, at_ms)
     }
 }
 

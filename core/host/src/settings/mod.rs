@@ -168,6 +168,8 @@ pub enum Grant {
     Config,
     /// Headers, numbers, attempts and attributes of the call.
     Call,
+    /// Names, money and prices of accounts and trunks.
+    Accounts,
     /// Values kept for the later questions of a call, and explanations.
     Notes,
     /// Prefix tables and sets.
@@ -188,10 +190,11 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant.
-    pub const ALL: [Grant; 11] = [
+    pub const ALL: [Grant; 12] = [
         Grant::Log,
         Grant::Config,
         Grant::Call,
+        Grant::Accounts,
         Grant::Notes,
         Grant::Tables,
         Grant::Counters,
@@ -209,6 +212,7 @@ impl Grant {
             Grant::Log => "log",
             Grant::Config => "config",
             Grant::Call => "call",
+            Grant::Accounts => "accounts",
             Grant::Notes => "notes",
             Grant::Tables => "tables",
             Grant::Counters => "counters",
@@ -227,6 +231,7 @@ impl Grant {
             Grant::Log => "host-log",
             Grant::Config => "host-config",
             Grant::Call => "host-call",
+            Grant::Accounts => "host-accounts",
             Grant::Notes => "host-notes",
             Grant::Tables => "host-tables",
             Grant::Counters => "host-counters",

@@ -8,6 +8,7 @@
 //! and no unsafe code here is written by hand.
 #![allow(unsafe_code)]
 
+mod accounts;
 mod answer;
 mod convert;
 mod host;
@@ -16,6 +17,7 @@ mod http;
 pub(crate) mod next;
 mod question;
 
+pub(crate) use accounts::{Owner, Price, Standing};
 pub(crate) use answer::{
     Charge, Course, Decision, Description, Ending, Header, IdentityAnswer, NoCharge, Numbers,
     Rejection, RuleProblem, SupervisionAnswer, Verdict,

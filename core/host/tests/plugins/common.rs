@@ -112,6 +112,40 @@ impl Lookup for Tables {
         }
     }
 
+    fn name(&self, owner: Owner) -> Option<Arc<str>> {
+        match owner {
+            Owner::Account(3) => Some("acme".into()),
+            Owner::Customer(3) => Some("office".into()),
+            Owner::Vendor(5) => Some("carrier-a".into()),
+            _ => None,
+        }
+    }
+
+    fn standing(&self, owner: Owner) -> Option<policy::Standing> {
+        let standing = policy::Standing {
+            currency: "EUR".into(),
+            balance: 1000,
+            reserved: 20,
+            available: Some(980),
+        };
+        (owner == Owner::Account(3)).then_some(standing)
+    }
+
+    fn price(&self, owner: Owner, number: &str, _at_ms: u64) -> Option<policy::Price> {
+        let row = DeckRow {
+            price_first: 60,
+            price_next: 60,
+            connect_fee: 0,
+            first_increment_s: 1,
+            next_increment_s: 1,
+            free_seconds: 0,
+            minimum_charge: 0,
+        };
+        let found = owner == Owner::Vendor(5) && number.starts_with("4930");
+        let price = policy::Price { prefix: "4930".into(), destination: "Berlin".into(), row };
+        found.then_some(price)
+    }
+
     fn trunk_statistics(&self, trunk: u32) -> Option<TrunkStatistics> {
         let figures = TrunkStatistics { active: 4, asr_permille: 570, ..Default::default() };
         (trunk == 5).then_some(figures)
@@ -130,6 +164,11 @@ pub(crate) fn details() -> Arc<CallDetails> {
             ..CallNumbers::default()
         },
         attempts: vec![PastAttempt { trunk: 5, failure, code: 503, cause: 0, duration_ms: 9 }],
+        origin: policy::CallOrigin {
+            source: "192.0.2.7:5061".into(),
+            transport: "udp".into(),
+            listener: "main".into(),
+        },
     })
 }
 

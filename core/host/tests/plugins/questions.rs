@@ -167,12 +167,45 @@ fn a_plugin_reads_headers_numbers_attempts_attributes_and_statistics() {
             "5:503",
             "gold",
             "cli",
-            "4 570,none"
+            "4 570,none",
+            "192.0.2.7:5061 udp main"
         ]
     );
     let without = marks(shard.ask(&pin, &screen("call")));
     assert_eq!(without[..5], ["", "0", "", "  ", ""]);
     assert_eq!(without[5], "gold", "attributes belong to the snapshot");
+}
+
+/// Values live from question to question of one call; those of a question that fails do not count.
+#[test]
+fn values_are_kept_for_the_later_questions_of_a_call() {
+    let (host, mut shard, pin) = bench("kept");
+    let (one, two) = (pin.for_call(), pin.for_call());
+    assert_eq!(marks(shard.ask(&one, &screen("kept"))), ["", ""]);
+    let moment = one.notes.mark();
+    assert_eq!(marks(shard.ask(&one, &screen("keep"))), ["true", "87", ""]);
+    assert_eq!(one.notes.take_reason("hostile").as_deref(), Some("score 87"));
+    assert_eq!(one.notes.take_reason("hostile"), None);
+    assert!(shard.ask(&one, &screen("keep-then-trap")).outcome.is_err());
+    assert_eq!(one.notes.take_reason("hostile"), None, "no answer, no reason");
+    let mut other = host.shard();
+    assert_eq!(marks(other.ask(&one, &screen("kept"))), ["87", "87"]);
+    assert_eq!(marks(other.ask(&two, &screen("kept"))), ["", ""], "another call");
+    let kept = one.notes.kept_at_last();
+    assert_eq!(kept.len(), 1);
+    assert_eq!((&*kept[0].plugin, &*kept[0].key, &*kept[0].value), ("hostile", "score", "87"));
+    assert!(one.notes.kept_before(moment).is_empty(), "a replay begins where the question did");
+    assert_eq!(marks(shard.ask(&two, &screen("keep-too-much"))), ["64"]);
+    assert!(shard.ask(&two, &screen("long-note")).outcome.is_err());
+}
+
+#[test]
+fn names_money_and_prices_are_those_of_the_snapshot() {
+    let (_host, mut shard, pin) = bench("accounts");
+    assert_eq!(
+        marks(shard.ask(&pin, &screen("accounts"))),
+        ["acme", "office", "carrier-a", "EUR 1000 20 Some(980)", "4930 Berlin 60", "true", "true"]
+    );
 }
 
 /// NUM-21: a call holds places, which are free when it ends.

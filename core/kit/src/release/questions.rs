@@ -227,6 +227,11 @@ pub(super) fn details() -> Arc<CallDetails> {
             ..CallNumbers::default()
         },
         attempts: Vec::new(),
+        origin: policy::CallOrigin {
+            source: "192.0.2.7:5061".into(),
+            transport: "udp".into(),
+            listener: "main".into(),
+        },
     })
 }
 

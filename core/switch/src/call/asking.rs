@@ -5,7 +5,9 @@ use super::details::{InviteFacts, past_attempt};
 use super::pipeline::Step;
 use super::{Call, Cx, State};
 use crate::io::{Ask, Output};
-use policy::{AdvanceQuestion, CallDetails, CallNumbers, EventKind, EventNotice, Question, Reply};
+use policy::{
+    AdvanceQuestion, CallDetails, CallNumbers, CallOrigin, EventKind, EventNotice, Question, Reply,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -108,6 +110,11 @@ impl Call {
                 tech_prefix_in: numbers.tech_prefix_in.clone(),
             },
             attempts: ended.into_iter().map(past_attempt).collect(),
+            origin: CallOrigin {
+                source: self.source.address.clone(),
+                transport: self.source.flow.map(|flow| flow.link.name().into()).unwrap_or_default(),
+                listener: Arc::clone(&self.source.listener),
+            },
         }))
     }
 

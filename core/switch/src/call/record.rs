@@ -5,11 +5,11 @@ use crate::facts::{Account, Facts};
 use crate::io::Now;
 use ledger::{
     CallDocument, CallRecord, ChargeRecord, Due, DurationRounding, EndedBy, FoundRow, Money,
-    Posting, PriceRounding, PriceRow, RateDeck, RateLookup, RecordState, Text, TrailEntry, Whose,
+    Posting, PriceRounding, RateDeck, RateLookup, RecordState, Text, TrailEntry, Whose,
 };
 use policy::{
-    AttemptFailure, CallFacts, DeckRow, Hook, Question, RateQuestion, RateSubject, Rounding,
-    RoundingMode, Side,
+    AttemptFailure, CallFacts, Hook, Question, RateQuestion, RateSubject, Rounding, RoundingMode,
+    Side,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -217,24 +217,10 @@ pub fn charge_question(call: CallFacts, due: &Due, charge: &ChargeRecord) -> Opt
             trunk: due.trunk,
             at_ms: due.answer_ms,
         },
-        row: deck_row(&charge.row)?,
+        row: crate::facts::deck_row(&charge.row)?,
         rounding: rounding(&charge.rounding)?,
         duration_ms: due.billable_ms,
     }))
-}
-
-/// The prices in the form of the plugin interface; none if one is out of range.
-pub(super) fn deck_row(row: &PriceRow) -> Option<DeckRow> {
-    let money = |amount: Money| i64::try_from(amount.0).ok();
-    Some(DeckRow {
-        price_first: money(row.price_first)?,
-        price_next: money(row.price_next)?,
-        connect_fee: money(row.connect_fee)?,
-        first_increment_s: row.first_increment_s,
-        next_increment_s: row.next_increment_s,
-        free_seconds: row.free_seconds,
-        minimum_charge: money(row.minimum_charge)?,
-    })
 }
 
 /// The rounding in the form of the plugin interface.

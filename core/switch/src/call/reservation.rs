@@ -51,7 +51,7 @@ impl Call {
         });
         self.resellers = resellers.collect();
         self.sell = charges.pop().map(|(charge, _)| charge);
-        let row = self.sell.as_ref().and_then(|sell| super::record::deck_row(&sell.row));
+        let row = self.sell.as_ref().and_then(|sell| crate::facts::deck_row(&sell.row));
         self.sell_price = row.map_or(0, |row| row.price_next);
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Call {
                 trunk: self.customer.id,
                 at_ms,
             },
-            row: super::record::deck_row(&payer.row)?,
+            row: crate::facts::deck_row(&payer.row)?,
             rounding: super::record::rounding(&payer.rounding)?,
             duration_ms,
         }))

@@ -22,7 +22,7 @@ impl Call {
     pub(super) fn supervise(&mut self, cx: &mut Cx<'_>) {
         let trunk = self.winner().map_or(0, |attempt| attempt.vendor.id);
         // The price since the answer (BILL-03).
-        let row = self.sell.as_ref().and_then(|sell| super::record::deck_row(&sell.row));
+        let row = self.sell.as_ref().and_then(|sell| crate::facts::deck_row(&sell.row));
         let sell_price = row.map_or(self.sell_price, |row| row.price_next);
         let State::Connected(connected) = &mut self.state else { return };
         let Some(supervisor) = &mut connected.supervisor else { return };

@@ -38,7 +38,9 @@ impl Call {
             Ok(answer) => self.describe(answer),
             Err(_) => "fallback".into(),
         };
-        if reply.outcome.is_ok() && let Some(stamp) = &reply.plugin {
+        if reply.outcome.is_ok()
+            && let Some(stamp) = &reply.plugin
+        {
             self.explain(&stamp.name, &mut answer);
         }
         if step == Step::Slice && (fault.is_empty() || self.trail.len() >= MOST_ENTRIES) {

@@ -13,8 +13,8 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use strowger::policy::types::{Call, Header, Rejection};
 use strowger::policy::{
-    host_call, host_clock, host_config, host_counters, host_log, host_metrics, host_random,
-    host_tables, host_trunks,
+    host_accounts, host_call, host_clock, host_config, host_counters, host_log, host_metrics,
+    host_notes, host_random, host_tables, host_trunks,
 };
 
 /// The last letter names the build; build `x` fails at rating and routing.
@@ -71,6 +71,9 @@ fn misbehave(what: &str) {
         }
         "many-trunks" => {
             host_trunks::read(&[1; 1001]);
+        }
+        "long-note" => {
+            host_notes::keep(&"k".repeat(65), "");
         }
         "long-key" => {
             host_counters::add(&"k".repeat(1000), 1, 60);
@@ -157,6 +160,19 @@ impl screening::Guest for Hostile {
             "services" => services(&q.caller),
             "call" => facts(),
             "places" => places(),
+            "keep" => keep(),
+            "keep-then-trap" => {
+                host_notes::keep("score", "lost");
+                host_notes::explain("lost");
+                panic!("told to");
+            }
+            "kept" => kept(),
+            "keep-too-much" => {
+                let results = (0..70).map(|n| host_notes::keep(&n.to_string(), &"x".repeat(100)));
+                let taken = results.filter(|taken| *taken).count();
+                screening::Verdict::Mark(vec![taken.to_string()])
+            }
+            "accounts" => accounts(),
             _ => screening::Verdict::Allow,
         }
     }
@@ -180,6 +196,44 @@ fn facts() -> screening::Verdict {
         facts.account_attribute("plan").unwrap_or_default(),
         facts.vendor_attribute(5, "class").unwrap_or_default(),
         statistics.iter().map(shown).collect::<Vec<_>>().join(","),
+        format!("{} {} {}", facts.source(), facts.transport(), facts.listener()),
+    ])
+}
+
+fn keep() -> screening::Verdict {
+    let taken = host_notes::keep("score", "86") && host_notes::keep("score", "87");
+    host_notes::explain("a first reason");
+    host_notes::explain("score 87");
+    screening::Verdict::Mark(vec![
+        taken.to_string(),
+        host_notes::kept("", "score").unwrap_or_default(),
+        host_notes::kept("somebody", "score").unwrap_or_default(),
+    ])
+}
+
+fn kept() -> screening::Verdict {
+    screening::Verdict::Mark(vec![
+        host_notes::kept("", "score").unwrap_or_default(),
+        host_notes::kept("hostile", "score").unwrap_or_default(),
+    ])
+}
+
+fn accounts() -> screening::Verdict {
+    use host_accounts::{Owner, name_of, price_of, standing_of};
+    let standing = standing_of(Owner::Account(3));
+    let price = price_of(Owner::Vendor(5), "4930555");
+    screening::Verdict::Mark(vec![
+        name_of(Owner::Account(3)).unwrap_or_default(),
+        name_of(Owner::Customer(3)).unwrap_or_default(),
+        name_of(Owner::Vendor(5)).unwrap_or_default(),
+        standing.map_or_else(String::new, |s| {
+            format!("{} {} {} {:?}", s.currency, s.balance, s.reserved, s.available)
+        }),
+        price.map_or_else(String::new, |p| {
+            format!("{} {} {}", p.prefix, p.destination, p.price_next)
+        }),
+        standing_of(Owner::Account(99)).is_none().to_string(),
+        price_of(Owner::Vendor(5), "1").is_none().to_string(),
     ])
 }
 
