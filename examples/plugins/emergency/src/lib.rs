@@ -7,13 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod location;
 
 pub use config::Config;
 
 use plugin_sdk::host::{self, CallFacts};
 use plugin_sdk::{
-    Call, Decision, Header, Identity, IdentityQuestion, Outcome, Plugin, PresentedIdentity,
-    Rejection, RouteQuestion, Routing, ScreenQuestion, Screening, TrunkId, Verdict, export_plugin,
+    Call, Decision, Identity, IdentityQuestion, Outcome, Plugin, PresentedIdentity, Rejection,
+    RouteQuestion, Routing, ScreenQuestion, Screening, TrunkId, Verdict, export_plugin,
 };
 
 /// The plugin.
@@ -87,28 +88,12 @@ impl Routing for Emergency {
 impl Identity for Emergency {
     fn present(&mut self, question: &IdentityQuestion) -> Result<PresentedIdentity, Rejection> {
         let call = host::call();
-        let mut headers = Vec::new();
-        if self.is_emergency(&call, &call.numbers().callee) {
-            // A location in the body (`cid:`) does not reach the vendor.
-            let usable = |value: &String| {
-                value.len() <= 2_048
-                    && !value.contains("<cid:")
-                    && !value.chars().any(char::is_control)
-            };
-            let mut places: Vec<String> =
-                call.header("Geolocation").into_iter().filter(usable).take(8).collect();
-            if places.is_empty() {
-                let of_site = call.customer_attribute("location");
-                places.extend(of_site.map(|uri| format!("<{uri}>")));
-            }
-            headers.extend(places.into_iter().map(|value| Header::new("Geolocation", value)));
-            headers.push(Header::new("Priority", "emergency"));
-        }
+        let is_emergency = self.is_emergency(&call, &call.numbers().callee);
         Ok(PresentedIdentity {
             display: question.display.chars().filter(|it| !it.is_control()).collect(),
             user: question.caller_out.replace('#', "%23"),
             host: question.host.clone(),
-            headers,
+            headers: if is_emergency { location::headers(&call) } else { Vec::new() },
         })
     }
 }

@@ -34,8 +34,8 @@ impl Plugin for PriceChangeGuard {
 }
 
 impl PriceChangeGuard {
-    /// The metric that counts a vendor's price, if it is not acceptable. 128 bits hold every product of
-    /// an amount and a percentage.
+    /// The metric that counts a vendor's price, if it is not acceptable. 128 bits hold every product
+    /// of an amount and a percentage.
     fn fault(&self, question: &RouteQuestion, vendor: &Candidate) -> Option<&'static str> {
         let table = self.config.table.replace("{trunk}", &vendor.trunk.to_string());
         let hit = host::table(&table).longest_prefix(question.callee.trim_start_matches('+'));

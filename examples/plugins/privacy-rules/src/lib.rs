@@ -1,5 +1,6 @@
-//! Decides who is anonymous towards a vendor (CLIR): by the caller's request, by codes such as `*67`
-//! before the number, by the customer, and never for emergency calls (SIG-75, SIG-78, ROUTE-66).
+//! Decides who is anonymous towards a vendor (CLIR): by the caller's request, by codes such as
+//! `*67` before the number, by the customer, and never for emergency calls (SIG-75, SIG-78,
+//! ROUTE-66).
 //!
 //! It stands in place of the plugin `identity` and writes only From, P-Asserted-Identity and
 //! Privacy, so no other header can tell a private caller's number.

@@ -60,8 +60,8 @@ impl StirAttestation {
         }
     }
 
-    /// Signatures of other networks. They contain the caller's number, so a vendor that may not know
-    /// a private caller does not get them.
+    /// Signatures of other networks. They contain the caller's number, so a vendor that may not
+    /// know a private caller does not get them.
     fn signatures(question: &IdentityQuestion, call: &CallFacts) -> Vec<Header> {
         if is_hidden(question) && !question.target_trusted {
             return Vec::new();
