@@ -34,6 +34,7 @@ pub struct CallerPool {
 impl Plugin for CallerPool {
     const NAME: &'static str = "caller-pool";
     const SUMMARY: &'static str = "Gives calls a caller number out of a pool.";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {

@@ -44,6 +44,7 @@ pub struct TimeOfDay {
 impl Plugin for TimeOfDay {
     const NAME: &'static str = "time-of-day";
     const SUMMARY: &'static str = "Prefers vendors by the time of the week.";
+    const CONFIG_SCHEMA: &'static str = include_str!("schema.json");
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {
