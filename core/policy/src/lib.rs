@@ -11,6 +11,7 @@ mod details;
 mod hook;
 mod identity;
 mod numbering;
+mod outcome;
 mod pin;
 mod question;
 mod rating;
@@ -26,6 +27,7 @@ pub use identity::{
     TrunkIdentity,
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
+pub use outcome::CallOutcome;
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};

@@ -4,8 +4,10 @@
 use super::details::{InviteFacts, past_attempt};
 use super::pipeline::Step;
 use super::{Call, Cx, State};
-use crate::io::{Ask, Output};
-use policy::{AdvanceQuestion, CallDetails, CallNumbers, EventKind, EventNotice, Question, Reply};
+use crate::io::{Ask, Outcome, Output};
+use policy::{
+    AdvanceQuestion, CallDetails, CallNumbers, CallOutcome, EventKind, EventNotice, Question, Reply,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -109,6 +111,14 @@ impl Call {
             },
             attempts: ended.into_iter().map(past_attempt).collect(),
         }))
+    }
+
+    /// Reports how the call went, unless we placed it ourselves.
+    pub(super) fn report(&self, cx: &mut Cx<'_>, outcome: CallOutcome) {
+        if self.placed.is_none() {
+            let (pin, call) = (self.pin.clone(), self.facts);
+            cx.core.outputs.push_back(Output::Outcome(Outcome { pin, call, outcome }));
+        }
     }
 
     /// Sends an event to the events hook; the call does not wait for it.
