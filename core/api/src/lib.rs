@@ -7,6 +7,7 @@ mod error;
 mod lockouts;
 mod objects;
 mod one_way;
+mod plugins;
 mod test_calls;
 mod trials;
 
@@ -14,6 +15,7 @@ pub use client::{Client, NoAnswer, same_place};
 pub use error::ApiError;
 pub use lockouts::{LockoutLine, UnlockDone};
 pub use objects::{HistoryLine, ObjectChanged, ObjectPage, ObjectView, RowPage, RowsRequest};
+pub use plugins::{BuildFigures, TakenBackLine};
 pub use test_calls::{LONGEST_TEST_CALL_S, TestCallPlaced, TestCallRequest};
 pub use trials::{CanaryLine, DifferenceLine, SelectBy, ShadowLine, TrialParameters};
 
@@ -157,6 +159,18 @@ pub struct PluginLine {
     pub canary: Option<CanaryLine>,
     /// The build that is asked for comparison only.
     pub shadow: Option<ShadowLine>,
+    /// Figures of the live build.
+    #[serde(default)]
+    pub build: BuildFigures,
+    /// How many faults in a row made the breaker leave it out; null while it is asked.
+    #[serde(default)]
+    pub left_out: Option<u32>,
+    /// Builds that the switch took back by itself since its start.
+    #[serde(default)]
+    pub taken_back: u64,
+    /// The latest of these.
+    #[serde(default)]
+    pub last_taken_back: Option<TakenBackLine>,
 }
 
 /// `GET /v1/plugins`.

@@ -1,5 +1,6 @@
 //! Canaries, shadows and rollbacks in the admin API.
 
+use crate::BuildFigures;
 use serde::{Deserialize, Serialize};
 
 /// Parameters of `POST /v1/plugins/{name}/canary` and `.../shadow`.
@@ -32,12 +33,9 @@ pub struct CanaryLine {
     pub build: String,
     /// The calls that it decides, for display.
     pub selection: String,
-    /// Questions asked.
-    pub asked: u64,
-    /// Questions without a usable answer.
-    pub faults: u64,
-    /// Calls rejected.
-    pub rejects: u64,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: BuildFigures,
 }
 
 /// A shadow in `GET /v1/plugins`.
@@ -51,6 +49,9 @@ pub struct ShadowLine {
     pub asked: u64,
     /// Questions with a different answer.
     pub different: u64,
+    /// Those of `different` by which a call would be lost that goes on.
+    #[serde(default)]
+    pub lost: u64,
     /// Questions without a usable answer.
     pub faults: u64,
     /// Questions skipped because too many waited.
@@ -72,4 +73,7 @@ pub struct DifferenceLine {
     pub live: String,
     /// The shadow's answer.
     pub shadow: String,
+    /// How a call would be lost by it that goes on; empty if none would.
+    #[serde(default)]
+    pub loss: String,
 }

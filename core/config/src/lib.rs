@@ -343,6 +343,9 @@ pub struct PluginConfig {
     /// When a new build is rolled back automatically.
     #[serde(default)]
     pub rollback: host::RollbackSettings,
+    /// When a build that keeps failing is left out for a while.
+    #[serde(default)]
+    pub breaker: host::BreakerSettings,
 }
 
 /// Limits for every call of the node.
@@ -590,6 +593,7 @@ impl PluginConfig {
             by_default: self.by_default,
             isolation: self.isolation,
             rollback: self.rollback,
+            breaker: self.breaker,
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What the node holds, in the words of the API.
 
-use api::{CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, ShadowLine, call_id_text};
-use host::{CanaryState, PluginState, ShadowState};
+use api::{
+    BuildFigures, CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, ShadowLine,
+    TakenBackLine, call_id_text,
+};
+use host::{BuildTally, CanaryState, PluginState, ShadowState, TakenBack};
 use store::RecordedCall;
 use switch::{CallView, Lockout};
 
@@ -72,6 +75,46 @@ pub(crate) fn plugin(state: &PluginState) -> PluginLine {
         previous: state.previous.as_ref().map(ToString::to_string).unwrap_or_default(),
         canary: state.canary.as_ref().map(canary),
         shadow: state.shadow.as_ref().map(shadow),
+        build: BuildFigures {
+            p50_nanos: state.build_p50_nanos,
+            p99_nanos: state.build_p99_nanos,
+            ..figures(&state.tally, &state.reasons)
+        },
+        left_out: state.left_out,
+        taken_back: state.taken_back,
+        last_taken_back: state.last_taken_back.as_ref().map(taken_back),
+    }
+}
+
+fn figures(tally: &BuildTally, reasons: &[(String, u64)]) -> BuildFigures {
+    let calls = tally.calls;
+    let permille = i128::from(calls.margin) * 1000 / i128::from(calls.sales.max(1));
+    BuildFigures {
+        asked: tally.asked,
+        faults: tally.faults,
+        rejects: tally.rejects,
+        no_candidate: tally.no_candidate,
+        challenges: tally.challenges,
+        failures: tally.failures,
+        stops: tally.stops,
+        calls: calls.begun,
+        answered: calls.answered,
+        failed: calls.failed,
+        given_up: calls.given_up,
+        challenged: calls.challenged,
+        margin_permille: i64::try_from(permille).ok().filter(|_| calls.sales > 0),
+        reasons: reasons.iter().cloned().collect(),
+        p50_nanos: 0,
+        p99_nanos: 0,
+    }
+}
+
+fn taken_back(taken_back: &TakenBack) -> TakenBackLine {
+    TakenBackLine {
+        at_ms: taken_back.at_ms,
+        build: taken_back.build.to_string(),
+        was_canary: taken_back.was_canary,
+        why: taken_back.why.clone(),
     }
 }
 
@@ -79,9 +122,11 @@ fn canary(state: &CanaryState) -> CanaryLine {
     CanaryLine {
         build: state.stamp.to_string(),
         selection: state.selection.to_string(),
-        asked: state.tally.asked,
-        faults: state.tally.faults,
-        rejects: state.tally.rejects,
+        figures: BuildFigures {
+            p50_nanos: state.p50_nanos,
+            p99_nanos: state.p99_nanos,
+            ..figures(&state.tally, &state.reasons)
+        },
     }
 }
 
@@ -91,6 +136,7 @@ fn shadow(state: &ShadowState) -> ShadowLine {
         selection: state.selection.to_string(),
         asked: state.asked,
         different: state.different,
+        lost: state.lost,
         faults: state.faults,
         left_out: state.left_out,
     }

@@ -313,6 +313,11 @@ fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
         "Questions that a plugin answered with an error of its own, such as rating without a plan.",
         MetricType::COUNTER,
     );
+    let mut losses = family(
+        "strowger_hook_losses_total",
+        "Answers after which a call or its attempt does not go on, by kind; each may be right.",
+        MetricType::COUNTER,
+    );
     for metrics in hooks {
         let labels = [("plugin", metrics.plugin.as_str()), ("hook", metrics.hook.name())];
         push_counter(&mut refused, &labels, metrics.refused as f64);
@@ -321,8 +326,11 @@ fn hooks(families: &mut Vec<MetricFamily>, hooks: &[HookMetrics]) {
         for (kind, count) in metrics.faults.named() {
             push_counter(&mut faults, &[labels[0], labels[1], ("fault", kind)], count as f64);
         }
+        for (kind, count) in metrics.losses.named() {
+            push_counter(&mut losses, &[labels[0], labels[1], ("kind", kind)], count as f64);
+        }
     }
-    families.extend([seconds, previous, faults, refused]);
+    families.extend([seconds, previous, faults, refused, losses]);
 }
 
 fn http(families: &mut Vec<MetricFamily>, plugins: &[HttpMetrics]) {

@@ -23,7 +23,7 @@ mod wire;
 
 pub use ask::later::{Asked, Later};
 pub use ask::shard::ShardHost;
-pub use build::tally::BuildTally;
+pub use build::tally::{BuildTally, CallTally};
 pub use error::LoadError;
 pub use generation::Generation;
 pub use generation::chain::{ChainScope, ChainSettings};
@@ -32,16 +32,18 @@ pub use generation::trial::{SelectBy, Selection};
 pub use life::configure::Configured;
 pub use life::host::{Host, SwapReport};
 pub use life::inspect::Inspection;
-pub use life::lifecycle::Retreat;
 pub use life::named_lists::NamedList;
 pub use life::rule_sets::RuleSetRefusal;
 pub use life::state::{CanaryState, LiveBuild, PluginState};
+pub use life::watch::{Condition, Retreat};
 pub use load::anatomy::Anatomy;
 pub use load::artifact::{Source, component};
 pub use load::signature::{self, PublicKey, Signer, SigningPolicy};
 pub use outside::HttpMetrics;
+pub use plugin::TakenBack;
 pub use services::own_metrics::OwnMetric;
-pub use services::stats::{FaultCounts, Histogram, HookMetrics};
+pub use services::stats::{FaultCounts, Histogram, HookMetrics, LossCounts};
 pub use settings::{
-    Fallback, Grant, HostSettings, HttpSettings, Isolation, PluginSettings, RollbackSettings,
+    BreakerSettings, Fallback, Grant, HostSettings, HttpSettings, Isolation, PluginSettings,
+    RollbackSettings,
 };

@@ -10,7 +10,7 @@ use crate::services::own_metrics::OwnMetrics;
 use crate::services::stats::HookCounters;
 use crate::services::ticker::Pace;
 use crate::settings::PluginSettings;
-use policy::Hook;
+use policy::{Hook, PluginStamp};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,7 +102,22 @@ pub(crate) struct Plugin {
     pub(crate) own_metrics: OwnMetrics,
     /// Its requests to outside servers; none without the grant.
     pub(crate) outside: Option<Arc<Outside>>,
+    /// The latest build that the host took back, and how many there were since the start.
+    taken_back: Mutex<(u64, Option<TakenBack>)>,
     stats: [HookCounters; Hook::ALL.len()],
+}
+
+/// A build that the host took back by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenBack {
+    /// UTC milliseconds.
+    pub at_ms: u64,
+    /// Which build.
+    pub build: Arc<PluginStamp>,
+    /// It was a canary; the live build did not change.
+    pub was_canary: bool,
+    /// The reason, as text for the operator.
+    pub why: String,
 }
 
 impl Plugin {
@@ -117,6 +132,7 @@ impl Plugin {
             log: LineLimit::new(LOG_LINES, Duration::from_secs(1)),
             faults_logged: LineLimit::new(FAULT_LINES, Duration::from_secs(60)),
             own_metrics: OwnMetrics::default(),
+            taken_back: Mutex::default(),
             stats: std::array::from_fn(|_| HookCounters::new()),
         }
     }
@@ -128,6 +144,16 @@ impl Plugin {
 
     pub(crate) fn set_config(&self, config: Arc<serde_json::Value>) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// How many builds were taken back since the start, and the latest.
+    pub(crate) fn taken_back(&self) -> (u64, Option<TakenBack>) {
+        self.taken_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_taken_back(&self, taken_back: TakenBack) {
+        let mut latest = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = (latest.0 + 1, Some(taken_back));
     }
 
     pub(crate) fn stats(&self, hook: Hook) -> &HookCounters {

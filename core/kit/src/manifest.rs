@@ -3,7 +3,7 @@
 use super::language::Language;
 use anyhow::{Context, Result, bail};
 use config::values::{parse_duration, parse_size};
-use host::{Grant, HttpSettings, PluginSettings};
+use host::{BreakerSettings, Grant, HttpSettings, PluginSettings};
 use policy::Hook;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -81,6 +81,7 @@ impl Project {
             config: serde_json::to_value(config)?,
             deadline_ms: u32::try_from(deadline.as_millis())?,
             memory_bytes: memory,
+            breaker: BreakerSettings::OFF,
             ..PluginSettings::new(name.as_str(), PathBuf::new())
         };
         let source = folder.join(source.unwrap_or_else(|| lang.source().into()));

@@ -13,7 +13,7 @@ use super::manifest::{Project, nobody};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use config::{Config, PluginsConfig};
-use host::{Host, HostSettings, Inspection, PluginSettings, SigningPolicy};
+use host::{BreakerSettings, Host, HostSettings, Inspection, PluginSettings, SigningPolicy};
 use package::Package;
 use std::fs::File;
 use std::io::Write;
@@ -169,7 +169,11 @@ fn inspect(file: &Path) -> Result<Inspection> {
 impl FileArgs {
     fn open(&self) -> Result<Subject> {
         let (file, mut settings, vectors) = match &self.file {
-            Some(file) => (file.clone(), PluginSettings::new("", file), None),
+            Some(file) => {
+                let breaker = BreakerSettings::OFF;
+                let settings = PluginSettings { breaker, ..PluginSettings::new("", file) };
+                (file.clone(), settings, None)
+            }
             None => {
                 let project = Project::open(&self.path)?;
                 let file = project.component();

@@ -180,8 +180,7 @@ impl Charges<'_> {
     /// then both are zero (BILL-74).
     #[must_use]
     pub fn cost_and_profit(&self) -> (Money, Money) {
-        let highest = self.resellers.last().map(|reseller| &reseller.charge);
-        let paid = highest.filter(|_| self.sell.is_some()).or(self.sell.as_ref());
+        let paid = self.paid();
         let paid_amount = paid.map(|charge| charge.amount).unwrap_or_default();
         let bought = || self.attempts.iter().filter_map(|attempt| attempt.buy.as_ref());
         let Some(first) = bought().next() else { return (Money::ZERO, paid_amount) };
@@ -193,5 +192,21 @@ impl Charges<'_> {
             Some(paid) if paid.currency != first.currency => (cost, Money::ZERO),
             _ => (cost, paid_amount - cost),
         }
+    }
+
+    /// What is paid to the operator, and the profit; none if nothing was sold or the currencies
+    /// differ.
+    #[must_use]
+    pub fn sales_and_profit(&self) -> Option<(Money, Money)> {
+        let paid = self.paid()?;
+        let mut bought = self.attempts.iter().filter_map(|attempt| attempt.buy.as_ref());
+        let same = bought.all(|buy| buy.currency == paid.currency);
+        same.then(|| (paid.amount, self.cost_and_profit().1))
+    }
+
+    /// The charge that is paid to the operator: that of the highest reseller, else of the customer.
+    fn paid(&self) -> Option<&ChargeRecord> {
+        let highest = self.resellers.last().map(|reseller| &reseller.charge);
+        highest.filter(|_| self.sell.is_some()).or(self.sell.as_ref())
     }
 }

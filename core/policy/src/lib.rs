@@ -13,6 +13,7 @@ mod hook;
 mod identity;
 mod notes;
 mod numbering;
+mod outcome;
 mod pin;
 mod question;
 mod rating;
@@ -32,6 +33,7 @@ pub use identity::{
 };
 pub use notes::{CallNotes, KEPT_BYTES, KEPT_VALUES, KeptValue, NotesMark};
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
+pub use outcome::CallOutcome;
 pub use pin::{Context, HookSet, Lookup, Pin, PrefixHit};
 pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};

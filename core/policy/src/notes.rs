@@ -4,7 +4,7 @@ use crate::Text;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Most values that plugins may keep for one call; a key that is set again counts again.
@@ -41,6 +41,7 @@ pub struct NotesMark {
 pub struct CallNotes {
     draws: AtomicU32,
     number: AtomicU32,
+    asked: AtomicU64,
     held: OnceLock<Box<dyn Any + Send + Sync>>,
     words: OnceLock<Mutex<Words>>,
 }
@@ -93,6 +94,19 @@ impl CallNotes {
     /// Index of the next random draw of this call, from 0.
     pub fn next_draw(&self) -> u32 {
         self.draws.fetch_add(1, Relaxed)
+    }
+
+    /// Notes that the call has asked a plugin, by its number below 64; whether it is the first time.
+    pub fn first_asks(&self, plugin: u32) -> bool {
+        let Some(bit) = 1_u64.checked_shl(plugin) else { return false };
+        // Most questions are not the first: a load costs less than a write.
+        self.asked.load(Relaxed) & bit == 0 && self.asked.fetch_or(bit, Relaxed) & bit == 0
+    }
+
+    /// Whether the call has asked the plugin with this number; false from 64 on.
+    #[must_use]
+    pub fn has_asked(&self, plugin: u32) -> bool {
+        1_u64.checked_shl(plugin).is_some_and(|bit| self.asked.load(Relaxed) & bit != 0)
     }
 
     /// The host's own object, created on first use.

@@ -112,6 +112,9 @@ pub enum Fault {
     /// Its instance failed, and the replacement, which takes long to build, is not ready.
     #[error("a new instance is being made after a fault")]
     Starting,
+    /// It was not asked, because it had so many faults in a row.
+    #[error("left out for a while after {0} faults in a row")]
+    LeftOut(u32),
 }
 
 impl Fault {

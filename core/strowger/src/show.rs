@@ -1,15 +1,16 @@
 //! Answers of the API as text for people: the output of the command line and of the demo.
 
+mod plugins;
 mod times;
 
 use api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
-    PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
-    UnlockDone,
+    RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine, UnlockDone,
 };
 use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
-use platform::{plain, plain_lines};
+use platform::plain;
+pub(crate) use plugins::{plugin, plugins};
 use std::fmt::Write;
 pub(crate) use times::date_time;
 use times::{clock, elapsed};
@@ -403,104 +404,6 @@ pub(crate) fn rerated(done: &RerateDone) -> String {
     out
 }
 
-/// Live plugins.
-pub(crate) fn plugins(list: &PluginList) -> String {
-    let mut table = Table::new(&[
-        "PLUGIN",
-        "VERSION",
-        "DIGEST",
-        "SIGNED BY",
-        "HOOKS",
-        ">SINCE GEN",
-        ">ANSWERED",
-        ">FAULTS",
-        ">P50 µs",
-        ">P99 µs",
-        "SUMMARY",
-    ]);
-    for plugin in &list.plugins {
-        table.row([
-            plugin.name.clone(),
-            plugin.version.clone(),
-            plugin.digest.clone(),
-            signer(plugin),
-            plugin.hooks.join(", "),
-            plugin.since_generation.to_string(),
-            plugin.answered.to_string(),
-            plugin.faults.to_string(),
-            micros(plugin.p50_nanos),
-            micros(plugin.p99_nanos),
-            plugin.summary.clone(),
-        ]);
-    }
-    let mut trials = String::new();
-    for plugin in &list.plugins {
-        if let Some(canary) = &plugin.canary {
-            trials.push_str(&format!(
-                "canary {}: {}, asked {}, faults {}, rejects {}\n",
-                canary.build, canary.selection, canary.asked, canary.faults, canary.rejects
-            ));
-        }
-        if let Some(shadow) = &plugin.shadow {
-            trials.push_str(&format!(
-                "shadow {}: {}, asked {}, different {}, faults {}, left out {}\n",
-                shadow.build,
-                shadow.selection,
-                shadow.asked,
-                shadow.different,
-                shadow.faults,
-                shadow.left_out
-            ));
-        }
-    }
-    // Counts of the live build alone would lose faults at each swap.
-    let whose = match list.plugins.is_empty() {
-        true => "",
-        false => "ANSWERED, FAULTS, P50 and P99: all builds of the plugin since the start\n",
-    };
-    format!("{table}{whose}{trials}generation {}\n", list.generation)
-}
-
-/// One plugin.
-pub(crate) fn plugin(plugin: &PluginLine) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let _ = writeln!(out, "{name:<14}{}", plain(value));
-        }
-    };
-    line("plugin", &format!("{} {}", plugin.name, plugin.version));
-    line("summary", &plugin.summary);
-    line("digest", &plugin.digest);
-    line("signed by", &signer(plugin));
-    line("file", &plugin.file);
-    line("hooks", &plugin.hooks.join(", "));
-    line("since", &format!("generation {}", plugin.since_generation));
-    line("builds", &plugin.builds.join(", "));
-    line("previous", &plugin.previous);
-    line("figures", "of all its builds since the start");
-    line("answered", &plugin.answered.to_string());
-    line("faults", &plugin.faults.to_string());
-    line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
-    // Newlines are layout here: those inside texts are escaped by JSON.
-    let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
-    let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
-    out
-}
-
-/// The key and whether it is trusted.
-fn signer(plugin: &PluginLine) -> String {
-    match (plugin.signer.as_str(), plugin.trusted) {
-        ("", _) => "nobody".to_owned(),
-        (key, true) => key.to_owned(),
-        (key, false) => format!("{key}, not trusted"),
-    }
-}
-
-fn micros(nanos: u64) -> String {
-    format!("{}.{}", nanos / 1000, nanos / 100 % 10)
-}
-
 /// A swap.
 pub(crate) fn swap(done: &SwapDone) -> String {
     if done.before == done.after {
@@ -559,50 +462,6 @@ mod tests {
              0190  acme      441     49151   vendor-b  answered  1:05         2    4\n"
         );
         assert_eq!(calls(&[], 0), "no calls\n");
-    }
-
-    fn routing() -> PluginLine {
-        PluginLine {
-            name: "routing".into(),
-            version: "1.0.0".into(),
-            digest: "abcd0123".into(),
-            signer: String::new(),
-            trusted: false,
-            hooks: vec!["routing".into()],
-            since_generation: 3,
-            builds: Vec::new(),
-            summary: "one line\nand a second".into(),
-            config_schema: Some(serde_json::json!({ "title": "a\nb\u{9b}", "type": "object" })),
-            file: String::new(),
-            answered: 349,
-            faults: 0,
-            p50_nanos: 1_200,
-            p99_nanos: 3_400,
-            previous: String::new(),
-            canary: None,
-            shadow: None,
-        }
-    }
-
-    #[test]
-    fn a_schema_is_shown_line_by_line_and_moves_no_cursor() {
-        let text = plugin(&routing());
-        let schema = "schema        {\n  \"title\": \"a\\nb\\u009b\",\n  \"type\": \"object\"\n}\n";
-        assert!(text.ends_with(schema), "{text}");
-        assert!(text.contains("summary       one line\\nand a second\n"), "{text}");
-        let bare = plugin(&PluginLine { config_schema: None, ..routing() });
-        assert!(bare.ends_with("schema        none\n"), "{bare}");
-    }
-
-    /// They survive swaps, so the row of a new build would claim the answers of earlier ones.
-    #[test]
-    fn figures_of_a_plugin_say_whose_they_are() {
-        let list = PluginList { generation: 3, plugins: vec![routing()] };
-        let words = "all builds of the plugin since the start\ngeneration 3\n";
-        assert!(plugins(&list).ends_with(words), "{}", plugins(&list));
-        let none = PluginList { generation: 3, plugins: Vec::new() };
-        assert!(!plugins(&none).contains("builds"));
-        assert!(plugin(&routing()).contains("figures       of all its builds since the start\n"));
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Bench {
                     drop(document);
                     self.documents += 1;
                 }
+                Output::Outcome(outcome) => drop(outcome),
             }
         }
         self.spent += began.elapsed();

@@ -3,7 +3,7 @@
 use crate::facts::Facts;
 use crate::shard::CallKey;
 use ledger::{CallDocument, Text};
-use policy::{CallDetails, Pin, Question};
+use policy::{CallDetails, CallFacts, CallOutcome, Pin, Question};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +28,6 @@ pub struct World {
 /// A request of the machine to the shell. Datagrams come first, then questions and records in their
 /// order.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost more than the copy")]
 pub enum Output {
     /// Send this datagram.
     Transmit(sip::Transmit),
@@ -36,6 +35,19 @@ pub enum Output {
     Ask(Ask),
     /// Keep this record: interim (at answer and every 60 s) or final (once).
     Document(Box<CallDocument>),
+    /// Tell the policy how a call went, so that it can judge the builds that decided.
+    Outcome(Outcome),
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The generation that the call pinned.
+    pub pin: Pin,
+    /// The call.
+    pub call: CallFacts,
+    /// What became of it.
+    pub outcome: CallOutcome,
 }
 
 /// A policy question of one call. Until it is answered only that call waits.

@@ -34,7 +34,7 @@ pub use call::record::charge_question;
 pub use classify::{Classifier, Standing};
 pub use foreign::Foreign;
 pub use id_map::IdMap;
-pub use io::{Ask, CallView, Counters, Now, Output, World};
+pub use io::{Ask, CallView, Counters, Now, Outcome, Output, World};
 pub use media::{
     AudioFormat, AudioFormats, LegCounters, MediaControl, MediaEvent, MediaLeg, RemoteMedia,
     SILENCE, SilenceLimits, TEST_TONE,

@@ -45,6 +45,11 @@ pub enum AlarmKind {
     PortsExhausted,
     /// A plugin's new build failed and was rolled back.
     PluginRolledBack,
+    /// A plugin is not asked for a while, because it keeps failing.
+    PluginLeftOut,
+    /// A plugin loses most calls, or often has no answer, and no earlier build is known to be
+    /// better.
+    PluginDoesBadly,
     /// A reload without a waiting client, such as by SIGHUP, was refused.
     ReloadRefused,
     /// A vendor rejects calls for lack of valid credentials (SIG-53).
@@ -75,7 +80,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All kinds.
-    pub(crate) const ALL: [AlarmKind; 23] = [
+    pub(crate) const ALL: [AlarmKind; 25] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
@@ -86,6 +91,8 @@ impl AlarmKind {
         AlarmKind::SystemOverload,
         AlarmKind::PortsExhausted,
         AlarmKind::PluginRolledBack,
+        AlarmKind::PluginLeftOut,
+        AlarmKind::PluginDoesBadly,
         AlarmKind::ReloadRefused,
         AlarmKind::VendorAuthFailed,
         AlarmKind::PossibleLoop,
@@ -114,6 +121,8 @@ impl AlarmKind {
             AlarmKind::SystemOverload => "system_overload",
             AlarmKind::PortsExhausted => "ports_exhausted",
             AlarmKind::PluginRolledBack => "plugin_rolled_back",
+            AlarmKind::PluginLeftOut => "plugin_left_out",
+            AlarmKind::PluginDoesBadly => "plugin_does_badly",
             AlarmKind::ReloadRefused => "reload_refused",
             AlarmKind::VendorAuthFailed => "vendor_auth_failed",
             AlarmKind::PossibleLoop => "possible_loop",
@@ -143,6 +152,8 @@ impl AlarmKind {
             | AlarmKind::SystemOverload
             | AlarmKind::PortsExhausted
             | AlarmKind::PluginRolledBack
+            | AlarmKind::PluginLeftOut
+            | AlarmKind::PluginDoesBadly
             | AlarmKind::ReloadRefused
             | AlarmKind::VendorAuthFailed
             | AlarmKind::PossibleLoop
@@ -192,6 +203,10 @@ impl AlarmKind {
                 "Attempts whose media is relayed fail; without another vendor the call ends with 503."
             }
             AlarmKind::PluginRolledBack => "The build before decides again.",
+            AlarmKind::PluginLeftOut => {
+                "The fallback of its hooks applies at once, until one question finds it well again."
+            }
+            AlarmKind::PluginDoesBadly => "It goes on deciding; these calls may be lost.",
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
             AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {
                 "The attempts fail; the calls go to the next vendor, where there is one."
@@ -254,6 +269,13 @@ impl AlarmKind {
             }
             AlarmKind::PluginRolledBack => {
                 "See `strowger plugin list` and the plugin's log lines before you load it again"
+            }
+            AlarmKind::PluginLeftOut => {
+                "See the plugin's faults in the log, then swap in a build that works, or roll back"
+            }
+            AlarmKind::PluginDoesBadly => {
+                "See `strowger plugin show NAME` and `strowger cdr` for where the calls are lost; swap \
+                 in another build if the plugin is wrong"
             }
             AlarmKind::ReloadRefused => "Run `strowger check-config`, mend what it names, reload",
             AlarmKind::VendorAuthFailed => {

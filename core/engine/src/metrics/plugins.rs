@@ -1,7 +1,7 @@
 //! Metrics of plugins: the role of each build, and the results of canaries and shadows.
 
 use super::{family, push_counter, push_gauge};
-use host::{OwnMetric, PluginState};
+use host::{BuildTally, OwnMetric, PluginState};
 use policy::PluginStamp;
 use prometheus::proto::{MetricFamily, MetricType};
 use std::sync::Arc;
@@ -13,7 +13,10 @@ struct Trial<'a> {
     asked: u64,
     faults: u64,
     rejects: Option<u64>,
+    challenges: Option<u64>,
+    stops: Option<u64>,
     different: Option<u64>,
+    lost: Option<u64>,
     left_out: Option<u64>,
 }
 
@@ -39,10 +42,11 @@ pub(super) fn plugins(families: &mut Vec<MetricFamily>, states: &[PluginState]) 
         state.shadow.iter().for_each(|shadow| stands("shadow", &shadow.stamp));
     }
     families.push(info);
+    judged(families, states);
 
     let trials: Vec<Trial<'_>> = states.iter().flat_map(trials).collect();
     type Reading = fn(&Trial<'_>) -> Option<u64>;
-    let totals: [(&str, &str, Reading); 5] = [
+    let totals: [(&str, &str, Reading); 8] = [
         (
             "strowger_trial_asked_total",
             "Questions put to a canary or a shadow since it began.",
@@ -64,6 +68,21 @@ pub(super) fn plugins(families: &mut Vec<MetricFamily>, states: &[PluginState]) 
             |trial| trial.rejects,
         ),
         (
+            "strowger_trial_challenges_total",
+            "Questions that a canary answered with a challenge.",
+            |trial| trial.challenges,
+        ),
+        (
+            "strowger_trial_stops_total",
+            "Failed attempts after which a canary ended the call.",
+            |trial| trial.stops,
+        ),
+        (
+            "strowger_trial_lost_total",
+            "Answers of a shadow by which a call would be lost that goes on.",
+            |trial| trial.lost,
+        ),
+        (
             "strowger_trial_left_out_total",
             "Questions that a shadow was not asked, because too many waited.",
             |trial| trial.left_out,
@@ -78,6 +97,46 @@ pub(super) fn plugins(families: &mut Vec<MetricFamily>, states: &[PluginState]) 
         }
         families.push(counter);
     }
+}
+
+/// What became of the calls of live builds and canaries, and what the switch did about builds that
+/// did badly.
+fn judged(families: &mut Vec<MetricFamily>, states: &[PluginState]) {
+    let mut calls = family(
+        "strowger_plugin_calls_total",
+        "Calls that a live build or a canary decided since it was loaded, by result.",
+        MetricType::COUNTER,
+    );
+    let mut taken_back = family(
+        "strowger_plugin_taken_back_total",
+        "Builds of a plugin that the switch took back by itself.",
+        MetricType::COUNTER,
+    );
+    let mut left_out = family(
+        "strowger_plugin_left_out",
+        "1 while a plugin is not asked after many faults in a row.",
+        MetricType::GAUGE,
+    );
+    for state in states {
+        let plugin = ("plugin", &*state.stamp.name);
+        let mut decided = |role, tally: &BuildTally| {
+            let of = tally.calls;
+            for (result, count) in [
+                ("answered", of.answered),
+                ("failed", of.failed),
+                ("given_up", of.given_up),
+                ("challenged", of.challenged),
+            ] {
+                let labels = [plugin, ("role", role), ("result", result)];
+                push_counter(&mut calls, &labels, count as f64);
+            }
+        };
+        decided("live", &state.tally);
+        state.canary.iter().for_each(|canary| decided("canary", &canary.tally));
+        push_counter(&mut taken_back, &[plugin], state.taken_back as f64);
+        push_gauge(&mut left_out, &[plugin], f64::from(u8::from(state.left_out.is_some())));
+    }
+    families.extend([calls, taken_back, left_out]);
 }
 
 /// Metrics reported by plugins through `host-metrics`.
@@ -110,7 +169,10 @@ fn trials(state: &PluginState) -> impl Iterator<Item = Trial<'_>> {
         asked: canary.tally.asked,
         faults: canary.tally.faults,
         rejects: Some(canary.tally.rejects),
+        challenges: Some(canary.tally.challenges),
+        stops: Some(canary.tally.stops),
         different: None,
+        lost: None,
         left_out: None,
     });
     let shadow = state.shadow.as_ref().map(|shadow| Trial {
@@ -119,7 +181,10 @@ fn trials(state: &PluginState) -> impl Iterator<Item = Trial<'_>> {
         asked: shadow.asked,
         faults: shadow.faults,
         rejects: None,
+        challenges: None,
+        stops: None,
         different: Some(shadow.different),
+        lost: Some(shadow.lost),
         left_out: Some(shadow.left_out),
     });
     canary.into_iter().chain(shadow)

@@ -90,7 +90,8 @@ impl Node {
         }
     }
 
-    /// Rolls back builds that perform badly; returns the names of their plugins.
+    /// Rolls back builds that perform badly, and reports those that have nothing to go back to;
+    /// returns the names of the plugins of the former.
     fn look_at_builds(&self) -> Vec<String> {
         let retreats = self.desk.watch_builds();
         for retreat in &retreats {
@@ -100,6 +101,13 @@ impl Node {
                 retreat.from, retreat.to, retreat.why
             );
             self.alarms.notice(AlarmKind::PluginRolledBack, &retreat.to.name, detail);
+        }
+        for host::Condition { stamp, left_out, does_badly } in self.desk.host().conditions() {
+            let left_out = left_out
+                .map(|faults| format!("{stamp} is left out after {faults} faults in a row"));
+            self.alarms.set(AlarmKind::PluginLeftOut, &stamp.name, left_out);
+            let does_badly = does_badly.map(|why| format!("{stamp}: {why}"));
+            self.alarms.set(AlarmKind::PluginDoesBadly, &stamp.name, does_badly);
         }
         retreats.iter().map(|retreat| retreat.to.name.to_string()).collect()
     }

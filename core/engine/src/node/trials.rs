@@ -66,6 +66,7 @@ impl Node {
                 Ok(answer) => said(answer),
                 Err(fault) => format!("fault: {fault}"),
             },
+            loss: one.loss.unwrap_or_default().to_owned(),
         };
         Ok(differences.iter().map(line).collect())
     }

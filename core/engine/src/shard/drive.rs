@@ -22,7 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::Recorder;
-use switch::{Ask, Classifier, NotPlaced, Now, Output, Switch, SwitchSettings, World, shard_of};
+use switch::{
+    Ask, Classifier, NotPlaced, Now, Outcome, Output, Switch, SwitchSettings, World, shard_of,
+};
 
 /// Datagrams taken from one socket before timers and letters.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -472,6 +474,9 @@ impl Driver {
                     }
                 }
                 Output::Document(document) => self.recorder.submit(document),
+                Output::Outcome(Outcome { pin, call, outcome }) => {
+                    self.host.note_outcome(&pin, call, &outcome);
+                }
             }
         }
     }

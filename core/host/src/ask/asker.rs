@@ -8,6 +8,7 @@ use crate::generation::live::Live;
 use crate::generation::shadow::{Shadow, ShadowThread};
 use crate::guest::verify::Said;
 use crate::plugin::{LinePass, Plugin, Services};
+use crate::services::loss::Loss;
 use crate::services::ticker::{Deadline, Ticker, Watched};
 use arc_swap::ArcSwap;
 use policy::{Answer, Context, EarlierStep, Fault, Hook, NotesMark, PluginStamp, Question, Reply};
@@ -174,8 +175,23 @@ impl Asker {
         let hook = question.hook();
         let nanos = nanos_since(link.begun);
         let by_other = matches!(second, Some(Ok(_)));
-        plugin.stats(hook).note(first.as_ref().err(), by_other, nanos);
-        if let Err(fault) = &first {
+        let stats = plugin.stats(hook);
+        stats.note(first.as_ref().err(), by_other, nanos);
+        if let Ok(Said::Answer(answer)) = &first
+            && let Some(loss) = Loss::of(answer)
+        {
+            stats.note_loss(loss);
+        }
+        if !matches!(question, Question::Event(_)) {
+            version.tally.note_time(nanos);
+            if sets_up(question) && context.pin.notes.first_asks(plugin.number) {
+                version.tally.begin_call();
+            }
+        }
+        // A plugin that is left out was reported when that began.
+        if let Err(fault) = &first
+            && !matches!(fault, Fault::LeftOut(_))
+        {
             self.report(&version.stamp, plugin, hook, fault, by_other);
         }
         let (said, version) = match (second, other) {
@@ -267,6 +283,20 @@ fn goes_on_without(question: &Question) -> bool {
         | Question::Supervise(_)
         | Question::Event(_) => true,
         Question::Number(_) | Question::Rate(_) | Question::Identity(_) => false,
+    }
+}
+
+/// Whether a caller's call asks this before it is answered. Calls that the switch places itself have
+/// no customer trunk.
+fn sets_up(question: &Question) -> bool {
+    match question {
+        Question::Screen(_)
+        | Question::Number(_)
+        | Question::Route(_)
+        | Question::Advance(_)
+        | Question::Identity(_) => question.call().trunk > 0,
+        Question::Rate(rate) => !rate.subject.is_final && rate.call.trunk > 0,
+        Question::Supervise(_) | Question::Event(_) => false,
     }
 }
 

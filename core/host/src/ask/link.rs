@@ -31,12 +31,9 @@ impl<'a> Link<'a> {
     pub(super) fn new(live: &'a Live, context: Context<'_>, question: &Question) -> Link<'a> {
         let begun = Instant::now();
         let hook = question.hook();
-        let canary = live.canary.as_ref().filter(|canary| {
-            canary.version.hooks.contains(&hook)
-                && canary.selection.takes(question.call(), &context.pin.notes)
-        });
-        let (version, other) = match canary {
-            Some(canary) => (&canary.version, Some(&live.version)),
+        let canary = live.canary_of(question.call(), &context.pin.notes);
+        let (version, other) = match canary.filter(|canary| canary.hooks.contains(&hook)) {
+            Some(canary) => (canary, Some(&live.version)),
             None => (&live.version, live.previous.as_ref().filter(|_| stands_in(hook))),
         };
         Link { live, version, other, begun, mark: context.pin.notes.mark() }

@@ -6,7 +6,7 @@ use super::link::must_answer;
 use crate::generation::Generation;
 use crate::outside::lane::{at_once, waited};
 use crate::services::ticker::ShardWatch;
-use policy::{Context, Question, Reply};
+use policy::{CallFacts, CallOutcome, Context, Pin, Question, Reply};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -53,6 +53,16 @@ impl ShardHost {
             rejects: chain.iter().any(|live| must_answer(&live.version.plugin, question)),
             ..nobody(waited(), Instant::now())
         }))
+    }
+
+    /// Counts how a call went for each build that decided for it.
+    pub fn note_outcome(&self, pin: &Pin, call: CallFacts, outcome: &CallOutcome) {
+        let Some(generation) = pin.policy.downcast_ref::<Generation>() else { return };
+        for live in generation.plugins().values() {
+            if pin.notes.has_asked(live.version.plugin.number) {
+                live.build_of(call, &pin.notes).tally.note_call(outcome);
+            }
+        }
     }
 
     /// Makes the instances of a generation before a call needs them. Call it on this shard's thread

@@ -1,5 +1,7 @@
+use super::breaker::{Breaker, Change};
+use super::history::History;
 use super::probation::{Config, LOAD_DEADLINE_MS, Proven, hooks, probation};
-use super::tally::Tally;
+use super::tally::{Figures, Tally};
 use crate::error::LoadError;
 use crate::guest::code::Code;
 use crate::guest::imports::Linkers;
@@ -61,6 +63,10 @@ pub(crate) struct Version {
     /// Making an instance takes at most [`super::probation::QUICK`].
     quick: bool,
     pub(crate) tally: Tally,
+    pub(crate) breaker: Breaker,
+    history: History,
+    /// When it replaced another build, milliseconds of the host's clock, from 1; 0: it did not.
+    went_live_ms: AtomicU64,
     reaper: Reaper,
     slots: Box<[Mutex<Slot>]>,
     /// For questions on fibres.
@@ -106,6 +112,9 @@ impl Version {
             config,
             quick,
             tally: Tally::default(),
+            breaker: Breaker::default(),
+            history: History::default(),
+            went_live_ms: AtomicU64::new(0),
             reaper: reaper.clone(),
             slots: (0..=shards).map(|_| Mutex::default()).collect(),
             idle: Mutex::default(),
@@ -135,6 +144,9 @@ impl Version {
             config,
             quick,
             tally: Tally::default(),
+            breaker: Breaker::default(),
+            history: History::default(),
+            went_live_ms: AtomicU64::new(0),
             reaper: self.reaper.clone(),
             slots: self.slots.iter().map(|_| Mutex::default()).collect(),
             idle: Mutex::default(),
@@ -180,11 +192,14 @@ impl Version {
         {
             return lane.wait(self.ask_on_fibre(context, question, deadline));
         }
+        if let Some(fault) = self.left_out() {
+            return Err(fault);
+        }
         let said = match self.plugin.settings.isolation {
             Isolation::Reused => self.ask_reused(shard, context, question, deadline),
             Isolation::PerCall => self.ask_fresh(context, question, deadline),
         };
-        self.tally.note(&said);
+        self.note(&said);
         said
     }
 
@@ -199,6 +214,9 @@ impl Version {
         let Some(outside) = &self.plugin.outside else {
             return Err(Fault::Trap("it was loaded without `http` settings".to_owned()));
         };
+        if let Some(fault) = self.left_out() {
+            return Err(fault);
+        }
         let Some(_place) = outside.enter() else {
             return Err(Fault::Busy(outside.in_flight_limit()));
         };
@@ -212,7 +230,7 @@ impl Version {
         let limit = Duration::from_millis(u64::from(outside.total_ms()));
         let said = tokio::time::timeout(limit, asked).await;
         let said = said.unwrap_or_else(|_| Err(Fault::Timeout(outside.total_ms())));
-        self.tally.note(&said);
+        self.note(&said);
         if reused && matches!(said, Ok(_) | Err(Fault::Refused(_))) {
             let mut idle = self.idle();
             if idle.len() < IDLE {
@@ -222,6 +240,53 @@ impl Version {
         }
         self.reaper.take(instance);
         said
+    }
+
+    /// The fault of a question that is not put to the build, because the breaker leaves it out.
+    fn left_out(&self) -> Option<Fault> {
+        let services = &self.plugin.services;
+        let faults = self.breaker.pass(self.plugin.settings.breaker, || services.now_ms()).err()?;
+        let said = Err(Fault::LeftOut(faults));
+        self.tally.note(&said);
+        said.err()
+    }
+
+    /// Counts an answer or a fault.
+    fn note(&self, said: &Result<Said, Fault>) {
+        self.tally.note(said);
+        let settings = self.plugin.settings.breaker;
+        let now_ms = || self.plugin.services.now_ms();
+        let plugin = &self.stamp;
+        match self.breaker.note(said.as_ref().err(), settings, now_ms) {
+            Change::None => {}
+            Change::Opened(faults) => {
+                let pause_ms = settings.pause_ms;
+                tracing::error!(%plugin, faults, pause_ms, "a plugin is left out");
+            }
+            Change::Closed => tracing::info!(%plugin, "a plugin that was left out answers again"),
+        }
+    }
+
+    /// Notes that it replaces another build now.
+    pub(crate) fn goes_live(&self) {
+        self.went_live_ms.store(self.plugin.services.now_ms().max(1), Relaxed);
+    }
+
+    /// Whether it replaced another build less than `within` ago.
+    pub(crate) fn is_young(&self, within: Duration) -> bool {
+        let since = self.went_live_ms.load(Relaxed);
+        let age_ms = self.plugin.services.now_ms().saturating_sub(since);
+        since > 0 && u128::from(age_ms) < within.as_millis()
+    }
+
+    /// Its figures of the last minutes, if they hold enough questions to judge it; otherwise all.
+    pub(crate) fn recent_figures(&self) -> Figures {
+        self.history.recent(self.tally.figures(), self.plugin.settings.rollback.least)
+    }
+
+    /// Keeps a reading of its figures from time to time; call it about once a second.
+    pub(crate) fn keep_figures(&self) {
+        self.history.keep(self.plugin.services.now_ms(), &self.tally.figures());
     }
 
     /// Whether it exports the check of rule sets.

@@ -131,7 +131,8 @@ impl Mask {
             | Fault::Deadline(_)
             | Fault::Timeout(_)
             | Fault::Busy(_)
-            | Fault::Starting => {}
+            | Fault::Starting
+            | Fault::LeftOut(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use super::shadow::Shadow;
 use super::trial::Canary;
 use crate::build::version::Version;
+use policy::{CallFacts, CallNotes};
 use std::sync::Arc;
 
 /// A plugin in one generation: the live build and the builds beside it.
@@ -26,6 +27,17 @@ impl Live {
     /// Whether one of its builds may wait for an outside server.
     pub(crate) fn may_wait(&self) -> bool {
         self.versions().any(|version| version.on_fibre())
+    }
+
+    /// The canary, if it decides this call.
+    pub(crate) fn canary_of(&self, call: CallFacts, notes: &CallNotes) -> Option<&Arc<Version>> {
+        let canary = self.canary.as_ref().filter(|canary| canary.selection.takes(call, notes));
+        canary.map(|canary| &canary.version)
+    }
+
+    /// The build that decides this call.
+    pub(crate) fn build_of(&self, call: CallFacts, notes: &CallNotes) -> &Arc<Version> {
+        self.canary_of(call, notes).unwrap_or(&self.version)
     }
 
     /// Every build that a call of the generation may ask.

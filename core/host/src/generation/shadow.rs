@@ -5,6 +5,7 @@ use crate::build::version::Version;
 use crate::error::LoadError;
 use crate::generation::trial::Selection;
 use crate::guest::verify::Said;
+use crate::services::loss::Loss;
 use platform::ProcessorSet;
 use platform::keep_to;
 use policy::{Answer, CallDetails, CallNotes, Context, NotesMark, Pin, PluginStamp, Question};
@@ -34,6 +35,7 @@ pub(crate) struct Shadow {
 struct Counts {
     asked: AtomicU64,
     different: AtomicU64,
+    lost: AtomicU64,
     faults: AtomicU64,
     left_out: AtomicU64,
 }
@@ -49,6 +51,8 @@ pub struct Difference {
     pub live: Answer,
     /// The shadow's answer, or its fault as text.
     pub shadow: Result<Answer, String>,
+    /// How a call would be lost by it that goes on, such as `challenge`; none if none would.
+    pub loss: Option<&'static str>,
 }
 
 /// A shadow as `plugin list` shows it.
@@ -62,6 +66,8 @@ pub struct ShadowState {
     pub asked: u64,
     /// Answers that differ from the live build's.
     pub different: u64,
+    /// Those of `different` by which a call would be lost that goes on.
+    pub lost: u64,
     /// Questions without an answer.
     pub faults: u64,
     /// Questions skipped because too many waited.
@@ -140,6 +146,7 @@ impl Shadow {
             selection: self.selection.clone(),
             asked: self.counts.asked.load(Relaxed),
             different: self.counts.different.load(Relaxed),
+            lost: self.counts.lost.load(Relaxed),
             faults: self.counts.faults.load(Relaxed),
             left_out: self.counts.left_out.load(Relaxed),
         }
@@ -172,6 +179,11 @@ impl Shadow {
                 Err(fault.to_string())
             }
         };
+        let loss = answer.as_ref().ok().and_then(Loss::of);
+        let loss = loss.filter(|_| Loss::of(&job.live).is_none()).map(Loss::name);
+        if loss.is_some() {
+            self.counts.lost.fetch_add(1, Relaxed);
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
@@ -181,6 +193,7 @@ impl Shadow {
             question: job.question.clone(),
             live: job.live.clone(),
             shadow: answer,
+            loss,
         });
     }
 }

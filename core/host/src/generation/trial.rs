@@ -1,5 +1,6 @@
 //! Canaries: builds that decide a share of the calls before they decide all.
 
+use crate::build::tally::Figures;
 use crate::build::version::Version;
 use policy::{CallFacts, CallNotes};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub enum SelectBy {
 pub(crate) struct Canary {
     pub(crate) version: Arc<Version>,
     pub(crate) selection: Selection,
+    /// Figures of the live build when the canary began.
+    pub(crate) live_then: Arc<Figures>,
 }
 
 impl Selection {

@@ -331,6 +331,7 @@ impl Host {
         what: &'static str,
     ) -> Result<SwapReport, LoadError> {
         keeps_hooks(&live.version, &version)?;
+        version.goes_live();
         let next = Live { previous: Some(Arc::clone(&live.version)), ..Live::alone(version) };
         let report = SwapReport {
             from: Arc::clone(&live.version.stamp),

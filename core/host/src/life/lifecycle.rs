@@ -1,5 +1,4 @@
-//! An operator's actions on a build between load and end: canary, promotion, shadow, rollback; and
-//! the host's automatic rollback of a build that does badly.
+//! An operator's actions on a build between load and end: canary, promotion, shadow, rollback.
 
 use crate::build::version::Version;
 use crate::error::LoadError;
@@ -10,30 +9,13 @@ use crate::generation::trial::{Canary, Selection, WHOLE};
 use crate::life::host::{Host, SwapReport, keeps_hooks};
 use crate::load::artifact::{Artifact, Source};
 use crate::plugin::Plugin;
-use policy::PluginStamp;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 /// Missing object of a rollback if another build stands where the judged one stood.
 const JUDGED: &str = "build any more that was judged";
 
 /// Separates the counters and places of a shadow from those of the live build.
 const SHADOW_NUMBER: u32 = 1 << 31;
-
-/// A build that the host took back automatically.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retreat {
-    /// The build that did badly.
-    pub from: Arc<PluginStamp>,
-    /// The build that calls ask now.
-    pub to: Arc<PluginStamp>,
-    /// It was a canary; the live build did not change.
-    pub was_canary: bool,
-    /// The reason, as text for the operator.
-    pub why: String,
-    /// The generation that new calls pin.
-    pub generation: u64,
-}
 
 impl Host {
     /// Lets another build of a plugin decide a share of the calls. It replaces an existing canary;
@@ -54,8 +36,16 @@ impl Host {
                 None => Arc::new(self.load(plugin, artifact)?),
             };
             keeps_hooks(&live.version, &version)?;
-            let canary =
-                Some(Canary { version: Arc::clone(&version), selection: selection.clone() });
+            let begun = live.canary.as_ref().filter(|it| Arc::ptr_eq(&it.version, &version));
+            let live_then = begun.map_or_else(
+                || Arc::new(live.version.tally.figures()),
+                |canary| Arc::clone(&canary.live_then),
+            );
+            let canary = Some(Canary {
+                version: Arc::clone(&version),
+                selection: selection.clone(),
+                live_then,
+            });
             Ok((version, Live { canary, ..Live::clone(live) }))
         })
     }
@@ -137,7 +127,7 @@ impl Host {
     }
 
     /// [`Host::end_trial`] if the plugin's state, once locked, is the wanted one.
-    fn end_trial_if(
+    pub(super) fn end_trial_if(
         &self,
         name: &str,
         wanted: impl FnOnce(&Live) -> bool,
@@ -168,7 +158,7 @@ impl Host {
     }
 
     /// [`Host::rollback`] if the plugin's state, once locked, is the wanted one.
-    fn rollback_if(
+    pub(super) fn rollback_if(
         &self,
         name: &str,
         wanted: impl FnOnce(&Live) -> bool,
@@ -208,42 +198,6 @@ impl Host {
             }
         }
     }
-
-    /// Takes back builds that do badly: a canary, or a build that went live recently. Call it about
-    /// once a second, from a thread that may block during a swap.
-    pub fn watch(&self) -> Vec<Retreat> {
-        let plugins: Vec<Arc<Live>> = self.current().plugins().values().cloned().collect();
-        plugins.iter().filter_map(|live| self.retreat(live)).collect()
-    }
-
-    /// Judges the builds in `live`, and takes one back if it is still in its place: a swap may have
-    /// replaced it in the meantime.
-    fn retreat(&self, live: &Live) -> Option<Retreat> {
-        let settings = &live.version.plugin.settings;
-        let limits = &settings.rollback;
-        let young = |version: &Version| version.tally.age() < Duration::from_secs(limits.within_s);
-        if let Some(canary) = &live.canary {
-            let before = live.version.tally.read();
-            let why = canary.version.tally.read().verdict(before, limits);
-            if let Some(why) = why {
-                let same = |now: &Canary| Arc::ptr_eq(&now.version, &canary.version);
-                let wanted = |now: &Live| now.canary.as_ref().is_some_and(same);
-                let report = self.end_trial_if(&settings.name, wanted).ok()?;
-                return Some(retreat(report, why, true));
-            }
-        }
-        let previous = live.previous.as_ref().filter(|_| young(&live.version))?;
-        let why = live.version.tally.read().verdict(previous.tally.read(), limits)?;
-        let wanted = |now: &Live| Arc::ptr_eq(&now.version, &live.version);
-        let report = self.rollback_if(&settings.name, wanted).ok()?;
-        Some(retreat(report, why, false))
-    }
-}
-
-fn retreat(report: SwapReport, why: String, was_canary: bool) -> Retreat {
-    let SwapReport { from, to, generation, .. } = report;
-    tracing::error!(%from, %to, generation, was_canary, why, "a build is taken back");
-    Retreat { from, to, was_canary, why, generation }
 }
 
 pub(super) fn report(from: &Version, to: &Version, generation: u64) -> SwapReport {
@@ -270,54 +224,4 @@ fn check(name: &str, selection: &Selection) -> Result<(), LoadError> {
         });
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::guest::interface::tests::{build, host, of_callee, pin, plugin};
-    use crate::settings::{PluginSettings, RollbackSettings};
-
-    /// The plugin's state after enough traps to be taken back.
-    fn judged_bad(host: &Host) -> Arc<Live> {
-        let (mut shard, pin) = (host.shard(), pin(host));
-        for _ in 0..2 {
-            assert!(shard.ask(&pin, &of_callee("trap")).outcome.is_err());
-        }
-        host.live(host.inner.plugin("hostile").expect("it is there")).expect("it is live")
-    }
-
-    fn live(host: &Host) -> String {
-        host.list()[0].stamp.version.to_string()
-    }
-
-    fn canary(host: &Host) -> Option<String> {
-        host.list()[0].canary.as_ref().map(|canary| canary.stamp.version.to_string())
-    }
-
-    /// An operator may swap between the judgement and the lock.
-    #[test]
-    fn a_build_that_came_after_the_judgement_is_not_taken_back() {
-        let rollback = RollbackSettings { least: 2, ..RollbackSettings::default() };
-        let (host, _, _) = host(vec![PluginSettings { rollback, ..plugin("hostile") }]);
-        host.swap("hostile", build('b')).expect("it loads");
-        let judged = judged_bad(&host);
-        host.swap("hostile", build('c')).expect("it loads");
-        assert_eq!(host.retreat(&judged), None);
-        assert_eq!(live(&host), "1.0.0-build-c");
-
-        host.canary("hostile", build('d'), Selection::all()).expect("it loads");
-        let judged = judged_bad(&host);
-        host.canary("hostile", build('e'), Selection::all()).expect("it loads");
-        assert_eq!(host.retreat(&judged), None);
-        assert_eq!(canary(&host).as_deref(), Some("1.0.0-build-e"));
-        let judged = judged_bad(&host);
-        host.promote("hostile").expect("there is a canary");
-        assert_eq!(host.retreat(&judged), None);
-        assert_eq!(live(&host), "1.0.0-build-e");
-
-        let judged = judged_bad(&host);
-        let retreat = host.retreat(&judged).expect("nothing came between");
-        assert_eq!((&*retreat.from.version, &*live(&host)), ("1.0.0-build-e", "1.0.0-build-c"));
-    }
 }

@@ -7,3 +7,4 @@ pub(crate) mod lifecycle;
 pub(crate) mod named_lists;
 pub(crate) mod rule_sets;
 pub(crate) mod state;
+pub(crate) mod watch;

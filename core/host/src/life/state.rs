@@ -2,8 +2,9 @@ use crate::build::tally::BuildTally;
 use crate::generation::Generation;
 use crate::generation::live::Live;
 use crate::generation::shadow::ShadowState;
-use crate::generation::trial::Selection;
+use crate::generation::trial::{Canary, Selection};
 use crate::load::signature::Signer;
+use crate::plugin::TakenBack;
 use crate::services::stats::{FaultCounts, Histogram};
 use policy::{Hook, PluginStamp};
 use std::path::PathBuf;
@@ -47,6 +48,18 @@ pub struct PluginState {
     pub builds: Vec<LiveBuild>,
     /// Counts of the live build since it was loaded.
     pub tally: BuildTally,
+    /// Most frequent end reasons of the failed calls that it decided.
+    pub reasons: Vec<(String, u64)>,
+    /// Median time of its questions, nanoseconds.
+    pub build_p50_nanos: u64,
+    /// 99th percentile of the time of its questions, nanoseconds.
+    pub build_p99_nanos: u64,
+    /// The breaker leaves it out after so many faults in a row.
+    pub left_out: Option<u32>,
+    /// Builds that the host took back since the start.
+    pub taken_back: u64,
+    /// The latest of these.
+    pub last_taken_back: Option<TakenBack>,
     /// The build that a rollback restores.
     pub previous: Option<Arc<PluginStamp>>,
     /// The build that decides a share of the calls.
@@ -75,6 +88,12 @@ pub struct CanaryState {
     pub selection: Selection,
     /// Its counts.
     pub tally: BuildTally,
+    /// Most frequent end reasons of the failed calls that it decided.
+    pub reasons: Vec<(String, u64)>,
+    /// Median time of its questions, nanoseconds.
+    pub p50_nanos: u64,
+    /// 99th percentile of the time of its questions, nanoseconds.
+    pub p99_nanos: u64,
 }
 
 pub(crate) fn list(current: &Generation, lived: &[(Arc<Generation>, usize)]) -> Vec<PluginState> {
@@ -94,6 +113,8 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         faults.add(metrics.faults);
         nanos.add(&metrics.nanos);
     }
+    let figures = version.tally.figures();
+    let (taken_back, last_taken_back) = version.plugin.taken_back();
     PluginState {
         stamp: Arc::clone(&version.stamp),
         digest: version.digest.clone(),
@@ -111,14 +132,29 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         p50_nanos: nanos.quantile(0.5),
         p99_nanos: nanos.quantile(0.99),
         builds: builds(&version.plugin.name, lived),
-        tally: version.tally.read(),
+        tally: figures.tally,
+        reasons: version.tally.reasons(),
+        build_p50_nanos: figures.nanos.quantile(0.5),
+        build_p99_nanos: figures.nanos.quantile(0.99),
+        left_out: version.breaker.open_after(),
+        taken_back,
+        last_taken_back,
         previous: live.previous.as_ref().map(|version| Arc::clone(&version.stamp)),
-        canary: live.canary.as_ref().map(|canary| CanaryState {
-            stamp: Arc::clone(&canary.version.stamp),
-            selection: canary.selection.clone(),
-            tally: canary.version.tally.read(),
-        }),
+        canary: live.canary.as_ref().map(canary),
         shadow: live.shadow.as_ref().map(|shadow| shadow.state()),
+    }
+}
+
+fn canary(canary: &Canary) -> CanaryState {
+    let tally = &canary.version.tally;
+    let figures = tally.figures();
+    CanaryState {
+        stamp: Arc::clone(&canary.version.stamp),
+        selection: canary.selection.clone(),
+        tally: figures.tally,
+        reasons: tally.reasons(),
+        p50_nanos: figures.nanos.quantile(0.5),
+        p99_nanos: figures.nanos.quantile(0.99),
     }
 }
 

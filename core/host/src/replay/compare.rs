@@ -1,6 +1,6 @@
 //! Differences between the answer that a call got and the one that it would get.
 
-use policy::{Answer, Fault, NumberAnswer, Question, RouteQuestion, Verdict};
+use policy::{Advance, Answer, Fault, NumberAnswer, Question, RouteQuestion, Verdict};
 use serde::Serialize;
 
 /// The kind of difference between two answers.
@@ -27,7 +27,11 @@ pub enum Kind {
     RouteOrder,
     /// Different trunks.
     RouteSet,
-    /// A different decision after a failed attempt.
+    /// After a failed attempt, the call ends now although vendor trunks are left.
+    NewStop,
+    /// After a failed attempt, the call no longer ends.
+    GoneStop,
+    /// Another code at the end after a failed attempt, or no trunk was left.
     AfterFailure,
     /// A different caller number.
     Caller,
@@ -41,8 +45,10 @@ pub enum Kind {
     Price,
     /// The same charge for different seconds.
     BilledSeconds,
-    /// Challenged now, or no longer.
-    Challenge,
+    /// The caller has to give credentials now.
+    NewChallenge,
+    /// The caller no longer has to give credentials.
+    GoneChallenge,
     /// Different marks.
     Marks,
     /// A different limit of a call that is up.
@@ -68,6 +74,18 @@ pub(super) struct Difference {
 impl Difference {
     pub(super) fn has(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// A call is refused, challenged or ended now that was not.
+    pub(super) fn loses(&self) -> bool {
+        let losses = [Kind::NewReject, Kind::NewChallenge, Kind::NewStop];
+        losses.into_iter().any(|kind| self.has(kind))
+    }
+
+    /// A call that was refused, challenged or ended goes on now.
+    pub(super) fn saves(&self) -> bool {
+        let savings = [Kind::GoneReject, Kind::GoneChallenge, Kind::GoneStop];
+        savings.into_iter().any(|kind| self.has(kind))
     }
 }
 
@@ -157,7 +175,13 @@ fn answers(found: &mut Difference, question: &Question, old: &Answer, new: &Answ
                 found.margin = new.saturating_sub(old);
             }
         }
-        (Answer::Advance(old), Answer::Advance(new)) => differs(Kind::AfterFailure, old != new),
+        (Answer::Advance(old), Answer::Advance(new)) => {
+            let left = matches!(question, Question::Advance(question) if question.remaining > 0);
+            let (went_on, goes_on) = (*old == Advance::Next, *new == Advance::Next);
+            differs(Kind::NewStop, left && went_on && !goes_on);
+            differs(Kind::GoneStop, left && !went_on && goes_on);
+            differs(Kind::AfterFailure, old != new && (!left || went_on == goes_on));
+        }
         (Answer::Number(Ok(old)), Answer::Number(Ok(new))) => {
             let others = |it: &NumberAnswer| {
                 (it.route_as.clone(), it.rate_as.clone(), it.uri_parameters.clone())
@@ -174,9 +198,9 @@ fn answers(found: &mut Difference, question: &Question, old: &Answer, new: &Answ
         }
         (Answer::Screen(old), Answer::Screen(new)) => {
             let challenge = |verdict: &Verdict| matches!(verdict, Verdict::Challenge);
-            let challenged = challenge(old) != challenge(new);
-            differs(Kind::Challenge, challenged);
-            differs(Kind::Marks, !challenged);
+            differs(Kind::NewChallenge, challenge(new) && !challenge(old));
+            differs(Kind::GoneChallenge, challenge(old) && !challenge(new));
+            differs(Kind::Marks, challenge(old) == challenge(new));
         }
         (Answer::Supervise(old), Answer::Supervise(new)) => {
             differs(Kind::Limit, old.course != new.course);

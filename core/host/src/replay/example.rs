@@ -27,7 +27,7 @@ pub struct Example {
     pub after: String,
 }
 
-/// Most significant first: refusals, then money, then first choices; earlier ones first among
+/// Most significant first: lost calls, then money, then first choices; earlier ones first among
 /// equals.
 type Rank = (u8, Reverse<u64>, u64);
 
@@ -48,7 +48,7 @@ impl Sharpest {
         self.met += 1;
         let money = difference.price.unsigned_abs().max(difference.margin.unsigned_abs());
         let class = match difference {
-            it if it.has(Kind::NewReject) || it.has(Kind::NewFault) => 0,
+            it if it.loses() || it.has(Kind::NewFault) => 0,
             _ if money > 0 => 1,
             it if it.has(Kind::FirstRoute) => 2,
             _ => 3,

@@ -23,9 +23,9 @@ pub struct Group {
     pub asked: u64,
     /// With a different answer.
     pub different: u64,
-    /// Refused or without an answer now.
+    /// Refused, challenged, ended after a failed attempt, or without an answer now.
     pub new_rejects: u64,
-    /// Refused before, not now.
+    /// One of these before, not now.
     pub gone_rejects: u64,
     /// With a different first vendor trunk.
     pub first_routes: u64,
@@ -41,8 +41,8 @@ impl Group {
     pub(super) fn note(&mut self, difference: &Difference) {
         let any = |kinds: &[Kind]| u64::from(kinds.iter().any(|kind| difference.has(*kind)));
         self.different += 1;
-        self.new_rejects += any(&[Kind::NewReject, Kind::NewFault]);
-        self.gone_rejects += any(&[Kind::GoneReject, Kind::GoneFault]);
+        self.new_rejects += u64::from(difference.loses() || difference.has(Kind::NewFault));
+        self.gone_rejects += u64::from(difference.saves() || difference.has(Kind::GoneFault));
         self.first_routes += any(&[Kind::FirstRoute]);
         self.numbers +=
             any(&[Kind::Caller, Kind::Callee, Kind::IdentityNumber, Kind::OtherNumbers]);

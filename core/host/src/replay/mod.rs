@@ -31,7 +31,7 @@ use crate::services::counters::Counters;
 use crate::services::holds::Holds;
 use crate::services::reaper::Reaper;
 use crate::services::ticker::{Ticker, Watched};
-use crate::settings::{Grant, HostSettings, HttpSettings, PluginSettings};
+use crate::settings::{BreakerSettings, Grant, HostSettings, HttpSettings, PluginSettings};
 use policy::{
     Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
     Supervised,
@@ -136,6 +136,8 @@ impl ReplayHost {
         beside: Option<Arc<dyn Lookup>>,
     ) -> Result<Replay<'_>, LoadError> {
         let granted = settings.grants.contains(&Grant::Http);
+        // Each recorded question is put to the build.
+        settings.breaker = BreakerSettings::OFF;
         settings.http = granted.then(|| HttpSettings::new([NOBODY]));
         check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));

@@ -110,6 +110,10 @@ pub struct Report {
     pub passed: u64,
     /// Decisions without a usable answer of the build.
     pub faults: u64,
+    /// Calls that would be refused, challenged, or ended after a failed attempt, and were not.
+    pub lost_calls: u64,
+    /// Calls that were, and would not be.
+    pub saved_calls: u64,
     /// Wall time, seconds.
     pub seconds: f64,
     /// Decisions per second on one thread, including reading.
@@ -128,7 +132,7 @@ pub struct Report {
     pub trunks: Vec<Group>,
     /// By first digits of the callee, most differences first.
     pub destinations: Vec<Group>,
-    /// The most significant differences: refusals, then money, then first choices.
+    /// The most significant differences: lost calls, then money, then first choices.
     pub examples: Vec<Example>,
     /// Counts of what was read.
     pub log: ReadCounts,

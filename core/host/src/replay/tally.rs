@@ -8,7 +8,7 @@ use super::{Compared, Decision, Names};
 use crate::decisions::ReadCounts;
 use policy::{Answer, Hook, Question, Side};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) struct Tally<'a> {
     names: &'a Names,
@@ -26,6 +26,8 @@ pub(super) struct Tally<'a> {
     buy: Sums,
     margin: Sums,
     rejects: HashMap<(Hook, u16, String), (u64, u64)>,
+    lost: HashSet<u128>,
+    saved: HashSet<u128>,
     trunks: HashMap<u32, Group>,
     prefixes: HashMap<Prefix, Group>,
     destinations: Destinations,
@@ -49,6 +51,8 @@ impl<'a> Tally<'a> {
             buy: Sums::default(),
             margin: Sums::default(),
             rejects: HashMap::new(),
+            lost: HashSet::new(),
+            saved: HashSet::new(),
             trunks: HashMap::new(),
             prefixes: HashMap::new(),
             destinations: Destinations::default(),
@@ -91,6 +95,12 @@ impl<'a> Tally<'a> {
         self.trunks.entry(call.trunk).or_default().note(&found);
         self.prefixes.entry(prefix).or_default().note(&found);
         self.add_rejects(compared, &found);
+        if found.loses() {
+            self.lost.insert(call.id);
+        }
+        if found.saves() {
+            self.saved.insert(call.id);
+        }
         let names = self.names;
         self.examples.meet(&found, || example(compared, &found, names));
     }
@@ -187,6 +197,8 @@ impl<'a> Tally<'a> {
             different: self.different,
             passed: self.passed,
             faults,
+            lost_calls: self.lost.len() as u64,
+            saved_calls: self.saved.difference(&self.lost).count() as u64,
             seconds,
             per_second: if seconds > 0.0 { self.asked as f64 / seconds } else { 0.0 },
             hooks,

@@ -3,8 +3,9 @@
 use super::compare::{Difference, difference};
 use super::*;
 use policy::{
-    Advance, Answer, CallFacts, Candidate, Charge, Course, Ending, IdentityAnswer, NumberAnswer,
-    Question, Rejection, RouteQuestion, SupervisionAnswer, Verdict,
+    Advance, AdvanceQuestion, Answer, AttemptFailure, CallFacts, Candidate, Charge, Course, Ending,
+    FailoverSwitches, IdentityAnswer, NumberAnswer, Question, Rejection, RouteQuestion,
+    SupervisionAnswer, Verdict,
 };
 
 fn question() -> Question {
@@ -28,6 +29,22 @@ fn question() -> Question {
         sell_price: 100,
         candidates: vec![candidate(1, 40), candidate(2, 70), candidate(3, 90)],
     })
+}
+
+fn failed() -> AdvanceQuestion {
+    AdvanceQuestion {
+        call: CallFacts { id: 1, received_ms: 2, trunk: 3, account: 4 },
+        trunk: 1,
+        failure: AttemptFailure::Response,
+        code: 503,
+        cause: 0,
+        alerted: false,
+        media_opened: false,
+        rtp_received: false,
+        switches: FailoverSwitches::default(),
+        attempts: 1,
+        remaining: 1,
+    }
 }
 
 fn rejection(code: u16, detail: &str) -> Rejection {
@@ -56,7 +73,18 @@ fn routes_differ_in_the_first_the_set_or_the_order() {
     assert_eq!(kinds(&route(&[1, 2]), &route(&[1])), [Kind::RouteSet]);
     assert_eq!(kinds(&route(&[1]), &route(&[])), [Kind::FirstRoute, Kind::RouteSet]);
     let advance = |advance| Ok(Answer::Advance(advance));
-    assert_eq!(kinds(&advance(Advance::Next), &advance(Advance::Stop)), [Kind::AfterFailure]);
+    let after = |remaining, old, new| {
+        let failed = AdvanceQuestion { remaining, ..failed() };
+        let (old, new) = (advance(old).map(Some), advance(new).map(Some));
+        difference(&Question::Advance(failed), &old, &new).expect("another decision")
+    };
+    let stop = after(1, Advance::Next, Advance::Stop);
+    assert_eq!((stop.loses(), stop.kinds), (true, vec![Kind::NewStop]));
+    let next = after(1, Advance::StopWith(404), Advance::Next);
+    assert_eq!((next.saves(), next.kinds), (true, vec![Kind::GoneStop]));
+    let code = after(1, Advance::Stop, Advance::StopWith(404));
+    assert_eq!((code.loses(), code.kinds), (false, vec![Kind::AfterFailure]));
+    assert_eq!(after(0, Advance::Next, Advance::Stop).kinds, [Kind::AfterFailure], "none is left");
 }
 
 #[test]
@@ -105,7 +133,8 @@ fn numbers_prices_verdicts_and_identities_differ() {
     let screen = |verdict| Ok(Answer::Screen(verdict));
     let marked = || screen(Verdict::Mark(vec!["odd".into()]));
     assert_eq!(kinds(&screen(Verdict::Allow), &marked()), [Kind::Marks]);
-    assert_eq!(kinds(&marked(), &screen(Verdict::Challenge)), [Kind::Challenge]);
+    assert_eq!(kinds(&marked(), &screen(Verdict::Challenge)), [Kind::NewChallenge]);
+    assert_eq!(kinds(&screen(Verdict::Challenge), &marked()), [Kind::GoneChallenge]);
 
     let identity = |user: &str, header: &str| {
         Ok(Answer::Identity(Ok(IdentityAnswer {

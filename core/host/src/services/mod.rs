@@ -4,6 +4,7 @@
 pub(crate) mod compiler;
 pub(crate) mod counters;
 pub(crate) mod holds;
+pub(crate) mod loss;
 pub(crate) mod own_metrics;
 pub(crate) mod reaper;
 pub(crate) mod stats;

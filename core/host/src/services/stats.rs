@@ -1,3 +1,4 @@
+use super::loss::Loss;
 use policy::{Fault, Hook};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,12 +13,40 @@ pub struct HookMetrics {
     pub answered: u64,
     /// Answered questions in which the plugin returned its own error instead of a decision.
     pub refused: u64,
+    /// Answers after which a call, or its attempt, does not go on.
+    pub losses: LossCounts,
     /// Questions answered by the previous version after a fault.
     pub by_previous: u64,
     /// Questions without a usable answer of the version asked first.
     pub faults: FaultCounts,
     /// Time of each question, answered or not.
     pub nanos: Histogram,
+}
+
+/// Answers by which a call is lost, by kind. Each may be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LossCounts {
+    /// Rejections, ends of calls that are up, and callees that no call can have (NUM-03).
+    pub rejected: u64,
+    /// Rejections because no usable vendor trunk is left, including lists without a candidate.
+    pub no_candidate: u64,
+    /// Challenges.
+    pub challenged: u64,
+    /// Failed attempts after which no other vendor trunk is tried.
+    pub stopped: u64,
+}
+
+impl LossCounts {
+    /// Each kind with its name in metrics.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 4] {
+        [
+            ("rejected", self.rejected),
+            ("no_candidate", self.no_candidate),
+            ("challenged", self.challenged),
+            ("stopped", self.stopped),
+        ]
+    }
 }
 
 /// Faults by kind.
@@ -37,6 +66,8 @@ pub struct FaultCounts {
     pub busy: u64,
     /// The instance after a fault was not ready.
     pub starting: u64,
+    /// It was not asked, because the breaker left it out.
+    pub left_out: u64,
 }
 
 impl FaultCounts {
@@ -48,7 +79,7 @@ impl FaultCounts {
 
     /// Each kind with its name in metrics.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 7] {
+    pub fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("deadline", self.deadline),
             ("trap", self.trap),
@@ -57,6 +88,7 @@ impl FaultCounts {
             ("timeout", self.timeout),
             ("busy", self.busy),
             ("starting", self.starting),
+            ("left_out", self.left_out),
         ]
     }
 
@@ -68,6 +100,7 @@ impl FaultCounts {
         self.timeout += other.timeout;
         self.busy += other.busy;
         self.starting += other.starting;
+        self.left_out += other.left_out;
     }
 }
 
@@ -114,6 +147,17 @@ impl Histogram {
         }
         self.sum += other.sum;
     }
+
+    /// The times that were added after `earlier`, a reading of the same counters.
+    pub(crate) fn since(&self, earlier: &Histogram) -> Histogram {
+        let then = |at: usize| earlier.buckets.get(at).map_or(0, |(_, count)| *count);
+        let left =
+            |(at, (bound, count)): (usize, &(u64, u64))| (*bound, count.saturating_sub(then(at)));
+        Histogram {
+            buckets: self.buckets.iter().enumerate().map(left).collect(),
+            sum: self.sum.saturating_sub(earlier.sum),
+        }
+    }
 }
 
 const FIRST_OCTAVE: u32 = 6;
@@ -126,9 +170,35 @@ pub(crate) struct HookCounters {
     answered: AtomicU64,
     refused: AtomicU64,
     by_previous: AtomicU64,
-    faults: [AtomicU64; 7],
-    buckets: [AtomicU64; BUCKETS],
+    rejected: AtomicU64,
+    no_candidate: AtomicU64,
+    challenged: AtomicU64,
+    stopped: AtomicU64,
+    faults: [AtomicU64; 8],
+    times: Times,
     sum: AtomicU64,
+}
+
+/// The counters of the buckets of a [`Histogram`].
+#[derive(Debug)]
+pub(crate) struct Times([AtomicU64; BUCKETS]);
+
+impl Default for Times {
+    fn default() -> Self {
+        Times(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Times {
+    pub(crate) fn note(&self, nanos: u64) {
+        self.0[bucket(nanos)].fetch_add(1, Relaxed);
+    }
+
+    /// The histogram without a sum.
+    pub(crate) fn read(&self) -> Histogram {
+        let buckets = self.0.iter().enumerate().map(|(at, count)| (bound(at), count.load(Relaxed)));
+        Histogram { buckets: buckets.collect(), sum: 0 }
+    }
 }
 
 impl HookCounters {
@@ -137,8 +207,12 @@ impl HookCounters {
             answered: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             by_previous: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            no_candidate: AtomicU64::new(0),
+            challenged: AtomicU64::new(0),
+            stopped: AtomicU64::new(0),
             faults: std::array::from_fn(|_| AtomicU64::new(0)),
-            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            times: Times::default(),
             sum: AtomicU64::new(0),
         }
     }
@@ -157,12 +231,24 @@ impl HookCounters {
             Some(Fault::Timeout(_)) => self.faults[4].fetch_add(1, Relaxed),
             Some(Fault::Busy(_)) => self.faults[5].fetch_add(1, Relaxed),
             Some(Fault::Starting) => self.faults[6].fetch_add(1, Relaxed),
+            Some(Fault::LeftOut(_)) => self.faults[7].fetch_add(1, Relaxed),
         };
         if by_previous {
             self.by_previous.fetch_add(1, Relaxed);
         }
-        self.buckets[bucket(nanos)].fetch_add(1, Relaxed);
+        self.times.note(nanos);
         self.sum.fetch_add(nanos, Relaxed);
+    }
+
+    /// Counts an answer after which the call or its attempt does not go on.
+    pub(crate) fn note_loss(&self, loss: Loss) {
+        let counter = match loss {
+            Loss::NoCandidate => &self.no_candidate,
+            Loss::Reject => &self.rejected,
+            Loss::Challenge => &self.challenged,
+            Loss::Stop => &self.stopped,
+        };
+        counter.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn snapshot(&self, plugin: &str, hook: Hook) -> HookMetrics {
@@ -172,6 +258,12 @@ impl HookCounters {
             hook,
             answered: self.answered.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            losses: LossCounts {
+                rejected: self.rejected.load(Relaxed),
+                no_candidate: self.no_candidate.load(Relaxed),
+                challenged: self.challenged.load(Relaxed),
+                stopped: self.stopped.load(Relaxed),
+            },
             by_previous: self.by_previous.load(Relaxed),
             faults: FaultCounts {
                 deadline: fault(0),
@@ -181,13 +273,9 @@ impl HookCounters {
                 timeout: fault(4),
                 busy: fault(5),
                 starting: fault(6),
+                left_out: fault(7),
             },
-            nanos: Histogram {
-                buckets: (0..BUCKETS)
-                    .map(|at| (bound(at), self.buckets[at].load(Relaxed)))
-                    .collect(),
-                sum: self.sum.load(Relaxed),
-            },
+            nanos: Histogram { sum: self.sum.load(Relaxed), ..self.times.read() },
         }
     }
 }

@@ -66,6 +66,9 @@ pub struct PluginSettings {
     /// When a new build is taken back automatically.
     #[serde(default)]
     pub rollback: RollbackSettings,
+    /// When a build that keeps failing is not asked for a while.
+    #[serde(default)]
+    pub breaker: BreakerSettings,
 }
 
 /// How long an instance lives.
@@ -87,9 +90,29 @@ pub struct RollbackSettings {
     /// back; 0 disables this. Default 20.
     pub faults_permille: u32,
     /// How much larger, in thousandths of all questions, its share of rejections may be than that
-    /// of the previous build; 0 disables this. Default 200.
+    /// of the previous build; the same for challenges, and for ends after failed attempts in
+    /// thousandths of these; 0 disables this. Default 200.
     pub rejects_permille: u32,
-    /// Number of questions before it is judged, at least 1. Default 100.
+    /// How much larger, in thousandths of all calls, the share of calls that fail may be than with
+    /// the previous build; 0 disables this. Default 200.
+    pub failed_permille: u32,
+    /// How much smaller, in thousandths of that of the previous build, the share of answered calls
+    /// may be; 0 disables this. Default 300.
+    pub answered_permille: u32,
+    /// How much smaller, in thousandths of the sales, the margin may be than with the previous
+    /// build; 0 disables this. Default 200.
+    pub margin_permille: u32,
+    /// How many times the time of the previous build a question may take, compared at the 90th
+    /// percentile; 0 disables this. Default 10.
+    pub slower_times: u32,
+    /// Microseconds of a question that are never too slow. Default 500.
+    pub slow_us: u64,
+    /// Without a build to compare with: share of rejections, of challenges or of failed calls, in
+    /// thousandths, above which a build does badly; 0 disables this. Default 900.
+    pub alone_permille: u32,
+    /// Number of questions or calls on both sides before it is judged, at least 1. A build that
+    /// loses at least half of the calls more than the previous one needs a quarter of them.
+    /// Default 100.
     pub least: u64,
     /// Seconds after going live in which it is judged. Default 600.
     pub within_s: u64,
@@ -97,7 +120,41 @@ pub struct RollbackSettings {
 
 impl Default for RollbackSettings {
     fn default() -> Self {
-        RollbackSettings { faults_permille: 20, rejects_permille: 200, least: 100, within_s: 600 }
+        RollbackSettings {
+            faults_permille: 20,
+            rejects_permille: 200,
+            failed_permille: 200,
+            answered_permille: 300,
+            margin_permille: 200,
+            slower_times: 10,
+            slow_us: 500,
+            alone_permille: 900,
+            least: 100,
+            within_s: 600,
+        }
+    }
+}
+
+/// When a build that has no usable answer is not asked for a while: the fallback of the hook
+/// applies at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerSettings {
+    /// Questions in a row without a usable answer, over all threads; 0 disables the breaker.
+    /// Default 20.
+    pub faults: u32,
+    /// Milliseconds until one question tries it again. Default 5,000.
+    pub pause_ms: u32,
+}
+
+impl BreakerSettings {
+    /// Never leaves a build out, such as for tests of a build.
+    pub const OFF: BreakerSettings = BreakerSettings { faults: 0, pause_ms: 5_000 };
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        BreakerSettings { faults: 20, ..BreakerSettings::OFF }
     }
 }
 
@@ -131,6 +188,7 @@ impl PluginSettings {
             by_default: true,
             isolation: Isolation::default(),
             rollback: RollbackSettings::default(),
+            breaker: BreakerSettings::default(),
         }
     }
 }

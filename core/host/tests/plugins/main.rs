@@ -6,6 +6,7 @@ mod examples;
 mod guests;
 mod handmade;
 mod hostile;
+mod judged;
 mod lifecycle;
 mod loading;
 mod outside;

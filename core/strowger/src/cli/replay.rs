@@ -151,6 +151,14 @@ pub(super) fn text(report: &Report) -> String {
         "\n{} decisions: {} same, {} different, {} left to others, {} without a usable answer",
         report.asked, report.same, report.different, report.passed, report.faults
     );
+    if report.lost_calls + report.saved_calls > 0 {
+        let _ = writeln!(
+            text,
+            "{} calls would be lost that were not (refused, challenged, or ended after a failed \
+             attempt), {} the other way round",
+            report.lost_calls, report.saved_calls
+        );
+    }
     if report.asked > 0 {
         let _ = write!(text, "\n{}", by_hook(report));
     }

@@ -147,7 +147,7 @@ fn turned(
 }
 
 fn shown(differences: &Vec<DifferenceLine>) -> String {
-    let mut table = Table::new(&["CALL", "HOOK", "ASKED", "LIVE", "SHADOW"]);
+    let mut table = Table::new(&["CALL", "HOOK", "ASKED", "LIVE", "SHADOW", "LOST BY"]);
     for one in differences {
         table.row([
             one.call.clone(),
@@ -155,6 +155,7 @@ fn shown(differences: &Vec<DifferenceLine>) -> String {
             one.question.clone(),
             one.live.clone(),
             one.shadow.clone(),
+            one.loss.clone(),
         ]);
     }
     format!("{table}{} differences kept\n", differences.len())

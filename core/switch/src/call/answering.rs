@@ -8,7 +8,7 @@ use crate::sdp::{self, Unusable};
 use compact_str::format_compact;
 use ledger::EndedBy;
 use live::Outcome;
-use policy::EventKind;
+use policy::{CallOutcome, EventKind};
 use sip::Message;
 use sip::session::{Leg, Party};
 use std::time::{Duration, Instant};
@@ -173,6 +173,7 @@ impl Call {
     fn connect(&mut self, cx: &mut Cx<'_>, number: u16) {
         let now = cx.now;
         self.times.answer_ms = Some(now.utc_ms);
+        self.report(cx, CallOutcome::Answered);
         self.fix_sell_prices(cx);
         self.times.pdd_ms.get_or_insert(since(self.began, now.instant));
         self.state = State::Connected(Connected {

@@ -4,9 +4,10 @@
 use super::details::{InviteFacts, past_attempt};
 use super::pipeline::Step;
 use super::{Call, Cx, State};
-use crate::io::{Ask, Output};
+use crate::io::{Ask, Outcome, Output};
 use policy::{
-    AdvanceQuestion, CallDetails, CallNumbers, CallOrigin, EventKind, EventNotice, Question, Reply,
+    AdvanceQuestion, CallDetails, CallNumbers, CallOrigin, CallOutcome, EventKind, EventNotice,
+    Question, Reply,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -116,6 +117,14 @@ impl Call {
                 listener: Arc::clone(&self.source.listener),
             },
         }))
+    }
+
+    /// Reports how the call went, unless we placed it ourselves.
+    pub(super) fn report(&self, cx: &mut Cx<'_>, outcome: CallOutcome) {
+        if self.placed.is_none() {
+            let (pin, call) = (self.pin.clone(), self.facts);
+            cx.core.outputs.push_back(Output::Outcome(Outcome { pin, call, outcome }));
+        }
     }
 
     /// Sends an event to the events hook; the call does not wait for it.

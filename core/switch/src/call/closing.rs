@@ -9,7 +9,7 @@ use crate::reason::{Causes, name};
 use ledger::{
     AttemptRecord, Charges, Claim, EndedBy, Money, Posting, PostingKind, RecordState, Whose,
 };
-use policy::{Answer, AttemptFailure, Charge, EventKind, Reply};
+use policy::{Answer, AttemptFailure, CallOutcome, Charge, EventKind, Reply};
 use serde::{Deserialize, Serialize};
 
 /// Progress of asking for charges.
@@ -32,6 +32,7 @@ impl Call {
         let values = cx.core.challenge_values(cx.now, flow, user);
         headers.extend(values.iter().map(|value| ("WWW-Authenticate", value.as_str())));
         self.caller.refuse(&mut cx.wire(), 401, &headers);
+        self.report(cx, CallOutcome::Challenged);
         self.leave(cx);
     }
 
@@ -41,6 +42,15 @@ impl Call {
         *cx.core.counters.ended.entry(code).or_default() += 1;
         tracing::debug!(call = %self.shown_id(), reason = %end.reason, code, detail = %end.detail,
             "ended");
+        if self.times.answer_ms.is_none() {
+            self.report(
+                cx,
+                match end.by {
+                    EndedBy::Caller => CallOutcome::GivenUp,
+                    _ => CallOutcome::Failed(end.reason.clone()),
+                },
+            );
+        }
         self.times.end_ms = Some(cx.now.utc_ms);
         self.state = State::Closing(Box::new(end), Charging::default());
         // An answer to a set-up question must not be taken for a charge.
@@ -229,6 +239,12 @@ impl Call {
             self.sell = None;
             self.resellers.clear();
         }
+        if !self.rerate
+            && let Some((sales, margin)) = self.with_charges(|charges| charges.sales_and_profit())
+        {
+            let (sales, margin) = (millionths(sales), millionths(margin));
+            self.report(cx, CallOutcome::Charged { sales, margin });
+        }
         let postings = self.with_charges(|charges| charges.postings());
         self.book(cx, &postings);
         if let State::Closing(end, _) = &self.state {
@@ -291,4 +307,9 @@ impl Call {
         }
         self.state = State::Over;
     }
+}
+
+/// The amount in millionths of the currency unit, rounded towards zero.
+fn millionths(amount: Money) -> i64 {
+    i64::try_from(amount.0 / (Money::ONE.0 / 1_000_000)).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use crate::support::facts::{
 use crate::support::raw::{Raw, sdp};
 use crate::support::{call, hangs_up_after, stage_of};
 use ledger::Money;
+use policy::CallOutcome;
 use sip::Method;
 use std::time::Duration;
 
@@ -163,4 +164,29 @@ fn sent(wire: &Wire, address: &str, start: &str) -> String {
         .iter()
         .find(|(_, to, bytes)| to.to_string() == address && bytes.starts_with(start.as_bytes()));
     wanted.map(|(_, _, bytes)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
+/// The host judges builds of plugins by what is told here.
+#[test]
+fn each_call_tells_how_it_went() {
+    let told = |plan: VendorPlan, caller: CallerPlan| {
+        let mut stage = stage_of(small_operator(), plan.clone(), plan);
+        call(&mut stage, caller);
+        stage.run_until_quiet();
+        let record = &stage.finals[0].call;
+        let profit = record.profit;
+        (std::mem::take(&mut stage.outcomes), profit)
+    };
+    let (outcomes, profit) = told(VendorPlan::answers(), hangs_up_after(60));
+    let [CallOutcome::Answered, CallOutcome::Charged { sales, margin }] = outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
+    assert!(sales > margin && margin > 0, "{sales} {margin}");
+    assert_eq!(margin, i64::try_from(profit.0 / 10_000).expect("a small sum"), "in millionths");
+
+    let (outcomes, _) = told(VendorPlan::refuses(503), CallerPlan::default());
+    assert!(matches!(&outcomes[..], [CallOutcome::Failed(_)]), "{outcomes:?}");
+    let cancels = CallerPlan { cancel: Some(Duration::from_secs(1)), ..CallerPlan::default() };
+    let (outcomes, _) = told(VendorPlan::rings(), cancels);
+    assert_eq!(outcomes, [CallOutcome::GivenUp]);
 }

@@ -17,7 +17,8 @@ use strowger::policy::{
     host_notes, host_random, host_tables, host_trunks,
 };
 
-/// The last letter names the build; build `x` fails at rating and routing.
+/// The last letter names the build; build `x` fails at rating and routing, build `s` is slow at
+/// routing.
 static VERSION: &str = "1.0.0-build-a";
 
 /// What follows `name=` is its name; tests change a letter of that too.
@@ -314,6 +315,12 @@ impl routing::Guest for Hostile {
     fn select(q: routing::Question) -> Result<Vec<u32>, Rejection> {
         if version().ends_with('x') {
             misbehave("trap");
+        }
+        if version().ends_with('s') {
+            // A few milliseconds.
+            for turn in 0..3_000_000_u32 {
+                black_box(turn);
+            }
         }
         misbehave(&q.callee);
         Ok(match q.callee.as_str() {

@@ -84,6 +84,8 @@ pub(crate) struct Stage {
     pub(crate) agents: HashMap<SocketAddr, Agent>,
     pub(crate) phones: BTreeMap<SocketAddr, Phone>,
     pub(crate) finals: Vec<CallDocument>,
+    /// How calls went, as the host would be told.
+    pub(crate) outcomes: Vec<::policy::CallOutcome>,
     pub(crate) interims: Vec<CallDocument>,
     pub(crate) policy: policy::Policy,
     pub(crate) strangers: Arc<Strangers>,
@@ -134,6 +136,7 @@ impl Stage {
             agents: HashMap::new(),
             phones: BTreeMap::new(),
             finals: Vec::new(),
+            outcomes: Vec::new(),
             interims: Vec::new(),
             policy,
             strangers,
@@ -389,6 +392,7 @@ impl Stage {
                         RecordState::Interim => self.interims.push(*document),
                         RecordState::Final => self.finals.push(*document),
                     },
+                    Output::Outcome(told) => self.outcomes.push(told.outcome),
                 }
             }
             let switch: SocketAddr = SWITCH.parse().expect("an address");
