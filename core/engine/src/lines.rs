@@ -1,7 +1,9 @@
 //! What the node holds, in the words of the API.
 
-use api::{CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, ShadowLine, call_id_text};
-use host::{CanaryState, PluginState, ShadowState};
+use api::{
+    CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, SendsLine, ShadowLine, call_id_text,
+};
+use host::{CanaryState, PluginState, SendMetrics, ShadowState};
 use store::RecordedCall;
 use switch::{CallView, Lockout};
 
@@ -72,6 +74,18 @@ pub(crate) fn plugin(state: &PluginState) -> PluginLine {
         previous: state.previous.as_ref().map(ToString::to_string).unwrap_or_default(),
         canary: state.canary.as_ref().map(canary),
         shadow: state.shadow.as_ref().map(shadow),
+        sends: state.sends.as_ref().map(sends),
+    }
+}
+
+fn sends(metrics: &SendMetrics) -> SendsLine {
+    SendsLine {
+        sent: metrics.sent,
+        failed: metrics.failed,
+        dropped: metrics.dropped,
+        lost: metrics.lost,
+        waiting: metrics.waiting as u64,
+        last_failure: metrics.last_failure.clone(),
     }
 }
 

@@ -21,6 +21,7 @@ mod services;
 mod settings;
 mod wire;
 
+pub use ask::events::EventMetrics;
 pub use ask::later::{Asked, Later};
 pub use ask::shard::ShardHost;
 pub use build::tally::BuildTally;
@@ -30,6 +31,7 @@ pub use generation::chain::{ChainScope, ChainSettings};
 pub use generation::shadow::{Difference, ShadowState};
 pub use generation::trial::{SelectBy, Selection};
 pub use life::configure::Configured;
+pub use life::finish::Unfinished;
 pub use life::host::{Host, SwapReport};
 pub use life::inspect::Inspection;
 pub use life::lifecycle::Retreat;
@@ -39,7 +41,7 @@ pub use life::state::{CanaryState, LiveBuild, PluginState};
 pub use load::anatomy::Anatomy;
 pub use load::artifact::{Source, component};
 pub use load::signature::{self, PublicKey, Signer, SigningPolicy};
-pub use outside::HttpMetrics;
+pub use outside::{HttpMetrics, SendMetrics};
 pub use services::own_metrics::OwnMetric;
 pub use services::stats::{FaultCounts, Histogram, HookMetrics};
 pub use settings::{

@@ -2,7 +2,7 @@ use crate::{CallDetails, Hook, Owner, Supervised, TrunkStatistics};
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// The versions that a call pins when it begins and keeps until it ends: one generation of plugins
 /// and the lookups of one configuration snapshot.
@@ -39,6 +39,8 @@ pub struct CallNotes {
     draws: AtomicU32,
     number: AtomicU32,
     held: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// The notes of the call, if these are a copy.
+    call: Option<Weak<CallNotes>>,
 }
 
 impl CallNotes {
@@ -46,6 +48,28 @@ impl CallNotes {
     #[must_use]
     pub fn starting_at(draws: u32) -> CallNotes {
         CallNotes { draws: AtomicU32::new(draws), ..CallNotes::default() }
+    }
+
+    /// A copy for a question that is asked later, perhaps after the end of the call: with the draws
+    /// of now, and without keeping alive what the call holds.
+    #[must_use]
+    pub fn copy(self: &Arc<CallNotes>) -> CallNotes {
+        CallNotes {
+            draws: AtomicU32::new(self.draws()),
+            number: AtomicU32::new(self.number_hash()),
+            held: OnceLock::new(),
+            call: Some(self.call.clone().unwrap_or_else(|| Arc::downgrade(self))),
+        }
+    }
+
+    /// The notes of the call itself: these, or those that they were copied from; `None` after its
+    /// end.
+    #[must_use]
+    pub fn of_call(self: &Arc<CallNotes>) -> Option<Arc<CallNotes>> {
+        match &self.call {
+            None => Some(Arc::clone(self)),
+            Some(call) => call.upgrade(),
+        }
     }
 
     /// Random draws so far.
@@ -161,4 +185,23 @@ pub struct PrefixHit {
     pub length: u32,
     /// Its value.
     pub value: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_draws_alike_and_keeps_nothing_of_the_call() {
+        let call = Arc::new(CallNotes::starting_at(3));
+        call.set_number("442071230001");
+        let copy = Arc::new(call.copy());
+        assert_eq!((copy.next_draw(), call.draws()), (3, 3));
+        assert_eq!(copy.number_hash(), call.number_hash());
+        let second = Arc::new(copy.copy());
+        assert!(second.of_call().is_some_and(|notes| Arc::ptr_eq(&notes, &call)));
+        assert!(call.of_call().is_some_and(|notes| Arc::ptr_eq(&notes, &call)));
+        drop(call);
+        assert!(copy.of_call().is_none() && second.of_call().is_none());
+    }
 }

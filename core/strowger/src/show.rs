@@ -4,8 +4,8 @@ mod times;
 
 use api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
-    PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
-    UnlockDone,
+    PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SendsLine, SwapDone,
+    TableLine, UnlockDone,
 };
 use kit::Table;
 use ledger::{EndedBy, MediaRecord, TrailEntry};
@@ -482,6 +482,14 @@ pub(crate) fn plugin(plugin: &PluginLine) -> String {
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
+    if let Some(sends) = &plugin.sends {
+        let SendsLine { sent, failed, dropped, lost, waiting, .. } = sends;
+        let counts = format!(
+            "{sent} sent, {failed} failed, {dropped} dropped, {lost} lost, {waiting} waiting"
+        );
+        line("requests left", &counts);
+        line("last failure", &sends.last_failure);
+    }
     // Newlines are layout here: those inside texts are escaped by JSON.
     let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
     let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
@@ -581,6 +589,7 @@ mod tests {
             previous: String::new(),
             canary: None,
             shadow: None,
+            sends: None,
         }
     }
 

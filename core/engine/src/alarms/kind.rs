@@ -47,6 +47,10 @@ pub enum AlarmKind {
     PluginRolledBack,
     /// A reload without a waiting client, such as by SIGHUP, was refused.
     ReloadRefused,
+    /// Events of calls were dropped before plugins were notified, or are about to be.
+    EventsLost,
+    /// Requests that plugins left to the switch were given up.
+    SendsFailed,
     /// A vendor rejects calls for lack of valid credentials (SIG-53).
     VendorAuthFailed,
     /// A vendor reports a routing loop (ROUTE-51).
@@ -75,7 +79,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All kinds.
-    pub(crate) const ALL: [AlarmKind; 23] = [
+    pub(crate) const ALL: [AlarmKind; 25] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
@@ -87,6 +91,8 @@ impl AlarmKind {
         AlarmKind::PortsExhausted,
         AlarmKind::PluginRolledBack,
         AlarmKind::ReloadRefused,
+        AlarmKind::EventsLost,
+        AlarmKind::SendsFailed,
         AlarmKind::VendorAuthFailed,
         AlarmKind::PossibleLoop,
         AlarmKind::NameUnresolved,
@@ -115,6 +121,8 @@ impl AlarmKind {
             AlarmKind::PortsExhausted => "ports_exhausted",
             AlarmKind::PluginRolledBack => "plugin_rolled_back",
             AlarmKind::ReloadRefused => "reload_refused",
+            AlarmKind::EventsLost => "events_lost",
+            AlarmKind::SendsFailed => "sends_failed",
             AlarmKind::VendorAuthFailed => "vendor_auth_failed",
             AlarmKind::PossibleLoop => "possible_loop",
             AlarmKind::NameUnresolved => "name_unresolved",
@@ -144,6 +152,8 @@ impl AlarmKind {
             | AlarmKind::PortsExhausted
             | AlarmKind::PluginRolledBack
             | AlarmKind::ReloadRefused
+            | AlarmKind::EventsLost
+            | AlarmKind::SendsFailed
             | AlarmKind::VendorAuthFailed
             | AlarmKind::PossibleLoop
             | AlarmKind::NameUnresolved => Severity::Major,
@@ -193,6 +203,12 @@ impl AlarmKind {
             }
             AlarmKind::PluginRolledBack => "The build before decides again.",
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
+            AlarmKind::EventsLost => {
+                "Plugins miss what happened to some calls; the calls themselves notice nothing."
+            }
+            AlarmKind::SendsFailed => {
+                "Servers outside miss what the plugin reported; calls notice nothing."
+            }
             AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {
                 "The attempts fail; the calls go to the next vendor, where there is one."
             }
@@ -256,6 +272,14 @@ impl AlarmKind {
                 "See `strowger plugin list` and the plugin's log lines before you load it again"
             }
             AlarmKind::ReloadRefused => "Run `strowger check-config`, mend what it names, reload",
+            AlarmKind::EventsLost => {
+                "See which plugin of the hook events is slow or fails: `strowger plugin list`, \
+                 strowger_hook_seconds, strowger_plugin_waiting"
+            }
+            AlarmKind::SendsFailed => {
+                "See whether the servers of the plugin's http.hosts answer; `strowger plugin show` has \
+                 the latest failure"
+            }
             AlarmKind::VendorAuthFailed => {
                 "Compare user and password of the vendor trunk with what the vendor expects"
             }

@@ -144,7 +144,7 @@ impl Instance {
 
     /// Asks with the lookups of the call's own snapshot.
     pub(crate) fn ask(&mut self, context: Context<'_>, question: &Question) -> Result<Said, Fault> {
-        self.store.data_mut().open(context, question.call());
+        self.store.data_mut().open(context, question);
         let said = self.put(question);
         // Otherwise an idle instance would keep a snapshot alive after its calls.
         self.store.data_mut().close();
@@ -159,7 +159,7 @@ impl Instance {
         question: &Question,
         deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
-        self.store.data_mut().open(context, question.call());
+        self.store.data_mut().open(context, question);
         sandbox::begin_on_fibre(&mut self.store, deadline);
         let said = self.put_on_fibre(question).await;
         self.store.data_mut().close();

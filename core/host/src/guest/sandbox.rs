@@ -4,7 +4,7 @@
 use crate::guest::verify::shortened;
 use crate::plugin::Plugin;
 use crate::services::ticker::{COARSE_TICK, Deadline, TICK};
-use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Lookup};
+use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, Hook, Lookup, Question};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -44,6 +44,7 @@ pub(crate) struct Sandbox {
 
 /// The data of the current call for host functions.
 pub(crate) struct Asking {
+    pub(crate) hook: Hook,
     pub(crate) call: CallFacts,
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) notes: Arc<CallNotes>,
@@ -52,10 +53,11 @@ pub(crate) struct Asking {
 
 impl Sandbox {
     /// A question begins.
-    pub(crate) fn open(&mut self, context: Context<'_>, call: CallFacts) {
+    pub(crate) fn open(&mut self, context: Context<'_>, question: &Question) {
         self.questions = self.questions.wrapping_add(1);
         self.asking = Some(Asking {
-            call,
+            hook: question.hook(),
+            call: question.call(),
             lookup: Arc::clone(&context.pin.lookup),
             notes: Arc::clone(&context.pin.notes),
             details: context.details.cloned(),

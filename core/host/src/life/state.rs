@@ -4,6 +4,7 @@ use crate::generation::live::Live;
 use crate::generation::shadow::ShadowState;
 use crate::generation::trial::Selection;
 use crate::load::signature::Signer;
+use crate::outside::SendMetrics;
 use crate::services::stats::{FaultCounts, Histogram};
 use policy::{Hook, PluginStamp};
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub struct PluginState {
     pub canary: Option<CanaryState>,
     /// The build that is asked and not obeyed.
     pub shadow: Option<ShadowState>,
+    /// Its requests that nobody waits for; none without the grant `http`.
+    pub sends: Option<SendMetrics>,
 }
 
 /// A build of a plugin that some generation still holds.
@@ -119,6 +122,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
             tally: canary.version.tally.read(),
         }),
         shadow: live.shadow.as_ref().map(|shadow| shadow.state()),
+        sends: version.plugin.outside.as_ref().map(|outside| outside.send_metrics()),
     }
 }
 
