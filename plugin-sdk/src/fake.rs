@@ -4,6 +4,8 @@
 pub(crate) mod host_accounts;
 pub(crate) mod host_http;
 
+pub use host_http::LeftRequest;
+
 use crate::TrunkId;
 use crate::host::http::{HttpError, Response};
 use crate::host::{CallNumbers, PastAttempt, TrunkStatistics};
@@ -132,6 +134,18 @@ impl FakeHost {
     #[must_use]
     pub fn http_sent(&self) -> Vec<String> {
         STATE.with_borrow(|state| state.http.sent.clone())
+    }
+
+    /// Requests that the plugin left to the switch with `send_later`, in order. Nothing is sent.
+    #[must_use]
+    pub fn http_left(&self) -> Vec<LeftRequest> {
+        STATE.with_borrow(|state| state.http.left.clone())
+    }
+
+    /// Makes the switch take no more such requests, as when too many wait
+    /// ([`HttpError::Busy`]); `None`: it takes them again.
+    pub fn http_left_error(&self, error: Option<HttpError>) {
+        STATE.with_borrow_mut(|state| state.http.left_error = error);
     }
 
     /// Sets the call's numbers.

@@ -59,7 +59,7 @@ pub mod testing;
 pub use call::{AccountId, Call, Reason, Rejection, TrunkId};
 pub use events::{Event, EventKind, Events};
 #[cfg(not(target_arch = "wasm32"))]
-pub use fake::FakeHost;
+pub use fake::{FakeHost, LeftRequest};
 pub use identity::{
     DisplayMode, Header, HeaderMode, Identity, IdentityQuestion, PresentedIdentity, PrivacyMode,
 };

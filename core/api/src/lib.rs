@@ -171,6 +171,26 @@ pub struct PluginLine {
     /// The latest of these.
     #[serde(default)]
     pub last_taken_back: Option<TakenBackLine>,
+    /// Requests that it left to the switch; null if it may make none.
+    #[serde(default)]
+    pub sends: Option<SendsLine>,
+}
+
+/// Requests that a plugin left to the switch, since start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendsLine {
+    /// Accepted by a server.
+    pub sent: u64,
+    /// Given up: refused for good, or the last attempt failed.
+    pub failed: u64,
+    /// Not taken, because too many waited.
+    pub dropped: u64,
+    /// Given up because the node stopped.
+    pub lost: u64,
+    /// Waiting now.
+    pub waiting: u64,
+    /// The latest failed attempt: host and reason; empty if there was none.
+    pub last_failure: String,
 }
 
 /// `GET /v1/plugins`.

@@ -18,7 +18,7 @@ pub struct HttpConfig {
     /// Maximum wall time of one question with all its requests, 1 ms to 30 s, default 2 s.
     #[serde(default = "default_total", deserialize_with = "values::duration")]
     pub total: Duration,
-    /// Questions that may wait at the same time, 1 to 512, default 64.
+    /// Questions of each hook that may wait at the same time, 1 to 512, default 64.
     #[serde(default = "HttpSettings::default_in_flight")]
     pub in_flight: u32,
 }

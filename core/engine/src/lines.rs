@@ -1,10 +1,10 @@
 //! What the node holds, in the words of the API.
 
 use api::{
-    BuildFigures, CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, ShadowLine,
+    BuildFigures, CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, SendsLine, ShadowLine,
     TakenBackLine, call_id_text,
 };
-use host::{BuildTally, CanaryState, PluginState, ShadowState, TakenBack};
+use host::{BuildTally, CanaryState, PluginState, SendMetrics, ShadowState, TakenBack};
 use store::RecordedCall;
 use switch::{CallView, Lockout};
 
@@ -83,6 +83,7 @@ pub(crate) fn plugin(state: &PluginState) -> PluginLine {
         left_out: state.left_out,
         taken_back: state.taken_back,
         last_taken_back: state.last_taken_back.as_ref().map(taken_back),
+        sends: state.sends.as_ref().map(sends),
     }
 }
 
@@ -115,6 +116,17 @@ fn taken_back(taken_back: &TakenBack) -> TakenBackLine {
         build: taken_back.build.to_string(),
         was_canary: taken_back.was_canary,
         why: taken_back.why.clone(),
+    }
+}
+
+fn sends(metrics: &SendMetrics) -> SendsLine {
+    SendsLine {
+        sent: metrics.sent,
+        failed: metrics.failed,
+        dropped: metrics.dropped,
+        lost: metrics.lost,
+        waiting: metrics.waiting as u64,
+        last_failure: metrics.last_failure.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::transport::resolve::NameCounts;
 use crate::transport::streams::StreamCounters;
 use api::TableLine;
 use host::decisions::DecisionCounts;
-use host::{HookMetrics, HttpMetrics, OwnMetric, PluginState};
+use host::{EventMetrics, HookMetrics, HttpMetrics, OwnMetric, PluginState, SendMetrics};
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -35,6 +35,10 @@ pub(crate) struct Readings<'a> {
     pub(crate) own: &'a [(std::sync::Arc<str>, String, OwnMetric)],
     /// HTTP requests of plugins.
     pub(crate) http: &'a [HttpMetrics],
+    /// Requests that plugins left to the switch.
+    pub(crate) sends: &'a [(std::sync::Arc<str>, SendMetrics)],
+    /// The queue of events.
+    pub(crate) events: EventMetrics,
     /// Number tables for new calls.
     pub(crate) tables: &'a [TableLine],
     /// Number of lockouts.
@@ -81,6 +85,8 @@ pub(crate) fn page(readings: &Readings<'_>) -> String {
     plugins::plugins(&mut families, readings.plugins);
     plugins::own(&mut families, readings.own);
     http(&mut families, readings.http);
+    plugins::sends(&mut families, readings.sends);
+    plugins::events(&mut families, readings.events);
     tables(&mut families, readings.tables);
     media(&mut families, readings.media);
     queues(&mut families, readings);

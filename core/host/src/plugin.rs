@@ -2,7 +2,7 @@
 
 use crate::error::LoadError;
 use crate::load::artifact::Intake;
-use crate::outside::lane::Lane;
+use crate::outside::lane::Lanes;
 use crate::outside::{self, Outside};
 use crate::services::counters::Counters;
 use crate::services::holds::Holds;
@@ -12,7 +12,7 @@ use crate::services::ticker::Pace;
 use crate::settings::PluginSettings;
 use policy::{Hook, PluginStamp};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Log lines that a plugin may write per second.
@@ -20,6 +20,9 @@ const LOG_LINES: u64 = 100;
 
 /// Log lines per minute about faults of one plugin: a failing plugin is asked for every call.
 const FAULT_LINES: u64 = 10;
+
+/// Separates the counters and places of a shadow from those of the live build.
+pub(crate) const SHADOW_NUMBER: u32 = 1 << 31;
 
 /// Services of the node behind the host imports.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ pub(crate) struct Services {
     pub(crate) instances: AtomicUsize,
     /// The state of the thread that checks deadlines.
     pub(crate) pace: Arc<Pace>,
-    /// Started when first needed.
-    pub(crate) lane: OnceLock<Lane>,
+    /// Each is started when first needed.
+    pub(crate) lanes: Lanes,
     /// In a replay: the source of time and random bits.
     pub(crate) recorded: Option<Recorded>,
 }
@@ -48,20 +51,6 @@ pub(crate) struct Recorded {
 }
 
 impl Services {
-    /// The lane, started if necessary.
-    pub(crate) fn start_lane(&self) -> Result<&Lane, LoadError> {
-        if self.lane.get().is_none() {
-            // If two loads race, the second lane is dropped unused.
-            let _ = self.lane.set(Lane::start()?);
-        }
-        self.lane().ok_or_else(|| LoadError::Engine("no threads for fibres".to_owned()))
-    }
-
-    /// The lane, if a plugin has started it.
-    pub(crate) fn lane(&self) -> Option<&Lane> {
-        self.lane.get()
-    }
-
     /// Milliseconds since an arbitrary start: the clock of counters and limits.
     pub(crate) fn now_ms(&self) -> u64 {
         match &self.recorded {
@@ -154,6 +143,11 @@ impl Plugin {
     pub(crate) fn note_taken_back(&self, taken_back: TakenBack) {
         let mut latest = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
         *latest = (latest.0 + 1, Some(taken_back));
+    }
+
+    /// Whether its answers are only compared.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.number & SHADOW_NUMBER != 0
     }
 
     pub(crate) fn stats(&self, hook: Hook) -> &HookCounters {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Most values that plugins may keep for one call; a key that is set again counts again.
 pub const KEPT_VALUES: usize = 64;
@@ -44,6 +44,8 @@ pub struct CallNotes {
     asked: AtomicU64,
     held: OnceLock<Box<dyn Any + Send + Sync>>,
     words: OnceLock<Mutex<Words>>,
+    /// The notes of the call, if these are a copy.
+    call: Option<Weak<CallNotes>>,
 }
 
 /// What plugins said beside their answers. Values are only ever added, so that their number
@@ -62,6 +64,27 @@ impl CallNotes {
         let notes = CallNotes { draws: AtomicU32::new(draws), ..CallNotes::default() };
         notes.keep(kept);
         notes
+    }
+
+    /// A copy for a question that is asked later, perhaps after the end of the call: with the draws
+    /// and values of now, and without keeping alive what the call holds.
+    #[must_use]
+    pub fn copy(self: &Arc<CallNotes>) -> CallNotes {
+        let mut copy = CallNotes::starting_at(self.draws(), self.kept_at_last());
+        copy.number = AtomicU32::new(self.number_hash());
+        copy.asked = AtomicU64::new(self.asked.load(Relaxed));
+        copy.call = Some(self.call.clone().unwrap_or_else(|| Arc::downgrade(self)));
+        copy
+    }
+
+    /// The notes of the call itself: these, or those that they were copied from; `None` after its
+    /// end.
+    #[must_use]
+    pub fn of_call(self: &Arc<CallNotes>) -> Option<Arc<CallNotes>> {
+        match &self.call {
+            None => Some(Arc::clone(self)),
+            Some(call) => call.upgrade(),
+        }
     }
 
     /// Random draws so far.

@@ -1,5 +1,8 @@
-//! Requests to external servers. A plugin that makes any runs on a separate fibre: its call waits,
-//! others continue. The operator grants each host individually. Import `host-http`.
+//! Requests to external servers. The operator grants each host individually. Import `host-http`.
+//!
+//! [`Request::send`] waits for the response: a plugin that calls it runs on a separate fibre, its
+//! call waits, others continue. [`Request::send_later`] leaves the request to the switch, and
+//! nothing waits: a plugin that calls only this one runs as fast as one without requests.
 //!
 //! ```
 //! use plugin_sdk::{FakeHost, host::http};
@@ -7,6 +10,9 @@
 //! switch.http_answer("http://lrn.example.com/1202", 200, r#"{"lrn": "12025550100"}"#);
 //! let response = http::get("http://lrn.example.com/1202").timeout_ms(500).cache_s(86_400).send();
 //! assert_eq!(response.unwrap().text(), Some(r#"{"lrn": "12025550100"}"#));
+//!
+//! http::post("http://hooks.example.com/calls", r#"{"call": 1}"#).send_later().unwrap();
+//! assert_eq!(switch.http_left()[0].url, "http://hooks.example.com/calls");
 //! ```
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -32,7 +38,7 @@ pub fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Request {
 
 /// See [`get`] and [`post`].
 #[derive(Clone, Debug)]
-#[must_use = "it is sent by `send`"]
+#[must_use = "it is sent by `send` or `send_later`"]
 pub struct Request {
     asked: import::Request,
 }
@@ -68,18 +74,27 @@ impl Request {
     /// # Errors
     /// Why there is no response.
     pub fn send(self) -> Result<Response, HttpError> {
-        let response = import::fetch(&self.asked).map_err(|error| match error {
-            import::Error::Refused(why) => HttpError::Refused(why),
-            import::Error::Timeout => HttpError::Timeout,
-            import::Error::Failed(how) => HttpError::Failed(how),
-            import::Error::Busy => HttpError::Busy,
-        })?;
+        let response = import::fetch(&self.asked).map_err(HttpError::from)?;
         Ok(Response {
             status: response.status,
             headers: response.headers.into_iter().map(|line| (line.name, line.value)).collect(),
             body: response.body,
             cached: response.cached,
         })
+    }
+
+    /// Leaves the request to the switch, which sends it later; nothing waits, and nobody sees the
+    /// response. The switch tries up to 5 times in about three minutes, until a server answers 200
+    /// to 299 or refuses it for good: a status below 500 other than 408, 425 and 429. It obeys
+    /// `Retry-After`. The request may arrive more than once and out of order, so its content should
+    /// tell. It waits in the memory of the switch: a swap of the plugin loses none, a crash of the
+    /// switch loses all. `cache_s` is ignored. A shadow and a replay send nothing.
+    ///
+    /// # Errors
+    /// [`HttpError::Refused`] if the host is not granted or the request is not valid;
+    /// [`HttpError::Busy`] if 10,000 requests or 16 MiB of this plugin wait.
+    pub fn send_later(self) -> Result<(), HttpError> {
+        import::send(&self.asked).map_err(HttpError::from)
     }
 }
 
@@ -136,6 +151,17 @@ pub enum HttpError {
     Failed(String),
     /// Too many requests of this plugin are in progress.
     Busy,
+}
+
+impl From<import::Error> for HttpError {
+    fn from(error: import::Error) -> HttpError {
+        match error {
+            import::Error::Refused(why) => HttpError::Refused(why),
+            import::Error::Timeout => HttpError::Timeout,
+            import::Error::Failed(how) => HttpError::Failed(how),
+            import::Error::Busy => HttpError::Busy,
+        }
+    }
 }
 
 impl fmt::Display for HttpError {

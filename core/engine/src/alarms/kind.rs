@@ -52,6 +52,10 @@ pub enum AlarmKind {
     PluginDoesBadly,
     /// A reload without a waiting client, such as by SIGHUP, was refused.
     ReloadRefused,
+    /// Events of calls were dropped before plugins were notified, or are about to be.
+    EventsLost,
+    /// Requests that plugins left to the switch were given up.
+    SendsFailed,
     /// A vendor rejects calls for lack of valid credentials (SIG-53).
     VendorAuthFailed,
     /// A vendor reports a routing loop (ROUTE-51).
@@ -94,6 +98,8 @@ impl AlarmKind {
         AlarmKind::PluginLeftOut,
         AlarmKind::PluginDoesBadly,
         AlarmKind::ReloadRefused,
+        AlarmKind::EventsLost,
+        AlarmKind::SendsFailed,
         AlarmKind::VendorAuthFailed,
         AlarmKind::PossibleLoop,
         AlarmKind::NameUnresolved,
@@ -124,6 +130,8 @@ impl AlarmKind {
             AlarmKind::PluginLeftOut => "plugin_left_out",
             AlarmKind::PluginDoesBadly => "plugin_does_badly",
             AlarmKind::ReloadRefused => "reload_refused",
+            AlarmKind::EventsLost => "events_lost",
+            AlarmKind::SendsFailed => "sends_failed",
             AlarmKind::VendorAuthFailed => "vendor_auth_failed",
             AlarmKind::PossibleLoop => "possible_loop",
             AlarmKind::NameUnresolved => "name_unresolved",
@@ -155,6 +163,8 @@ impl AlarmKind {
             | AlarmKind::PluginLeftOut
             | AlarmKind::PluginDoesBadly
             | AlarmKind::ReloadRefused
+            | AlarmKind::EventsLost
+            | AlarmKind::SendsFailed
             | AlarmKind::VendorAuthFailed
             | AlarmKind::PossibleLoop
             | AlarmKind::NameUnresolved => Severity::Major,
@@ -208,6 +218,12 @@ impl AlarmKind {
             }
             AlarmKind::PluginDoesBadly => "It goes on deciding; these calls may be lost.",
             AlarmKind::ReloadRefused => "Calls go on with what was in force before.",
+            AlarmKind::EventsLost => {
+                "Plugins miss what happened to some calls; the calls themselves notice nothing."
+            }
+            AlarmKind::SendsFailed => {
+                "Servers outside miss what the plugin reported; calls notice nothing."
+            }
             AlarmKind::VendorAuthFailed | AlarmKind::PossibleLoop => {
                 "The attempts fail; the calls go to the next vendor, where there is one."
             }
@@ -278,6 +294,14 @@ impl AlarmKind {
                  in another build if the plugin is wrong"
             }
             AlarmKind::ReloadRefused => "Run `strowger check-config`, mend what it names, reload",
+            AlarmKind::EventsLost => {
+                "See which plugin of the hook events is slow or fails: `strowger plugin list`, \
+                 strowger_hook_seconds, strowger_plugin_waiting"
+            }
+            AlarmKind::SendsFailed => {
+                "See whether the servers of the plugin's http.hosts answer; `strowger plugin show` has \
+                 the latest failure"
+            }
             AlarmKind::VendorAuthFailed => {
                 "Compare user and password of the vendor trunk with what the vendor expects"
             }

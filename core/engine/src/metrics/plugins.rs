@@ -1,7 +1,7 @@
 //! Metrics of plugins: the role of each build, and the results of canaries and shadows.
 
-use super::{family, push_counter, push_gauge};
-use host::{BuildTally, OwnMetric, PluginState};
+use super::{NONE, family, gauge, push_counter, push_gauge};
+use host::{BuildTally, EventMetrics, OwnMetric, PluginState, SendMetrics};
 use policy::PluginStamp;
 use prometheus::proto::{MetricFamily, MetricType};
 use std::sync::Arc;
@@ -159,6 +159,56 @@ pub(super) fn own(families: &mut Vec<MetricFamily>, figures: &[(Arc<str>, String
         }
     }
     families.extend([counters, gauges]);
+}
+
+/// Requests that plugins left to the switch.
+pub(super) fn sends(families: &mut Vec<MetricFamily>, plugins: &[(Arc<str>, SendMetrics)]) {
+    let mut results = family(
+        "strowger_plugin_sends_total",
+        "Requests that a plugin left to the switch, by result; those dropped found no room.",
+        MetricType::COUNTER,
+    );
+    let mut retries = family(
+        "strowger_plugin_send_retries_total",
+        "Attempts of such requests after the first.",
+        MetricType::COUNTER,
+    );
+    let mut waiting = family(
+        "strowger_plugin_sends_waiting",
+        "Such requests that wait for their first or next attempt.",
+        MetricType::GAUGE,
+    );
+    for (plugin, metrics) in plugins {
+        let label = ("plugin", &**plugin);
+        for (result, count) in metrics.results() {
+            push_counter(&mut results, &[label, ("result", result)], count as f64);
+        }
+        push_counter(&mut retries, &[label], metrics.retries as f64);
+        push_gauge(&mut waiting, &[label], metrics.waiting as f64);
+    }
+    families.extend([results, retries, waiting]);
+}
+
+/// The queue of events.
+pub(super) fn events(families: &mut Vec<MetricFamily>, metrics: EventMetrics) {
+    let totals = [
+        ("strowger_events_told_total", "Events of which plugins were notified.", metrics.told),
+        (
+            "strowger_events_dropped_total",
+            "Events of which no plugin was notified: too many waited, or the node stopped.",
+            metrics.dropped,
+        ),
+    ];
+    for (name, help, total) in totals {
+        let mut counter = family(name, help, MetricType::COUNTER);
+        push_counter(&mut counter, NONE, total as f64);
+        families.push(counter);
+    }
+    families.push(gauge(
+        "strowger_events_waiting",
+        "Events that wait for plugins.",
+        [(NONE, metrics.waiting as f64)],
+    ));
 }
 
 fn trials(state: &PluginState) -> impl Iterator<Item = Trial<'_>> {

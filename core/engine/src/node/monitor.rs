@@ -3,6 +3,8 @@
 use super::Node;
 use crate::alarms::AlarmKind;
 use crate::log;
+use host::{EventMetrics, SendMetrics};
+use platform::plain;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,6 +12,9 @@ use std::time::Duration;
 
 /// Interval between checks.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Object of an alarm about the node as a whole.
+const NODE: &str = "node";
 
 /// Counters at the last check, by alarm and object.
 pub(super) type Seen = HashMap<(AlarmKind, String), u64>;
@@ -31,6 +36,7 @@ pub(super) async fn watch(node: Arc<Node>) {
         node.look_at_ports();
         node.look_at_threads(&mut seen);
         node.look_at_recorder();
+        node.look_at_events(&mut seen);
         node.look_at_vendors(&mut seen);
         // Freeing a large snapshot takes time, and a check may wait for a swap, which compiles.
         let watching = Arc::clone(&node);
@@ -87,6 +93,35 @@ impl Node {
         for address in plane.addresses {
             let what = "attempts got no media port";
             look(AlarmKind::PortsExhausted, address.name, address.refused, what);
+        }
+    }
+
+    /// The queue of events, and requests that plugins left to the switch.
+    fn look_at_events(&self, seen: &mut Seen) {
+        let mut new = |kind, object: &str, count: u64| {
+            let before = seen.entry((kind, object.to_owned())).or_default();
+            count.saturating_sub(std::mem::replace(before, count))
+        };
+        let events = self.desk.host().event_metrics();
+        let EventMetrics { dropped, waiting, most, .. } = events;
+        let lost = new(AlarmKind::EventsLost, NODE, dropped) > 0 || waiting * 10 >= most * 9;
+        let found = lost.then(|| {
+            format!("{waiting} of {most} events wait, {dropped} were dropped since the start")
+        });
+        // Once raised, it clears below a half.
+        if found.is_some() || waiting * 2 < most {
+            self.alarms.set(AlarmKind::EventsLost, NODE, found);
+        }
+        for (plugin, sends) in self.desk.host().send_metrics() {
+            let lost = new(AlarmKind::SendsFailed, &plugin, sends.failed + sends.dropped);
+            if lost > 0 {
+                let SendMetrics { failed, dropped, waiting, last_failure, .. } = sends;
+                let detail = format!(
+                    "since the start {failed} requests failed and {dropped} found no room; \
+                     {waiting} wait; the latest failure: {last_failure}"
+                );
+                self.alarms.notice(AlarmKind::SendsFailed, &plugin, plain(&detail));
+            }
         }
     }
 

@@ -189,6 +189,8 @@ impl Node {
             plugins: &plugins,
             own: &self.desk.host().own_metrics(),
             http: &self.desk.host().http_metrics(),
+            sends: &self.desk.host().send_metrics(),
+            events: self.desk.host().event_metrics(),
             tables: &self.tables(),
             refusals: &self.refusals,
             alarms: &self.alarms.counts(),

@@ -4,6 +4,7 @@ use super::{Node, RunningNode};
 use crate::handover::Handover;
 use crate::mailbox::Command;
 use crate::shard::Shard;
+use host::Unfinished;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,6 +14,13 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long plugins may then take to rate the calls; the others are to be re-rated.
 const LAST_CHARGES: Duration = Duration::from_secs(2);
+
+/// How long plugins may then take for the events of the calls, and servers outside for the requests
+/// that plugins left to the switch.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// The same while the next program waits for the sockets, and calls with it.
+const LAST_EVENTS_OF_PAUSED_CALLS: Duration = Duration::from_millis(500);
 
 /// Interval between log lines while a stop waits for disk or database.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +35,12 @@ impl RunningNode {
         let RunningNode { node, shards, kept, monitor, housekeeper, .. } = self;
         monitor.abort();
         housekeeper.abort();
+        // Before the pause: calls would wait.
+        let host = node.desk.host().clone();
+        let drained = tokio::task::spawn_blocking(move || host.drain_requests(LAST_EVENTS)).await;
+        if let Err(error) = drained {
+            tracing::error!(%error, "the requests of plugins do not end");
+        }
         node.ask_shards(Command::Pause).await;
         if let Some(streams) = &node.streams {
             streams.pause().await;
@@ -47,7 +61,7 @@ impl RunningNode {
             Some(streams) => streams.leave().await,
             None => Vec::new(),
         };
-        node.close().await;
+        node.close(LAST_EVENTS_OF_PAUSED_CALLS).await;
         Handover { listeners: kept, connections, shards: written }
     }
 
@@ -81,7 +95,7 @@ impl RunningNode {
         if let Err(error) = joined.await {
             tracing::error!(%error, "a shard does not stop");
         }
-        node.close().await;
+        node.close(LAST_EVENTS).await;
     }
 }
 
@@ -116,10 +130,23 @@ impl Node {
     }
 
     /// Ends the rest, the admin API last, after all calls have ended or were written down.
-    async fn close(&self) {
+    async fn close(&self, last_events: Duration) {
+        self.finish_plugins(last_events).await;
         self.write_what_is_left().await;
         if let Some(decisions) = &self.decisions {
             decisions.close();
+        }
+    }
+
+    /// Waits until plugins were notified of the last events, and logs what is lost.
+    async fn finish_plugins(&self, limit: Duration) {
+        let host = self.desk.host().clone();
+        match tokio::task::spawn_blocking(move || host.finish(limit)).await {
+            Ok(Unfinished { events: 0, requests: 0 }) => {}
+            Ok(Unfinished { events, requests }) => {
+                tracing::warn!(events, requests, "events and requests of plugins are lost");
+            }
+            Err(error) => tracing::error!(%error, "the plugins do not finish"),
         }
     }
 

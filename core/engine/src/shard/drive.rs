@@ -465,10 +465,19 @@ impl Driver {
                                 self.take_who_waits();
                             }
                         }
-                        // Only this call waits.
+                        // Nobody takes the reply to an event.
+                        Asked::Later(later) if ask.ticket == 0 && self.decisions.is_none() => {
+                            later.tell();
+                        }
+                        // Only this call waits, or for an event the decision log.
                         Asked::Later(later) => {
                             let own = self.mailboxes[usize::from(self.number)].clone();
-                            let ask = Box::new(ask);
+                            let mut ask = Box::new(ask);
+                            if ask.ticket == 0 {
+                                // What the call holds must be free at its end, even if the event
+                                // still waits.
+                                ask.pin.notes = Arc::default();
+                            }
                             later.then(move |reply| own.answer(Answer { ask, mark, reply }));
                         }
                     }

@@ -1,6 +1,8 @@
 //! Puts questions to the plugins of a chain, one after the other.
 
+use super::events::EventQueue;
 use super::fold::{Fold, Step, nobody_decided};
+use super::later::is_event;
 use super::link::{Link, LinkReply, must_answer, undecided};
 use crate::build::version::Version;
 use crate::generation::Generation;
@@ -20,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) services: Arc<Services>,
     pub(crate) current: ArcSwap<Generation>,
     pub(crate) shadows: ShadowThread,
+    pub(crate) events: EventQueue,
     /// Number of signalling threads.
     pub(crate) shards: usize,
     /// Keeps the epoch thread, and so every deadline, running as long as plugins can be asked.
@@ -133,6 +136,12 @@ impl Asker {
         context: Context<'_>,
         question: &Question,
     ) -> LinkReply<'a> {
+        // Nobody waits for an event, so it may wait for its place.
+        let outside = live.version.plugin.outside.as_ref().filter(|_| live.may_wait());
+        let _place = match outside {
+            Some(outside) if is_event(question) => outside.enter_later(Hook::Events).await,
+            _ => None,
+        };
         let link = Link::new(live, context, question);
         let first = self.put(link.version, context, question, link.deadline(watched)).await;
         let second = match link.stand_in(&first) {
@@ -228,7 +237,7 @@ impl Asker {
         question: &Question,
         answer: &Answer,
     ) {
-        let told = matches!(question, Question::Event(_));
+        let told = is_event(question);
         let hooks = &shadow.version().hooks;
         if !told
             && hooks.contains(&question.hook())

@@ -1,4 +1,5 @@
 use super::asker::Asker;
+use super::events::Notice;
 use policy::{CallDetails, Context, Pin, Question, Reply};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -8,7 +9,7 @@ use std::sync::mpsc::channel;
 pub enum Asked {
     /// The reply is there.
     Now(Reply),
-    /// A plugin that may wait for an outside server replies later.
+    /// The reply comes later: a plugin may wait for an outside server, or the question is an event.
     Later(Later),
 }
 
@@ -23,8 +24,8 @@ impl Asked {
     }
 }
 
-/// A question that is asked only once its receiver is set by [`Later::then`] or [`Asked::wait`].
-/// Dropping it asks nothing.
+/// A question that is asked only once its receiver is set by [`Later::then`], [`Later::tell`] or
+/// [`Asked::wait`]. Dropping it asks nothing.
 #[must_use]
 pub struct Later {
     asker: Asker,
@@ -34,29 +35,54 @@ pub struct Later {
 }
 
 impl Later {
-    pub(crate) fn new(asker: Asker, context: Context<'_>, question: &Question) -> Later {
+    pub(super) fn new(asker: &Asker, context: Context<'_>, question: &Question) -> Later {
+        let mut pin = context.pin.clone();
+        if is_event(question) {
+            pin.notes = Arc::new(context.pin.notes.copy());
+        }
         Later {
-            asker,
-            pin: context.pin.clone(),
+            asker: asker.beside(question.hook()),
+            pin,
             details: context.details.cloned(),
             question: question.clone(),
         }
     }
 
     /// Asks on the host's own threads. `deliver` gets the reply there, once, within the wall time
-    /// of the plugin's settings. While the question waits, it keeps its pinned generation alive.
+    /// of the plugin's settings; for an event, after the events that wait before it. Until then the
+    /// question keeps its pinned generation alive. An event that is dropped, because too many wait,
+    /// has no reply.
     pub fn then(self, deliver: impl FnOnce(Reply) + Send + 'static) {
+        if is_event(&self.question) {
+            return self.queue(Some(Box::new(deliver)));
+        }
         let services = Arc::clone(self.asker.services());
         let watching = services.pace.watch();
+        let hook = self.question.hook();
         let task = async move {
             let context = Context { pin: &self.pin, details: self.details.as_ref() };
             let reply = self.asker.ask(watching.watched(), context, &self.question).await;
             deliver(reply);
         };
         // Loading a plugin that may wait has started the lane.
-        if let Some(lane) = services.lane() {
+        if let Some(lane) = services.lanes.of(hook) {
             lane.spawn(task);
         }
+    }
+
+    /// [`Later::then`] for an event whose reply nobody takes.
+    pub fn tell(self) {
+        if is_event(&self.question) {
+            self.queue(None);
+        } else {
+            self.then(drop);
+        }
+    }
+
+    fn queue(self, deliver: Option<super::events::Deliver>) {
+        let Later { asker, pin, details, question } = self;
+        let shared = Arc::clone(&asker.shared);
+        shared.events.put(Notice { asker, pin, details, question, deliver });
     }
 
     fn wait(self) -> Reply {
@@ -74,4 +100,8 @@ impl Later {
             earlier: Vec::new(),
         })
     }
+}
+
+pub(super) fn is_event(question: &Question) -> bool {
+    matches!(question, Question::Event(_))
 }

@@ -2,6 +2,7 @@
 //! thread.
 
 pub(crate) mod asker;
+pub(crate) mod events;
 pub(crate) mod fold;
 pub(crate) mod later;
 pub(crate) mod link;

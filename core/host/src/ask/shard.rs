@@ -1,7 +1,7 @@
 //! A signalling thread's access to the plugins.
 
 use super::asker::{Asker, Shared, chain, nobody};
-use super::later::{Asked, Later};
+use super::later::{Asked, Later, is_event};
 use super::link::must_answer;
 use crate::generation::Generation;
 use crate::outside::lane::{at_once, waited};
@@ -30,18 +30,24 @@ impl ShardHost {
     /// server. It always replies: without a usable answer the reply gives the reason, and the
     /// caller takes the hook's fallback.
     pub fn ask<'a>(&mut self, context: impl Into<Context<'a>>, question: &Question) -> Reply {
-        self.begin(context, question).wait()
+        self.begin_here(context.into(), question).wait()
     }
 
     /// [`ShardHost::ask`] for a thread that must not block: replies at once, unless a plugin of the
-    /// chain may wait for an outside server.
+    /// chain may wait for an outside server. An event is never put to a plugin on this thread: it
+    /// waits in the node's queue.
     pub fn begin<'a>(&mut self, context: impl Into<Context<'a>>, question: &Question) -> Asked {
         let context = context.into();
+        if is_event(question) && !chain(context, question).is_empty() {
+            return Asked::Later(Later::new(&self.asker, context, question));
+        }
+        self.begin_here(context, question)
+    }
+
+    fn begin_here(&mut self, context: Context<'_>, question: &Question) -> Asked {
         let chain = chain(context, question);
         if chain.iter().any(|live| live.may_wait()) {
-            let shared = Arc::clone(&self.asker.shared);
-            let asker = Asker { number: shared.shards, shared };
-            return Asked::Later(Later::new(asker, context, question));
+            return Asked::Later(Later::new(&self.asker, context, question));
         }
         let watched = self.watch.arm();
         if let [only] = chain {

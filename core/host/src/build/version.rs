@@ -23,6 +23,16 @@ use std::time::{Duration, Instant};
 /// time, more are made, and dropped after their answer.
 const IDLE: usize = 16;
 
+/// Instances beside those of the shards: one for the shadow thread, and one for the questions of
+/// each hook that are asked on the host's own threads.
+const SLOTS_BESIDE: usize = 1 + Hook::ALL.len();
+
+/// The slot of questions of a hook on the host's own threads. A plugin that computes without end in
+/// one hook holds up no other hook there.
+pub(crate) fn slot_beside(shards: usize, hook: Hook) -> usize {
+    shards + 1 + hook as usize
+}
+
 /// An instance with up to this much memory is dropped by the thread that asked it. Resetting its
 /// few written pages takes less time than waking the reaper, which would also hold the lock of the
 /// address space that the next instance needs. A larger memory may have many written pages.
@@ -87,6 +97,13 @@ impl Version {
         let code = Arc::new(Code::compile(linkers, plugin, &artifact)?);
         let compile_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let hooks = hooks(plugin, &code.exports)?;
+        let lanes = &plugin.services.lanes;
+        if code.on_fibre {
+            hooks.iter().try_for_each(|hook| lanes.start(*hook))?;
+        }
+        if code.sends {
+            lanes.start_sending()?;
+        }
         let config = Config::new(plugin.config());
         let Proven { description, self_test_cases, quick } =
             probation(&code, plugin, &config, artifact.any_name)?;
@@ -116,7 +133,7 @@ impl Version {
             history: History::default(),
             went_live_ms: AtomicU64::new(0),
             reaper: reaper.clone(),
-            slots: (0..=shards).map(|_| Mutex::default()).collect(),
+            slots: (0..shards + SLOTS_BESIDE).map(|_| Mutex::default()).collect(),
             idle: Mutex::default(),
         })
     }
@@ -188,7 +205,7 @@ impl Version {
         deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
         if self.on_fibre()
-            && let Some(lane) = self.plugin.services.lane()
+            && let Some(lane) = self.plugin.services.lanes.of(question.hook())
         {
             return lane.wait(self.ask_on_fibre(context, question, deadline));
         }
@@ -217,14 +234,17 @@ impl Version {
         if let Some(fault) = self.left_out() {
             return Err(fault);
         }
-        let Some(_place) = outside.enter() else {
+        let hook = question.hook();
+        // An event has its place already: nobody waits for it, so it waited for the place.
+        let place = if hook == Hook::Events { None } else { outside.enter(hook) };
+        if place.is_none() && hook != Hook::Events {
             return Err(Fault::Busy(outside.in_flight_limit()));
-        };
+        }
         let reused = self.plugin.settings.isolation == Isolation::Reused;
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
-            None => Box::new(self.configured(deadline)?),
+            None => Box::new(self.configured(deadline.again())?),
         };
         let asked = instance.ask_on_fibre(context, question, deadline.again());
         let limit = Duration::from_millis(u64::from(outside.total_ms()));

@@ -1,4 +1,5 @@
 use super::exports::Exports;
+use super::http;
 use super::imports::{self, Linkers};
 use super::interface::Interface;
 use super::sandbox::Sandbox;
@@ -17,6 +18,8 @@ pub(crate) struct Code {
     pub(crate) imports: BTreeSet<Grant>,
     /// It imports a function that can wait.
     pub(crate) on_fibre: bool,
+    /// It imports the function that sends requests later.
+    pub(crate) sends: bool,
 }
 
 impl Code {
@@ -35,11 +38,9 @@ impl Code {
         Interface::check(&settings.name, &component)?;
         let imports = imports::check(settings, &component)?;
         let exports = Exports::find(&settings.name, &component)?;
-        let pre = linkers.of(&imports).instantiate_pre(&component).map_err(compile_error)?;
-        let on_fibre = imports.contains(&Grant::Http);
-        if on_fibre {
-            plugin.services.start_lane()?;
-        }
-        Ok(Code { pre, exports, imports, on_fibre })
+        let on_fibre = imports::uses(&component, Grant::Http, http::WAITS);
+        let sends = imports::uses(&component, Grant::Http, http::SENDS);
+        let pre = linkers.of(on_fibre).instantiate_pre(&component).map_err(compile_error)?;
+        Ok(Code { pre, exports, imports, on_fibre, sends })
     }
 }

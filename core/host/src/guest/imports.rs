@@ -9,6 +9,7 @@ use crate::wire::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
 use policy::{CallDetails, Owner};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut};
 
@@ -57,32 +58,45 @@ pub(crate) fn check(
     Ok(used)
 }
 
+/// Whether a component imports a function of the grant's interface.
+pub(crate) fn uses(component: &Component, grant: Grant, function: &str) -> bool {
+    let engine = component.engine();
+    component.component_type().imports(engine).any(|(import, item)| match item.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            let ours = interface::split(import).is_some_and(|(name, _)| name == grant.interface());
+            ours && instance.exports(engine).any(|(name, _)| name == function)
+        }
+        _ => false,
+    })
+}
+
 /// The linkers of all components; [`check`] has already decided what a plugin may import.
 pub(crate) struct Linkers {
     /// Functions that never wait: their plugins are called synchronously.
     plain: Linker<Sandbox>,
-    /// The same and `host-http`: its plugins run on a fibre.
+    /// The same and `host-http.fetch`: their plugins run on a fibre.
     waiting: Linker<Sandbox>,
 }
 
 impl Linkers {
     pub(crate) fn new(engine: &Engine) -> Result<Linkers> {
-        let mut waiting = linker(engine)?;
-        super::http::link(&mut waiting)?;
-        Ok(Linkers { plain: linker(engine)?, waiting })
+        let (mut plain, mut waiting) = (linker(engine)?, linker(engine)?);
+        super::http::link(&mut plain, false)?;
+        super::http::link(&mut waiting, true)?;
+        Ok(Linkers { plain, waiting })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         self.plain.engine()
     }
 
-    /// The linker for a component with these imports.
-    pub(crate) fn of(&self, imports: &BTreeSet<Grant>) -> &Linker<Sandbox> {
-        if imports.contains(&Grant::Http) { &self.waiting } else { &self.plain }
+    /// The linker for a component that waits, or for one that never does.
+    pub(crate) fn of(&self, waits: bool) -> &Linker<Sandbox> {
+        if waits { &self.waiting } else { &self.plain }
     }
 }
 
-/// Every host function that never waits, in every supported version.
+/// Every host function outside `host-http`, in every supported version.
 fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     for version in Interface::ANSWERED {
@@ -198,14 +212,16 @@ fn hold(context: Context<'_>, (key, limit): (String, u32)) -> Result<(bool,)> {
     counter_key(&key)?;
     let Some(asking) = &sandbox.asking else { return Ok((false,)) };
     let holds = &sandbox.plugin.services.holds;
-    Ok((holds.take(&asking.notes, sandbox.plugin.number, &key, limit),))
+    let taken = |notes: Arc<_>| holds.take(&notes, sandbox.plugin.number, &key, limit);
+    Ok((asking.notes.of_call().is_some_and(taken),))
 }
 
 fn release(context: Context<'_>, (key,): (String,)) -> Result<(bool,)> {
     let sandbox = context.data();
     let Some(asking) = &sandbox.asking else { return Ok((false,)) };
     let holds = &sandbox.plugin.services.holds;
-    Ok((holds.release(&asking.notes, sandbox.plugin.number, &key),))
+    let released = |notes: Arc<_>| holds.release(&notes, sandbox.plugin.number, &key);
+    Ok((asking.notes.of_call().is_some_and(released),))
 }
 
 fn held(context: Context<'_>, (key,): (String,)) -> Result<(u32,)> {

@@ -144,9 +144,8 @@ impl Instance {
 
     /// Asks with the lookups of the call's own snapshot.
     pub(crate) fn ask(&mut self, context: Context<'_>, question: &Question) -> Result<Said, Fault> {
-        self.store.data_mut().open(context, question.call());
+        self.store.data_mut().open(context, question);
         let said = self.put(question);
-        self.forget_if_told(question);
         // Otherwise an idle instance would keep a snapshot alive after its calls.
         self.store.data_mut().close(said.is_ok());
         said
@@ -160,19 +159,11 @@ impl Instance {
         question: &Question,
         deadline: Deadline<'_>,
     ) -> Result<Said, Fault> {
-        self.store.data_mut().open(context, question.call());
+        self.store.data_mut().open(context, question);
         sandbox::begin_on_fibre(&mut self.store, deadline);
         let said = self.put_on_fibre(question).await;
-        self.forget_if_told(question);
         self.store.data_mut().close(said.is_ok());
         said
-    }
-
-    /// An event has no answer that could be explained.
-    fn forget_if_told(&mut self, question: &Question) {
-        if let (Question::Event(_), Some(asking)) = (question, &mut self.store.data_mut().asking) {
-            asking.beside.reason = None;
-        }
     }
 
     fn put(&mut self, question: &Question) -> Result<Said, Fault> {

@@ -4,7 +4,9 @@
 use crate::guest::verify::shortened;
 use crate::plugin::Plugin;
 use crate::services::ticker::{COARSE_TICK, Deadline, TICK};
-use policy::{CallDetails, CallFacts, CallNotes, Context, Fault, KeptValue, Lookup, Text};
+use policy::{
+    CallDetails, CallFacts, CallNotes, Context, Fault, Hook, KeptValue, Lookup, Question, Text,
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -44,6 +46,7 @@ pub(crate) struct Sandbox {
 
 /// The data of the current call for host functions.
 pub(crate) struct Asking {
+    pub(crate) hook: Hook,
     pub(crate) call: CallFacts,
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) notes: Arc<CallNotes>,
@@ -62,10 +65,11 @@ pub(crate) struct Beside {
 
 impl Sandbox {
     /// A question begins.
-    pub(crate) fn open(&mut self, context: Context<'_>, call: CallFacts) {
+    pub(crate) fn open(&mut self, context: Context<'_>, question: &Question) {
         self.questions = self.questions.wrapping_add(1);
         self.asking = Some(Asking {
-            call,
+            hook: question.hook(),
+            call: question.call(),
             lookup: Arc::clone(&context.pin.lookup),
             notes: Arc::clone(&context.pin.notes),
             details: context.details.cloned(),
@@ -75,15 +79,19 @@ impl Sandbox {
 
     /// The question is over. With an answer, what the plugin said beside it is kept for the call.
     pub(crate) fn close(&mut self, answered: bool) {
-        let Some(Asking { notes, beside, .. }) = self.asking.take().filter(|_| answered) else {
+        let Some(Asking { hook, notes, beside, .. }) = self.asking.take().filter(|_| answered)
+        else {
             return;
         };
+        // An event may be told after the end of its call.
+        let Some(notes) = notes.of_call() else { return };
         if !beside.kept.is_empty() {
             let plugin = &self.plugin.name;
             let value = |(key, value)| KeptValue { plugin: Arc::clone(plugin), key, value };
             notes.keep(beside.kept.into_iter().map(value));
         }
-        if let Some(reason) = beside.reason {
+        // An event has no answer that could be explained.
+        if let Some(reason) = beside.reason.filter(|_| hook != Hook::Events) {
             notes.explain(Arc::clone(&self.plugin.name), reason);
         }
     }

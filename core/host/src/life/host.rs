@@ -1,4 +1,5 @@
 use crate::ask::asker::Shared;
+use crate::ask::events::EventQueue;
 use crate::ask::shard::ShardHost;
 use crate::build::version::Version;
 use crate::error::LoadError;
@@ -13,6 +14,7 @@ use crate::load::artifact::{Artifact, Intake, Source};
 use crate::load::components::{Components, is_safe_cache};
 use crate::load::signature::SigningPolicy;
 use crate::outside::HttpMetrics;
+use crate::outside::lane::Lanes;
 use crate::plugin::{Plugin, Services, check};
 use crate::services::compiler::Compiler;
 use crate::services::counters::Counters;
@@ -30,7 +32,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 /// Maximum number of counters of `host-counters`, over all plugins.
@@ -106,7 +108,7 @@ impl Host {
             },
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
-            lane: OnceLock::new(),
+            lanes: Lanes::new(housekeeping.clone()),
             recorded: None,
         });
         let shards = settings.shards.max(1);
@@ -140,7 +142,8 @@ impl Host {
                 shared: Arc::new(Shared {
                     services,
                     current: ArcSwap::new(first),
-                    shadows: ShadowThread::start(shards, housekeeping)?,
+                    shadows: ShadowThread::start(shards, housekeeping.clone())?,
+                    events: EventQueue::start(housekeeping)?,
                     shards,
                     _ticker: ticker,
                 }),

@@ -8,14 +8,11 @@ use crate::generation::shadow::{Difference, Shadow};
 use crate::generation::trial::{Canary, Selection, WHOLE};
 use crate::life::host::{Host, SwapReport, keeps_hooks};
 use crate::load::artifact::{Artifact, Source};
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, SHADOW_NUMBER};
 use std::sync::{Arc, PoisonError};
 
 /// Missing object of a rollback if another build stands where the judged one stood.
 const JUDGED: &str = "build any more that was judged";
-
-/// Separates the counters and places of a shadow from those of the live build.
-const SHADOW_NUMBER: u32 = 1 << 31;
 
 impl Host {
     /// Lets another build of a plugin decide a share of the calls. It replaces an existing canary;

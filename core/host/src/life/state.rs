@@ -4,6 +4,7 @@ use crate::generation::live::Live;
 use crate::generation::shadow::ShadowState;
 use crate::generation::trial::{Canary, Selection};
 use crate::load::signature::Signer;
+use crate::outside::SendMetrics;
 use crate::plugin::TakenBack;
 use crate::services::stats::{FaultCounts, Histogram};
 use policy::{Hook, PluginStamp};
@@ -66,6 +67,8 @@ pub struct PluginState {
     pub canary: Option<CanaryState>,
     /// The build that is asked and not obeyed.
     pub shadow: Option<ShadowState>,
+    /// Its requests that nobody waits for; none without the grant `http`.
+    pub sends: Option<SendMetrics>,
 }
 
 /// A build of a plugin that some generation still holds.
@@ -142,6 +145,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         previous: live.previous.as_ref().map(|version| Arc::clone(&version.stamp)),
         canary: live.canary.as_ref().map(canary),
         shadow: live.shadow.as_ref().map(|shadow| shadow.state()),
+        sends: version.plugin.outside.as_ref().map(|outside| outside.send_metrics()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::request::Key;
 use crate::wire::{Header, HttpResponse};
+use policy::Hook;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,7 +56,8 @@ pub(crate) struct Cache {
     entries: HashMap<Arc<Key>, Entry>,
     /// Oldest first.
     order: BTreeMap<u64, Arc<Key>>,
-    under_way: HashMap<Arc<Key>, Waiting>,
+    /// By hook: a question never waits for a request that a question of another hook sends.
+    under_way: [HashMap<Arc<Key>, Waiting>; Hook::ALL.len()],
     next: u64,
     bytes: usize,
     most_entries: usize,
@@ -92,11 +94,14 @@ impl Waiting {
 
 /// Sends the outcome to those who wait.
 #[derive(Debug)]
-pub(crate) struct Leading(watch::Sender<Option<Outcome>>);
+pub(crate) struct Leading {
+    sender: watch::Sender<Option<Outcome>>,
+    hook: Hook,
+}
 
 impl Leading {
     pub(crate) fn waiting(&self) -> Waiting {
-        Waiting(self.0.subscribe())
+        Waiting(self.sender.subscribe())
     }
 }
 
@@ -105,7 +110,7 @@ impl Cache {
         Cache {
             entries: HashMap::new(),
             order: BTreeMap::new(),
-            under_way: HashMap::new(),
+            under_way: Default::default(),
             next: 0,
             bytes: 0,
             most_entries,
@@ -113,24 +118,31 @@ impl Cache {
         }
     }
 
-    /// A response that is not older than `oldest`, or an equal open request.
-    pub(crate) fn find(&self, key: &Key, oldest: Duration, now: Instant) -> Option<Found> {
+    /// A response that is not older than `oldest`, or an equal open request of the hook.
+    pub(crate) fn find(
+        &self,
+        hook: Hook,
+        key: &Key,
+        oldest: Duration,
+        now: Instant,
+    ) -> Option<Found> {
         match self.entries.get(key) {
             Some(entry) if now.saturating_duration_since(entry.at) <= oldest => {
                 Some(Found::Answer(Arc::clone(&entry.answer)))
             }
-            _ => self.under_way.get(key).cloned().map(Found::Waiting),
+            _ => self.under_way[hook as usize].get(key).cloned().map(Found::Waiting),
         }
     }
 
     /// Makes the caller the sender; if another caller already sends, returns how to wait for it.
-    pub(crate) fn lead(&mut self, key: Arc<Key>) -> Result<Leading, Waiting> {
-        if let Some(waiting) = self.under_way.get(&key) {
+    pub(crate) fn lead(&mut self, hook: Hook, key: Arc<Key>) -> Result<Leading, Waiting> {
+        let under_way = &mut self.under_way[hook as usize];
+        if let Some(waiting) = under_way.get(&key) {
             return Err(waiting.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        self.under_way.insert(key, Waiting(receiver));
-        Ok(Leading(sender))
+        under_way.insert(key, Waiting(receiver));
+        Ok(Leading { sender, hook })
     }
 
     /// Sends the outcome to all who wait, and keeps a good response.
@@ -141,13 +153,13 @@ impl Cache {
         outcome: Outcome,
         now: Instant,
     ) {
-        self.under_way.remove(key);
+        self.under_way[leading.hook as usize].remove(key);
         if let Ok(answer) = &outcome
             && answer.is_good()
         {
             self.keep(Arc::clone(key), Arc::clone(answer), now);
         }
-        leading.0.send_replace(Some(outcome));
+        leading.sender.send_replace(Some(outcome));
     }
 
     /// Entries and bytes.
@@ -182,6 +194,8 @@ mod tests {
     use super::*;
     use crate::wire::HttpMethod;
 
+    const HOOK: Hook = Hook::Screening;
+
     fn key(url: &str) -> Arc<Key> {
         let (headers, body) = (Vec::new(), Vec::new());
         Arc::new(Key { method: HttpMethod::Get, url: url.to_owned(), headers, body })
@@ -192,12 +206,12 @@ mod tests {
     }
 
     fn fill(cache: &mut Cache, url: &str, answer: Arc<Stored>, at: Instant) {
-        let leading = cache.lead(key(url)).unwrap();
+        let leading = cache.lead(HOOK, key(url)).unwrap();
         cache.settle(&key(url), leading, Ok(answer), at);
     }
 
     fn hit(cache: &Cache, url: &str, seconds: u64, now: Instant) -> bool {
-        let found = cache.find(&key(url), Duration::from_secs(seconds), now);
+        let found = cache.find(HOOK, &key(url), Duration::from_secs(seconds), now);
         matches!(found, Some(Found::Answer(_)))
     }
 
@@ -250,13 +264,17 @@ mod tests {
     fn an_equal_request_waits_and_hears_the_outcome() {
         let mut cache = Cache::new(10, 1 << 20);
         let now = Instant::now();
-        let leading = cache.lead(key("a")).unwrap();
-        let Some(Found::Waiting(waiting)) = cache.find(&key("a"), Duration::ZERO, now) else {
+        let leading = cache.lead(HOOK, key("a")).unwrap();
+        let Some(Found::Waiting(waiting)) = cache.find(HOOK, &key("a"), Duration::ZERO, now) else {
             panic!("it is under way")
         };
-        assert!(cache.lead(key("a")).is_err());
+        assert!(cache.lead(HOOK, key("a")).is_err());
+        assert!(cache.find(Hook::Events, &key("a"), Duration::ZERO, now).is_none());
+        let other = cache.lead(Hook::Events, key("a")).expect("another hook sends its own");
         cache.settle(&key("a"), leading, Err(Failure::Timeout), now);
-        assert!(cache.find(&key("a"), Duration::from_secs(60), now).is_none());
+        assert!(cache.find(HOOK, &key("a"), Duration::from_secs(60), now).is_none());
+        assert!(cache.find(Hook::Events, &key("a"), Duration::ZERO, now).is_some());
+        drop(other);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(waiting.outcome()), Err(Failure::Timeout));
     }

@@ -26,6 +26,7 @@ use crate::guest::verify::Said;
 use crate::load::artifact::{Artifact, Intake, Source};
 use crate::load::components::{Components, is_safe_cache};
 use crate::load::signature::SigningPolicy;
+use crate::outside::lane::Lanes;
 use crate::plugin::{Plugin, Recorded, Services, check};
 use crate::services::counters::Counters;
 use crate::services::holds::Holds;
@@ -39,8 +40,8 @@ use policy::{
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Number of counters of the replayed build, the same as in a node.
@@ -103,7 +104,7 @@ impl ReplayHost {
             intake: Intake { signing: SigningPolicy::default(), components },
             instances: AtomicUsize::new(0),
             pace: ticker.pace(),
-            lane: OnceLock::new(),
+            lanes: Lanes::new(None),
             recorded: Some(Recorded::default()),
         };
         Ok(ReplayHost {
@@ -126,7 +127,8 @@ impl ReplayHost {
     }
 
     /// Loads a build as a swap would. `beside` answers look-ups of tables and attributes; outside
-    /// servers are never contacted: a request is refused like one to a host without a grant.
+    /// servers are never contacted: a request is refused like one to a host without a grant, and one
+    /// that nobody waits for is accepted and dropped.
     ///
     /// # Errors
     /// As [`crate::life::host::Host::swap`].

@@ -1,6 +1,7 @@
-//! Services for all plugins, independent of any one: counters and holds, figures, and the threads
-//! that check deadlines, compile and clean up.
+//! Services for all plugins, independent of any one: counters and holds, figures, bounded backlogs,
+//! and the threads that check deadlines, compile and clean up.
 
+pub(crate) mod backlog;
 pub(crate) mod compiler;
 pub(crate) mod counters;
 pub(crate) mod holds;

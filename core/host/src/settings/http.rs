@@ -13,7 +13,7 @@ pub struct HttpSettings {
     /// Longest wall time of one question with all its requests, 1 to 30,000 ms, default 2,000.
     #[serde(default = "HttpSettings::default_total_ms")]
     pub total_ms: u32,
-    /// Questions that may wait at one time, and open requests, 1 to 512, default 64.
+    /// For each hook: questions that may wait at one time, and open requests, 1 to 512, default 64.
     #[serde(default = "HttpSettings::default_in_flight")]
     pub in_flight: u32,
 }

@@ -320,8 +320,13 @@ pub(crate) fn supervise(callee: &str) -> Question {
 }
 
 pub(crate) fn event(callee: &str) -> Question {
+    event_of(call().id, callee)
+}
+
+/// An event of another call.
+pub(crate) fn event_of(id: u128, callee: &str) -> Question {
     Question::Event(EventNotice {
-        call: call(),
+        call: CallFacts { id, ..call() },
         kind: EventKind::Incoming,
         at_ms: 1,
         trunk: 0,

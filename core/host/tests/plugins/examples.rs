@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
+    "call-report",
     "caller-pool",
     "do-not-originate",
     "fraud-rule",
@@ -25,7 +26,7 @@ const NAMES: [&str; 7] = [
 ];
 
 /// An example's file, after building all examples once for this test process.
-fn example(name: &str) -> Vec<u8> {
+pub(crate) fn example(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");

@@ -2,8 +2,8 @@
 //! thing, below the level of any language.
 
 use crate::common::{Tables, eventually, every_hook, file, settings};
-use host::{Grant, Host, PluginSettings};
-use policy::Fault;
+use host::{Asked, Grant, Host, HttpSettings, PluginSettings};
+use policy::{Fault, Question};
 use std::sync::Arc;
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection,
@@ -42,8 +42,9 @@ fn core_type(of: &WasmType) -> ValType {
     }
 }
 
-/// A plugin with every hook, whose hooks all perform `deed` and then answer zeros.
-fn plugin(deed: Deed) -> Vec<u8> {
+/// A plugin with every hook, whose hooks all perform `deed` and then answer zeros. `http` is a
+/// function of `host-http` that it imports too.
+fn plugin(deed: Deed, http: Option<&str>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let text = include_str!("../../../../wit/v0.1/policy.wit");
     let package = resolve.push_str("policy.wit", text).expect("the interface is WIT");
@@ -52,16 +53,24 @@ fn plugin(deed: Deed) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], [ValType::I64]);
     types.ty().function([ValType::I64, ValType::I32], []);
+    if http.is_some() {
+        // A request of nine flat values, and where the result goes.
+        types.ty().function([ValType::I32; 10], []);
+    }
+    let realloc_index = types.len();
     types.ty().function([ValType::I32; 4], [ValType::I32]);
     let mut imports = ImportSection::new();
     imports.import("strowger:policy/host-clock@0.1.0", "now-ms", EntityType::Function(0));
     imports.import("strowger:policy/host-config@0.1.0", "text", EntityType::Function(1));
+    if let Some(function) = http {
+        imports.import("strowger:policy/host-http@0.1.0", function, EntityType::Function(2));
+    }
     let (mut functions, mut exports, mut code) =
         (FunctionSection::new(), ExportSection::new(), CodeSection::new());
 
     // The host calls it for each string that it passes.
-    functions.function(2);
-    exports.export("cabi_realloc", ExportKind::Func, 2);
+    functions.function(realloc_index);
+    exports.export("cabi_realloc", ExportKind::Func, realloc_index);
     let mut realloc = Function::new([]);
     let mut body = realloc.instructions();
     body.global_get(INSIDE).if_(BlockType::Empty).call(NOW).drop().end();
@@ -132,7 +141,7 @@ fn plugin(deed: Deed) -> Vec<u8> {
 fn host(test: &str, deed: Deed) -> Host {
     let plugin = PluginSettings {
         grants: [Grant::Clock, Grant::Config].into(),
-        ..PluginSettings::new("handmade", file(test, &plugin(deed)))
+        ..PluginSettings::new("handmade", file(test, &plugin(deed, None)))
     };
     Host::new(settings(plugin, 1)).expect("loading does nothing bad")
 }
@@ -177,4 +186,24 @@ fn a_table_stops_growing_in_every_hook() {
         assert!(matches!(outcome, Ok(_) | Err(Fault::Nonsense(_))), "{question:?}: {outcome:?}");
     }
     eventually("those with no usable answer are reaped", || host.instances() == 1);
+}
+
+/// Only a plugin that imports `fetch` can wait, so only its questions leave the thread that asks.
+#[test]
+fn a_plugin_that_only_leaves_requests_to_the_switch_runs_on_no_fibre() {
+    for (http, waits) in [("send", false), ("fetch", true)] {
+        let plugin = PluginSettings {
+            grants: [Grant::Clock, Grant::Config, Grant::Http].into(),
+            http: Some(HttpSettings::new(["unused.example"])),
+            ..PluginSettings::new("handmade", file(http, &plugin(|_| {}, Some(http))))
+        };
+        let host = Host::new(settings(plugin, 1)).unwrap_or_else(|error| panic!("{error}"));
+        let (mut shard, pin) = (host.shard(), host.pin(Arc::new(Tables)));
+        for question in every_hook("", 100) {
+            if !matches!(question, Question::Event(_)) {
+                let later = matches!(shard.begin(&pin, &question), Asked::Later(_));
+                assert_eq!(later, waits, "{http}: {question:?}");
+            }
+        }
+    }
 }

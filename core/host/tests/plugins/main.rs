@@ -1,6 +1,7 @@
 //! The host against real guests: answers, refusals, hostility, swaps.
 
 mod common;
+mod events;
 mod examples;
 #[path = "../shared/guests.rs"]
 mod guests;
@@ -11,5 +12,6 @@ mod lifecycle;
 mod loading;
 mod outside;
 mod questions;
+mod sends;
 mod server;
 mod swapping;

@@ -10,7 +10,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-fn plugin(test: &str, server: &Server) -> PluginSettings {
+/// The guest `outside`, which may reach the server.
+pub(crate) fn plugin(test: &str, server: &Server) -> PluginSettings {
     let mut http = HttpSettings::new([server.address.to_string()]);
     http.timeout_ms = 5_000;
     http.total_ms = 10_000;
@@ -22,7 +23,7 @@ fn plugin(test: &str, server: &Server) -> PluginSettings {
     }
 }
 
-fn bench(plugin: PluginSettings) -> (Host, ShardHost, Pin) {
+pub(crate) fn bench(plugin: PluginSettings) -> (Host, ShardHost, Pin) {
     let host = Host::new(settings(plugin, 1)).expect("the plugin loads");
     let shard = host.shard();
     let pin = host.pin(Arc::new(Tables));
@@ -41,7 +42,8 @@ fn later(shard: &mut ShardHost, pin: &Pin, question: &Question) -> Receiver<Repl
     receiver
 }
 
-fn said(shard: &mut ShardHost, pin: &Pin, told: &str) -> String {
+/// The guest's marks after its version.
+pub(crate) fn said(shard: &mut ShardHost, pin: &Pin, told: &str) -> String {
     let mut marks = marks(shard.ask(pin, &screen(told)));
     assert_eq!(marks.remove(0), "1.0.0-build-a");
     marks.join(", ")

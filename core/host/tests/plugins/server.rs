@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 /// Answers by path: `/ok...` 200 with the number of requests so far, `/slow...` the same once it is
 /// released, `/missing` 404, `/elsewhere` a redirect, `/big` a body over the limit, `/full` a body
-/// at the limit, `/breaks` half a body, `/echo` the request.
+/// at the limit, `/breaks` half a body, `/echo` the request, `/away` 503 for ever and `/third` 503
+/// twice, both to be asked again at once.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
@@ -112,6 +113,10 @@ fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
     Some((path, text + &String::from_utf8_lossy(&body)))
 }
 
+fn away() -> (&'static str, String, String) {
+    ("503 Service Unavailable", "Retry-After: 0\r\n".to_owned(), String::new())
+}
+
 fn answer(mut stream: &TcpStream, path: &str, count: u32, text: &str) -> std::io::Result<()> {
     let (status, extra, body) = match path {
         "/missing" => ("404 Not Found", String::new(), String::new()),
@@ -119,6 +124,8 @@ fn answer(mut stream: &TcpStream, path: &str, count: u32, text: &str) -> std::io
         "/big" => ("200 OK", String::new(), "x".repeat((256 << 10) + 1)),
         "/full" => ("200 OK", String::new(), "x".repeat(256 << 10)),
         "/echo" => ("200 OK", String::new(), text.to_owned()),
+        "/away" => away(),
+        "/third" if count < 3 => away(),
         _ => ("200 OK", String::new(), count.to_string()),
     };
     let length = if path == "/breaks" { body.len() + 10 } else { body.len() };

@@ -1,7 +1,7 @@
 //! Plugins: their builds, the figures of these, and what was taken back.
 
 use super::times::date_time;
-use api::{BuildFigures, PluginLine, PluginList, TakenBackLine};
+use api::{BuildFigures, PluginLine, PluginList, SendsLine, TakenBackLine};
 use kit::Table;
 use platform::{plain, plain_lines};
 use std::fmt::Write;
@@ -105,6 +105,14 @@ pub(crate) fn plugin(plugin: &PluginLine) -> String {
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
+    if let Some(sends) = &plugin.sends {
+        let SendsLine { sent, failed, dropped, lost, waiting, .. } = sends;
+        let counts = format!(
+            "{sent} sent, {failed} failed, {dropped} dropped, {lost} lost, {waiting} waiting"
+        );
+        line("requests left", &counts);
+        line("last failure", &sends.last_failure);
+    }
     let build = &plugin.build;
     line(
         "this build",
@@ -220,6 +228,7 @@ mod tests {
             left_out: None,
             taken_back: 0,
             last_taken_back: None,
+            sends: None,
         }
     }
 

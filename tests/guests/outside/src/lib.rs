@@ -1,6 +1,6 @@
 //! A plugin that asks servers outside. The callee says what: words of `path=/x`,
-//! `timeout=500`, `cache=60`, `host=other:80`, `body=x`, `times=3`, `spin` (computes without
-//! end afterwards). It answers with marks: its build, and what came of each request.
+//! `timeout=500`, `cache=60`, `host=other:80`, `body=x`, `times=3`, `leave` (leaves the requests to
+//! the switch), `spin` (computes without end afterwards). It answers with marks: its build, and what came of each request.
 //! Tests change the last letter of [`VERSION`] in the compiled bytes.
 #![forbid(unsafe_code)]
 
@@ -65,6 +65,11 @@ impl Outside {
             };
             let request = request.header("X-Key", "secret");
             let request = request.timeout_ms(number("timeout").unwrap_or(1_000));
+            if told.split_ascii_whitespace().any(|word| word == "leave") {
+                let left = request.send_later();
+                said.push(left.map_or_else(|error| error.to_string(), |()| "left".to_owned()));
+                continue;
+            }
             said.push(match request.cache_s(number("cache").unwrap_or(0)).send() {
                 Ok(response) => format!(
                     "{}{} {} {}",
