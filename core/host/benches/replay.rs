@@ -104,7 +104,7 @@ fn record(host: &Host, log: &DecisionLog) -> Result<Recorded, Box<dyn Error>> {
         let pin = world.for_call();
         let at_ms = received_ms + u64::from(number);
         let details = details(number);
-        let asked: Vec<(Question, u32, Reply)> = questions(number, at_ms)
+        let asked: Vec<(Question, policy::NotesMark, Reply)> = questions(number, at_ms)
             .into_iter()
             .map(|question| {
                 let mark = pin.notes.mark();

@@ -84,7 +84,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All kinds.
-    pub(crate) const ALL: [AlarmKind; 25] = [
+    pub(crate) const ALL: [AlarmKind; 27] = [
         AlarmKind::DiskCritical,
         AlarmKind::RecordsLost,
         AlarmKind::InternalError,
