@@ -147,6 +147,9 @@ pub struct PluginLine {
     pub answered: u64,
     /// Questions not answered since start, by all its builds.
     pub faults: u64,
+    /// The newest fault since start, of any of its builds.
+    #[serde(default)]
+    pub last_fault: Option<FaultLine>,
     /// Median answer time, nanoseconds.
     pub p50_nanos: u64,
     /// 99th percentile of the answer time, nanoseconds.
@@ -157,6 +160,19 @@ pub struct PluginLine {
     pub canary: Option<CanaryLine>,
     /// The build that is asked for comparison only.
     pub shadow: Option<ShadowLine>,
+}
+
+/// A question that a plugin did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultLine {
+    /// When, UTC milliseconds.
+    pub at_ms: u64,
+    /// The build that failed.
+    pub build: String,
+    /// The hook that was asked.
+    pub hook: String,
+    /// How it failed, on one line: the plugin's last words, the functions that it was in.
+    pub fault: String,
 }
 
 /// `GET /v1/plugins`.

@@ -590,6 +590,7 @@ impl PluginConfig {
             by_default: self.by_default,
             isolation: self.isolation,
             rollback: self.rollback,
+            kept_log: None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the node holds, in the words of the API.
 
-use api::{CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, ShadowLine, call_id_text};
-use host::{CanaryState, PluginState, ShadowState};
+use api::{
+    CallLine, CanaryLine, FaultLine, LockoutLine, PluginLine, RecordView, ShadowLine, call_id_text,
+};
+use host::{CanaryState, LastFault, PluginState, ShadowState};
 use store::RecordedCall;
 use switch::{CallView, Lockout};
 
@@ -67,11 +69,21 @@ pub(crate) fn plugin(state: &PluginState) -> PluginLine {
         file: state.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
         answered: state.answered,
         faults: state.faults.total(),
+        last_fault: state.last_fault.as_ref().map(fault),
         p50_nanos: state.p50_nanos,
         p99_nanos: state.p99_nanos,
         previous: state.previous.as_ref().map(ToString::to_string).unwrap_or_default(),
         canary: state.canary.as_ref().map(canary),
         shadow: state.shadow.as_ref().map(shadow),
+    }
+}
+
+fn fault(last: &LastFault) -> FaultLine {
+    FaultLine {
+        at_ms: last.at_ms,
+        build: last.build.to_string(),
+        hook: last.hook.name().to_owned(),
+        fault: last.fault.to_string(),
     }
 }
 

@@ -40,8 +40,10 @@ pub use load::anatomy::Anatomy;
 pub use load::artifact::{Source, component};
 pub use load::signature::{self, PublicKey, Signer, SigningPolicy};
 pub use outside::HttpMetrics;
+pub use plugin::LastFault;
 pub use services::own_metrics::OwnMetric;
 pub use services::stats::{FaultCounts, Histogram, HookMetrics};
 pub use settings::{
-    Fallback, Grant, HostSettings, HttpSettings, Isolation, PluginSettings, RollbackSettings,
+    Fallback, Grant, HostSettings, HttpSettings, Isolation, KeptLog, LogLevel, LogLine, LogLines,
+    PluginSettings, RollbackSettings,
 };

@@ -27,7 +27,9 @@ pub use identity::{
 };
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use pin::{CallNotes, Context, HookSet, Lookup, Pin, PrefixHit};
-pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
+pub use question::{
+    Answer, EarlierStep, EventKind, EventNotice, FailedBuild, Fault, Question, Reply,
+};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{
     Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,

@@ -1,5 +1,6 @@
 //! Answers of the API as text for people: the output of the command line and of the demo.
 
+mod decisions;
 mod times;
 
 use api::{
@@ -7,8 +8,9 @@ use api::{
     PluginLine, PluginList, RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine,
     UnlockDone,
 };
-use kit::Table;
-use ledger::{EndedBy, MediaRecord, TrailEntry};
+pub(crate) use decisions::decision_trail;
+use kit::{Table, fault_lines};
+use ledger::{EndedBy, MediaRecord};
 use platform::{plain, plain_lines};
 use std::fmt::Write;
 pub(crate) use times::date_time;
@@ -278,27 +280,6 @@ fn attempts(attempts: &[AttemptView]) -> String {
     table.to_string()
 }
 
-/// The decisions, in the order of the questions.
-pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
-    if trail.is_empty() {
-        return "no decisions\n".to_owned();
-    }
-    let mut table =
-        Table::new(&[">MS", ">ATTEMPT", "HOOK", "DECIDED BY", "ANSWER", ">µs", "FAULT"]);
-    for entry in trail {
-        table.row([
-            entry.at_ms.to_string(),
-            if entry.attempt == 0 { String::new() } else { entry.attempt.to_string() },
-            entry.hook.to_string(),
-            entry.plugin.to_string(),
-            entry.answer.to_string(),
-            entry.micros.to_string(),
-            entry.fault.to_string(),
-        ]);
-    }
-    table.to_string()
-}
-
 fn changed(before: &str, after: &str) -> String {
     match (before, after) {
         (before, "") => before.to_owned(),
@@ -482,6 +463,11 @@ pub(crate) fn plugin(plugin: &PluginLine) -> String {
     line("answered", &plugin.answered.to_string());
     line("faults", &plugin.faults.to_string());
     line("p50, p99", &format!("{}, {} µs", micros(plugin.p50_nanos), micros(plugin.p99_nanos)));
+    if let Some(last) = &plugin.last_fault {
+        let when = format!("{} UTC, {}, {}", date_time(last.at_ms), last.hook, last.build);
+        line("last fault", &when);
+        let _ = writeln!(out, "{:<14}{}", "", fault_lines(&last.fault, 16));
+    }
     // Newlines are layout here: those inside texts are escaped by JSON.
     let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
     let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
@@ -576,6 +562,7 @@ mod tests {
             file: String::new(),
             answered: 349,
             faults: 0,
+            last_fault: None,
             p50_nanos: 1_200,
             p99_nanos: 3_400,
             previous: String::new(),
@@ -594,6 +581,21 @@ mod tests {
         assert!(bare.ends_with("schema        none\n"), "{bare}");
     }
 
+    #[test]
+    fn the_last_fault_is_told_with_its_place() {
+        let last = api::FaultLine {
+            at_ms: 0,
+            build: "routing 1.0.0 (abcd0123)".into(),
+            hook: "routing".into(),
+            fault: "trapped: panicked at src/lib.rs:7:9: none | in select".into(),
+        };
+        let text = plugin(&PluginLine { last_fault: Some(last), ..routing() });
+        let fault = "last fault    1970-01-01 00:00:00 UTC, routing, routing 1.0.0 (abcd0123)\n\
+             \x20             trapped: panicked at src/lib.rs:7:9: none\n\
+             \x20               in select\n";
+        assert!(text.contains(fault), "{text}");
+    }
+
     /// They survive swaps, so the row of a new build would claim the answers of earlier ones.
     #[test]
     fn figures_of_a_plugin_say_whose_they_are() {
@@ -603,21 +605,6 @@ mod tests {
         let none = PluginList { generation: 3, plugins: Vec::new() };
         assert!(!plugins(&none).contains("builds"));
         assert!(plugin(&routing()).contains("figures       of all its builds since the start\n"));
-    }
-
-    #[test]
-    fn a_trail_shows_who_decided() {
-        let entry = TrailEntry {
-            at_ms: 0,
-            attempt: 1,
-            hook: "routing".into(),
-            plugin: "routing 1.0.0 (abcd0123)".into(),
-            answer: "vendor-b, vendor-a".into(),
-            fault: ledger::Text::default(),
-            micros: 4,
-        };
-        let text = decision_trail(&[entry]);
-        assert!(text.contains("routing 1.0.0 (abcd0123)  vendor-b, vendor-a"), "{text}");
     }
 
     #[test]

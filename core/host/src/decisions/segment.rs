@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use zstd::stream::write::{Decoder, Encoder};
 
 /// Head of every segment; the last byte is the format.
-pub(super) const MAGIC: &[u8; 8] = b"STRWDEC\x03";
+pub(super) const MAGIC: &[u8; 8] = b"STRWDEC\x04";
 
 /// Compressed length, length, CRC-32 of the compressed bytes.
 const FRAME: usize = 12;

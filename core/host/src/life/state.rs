@@ -4,6 +4,7 @@ use crate::generation::live::Live;
 use crate::generation::shadow::ShadowState;
 use crate::generation::trial::Selection;
 use crate::load::signature::Signer;
+use crate::plugin::LastFault;
 use crate::services::stats::{FaultCounts, Histogram};
 use policy::{Hook, PluginStamp};
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct PluginState {
     pub by_previous: u64,
     /// Faults since the host started.
     pub faults: FaultCounts,
+    /// The newest fault since the host started.
+    pub last_fault: Option<LastFault>,
     /// Median time of a question, nanoseconds.
     pub p50_nanos: u64,
     /// 99th percentile of the time of a question, nanoseconds.
@@ -108,6 +111,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         answered,
         by_previous,
         faults,
+        last_fault: version.plugin.last_fault(),
         p50_nanos: nanos.quantile(0.5),
         p99_nanos: nanos.quantile(0.99),
         builds: builds(&version.plugin.name, lived),

@@ -1,8 +1,10 @@
 //! An operator's settings for plugins.
 
 mod http;
+mod kept_log;
 
 pub use http::HttpSettings;
+pub use kept_log::{KeptLog, LogLevel, LogLine, LogLines};
 
 use platform::ProcessorSet;
 use policy::Hook;
@@ -66,6 +68,9 @@ pub struct PluginSettings {
     /// When a new build is taken back automatically.
     #[serde(default)]
     pub rollback: RollbackSettings,
+    /// Its log lines go here instead of to the log, for commands that show them.
+    #[serde(skip)]
+    pub kept_log: Option<KeptLog>,
 }
 
 /// How long an instance lives.
@@ -131,6 +136,7 @@ impl PluginSettings {
             by_default: true,
             isolation: Isolation::default(),
             rollback: RollbackSettings::default(),
+            kept_log: None,
         }
     }
 }

@@ -10,5 +10,6 @@ mod lifecycle;
 mod loading;
 mod outside;
 mod questions;
+mod reasons;
 mod server;
 mod swapping;
