@@ -19,6 +19,7 @@ pub mod host {
             package strowger:sdk;
             world host {
                 import strowger:policy/types@0.1.0;
+                import strowger:policy/host-fault@0.1.0;
                 import strowger:policy/host-log@0.1.0;
                 import strowger:policy/host-config@0.1.0;
                 import strowger:policy/host-call@0.1.0;

@@ -41,6 +41,9 @@ impl<P: Exported> bindings::lifecycle::exports::strowger::policy::lifecycle::Gue
     }
 
     fn configure(config: String) -> Result<(), String> {
+        // Each instance is configured before anything else.
+        #[cfg(target_arch = "wasm32")]
+        crate::panics::tell_host();
         let plugin = configured::<P>(&config)?;
         P::slot(|slot| *slot = Some(plugin));
         Ok(())

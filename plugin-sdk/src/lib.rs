@@ -48,6 +48,8 @@ pub mod host;
 mod identity;
 mod money;
 mod numbering;
+#[cfg(target_arch = "wasm32")]
+mod panics;
 mod plugin;
 mod rating;
 mod routing;

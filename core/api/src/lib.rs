@@ -149,6 +149,9 @@ pub struct PluginLine {
     pub answered: u64,
     /// Questions not answered since start, by all its builds.
     pub faults: u64,
+    /// The newest fault since start, of any of its builds.
+    #[serde(default)]
+    pub last_fault: Option<FaultLine>,
     /// Median answer time, nanoseconds.
     pub p50_nanos: u64,
     /// 99th percentile of the answer time, nanoseconds.
@@ -191,6 +194,19 @@ pub struct SendsLine {
     pub waiting: u64,
     /// The latest failed attempt: host and reason; empty if there was none.
     pub last_failure: String,
+}
+
+/// A question that a plugin did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultLine {
+    /// When, UTC milliseconds.
+    pub at_ms: u64,
+    /// The build that failed.
+    pub build: String,
+    /// The hook that was asked.
+    pub hook: String,
+    /// How it failed, on one line: the plugin's last words, the functions that it was in.
+    pub fault: String,
 }
 
 /// `GET /v1/plugins`.

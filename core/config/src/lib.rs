@@ -594,6 +594,7 @@ impl PluginConfig {
             isolation: self.isolation,
             rollback: self.rollback,
             breaker: self.breaker,
+            kept_log: None,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What the node holds, in the words of the API.
 
 use api::{
-    BuildFigures, CallLine, CanaryLine, LockoutLine, PluginLine, RecordView, SendsLine, ShadowLine,
-    TakenBackLine, call_id_text,
+    BuildFigures, CallLine, CanaryLine, FaultLine, LockoutLine, PluginLine, RecordView, SendsLine,
+    ShadowLine, TakenBackLine, call_id_text,
 };
-use host::{BuildTally, CanaryState, PluginState, SendMetrics, ShadowState, TakenBack};
+use host::{BuildTally, CanaryState, LastFault, PluginState, SendMetrics, ShadowState, TakenBack};
 use store::RecordedCall;
 use switch::{CallView, Lockout};
 
@@ -70,6 +70,7 @@ pub(crate) fn plugin(state: &PluginState) -> PluginLine {
         file: state.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
         answered: state.answered,
         faults: state.faults.total(),
+        last_fault: state.last_fault.as_ref().map(fault),
         p50_nanos: state.p50_nanos,
         p99_nanos: state.p99_nanos,
         previous: state.previous.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -127,6 +128,15 @@ fn sends(metrics: &SendMetrics) -> SendsLine {
         lost: metrics.lost,
         waiting: metrics.waiting as u64,
         last_failure: metrics.last_failure.clone(),
+    }
+}
+
+fn fault(last: &LastFault) -> FaultLine {
+    FaultLine {
+        at_ms: last.at_ms,
+        build: last.build.to_string(),
+        hook: last.hook.name().to_owned(),
+        fault: last.fault.to_string(),
     }
 }
 

@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = settings.name.clone();
         let build = replay.load(settings, Some(Arc::new(Snapshot)))?;
         let reader = DecisionReader::open(&folder, 0, u64::MAX)?;
-        let options = ReplayOptions { hooks: None, limit: 10 };
+        let options = ReplayOptions { hooks: None, limit: 10, call: None, trace: false };
         let before = processor_ns();
         let report = build.run(reader, &options, &Names::default())?;
         let ns = processor_ns() - before;

@@ -42,10 +42,10 @@ pub use load::anatomy::Anatomy;
 pub use load::artifact::{Source, component};
 pub use load::signature::{self, PublicKey, Signer, SigningPolicy};
 pub use outside::{HttpMetrics, SendMetrics};
-pub use plugin::TakenBack;
+pub use plugin::{LastFault, TakenBack};
 pub use services::own_metrics::OwnMetric;
 pub use services::stats::{FaultCounts, Histogram, HookMetrics, LossCounts};
 pub use settings::{
-    BreakerSettings, Fallback, Grant, HostSettings, HttpSettings, Isolation, PluginSettings,
-    RollbackSettings,
+    BreakerSettings, Fallback, Grant, HostSettings, HttpSettings, Isolation, KeptLog, LogLevel,
+    LogLine, LogLines, PluginSettings, RollbackSettings,
 };

@@ -10,7 +10,7 @@ use crate::services::own_metrics::OwnMetrics;
 use crate::services::stats::HookCounters;
 use crate::services::ticker::Pace;
 use crate::settings::PluginSettings;
-use policy::{Hook, PluginStamp};
+use policy::{Fault, Hook, PluginStamp};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -87,6 +87,8 @@ pub(crate) struct Plugin {
     pub(crate) log: LineLimit,
     /// Lines that the host writes about the plugin's faults.
     pub(crate) faults_logged: LineLimit,
+    /// The newest fault of any build.
+    last_fault: Mutex<Option<LastFault>>,
     /// The plugin's own figures.
     pub(crate) own_metrics: OwnMetrics,
     /// Its requests to outside servers; none without the grant.
@@ -120,6 +122,7 @@ impl Plugin {
             services,
             log: LineLimit::new(LOG_LINES, Duration::from_secs(1)),
             faults_logged: LineLimit::new(FAULT_LINES, Duration::from_secs(60)),
+            last_fault: Mutex::default(),
             own_metrics: OwnMetrics::default(),
             taken_back: Mutex::default(),
             stats: std::array::from_fn(|_| HookCounters::new()),
@@ -150,9 +153,42 @@ impl Plugin {
         self.number & SHADOW_NUMBER != 0
     }
 
+    /// Keeps the fault for [`Plugin::last_fault`], unless it is a plugin's own decision or only
+    /// follows from another one.
+    pub(crate) fn note_fault(&self, build: &Arc<PluginStamp>, hook: Hook, fault: &Fault) {
+        if fault.is_deliberate() || matches!(fault, Fault::Starting) {
+            return;
+        }
+        let last = LastFault {
+            at_ms: platform::utc_ms(),
+            build: Arc::clone(build),
+            hook,
+            fault: fault.clone(),
+        };
+        *self.last_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    /// The newest fault of any build since the host started.
+    pub(crate) fn last_fault(&self) -> Option<LastFault> {
+        self.last_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn stats(&self, hook: Hook) -> &HookCounters {
         &self.stats[hook as usize]
     }
+}
+
+/// A fault of a plugin, as `plugin show` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFault {
+    /// When, UTC milliseconds.
+    pub at_ms: u64,
+    /// The build that failed.
+    pub build: Arc<PluginStamp>,
+    /// The hook that was asked.
+    pub hook: Hook,
+    /// How it failed.
+    pub fault: Fault,
 }
 
 /// Checks the settings of a plugin, except its own configuration.

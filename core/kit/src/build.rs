@@ -11,7 +11,10 @@ use super::toolchain::Tools;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Output};
+
+/// Lines of a compiler's messages that are shown.
+const LINES: usize = 40;
 
 /// A compiled component.
 #[derive(Debug)]
@@ -61,14 +64,49 @@ fn intermediate(project: &Project, name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Runs a compiler; its messages are shown only if it fails. Compilers complain on standard error;
-/// standard output is then for programs, such as cargo's messages.
-fn run(mut command: Command) -> Result<Vec<u8>> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("`{program}` cannot be started"))?;
-    if !output.status.success() {
-        let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
-        bail!("`{program}` fails ({}):\n{}", output.status, String::from_utf8_lossy(said));
+/// Runs a compiler. If it fails, the error is its own messages and nothing else; `own` takes what is
+/// about the sources out of the rest.
+fn run(mut command: Command, own: fn(&str) -> String) -> Result<()> {
+    let output = output(&mut command)?;
+    if output.status.success() {
+        return Ok(());
     }
-    Ok(output.stdout)
+    let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+    bail!(complaint(&command, output.status, &own(&String::from_utf8_lossy(said))))
+}
+
+fn output(command: &mut Command) -> Result<Output> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.output().with_context(|| format!("`{program}` cannot be started"))
+}
+
+/// The first lines that a compiler said; if it said nothing, how it ended.
+fn complaint(command: &Command, status: ExitStatus, said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() {
+        return format!("`{}` fails ({status})", command.get_program().to_string_lossy());
+    }
+    let mut lines = said.lines();
+    let mut text: Vec<&str> = lines.by_ref().take(LINES).collect();
+    let more = lines.count();
+    let rest = format!("... and {more} more lines");
+    if more > 0 {
+        text.push(&rest);
+    }
+    text.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn a_compiler_speaks_for_itself_and_not_for_ever() {
+        let told = |said: &str| complaint(&Command::new("cc"), ExitStatus::from_raw(256), said);
+        assert_eq!(told("a.c:1: error\n  x\n"), "a.c:1: error\n  x");
+        assert_eq!(told("\n"), "`cc` fails (exit status: 1)");
+        let long = told(&"line\n".repeat(LINES + 2));
+        assert!(long.ends_with("line\n... and 2 more lines"), "{long}");
+    }
 }

@@ -16,9 +16,19 @@ const VERSION: &str = "0.1.0";
 /// Name of the world, which bindings use for their header and their types.
 pub(crate) const WORLD: &str = "plugin";
 
-/// Writes a WIT package with the world of a project, and the interface as its dependency;
-/// returns its folder.
-pub(crate) fn write(project: &Project) -> Result<PathBuf> {
+/// The interface by which a plugin explains its traps.
+const FAULT: &str = "interface host-fault ";
+
+/// The WIT package of a project.
+pub(crate) struct Package {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// Its world imports `host-fault`: the project's copy of the interface has it.
+    pub(crate) explains: bool,
+}
+
+/// Writes a WIT package with the world of a project, and the interface as its dependency.
+pub(crate) fn write(project: &Project) -> Result<Package> {
     let own = project.folder.join(OWN_COPY);
     let policy = if own.exists() {
         std::fs::read_to_string(&own).with_context(|| format!("{} is lost", own.display()))?
@@ -27,13 +37,17 @@ pub(crate) fn write(project: &Project) -> Result<PathBuf> {
     };
     let folder = project.build_folder().join("wit");
     put(&folder.join("deps/policy/policy.wit"), &policy)?;
-    put(&folder.join("plugin.wit"), &world(project))?;
-    Ok(folder)
+    let explains = policy.contains(FAULT);
+    put(&folder.join("plugin.wit"), &world(project, explains))?;
+    Ok(Package { folder, explains })
 }
 
 /// The plugin's imports and exports.
-fn world(project: &Project) -> String {
+fn world(project: &Project, explains: bool) -> String {
     let mut text = format!("package local:guest;\n\nworld {WORLD} {{\n");
+    if explains {
+        text.push_str(&format!("  import strowger:policy/host-fault@{VERSION};\n"));
+    }
     // Writing into a String cannot fail.
     for grant in &project.grants {
         let _ = writeln!(text, "  import strowger:policy/{}@{VERSION};", grant.interface());
@@ -46,7 +60,7 @@ fn world(project: &Project) -> String {
     text
 }
 
-fn put(file: &Path, text: &str) -> Result<()> {
+pub(crate) fn put(file: &Path, text: &str) -> Result<()> {
     let write = || {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;

@@ -24,7 +24,7 @@ use manifest::Project;
 pub use release::{FileArgs, InstallArgs, ReleaseCommand};
 use std::io::Write;
 use std::path::PathBuf;
-pub use table::Table;
+pub use table::{Table, fault_lines};
 use toolchain::Tools;
 
 /// Commands for authors of plugins; no running switch is needed.

@@ -13,7 +13,9 @@ use super::manifest::{Project, nobody};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use config::{Config, PluginsConfig};
-use host::{BreakerSettings, Host, HostSettings, Inspection, PluginSettings, SigningPolicy};
+use host::{
+    BreakerSettings, Host, HostSettings, Inspection, KeptLog, PluginSettings, SigningPolicy,
+};
 use package::Package;
 use std::fs::File;
 use std::io::Write;
@@ -201,9 +203,11 @@ impl FileArgs {
 }
 
 impl Subject {
-    fn host(&self) -> Result<Host> {
+    /// A host with the plugin, whose log lines go to `log`.
+    fn host(&self, log: &KeptLog) -> Result<Host> {
+        let plugin = PluginSettings { kept_log: Some(log.clone()), ..self.settings.clone() };
         let settings = HostSettings {
-            plugins: vec![self.settings.clone()],
+            plugins: vec![plugin],
             cache_dir: None,
             shards: 1,
             random_seed: Some(1),

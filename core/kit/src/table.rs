@@ -23,6 +23,12 @@ impl Table {
     }
 }
 
+/// The text of a fault for people: the lines that ` | ` separates one below the other, from the
+/// second on `indent` columns to the right, and control characters as escapes.
+pub fn fault_lines(text: &str, indent: usize) -> String {
+    plain(text).replace(" | ", &format!("\n{:indent$}", ""))
+}
+
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cell = |row: &[String], column: usize| match row.get(column) {

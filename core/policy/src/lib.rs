@@ -35,7 +35,9 @@ pub use notes::{CallNotes, KEPT_BYTES, KEPT_VALUES, KeptValue, NotesMark};
 pub use numbering::{NumberAnswer, NumberQuestion, Stage, is_number};
 pub use outcome::CallOutcome;
 pub use pin::{Context, HookSet, Lookup, Pin, PrefixHit};
-pub use question::{Answer, EarlierStep, EventKind, EventNotice, Fault, Question, Reply};
+pub use question::{
+    Answer, EarlierStep, EventKind, EventNotice, FailedBuild, Fault, Question, Reply,
+};
 pub use rating::{Charge, DeckRow, RateQuestion, RateSubject, Rounding, RoundingMode, Side};
 pub use routing::{
     Advance, AdvanceQuestion, AttemptFailure, Candidate, FailoverSwitches, RouteQuestion,

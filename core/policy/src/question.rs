@@ -88,10 +88,13 @@ pub enum Fault {
     /// No plugin is loaded for the hook.
     #[error("no plugin is loaded for this hook")]
     Absent,
-    /// It ran past its deadline.
-    #[error("deadline of {0} ms passed")]
-    Deadline(u32),
-    /// It trapped: unreachable, stack overflow, out-of-bounds access.
+    /// It ran past its deadline of so many milliseconds; the text says where it was, and may be
+    /// empty.
+    #[error("deadline of {0} ms passed{place}", place = appended(.1))]
+    Deadline(u32, String),
+    /// It trapped: unreachable, stack overflow, out-of-bounds access. The text begins with its own
+    /// last words, such as a panic message, and ends with the functions that it was in. At most
+    /// 1,024 bytes on one line; lines of the plugin are joined by ` | `.
     #[error("trapped: {0}")]
     Trap(String),
     /// It asked for more memory than it may have.
@@ -126,6 +129,10 @@ impl Fault {
     }
 }
 
+fn appended(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
 /// An answer with its origin, for the decision trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -138,6 +145,8 @@ pub struct Reply {
     /// The first choice failed and another build of the plugin answered: the previous version
     /// (rating, routing), or the live one for a canary.
     pub by_previous: bool,
+    /// The build of `plugin` that failed, if another one answered in its place.
+    pub instead_of: Option<Box<FailedBuild>>,
     /// There is no answer, and the operator requires this plugin: a call that it did not screen is
     /// refused, a call that it did not supervise is ended. False for every other hook.
     pub rejects: bool,
@@ -153,6 +162,19 @@ pub struct EarlierStep {
     /// Its answer, `None` if it left the decision to the next plugin, or its fault.
     pub outcome: Result<Option<Answer>, Fault>,
     /// Time it took, nanoseconds.
+    pub nanos: u64,
+    /// The build of `plugin` that failed, if another one answered in its place.
+    pub instead_of: Option<Box<FailedBuild>>,
+}
+
+/// A build that failed, so that another build of the same plugin was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBuild {
+    /// The build.
+    pub plugin: Arc<PluginStamp>,
+    /// How it failed.
+    pub fault: Fault,
+    /// Time it took, nanoseconds; part of the time of the whole answer.
     pub nanos: u64,
 }
 

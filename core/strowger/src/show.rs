@@ -1,5 +1,6 @@
 //! Answers of the API as text for people: the output of the command line and of the demo.
 
+mod decisions;
 mod plugins;
 mod times;
 
@@ -7,9 +8,10 @@ use api::{
     AccountLine, AlarmLine, AttemptView, CallLine, ChargeView, LockoutLine, PaymentDone,
     RecordView, ReloadDone, RerateDone, RerateFailure, SwapDone, TableLine, UnlockDone,
 };
+pub(crate) use decisions::decision_trail;
 use kit::Table;
-use ledger::{EndedBy, MediaRecord, TrailEntry};
-use platform::plain;
+use ledger::{EndedBy, MediaRecord};
+use platform::{plain, plain_lines};
 pub(crate) use plugins::{plugin, plugins};
 use std::fmt::Write;
 pub(crate) use times::date_time;
@@ -279,27 +281,6 @@ fn attempts(attempts: &[AttemptView]) -> String {
     table.to_string()
 }
 
-/// The decisions, in the order of the questions.
-pub(crate) fn decision_trail(trail: &[TrailEntry]) -> String {
-    if trail.is_empty() {
-        return "no decisions\n".to_owned();
-    }
-    let mut table =
-        Table::new(&[">MS", ">ATTEMPT", "HOOK", "DECIDED BY", "ANSWER", ">µs", "FAULT"]);
-    for entry in trail {
-        table.row([
-            entry.at_ms.to_string(),
-            if entry.attempt == 0 { String::new() } else { entry.attempt.to_string() },
-            entry.hook.to_string(),
-            entry.plugin.to_string(),
-            entry.answer.to_string(),
-            entry.micros.to_string(),
-            entry.fault.to_string(),
-        ]);
-    }
-    table.to_string()
-}
-
 fn changed(before: &str, after: &str) -> String {
     match (before, after) {
         (before, "") => before.to_owned(),
@@ -462,21 +443,6 @@ mod tests {
              0190  acme      441     49151   vendor-b  answered  1:05         2    4\n"
         );
         assert_eq!(calls(&[], 0), "no calls\n");
-    }
-
-    #[test]
-    fn a_trail_shows_who_decided() {
-        let entry = TrailEntry {
-            at_ms: 0,
-            attempt: 1,
-            hook: "routing".into(),
-            plugin: "routing 1.0.0 (abcd0123)".into(),
-            answer: "vendor-b, vendor-a".into(),
-            fault: ledger::Text::default(),
-            micros: 4,
-        };
-        let text = decision_trail(&[entry]);
-        assert!(text.contains("routing 1.0.0 (abcd0123)  vendor-b, vendor-a"), "{text}");
     }
 
     #[test]

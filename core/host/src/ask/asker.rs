@@ -13,7 +13,7 @@ use crate::plugin::{LinePass, Plugin, Services};
 use crate::services::loss::Loss;
 use crate::services::ticker::{Deadline, Ticker, Watched};
 use arc_swap::ArcSwap;
-use policy::{Answer, Context, EarlierStep, Fault, Hook, NotesMark, PluginStamp, Question, Reply};
+use policy::{Answer, Context, EarlierStep, FailedBuild, Fault, Hook, NotesMark, Question, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -82,11 +82,12 @@ impl Asker {
         let mut fatal = None;
         for live in chain {
             let reply = self.ask_link(watched, live, context, fold.question(question)).await;
-            by_previous |= reply.by_other;
+            by_previous |= reply.instead_of.is_some();
             let mut step = EarlierStep {
                 plugin: Arc::clone(&reply.version.stamp),
                 outcome: Ok(None),
                 nanos: reply.nanos,
+                instead_of: reply.instead_of,
             };
             let mut done = false;
             match reply.said {
@@ -107,8 +108,9 @@ impl Asker {
                 break;
             }
         }
-        let last = steps.pop();
+        let mut last = steps.pop();
         let last_fault = last.as_ref().and_then(|step| step.outcome.as_ref().err()).cloned();
+        let instead_of = last.as_mut().and_then(|step| step.instead_of.take());
         let outcome = match (fatal, fold.finish()) {
             (Some(fault), _) => Err(fault),
             (None, Some(answer)) => Ok(answer),
@@ -122,6 +124,7 @@ impl Asker {
             plugin: last.map(|step| step.plugin),
             nanos: nanos_since(begun),
             by_previous,
+            instead_of,
             rejects,
             earlier: steps,
         }
@@ -146,7 +149,9 @@ impl Asker {
         let first = self.put(link.version, context, question, link.deadline(watched)).await;
         let second = match link.stand_in(&first) {
             Some(other) => {
-                Some(self.put(other, context, question, link.second_deadline(watched)).await)
+                let nanos = nanos_since(link.begun);
+                let deadline = link.second_deadline(watched);
+                Some((self.put(other, context, question, deadline).await, nanos))
             }
             None => None,
         };
@@ -164,26 +169,28 @@ impl Asker {
         let link = Link::new(live, context, question);
         let deadline = link.deadline(watched);
         let first = link.version.ask(self.number, context, question, deadline);
-        let second = link
-            .stand_in(&first)
-            .map(|other| other.ask(self.number, context, question, link.second_deadline(watched)));
+        let second = link.stand_in(&first).map(|other| {
+            let nanos = nanos_since(link.begun);
+            (other.ask(self.number, context, question, link.second_deadline(watched)), nanos)
+        });
         self.settle(link, context, question, first, second)
     }
 
-    /// Counts, logs and compares the answer of a plugin, and that of its other build after a fault.
+    /// Counts, logs and compares the answer of a plugin, and that of its other build after a fault,
+    /// with the time that the first one took.
     fn settle<'a>(
         &self,
         link: Link<'a>,
         context: Context<'_>,
         question: &Question,
         first: Result<Said, Fault>,
-        second: Option<Result<Said, Fault>>,
+        second: Option<(Result<Said, Fault>, u64)>,
     ) -> LinkReply<'a> {
         let Link { live, version, other, .. } = link;
         let plugin = &live.version.plugin;
         let hook = question.hook();
         let nanos = nanos_since(link.begun);
-        let by_other = matches!(second, Some(Ok(_)));
+        let by_other = matches!(second, Some((Ok(_), _)));
         let stats = plugin.stats(hook);
         stats.note(first.as_ref().err(), by_other, nanos);
         if let Ok(Said::Answer(answer)) = &first
@@ -201,16 +208,19 @@ impl Asker {
         if let Err(fault) = &first
             && !matches!(fault, Fault::LeftOut(_))
         {
-            self.report(&version.stamp, plugin, hook, fault, by_other);
+            self.report(version, plugin, hook, fault, by_other);
         }
-        let (said, version) = match (second, other) {
-            (Some(Ok(said)), Some(other)) => (Ok(said), other),
-            _ => (first, version),
+        let (said, version, instead_of) = match (first, second, other) {
+            (Err(fault), Some((Ok(said), nanos)), Some(other)) => {
+                let failed = FailedBuild { plugin: Arc::clone(&version.stamp), fault, nanos };
+                (Ok(said), other, Some(Box::new(failed)))
+            }
+            (first, ..) => (first, version, None),
         };
         if let (Some(shadow), Ok(Said::Answer(answer))) = (&live.shadow, &said) {
             self.cast_shadow(shadow, context, link.mark, question, answer);
         }
-        LinkReply { said, version, by_other, nanos }
+        LinkReply { said, version, instead_of, nanos }
     }
 
     /// Asks a build, on a fibre or directly.
@@ -249,18 +259,19 @@ impl Asker {
 
     fn report(
         &self,
-        stamp: &PluginStamp,
+        version: &Version,
         plugin: &Plugin,
         hook: Hook,
         fault: &Fault,
         by_other: bool,
     ) {
+        plugin.note_fault(&version.stamp, hook, fault);
         let held = match plugin.faults_logged.pass(plugin.services.now_ms()) {
             LinePass::No => return,
             LinePass::Yes => 0,
             LinePass::YesAfter(held) => held,
         };
-        tracing::warn!(plugin = %stamp, %hook, %fault, by_other, held, "no usable answer");
+        tracing::warn!(plugin = %version.stamp, %hook, %fault, by_other, held, "no usable answer");
     }
 }
 
@@ -278,6 +289,7 @@ pub(super) fn nobody(fault: Fault, begun: Instant) -> Reply {
         plugin: None,
         nanos: nanos_since(begun),
         by_previous: false,
+        instead_of: None,
         rejects: false,
         earlier: Vec::new(),
     }

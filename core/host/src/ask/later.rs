@@ -96,6 +96,7 @@ impl Later {
             plugin: None,
             nanos: 0,
             by_previous: false,
+            instead_of: None,
             rejects: false,
             earlier: Vec::new(),
         })

@@ -7,7 +7,7 @@ use crate::guest::verify::Said;
 use crate::plugin::Plugin;
 use crate::services::ticker::{Deadline, Watched};
 use crate::settings::Fallback;
-use policy::{Context, Fault, Hook, NotesMark, Question, Reply};
+use policy::{Context, FailedBuild, Fault, Hook, NotesMark, Question, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,7 +60,8 @@ impl<'a> Link<'a> {
 pub(super) struct LinkReply<'a> {
     pub(super) said: Result<Said, Fault>,
     pub(super) version: &'a Arc<Version>,
-    pub(super) by_other: bool,
+    /// The build that failed, if this one stood in for it.
+    pub(super) instead_of: Option<Box<FailedBuild>>,
     pub(super) nanos: u64,
 }
 
@@ -77,7 +78,8 @@ impl LinkReply<'_> {
             outcome,
             plugin: Some(Arc::clone(&self.version.stamp)),
             nanos: self.nanos,
-            by_previous: self.by_other,
+            by_previous: self.instead_of.is_some(),
+            instead_of: self.instead_of,
             rejects,
             earlier: Vec::new(),
         }

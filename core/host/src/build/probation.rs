@@ -3,6 +3,7 @@
 use crate::error::LoadError;
 use crate::guest::code::Code;
 use crate::guest::exports::Exports;
+use crate::guest::fault::one_line;
 use crate::guest::instance::Instance;
 use crate::guest::sandbox;
 use crate::guest::verify::{is_version, shortened};
@@ -83,7 +84,7 @@ pub(super) fn probation(
         .map_err(|refusal| does_not_fit(name(), refusal))?;
     instance.begin(deadline());
     if let Err(cause) = instance.configure(&config.text).map_err(failed("configure"))? {
-        return Err(LoadError::ConfigRefused { plugin: name(), cause });
+        return Err(LoadError::ConfigRefused { plugin: name(), cause: one_line(&cause) });
     }
     instance.begin(deadline());
     match instance.self_test().map_err(failed("self-test"))? {
@@ -91,7 +92,7 @@ pub(super) fn probation(
             let quick = is_quick(code, plugin, &config.text, watching.watched())?;
             Ok(Proven { description, self_test_cases, quick })
         }
-        Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause }),
+        Err(cause) => Err(LoadError::SelfTest { plugin: name(), cause: one_line(&cause) }),
     }
 }
 

@@ -123,12 +123,12 @@ impl Mask {
 
     fn fault(&self, fault: &mut Fault) {
         match fault {
-            Fault::Trap(words)
+            Fault::Deadline(_, words)
+            | Fault::Trap(words)
             | Fault::Memory(words)
             | Fault::Nonsense(words)
             | Fault::Refused(words) => self.text(words),
             Fault::Absent
-            | Fault::Deadline(_)
             | Fault::Timeout(_)
             | Fault::Busy(_)
             | Fault::Starting

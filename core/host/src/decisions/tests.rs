@@ -283,10 +283,18 @@ fn record(tap: &mut DecisionTap, now: Instant, id: u128, at_ms: u64) {
             plugin: stamp.clone(),
             outcome: outcome.clone().map(Some),
             nanos: 500,
+            instead_of: None,
         }];
         let plugin = Some(stamp.clone());
-        let reply =
-            Reply { outcome, plugin, nanos: 1_000, by_previous: false, rejects: false, earlier };
+        let reply = Reply {
+            outcome,
+            plugin,
+            nanos: 1_000,
+            by_previous: false,
+            instead_of: None,
+            rejects: false,
+            earlier,
+        };
         let context = Context { pin: &pin, details: Some(&details) };
         let mark = pin.notes.mark();
         let at_ms = at_ms + number;

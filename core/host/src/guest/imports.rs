@@ -1,11 +1,12 @@
 //! Which imports a plugin may have, and the host functions behind them.
 
 use crate::error::LoadError;
+use crate::guest::fault::HostRefusal;
 use crate::guest::interface::{self, Interface};
-use crate::guest::sandbox::{HostRefusal, Sandbox};
+use crate::guest::sandbox::Sandbox;
 use crate::plugin::LinePass;
-use crate::settings::{Grant, PluginSettings};
-use crate::wire::{CallNumbers, LogLevel, PastAttempt, Statistics, TableHit};
+use crate::settings::{Grant, LogLevel, LogLine, PluginSettings};
+use crate::wire::{self, CallNumbers, PastAttempt, Statistics, TableHit};
 use policy::{CallDetails, Owner};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use wasmtime::{Engine, Result, StoreContextMut};
 /// Shared types; the interface has no functions, so it needs no grant.
 const TYPES: &str = "types";
 
-const LOG_LINE: usize = 1024;
+/// The guest's explanation of a trap, which can do nothing but make a fault clear: it needs no
+/// grant.
+const FAULT: &str = "host-fault";
+
 const COUNTER_KEY: usize = 256;
 /// Handles to call facts that an instance may hold.
 const FACTS_HANDLES: usize = 64;
@@ -38,7 +42,7 @@ pub(crate) fn check(
     for (import, _) in component.component_type().imports(component.engine()) {
         let import = import.to_owned();
         let ours = interface::split(&import).map(|(name, _)| name);
-        if ours == Some(TYPES) {
+        if ours == Some(TYPES) || ours == Some(FAULT) {
             continue;
         }
         if import.starts_with("wasi:") {
@@ -108,6 +112,7 @@ fn linker(engine: &Engine) -> Result<Linker<Sandbox>> {
 fn link(linker: &mut Linker<Sandbox>, version: Interface) -> Result<()> {
     let name = |grant: Grant| version.name(grant.interface());
     linker.instance(&version.name(TYPES))?;
+    linker.instance(&version.name(FAULT))?.func_wrap("explain", explain)?;
     linker.instance(&name(Grant::Log))?.func_wrap("log", log)?;
     linker.instance(&name(Grant::Config))?.func_wrap("text", text)?;
     let mut tables = linker.instance(&name(Grant::Tables))?;
@@ -141,8 +146,24 @@ fn link(linker: &mut Linker<Sandbox>, version: Interface) -> Result<()> {
     Ok(())
 }
 
-fn log(context: Context<'_>, (level, mut line): (LogLevel, String)) -> Result<()> {
+fn explain(mut context: Context<'_>, (text,): (String,)) -> Result<()> {
+    context.data_mut().last_words.add(&text);
+    Ok(())
+}
+
+fn log(context: Context<'_>, (level, line): (wire::LogLevel, String)) -> Result<()> {
     let sandbox = context.data();
+    let level = match level {
+        wire::LogLevel::Debug => LogLevel::Debug,
+        wire::LogLevel::Info => LogLevel::Info,
+        wire::LogLevel::Warn => LogLevel::Warn,
+        wire::LogLevel::Error => LogLevel::Error,
+    };
+    let line = LogLine::new(level, &line);
+    if let Some(kept) = &sandbox.plugin.settings.kept_log {
+        kept.add(line);
+        return Ok(());
+    }
     let plugin = &*sandbox.plugin.name;
     match sandbox.plugin.log.pass(sandbox.plugin.services.now_ms()) {
         LinePass::No => return Ok(()),
@@ -151,18 +172,14 @@ fn log(context: Context<'_>, (level, mut line): (LogLevel, String)) -> Result<()
             tracing::warn!(plugin, held, "log lines of the plugin were held back");
         }
     }
-    if line.len() > LOG_LINE {
-        let end = (0..=LOG_LINE).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-        line.truncate(end);
-    }
-    line.retain(|character| !character.is_control());
     let call = sandbox.asking.as_ref().map_or(0, |asking| asking.call.id);
     let call = format_args!("{call:032x}");
-    match level {
-        LogLevel::Debug => tracing::debug!(plugin, %call, "{line}"),
-        LogLevel::Info => tracing::info!(plugin, %call, "{line}"),
-        LogLevel::Warn => tracing::warn!(plugin, %call, "{line}"),
-        LogLevel::Error => tracing::error!(plugin, %call, "{line}"),
+    let text = &line.text;
+    match line.level {
+        LogLevel::Debug => tracing::debug!(plugin, %call, "{text}"),
+        LogLevel::Info => tracing::info!(plugin, %call, "{text}"),
+        LogLevel::Warn => tracing::warn!(plugin, %call, "{text}"),
+        LogLevel::Error => tracing::error!(plugin, %call, "{text}"),
     }
     Ok(())
 }

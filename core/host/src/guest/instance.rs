@@ -1,6 +1,7 @@
 use crate::error::LoadError;
 use crate::guest::code::Code;
 use crate::guest::exports::{Functions, Screen};
+use crate::guest::fault::fault;
 use crate::guest::sandbox::{self, Sandbox};
 use crate::guest::verify::{self, Said};
 use crate::outside::lane::{at_once, waited};
@@ -92,11 +93,6 @@ impl Instance {
         plugin: &Arc<Plugin>,
         deadline: Deadline<'_>,
     ) -> Result<Instance, LoadError> {
-        let failed = |cause: wasmtime::Error| LoadError::Failed {
-            plugin: plugin.settings.name.clone(),
-            stage: "instantiation",
-            fault: sandbox::fault(&cause),
-        };
         let mut store = Sandbox::store(code.pre.engine(), plugin);
         sandbox::begin(&mut store, deadline);
         let on_fibre = code.on_fibre;
@@ -106,7 +102,11 @@ impl Instance {
         } else {
             code.pre.instantiate(&mut store)
         };
-        let instance = instance.map_err(failed)?;
+        let instance = instance.map_err(|cause| LoadError::Failed {
+            plugin: plugin.settings.name.clone(),
+            stage: "instantiation",
+            fault: fault(&cause, &store.data().last_words),
+        })?;
         let functions = code.exports.functions(&instance, &mut store)?;
         Ok(Instance { store, functions, on_fibre, candidates: Vec::new() })
     }
@@ -193,7 +193,7 @@ where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift,
 {
-    function.call(store, question).map_err(|error| sandbox::fault(&error))
+    function.call(&mut *store, question).map_err(|error| fault(&error, &store.data().last_words))
 }
 
 async fn run_on_fibre<P, R>(
@@ -205,5 +205,6 @@ where
     P: ComponentNamedList + Lower + Send + Sync,
     R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
-    function.call_async(store, question).await.map_err(|error| sandbox::fault(&error))
+    let answer = function.call_async(&mut *store, question).await;
+    answer.map_err(|error| fault(&error, &store.data().last_words))
 }

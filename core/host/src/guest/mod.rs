@@ -4,6 +4,7 @@ mod accounts;
 pub(crate) mod code;
 pub(crate) mod engine;
 pub(crate) mod exports;
+pub(crate) mod fault;
 pub(crate) mod http;
 pub(crate) mod imports;
 pub(crate) mod instance;

@@ -1,18 +1,14 @@
-//! The environment of one instance: its limits, its deadline, and the mapping of engine errors to
-//! [`Fault`].
+//! The environment of one instance: its limits and its deadline.
 
-use crate::guest::verify::shortened;
+use crate::guest::fault::{DeadlinePassed, LastWords, MemoryDenied};
 use crate::plugin::Plugin;
 use crate::services::ticker::{COARSE_TICK, Deadline, TICK};
-use policy::{
-    CallDetails, CallFacts, CallNotes, Context, Fault, Hook, KeptValue, Lookup, Question, Text,
-};
+use policy::{CallDetails, CallFacts, CallNotes, Context, Hook, KeptValue, Lookup, Question, Text};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use thiserror::Error;
-use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 
 /// Bytes that a guest may pass to the host in one answer or one host call; the largest useful
 /// answer, 64 headers of 2 KB, is far below.
@@ -34,6 +30,8 @@ pub(crate) struct Sandbox {
     pub(crate) draws: u32,
     /// Current size of its linear memories together.
     pub(crate) memory_bytes: usize,
+    /// The guest's explanation of the trap that follows.
+    pub(crate) last_words: LastWords,
     deadline_ms: u32,
     /// When the question was put, or resumed after waiting.
     began: Instant,
@@ -111,6 +109,7 @@ impl Sandbox {
                 handles: 0,
                 draws: 0,
                 memory_bytes: 0,
+                last_words: LastWords::default(),
                 deadline_ms: plugin.settings.deadline_ms,
                 began: Instant::now(),
                 since: None,
@@ -165,6 +164,7 @@ impl Drop for Sandbox {
 /// Starts the deadline of a question.
 pub(crate) fn begin(store: &mut Store<Sandbox>, deadline: Deadline<'_>) {
     let sandbox = store.data_mut();
+    sandbox.last_words.clear();
     sandbox.deadline_ms = deadline.ms();
     sandbox.began = deadline.from();
     sandbox.since = None;
@@ -210,41 +210,3 @@ impl ResourceLimiter for Sandbox {
         Ok(desired <= TABLE_ELEMENTS)
     }
 }
-
-#[derive(Debug, Error)]
-#[error("deadline of {0} ms passed")]
-struct DeadlinePassed(u32);
-
-#[derive(Debug, Error)]
-#[error("{desired} bytes wanted, {limit} allowed")]
-struct MemoryDenied {
-    desired: usize,
-    limit: u64,
-}
-
-/// The fault that an engine error means for the call.
-pub(crate) fn fault(error: &wasmtime::Error) -> Fault {
-    if let Some(DeadlinePassed(limit)) = error.downcast_ref() {
-        return Fault::Deadline(*limit);
-    }
-    if let Some(denied) = error.downcast_ref::<MemoryDenied>() {
-        return Fault::Memory(denied.to_string());
-    }
-    if let Some(trap) = error.downcast_ref::<Trap>() {
-        return Fault::Trap(trap.to_string());
-    }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Fault::Memory("no room for another instance on this node".to_owned());
-    }
-    match error.downcast_ref::<HostRefusal>() {
-        Some(refusal) => Fault::Trap(refusal.to_string()),
-        // Everything else is an answer that cannot be lifted: bad pointers, text that is not UTF-8,
-        // an unknown case, too many bytes.
-        None => Fault::Nonsense(shortened(format!("{error:#}"))),
-    }
-}
-
-/// A host function rejects its input; ends the question.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct HostRefusal(pub(crate) String);

@@ -5,7 +5,7 @@ use crate::generation::shadow::ShadowState;
 use crate::generation::trial::{Canary, Selection};
 use crate::load::signature::Signer;
 use crate::outside::SendMetrics;
-use crate::plugin::TakenBack;
+use crate::plugin::{LastFault, TakenBack};
 use crate::services::stats::{FaultCounts, Histogram};
 use policy::{Hook, PluginStamp};
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct PluginState {
     pub by_previous: u64,
     /// Faults since the host started.
     pub faults: FaultCounts,
+    /// The newest fault since the host started.
+    pub last_fault: Option<LastFault>,
     /// Median time of a question, nanoseconds.
     pub p50_nanos: u64,
     /// 99th percentile of the time of a question, nanoseconds.
@@ -132,6 +134,7 @@ fn state(live: &Live, lived: &[(Arc<Generation>, usize)]) -> PluginState {
         answered,
         by_previous,
         faults,
+        last_fault: version.plugin.last_fault(),
         p50_nanos: nanos.quantile(0.5),
         p99_nanos: nanos.quantile(0.99),
         builds: builds(&version.plugin.name, lived),

@@ -2,6 +2,7 @@
 
 use super::compare::{Difference, Kind};
 use super::report::Money;
+use super::trace::lines;
 use super::{Compared, Names};
 use policy::{Advance, Answer, Fault, Question, Rejection, Side, Stage, Verdict};
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct Example {
     pub before: String,
     /// The answer of the build.
     pub after: String,
+    /// Lines that the build logged meanwhile.
+    pub log: Vec<String>,
 }
 
 /// Most significant first: lost calls, then money, then first choices; earlier ones first among
@@ -77,11 +80,12 @@ pub(super) fn example(compared: &Compared, difference: &Difference, names: &Name
         question: asked(&decision.question, names),
         before: answered(&compared.old, names),
         after: answered(&compared.new, names),
+        log: lines(&compared.log),
     }
 }
 
 /// In the form of `strowger cdr`.
-fn call_id(id: u128) -> String {
+pub(super) fn call_id(id: u128) -> String {
     let digits = format!("{id:032x}");
     [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]).join("-")
 }
@@ -90,7 +94,7 @@ pub(super) fn trunk(names: &HashMap<u32, String>, id: u32) -> String {
     names.get(&id).cloned().unwrap_or_else(|| id.to_string())
 }
 
-fn asked(question: &Question, names: &Names) -> String {
+pub(super) fn asked(question: &Question, names: &Names) -> String {
     let vendor = |id| trunk(&names.vendors, id);
     match question {
         Question::Screen(question) => {
@@ -138,7 +142,7 @@ fn asked(question: &Question, names: &Names) -> String {
     }
 }
 
-fn answered(outcome: &Result<Option<Answer>, Fault>, names: &Names) -> String {
+pub(super) fn answered(outcome: &Result<Option<Answer>, Fault>, names: &Names) -> String {
     let rejected = |it: &Rejection| format!("reject {} {}", it.code, it.reason);
     let answer = match outcome {
         Ok(Some(answer)) => answer,

@@ -10,11 +10,13 @@ mod example;
 mod groups;
 mod report;
 mod tally;
+mod trace;
 
 pub use compare::Kind;
 pub use example::Example;
 pub use groups::Group;
 pub use report::{HookReport, Money, Report, Sums, Turn};
+pub use trace::Traced;
 
 use crate::ask::fold::{Fold, nobody_decided};
 use crate::build::version::Version;
@@ -32,7 +34,9 @@ use crate::services::counters::Counters;
 use crate::services::holds::Holds;
 use crate::services::reaper::Reaper;
 use crate::services::ticker::{Ticker, Watched};
-use crate::settings::{BreakerSettings, Grant, HostSettings, HttpSettings, PluginSettings};
+use crate::settings::{
+    BreakerSettings, Grant, HostSettings, HttpSettings, KeptLog, LogLines, PluginSettings,
+};
 use policy::{
     Answer, CallNotes, Context, Fault, Hook, Lookup, Owner, Pin, PluginStamp, PrefixHit, Question,
     Supervised,
@@ -57,6 +61,10 @@ pub struct ReplayOptions {
     pub hooks: Option<BTreeSet<Hook>>,
     /// Most examples, trunks and destinations in the report.
     pub limit: usize,
+    /// Only the questions of this call.
+    pub call: Option<u128>,
+    /// List each question with its answers and log lines, at most 1,000.
+    pub trace: bool,
 }
 
 /// Names for numbers in the report; a trunk without one is shown by its number.
@@ -141,12 +149,14 @@ impl ReplayHost {
         // Each recorded question is put to the build.
         settings.breaker = BreakerSettings::OFF;
         settings.http = granted.then(|| HttpSettings::new([NOBODY]));
+        let log = settings.kept_log.get_or_insert_default().clone();
         check(&settings)?;
         let plugin = Arc::new(Plugin::new(settings, 0, Arc::clone(&self.services)));
         let file = plugin.settings.path.clone().into();
         let artifact = Artifact::named(&plugin.name, file, &self.services.intake)?;
         let version = Version::load(&self.linkers, &plugin, artifact, 1, &self.reaper)?;
-        Ok(Replay { host: self, version: Arc::new(version), beside })
+        let loading = log.take_load();
+        Ok(Replay { host: self, version: Arc::new(version), beside, log, loading })
     }
 }
 
@@ -155,6 +165,10 @@ pub struct Replay<'a> {
     host: &'a ReplayHost,
     version: Arc<Version>,
     beside: Option<Arc<dyn Lookup>>,
+    /// Lines that the build logs.
+    log: KeptLog,
+    /// Those of its load.
+    loading: LogLines,
 }
 
 impl Replay<'_> {
@@ -194,15 +208,24 @@ impl Replay<'_> {
             wants_details: policy::HookSet::default(),
             notes: Arc::default(),
         };
+        let mut trace = trace::Trace::new(options.trace, names);
         let mut tally = tally::Tally::new(options.limit, names, wants_details);
         while let Some(decision) = reader.next()? {
+            if options.call.is_some_and(|call| call != decision.question.call().id) {
+                continue;
+            }
             tally.meet(&decision);
             if hooks.contains(&decision.question.hook()) {
-                tally.add(&self.compared(watching.watched(), decision, &mut pin));
+                let compared = self.compared(watching.watched(), decision, &mut pin);
+                tally.add(&compared);
+                trace.add(&compared);
             }
         }
         let seconds = begun.elapsed().as_secs_f64();
-        Ok(tally.report(self.version.stamp.to_string(), reader.counts(), seconds))
+        let mut report = tally.report(self.version.stamp.to_string(), reader.counts(), seconds);
+        report.log_at_load = trace::lines(&self.loading);
+        trace.finish(&mut report);
+        Ok(report)
     }
 
     /// Puts the build in the place of its plugin, after those that were asked before it. If its
@@ -217,6 +240,7 @@ impl Replay<'_> {
             }
         }
         let said = self.ask(watched, &decision, fold.question(&decision.question), pin);
+        let log = self.log.take();
         let passed = matches!(said, Ok(Said::Pass));
         let (old, new) = match (own, said) {
             (Some(at), said) => (
@@ -231,7 +255,7 @@ impl Replay<'_> {
                 said.and_then(|said| settled(said, fold, &decision.question)).map(Some),
             ),
         };
-        Compared { decision, old, new, passed }
+        Compared { decision, old, new, passed, log }
     }
 
     fn ask(
@@ -262,6 +286,8 @@ struct Compared {
     new: Result<Option<Answer>, Fault>,
     /// The build passed.
     passed: bool,
+    /// What the build logged meanwhile.
+    log: LogLines,
 }
 
 /// Combines the last plugin's answer with those before it, as for a call.

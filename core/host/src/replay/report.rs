@@ -1,6 +1,6 @@
 //! The results of a replay, for people and for machines.
 
-use super::{Example, Group, Kind};
+use super::{Example, Group, Kind, Traced};
 use crate::decisions::ReadCounts;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -134,6 +134,11 @@ pub struct Report {
     pub destinations: Vec<Group>,
     /// The most significant differences: lost calls, then money, then first choices.
     pub examples: Vec<Example>,
+    /// Lines that the build logged while it was loaded.
+    pub log_at_load: Vec<String>,
+    /// Each question with its answers, if asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<Traced>,
     /// Counts of what was read.
     pub log: ReadCounts,
     /// Limits to the accuracy of the results.

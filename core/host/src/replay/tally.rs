@@ -67,7 +67,7 @@ impl<'a> Tally<'a> {
 
     /// Adds a decision that was put to the build.
     pub(super) fn add(&mut self, compared: &Compared) {
-        let Compared { decision, old, new, passed } = compared;
+        let Compared { decision, old, new, passed, .. } = compared;
         if self.asked == 0 {
             self.from_ms = decision.at_ms;
         }
@@ -209,6 +209,8 @@ impl<'a> Tally<'a> {
             trunks: largest(self.trunks, self.limit, |id| trunk(&names.customers, id)),
             destinations: largest(self.prefixes, self.limit, Prefix::digits),
             examples: self.examples.into_examples(),
+            log_at_load: Vec::new(),
+            trace: Vec::new(),
             log,
             notes,
         }

@@ -179,6 +179,7 @@ fn the_sharpest_examples_are_kept() {
         question: String::new(),
         before: String::new(),
         after: String::new(),
+        log: Vec::new(),
     };
     let mut sharpest = example::Sharpest::new(4);
     let met = [

@@ -220,7 +220,7 @@ impl HookCounters {
     pub(crate) fn note(&self, fault: Option<&Fault>, by_previous: bool, nanos: u64) {
         match fault {
             None => self.answered.fetch_add(1, Relaxed),
-            Some(Fault::Deadline(_)) => self.faults[0].fetch_add(1, Relaxed),
+            Some(Fault::Deadline(..)) => self.faults[0].fetch_add(1, Relaxed),
             Some(Fault::Trap(_) | Fault::Absent) => self.faults[1].fetch_add(1, Relaxed),
             Some(Fault::Memory(_)) => self.faults[2].fetch_add(1, Relaxed),
             Some(Fault::Nonsense(_)) => self.faults[3].fetch_add(1, Relaxed),
@@ -322,7 +322,7 @@ mod tests {
         for _ in 0..99 {
             counters.note(None, false, 1000);
         }
-        counters.note(Some(&Fault::Deadline(5)), false, 5_000_000);
+        counters.note(Some(&Fault::Deadline(5, String::new())), false, 5_000_000);
         let metrics = counters.snapshot("rating", Hook::Rating);
         assert_eq!((metrics.answered, metrics.faults.deadline), (99, 1));
         assert_eq!(metrics.nanos.quantile(0.5), 1024);

@@ -1,8 +1,10 @@
 //! An operator's settings for plugins.
 
 mod http;
+mod kept_log;
 
 pub use http::HttpSettings;
+pub use kept_log::{KeptLog, LogLevel, LogLine, LogLines};
 
 use platform::ProcessorSet;
 use policy::Hook;
@@ -69,6 +71,9 @@ pub struct PluginSettings {
     /// When a build that keeps failing is not asked for a while.
     #[serde(default)]
     pub breaker: BreakerSettings,
+    /// Its log lines go here instead of to the log, for commands that show them.
+    #[serde(skip)]
+    pub kept_log: Option<KeptLog>,
 }
 
 /// How long an instance lives.
@@ -189,6 +194,7 @@ impl PluginSettings {
             isolation: Isolation::default(),
             rollback: RollbackSettings::default(),
             breaker: BreakerSettings::default(),
+            kept_log: None,
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     let folder = FOLDER.get_or_init(|| {
         // The folder of these tests, so that guests compile once.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it has one");
-        crate::guests::build(&["hostile", "trespasser", "outside"], target)
+        crate::guests::build(&["clumsy", "hostile", "trespasser", "outside"], target)
     });
     std::fs::read(folder.join(format!("strowger_guest_{name}.wasm"))).expect("guest was built")
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod loading;
 mod outside;
 mod questions;
+mod reasons;
 mod sends;
 mod server;
 mod swapping;

@@ -88,6 +88,9 @@ fn rating_and_routing_fall_back_to_the_build_before() {
     assert_eq!(reply.outcome, Ok(Answer::Rate(Charge { amount: 42, billed_seconds: 61 })));
     assert!(reply.by_previous);
     assert_eq!(reply.plugin.unwrap().version.as_ref(), "1.0.0-build-a");
+    let failed = reply.instead_of.expect("the failure is told");
+    assert_eq!(failed.plugin.version.as_ref(), "1.0.0-build-x");
+    assert!(matches!(failed.fault, Fault::Trap(_)) && failed.nanos > 0, "{failed:?}");
     let reply = shard.ask(&pin, &route("331"));
     assert_eq!((reply.outcome, reply.by_previous), (Ok(Answer::Route(Ok(vec![5, 3]))), true));
 

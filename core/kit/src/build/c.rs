@@ -14,12 +14,15 @@ const NO_WASI: &str = include_str!("no_wasi.c");
 
 pub(super) fn compile(project: &Project) -> Result<PathBuf> {
     let clang = toolchain::clang()?;
-    let wit = interface::write(project)?;
+    let package = interface::write(project)?;
     let bindings = project.build_folder().join("bindings");
-    generate(&wit, &bindings)?;
+    generate(&package.folder, &bindings)?;
     let sources = project.source.parent().unwrap_or(&project.folder);
     let module = intermediate(project, "module.wasm")?;
     let mut command = Command::new(clang);
+    if package.explains {
+        command.arg("-DSTROWGER_HOST_FAULT");
+    }
     command
         .args(["--target=wasm32-wasi", "-mexec-model=reactor", "-O2", "-Wall", "-Wextra"])
         .arg("-I")
@@ -30,7 +33,7 @@ pub(super) fn compile(project: &Project) -> Result<PathBuf> {
         .arg(bindings.join("plugin.c"))
         .arg(bindings.join("no_wasi.c"))
         .arg(bindings.join("plugin_component_type.o"));
-    run(command)?;
+    run(command, str::to_owned)?;
     Ok(module)
 }
 

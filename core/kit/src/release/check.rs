@@ -2,12 +2,15 @@
 
 use super::measure::{self, HookTimes};
 use super::{FileArgs, Subject};
-use crate::test;
+use crate::{fault_lines, test};
 use anyhow::{Result, bail};
-use host::{Inspection, PluginSettings};
+use host::{Inspection, KeptLog, LogLines, PluginSettings};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+/// Log lines of a hook that are shown.
+const LINES: usize = 5;
 
 /// Questions per hook.
 const QUESTIONS: u32 = 2_000;
@@ -47,7 +50,16 @@ pub(super) fn run(args: &FileArgs, vectors: Option<PathBuf>, out: &mut impl Writ
     if !args.json {
         facts(inspection, out)?;
     }
-    let host = subject.host()?;
+    let log = KeptLog::default();
+    let host = subject.host(&log);
+    // A refused plugin has logged what led to it.
+    let logged = log.take_load();
+    if args.json {
+        test::show(&logged, "at load", &mut io::stderr())?;
+    } else {
+        test::show(&logged, "at load", out)?;
+    }
+    let host = host?;
     let cases = host.list().first().map_or(0, |state| state.self_test_cases);
     if !args.json {
         writeln!(out, "self-test   {cases} passed")?;
@@ -58,7 +70,7 @@ pub(super) fn run(args: &FileArgs, vectors: Option<PathBuf>, out: &mut impl Writ
         Some(file) => test::ask(settings.clone(), None, file, out)?,
         None => 0,
     };
-    let times = measure::ask(&host, &inspection.hooks, QUESTIONS);
+    let times = measure::ask(&host, &log, &inspection.hooks, QUESTIONS);
     if args.json {
         let report = report(&subject, cases, vectors, times);
         serde_json::to_writer_pretty(&mut *out, &report)?;
@@ -67,6 +79,9 @@ pub(super) fn run(args: &FileArgs, vectors: Option<PathBuf>, out: &mut impl Writ
     }
     writeln!(out, "deadline    {} µs for each question", u64::from(settings.deadline_ms) * 1000)?;
     write!(out, "\n{}", measure::table(&times))?;
+    for times in &times {
+        log_of(times, out)?;
+    }
     verdict(settings, &times)?;
     writeln!(out, "\na switch would load it")?;
     Ok(())
@@ -138,13 +153,27 @@ fn report(
     }
 }
 
+/// The first lines that a hook logged.
+fn log_of(times: &HookTimes, out: &mut impl Write) -> Result<()> {
+    let LogLines { lines, more } = &times.log;
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let shown = lines.len().min(LINES);
+    let all = lines.len() as u64 + more;
+    writeln!(out, "\n{} logged {all} lines; the first {shown}:", times.hook)?;
+    test::show(&LogLines { lines: lines[..shown].to_vec(), more: 0 }, "log", out)
+}
+
 /// Finds a trap, a deadline or nonsense here rather than in a call.
 fn verdict(settings: &PluginSettings, times: &[HookTimes]) -> Result<()> {
     let worst = times.iter().flat_map(|hook| hook.faults.iter().map(move |fault| (hook, fault)));
-    if let Some((hook, (fault, count))) = worst.max_by_key(|(_, (_, count))| **count) {
-        let HookTimes { hook, questions, .. } = hook;
-        let file = settings.path.display();
-        bail!("{file}: {hook} fails {count} of {questions} questions: {fault}");
+    if let Some((hook, (fault, _))) = worst.max_by_key(|(_, (_, count))| **count) {
+        let HookTimes { hook, questions, faults, .. } = hook;
+        let count: u64 = faults.values().sum();
+        let often = if faults.len() > 1 { "most often: " } else { "" };
+        let (file, fault) = (settings.path.display(), fault_lines(fault, 2));
+        bail!("{file}: {hook} fails {count} of {questions} questions: {often}{fault}");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::FileArgs;
 use super::questions::{Questions, Snapshot, details};
 use crate::Table;
 use anyhow::Result;
-use host::Host;
+use host::{Host, KeptLog, LogLines};
 use policy::{Context, Fault, Hook};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +25,9 @@ pub(super) struct HookTimes {
     pub(super) declined: u64,
     /// Any other fault, by its text.
     pub(super) faults: BTreeMap<String, u64>,
+    /// Lines that it logged.
+    #[serde(skip)]
+    pub(super) log: LogLines,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
     pub(super) worst_us: f64,
@@ -32,17 +35,22 @@ pub(super) struct HookTimes {
     pub(super) per_second: f64,
 }
 
+/// Different texts of faults that are counted one by one.
+const TEXTS: usize = 20;
+
 /// Asks each hook of the only plugin of a host.
-pub(super) fn ask(host: &Host, hooks: &[Hook], questions: u32) -> Vec<HookTimes> {
-    hooks.iter().map(|hook| ask_hook(host, *hook, questions)).collect()
+pub(super) fn ask(host: &Host, log: &KeptLog, hooks: &[Hook], questions: u32) -> Vec<HookTimes> {
+    hooks.iter().map(|hook| ask_hook(host, log, *hook, questions)).collect()
 }
 
-fn ask_hook(host: &Host, hook: Hook, count: u32) -> HookTimes {
+fn ask_hook(host: &Host, log: &KeptLog, hook: Hook, count: u32) -> HookTimes {
     let mut shard = host.shard();
     shard.warm_current();
     let node = host.pin(Arc::new(Snapshot));
     let details = details();
     let mut questions = Questions::new(hook as u64);
+    // Without the lines of new instances.
+    drop(log.take());
     let mut nanos: Vec<u64> = Vec::with_capacity(count as usize);
     let (mut answered, mut declined, mut faults) = (0, 0, BTreeMap::new());
     for number in 0..WARM_UP + count {
@@ -56,7 +64,12 @@ fn ask_hook(host: &Host, hook: Hook, count: u32) -> HookTimes {
         match reply.outcome {
             Ok(_) => answered += 1,
             Err(Fault::Refused(_)) => declined += 1,
-            Err(fault) => *faults.entry(fault.to_string()).or_insert(0) += 1,
+            Err(fault) => {
+                let text = fault.to_string();
+                let known = faults.len() < TEXTS || faults.contains_key(&text);
+                let text = if known { text } else { "other faults".to_owned() };
+                *faults.entry(text).or_insert(0) += 1;
+            }
         }
     }
     nanos.sort_unstable();
@@ -72,6 +85,7 @@ fn ask_hook(host: &Host, hook: Hook, count: u32) -> HookTimes {
         answered,
         declined,
         faults,
+        log: log.take(),
         p50_us: at(0.5),
         p99_us: at(0.99),
         worst_us: at(1.0),
@@ -90,13 +104,14 @@ struct Bench {
 /// `plugin bench`.
 pub(super) fn run(args: &FileArgs, questions: u32, out: &mut impl Write) -> Result<()> {
     let subject = args.open()?;
-    let host = subject.host()?;
+    let log = KeptLog::default();
+    let host = subject.host(&log)?;
     let inspection = &subject.inspection;
     let bench = Bench {
         plugin: format!("{} {}", inspection.name, inspection.version),
         compile_ms: inspection.compile.as_secs_f64() * 1e3,
         instantiate_us: inspection.instantiate.as_secs_f64() * 1e6,
-        hooks: ask(&host, &inspection.hooks, questions),
+        hooks: ask(&host, &log, &inspection.hooks, questions),
     };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &bench)?;

@@ -48,6 +48,7 @@ fn reply(outcome: Result<SupervisionAnswer, Fault>) -> Reply {
         plugin: None,
         nanos: 0,
         by_previous: false,
+        instead_of: None,
         rejects: false,
         earlier: Vec::new(),
     }
@@ -94,7 +95,7 @@ fn a_call_is_asked_about_on_answer_and_then_at_the_interval() {
     supervisor.settle(says(Course::GoOn, 5));
     assert_eq!(supervisor.due(), Some(late + seconds(5)), "the answer names another time");
     supervisor.ask(late + seconds(5));
-    supervisor.settle(reply(Err(Fault::Deadline(5))));
+    supervisor.settle(reply(Err(Fault::Deadline(5, String::new()))));
     assert_eq!(supervisor.due(), Some(late + seconds(65)), "without an answer it goes on");
 }
 
@@ -135,7 +136,7 @@ fn an_end_is_told_and_so_is_a_failure_where_the_operator_chose_so() {
     assert_eq!(end.ending, Some(ending("over")));
 
     supervisor.ask(answered);
-    let failed = Reply { rejects: true, ..reply(Err(Fault::Deadline(5))) };
+    let failed = Reply { rejects: true, ..reply(Err(Fault::Deadline(5, String::new()))) };
     let end = supervisor.settle(failed).ending.expect("it ends");
     assert_eq!((&*end.reason, end.cause, end.code), ("internal_error", 41, 503));
     assert_eq!(end.detail, "supervision: deadline of 5 ms passed");

@@ -3,17 +3,22 @@
 use super::moment;
 use crate::show::date_time;
 use anyhow::{Context, Result, bail};
+use api::parse_call_id;
 use clap::Args;
 use config::Config;
 use engine::Surroundings;
 use host::decisions::DecisionReader;
 use host::replay::{Group, Names, ReplayHost, ReplayOptions, Report, Sums};
 use host::{Grant, PluginSettings};
-use kit::Table;
+use kit::{Table, fault_lines};
+use platform::plain;
 use policy::Hook;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
+
+/// How much earlier than the time in its id a call's first question is looked for.
+const BEFORE_MS: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -23,15 +28,22 @@ pub(super) struct ReplayArgs {
     /// the build's own name.
     #[arg(long, value_name = "PLUGIN")]
     name: Option<String>,
-    /// Start: how long ago (24h), a UTC date, or milliseconds since 1970.
-    #[arg(long, default_value = "24h", value_name = "MOMENT")]
-    since: String,
+    /// Start: how long ago (24h), a UTC date, or milliseconds since 1970; by default 24h ago, or the
+    /// beginning of the call.
+    #[arg(long, value_name = "MOMENT")]
+    since: Option<String>,
     /// End, in the same forms; by default now.
     #[arg(long, value_name = "MOMENT")]
     until: Option<String>,
     /// Only this hook of the build; may be repeated.
     #[arg(long, value_name = "HOOK")]
     hook: Vec<String>,
+    /// Only the questions of this call: its id, as in its record.
+    #[arg(long, value_name = "ID")]
+    call: Option<String>,
+    /// Show each question of the call with the plugin's log lines, its answer and the answer then.
+    #[arg(long, requires = "call")]
+    trace: bool,
     /// Plugin settings as JSON, instead of those in force on the node.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
@@ -62,7 +74,16 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
         (None, None) => bail!("name the decision log with --log, or the node file with --config"),
     };
     let now_ms = super::now_ms();
-    let since_ms = moment::parse(&args.since, now_ms)?;
+    let call = match &args.call {
+        Some(id) => Some(parse_call_id(id).with_context(|| format!("`{id}` is no id of a call"))?),
+        None => None,
+    };
+    let since_ms = match (&args.since, call) {
+        (Some(since), _) => moment::parse(since, now_ms)?,
+        // An id begins with the time of its INVITE (CDR-05).
+        (None, Some(id)) => ((id >> 80) as u64).saturating_sub(BEFORE_MS),
+        (None, None) => moment::parse("24h", now_ms)?,
+    };
     let until_ms = match &args.until {
         Some(until) => moment::parse(until, now_ms)?,
         None => u64::MAX,
@@ -89,9 +110,13 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Report> {
         Some(Err(error)) => (Names::default(), None, Some(format!("{error:#}"))),
         None => (Names::default(), None, Some("no node file".to_owned())),
     };
-    let options = ReplayOptions { hooks: hooks(&args.hook)?, limit: args.limit };
+    let options =
+        ReplayOptions { hooks: hooks(&args.hook)?, limit: args.limit, call, trace: args.trace };
     let build = host.load(settings, lookup)?;
     let mut report = build.run(reader, &options, &names)?;
+    if let (Some(id), 0) = (&args.call, report.asked) {
+        report.notes.push(format!("call {id} has no decision of these hooks in the log"));
+    }
     if let Some(problem) = problem {
         let lost = "what the node knows beside its log is not known, or not all of it";
         report.notes.push(format!("{lost}: {problem}"));
@@ -151,6 +176,13 @@ pub(super) fn text(report: &Report) -> String {
         "\n{} decisions: {} same, {} different, {} left to others, {} without a usable answer",
         report.asked, report.same, report.different, report.passed, report.faults
     );
+    for line in &report.log_at_load {
+        let _ = writeln!(text, "log at load: {}", plain(line));
+    }
+    if !report.trace.is_empty() {
+        text += &trace(report);
+        return text + &footer(report);
+    }
     if report.lost_calls + report.saved_calls > 0 {
         let _ = writeln!(
             text,
@@ -185,17 +217,23 @@ pub(super) fn text(report: &Report) -> String {
     for (number, example) in (1..).zip(&report.examples) {
         let _ = write!(
             text,
-            "\n{number}. {} UTC, call {}, {}: {}\n   asked   {}\n   before  {}\n   after   {}\n",
+            "\n{number}. {} UTC, call {}, {}: {}\n   asked   {}\n{}   before  {}\n   after   {}\n",
             date_time(example.at_ms),
             example.call,
             example.hook,
             words(&example.kinds),
             example.question,
+            logged(&example.log),
             example.before,
             example.after,
         );
     }
-    text.push('\n');
+    text + &footer(report)
+}
+
+/// Notes, and what was read.
+fn footer(report: &Report) -> String {
+    let mut text = "\n".to_owned();
     for note in &report.notes {
         let _ = writeln!(text, "note: {note}");
     }
@@ -207,6 +245,33 @@ pub(super) fn text(report: &Report) -> String {
         report.per_second
     );
     text
+}
+
+/// Each question of a call.
+fn trace(report: &Report) -> String {
+    let mut text = String::new();
+    for (number, traced) in (1..).zip(&report.trace) {
+        let by = if traced.by.is_empty() { "nobody" } else { &traced.by };
+        let question = serde_json::to_string(&traced.asked).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "\n{number}. {} UTC, {}: {}\n   asked   {}\n{}   before  {} ({})\n   after   {}",
+            date_time(traced.at_ms),
+            traced.hook,
+            plain(&traced.question),
+            plain(&question),
+            logged(&traced.log),
+            plain(&traced.before),
+            plain(by),
+            fault_lines(&traced.after, 13),
+        );
+    }
+    text
+}
+
+/// Log lines, one below the other.
+fn logged(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("   log     {}\n", plain(line))).collect()
 }
 
 fn by_hook(report: &Report) -> Table {

@@ -2,7 +2,7 @@
 
 use super::times::date_time;
 use api::{BuildFigures, PluginLine, PluginList, SendsLine, TakenBackLine};
-use kit::Table;
+use kit::{Table, fault_lines};
 use platform::{plain, plain_lines};
 use std::fmt::Write;
 
@@ -133,6 +133,11 @@ pub(crate) fn plugin(plugin: &PluginLine) -> String {
         line("taken back", &plugin.taken_back.to_string());
         line("the latest", &taken_back(last));
     }
+    if let Some(last) = &plugin.last_fault {
+        let when = format!("{} UTC, {}, {}", date_time(last.at_ms), last.hook, last.build);
+        line("last fault", &when);
+        let _ = writeln!(out, "{:<14}{}", "", fault_lines(&last.fault, 16));
+    }
     // Newlines are layout here: those inside texts are escaped by JSON.
     let schema = plugin.config_schema.as_ref().map(|schema| format!("{schema:#}"));
     let _ = writeln!(out, "{:<14}{}", "schema", plain_lines(schema.as_deref().unwrap_or("none")));
@@ -219,6 +224,7 @@ mod tests {
             file: String::new(),
             answered: 349,
             faults: 0,
+            last_fault: None,
             p50_nanos: 1_200,
             p99_nanos: 3_400,
             previous: String::new(),
@@ -240,6 +246,21 @@ mod tests {
         assert!(text.contains("summary       one line\\nand a second\n"), "{text}");
         let bare = plugin(&PluginLine { config_schema: None, ..routing() });
         assert!(bare.ends_with("schema        none\n"), "{bare}");
+    }
+
+    #[test]
+    fn the_last_fault_is_told_with_its_place() {
+        let last = api::FaultLine {
+            at_ms: 0,
+            build: "routing 1.0.0 (abcd0123)".into(),
+            hook: "routing".into(),
+            fault: "trapped: panicked at src/lib.rs:7:9: none | in select".into(),
+        };
+        let text = plugin(&PluginLine { last_fault: Some(last), ..routing() });
+        let fault = "last fault    1970-01-01 00:00:00 UTC, routing, routing 1.0.0 (abcd0123)\n\
+             \x20             trapped: panicked at src/lib.rs:7:9: none\n\
+             \x20               in select\n";
+        assert!(text.contains(fault), "{text}");
     }
 
     /// They survive swaps, so the row of a new build would claim the answers of earlier ones.

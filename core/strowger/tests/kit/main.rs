@@ -3,4 +3,5 @@
 
 mod languages;
 mod projects;
+mod reasons;
 mod support;

@@ -5,7 +5,7 @@ use super::{Call, Cx};
 use crate::media::LegCounters;
 use compact_str::{ToCompactString as _, format_compact};
 use ledger::{Text, TrailEntry};
-use policy::{Answer, KeptValue, Reply};
+use policy::{Answer, FailedBuild, Fault, KeptValue, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,11 +13,15 @@ use std::time::Instant;
 const MOST_SUPERVISED: usize = 64;
 /// Number of entries after which a trail no longer notes slices of talk.
 const MOST_ENTRIES: usize = 256;
+/// Bytes of faults that a trail keeps in full; after that it keeps their beginnings.
+const MOST_FAULTS: usize = 8 << 10;
+/// Most bytes of a fault that the trail has in full already, or has no room for.
+const FAULT_BEGINS: usize = 128;
 
 impl Call {
     /// Adds a reply to the decision trail. Supervision questions may be many: the first answer is
-    /// noted, and each that differs from the one before. For slices of talk, only questions without
-    /// an answer are noted.
+    /// noted, and each that differs from the one before. For slices of talk, only questions that a
+    /// build failed to answer are noted.
     pub(super) fn note(&mut self, cx: &mut Cx<'_>, step: Step, attempt: u16, reply: &Reply) {
         let hook = match step {
             Step::Screen => policy::Hook::Screening,
@@ -31,7 +35,7 @@ impl Call {
             Ok(_) => Text::default(),
             Err(fault) => {
                 *cx.core.counters.fallbacks.entry(hook.name()).or_default() += 1;
-                fault.to_compact_string()
+                self.fault_text(fault)
             }
         };
         let mut answer = match &reply.outcome {
@@ -43,7 +47,8 @@ impl Call {
         {
             self.explain(&stamp.name, &mut answer);
         }
-        if step == Step::Slice && (fault.is_empty() || self.trail.len() >= MOST_ENTRIES) {
+        let answered = fault.is_empty() && reply.instead_of.is_none();
+        if step == Step::Slice && (answered || self.trail.len() >= MOST_ENTRIES) {
             return;
         }
         if step == Step::Supervise {
@@ -51,20 +56,23 @@ impl Call {
             let same = own
                 .clone()
                 .next_back()
-                .is_some_and(|last| last.answer == answer && last.fault == fault);
-            if same || own.count() >= MOST_SUPERVISED {
+                .is_some_and(|last| last.answer == answer && same_fault(&last.fault, &fault));
+            if (same && reply.instead_of.is_none()) || own.count() >= MOST_SUPERVISED {
                 return;
             }
         }
         let at_ms = cx.now.instant.saturating_duration_since(self.began).as_millis();
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
         for step in &reply.earlier {
+            let failed = step.instead_of.as_deref();
+            self.note_failed(cx, (at_ms, attempt, hook), failed);
             let (mut answer, fault) = match &step.outcome {
                 Ok(Some(answer)) => (self.describe(answer), Text::default()),
                 Ok(None) => ("pass".into(), Text::default()),
-                Err(fault) => ("fallback".into(), fault.to_compact_string()),
+                Err(fault) => ("fallback".into(), self.fault_text(fault)),
             };
             self.explain(&step.plugin.name, &mut answer);
+            let nanos = step.nanos.saturating_sub(failed.map_or(0, |failed| failed.nanos));
             self.trail.push(TrailEntry {
                 at_ms,
                 attempt,
@@ -72,11 +80,13 @@ impl Call {
                 plugin: cx.core.names.plugin(Some(&step.plugin)),
                 answer,
                 fault,
-                micros: u32::try_from(step.nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+                micros: micros(nanos),
             });
         }
+        let failed = reply.instead_of.as_deref();
+        self.note_failed(cx, (at_ms, attempt, hook), failed);
         let earlier: u64 = reply.earlier.iter().map(|step| step.nanos).sum();
-        let nanos = reply.nanos.saturating_sub(earlier);
+        let nanos = reply.nanos.saturating_sub(earlier + failed.map_or(0, |failed| failed.nanos));
         self.trail.push(TrailEntry {
             at_ms,
             attempt,
@@ -84,7 +94,7 @@ impl Call {
             plugin: cx.core.names.plugin(reply.plugin.as_ref()),
             answer,
             fault,
-            micros: u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX),
+            micros: micros(nanos),
         });
     }
 
@@ -112,6 +122,35 @@ impl Call {
                 micros: 0,
             });
         }
+    }
+
+    /// Notes a build that failed, before the entry of the build that answered in its place.
+    fn note_failed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (at_ms, attempt, hook): (u32, u16, policy::Hook),
+        failed: Option<&FailedBuild>,
+    ) {
+        let Some(FailedBuild { plugin, fault, nanos }) = failed else { return };
+        self.trail.push(TrailEntry {
+            at_ms,
+            attempt,
+            hook: cx.core.names.hook(hook),
+            plugin: cx.core.names.plugin(Some(plugin)),
+            answer: "other build asked".into(),
+            fault: self.fault_text(fault),
+            micros: micros(*nanos),
+        });
+    }
+
+    /// A fault for the trail: in full the first time, while there is room.
+    fn fault_text(&self, fault: &Fault) -> Text {
+        let mut text = fault.to_compact_string();
+        let kept: usize = self.trail.iter().map(|entry| entry.fault.len()).sum();
+        if kept + text.len() > MOST_FAULTS || self.trail.iter().any(|entry| entry.fault == text) {
+            text.truncate(text.floor_char_boundary(FAULT_BEGINS));
+        }
+        text
     }
 
     /// Notes on the trail that a side of the relay was taken over (MEDIA-11): the source heard
@@ -170,6 +209,15 @@ impl Call {
             Answer::Noted => Text::default(),
         }
     }
+}
+
+/// Whether one is the other, or its beginning.
+fn same_fault(one: &Text, other: &Text) -> bool {
+    one == other || (!other.is_empty() && one.starts_with(other.as_str()))
+}
+
+fn micros(nanos: u64) -> u32 {
+    u32::try_from(nanos.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 fn concat(parts: &[&str]) -> Text {

@@ -362,6 +362,32 @@ fn a_broken_plugin_costs_one_decision() {
     }
 }
 
+/// The trail tells the fault of a build even if another one answered, in full the first time.
+#[test]
+fn a_fault_is_on_the_trail_although_the_build_before_answered() {
+    let mut stage = stage(VendorPlan::refuses(503), VendorPlan::answers());
+    stage.policy.failed = Some(|question: &Question| {
+        let text = "panicked at src/lib.rs:7:9: no vendor | in ".to_owned() + &"x".repeat(200);
+        (question.hook() == policy::Hook::Routing).then_some(Fault::Trap(text))
+    });
+    call(&mut stage, hangs_up_after(1));
+    stage.run_until_quiet();
+    let trail = &stage.finals[0].trail;
+    let routing: Vec<_> = trail.iter().filter(|entry| &*entry.hook == "routing").collect();
+    assert_eq!(routing.len(), 4, "{routing:#?}");
+    for pair in routing.chunks(2) {
+        assert_eq!((&*pair[0].plugin, pair[0].micros), ("routing 2.0.0 (abcd0123)", 1));
+        assert!(pair[0].fault.starts_with("trapped: panicked at src/lib.rs:7:9: no vendor"));
+        assert_eq!((pair[0].answer.as_str(), pair[1].fault.as_str()), ("other build asked", ""));
+    }
+    assert!(routing[0].fault.ends_with("xxx") && routing[0].fault.len() > 200);
+    assert_eq!(routing[2].fault.len(), 128, "the second time its beginning suffices");
+    assert_eq!(
+        (routing[1].answer.as_str(), routing[3].answer.as_str()),
+        ("vendor-a, vendor-b", "next")
+    );
+}
+
 /// The operator may choose to refuse calls that a plugin could not screen.
 #[test]
 fn screening_may_fail_closed() {
@@ -369,7 +395,8 @@ fn screening_may_fail_closed() {
         let mut stage = stage(VendorPlan::answers(), VendorPlan::answers());
         stage.policy.must_screen = must_screen;
         stage.policy.instead = Some(Box::new(|question: &Question| {
-            (question.hook() == policy::Hook::Screening).then_some(Err(Fault::Deadline(5)))
+            (question.hook() == policy::Hook::Screening)
+                .then_some(Err(Fault::Deadline(5, String::new())))
         }));
         call(&mut stage, hangs_up_after(1));
         stage.run_until_quiet();
@@ -388,7 +415,7 @@ fn a_charge_that_fails_marks_the_record() {
     stage.policy.instead = Some(Box::new(move |question: &Question| match question {
         Question::Rate(_) => {
             asked += 1;
-            (asked > 1).then_some(Err(Fault::Deadline(5)))
+            (asked > 1).then_some(Err(Fault::Deadline(5, String::new())))
         }
         _ => None,
     }));

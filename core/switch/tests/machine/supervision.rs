@@ -268,7 +268,7 @@ fn a_question_without_an_answer_is_the_operators_choice() {
     {
         let mut stage = stage(every(10), |question| match question.asking {
             0 => said(Course::GoOn),
-            _ => Err(Fault::Deadline(5)),
+            _ => Err(Fault::Deadline(5, String::new())),
         });
         stage.policy.must_screen = must_answer;
         whole_call(&mut stage, 25);

@@ -1,8 +1,8 @@
 //! Decisions without plugins: everyone may call, numbers stay unchanged, a second costs a cent.
 
 use policy::{
-    Advance, Answer, AttemptFailure, CallDetails, Charge, Fault, IdentityAnswer, NumberAnswer, Pin,
-    PrefixHit, Question, Reply, Verdict,
+    Advance, Answer, AttemptFailure, CallDetails, Charge, FailedBuild, Fault, IdentityAnswer,
+    NumberAnswer, Pin, PluginStamp, PrefixHit, Question, Reply, Verdict,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) details: Vec<(&'static str, Arc<CallDetails>)>,
     /// A failure at screening or supervision refuses or ends the call.
     pub(crate) must_screen: bool,
+    /// The fault of a build that another one stood in for.
+    pub(crate) failed: Option<fn(&Question) -> Option<Fault>>,
     /// Delay of an answer; by default none.
     pub(crate) delay: Option<Delay>,
 }
@@ -68,15 +70,27 @@ impl Policy {
             .as_mut()
             .and_then(|instead| instead(question))
             .unwrap_or_else(|| Ok(default_answer(question)));
+        let failed = self.failed.and_then(|failed| failed(question));
+        let instead_of = failed.map(|fault| Box::new(failed_build(fault)));
         Reply {
             rejects: self.must_screen && outcome.is_err(),
             outcome,
             plugin: None,
             nanos: 1000,
-            by_previous: false,
+            by_previous: instead_of.is_some(),
+            instead_of,
             earlier: Vec::new(),
         }
     }
+}
+
+fn failed_build(fault: Fault) -> FailedBuild {
+    let plugin = Arc::new(PluginStamp {
+        name: "routing".into(),
+        version: "2.0.0".into(),
+        digest: "abcd0123".into(),
+    });
+    FailedBuild { plugin, fault, nanos: 600 }
 }
 
 fn default_answer(question: &Question) -> Answer {
