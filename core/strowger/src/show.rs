@@ -11,7 +11,7 @@ use api::{
 pub(crate) use decisions::decision_trail;
 use kit::Table;
 use ledger::{EndedBy, MediaRecord};
-use platform::{plain, plain_lines};
+use platform::plain;
 pub(crate) use plugins::{plugin, plugins};
 use std::fmt::Write;
 pub(crate) use times::date_time;

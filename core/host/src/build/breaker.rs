@@ -86,7 +86,7 @@ mod tests {
     const SETTINGS: BreakerSettings = BreakerSettings { faults: 3, pause_ms: 100 };
 
     fn fault() -> Fault {
-        Fault::Deadline(5)
+        Fault::Deadline(5, String::new())
     }
 
     #[test]

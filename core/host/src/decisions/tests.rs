@@ -77,6 +77,11 @@ impl Invite for Headers {
     }
 }
 
+/// A value that a plugin kept before each question.
+fn kept() -> policy::KeptValue {
+    policy::KeptValue { plugin: "screening".into(), key: "score".into(), value: "87".into() }
+}
+
 fn call(id: u128) -> CallFacts {
     CallFacts { id, received_ms: 1_700_000_000_000, trunk: 3, account: 4 }
 }
@@ -250,7 +255,7 @@ fn pin() -> Pin {
         hears_events: true,
         supervised: Supervised::default(),
         wants_details: HookSet::default(),
-        notes: Arc::new(CallNotes::starting_at(3)),
+        notes: Arc::new(CallNotes::starting_at(3, vec![kept()])),
     }
 }
 
@@ -336,6 +341,7 @@ fn what_is_kept_is_read_back_in_the_order_of_time() {
     for (found, (question, outcome)) in first.iter().zip(decisions(1)) {
         assert_eq!((&found.question, &found.outcome), (&question, &outcome));
         assert_eq!((found.draw, found.generation, found.random_seed), (3, 12, 77));
+        assert_eq!(found.kept, [kept()]);
         assert_eq!(found.plugin, Some(stamp()));
         assert_eq!(found.earlier, [(stamp(), outcome.map(Some))]);
         let details = found.details.as_ref().expect("details");

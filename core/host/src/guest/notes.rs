@@ -1,6 +1,7 @@
 //! `host-notes`: values that a plugin keeps for the later questions of a call, and explanations.
 
-use crate::guest::sandbox::{HostRefusal, Sandbox};
+use crate::guest::fault::HostRefusal;
+use crate::guest::sandbox::Sandbox;
 use crate::guest::verify::shortened;
 use policy::Text;
 use wasmtime::component::LinkerInstance;
