@@ -1,7 +1,7 @@
 //! Checks once a second what is not reported otherwise, and raises or clears its alarms.
 
 use super::Node;
-use crate::alarms::AlarmKind;
+use crate::alarms::{AlarmKind, Alarms};
 use crate::log;
 use host::{EventMetrics, SendMetrics};
 use platform::plain;
@@ -55,6 +55,19 @@ pub(super) async fn watch(node: Arc<Node>) {
     }
 }
 
+/// Raises the alarm if events were dropped since the last check, or nine tenths of the queue are
+/// taken; clears it below a half.
+fn set_events_lost(alarms: &Alarms, dropped_now: u64, events: EventMetrics) {
+    let EventMetrics { dropped, waiting, most, .. } = events;
+    let lost = dropped_now > 0 || waiting * 10 >= most * 9;
+    let found = lost.then(|| {
+        format!("{waiting} of {most} events wait, {dropped} were dropped since the start")
+    });
+    if found.is_some() || waiting * 2 < most {
+        alarms.set(AlarmKind::EventsLost, NODE, found);
+    }
+}
+
 impl Node {
     /// MEDIA-09.
     fn look_at_ports(&self) {
@@ -103,15 +116,8 @@ impl Node {
             count.saturating_sub(std::mem::replace(before, count))
         };
         let events = self.desk.host().event_metrics();
-        let EventMetrics { dropped, waiting, most, .. } = events;
-        let lost = new(AlarmKind::EventsLost, NODE, dropped) > 0 || waiting * 10 >= most * 9;
-        let found = lost.then(|| {
-            format!("{waiting} of {most} events wait, {dropped} were dropped since the start")
-        });
-        // Once raised, it clears below a half.
-        if found.is_some() || waiting * 2 < most {
-            self.alarms.set(AlarmKind::EventsLost, NODE, found);
-        }
+        let dropped = new(AlarmKind::EventsLost, NODE, events.dropped);
+        set_events_lost(&self.alarms, dropped, events);
         for (plugin, sends) in self.desk.host().send_metrics() {
             let lost = new(AlarmKind::SendsFailed, &plugin, sends.failed + sends.dropped);
             if lost > 0 {
@@ -145,5 +151,27 @@ impl Node {
             self.alarms.set(AlarmKind::PluginDoesBadly, &stamp.name, does_badly);
         }
         retreats.iter().map(|retreat| retreat.to.name.to_string()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alarm_about_events_stands_until_half_of_the_queue_is_free() {
+        let alarms = Alarms::default();
+        let mut check = |dropped_now, waiting| {
+            let dropped = 7;
+            let events = EventMetrics { dropped, waiting, most: 1_000, ..EventMetrics::default() };
+            set_events_lost(&alarms, dropped_now, events);
+            alarms.lines().into_iter().map(|line| line.detail).collect::<Vec<_>>()
+        };
+        assert_eq!(check(0, 899), [""; 0]);
+        assert_eq!(check(0, 900), ["900 of 1000 events wait, 7 were dropped since the start"]);
+        assert_eq!(check(0, 500).len(), 1, "once raised it stays");
+        assert_eq!(check(0, 499), [""; 0]);
+        assert_eq!(check(1, 0).len(), 1, "an event was dropped");
+        assert_eq!(check(0, 0), [""; 0]);
     }
 }

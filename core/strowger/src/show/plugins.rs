@@ -249,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_shows_what_became_of_the_requests_that_it_left() {
+        let last_failure = "hooks.example.com: status 503\x1b[2J".to_owned();
+        let sends =
+            SendsLine { sent: 7, failed: 2, waiting: 1, last_failure, ..Default::default() };
+        let text = plugin(&PluginLine { sends: Some(sends), ..routing() });
+        let counts = "requests left 7 sent, 2 failed, 0 dropped, 0 lost, 1 waiting\n";
+        assert!(text.contains(counts), "{text}");
+        assert!(text.contains("last failure  hooks.example.com: status 503\\u001b[2J\n"), "{text}");
+        assert!(!plugin(&routing()).contains("requests left"));
+    }
+
+    #[test]
     fn the_last_fault_is_told_with_its_place() {
         let last = api::FaultLine {
             at_ms: 0,
