@@ -119,6 +119,7 @@ fn an_emergency_call_reaches_the_second_vendor_although_the_first_is_busy() {
     setup.customer = "attributes = { clir = \"always\", emergency_numbers = \"110, 112\", \
                       location = \"https://lis.example/site-7\" }"
         .to_owned();
+    setup.vendor_a = "trusted = false".to_owned();
     let lines = "[[plugins.chain]]\nhook = \"routing\"\n\
                  plugins = [\"emergency\", \"retry-by-cause\", \"routing\", \"lcr\"]\n";
     let change = |lines: &str| {
