@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn the_alarm_about_events_stands_until_half_of_the_queue_is_free() {
         let alarms = Alarms::default();
-        let mut check = |dropped_now, waiting| {
+        let check = |dropped_now, waiting| {
             let dropped = 7;
             let events = EventMetrics { dropped, waiting, most: 1_000, ..EventMetrics::default() };
             set_events_lost(&alarms, dropped_now, events);
