@@ -122,22 +122,3 @@ pub struct PrefixHit {
     /// Its value.
     pub value: Arc<str>,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_draws_alike_and_keeps_nothing_of_the_call() {
-        let call = Arc::new(CallNotes::starting_at(3));
-        call.set_number("442071230001");
-        let copy = Arc::new(call.copy());
-        assert_eq!((copy.next_draw(), call.draws()), (3, 3));
-        assert_eq!(copy.number_hash(), call.number_hash());
-        let second = Arc::new(copy.copy());
-        assert!(second.of_call().is_some_and(|notes| Arc::ptr_eq(&notes, &call)));
-        assert!(call.of_call().is_some_and(|notes| Arc::ptr_eq(&notes, &call)));
-        drop(call);
-        assert!(copy.of_call().is_none() && second.of_call().is_none());
-    }
-}

@@ -149,7 +149,7 @@ mod tests {
             with_money(&switch, available);
             assert_eq!(routed(&mut plugin(), callee), order, "{available:?} {callee}");
         }
-        FakeHost::install();
+        let _switch = FakeHost::install();
         assert_eq!(routed(&mut plugin(), "4420"), [7, 3, 5], "an unknown account");
     }
 
