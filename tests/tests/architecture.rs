@@ -98,7 +98,10 @@ const INNER_ARROWS: &[(&str, &Arrows)] = &[(
         ("guest", &["error", "load", "outside", "plugin", "services", "settings", "wire"]),
         ("build", &["error", "guest", "load", "plugin", "services", "settings", "wire"]),
         ("generation", &["build", "error", "guest", "services"]),
-        ("ask", &["build", "generation", "guest", "outside", "plugin", "services", "settings"]),
+        (
+            "ask",
+            &["build", "error", "generation", "guest", "outside", "plugin", "services", "settings"],
+        ),
         (
             "life",
             &[
@@ -124,6 +127,7 @@ const INNER_ARROWS: &[(&str, &Arrows)] = &[(
                 "error",
                 "guest",
                 "load",
+                "outside",
                 "plugin",
                 "services",
                 "settings",

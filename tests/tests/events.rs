@@ -132,7 +132,7 @@ fn a_loop_in_notify_costs_calls_nothing() {
     let mut setup = Setup::new();
     setup.prefixes = vec![""];
     let grants = "hooks = [\"events\"]\ngrants = [\"log\", \"config\", \"call\", \"tables\", \
-                  \"counters\", \"trunks\", \"clock\", \"random\", \"metrics\"]\n";
+                  \"counters\", \"trunks\", \"clock\", \"random\", \"metrics\", \"accounts\", \"notes\"]\n";
     let stage = stage(setup, &["hostile"], grants);
     let folder = stage.switch.folder().path().to_owned();
     let mut vendor = stage.vendor_a().script("vendor_answers").calls(0, 20).start(&folder);

@@ -75,7 +75,7 @@ fn charges_that_failed_are_rated_again_once() {
     let node = stage.switch.folder().read("node.toml");
     let broken = node.replace("plugins = [\"rating\"]", "plugins = [\"hostile\"]").replace(
         "name = \"rating\"\ngrants = [",
-        "name = \"hostile\"\ngrants = [\"trunks\", \"metrics\", ",
+        "name = \"hostile\"\ngrants = [\"trunks\", \"metrics\", \"accounts\", \"notes\", ",
     );
     stage.switch.folder().put("node.toml", &broken);
     stage.switch.start_again();

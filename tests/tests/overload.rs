@@ -26,7 +26,8 @@ fn a_burst_on_a_slow_switch_is_refused_in_time() {
         setup.plugin_lines = format!(
             "[[plugins.list]]\nname = \"hostile\"\ndeadline = \"{SLOWNESS}\"\n\
              grants = [\"log\", \"config\", \"call\", \"tables\", \"counters\", \"trunks\", \
-             \"metrics\", \"clock\", \"random\"]\n"
+             \"metrics\", \"clock\", \"random\", \"accounts\", \"notes\"]\n\
+             breaker = {{ faults = 0 }}\n"
         );
         let folder = setup.write();
         std::fs::copy(built_plugin("hostile"), folder.path().join("plugins/hostile.wasm"))

@@ -166,7 +166,7 @@ fn each_wrong_setting_is_named_with_its_line_and_what_is_allowed() {
             &[
                 "node.toml:12: plugins.list[0].grants[1]:",
                 "`files`",
-                "`log`, `config`, `call`, `tables`",
+                "`log`, `config`, `call`, `accounts`",
             ],
         ),
         (

@@ -101,6 +101,7 @@ fn a_live_build_that_is_slow_is_rolled_back() {
     host.swap("hostile", build('s')).expect("it loads");
     ask(20);
     let retreats = host.watch();
+    assert_eq!(retreats.len(), 1, "{:?}", host.list());
     assert!(retreats[0].why.starts_with("a tenth of the questions takes"), "{retreats:?}");
     assert_eq!(&*retreats[0].to.version, "1.0.0-build-b");
 }

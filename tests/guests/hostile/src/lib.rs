@@ -317,8 +317,8 @@ impl routing::Guest for Hostile {
             misbehave("trap");
         }
         if version().ends_with('s') {
-            // A few milliseconds.
-            for turn in 0..3_000_000_u32 {
+            // Ten milliseconds or more.
+            for turn in 0..30_000_000_u32 {
                 black_box(turn);
             }
         }
