@@ -76,6 +76,8 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
     assert_eq!(call(&stage, 3)["sell"]["price"], "0.6");
 
     // Errors name the field, and change nothing.
+    let business = stage.switch.folder().path().join("business");
+    let no_file = format!("file={}", business.display());
     for (arguments, told) in [
         (
             &["account", "set", "shop", "credit_limit=much"][..],
@@ -91,6 +93,7 @@ fn objects_made_one_by_one_carry_calls_and_stay() {
             &["numbers", "set", "endless", "kind=prefix", "file=/dev/zero"],
             "expected the absolute path",
         ),
+        (&["numbers", "set", "endless", "kind=prefix", &no_file], "not a regular file"),
         (&["numbers", "set", "..", "kind=prefix"], "expected 1 to 64 characters"),
         (&["customer", "set", "shop", "media_address=b"], "media_address"),
         (

@@ -278,7 +278,10 @@ mod tests {
     fn a_copy_draws_alike_and_keeps_nothing_of_the_call() {
         let call = Arc::new(CallNotes::starting_at(3, Vec::new()));
         call.set_number("442071230001");
+        call.keep([value("screening", "score", "3"), value("screening", "score", "4")]);
+        let moment = call.mark();
         let copy = Arc::new(call.copy());
+        assert_eq!(copy.kept_before(moment), [value("screening", "score", "4")]);
         assert_eq!((copy.next_draw(), call.draws()), (3, 3));
         assert_eq!(copy.number_hash(), call.number_hash());
         let second = Arc::new(copy.copy());

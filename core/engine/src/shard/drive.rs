@@ -475,8 +475,8 @@ impl Driver {
                             let mut ask = Box::new(ask);
                             if ask.ticket == 0 {
                                 // What the call holds must be free at its end, even if the event
-                                // still waits.
-                                ask.pin.notes = Arc::default();
+                                // still waits; the log needs the values that it kept.
+                                ask.pin.notes = Arc::new(ask.pin.notes.copy());
                             }
                             later.then(move |reply| own.answer(Answer { ask, mark, reply }));
                         }
