@@ -198,7 +198,7 @@ impl Asker {
         {
             stats.note_loss(loss);
         }
-        if !matches!(question, Question::Event(_)) {
+        if !is_event(question) {
             version.tally.note_time(nanos);
             if sets_up(question) && context.pin.notes.first_asks(plugin.number) {
                 version.tally.begin_call();
